@@ -1,0 +1,23 @@
+//! The replicated machine and what is decided over it. `machine` answers commands, `plan` decides what
+//! the leader proposes next, `desired` says what each Manager should run. Consensus, storage and links
+//! are left to the crates around.
+
+mod access;
+pub mod command;
+pub mod desired;
+pub mod event;
+pub mod idempotency;
+pub mod invariants;
+pub mod machine;
+pub mod plan;
+pub mod refusal;
+pub mod row;
+mod table;
+
+pub use command::{Command, IdempotencyKey, Request, Stamped};
+pub use desired::{Desired, desired};
+pub use event::{Event, EventKind};
+pub use machine::{Applied, Machine, Outcome};
+pub use plan::{Observed, Sighting, plan};
+pub use refusal::Refusal;
+pub use row::{Row, RowKey};

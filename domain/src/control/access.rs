@@ -1,0 +1,101 @@
+//! Reading the machine, and storing it row by row. Decides nothing.
+
+use super::{
+    machine::Machine,
+    row::{
+        AccountRow, BrokerRow, ClusterRow, CustomerRow, ManagerRow, MarketRow, MemberRow,
+        RegisterRow, Row, RowKey, TraderRow,
+    },
+    table::Tables,
+};
+use crate::ids::{AccountId, CustomerId, Epoch, Fence, ManagerId, NodeId, RegisterId, TraderId};
+
+impl Machine {
+    /// One row as it stands; `None` if there is none.
+    #[must_use]
+    pub fn row(&self, key: &RowKey) -> Option<Row> {
+        self.tables.row(key)
+    }
+
+    /// Every row: what a snapshot holds.
+    pub fn rows(&self) -> impl Iterator<Item = Row> + '_ {
+        self.tables.rows()
+    }
+
+    /// The machine that has these rows.
+    #[must_use]
+    pub fn from_rows(rows: impl IntoIterator<Item = Row>) -> Self {
+        let mut tables = Tables::default();
+        rows.into_iter().for_each(|row| tables.insert(row));
+        Self { tables }
+    }
+
+    #[must_use]
+    pub fn cluster(&self) -> &ClusterRow {
+        &self.tables.cluster
+    }
+
+    /// The fence for an epoch of this life of the cluster.
+    #[must_use]
+    pub fn fence(&self, epoch: Epoch) -> Fence {
+        Fence { cluster: self.tables.cluster.incarnation.unwrap_or_default(), epoch }
+    }
+
+    #[must_use]
+    pub fn member(&self, node: NodeId) -> Option<&MemberRow> {
+        self.tables.members.get(&node)
+    }
+
+    #[must_use]
+    pub fn manager(&self, manager: &ManagerId) -> Option<&ManagerRow> {
+        self.tables.managers.get(manager)
+    }
+
+    #[must_use]
+    pub fn account(&self, account: &AccountId) -> Option<&AccountRow> {
+        self.tables.accounts.get(account)
+    }
+
+    #[must_use]
+    pub fn customer(&self, customer: &CustomerId) -> Option<&CustomerRow> {
+        self.tables.customers.get(customer)
+    }
+
+    #[must_use]
+    pub fn trader(&self, trader: &TraderId) -> Option<&TraderRow> {
+        self.tables.traders.get(trader)
+    }
+
+    #[must_use]
+    pub fn register(&self, register: &RegisterId) -> Option<&RegisterRow> {
+        self.tables.registers.get(register)
+    }
+
+    pub fn members(&self) -> impl Iterator<Item = &MemberRow> {
+        self.tables.members.values()
+    }
+
+    pub fn managers(&self) -> impl Iterator<Item = &ManagerRow> {
+        self.tables.managers.values()
+    }
+
+    pub fn accounts(&self) -> impl Iterator<Item = &AccountRow> {
+        self.tables.accounts.values()
+    }
+
+    pub fn brokers(&self) -> impl Iterator<Item = &BrokerRow> {
+        self.tables.brokers.values()
+    }
+
+    pub fn customers(&self) -> impl Iterator<Item = &CustomerRow> {
+        self.tables.customers.values()
+    }
+
+    pub fn markets(&self) -> impl Iterator<Item = &MarketRow> {
+        self.tables.markets.values()
+    }
+
+    pub fn traders(&self) -> impl Iterator<Item = &TraderRow> {
+        self.tables.traders.values()
+    }
+}

@@ -1,0 +1,116 @@
+//! What can be asked of the replicated machine. Decides the shape of every command; what becomes of one
+//! is `machine`'s decision. Records of released versions are frozen: variants are only appended.
+
+use super::row::{AccountSpec, CustomerSpec, MarketSpec, TraderSpec};
+use crate::{
+    ids::{
+        AccountId, ClientId, ClusterIncarnation, CustomerId, Epoch, Incarnation, LocationId,
+        ManagerId, MarketId, NodeId, RegisterId, TraderId,
+    },
+    time::UnixNanos,
+};
+use alloc::string::String;
+use serde::{Deserialize, Serialize};
+
+/// Names one command for ever: a repeated key gets the first answer. `issued_at` is the sender's clock,
+/// so that keys too old to be remembered can be told and refused.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct IdempotencyKey {
+    pub client: ClientId,
+    pub issued_at: UnixNanos,
+    pub n: u64,
+}
+
+/// A command with its key, as a client sends it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    pub key: IdempotencyKey,
+    pub command: Command,
+}
+
+/// A request as it stands in the log: the leader's clock enters here and nowhere else.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stamped {
+    pub at: UnixNanos,
+    pub request: Request,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Command {
+    /// Once in a cluster's life: gives it its incarnation.
+    OpenCluster {
+        incarnation: ClusterIncarnation,
+    },
+    /// A member makes its public key known: with it Managers check session tokens.
+    PutMember {
+        node: NodeId,
+        api_address: String,
+        public_key: String,
+    },
+    /// A Manager is there. A newer incarnation replaces an older one and gets a new epoch.
+    CheckIn {
+        manager: ManagerId,
+        location: LocationId,
+        address: String,
+        incarnation: Incarnation,
+        capacity: u32,
+    },
+    /// A Manager is taken for down, on condition that it is still the one that was observed.
+    ExpireManager {
+        manager: ManagerId,
+        incarnation: Incarnation,
+        epoch: Epoch,
+        why: DownReason,
+    },
+    PutAccount {
+        account: AccountId,
+        spec: AccountSpec,
+    },
+    PutCustomer {
+        customer: CustomerId,
+        spec: CustomerSpec,
+    },
+    PutMarket {
+        market: MarketId,
+        spec: MarketSpec,
+    },
+    PutTrader {
+        trader: TraderId,
+        spec: TraderSpec,
+    },
+    /// Gives an account's Broker to a Manager; `replaces` is the epoch it was decided on.
+    AssignBroker {
+        account: AccountId,
+        shard: u16,
+        manager: ManagerId,
+        replaces: Option<Epoch>,
+    },
+    /// Gives a customer, with all his Traders, to a TraderManager.
+    AssignCustomer {
+        customer: CustomerId,
+        manager: ManagerId,
+        replaces: Option<Epoch>,
+    },
+    /// Gives a Trader to the TraderManager its customer belongs to.
+    AssignTrader {
+        trader: TraderId,
+        manager: ManagerId,
+        replaces: Option<Epoch>,
+    },
+    /// The test range: writes a value, if `expected` is given only over that value.
+    PutRegister {
+        register: RegisterId,
+        value: String,
+        expected: Option<String>,
+    },
+}
+
+/// What the leader knew when it took a Manager for down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DownReason {
+    /// Its pipe was reset and its port refused a new one: the process is gone.
+    Refused,
+    /// Nothing was heard for `limits::DOWN_AFTER`.
+    Silent,
+}

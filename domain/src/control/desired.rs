@@ -1,0 +1,217 @@
+//! What a Manager should run and know, derived from the machine. Decides it whole each time, so that a
+//! Manager compares instead of following changes; starting and stopping is the Manager's work.
+
+use super::{
+    machine::Machine,
+    row::{ManagerRow, ManagerState, MarketSpec, TraderWish},
+};
+use crate::ids::{
+    AccountId, CustomerId, Epoch, Fence, ManagerId, ManagerKind, MarketId, NodeId, Revision,
+    TraderId, VenueId,
+};
+use alloc::{collections::BTreeSet, string::String, vec::Vec};
+use serde::{Deserialize, Serialize};
+
+/// Everything a Manager is told, as of a revision. The higher revision wins.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Desired {
+    pub revision: Revision,
+    /// The Manager's own right to act.
+    pub fence: Fence,
+    pub work: Work,
+    /// Managers of the algos' edge that are live, for `goaway` and for Traders.
+    pub market_managers: Vec<ManagerEndpoint>,
+}
+
+/// What the Manager runs, by its kind.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Work {
+    Brokers { brokers: Vec<BrokerWanted> },
+    Markets { markets: Vec<MarketWanted>, access: Access },
+    Traders { traders: Vec<TraderWanted> },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ManagerEndpoint {
+    pub manager: ManagerId,
+    pub address: String,
+}
+
+/// A Broker to run: one account's connection to its venue.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BrokerWanted {
+    pub account: AccountId,
+    pub shard: u16,
+    pub fence: Fence,
+    pub venue: VenueId,
+    pub adapter: String,
+    pub endpoint: String,
+    pub customers: BTreeSet<CustomerId>,
+}
+
+/// Where an account's Broker is: the BrokerManager knows the address of the process of the moment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountAccess {
+    pub account: AccountId,
+    pub venue: VenueId,
+    pub customers: BTreeSet<CustomerId>,
+    /// Of the Broker's assignment; every order command carries it.
+    pub fence: Fence,
+    pub broker_manager: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MarketWanted {
+    pub market: MarketId,
+    pub spec: MarketSpec,
+    /// Of the routes: rises with every change of them.
+    pub fence: Fence,
+    pub accounts: Vec<AccountAccess>,
+}
+
+/// What a MarketManager needs to let algos in without asking anyone.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Access {
+    pub public_keys: Vec<PublicKey>,
+    pub customers: Vec<CustomerAccess>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PublicKey {
+    pub node: NodeId,
+    pub key: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CustomerAccess {
+    pub customer: CustomerId,
+    /// Names of the API keys that are good; a session of another one is refused.
+    pub key_ids: BTreeSet<String>,
+    pub trader_manager: Option<ManagerEndpoint>,
+    pub affinity_version: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TraderWanted {
+    pub trader: TraderId,
+    pub customer: CustomerId,
+    pub fence: Fence,
+    pub command: Vec<String>,
+}
+
+/// What `manager` should run, as of `revision`; `None` if it is not registered as live.
+#[must_use]
+pub fn desired(machine: &Machine, revision: Revision, manager: &ManagerId) -> Option<Desired> {
+    let row = machine.manager(manager).filter(|row| row.state == ManagerState::Live)?;
+    let work = match manager.kind {
+        ManagerKind::BrokerManager => Work::Brokers { brokers: brokers(machine, manager) },
+        ManagerKind::MarketManager => {
+            Work::Markets { markets: markets(machine), access: access(machine) }
+        }
+        ManagerKind::TraderManager => Work::Traders { traders: traders(machine, manager) },
+    };
+    let market_managers = live_endpoints(machine, ManagerKind::MarketManager);
+    Some(Desired { revision, fence: machine.fence(row.epoch), work, market_managers })
+}
+
+/// The live Managers of a kind and where they are, in order of their names.
+#[must_use]
+pub fn live_endpoints(machine: &Machine, kind: ManagerKind) -> Vec<ManagerEndpoint> {
+    let live = |row: &&ManagerRow| row.manager.kind == kind && row.state == ManagerState::Live;
+    machine.managers().filter(live).map(endpoint).collect()
+}
+
+fn endpoint(row: &ManagerRow) -> ManagerEndpoint {
+    ManagerEndpoint { manager: row.manager.clone(), address: row.address.clone() }
+}
+
+fn brokers(machine: &Machine, manager: &ManagerId) -> Vec<BrokerWanted> {
+    let mine = machine.brokers().filter_map(|row| {
+        let assignment = row.assignment.as_ref().filter(|a| a.manager == *manager)?;
+        let spec = &machine.account(&row.account)?.spec;
+        Some(BrokerWanted {
+            account: row.account.clone(),
+            shard: row.shard,
+            fence: machine.fence(assignment.epoch),
+            venue: spec.venue.clone(),
+            adapter: spec.adapter.clone(),
+            endpoint: spec.endpoint.clone(),
+            customers: spec.customers.clone(),
+        })
+    });
+    mine.collect()
+}
+
+/// Markets are not exclusive: every MarketManager runs its own of each.
+fn markets(machine: &Machine) -> Vec<MarketWanted> {
+    let wanted = machine.markets().map(|row| {
+        let venues: BTreeSet<&VenueId> =
+            row.spec.routes.iter().flat_map(|r| [&r.data_venue, &r.order_venue]).collect();
+        MarketWanted {
+            market: row.market.clone(),
+            spec: row.spec.clone(),
+            fence: machine.fence(row.epoch),
+            accounts: accounts(machine, &venues),
+        }
+    });
+    wanted.collect()
+}
+
+fn accounts(machine: &Machine, venues: &BTreeSet<&VenueId>) -> Vec<AccountAccess> {
+    let served = machine.accounts().filter(|row| venues.contains(&row.spec.venue));
+    let reachable = served.filter_map(|row| {
+        let broker = machine.brokers().find(|b| b.account == row.account && b.shard == 0)?;
+        let assignment = broker.assignment.as_ref()?;
+        Some(AccountAccess {
+            account: row.account.clone(),
+            venue: row.spec.venue.clone(),
+            customers: row.spec.customers.clone(),
+            fence: machine.fence(assignment.epoch),
+            broker_manager: machine.manager(&assignment.manager)?.address.clone(),
+        })
+    });
+    reachable.collect()
+}
+
+fn access(machine: &Machine) -> Access {
+    let public_keys = machine
+        .members()
+        .map(|row| PublicKey { node: row.node, key: row.public_key.clone() })
+        .collect();
+    let customers = machine.customers().map(|row| CustomerAccess {
+        customer: row.customer.clone(),
+        key_ids: row.spec.key_hashes.iter().map(crate::ids::KeyHash::key_id).collect(),
+        trader_manager: row
+            .affinity
+            .as_ref()
+            .and_then(|affinity| machine.manager(&affinity.manager))
+            .map(endpoint),
+        affinity_version: row.affinity_version,
+    });
+    Access { public_keys, customers: customers.collect() }
+}
+
+fn traders(machine: &Machine, manager: &ManagerId) -> Vec<TraderWanted> {
+    let mine = machine.traders().filter_map(|row| {
+        let assignment = row.assignment.as_ref().filter(|a| a.manager == *manager)?;
+        match row.spec.state {
+            TraderWish::Running => {}
+            TraderWish::Stopped => return None,
+        }
+        Some(TraderWanted {
+            trader: row.trader.clone(),
+            customer: row.spec.customer.clone(),
+            fence: machine.fence(assignment.epoch),
+            command: row.spec.command.clone(),
+        })
+    });
+    mine.collect()
+}
+
+/// The right that an assignment's epoch gives; `None` when it is no longer the one that stands.
+#[must_use]
+pub fn trader_epoch(machine: &Machine, trader: &TraderId, manager: &ManagerId) -> Option<Epoch> {
+    let assignment = machine.trader(trader)?.assignment.as_ref()?;
+    (assignment.manager == *manager).then_some(assignment.epoch)
+}

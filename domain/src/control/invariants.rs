@@ -1,0 +1,60 @@
+//! What must hold of the replicated machine after every command: R2, L1, A1. Written once; property
+//! tests, simulation and the fault harness call it.
+
+use super::{machine::Machine, row::ManagerState};
+use crate::ids::{Epoch, ManagerKind, Revision};
+use alloc::{format, string::String, vec::Vec};
+
+/// Every sentence that does not hold of `after`, given the state `before` it. Empty when all is well.
+#[must_use]
+pub fn violations(before: &Machine, after: &Machine, revision: Revision) -> Vec<String> {
+    let mut found = Vec::new();
+    for row in after.managers() {
+        let held = before.manager(&row.manager);
+        if held.is_some_and(|old| old.epoch > row.epoch || old.incarnation > row.incarnation) {
+            found.push(format!("R2: {} went back to an older life", row.manager));
+        }
+        let anew = held.is_none_or(|old| old.incarnation != row.incarnation);
+        if anew && row.state == ManagerState::Live && row.epoch != Epoch(revision.0) {
+            found.push(format!("R2: {} lives under an epoch not its own", row.manager));
+        }
+    }
+    for row in after.brokers() {
+        let key = |b: &&super::row::BrokerRow| b.account == row.account && b.shard == row.shard;
+        let old = before.brokers().find(key).and_then(|b| b.assignment.as_ref());
+        check_assignment(&mut found, "broker", old, row.assignment.as_ref());
+    }
+    for row in after.customers() {
+        let old = before.customer(&row.customer).and_then(|c| c.affinity.as_ref());
+        check_assignment(&mut found, "affinity", old, row.affinity.as_ref());
+        if row.affinity.as_ref().is_some_and(|a| a.manager.kind != ManagerKind::TraderManager) {
+            found.push(format!("A1: {} is not with a TraderManager", row.customer));
+        }
+    }
+    for row in after.traders() {
+        let Some(assignment) = &row.assignment else { continue };
+        let affinity = after.customer(&row.spec.customer).and_then(|c| c.affinity.as_ref());
+        // A Trader may still stand where its customer was until the planner has moved it; it may never
+        // have been placed after its customer and elsewhere.
+        let astray =
+            affinity.is_none_or(|a| a.manager != assignment.manager && assignment.epoch > a.epoch);
+        if astray {
+            found.push(format!("A1: {} was placed away from its customer", row.trader));
+        }
+    }
+    found
+}
+
+fn check_assignment(
+    found: &mut Vec<String>,
+    what: &str,
+    old: Option<&super::row::Assignment>,
+    new: Option<&super::row::Assignment>,
+) {
+    if let (Some(old), Some(new)) = (old, new) {
+        let same_epoch = old.epoch == new.epoch;
+        if new.epoch < old.epoch || (same_epoch && old.manager != new.manager) {
+            found.push(format!("L1: {what} has two holders in epoch {}", old.epoch));
+        }
+    }
+}

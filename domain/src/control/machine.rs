@@ -1,0 +1,370 @@
+//! The replicated machine: `apply` answers every command, the same way on every member. Decides what is
+//! true in the cluster; who proposes what is `plan`'s decision. R2: one registration a Manager
+//! incarnation, epochs only grow. L1: an assignment has one holder an epoch.
+
+use super::{
+    command::{Command, DownReason, IdempotencyKey, Stamped},
+    event::{Event, EventKind},
+    idempotency::{self, Known},
+    refusal::{Noun, Refusal},
+    row::{
+        AccountRow, AccountSpec, Assignment, BrokerRow, ClusterRow, CustomerRow, CustomerSpec,
+        ManagerRow, ManagerState, MarketRow, MarketSpec, MemberRow, RegisterRow, Row, RowKey,
+        TraderRow, TraderSpec,
+    },
+    table::Tables,
+};
+use crate::{
+    ids::{
+        AccountId, ClusterIncarnation, CustomerId, Epoch, Incarnation, ManagerId, ManagerKind,
+        MarketId, RegisterId, Revision, TraderId,
+    },
+    limits,
+    time::UnixNanos,
+};
+use alloc::{string::String, vec, vec::Vec};
+use serde::{Deserialize, Serialize};
+
+/// The answer to a command, recorded under its key. A repeat gets it again, with the first revision.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    Accepted { revision: Revision },
+    Refused { refusal: Refusal },
+}
+
+/// What came of one log entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Applied {
+    pub outcome: Outcome,
+    pub events: Vec<Event>,
+    /// Rows written or removed, each once.
+    pub changed: Vec<RowKey>,
+}
+
+/// The machine. A clone is O(1) and shares everything.
+#[derive(Clone, Debug, Default)]
+pub struct Machine {
+    pub(super) tables: Tables,
+}
+
+impl Machine {
+    /// Applies one entry. Total: whatever the entry holds, there is an answer.
+    pub fn apply(&mut self, revision: Revision, entry: &Stamped) -> Applied {
+        let at = entry.at.max(self.tables.cluster.at);
+        self.tables.put(Row::Cluster(ClusterRow { at, ..self.tables.cluster.clone() }));
+        let key = &entry.request.key;
+        let (outcome, kinds) = match idempotency::look_up(&self.tables, key, at) {
+            Known::Answered(outcome) => (outcome, vec![]),
+            Known::Expired => (Outcome::Refused { refusal: Refusal::KeyExpired }, vec![]),
+            Known::FromFuture => (Outcome::Refused { refusal: Refusal::KeyFromFuture }, vec![]),
+            Known::New => self.answer(revision, at, key, &entry.request.command),
+        };
+        let events = kinds.into_iter().map(|kind| Event { revision, at, kind }).collect();
+        Applied { outcome, events, changed: self.tables.take_changed() }
+    }
+
+    fn answer(
+        &mut self,
+        revision: Revision,
+        at: UnixNanos,
+        key: &IdempotencyKey,
+        command: &Command,
+    ) -> (Outcome, Vec<EventKind>) {
+        let (outcome, kinds) = match self.decide(revision, at, command) {
+            Ok(kinds) => (Outcome::Accepted { revision }, kinds),
+            Err(refusal) => (Outcome::Refused { refusal }, vec![]),
+        };
+        idempotency::remember(&mut self.tables, key, at, &outcome);
+        (outcome, kinds)
+    }
+
+    fn decide(
+        &mut self,
+        revision: Revision,
+        at: UnixNanos,
+        command: &Command,
+    ) -> Result<Vec<EventKind>, Refusal> {
+        let epoch = Epoch(revision.0);
+        match command.clone() {
+            Command::OpenCluster { incarnation } => self.open(incarnation),
+            Command::PutMember { node, api_address, public_key } => {
+                self.put_member(MemberRow { node, api_address, public_key })
+            }
+            Command::CheckIn { manager, location, address, incarnation, capacity } => {
+                let state = ManagerState::Live;
+                let since = at;
+                self.check_in(ManagerRow {
+                    manager,
+                    location,
+                    address,
+                    incarnation,
+                    epoch,
+                    state,
+                    capacity,
+                    since,
+                })
+            }
+            Command::ExpireManager { manager, incarnation, epoch, why } => {
+                self.expire(at, &manager, incarnation, epoch, why)
+            }
+            Command::PutAccount { account, spec } => self.put_account(account, spec),
+            Command::PutCustomer { customer, spec } => self.put_customer(customer, spec),
+            Command::PutMarket { market, spec } => self.put_market(market, spec, epoch),
+            Command::PutTrader { trader, spec } => self.put_trader(trader, spec),
+            Command::AssignBroker { account, shard, manager, replaces } => {
+                let to = Assignment { manager, epoch };
+                self.assign_broker(account, shard, to, replaces)
+            }
+            Command::AssignCustomer { customer, manager, replaces } => {
+                self.assign_customer(customer, Assignment { manager, epoch }, replaces)
+            }
+            Command::AssignTrader { trader, manager, replaces } => {
+                self.assign_trader(trader, Assignment { manager, epoch }, replaces)
+            }
+            Command::PutRegister { register, value, expected } => {
+                self.put_register(register, value, expected)
+            }
+        }
+    }
+
+    fn open(&mut self, incarnation: ClusterIncarnation) -> Result<Vec<EventKind>, Refusal> {
+        if self.tables.cluster.incarnation.is_some() {
+            return Err(Refusal::AlreadyOpen);
+        }
+        let row = ClusterRow {
+            incarnation: Some(incarnation),
+            feature_level: 1,
+            ..self.tables.cluster.clone()
+        };
+        self.tables.put(Row::Cluster(row));
+        Ok(vec![EventKind::ClusterOpened { incarnation }])
+    }
+
+    fn put_member(&mut self, row: MemberRow) -> Result<Vec<EventKind>, Refusal> {
+        let node = row.node;
+        if self.tables.members.get(&node) == Some(&row) {
+            return Ok(vec![]);
+        }
+        self.tables.put(Row::Member(row));
+        Ok(vec![EventKind::MemberKnown { node }])
+    }
+
+    fn check_in(&mut self, mut row: ManagerRow) -> Result<Vec<EventKind>, Refusal> {
+        if let Some(held) = self.tables.managers.get(&row.manager) {
+            if held.incarnation > row.incarnation {
+                return Err(Refusal::StaleIncarnation { held: held.incarnation });
+            }
+            if held.incarnation == row.incarnation && held.state == ManagerState::Live {
+                // The same life again: it keeps its epoch, and may have learnt a new address.
+                row.epoch = held.epoch;
+                row.since = held.since;
+                if *held == row {
+                    return Ok(vec![]);
+                }
+            }
+        }
+        let kind = EventKind::ManagerCheckedIn {
+            manager: row.manager.clone(),
+            incarnation: row.incarnation,
+            epoch: row.epoch,
+        };
+        self.tables.put(Row::Manager(row));
+        Ok(vec![kind])
+    }
+
+    fn expire(
+        &mut self,
+        at: UnixNanos,
+        manager: &ManagerId,
+        incarnation: Incarnation,
+        epoch: Epoch,
+        why: DownReason,
+    ) -> Result<Vec<EventKind>, Refusal> {
+        let held = self.tables.managers.get(manager).cloned();
+        let mut row = held.ok_or(Refusal::NotFound { what: Noun::Manager })?;
+        if row.incarnation != incarnation || row.epoch != epoch || row.state != ManagerState::Live {
+            return Err(Refusal::Superseded);
+        }
+        row.state = ManagerState::Down;
+        row.since = at;
+        let manager = row.manager.clone();
+        self.tables.put(Row::Manager(row));
+        Ok(vec![EventKind::ManagerDown { manager, why }])
+    }
+
+    fn put_account(
+        &mut self,
+        account: AccountId,
+        spec: AccountSpec,
+    ) -> Result<Vec<EventKind>, Refusal> {
+        if spec.customers.len() > limits::CUSTOMERS_PER_ACCOUNT {
+            return Err(Refusal::TooLarge { what: Noun::Account });
+        }
+        if spec.customers.iter().any(|customer| !self.tables.customers.contains_key(customer)) {
+            return Err(Refusal::NotFound { what: Noun::Customer });
+        }
+        let ledger = (account.clone(), 0);
+        if !self.tables.brokers.contains_key(&ledger) {
+            let (account, shard) = ledger;
+            self.tables.put(Row::Broker(BrokerRow { account, shard, assignment: None }));
+        }
+        let row = AccountRow { account: account.clone(), spec };
+        if self.tables.accounts.get(&account) == Some(&row) {
+            return Ok(vec![]);
+        }
+        self.tables.put(Row::Account(row));
+        Ok(vec![EventKind::AccountChanged { account }])
+    }
+
+    fn put_customer(
+        &mut self,
+        customer: CustomerId,
+        spec: CustomerSpec,
+    ) -> Result<Vec<EventKind>, Refusal> {
+        if spec.key_hashes.len() > limits::KEYS_PER_CUSTOMER {
+            return Err(Refusal::TooLarge { what: Noun::Customer });
+        }
+        let held = self.tables.customers.get(&customer);
+        if held.is_some_and(|row| row.spec == spec) {
+            return Ok(vec![]);
+        }
+        let affinity = held.and_then(|row| row.affinity.clone());
+        let affinity_version = held.map_or(0, |row| row.affinity_version);
+        let row = CustomerRow { customer: customer.clone(), spec, affinity, affinity_version };
+        self.tables.put(Row::Customer(row));
+        Ok(vec![EventKind::CustomerChanged { customer }])
+    }
+
+    fn put_market(
+        &mut self,
+        market: MarketId,
+        spec: MarketSpec,
+        epoch: Epoch,
+    ) -> Result<Vec<EventKind>, Refusal> {
+        if spec.routes.len() > limits::ROUTES_PER_MARKET {
+            return Err(Refusal::TooLarge { what: Noun::Market });
+        }
+        if self.tables.markets.get(&market).is_some_and(|row| row.spec == spec) {
+            return Ok(vec![]);
+        }
+        self.tables.put(Row::Market(MarketRow { market: market.clone(), spec, epoch }));
+        Ok(vec![EventKind::MarketChanged { market }])
+    }
+
+    fn put_trader(
+        &mut self,
+        trader: TraderId,
+        spec: TraderSpec,
+    ) -> Result<Vec<EventKind>, Refusal> {
+        let words = &spec.command;
+        let long = words.iter().any(|word| word.len() > limits::COMMAND_WORD_BYTES);
+        if words.is_empty() || words.len() > limits::COMMAND_WORDS || long {
+            return Err(Refusal::TooLarge { what: Noun::Command });
+        }
+        if !self.tables.customers.contains_key(&spec.customer) {
+            return Err(Refusal::NotFound { what: Noun::Customer });
+        }
+        let held = self.tables.traders.get(&trader);
+        if held.is_some_and(|row| row.spec == spec) {
+            return Ok(vec![]);
+        }
+        // A Trader that changes hands starts anew: its old assignment was another customer's.
+        let same = held.filter(|row| row.spec.customer == spec.customer);
+        let assignment = same.and_then(|row| row.assignment.clone());
+        self.tables.put(Row::Trader(TraderRow { trader: trader.clone(), spec, assignment }));
+        Ok(vec![EventKind::TraderChanged { trader }])
+    }
+
+    /// L1: whoever is given something is live, of the right kind, and replaces exactly the holder that
+    /// the decision was made on.
+    fn eligible(
+        &self,
+        kind: ManagerKind,
+        to: &Assignment,
+        held: Option<&Assignment>,
+        replaces: Option<Epoch>,
+    ) -> Result<(), Refusal> {
+        if held.map(|assignment| assignment.epoch) != replaces {
+            return Err(Refusal::Superseded);
+        }
+        let manager = self.tables.managers.get(&to.manager);
+        let manager = manager.ok_or(Refusal::NotFound { what: Noun::Manager })?;
+        if manager.state != ManagerState::Live || to.manager.kind != kind {
+            return Err(Refusal::NotEligible);
+        }
+        Ok(())
+    }
+
+    fn assign_broker(
+        &mut self,
+        account: AccountId,
+        shard: u16,
+        to: Assignment,
+        replaces: Option<Epoch>,
+    ) -> Result<Vec<EventKind>, Refusal> {
+        let held = self.tables.brokers.get(&(account.clone(), shard)).cloned();
+        let mut row = held.ok_or(Refusal::NotFound { what: Noun::Broker })?;
+        self.eligible(ManagerKind::BrokerManager, &to, row.assignment.as_ref(), replaces)?;
+        let Assignment { manager, epoch } = to.clone();
+        row.assignment = Some(to);
+        self.tables.put(Row::Broker(row));
+        Ok(vec![EventKind::BrokerAssigned { account, shard, manager, epoch }])
+    }
+
+    fn assign_customer(
+        &mut self,
+        customer: CustomerId,
+        to: Assignment,
+        replaces: Option<Epoch>,
+    ) -> Result<Vec<EventKind>, Refusal> {
+        let held = self.tables.customers.get(&customer).cloned();
+        let mut row = held.ok_or(Refusal::NotFound { what: Noun::Customer })?;
+        self.eligible(ManagerKind::TraderManager, &to, row.affinity.as_ref(), replaces)?;
+        let Assignment { manager, epoch } = to.clone();
+        row.affinity = Some(to);
+        row.affinity_version += 1;
+        self.tables.put(Row::Customer(row));
+        Ok(vec![EventKind::CustomerAssigned { customer, manager, epoch }])
+    }
+
+    fn assign_trader(
+        &mut self,
+        trader: TraderId,
+        to: Assignment,
+        replaces: Option<Epoch>,
+    ) -> Result<Vec<EventKind>, Refusal> {
+        let held = self.tables.traders.get(&trader).cloned();
+        let mut row = held.ok_or(Refusal::NotFound { what: Noun::Trader })?;
+        self.eligible(ManagerKind::TraderManager, &to, row.assignment.as_ref(), replaces)?;
+        let customer = self.tables.customers.get(&row.spec.customer);
+        let affinity = customer.and_then(|customer| customer.affinity.as_ref());
+        if affinity.map(|a| &a.manager) != Some(&to.manager) {
+            return Err(Refusal::AgainstAffinity);
+        }
+        let Assignment { manager, epoch } = to.clone();
+        row.assignment = Some(to);
+        self.tables.put(Row::Trader(row));
+        Ok(vec![EventKind::TraderAssigned { trader, manager, epoch }])
+    }
+
+    fn put_register(
+        &mut self,
+        register: RegisterId,
+        value: String,
+        expected: Option<String>,
+    ) -> Result<Vec<EventKind>, Refusal> {
+        if value.len() > limits::REGISTER_VALUE_BYTES {
+            return Err(Refusal::TooLarge { what: Noun::Register });
+        }
+        let held = self.tables.registers.get(&register).map(|row| row.value.clone());
+        if expected.is_some() && held != expected {
+            return Err(Refusal::Mismatch { held });
+        }
+        self.tables.put(Row::Register(RegisterRow { register, value }));
+        Ok(vec![])
+    }
+}
+
+#[cfg(test)]
+mod tests;

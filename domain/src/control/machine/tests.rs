@@ -1,0 +1,314 @@
+//! Claims about the machine: by example, and over random logs.
+
+use super::*;
+use crate::{
+    control::{
+        command::Request,
+        invariants::violations,
+        plan::{Observed, Sighting, plan},
+        row::TraderWish,
+    },
+    ids::{ClientId, KeyHash},
+    time::Monotonic,
+};
+use alloc::{collections::BTreeSet, format, string::ToString};
+use proptest::prelude::*;
+
+/// A machine with a log: every command gets the next revision and a key of its own.
+struct World {
+    machine: Machine,
+    revision: u64,
+}
+
+fn name<T: core::str::FromStr>(text: &str) -> T
+where
+    T::Err: core::fmt::Debug,
+{
+    text.parse().expect("a legal name")
+}
+
+fn key(n: u64, issued_at: u64) -> IdempotencyKey {
+    IdempotencyKey { client: name("test"), issued_at: UnixNanos(issued_at), n }
+}
+
+const SECOND: u64 = 1_000_000_000;
+
+impl World {
+    fn new() -> Self {
+        Self { machine: Machine::default(), revision: 0 }
+    }
+
+    fn apply_as(&mut self, key: IdempotencyKey, at: u64, command: Command) -> Applied {
+        self.revision += 1;
+        let before = self.machine.clone();
+        let entry = Stamped { at: UnixNanos(at), request: Request { key, command } };
+        let applied = self.machine.apply(Revision(self.revision), &entry);
+        let found = violations(&before, &self.machine, Revision(self.revision));
+        assert!(found.is_empty(), "{found:?} after {entry:?}");
+        applied
+    }
+
+    fn apply(&mut self, command: Command) -> Applied {
+        let n = self.revision;
+        self.apply_as(key(n, SECOND), SECOND, command)
+    }
+
+    fn accept(&mut self, command: Command) -> Revision {
+        match self.apply(command).outcome {
+            Outcome::Accepted { revision } => revision,
+            Outcome::Refused { refusal } => panic!("refused: {refusal}"),
+        }
+    }
+
+    fn check_in(&mut self, manager: &str, incarnation: u64) -> Outcome {
+        let command = Command::CheckIn {
+            manager: name(manager),
+            location: name("here"),
+            address: "127.0.0.1:1".to_string(),
+            incarnation: Incarnation(incarnation),
+            capacity: 10,
+        };
+        self.apply(command).outcome
+    }
+
+    fn with_a_customer_and_a_trader() -> Self {
+        let mut world = Self::new();
+        world.check_in("a.trader-manager", 1);
+        world.check_in("b.trader-manager", 1);
+        let spec = CustomerSpec { key_hashes: BTreeSet::from([KeyHash::of("secret")]) };
+        world.accept(Command::PutCustomer { customer: name("acme"), spec });
+        let (customer, command) = (name("acme"), vec!["algo".to_string()]);
+        let spec = TraderSpec { customer, command, state: TraderWish::Running };
+        world.accept(Command::PutTrader { trader: name("sample"), spec });
+        world
+    }
+
+    /// Everybody registered is well, but for those named.
+    fn observed(&self, lost: &[&str]) -> Observed {
+        let managers = self.machine.managers().map(|row| {
+            let refused = lost.contains(&row.manager.to_string().as_str());
+            let incarnation = row.incarnation;
+            (row.manager.clone(), Sighting { incarnation, last_proof: Monotonic(0), refused })
+        });
+        Observed { leader_since: Monotonic(0), managers: managers.collect() }
+    }
+
+    /// Plans and applies until nothing is left to do.
+    fn settle(&mut self, lost: &[&str]) {
+        for _ in 0..20 {
+            let commands = plan(&self.machine, &self.observed(lost), Monotonic(0));
+            if commands.is_empty() {
+                return;
+            }
+            commands.into_iter().for_each(|command| drop(self.apply(command)));
+        }
+        panic!("the planner does not come to rest");
+    }
+}
+
+#[test]
+fn a_repeated_key_gets_the_first_answer_and_changes_nothing() {
+    let mut world = World::new();
+    let write = |value: &str| Command::PutRegister {
+        register: name("x"),
+        value: value.to_string(),
+        expected: None,
+    };
+    let first = world.apply_as(key(1, SECOND), SECOND, write("1"));
+    let again = world.apply_as(key(1, SECOND), SECOND, write("2"));
+    assert_eq!(again.outcome, first.outcome);
+    assert!(again.events.is_empty());
+    assert_eq!(world.machine.register(&name("x")).map(|row| row.value.as_str()), Some("1"));
+}
+
+#[test]
+fn a_key_older_than_the_window_is_refused_and_never_applied() {
+    let mut world = World::new();
+    let window = u64::try_from(limits::IDEMPOTENCY_WINDOW.as_nanos()).expect("fits");
+    let write =
+        || Command::PutRegister { register: name("x"), value: String::new(), expected: None };
+    let late = world.apply_as(key(1, SECOND), SECOND + window, write());
+    assert_eq!(late.outcome, Outcome::Refused { refusal: Refusal::KeyExpired });
+    let ahead = world.apply_as(key(2, 3 * window), SECOND + window, write());
+    assert_eq!(ahead.outcome, Outcome::Refused { refusal: Refusal::KeyFromFuture });
+    assert!(world.machine.register(&name("x")).is_none());
+}
+
+#[test]
+fn what_is_forgotten_is_refused_whether_by_age_or_by_number() {
+    let mut world = World::new();
+    let write =
+        || Command::PutRegister { register: name("x"), value: String::new(), expected: None };
+    let many = u64::from(limits::IDEMPOTENCY_PER_CLIENT) + 10;
+    for n in 0..many {
+        world.machine.apply(
+            Revision(n + 1),
+            &Stamped {
+                at: UnixNanos(SECOND),
+                request: Request { key: key(n, SECOND), command: write() },
+            },
+        );
+    }
+    assert_eq!(world.machine.tables.answered.len() as u64, many - 10);
+    let repeated = world.apply_as(key(3, SECOND), SECOND, write());
+    assert_eq!(repeated.outcome, Outcome::Refused { refusal: Refusal::KeyExpired });
+    let later = SECOND * 1_000;
+    for n in 0..many {
+        let key = IdempotencyKey { client: name("other"), issued_at: UnixNanos(later), n };
+        world.machine.apply(
+            Revision(many + n),
+            &Stamped { at: UnixNanos(later), request: Request { key, command: write() } },
+        );
+    }
+    assert!(!world.machine.tables.clients.contains_key(&name::<ClientId>("test")));
+}
+
+#[test]
+fn time_in_the_log_never_runs_backwards() {
+    let mut world = World::new();
+    let put = || Command::PutRegister { register: name("x"), value: String::new(), expected: None };
+    world.apply_as(key(1, 9 * SECOND), 9 * SECOND, put());
+    world.apply_as(key(2, 9 * SECOND), 3 * SECOND, put());
+    assert_eq!(world.machine.cluster().at, UnixNanos(9 * SECOND));
+}
+
+#[test]
+fn a_newer_incarnation_replaces_an_older_one_and_never_the_reverse() {
+    let mut world = World::new();
+    world.check_in("a.broker-manager", 5);
+    let first = world.machine.manager(&name("a.broker-manager")).map(|row| row.epoch);
+    world.check_in("a.broker-manager", 6);
+    let second = world.machine.manager(&name("a.broker-manager")).map(|row| row.epoch);
+    assert!(second > first);
+    let refusal = Refusal::StaleIncarnation { held: Incarnation(6) };
+    assert_eq!(world.check_in("a.broker-manager", 5), Outcome::Refused { refusal });
+}
+
+#[test]
+fn an_expiry_decided_on_an_older_life_is_refused() {
+    let mut world = World::new();
+    world.check_in("a.broker-manager", 5);
+    let epoch = world.machine.manager(&name("a.broker-manager")).map(|row| row.epoch);
+    world.check_in("a.broker-manager", 6);
+    let command = Command::ExpireManager {
+        manager: name("a.broker-manager"),
+        incarnation: Incarnation(5),
+        epoch: epoch.expect("registered"),
+        why: DownReason::Silent,
+    };
+    let outcome = world.apply(command).outcome;
+    assert_eq!(outcome, Outcome::Refused { refusal: Refusal::Superseded });
+}
+
+#[test]
+fn a_customer_moves_whole_when_his_trader_manager_is_lost_and_stays_when_it_returns() {
+    let mut world = World::with_a_customer_and_a_trader();
+    world.settle(&[]);
+    let home = |world: &World| {
+        world.machine.customer(&name("acme")).and_then(|row| row.affinity.clone()).expect("placed")
+    };
+    let first = home(&world);
+    world.settle(&[first.manager.to_string().as_str()]);
+    let second = home(&world);
+    assert_ne!(first.manager, second.manager);
+    let trader = world.machine.trader(&name("sample")).and_then(|row| row.assignment.clone());
+    let trader = trader.expect("placed");
+    assert_eq!(trader.manager, second.manager);
+    assert!(trader.epoch > second.epoch);
+    world.check_in(&first.manager.to_string(), 2);
+    world.settle(&[]);
+    assert_eq!(home(&world), second);
+}
+
+#[test]
+fn a_stale_assignment_is_refused() {
+    let mut world = World::with_a_customer_and_a_trader();
+    world.settle(&[]);
+    let outcome = world
+        .apply(Command::AssignCustomer {
+            customer: name("acme"),
+            manager: name("b.trader-manager"),
+            replaces: None,
+        })
+        .outcome;
+    assert_eq!(outcome, Outcome::Refused { refusal: Refusal::Superseded });
+}
+
+fn any_command() -> impl Strategy<Value = Command> {
+    let manager = || {
+        let kinds = prop::sample::select(ManagerKind::ALL.to_vec());
+        ("[abc]", kinds).prop_map(|(i, kind)| ManagerId { implementation: name(&i), kind })
+    };
+    let epoch = || (1_u64..60).prop_map(Epoch);
+    let customer = || "[xyz]".prop_map(|text| name::<CustomerId>(&text));
+    prop_oneof![
+        (manager(), 1_u64..4).prop_map(|(manager, incarnation)| Command::CheckIn {
+            manager,
+            location: name("here"),
+            address: "h:1".to_string(),
+            incarnation: Incarnation(incarnation),
+            capacity: 3,
+        }),
+        (manager(), 1_u64..4, epoch()).prop_map(|(manager, incarnation, epoch)| {
+            let incarnation = Incarnation(incarnation);
+            Command::ExpireManager { manager, incarnation, epoch, why: DownReason::Silent }
+        }),
+        customer().prop_map(|customer| Command::PutCustomer {
+            customer,
+            spec: CustomerSpec { key_hashes: BTreeSet::new() },
+        }),
+        ("[tu]", customer(), "[a-c]").prop_map(|(trader, customer, word)| Command::PutTrader {
+            trader: name(&trader),
+            spec: TraderSpec { customer, command: vec![word], state: TraderWish::Running },
+        }),
+        ("[kl]", customer()).prop_map(|(account, customer)| Command::PutAccount {
+            account: name(&account),
+            spec: AccountSpec {
+                venue: name("sim"),
+                adapter: "sim".to_string(),
+                endpoint: "h:2".to_string(),
+                customers: BTreeSet::from([customer]),
+            },
+        }),
+        (customer(), manager(), prop::option::of(epoch())).prop_map(
+            |(customer, manager, replaces)| Command::AssignCustomer { customer, manager, replaces }
+        ),
+        ("[tu]", manager(), prop::option::of(epoch())).prop_map(|(trader, manager, replaces)| {
+            Command::AssignTrader { trader: name(&trader), manager, replaces }
+        }),
+        ("[kl]", manager(), prop::option::of(epoch())).prop_map(|(account, manager, replaces)| {
+            Command::AssignBroker { account: name(&account), shard: 0, manager, replaces }
+        }),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn any_log_keeps_the_invariants_and_its_rows_are_the_machine(
+        commands in prop::collection::vec(any_command(), 1..60),
+        repeat in prop::collection::vec(any::<bool>(), 60),
+    ) {
+        let mut world = World::new();
+        let mut stored = alloc::collections::BTreeMap::new();
+        for (n, command) in commands.into_iter().enumerate() {
+            // Half of the keys are used twice.
+            for _ in 0..=usize::from(repeat[n]) {
+                let applied = world.apply_as(key(n as u64, SECOND), SECOND, command.clone());
+                for changed in applied.changed {
+                    match world.machine.row(&changed) {
+                        Some(row) => drop(stored.insert(changed, row)),
+                        None => drop(stored.remove(&changed)),
+                    }
+                }
+            }
+            if n % 10 == 9 {
+                world.settle(&["a.trader-manager"]);
+                world = World { machine: world.machine, revision: world.revision };
+                stored = world.machine.rows().map(|row| (row.key(), row)).collect();
+            }
+        }
+        let loaded = Machine::from_rows(stored.into_values());
+        let rows = |machine: &Machine| machine.rows().map(|r| format!("{r:?}")).collect::<Vec<_>>();
+        prop_assert_eq!(rows(&loaded), rows(&world.machine));
+    }
+}

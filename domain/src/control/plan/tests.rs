@@ -1,0 +1,155 @@
+//! Claims about the planner.
+
+use super::*;
+use crate::{
+    control::{
+        command::{IdempotencyKey, Request, Stamped},
+        row::{AccountSpec, CustomerSpec},
+    },
+    ids::Revision,
+    time::UnixNanos,
+};
+use alloc::{collections::BTreeSet, string::ToString, vec};
+use core::time::Duration;
+
+fn machine(commands: Vec<Command>) -> Machine {
+    let mut machine = Machine::default();
+    for (n, command) in commands.into_iter().enumerate() {
+        let client = "test".parse().expect("legal");
+        let key = IdempotencyKey { client, issued_at: UnixNanos(1), n: n as u64 };
+        let entry = Stamped { at: UnixNanos(1), request: Request { key, command } };
+        machine.apply(Revision(n as u64 + 1), &entry);
+    }
+    machine
+}
+
+fn check_in(manager: &str, capacity: u32) -> Command {
+    Command::CheckIn {
+        manager: manager.parse().expect("legal"),
+        location: "here".parse().expect("legal"),
+        address: "127.0.0.1:1".to_string(),
+        incarnation: Incarnation(1),
+        capacity,
+    }
+}
+
+fn account(name: &str) -> Command {
+    Command::PutAccount {
+        account: name.parse().expect("legal"),
+        spec: AccountSpec {
+            venue: "sim".parse().expect("legal"),
+            adapter: "sim".to_string(),
+            endpoint: "127.0.0.1:2".to_string(),
+            customers: BTreeSet::new(),
+        },
+    }
+}
+
+fn seen(managers: &[(&str, Duration, bool)]) -> Observed {
+    let sightings = managers.iter().map(|(name, at, refused)| {
+        let last_proof = Monotonic(0) + *at;
+        let sighting = Sighting { incarnation: Incarnation(1), last_proof, refused: *refused };
+        (name.parse().expect("legal"), sighting)
+    });
+    Observed { leader_since: Monotonic(0), managers: sightings.collect() }
+}
+
+const NOW: Monotonic = Monotonic(10_000_000_000);
+const WELL: Duration = Duration::from_secs(10);
+
+#[test]
+fn brokers_are_spread_over_managers_that_are_well_and_have_room() {
+    let machine = machine(vec![
+        check_in("a.broker-manager", 1),
+        check_in("b.broker-manager", 5),
+        check_in("c.broker-manager", 5),
+        account("one"),
+        account("two"),
+        account("three"),
+    ]);
+    let suspect = WELL - limits::SUSPECT_AFTER;
+    let observed = seen(&[
+        ("a.broker-manager", WELL, false),
+        ("b.broker-manager", WELL, false),
+        ("c.broker-manager", suspect, false),
+    ]);
+    let chosen: Vec<_> = plan(&machine, &observed, NOW)
+        .into_iter()
+        .map(|command| match command {
+            Command::AssignBroker { manager, .. } => manager.to_string(),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(chosen, ["a.broker-manager", "b.broker-manager", "b.broker-manager"]);
+}
+
+#[test]
+fn a_silent_manager_is_expired_after_the_time_and_a_refusing_one_at_once() {
+    let machine = machine(vec![check_in("a.broker-manager", 1), check_in("b.broker-manager", 1)]);
+    let almost = WELL - limits::DOWN_AFTER + Duration::from_nanos(1);
+    let observed = seen(&[("a.broker-manager", almost, false), ("b.broker-manager", WELL, false)]);
+    assert_eq!(plan(&machine, &observed, NOW), vec![]);
+    let observed = seen(&[
+        ("a.broker-manager", WELL - limits::DOWN_AFTER, false),
+        ("b.broker-manager", WELL, true),
+    ]);
+    let reasons: Vec<_> = plan(&machine, &observed, NOW)
+        .into_iter()
+        .map(|command| match command {
+            Command::ExpireManager { why, .. } => why,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(reasons, [DownReason::Silent, DownReason::Refused]);
+}
+
+#[test]
+fn a_new_leader_counts_from_its_own_election() {
+    let machine = machine(vec![check_in("a.broker-manager", 1)]);
+    let mut observed = seen(&[]);
+    observed.leader_since = NOW;
+    assert_eq!(plan(&machine, &observed, NOW), vec![]);
+    assert_eq!(plan(&machine, &observed, NOW + limits::DOWN_AFTER).len(), 1);
+}
+
+#[test]
+fn a_broker_whose_manager_is_lost_waits_for_it() {
+    let mut machine = machine(vec![
+        check_in("a.broker-manager", 1),
+        account("one"),
+        check_in("b.broker-manager", 1),
+    ]);
+    let observed = seen(&[("a.broker-manager", WELL, false), ("b.broker-manager", WELL, false)]);
+    let mut n = 100;
+    let mut run = |machine: &mut Machine, observed: &Observed| {
+        for command in plan(machine, observed, NOW) {
+            n += 1;
+            let client = "leader".parse().expect("legal");
+            let key = IdempotencyKey { client, issued_at: UnixNanos(1), n };
+            let entry = Stamped { at: UnixNanos(1), request: Request { key, command } };
+            machine.apply(Revision(n), &entry);
+        }
+    };
+    run(&mut machine, &observed);
+    let lost = seen(&[("a.broker-manager", WELL, true), ("b.broker-manager", WELL, false)]);
+    run(&mut machine, &lost);
+    run(&mut machine, &lost);
+    let holder = machine.brokers().next().and_then(|row| row.assignment.clone());
+    assert_eq!(holder.map(|a| a.manager.to_string()).as_deref(), Some("a.broker-manager"));
+}
+
+#[test]
+fn a_customer_without_a_home_gets_one_and_then_nothing_is_left_to_do() {
+    let spec = CustomerSpec { key_hashes: BTreeSet::new() };
+    let customer = "acme".parse().expect("legal");
+    let machine = machine(vec![
+        check_in("a.trader-manager", 1),
+        Command::PutCustomer { customer, spec },
+        Command::AssignCustomer {
+            customer: "acme".parse().expect("legal"),
+            manager: "a.trader-manager".parse().expect("legal"),
+            replaces: None,
+        },
+    ]);
+    assert_eq!(plan(&machine, &seen(&[("a.trader-manager", WELL, false)]), NOW), vec![]);
+}

@@ -1,0 +1,60 @@
+//! Why a command is refused. Decides the reasons; when one applies is `machine`'s decision.
+
+use crate::ids::Incarnation;
+use alloc::string::String;
+use serde::{Deserialize, Serialize};
+
+/// Why a command was refused. Nothing was changed by it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
+pub enum Refusal {
+    #[error("the idempotency key is older than what is remembered; look up whether it was applied")]
+    KeyExpired,
+    #[error("the idempotency key was issued more than 10 minutes ahead of the cluster's clock")]
+    KeyFromFuture,
+    #[error("the cluster was already opened")]
+    AlreadyOpen,
+    #[error("a newer incarnation of this Manager has checked in: {held}")]
+    StaleIncarnation { held: Incarnation },
+    #[error("the state has moved on since this was decided")]
+    Superseded,
+    #[error("there is no such {what}")]
+    NotFound { what: Noun },
+    #[error("the Manager is not live or not of the right kind")]
+    NotEligible,
+    #[error("a Trader runs where its customer belongs")]
+    AgainstAffinity,
+    #[error("too large: {what}")]
+    TooLarge { what: Noun },
+    #[error("the register holds another value")]
+    Mismatch { held: Option<String> },
+}
+
+/// What a refusal is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Noun {
+    Manager,
+    Account,
+    Customer,
+    Market,
+    Trader,
+    Broker,
+    Register,
+    Command,
+}
+
+impl core::fmt::Display for Noun {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::Manager => "manager",
+            Self::Account => "account",
+            Self::Customer => "customer",
+            Self::Market => "market",
+            Self::Trader => "trader",
+            Self::Broker => "broker",
+            Self::Register => "register",
+            Self::Command => "command",
+        })
+    }
+}

@@ -1,0 +1,217 @@
+//! The rows of the replicated machine: what is stored, compared and sent as snapshots, one key a row.
+//! Decides their shape; how they change is `machine`'s decision. Released shapes are frozen: variants
+//! are only appended.
+
+use super::{command::IdempotencyKey, machine::Outcome};
+use crate::{
+    ids::{
+        AccountId, ClientId, ClusterIncarnation, CustomerId, Epoch, Incarnation, InstrumentId,
+        KeyHash, LocationId, ManagerId, MarketId, NodeId, RegisterId, TraderId, VenueId,
+    },
+    time::UnixNanos,
+};
+use alloc::{collections::BTreeSet, string::String, vec::Vec};
+use serde::{Deserialize, Serialize};
+
+/// Who holds something, and since which log entry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Assignment {
+    pub manager: ManagerId,
+    pub epoch: Epoch,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClusterRow {
+    pub incarnation: Option<ClusterIncarnation>,
+    /// The latest stamp applied: time in the log never runs backwards.
+    pub at: UnixNanos,
+    pub feature_level: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberRow {
+    pub node: NodeId,
+    pub api_address: String,
+    /// Ed25519, 64 hexadecimal digits.
+    pub public_key: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ManagerState {
+    Live,
+    Down,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ManagerRow {
+    pub manager: ManagerId,
+    pub location: LocationId,
+    /// Host and port of its API.
+    pub address: String,
+    pub incarnation: Incarnation,
+    pub epoch: Epoch,
+    pub state: ManagerState,
+    /// How many services it takes.
+    pub capacity: u32,
+    pub since: UnixNanos,
+}
+
+/// An account at a venue, as the operator declares it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AccountSpec {
+    pub venue: VenueId,
+    /// Which adapter speaks to the venue. `sim` is the one there is; others are refused when named.
+    pub adapter: String,
+    /// Where the venue is reached, for adapters that need to be told.
+    pub endpoint: String,
+    /// Customers who may trade on the account.
+    pub customers: BTreeSet<CustomerId>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CustomerSpec {
+    pub key_hashes: BTreeSet<KeyHash>,
+}
+
+/// For a Market: the venues that serve an instrument.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Route {
+    pub instrument: InstrumentId,
+    pub data_venue: VenueId,
+    pub order_venue: VenueId,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MarketSpec {
+    pub routes: Vec<Route>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TraderSpec {
+    pub customer: CustomerId,
+    /// Program and arguments. `tradewind` names the Manager's own binary.
+    pub command: Vec<String>,
+    #[serde(default)]
+    pub state: TraderWish,
+}
+
+/// Whether a Trader should run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TraderWish {
+    #[default]
+    Running,
+    Stopped,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountRow {
+    pub account: AccountId,
+    pub spec: AccountSpec,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BrokerRow {
+    pub account: AccountId,
+    pub shard: u16,
+    pub assignment: Option<Assignment>,
+}
+
+/// A customer and his affinity: the one TraderManager that all his Traders are on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CustomerRow {
+    pub customer: CustomerId,
+    pub spec: CustomerSpec,
+    pub affinity: Option<Assignment>,
+    /// Rises by one with every move.
+    pub affinity_version: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MarketRow {
+    pub market: MarketId,
+    pub spec: MarketSpec,
+    /// The entry that last changed it: a route switch is seen by it.
+    pub epoch: Epoch,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TraderRow {
+    pub trader: TraderId,
+    pub spec: TraderSpec,
+    pub assignment: Option<Assignment>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RegisterRow {
+    pub register: RegisterId,
+    pub value: String,
+}
+
+/// A command that was answered, and how.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AnsweredRow {
+    pub key: IdempotencyKey,
+    pub applied_at: UnixNanos,
+    pub outcome: Outcome,
+}
+
+impl AnsweredRow {
+    /// The window runs from here: a sender's clock that is ahead must not outlive what is remembered.
+    #[must_use]
+    pub fn remembered_from(&self) -> UnixNanos {
+        self.applied_at.max(self.key.issued_at)
+    }
+}
+
+/// How much of a client's answers is remembered. Keys at or below `evicted` are refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClientRow {
+    pub client: ClientId,
+    pub remembered: u32,
+    pub evicted: Option<(UnixNanos, u64)>,
+}
+
+macro_rules! rows {
+    ($($variant:ident($row:ty): $key:ty = $of:expr,)*) => {
+        /// One row. The order of the variants is the order on disk: append only.
+        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        pub enum Row { $($variant($row),)* }
+
+        /// Where a row stands.
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+        pub enum RowKey { $($variant($key),)* }
+
+        impl Row {
+            #[must_use]
+            pub fn key(&self) -> RowKey {
+                match self {
+                    $(Self::$variant(row) => {
+                        let of: fn(&$row) -> $key = $of;
+                        RowKey::$variant(of(row))
+                    })*
+                }
+            }
+        }
+    };
+}
+
+rows! {
+    Cluster(ClusterRow): () = |_| (),
+    Member(MemberRow): NodeId = |r| r.node,
+    Manager(ManagerRow): ManagerId = |r| r.manager.clone(),
+    Account(AccountRow): AccountId = |r| r.account.clone(),
+    Broker(BrokerRow): (AccountId, u16) = |r| (r.account.clone(), r.shard),
+    Customer(CustomerRow): CustomerId = |r| r.customer.clone(),
+    Market(MarketRow): MarketId = |r| r.market.clone(),
+    Trader(TraderRow): TraderId = |r| r.trader.clone(),
+    Register(RegisterRow): RegisterId = |r| r.register.clone(),
+    Answered(AnsweredRow): IdempotencyKey = |r| r.key.clone(),
+    Client(ClientRow): ClientId = |r| r.client.clone(),
+}

@@ -1,0 +1,117 @@
+//! The tables of the machine: persistent maps, so that a clone costs nothing. Every write goes through
+//! `put` or `remove`, which note the key: what was noted is what a store must write. Decides nothing
+//! about what the rows mean.
+
+use super::{
+    command::IdempotencyKey,
+    row::{
+        AccountRow, AnsweredRow, BrokerRow, ClientRow, ClusterRow, CustomerRow, ManagerRow,
+        MarketRow, MemberRow, RegisterRow, Row, RowKey, TraderRow,
+    },
+};
+use crate::{
+    ids::{AccountId, ClientId, CustomerId, ManagerId, MarketId, NodeId, RegisterId, TraderId},
+    time::UnixNanos,
+};
+use alloc::vec::Vec;
+use imbl::{OrdMap, OrdSet};
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Tables {
+    pub(super) cluster: ClusterRow,
+    pub(super) members: OrdMap<NodeId, MemberRow>,
+    pub(super) managers: OrdMap<ManagerId, ManagerRow>,
+    pub(super) accounts: OrdMap<AccountId, AccountRow>,
+    pub(super) brokers: OrdMap<(AccountId, u16), BrokerRow>,
+    pub(super) customers: OrdMap<CustomerId, CustomerRow>,
+    pub(super) markets: OrdMap<MarketId, MarketRow>,
+    pub(super) traders: OrdMap<TraderId, TraderRow>,
+    pub(super) registers: OrdMap<RegisterId, RegisterRow>,
+    pub(super) answered: OrdMap<IdempotencyKey, AnsweredRow>,
+    pub(super) clients: OrdMap<ClientId, ClientRow>,
+    /// Derived from `answered`: the oldest answers first.
+    pub(super) answered_by_age: OrdSet<(UnixNanos, IdempotencyKey)>,
+    /// Keys written since the last `take_changed`.
+    changed: Vec<RowKey>,
+}
+
+impl Tables {
+    pub(super) fn put(&mut self, row: Row) {
+        let key = row.key();
+        self.insert(row);
+        self.changed.push(key);
+    }
+
+    /// Puts a row without noting it: for loading.
+    pub(super) fn insert(&mut self, row: Row) {
+        match row {
+            Row::Cluster(row) => self.cluster = row,
+            Row::Member(row) => drop(self.members.insert(row.node, row)),
+            Row::Manager(row) => drop(self.managers.insert(row.manager.clone(), row)),
+            Row::Account(row) => drop(self.accounts.insert(row.account.clone(), row)),
+            Row::Broker(row) => {
+                drop(self.brokers.insert((row.account.clone(), row.shard), row));
+            }
+            Row::Customer(row) => drop(self.customers.insert(row.customer.clone(), row)),
+            Row::Market(row) => drop(self.markets.insert(row.market.clone(), row)),
+            Row::Trader(row) => drop(self.traders.insert(row.trader.clone(), row)),
+            Row::Register(row) => drop(self.registers.insert(row.register.clone(), row)),
+            Row::Answered(row) => {
+                self.answered_by_age.insert((row.remembered_from(), row.key.clone()));
+                self.answered.insert(row.key.clone(), row);
+            }
+            Row::Client(row) => drop(self.clients.insert(row.client.clone(), row)),
+        }
+    }
+
+    /// Takes an answer out of the table that remembers them.
+    pub(super) fn forget_answer(&mut self, key: &IdempotencyKey) {
+        if let Some(row) = self.answered.remove(key) {
+            self.answered_by_age.remove(&(row.remembered_from(), key.clone()));
+            self.changed.push(RowKey::Answered(key.clone()));
+        }
+    }
+
+    pub(super) fn forget_client(&mut self, client: &ClientId) {
+        if self.clients.remove(client).is_some() {
+            self.changed.push(RowKey::Client(client.clone()));
+        }
+    }
+
+    pub(super) fn take_changed(&mut self) -> Vec<RowKey> {
+        let mut changed = core::mem::take(&mut self.changed);
+        changed.sort();
+        changed.dedup();
+        changed
+    }
+
+    pub(super) fn row(&self, key: &RowKey) -> Option<Row> {
+        match key {
+            RowKey::Cluster(()) => Some(Row::Cluster(self.cluster.clone())),
+            RowKey::Member(k) => self.members.get(k).cloned().map(Row::Member),
+            RowKey::Manager(k) => self.managers.get(k).cloned().map(Row::Manager),
+            RowKey::Account(k) => self.accounts.get(k).cloned().map(Row::Account),
+            RowKey::Broker(k) => self.brokers.get(k).cloned().map(Row::Broker),
+            RowKey::Customer(k) => self.customers.get(k).cloned().map(Row::Customer),
+            RowKey::Market(k) => self.markets.get(k).cloned().map(Row::Market),
+            RowKey::Trader(k) => self.traders.get(k).cloned().map(Row::Trader),
+            RowKey::Register(k) => self.registers.get(k).cloned().map(Row::Register),
+            RowKey::Answered(k) => self.answered.get(k).cloned().map(Row::Answered),
+            RowKey::Client(k) => self.clients.get(k).cloned().map(Row::Client),
+        }
+    }
+
+    pub(super) fn rows(&self) -> impl Iterator<Item = Row> + '_ {
+        core::iter::once(Row::Cluster(self.cluster.clone()))
+            .chain(self.members.values().cloned().map(Row::Member))
+            .chain(self.managers.values().cloned().map(Row::Manager))
+            .chain(self.accounts.values().cloned().map(Row::Account))
+            .chain(self.brokers.values().cloned().map(Row::Broker))
+            .chain(self.customers.values().cloned().map(Row::Customer))
+            .chain(self.markets.values().cloned().map(Row::Market))
+            .chain(self.traders.values().cloned().map(Row::Trader))
+            .chain(self.registers.values().cloned().map(Row::Register))
+            .chain(self.answered.values().cloned().map(Row::Answered))
+            .chain(self.clients.values().cloned().map(Row::Client))
+    }
+}

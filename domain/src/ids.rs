@@ -1,0 +1,357 @@
+//! Names and numbers that tell things apart. Decides what a legal name is; who may use it is decided
+//! elsewhere. Every id has its own type, so that none can be passed in another's place.
+
+pub use order::{OrderId, VenueOrderId};
+
+use alloc::{format, string::String, string::ToString, sync::Arc};
+use core::{fmt, str::FromStr};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+
+/// A name that is not legal, and why.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{given}` is not a legal {what}: {rule}")]
+pub struct InvalidName {
+    pub what: &'static str,
+    pub given: String,
+    pub rule: &'static str,
+}
+
+const NAME_RULE: &str = "1 to 63 of a-z, 0-9 and '-', beginning with a letter or a digit";
+
+fn is_name(text: &str) -> bool {
+    (1..=63).contains(&text.len())
+        && !text.starts_with('-')
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+}
+
+const INSTRUMENT_RULE: &str = "1 to 32 of A-Z, 0-9, '/', '.' and '-', such as BTC/USD or AAPL";
+
+fn is_instrument(text: &str) -> bool {
+    (1..=32).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b"/.-".contains(&b))
+}
+
+const TOKEN_RULE: &str = "1 to 64 printable ASCII characters without blanks";
+
+fn is_token(text: &str) -> bool {
+    (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
+}
+
+macro_rules! text_id {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $check:path, $rule:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// Takes the text if it is a legal name of this kind.
+            pub fn new(text: &str) -> Result<Self, InvalidName> {
+                if $check(text) {
+                    Ok(Self(text.into()))
+                } else {
+                    let given = text.chars().take(80).collect();
+                    Err(InvalidName { what: $what, given, rule: $rule })
+                }
+            }
+
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidName;
+            fn from_str(text: &str) -> Result<Self, InvalidName> {
+                Self::new(text)
+            }
+        }
+
+        serde_as_text!($name);
+    };
+}
+
+/// Gives a type with `Display` and `FromStr` its place in JSON and in records: a string.
+macro_rules! serde_as_text {
+    ($name:ident) => {
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(deserializer)?;
+                text.parse().map_err(D::Error::custom)
+            }
+        }
+    };
+}
+
+macro_rules! number_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(
+            Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+        )]
+        #[serde(transparent)]
+        pub struct $name(pub u64);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
+mod order;
+
+text_id!(/// A place that can fail as a whole: a data centre, a rack.
+    LocationId, "location", is_name, NAME_RULE);
+text_id!(/// One set of the three Managers at a location.
+    ImplementationId, "implementation", is_name, NAME_RULE);
+text_id!(/// The owner of Traders and API keys.
+    CustomerId, "customer", is_name, NAME_RULE);
+text_id!(/// An account at a venue.
+    AccountId, "account", is_name, NAME_RULE);
+text_id!(/// A venue: `sim`, `kraken`, `schwab`, or a second `sim` under another name.
+    VenueId, "venue", is_name, NAME_RULE);
+text_id!(/// What algos trade through: `crypto`, `us-equities`.
+    MarketId, "market", is_name, NAME_RULE);
+text_id!(/// An algo.
+    TraderId, "trader", is_name, NAME_RULE);
+text_id!(/// A key of the test range of the replicated state.
+    RegisterId, "register", is_name, NAME_RULE);
+text_id!(/// What is traded: `BTC/USD`, `AAPL`. Names no broker.
+    InstrumentId, "instrument", is_instrument, INSTRUMENT_RULE);
+text_id!(/// The algo's own name for an order.
+    ClientOrderId, "client_order_id", is_token, TOKEN_RULE);
+text_id!(/// The venue's name for one execution.
+    ExecId, "exec_id", is_token, TOKEN_RULE);
+text_id!(/// Who sends commands: half of an idempotency key.
+    ClientId, "client", is_token, TOKEN_RULE);
+text_id!(/// Number of a stream's source; compared for equality only, it fences nothing.
+    StreamEpoch, "stream epoch", is_token, TOKEN_RULE);
+
+number_id!(/// A member of the Raft group. Never used twice.
+    NodeId);
+number_id!(/// Index of the log entry that made a state.
+    Revision);
+number_id!(/// Fencing number: the index of the entry that gave the right. The higher wins.
+    Epoch);
+number_id!(/// One life of a process, in Unix milliseconds of its start, never the same or less for a later life.
+    Incarnation);
+number_id!(/// One life of a cluster, drawn when it is made or restored.
+    ClusterIncarnation);
+
+/// What every fenced command carries. Rights of two lives of a cluster are not comparable.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Fence {
+    pub cluster: ClusterIncarnation,
+    pub epoch: Epoch,
+}
+
+/// The three kinds of Managers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ManagerKind {
+    BrokerManager,
+    MarketManager,
+    TraderManager,
+}
+
+impl ManagerKind {
+    pub const ALL: [Self; 3] = [Self::BrokerManager, Self::MarketManager, Self::TraderManager];
+
+    /// The name on the command line and in a [`ManagerId`].
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::BrokerManager => "broker-manager",
+            Self::MarketManager => "market-manager",
+            Self::TraderManager => "trader-manager",
+        }
+    }
+}
+
+impl fmt::Display for ManagerKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A Manager: its implementation and its kind, written `a1.market-manager`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ManagerId {
+    pub implementation: ImplementationId,
+    pub kind: ManagerKind,
+}
+
+impl fmt::Display for ManagerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.implementation, self.kind)
+    }
+}
+
+impl fmt::Debug for ManagerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for ManagerId {
+    type Err = InvalidName;
+    fn from_str(text: &str) -> Result<Self, InvalidName> {
+        let invalid = || InvalidName {
+            what: "manager",
+            given: text.chars().take(80).collect(),
+            rule: "an implementation, a dot and a kind, such as a1.market-manager",
+        };
+        let (implementation, kind) = text.split_once('.').ok_or_else(invalid)?;
+        let kind = ManagerKind::ALL.into_iter().find(|k| k.as_str() == kind).ok_or_else(invalid)?;
+        Ok(Self { implementation: ImplementationId::new(implementation)?, kind })
+    }
+}
+
+serde_as_text!(ManagerId);
+
+/// A service below a Manager, written `broker.sim-1.0`, `market.crypto.0`, `trader.sample`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ServiceId {
+    Broker { account: AccountId, shard: u16 },
+    Market { market: MarketId, shard: u16 },
+    Trader { trader: TraderId },
+}
+
+impl ServiceId {
+    /// The kind of Manager that runs it.
+    #[must_use]
+    pub fn manager_kind(&self) -> ManagerKind {
+        match self {
+            Self::Broker { .. } => ManagerKind::BrokerManager,
+            Self::Market { .. } => ManagerKind::MarketManager,
+            Self::Trader { .. } => ManagerKind::TraderManager,
+        }
+    }
+
+    /// The subcommand of the one binary that runs it.
+    #[must_use]
+    pub fn subcommand(&self) -> &'static str {
+        match self {
+            Self::Broker { .. } => "broker",
+            Self::Market { .. } => "market",
+            Self::Trader { .. } => "trader",
+        }
+    }
+}
+
+impl fmt::Display for ServiceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Broker { account, shard } => write!(f, "broker.{account}.{shard}"),
+            Self::Market { market, shard } => write!(f, "market.{market}.{shard}"),
+            Self::Trader { trader } => write!(f, "trader.{trader}"),
+        }
+    }
+}
+
+impl fmt::Debug for ServiceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for ServiceId {
+    type Err = InvalidName;
+    fn from_str(text: &str) -> Result<Self, InvalidName> {
+        let invalid = || InvalidName {
+            what: "service",
+            given: text.chars().take(80).collect(),
+            rule: "broker.ACCOUNT.SHARD, market.MARKET.SHARD or trader.TRADER",
+        };
+        let mut parts = text.split('.');
+        let kind = parts.next().ok_or_else(invalid)?;
+        let name = parts.next().ok_or_else(invalid)?;
+        let shard = parts.next();
+        if parts.next().is_some() {
+            return Err(invalid());
+        }
+        let shard = shard.map(|s| s.parse::<u16>().map_err(|_| invalid())).transpose()?;
+        match (kind, shard) {
+            ("broker", Some(shard)) => Ok(Self::Broker { account: AccountId::new(name)?, shard }),
+            ("market", Some(shard)) => Ok(Self::Market { market: MarketId::new(name)?, shard }),
+            ("trader", None) => Ok(Self::Trader { trader: TraderId::new(name)? }),
+            _ => Err(invalid()),
+        }
+    }
+}
+
+serde_as_text!(ServiceId);
+
+/// Hash of an API key: SHA-256, 64 hexadecimal digits. The key itself is never kept.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct KeyHash(pub String);
+
+impl KeyHash {
+    #[must_use]
+    pub fn of(key: &str) -> Self {
+        use sha2::{Digest, Sha256};
+        let digest = Sha256::digest(key.as_bytes());
+        Self(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    /// The short name of a key in tokens and logs: the first 12 digits of its hash.
+    #[must_use]
+    pub fn key_id(&self) -> String {
+        self.0.chars().take(12).collect::<String>().to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_checked_and_survive_a_round_trip() {
+        assert!(CustomerId::new("acme-1").is_ok());
+        for bad in ["", "-a", "A", "a b", "a.b", &"x".repeat(64)] {
+            assert!(CustomerId::new(bad).is_err(), "{bad}");
+        }
+        for text in ["broker.sim-1.0", "market.crypto.3", "trader.sample"] {
+            assert_eq!(text.parse::<ServiceId>().map(|s| s.to_string()), Ok(text.into()));
+        }
+        let manager = "a1.market-manager".parse::<ManagerId>();
+        assert_eq!(manager.map(|m| m.kind), Ok(ManagerKind::MarketManager));
+        assert!("a1.market_manager".parse::<ManagerId>().is_err());
+    }
+
+    #[test]
+    fn the_venue_order_id_depends_on_all_three_names_and_on_nothing_else() {
+        let id = |a: &str, c: &str, o: &str| {
+            VenueOrderId::of(
+                &AccountId::new(a).expect("legal"),
+                &CustomerId::new(c).expect("legal"),
+                &ClientOrderId::new(o).expect("legal"),
+            )
+        };
+        assert_eq!(id("a", "c", "1"), id("a", "c", "1"));
+        assert_ne!(id("a", "c", "1"), id("ac", "c", "1"));
+        assert_ne!(id("a", "c", "1"), id("a", "c", "2"));
+        assert_eq!(id("a", "c", "1").to_string().parse(), Ok(id("a", "c", "1")));
+    }
+}

@@ -1,0 +1,101 @@
+//! Every bound of the system, each with its reason, and how the bounds relate. Decides numbers only;
+//! whoever hits a bound decides what happens then, and says so.
+
+use core::time::Duration;
+
+/// How often a Manager beats on its pipe: three lost beats still leave time before `SUSPECT_AFTER`.
+pub const BEAT_EVERY: Duration = Duration::from_millis(250);
+/// Without a beat for so long a Manager gets nothing new.
+pub const SUSPECT_AFTER: Duration = Duration::from_millis(750);
+/// A Manager that had no beat answered for so long fences itself.
+pub const SELF_FENCE_AFTER: Duration = Duration::from_millis(2_000);
+/// A Manager not heard of for so long is down.
+pub const DOWN_AFTER: Duration = Duration::from_millis(2_500);
+/// A leader acts only while a quorum has answered it within this time.
+pub const LEADER_CONFIRMED_WITHIN: Duration = Duration::from_millis(150);
+
+const _: () = assert!(
+    DOWN_AFTER.as_millis() * 9 > SELF_FENCE_AFTER.as_millis() * 11,
+    "a zombie stops before it is replaced, clocks drifting"
+);
+const _: () = assert!(BEAT_EVERY.as_millis() * 3 <= SUSPECT_AFTER.as_millis());
+
+/// How often the leader looks at what it has observed and plans.
+pub const PLAN_EVERY: Duration = Duration::from_millis(100);
+/// A write waits through an election for so long before it says `no_leader`.
+pub const HOLD_THROUGH_ELECTION: Duration = Duration::from_secs(1);
+/// One attempt to hand a request to a leader: a lost one must not use up the whole hold.
+pub const FORWARD_ATTEMPT: Duration = Duration::from_millis(250);
+
+/// A repeated command is recognised for so long, by the log's clock.
+pub const IDEMPOTENCY_WINDOW: Duration = Duration::from_secs(600);
+/// And this many commands of one client: above a minute of a busy client's writes, a few MB a client.
+pub const IDEMPOTENCY_PER_CLIENT: u32 = 16_384;
+
+/// A body of a request; the largest legal one, a market of 5,000 routes, has about 500 KiB.
+pub const BODY_BYTES: usize = 1 << 20;
+/// A frame from a client: an order has less than 1 KiB.
+pub const CLIENT_FRAME_BYTES: usize = 64 << 10;
+/// A frame on a pipe inside the cluster: the desired state of a Manager with 1,000 services.
+pub const PIPE_FRAME_BYTES: usize = 4 << 20;
+/// Headers of a request, and how long they may take: a half-sent one must not hold a connection.
+pub const HEADER_BYTES: usize = 16 << 10;
+pub const HEADERS_WITHIN: Duration = Duration::from_secs(10);
+pub const REQUEST_WITHIN: Duration = Duration::from_secs(30);
+pub const CONNECTIONS_PER_ADDRESS: usize = 200;
+pub const CONNECTIONS: usize = 4_000;
+pub const SESSIONS_PER_MARKET_MANAGER: usize = 20_000;
+/// Subscriptions of one session: every instrument of a large market, once a channel.
+pub const SUBSCRIPTIONS_PER_SESSION: usize = 4_096;
+/// Frames queued for one session. A public stream is conflated beyond it, a private one disconnected.
+pub const SESSION_QUEUE_FRAMES: usize = 1_024;
+/// Frames queued on a pipe: beyond it the sender waits.
+pub const PIPE_QUEUE_FRAMES: usize = 1_024;
+
+/// First wait before a lost pipe is dialled again, and the longest: an outage of seconds costs no more
+/// than itself, one of hours costs the other side two dials a second.
+pub const REDIAL_FIRST: Duration = Duration::from_millis(20);
+pub const REDIAL_MAX: Duration = Duration::from_millis(500);
+/// A dial or a handshake that takes longer has failed.
+pub const DIAL_WITHIN: Duration = Duration::from_millis(500);
+/// A pipe on which nothing came for so long is dead, whatever TCP says.
+pub const PIPE_SILENCE: Duration = Duration::from_secs(2);
+/// How often a pipe's opener pings: well within `PIPE_SILENCE`.
+pub const PIPE_PING_EVERY: Duration = Duration::from_millis(500);
+
+/// A spawned service checks in within this time or is killed.
+pub const CHECK_IN_WITHIN: Duration = Duration::from_secs(5);
+/// Crashes of one service within `CRASH_WINDOW` before the Manager waits longer and longer.
+pub const CRASHES_ALLOWED: usize = 3;
+pub const CRASH_WINDOW: Duration = Duration::from_secs(60);
+/// A service whose Manager is away goes on for so long before it stops itself.
+pub const ADOPTED_WITHIN: Duration = Duration::from_secs(60);
+/// Asked to stop, then SIGTERM, then SIGKILL: so long for each of the first two.
+pub const STOP_WITHIN: Duration = Duration::from_millis(1_500);
+
+/// An algo asked to stop has so long to cancel what is open and to hear of it.
+pub const TRADER_WINDS_DOWN_WITHIN: Duration = Duration::from_secs(5);
+
+/// An intent older than this is never sent to a venue, and the venue is told not to take it later.
+pub const INTENT_DEADLINE: Duration = Duration::from_secs(1);
+/// A finished order is kept for its duplicates for at least so long.
+pub const DUPLICATES_KEPT: Duration = Duration::from_secs(7 * 24 * 3_600);
+/// An answer to an order that has not come by then is `unknown`.
+pub const ORDER_ANSWER_WITHIN: Duration = Duration::from_secs(2);
+/// How far before the last seen change a sweep of the venue begins: covers clock differences.
+pub const SWEEP_MARGIN: Duration = Duration::from_secs(60);
+
+/// A session token, renewed from half of its life.
+pub const SESSION_TOKEN_LIFE: Duration = Duration::from_secs(12 * 3_600);
+/// Heartbeat to algos: a lost frame shows within one, a dead socket within three.
+pub const HEARTBEAT_EVERY: Duration = Duration::from_secs(1);
+
+/// A value in the test range of the replicated state.
+pub const REGISTER_VALUE_BYTES: usize = 1_024;
+/// Routes of one Market, grants of one account, keys of one customer: far above any real one.
+pub const ROUTES_PER_MARKET: usize = 5_000;
+pub const CUSTOMERS_PER_ACCOUNT: usize = 1_000;
+pub const KEYS_PER_CUSTOMER: usize = 64;
+/// Words of a Trader's command line and bytes of each.
+pub const COMMAND_WORDS: usize = 64;
+pub const COMMAND_WORD_BYTES: usize = 4_096;

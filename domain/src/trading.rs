@@ -1,0 +1,11 @@
+//! Trading as values: quotes, orders, fills. Decides which states follow which and what counts as lost
+//! or doubled; sending, journaling and showing are left to the data plane.
+
+pub mod fill;
+pub mod invariants;
+pub mod order;
+pub mod quote;
+
+pub use fill::Fill;
+pub use order::{NewOrder, Order, OrderState, OrderType, Side, TimeInForce};
+pub use quote::Quote;

@@ -1,0 +1,284 @@
+//! The life of an order. Decides which states follow which (FIX's names, Alpaca's spelling) and what a
+//! fill does to an order; journaling and sending are left to the Broker.
+
+use super::fill::Fill;
+use crate::{
+    ids::{ClientOrderId, CustomerId, InstrumentId, OrderId, VenueId},
+    money::{InvalidAmount, Price, Quantity},
+    time::UnixNanos,
+};
+use alloc::string::String;
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Side {
+    Buy,
+    Sell,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OrderType {
+    Market,
+    Limit,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TimeInForce {
+    /// Until canceled.
+    Gtc,
+    /// What does not trade at once is canceled.
+    Ioc,
+}
+
+/// What an algo asks for: the body of a submit. Two submits with one `client_order_id` are the same
+/// order exactly when these are equal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewOrder {
+    pub client_order_id: ClientOrderId,
+    pub instrument: InstrumentId,
+    pub side: Side,
+    #[serde(rename = "type")]
+    pub order_type: OrderType,
+    pub quantity: Quantity,
+    /// Of a limit order; a market order has none.
+    #[serde(default)]
+    pub limit_price: Option<Price>,
+    pub time_in_force: TimeInForce,
+}
+
+/// Why a new order is refused before anything is written down.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidOrder {
+    #[error("quantity must be above zero")]
+    NoQuantity,
+    #[error("a limit order needs limit_price")]
+    LimitWithoutPrice,
+    #[error("a market order has no limit_price")]
+    MarketWithPrice,
+}
+
+impl NewOrder {
+    /// What can be said of the order without knowing anything else.
+    pub fn check(&self) -> Result<(), InvalidOrder> {
+        if self.quantity.is_zero() {
+            return Err(InvalidOrder::NoQuantity);
+        }
+        match (self.order_type, self.limit_price) {
+            (OrderType::Limit, None) => Err(InvalidOrder::LimitWithoutPrice),
+            (OrderType::Market, Some(_)) => Err(InvalidOrder::MarketWithPrice),
+            (OrderType::Limit, Some(_)) | (OrderType::Market, None) => Ok(()),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OrderState {
+    /// Journaled and durable; not yet sent.
+    Accepted,
+    /// Sent to the venue, which has not answered.
+    PendingNew,
+    /// At the venue.
+    New,
+    PartiallyFilled,
+    Filled,
+    /// A cancel is on its way; the order may still fill.
+    PendingCancel,
+    Canceled,
+    Rejected,
+    Expired,
+    /// Sent, outcome not known. Ends only by evidence from the venue.
+    Unknown,
+}
+
+impl OrderState {
+    pub const ALL: [Self; 10] = [
+        Self::Accepted,
+        Self::PendingNew,
+        Self::New,
+        Self::PartiallyFilled,
+        Self::Filled,
+        Self::PendingCancel,
+        Self::Canceled,
+        Self::Rejected,
+        Self::Expired,
+        Self::Unknown,
+    ];
+
+    /// Nothing follows but fills that were late in coming.
+    #[must_use]
+    pub fn is_terminal(self) -> bool {
+        match self {
+            Self::Filled | Self::Canceled | Self::Rejected | Self::Expired => true,
+            Self::Accepted
+            | Self::PendingNew
+            | Self::New
+            | Self::PartiallyFilled
+            | Self::PendingCancel
+            | Self::Unknown => false,
+        }
+    }
+
+    /// Whether an order may go from this state to `next`. Staying is always allowed.
+    #[must_use]
+    pub fn may_become(self, next: Self) -> bool {
+        use OrderState as S;
+        if self == next {
+            return true;
+        }
+        match self {
+            S::Accepted => matches!(next, S::PendingNew | S::Rejected | S::Unknown | S::Canceled),
+            S::PendingNew | S::Unknown => !matches!(next, S::Accepted),
+            S::New => !matches!(next, S::Accepted | S::PendingNew | S::Unknown | S::Rejected),
+            S::PartiallyFilled => {
+                matches!(next, S::Filled | S::PendingCancel | S::Canceled | S::Expired)
+            }
+            S::PendingCancel => matches!(
+                next,
+                S::New | S::PartiallyFilled | S::Filled | S::Canceled | S::Expired | S::Unknown
+            ),
+            // A late fill can still complete an order that was thought canceled or expired.
+            S::Canceled | S::Expired => matches!(next, S::Filled),
+            S::Filled | S::Rejected => false,
+        }
+    }
+}
+
+/// An order as its ledger knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Order {
+    pub order_id: OrderId,
+    pub customer: CustomerId,
+    pub client_order_id: ClientOrderId,
+    /// The venue it was sent to.
+    pub venue: VenueId,
+    pub instrument: InstrumentId,
+    pub side: Side,
+    #[serde(rename = "type")]
+    pub order_type: OrderType,
+    pub quantity: Quantity,
+    pub limit_price: Option<Price>,
+    pub time_in_force: TimeInForce,
+    pub state: OrderState,
+    pub filled_quantity: Quantity,
+    /// Why it was rejected, canceled or expired, in the venue's words or ours.
+    pub reason: Option<String>,
+    pub created_at: UnixNanos,
+    pub updated_at: UnixNanos,
+    /// Rises by one with every change.
+    pub version: u32,
+}
+
+/// A change that an order cannot take. The ledger reports it and keeps the order as it was.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum IllegalChange {
+    #[error("an order in state {from:?} cannot become {to:?}")]
+    State { from: OrderState, to: OrderState },
+    #[error("fills would exceed the order's quantity")]
+    Overfilled,
+    #[error("the fill belongs to another order")]
+    OtherOrder,
+    #[error(transparent)]
+    Amount(#[from] InvalidAmount),
+}
+
+impl Order {
+    /// The order that an accepted intent begins as.
+    #[must_use]
+    pub fn accepted(
+        order_id: OrderId,
+        customer: CustomerId,
+        venue: VenueId,
+        new: &NewOrder,
+        at: UnixNanos,
+    ) -> Self {
+        Self {
+            order_id,
+            customer,
+            client_order_id: new.client_order_id.clone(),
+            venue,
+            instrument: new.instrument.clone(),
+            side: new.side,
+            order_type: new.order_type,
+            quantity: new.quantity,
+            limit_price: new.limit_price,
+            time_in_force: new.time_in_force,
+            state: OrderState::Accepted,
+            filled_quantity: Quantity::ZERO,
+            reason: None,
+            created_at: at,
+            updated_at: at,
+            version: 1,
+        }
+    }
+
+    /// The body it was submitted with.
+    #[must_use]
+    pub fn body(&self) -> NewOrder {
+        NewOrder {
+            client_order_id: self.client_order_id.clone(),
+            instrument: self.instrument.clone(),
+            side: self.side,
+            order_type: self.order_type,
+            quantity: self.quantity,
+            limit_price: self.limit_price,
+            time_in_force: self.time_in_force,
+        }
+    }
+
+    /// The order in its next state. The same state again is no change: `Ok(None)`.
+    pub fn become_state(
+        &self,
+        next: OrderState,
+        reason: Option<String>,
+        at: UnixNanos,
+    ) -> Result<Option<Self>, IllegalChange> {
+        if self.state == next {
+            return Ok(None);
+        }
+        if !self.state.may_become(next) {
+            return Err(IllegalChange::State { from: self.state, to: next });
+        }
+        let mut order = self.clone();
+        order.state = next;
+        order.reason = reason.or(order.reason);
+        order.updated_at = at;
+        order.version += 1;
+        Ok(Some(order))
+    }
+
+    /// The order after a fill. Fills apply in every state: the venue's word is evidence. The caller has
+    /// made sure that this `exec_id` is new.
+    pub fn filled_by(&self, fill: &Fill) -> Result<Self, IllegalChange> {
+        if fill.order_id != self.order_id {
+            return Err(IllegalChange::OtherOrder);
+        }
+        let filled = self.filled_quantity.checked_add(fill.quantity)?;
+        if filled > self.quantity {
+            return Err(IllegalChange::Overfilled);
+        }
+        let mut order = self.clone();
+        order.filled_quantity = filled;
+        order.state = match self.state {
+            _ if filled == self.quantity => OrderState::Filled,
+            OrderState::Canceled | OrderState::Expired | OrderState::PendingCancel => self.state,
+            OrderState::Accepted
+            | OrderState::PendingNew
+            | OrderState::New
+            | OrderState::PartiallyFilled
+            | OrderState::Filled
+            | OrderState::Rejected
+            | OrderState::Unknown => OrderState::PartiallyFilled,
+        };
+        order.updated_at = fill.at.max(self.updated_at);
+        order.version += 1;
+        Ok(order)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,163 @@
+//! The public interface of the InfrastructureManagers (REST). Decides the shapes of answers and the
+//! form of an idempotency key in a header; what a command does is decided in `domain::control`.
+
+use crate::{problem::Problem, supervision::ServiceReport};
+use serde::{Deserialize, Serialize};
+use tradewind_domain::{
+    control::{
+        IdempotencyKey,
+        row::{ManagerState, RegisterRow},
+    },
+    ids::{
+        ClusterIncarnation, CustomerId, Epoch, Incarnation, LocationId, ManagerId, NodeId,
+        Revision, TraderId,
+    },
+    time::UnixNanos,
+};
+
+/// The header that every change carries: `client/issued_at/n`, the time in Unix nanoseconds.
+pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
+/// Set on a request that one member hands to another: it is not handed on again.
+pub const FORWARDED: &str = "tradewind-forwarded";
+
+/// Writes a key as it stands in the header.
+#[must_use]
+pub fn format_key(key: &IdempotencyKey) -> String {
+    format!("{}/{}/{}", key.client, key.issued_at.0, key.n)
+}
+
+/// Reads a key from its header.
+pub fn parse_key(text: &str) -> Result<IdempotencyKey, Problem> {
+    let wrong = || {
+        let detail = "Idempotency-Key must read CLIENT/UNIX_NANOSECONDS/NUMBER";
+        Problem::new(crate::Code::MalformedRequest, detail)
+    };
+    let mut parts = text.rsplitn(3, '/');
+    let n = parts.next().and_then(|n| n.parse().ok()).ok_or_else(wrong)?;
+    let issued_at = parts.next().and_then(|at| at.parse().ok()).ok_or_else(wrong)?;
+    let client = parts.next().and_then(|client| client.parse().ok()).ok_or_else(wrong)?;
+    Ok(IdempotencyKey { client, issued_at: UnixNanos(issued_at), n })
+}
+
+/// How the group stood when an answer was made. In every answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stand {
+    pub term: u64,
+    pub revision: Revision,
+    pub leader: Option<NodeId>,
+}
+
+/// The answer to an accepted change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Changed {
+    #[serde(flatten)]
+    pub stand: Stand,
+    /// The entry that made the change; of a repeat the first one.
+    pub applied: Revision,
+}
+
+/// `?consistency=`: how sure a read is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Consistency {
+    /// As if there were one copy; asks the leader, who asks a quorum.
+    #[default]
+    Linearizable,
+    /// What the asked member has applied.
+    Stale,
+}
+
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReadOptions {
+    #[serde(default)]
+    pub consistency: Consistency,
+}
+
+/// `GET /v1/status`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    #[serde(flatten)]
+    pub stand: Stand,
+    /// The member that answered.
+    pub node: NodeId,
+    pub cluster: Option<ClusterIncarnation>,
+    pub members: Vec<MemberStatus>,
+    pub managers: Vec<ManagerStatus>,
+    pub services: Vec<ServiceStatus>,
+    pub customers: Vec<CustomerStatus>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MemberRole {
+    Leader,
+    Follower,
+    /// The leader has not heard of it for longer than an election takes.
+    Unreachable,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberStatus {
+    pub node: NodeId,
+    pub role: MemberRole,
+    pub api_address: String,
+    pub peer_address: String,
+    /// How far its log is known to reach; the leader's knowledge.
+    pub matched: Option<Revision>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Health {
+    Well,
+    Suspect,
+    Down,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ManagerStatus {
+    pub manager: ManagerId,
+    pub location: LocationId,
+    pub address: String,
+    pub incarnation: Incarnation,
+    pub epoch: Epoch,
+    pub state: ManagerState,
+    pub health: Health,
+    pub sessions: u64,
+    pub since: UnixNanos,
+}
+
+/// A service, and the Manager that reported it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceStatus {
+    pub manager: ManagerId,
+    #[serde(flatten)]
+    pub report: ServiceReport,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CustomerStatus {
+    pub customer: CustomerId,
+    pub trader_manager: Option<ManagerId>,
+    pub affinity_version: u64,
+    pub traders: Vec<TraderId>,
+}
+
+/// `PUT /v1/registers/{key}` and `POST /v1/registers/{key}/cas`: the test range.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PutRegister {
+    pub value: String,
+    /// Written only over this value.
+    #[serde(default)]
+    pub expected: Option<String>,
+}
+
+/// `GET /v1/registers/{key}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RegisterAnswer {
+    #[serde(flatten)]
+    pub stand: Stand,
+    pub register: Option<RegisterRow>,
+}

@@ -1,0 +1,18 @@
+//! Every message between processes, and between Tradewind and algos. Decides shapes and names on the
+//! wire; how messages travel and what is done about them is decided by the crates that use this one.
+//! A message embeds domain nouns; unknown fields are refused where something is written.
+
+pub mod check_in;
+pub mod control;
+pub mod history;
+pub mod link;
+pub mod orders;
+pub mod problem;
+pub mod session;
+pub mod stream;
+pub mod supervision;
+pub mod token;
+pub mod trade;
+
+pub use problem::{Code, Problem, Retry};
+pub use tradewind_domain as domain;

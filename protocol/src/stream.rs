@@ -1,0 +1,166 @@
+//! The algos' WebSocket, `/v1/stream` at a MarketManager. Decides every frame in both directions. A
+//! stream's position is `{epoch, seq}`; `prev` names the number before on the same channel, so that an
+//! untold hole shows at the next frame.
+
+use crate::problem::Code;
+use serde::{Deserialize, Serialize};
+use tradewind_domain::{
+    control::desired::ManagerEndpoint,
+    ids::{AccountId, InstrumentId, StreamEpoch},
+    time::UnixNanos,
+    trading::{Fill, Order, Quote},
+};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Channel {
+    /// Public: latest state, holes are normal.
+    Quotes,
+    /// Private, from the ledger: at least once, in order, none left out.
+    Orders,
+    Fills,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Position {
+    pub epoch: StreamEpoch,
+    pub seq: u64,
+}
+
+/// Which stream: a channel of an instrument or of an account.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Topic {
+    Quotes { instrument: InstrumentId },
+    Orders { account: AccountId },
+    Fills { account: AccountId },
+}
+
+/// From the algo.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+pub enum FromAlgo {
+    Subscribe {
+        channel: Channel,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        instrument: Option<InstrumentId>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        account: Option<AccountId>,
+        /// The last position seen of a private channel: what came after it is replayed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<Position>,
+    },
+    Unsubscribe {
+        channel: Channel,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        instrument: Option<InstrumentId>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        account: Option<AccountId>,
+    },
+}
+
+/// How a subscription begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// All that came after `from`, then live.
+    Replay,
+    /// `from` is of another epoch, so everything kept follows from the start: deduplicate by id.
+    Snapshot,
+    Live,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StreamStatus {
+    Live,
+    /// The source is connected and silent.
+    Stale,
+    /// The source is away; it is being looked for.
+    Reconnecting,
+}
+
+/// To the algo.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ToAlgo {
+    Hello {
+        session: String,
+        time: UnixNanos,
+        heartbeat_ms: u64,
+        trader_manager: Option<ManagerEndpoint>,
+        affinity_version: u64,
+    },
+    Subscribed {
+        topic: Topic,
+        mode: Mode,
+        /// Where the stream stands; `None` for a public stream nothing has come on yet.
+        position: Option<Position>,
+    },
+    Unsubscribed {
+        topic: Topic,
+    },
+    Quote {
+        instrument: InstrumentId,
+        epoch: StreamEpoch,
+        seq: u64,
+        #[serde(flatten)]
+        quote: Quote,
+    },
+    Order {
+        account: AccountId,
+        epoch: StreamEpoch,
+        seq: u64,
+        prev: u64,
+        order: Order,
+    },
+    Fill {
+        account: AccountId,
+        epoch: StreamEpoch,
+        seq: u64,
+        prev: u64,
+        fill: Fill,
+    },
+    /// Something is missing after `from`, and why.
+    Gap {
+        topic: Topic,
+        from: Option<Position>,
+        reason: String,
+    },
+    Status {
+        topic: Topic,
+        status: StreamStatus,
+    },
+    /// This MarketManager is about to leave: dial one of these first, then close this one.
+    Goaway {
+        reconnect_to: Vec<String>,
+        within_ms: u64,
+    },
+    /// Every `limits::HEARTBEAT_EVERY`; names the last number of each of the session's streams.
+    Heartbeat {
+        time: UnixNanos,
+        streams: Vec<StreamStand>,
+    },
+    Error {
+        code: Code,
+        detail: String,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StreamStand {
+    pub topic: Topic,
+    pub position: Position,
+}
+
+/// Close codes of the stream beside the WebSocket's own.
+pub mod close {
+    /// A frame that is no message.
+    pub const BAD_FRAME: u16 = 4400;
+    pub const UNAUTHORIZED: u16 = 4401;
+    /// The reader did not keep up with a private stream; it resumes by number.
+    pub const SLOW_CONSUMER: u16 = 4408;
+    /// The server stops.
+    pub const GOING_AWAY: u16 = 1001;
+}

@@ -1,0 +1,93 @@
+//! What goes over the pipes of supervision: leader to Manager, Manager to service. Downward what is
+//! wanted, upward beats. Decides shapes; leases and placement are decided in `domain::control`.
+
+use serde::{Deserialize, Serialize};
+use tradewind_domain::{
+    control::{
+        Desired,
+        desired::{BrokerWanted, MarketWanted, TraderWanted},
+    },
+    ids::{Incarnation, ServiceId},
+};
+
+/// Leader to Manager.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ToManager {
+    Desired {
+        desired: Desired,
+    },
+    /// Says that the leader was confirmed when the beat arrived: the Manager's lease is renewed.
+    BeatAnswer {
+        n: u64,
+    },
+}
+
+/// Manager to leader.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum FromManager {
+    Beat { n: u64, services: Vec<ServiceReport>, sessions: u64 },
+}
+
+/// Manager to service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ToService {
+    Configure { configuration: Configuration },
+    BeatAnswer { n: u64 },
+    Stop,
+}
+
+/// Service to Manager.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum FromService {
+    Beat { n: u64, state: ServiceState, detail: String },
+}
+
+/// What a service is told to be. Sent whole at each change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Configuration {
+    Broker { wanted: BrokerWanted },
+    Market { wanted: MarketWanted },
+    Trader { wanted: TraderWanted, access: TraderAccess },
+}
+
+/// What a Trader's process is given in its environment.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TraderAccess {
+    pub session_token: String,
+    /// Addresses to use in this order.
+    pub market_managers: Vec<String>,
+    pub infrastructure_managers: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ServiceState {
+    /// Spawned, not yet checked in.
+    Starting,
+    /// At work, and what it needs is not there yet: the venue, a Broker.
+    Connecting,
+    Live,
+    /// Crashed; spawned again after a wait.
+    Waiting,
+    Stopping,
+}
+
+/// One service as its Manager knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceReport {
+    pub service: ServiceId,
+    pub state: ServiceState,
+    /// In its own words: which venue, how many subscriptions, why it waits.
+    pub detail: String,
+    pub incarnation: Option<Incarnation>,
+    pub pid: Option<u32>,
+    /// Where others reach it; `None` until it has checked in.
+    pub address: Option<String>,
+    /// Crashes since the Manager started it first.
+    pub crashes: u32,
+}

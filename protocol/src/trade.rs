@@ -1,0 +1,147 @@
+//! The trading link: MarketManager to Market, Market to Broker. Both hops speak the same frames; each
+//! numbers its own requests and subscriptions. Decides shapes; routing and ledger are decided behind.
+
+use crate::{
+    problem::Problem,
+    stream::{Mode, Position, StreamStatus},
+    token::TraderClaim,
+};
+use serde::{Deserialize, Serialize};
+use tradewind_domain::{
+    ids::{AccountId, ClientOrderId, CustomerId, Fence, InstrumentId, OrderId, StreamEpoch},
+    trading::{Fill, NewOrder, Order, Quote},
+};
+
+/// On whose behalf a command is sent. Checked from a token at the edge; grants are checked by the Broker.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Principal {
+    pub customer: CustomerId,
+    pub trader: Option<TraderClaim>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OrderCommand {
+    /// `account` is filled in by the Market where the customer named none.
+    Submit {
+        account: Option<AccountId>,
+        order: NewOrder,
+    },
+    Cancel {
+        order_id: OrderId,
+    },
+    Get {
+        order_id: OrderId,
+    },
+    /// Orders of the customer on the account, the newest last.
+    List {
+        account: AccountId,
+        client_order_id: Option<ClientOrderId>,
+        open: bool,
+    },
+    Fills {
+        account: AccountId,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PrivateChannel {
+    Orders,
+    Fills,
+}
+
+/// Towards the venue.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum TradeDown {
+    SubscribeQuotes {
+        instrument: InstrumentId,
+    },
+    UnsubscribeQuotes {
+        instrument: InstrumentId,
+    },
+    SubscribePrivate {
+        subscription: u64,
+        account: AccountId,
+        customer: CustomerId,
+        channel: PrivateChannel,
+        from: Option<Position>,
+    },
+    UnsubscribePrivate {
+        subscription: u64,
+    },
+    /// `fence` is the receiver's own assignment as the sender knows it: a lower one than was seen is
+    /// refused.
+    Command {
+        request: u64,
+        fence: Fence,
+        principal: Principal,
+        command: OrderCommand,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PrivateEvent {
+    Order(Box<Order>),
+    Fill(Box<Fill>),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CommandAnswer {
+    /// `created` is false for a repeated submit.
+    Order {
+        order: Box<Order>,
+        created: bool,
+    },
+    Orders {
+        orders: Vec<Order>,
+    },
+    Fills {
+        fills: Vec<Fill>,
+    },
+    Problem {
+        problem: Problem,
+    },
+}
+
+/// From the venue.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum TradeUp {
+    Quote {
+        instrument: InstrumentId,
+        epoch: StreamEpoch,
+        seq: u64,
+        quote: Quote,
+    },
+    QuoteStatus {
+        instrument: InstrumentId,
+        status: StreamStatus,
+    },
+    PrivateOpened {
+        subscription: u64,
+        mode: Mode,
+        /// Where the stream stands now.
+        position: Position,
+    },
+    Private {
+        subscription: u64,
+        epoch: StreamEpoch,
+        seq: u64,
+        /// The number before on the same channel; 0 at its beginning.
+        prev: u64,
+        event: PrivateEvent,
+    },
+    /// The subscription ended; the receiver subscribes again from its last position.
+    PrivateClosed {
+        subscription: u64,
+        problem: Problem,
+    },
+    Answer {
+        request: u64,
+        answer: CommandAnswer,
+    },
+}
