@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# The one gate: everything that must pass. `./ci.sh quick` is the part for between two edits.
+# Needs Rust (stable) and a C compiler; installs nothing but what cargo fetches.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+step() { printf '\n== %s (%s s)\n' "$1" "$SECONDS"; }
+
+tests() {
+    if cargo nextest --version >/dev/null 2>&1; then
+        cargo nextest run --locked "$@"
+    else
+        cargo test --locked "$@"
+    fi
+}
+
+step "format"
+cargo fmt --all --check
+
+if [ "${1:-}" = quick ]; then
+    step "lints of what is quick to check"
+    cargo clippy --locked --workspace --lib --bins -- -D warnings
+    step "tests of the pure parts and of the rules of the house"
+    tests -p tradewind-domain -p tradewind-protocol -p tradewind-sdk -p tradewind-tests-tidy
+    step "done"
+    exit 0
+fi
+
+step "lints"
+cargo clippy --locked --workspace --all-targets -- -D warnings
+
+step "the release binary"
+cargo build --locked --release --bin tradewind
+
+step "tests"
+TRADEWIND_BINARY="$PWD/target/release/tradewind" tests --workspace
+
+step "examples in the documentation"
+cargo test --locked --workspace --doc
+
+step "documentation"
+RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items
+
+step "the demo, checked"
+./target/release/tradewind demo --for 20s --check -o json
+
+step "done"

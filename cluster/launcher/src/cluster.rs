@@ -1,0 +1,325 @@
+//! A whole cluster on one machine: which processes there are, with which arguments and on which ports.
+//! Decides that every process keeps its address and its data when it is started again, as under a
+//! service manager.
+
+use crate::{
+    DataDirectory, Ports, Process, Spec, StartError,
+    descendants::{adopt_orphans, kill_all_below},
+};
+use std::{
+    fs, io,
+    net::SocketAddr,
+    path::PathBuf,
+    process::Stdio,
+    time::{Duration, Instant},
+};
+
+/// What a cluster consists of.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The one binary.
+    pub binary: PathBuf,
+    /// 3 or 5 InfrastructureManagers.
+    pub nodes: u64,
+    /// Each a BrokerManager, a MarketManager and a TraderManager.
+    pub implementations: usize,
+    pub port_base: Option<u16>,
+    /// Added to every process' environment.
+    pub environment: Vec<(String, String)>,
+}
+
+/// An InfrastructureManager, running or killed.
+#[derive(Debug)]
+pub struct Infrastructure {
+    pub node: u64,
+    pub api_address: SocketAddr,
+    spec: Spec,
+    process: Option<Process>,
+}
+
+/// The three Managers of an implementation, by their kind: `broker-manager`, ...
+#[derive(Debug)]
+pub struct Implementation {
+    pub name: String,
+    pub managers: Vec<Manager>,
+}
+
+#[derive(Debug)]
+pub struct Manager {
+    pub kind: &'static str,
+    pub address: SocketAddr,
+    spec: Spec,
+    process: Option<Process>,
+}
+
+const KINDS: [&str; 3] = ["broker-manager", "market-manager", "trader-manager"];
+const STOP_WITHIN: Duration = Duration::from_secs(12);
+
+/// A running cluster. When it is dropped, also by a panic, every process below this one is killed.
+#[derive(Debug)]
+pub struct Cluster {
+    pub infrastructure: Vec<Infrastructure>,
+    pub implementations: Vec<Implementation>,
+    venue: Manager,
+    /// Held open: whoever has its other end ends when this process does, however it ends.
+    lifeline: Option<io::PipeWriter>,
+    lifeline_end: io::PipeReader,
+    /// Dropped last, when nothing writes to it any more.
+    data: DataDirectory,
+}
+
+impl Cluster {
+    /// Prepares all, starts nothing.
+    pub fn new(plan: &Plan, data: DataDirectory) -> io::Result<Self> {
+        adopt_orphans()?;
+        let ports_file = data.path().join("ports.json");
+        let mut ports = match fs::read(&ports_file) {
+            Ok(bytes) => Ports::again(serde_json::from_slice(&bytes)?),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ports::new(plan.port_base),
+            Err(error) => return Err(error),
+        };
+        let (lifeline_end, lifeline) = io::pipe()?;
+        fs::create_dir_all(data.path().join("logs"))?;
+        let specs = Specs { plan, data: &data };
+        let infrastructure = specs.infrastructure(&mut ports)?;
+        let members: Vec<String> =
+            infrastructure.iter().map(|member| member.api_address.to_string()).collect();
+        let mut implementations = Vec::new();
+        for number in 1..=plan.implementations {
+            implementations.push(specs.implementation(number, &members, &mut ports)?);
+        }
+        let venue = specs.venue(&mut ports)?;
+        fs::write(&ports_file, serde_json::to_vec(ports.taken())?)?;
+        let lifeline = Some(lifeline);
+        Ok(Self { infrastructure, implementations, venue, lifeline, lifeline_end, data })
+    }
+
+    fn stdin(&self) -> Result<Stdio, StartError> {
+        let end = self.lifeline_end.try_clone();
+        let end = end.map_err(|source| StartError::Spawn { name: "stdin".to_string(), source });
+        Ok(Stdio::from(end?))
+    }
+
+    #[must_use]
+    pub fn data(&self) -> &std::path::Path {
+        self.data.path()
+    }
+
+    /// API addresses of all InfrastructureManagers, also of killed ones.
+    #[must_use]
+    pub fn members(&self) -> Vec<String> {
+        self.infrastructure.iter().map(|member| member.api_address.to_string()).collect()
+    }
+
+    #[must_use]
+    pub fn venue_address(&self) -> String {
+        self.venue.address.to_string()
+    }
+
+    pub async fn start_venue(&mut self) -> Result<(), StartError> {
+        self.venue.process = Some(Process::start(&self.venue.spec, self.stdin()?).await?);
+        Ok(())
+    }
+
+    /// Starts an InfrastructureManager, for the first time or again.
+    pub async fn start_member(&mut self, node: u64) -> Result<(), StartError> {
+        let stdin = self.stdin()?;
+        if let Some(member) = self.infrastructure.iter_mut().find(|member| member.node == node) {
+            member.process = Some(Process::start(&member.spec, stdin).await?);
+        }
+        Ok(())
+    }
+
+    /// Starts a Manager (`implementation-1.market-manager`), for the first time or again.
+    pub async fn start_manager(&mut self, name: &str) -> Result<(), StartError> {
+        let stdin = self.stdin()?;
+        if let Some(manager) = self.manager_mut(name) {
+            manager.process = Some(Process::start(&manager.spec, stdin).await?);
+        }
+        Ok(())
+    }
+
+    /// Names of all Managers.
+    #[must_use]
+    pub fn manager_names(&self) -> Vec<String> {
+        let managers = self.implementations.iter().flat_map(|each| &each.managers);
+        managers.map(|manager| manager.spec.name.clone()).collect()
+    }
+
+    /// Starts everything there is; the members first, since all others ask for them.
+    pub async fn start_all(&mut self) -> Result<(), StartError> {
+        let stdin = self.stdin()?;
+        self.venue.process = Some(Process::start(&self.venue.spec, stdin).await?);
+        for member in 0..self.infrastructure.len() {
+            let stdin = self.stdin()?;
+            let member = &mut self.infrastructure[member];
+            member.process = Some(Process::start(&member.spec, stdin).await?);
+        }
+        for name in self.manager_names() {
+            self.start_manager(&name).await?;
+        }
+        Ok(())
+    }
+
+    fn manager_mut(&mut self, name: &str) -> Option<&mut Manager> {
+        let managers = self.implementations.iter_mut().flat_map(|each| &mut each.managers);
+        managers.into_iter().find(|manager| manager.spec.name == name)
+    }
+
+    #[must_use]
+    pub fn member_process(&self, node: u64) -> Option<&Process> {
+        let member = self.infrastructure.iter().find(|member| member.node == node)?;
+        member.process.as_ref()
+    }
+
+    #[must_use]
+    pub fn manager_process(&self, name: &str) -> Option<&Process> {
+        let managers = self.implementations.iter().flat_map(|each| &each.managers);
+        managers.into_iter().find(|manager| manager.spec.name == name)?.process.as_ref()
+    }
+
+    /// `kill -9` of an InfrastructureManager.
+    pub async fn kill_member(&mut self, node: u64) {
+        let member = self.infrastructure.iter_mut().find(|member| member.node == node);
+        if let Some(process) = member.and_then(|member| member.process.as_mut()) {
+            process.kill().await;
+        }
+    }
+
+    /// `kill -9` of a Manager alone: its services live on.
+    pub async fn kill_manager(&mut self, name: &str) {
+        if let Some(process) = self.manager_mut(name).and_then(|manager| manager.process.as_mut()) {
+            process.kill().await;
+        }
+    }
+
+    /// Starts again what is not running.
+    pub async fn revive(&mut self) -> Result<(), StartError> {
+        let dead = |process: &Option<Process>| !process.as_ref().is_some_and(Process::is_alive);
+        let members = self.infrastructure.iter().filter(|member| dead(&member.process));
+        for node in members.map(|member| member.node).collect::<Vec<_>>() {
+            self.start_member(node).await?;
+        }
+        let managers = self.implementations.iter().flat_map(|each| &each.managers);
+        let managers = managers.filter(|manager| dead(&manager.process));
+        for name in managers.map(|manager| manager.spec.name.clone()).collect::<Vec<_>>() {
+            self.start_manager(&name).await?;
+        }
+        Ok(())
+    }
+
+    /// Stops all in order: Managers with their services, members, the venue. Then nothing is left below
+    /// this process; names of what had to be killed are returned.
+    pub async fn stop(mut self) -> Vec<String> {
+        let mut killed = Vec::new();
+        let managers = self.implementations.iter_mut().flat_map(|each| &mut each.managers);
+        let managers = managers.filter_map(|manager| manager.process.as_mut());
+        stop_together(managers.collect(), &mut killed).await;
+        let members = self.infrastructure.iter_mut();
+        let members = members.filter_map(|member| member.process.as_mut());
+        stop_together(members.collect(), &mut killed).await;
+        stop_together(self.venue.process.iter_mut().collect(), &mut killed).await;
+        self.lifeline = None;
+        killed
+    }
+}
+
+/// Puts together how each process is started.
+struct Specs<'a> {
+    plan: &'a Plan,
+    data: &'a DataDirectory,
+}
+
+impl Specs<'_> {
+    fn spec(&self, name: &str, mut arguments: Vec<String>) -> Spec {
+        arguments.extend(pairs(&[("--data", &self.data.path().join(name).display())]));
+        let mut environment = self.plan.environment.clone();
+        environment.push(("TRADEWIND_UNTIL_STDIN_CLOSES".to_string(), "1".to_string()));
+        Spec {
+            name: name.to_string(),
+            binary: self.plan.binary.clone(),
+            arguments,
+            environment,
+            log: self.data.path().join("logs").join(format!("{name}.log")),
+        }
+    }
+
+    fn infrastructure(&self, ports: &mut Ports) -> io::Result<Vec<Infrastructure>> {
+        let mut members = Vec::new();
+        for node in 1..=self.plan.nodes {
+            members.push((node, ports.take()?, ports.take()?));
+        }
+        let init = |(node, api, peer): &(u64, SocketAddr, SocketAddr)| {
+            ["--init".to_string(), format!("{node}={peer},{api}")]
+        };
+        let init: Vec<String> = members.iter().flat_map(init).collect();
+        let infrastructure = members.iter().map(|(node, api, peer)| {
+            let mut arguments = words(&["infra", "--cluster", "demo", "--enable-registers"]);
+            let own: [(&str, &dyn std::fmt::Display); 3] =
+                [("--node", node), ("--listen", api), ("--peer-listen", peer)];
+            arguments.extend(pairs(&own));
+            arguments.extend(init.iter().cloned());
+            let spec = self.spec(&format!("infra-{node}"), arguments);
+            Infrastructure { node: *node, api_address: *api, spec, process: None }
+        });
+        Ok(infrastructure.collect())
+    }
+
+    fn implementation(
+        &self,
+        number: usize,
+        members: &[String],
+        ports: &mut Ports,
+    ) -> io::Result<Implementation> {
+        let name = format!("implementation-{number}");
+        let mut managers = Vec::new();
+        for kind in KINDS {
+            let address = ports.take()?;
+            let mut arguments = words(&[kind]);
+            arguments.extend(pairs(&[
+                ("--implementation", &name),
+                ("--location", &"here"),
+                ("--listen", &address),
+                ("--members", &members.join(",")),
+            ]));
+            let spec = self.spec(&format!("{name}.{kind}"), arguments);
+            managers.push(Manager { kind, address, spec, process: None });
+        }
+        Ok(Implementation { name, managers })
+    }
+
+    fn venue(&self, ports: &mut Ports) -> io::Result<Manager> {
+        let address = ports.take()?;
+        let mut arguments = words(&["sim-venue"]);
+        arguments.extend(pairs(&[("--listen", &address)]));
+        let spec = self.spec("sim-venue", arguments);
+        Ok(Manager { kind: "sim-venue", address, spec, process: None })
+    }
+}
+
+async fn stop_together(mut processes: Vec<&mut Process>, killed: &mut Vec<String>) {
+    let deadline = Instant::now() + STOP_WITHIN;
+    processes.iter().for_each(|process| process.ask_to_stop());
+    for process in &mut processes {
+        if !process.stopped(deadline).await {
+            killed.push(process.name().to_string());
+        }
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        let left = kill_all_below(Duration::from_secs(5));
+        if !left.is_empty() {
+            tracing::error!(?left, "processes could not be killed");
+        }
+    }
+}
+
+fn words(words: &[&str]) -> Vec<String> {
+    words.iter().map(ToString::to_string).collect()
+}
+
+fn pairs(pairs: &[(&str, &dyn std::fmt::Display)]) -> Vec<String> {
+    pairs.iter().flat_map(|(flag, value)| [(*flag).to_string(), value.to_string()]).collect()
+}

@@ -1,0 +1,274 @@
+//! The streams of a session and how far each was read. Decides what is new, what was seen before and
+//! what is missing; the socket is `connection`'s. O2 and O3 on the algo's side.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use tokio::sync::{mpsc, oneshot, watch};
+use tradewind_protocol::{
+    domain::{
+        ids::{ExecId, StreamEpoch},
+        trading::{Fill, Order, Quote},
+    },
+    stream::{Channel, FromAlgo, Mode, Position, StreamStand, Topic},
+};
+
+/// Executions remembered beyond a ledger's change of epoch, when all it keeps is sent again.
+const EXECUTIONS_REMEMBERED: usize = 65_536;
+
+/// Where a stream's events go.
+#[derive(Debug)]
+pub(crate) enum Sink {
+    Quotes(watch::Sender<Option<Quote>>),
+    Fills(mpsc::Sender<Fill>),
+    Orders(mpsc::Sender<Order>),
+    /// Followed for the history and for winding down.
+    Nobody,
+}
+
+impl Sink {
+    fn is_gone(&self) -> bool {
+        match self {
+            Self::Quotes(sender) => sender.is_closed(),
+            Self::Fills(sender) => sender.is_closed(),
+            Self::Orders(sender) => sender.is_closed(),
+            Self::Nobody => false,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Subscription {
+    sinks: Vec<Sink>,
+    position: Option<Position>,
+    gap_told: bool,
+    waiting: Vec<oneshot::Sender<()>>,
+}
+
+/// What a numbered event is, given what was seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    New,
+    /// New, and what should have come before it never did and was not told.
+    AfterUntoldGap,
+    Seen,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Subscriptions {
+    by_topic: BTreeMap<Topic, Subscription>,
+    executions: BTreeSet<ExecId>,
+    executions_in_order: VecDeque<ExecId>,
+}
+
+impl Subscriptions {
+    /// Adds a sink. Returns the frame to send, if the stream was not subscribed yet.
+    pub(crate) fn add(
+        &mut self,
+        topic: Topic,
+        sink: Sink,
+        opened: oneshot::Sender<()>,
+    ) -> Option<FromAlgo> {
+        if let Some(held) = self.by_topic.get_mut(&topic) {
+            held.sinks.push(sink);
+            if held.position.is_some() {
+                // Nobody waits who has gone away.
+                let _ = opened.send(());
+            } else {
+                held.waiting.push(opened);
+            }
+            return None;
+        }
+        let frame = subscribe(&topic, None);
+        let waiting = vec![opened];
+        let sinks = vec![sink];
+        self.by_topic
+            .insert(topic, Subscription { sinks, position: None, gap_told: false, waiting });
+        Some(frame)
+    }
+
+    /// The frames that open all streams again on a new connection.
+    pub(crate) fn resume(&self) -> Vec<FromAlgo> {
+        let open = |(topic, held): (&Topic, &Subscription)| {
+            let private = !matches!(topic, Topic::Quotes { .. });
+            subscribe(topic, held.position.clone().filter(|_| private))
+        };
+        self.by_topic.iter().map(open).collect()
+    }
+
+    /// Ends streams that nobody reads any more. Returns the frames to send.
+    pub(crate) fn prune(&mut self) -> Vec<FromAlgo> {
+        let mut ended = Vec::new();
+        self.by_topic.retain(|topic, held| {
+            held.sinks.retain(|sink| !sink.is_gone());
+            if held.sinks.is_empty() {
+                ended.push(unsubscribe(topic));
+            }
+            !held.sinks.is_empty()
+        });
+        ended
+    }
+
+    /// The server has opened a stream.
+    pub(crate) fn opened(&mut self, topic: &Topic, mode: Mode, position: Option<Position>) {
+        let Some(held) = self.by_topic.get_mut(topic) else { return };
+        match (mode, position) {
+            // What follows continues what was seen.
+            (Mode::Replay, _) if held.position.is_some() => {}
+            // A new ledger sends all it keeps from its beginning.
+            (Mode::Snapshot, Some(stand)) => {
+                held.position = Some(Position { epoch: stand.epoch, seq: 0 });
+            }
+            (_, stand) => held.position = stand.or(held.position.take()),
+        }
+        for waiting in held.waiting.drain(..) {
+            let _ = waiting.send(());
+        }
+    }
+
+    pub(crate) fn gap_told(&mut self, topic: &Topic) {
+        if let Some(held) = self.by_topic.get_mut(topic) {
+            held.gap_told = true;
+        }
+    }
+
+    /// A numbered private event has come.
+    pub(crate) fn judge(
+        &mut self,
+        topic: &Topic,
+        epoch: &StreamEpoch,
+        seq: u64,
+        prev: u64,
+    ) -> Verdict {
+        let Some(held) = self.by_topic.get_mut(topic) else { return Verdict::Seen };
+        let next = Position { epoch: epoch.clone(), seq };
+        let verdict = match &held.position {
+            Some(last) if last.epoch == *epoch && seq <= last.seq => return Verdict::Seen,
+            Some(last) if last.epoch == *epoch && prev <= last.seq => Verdict::New,
+            None => Verdict::New,
+            // Numbers were left out, or the epoch changed without a word.
+            Some(_) if held.gap_told => Verdict::New,
+            Some(_) => Verdict::AfterUntoldGap,
+        };
+        held.position = Some(next);
+        held.gap_told = false;
+        verdict
+    }
+
+    /// A quote has come: the number only has to be kept for the heartbeat.
+    pub(crate) fn quoted(&mut self, topic: &Topic, epoch: StreamEpoch, seq: u64) {
+        if let Some(held) = self.by_topic.get_mut(topic) {
+            held.position = Some(Position { epoch, seq });
+        }
+    }
+
+    /// Whether an execution is handed over for the first time.
+    pub(crate) fn first_time(&mut self, exec_id: &ExecId) -> bool {
+        if !self.executions.insert(exec_id.clone()) {
+            return false;
+        }
+        self.executions_in_order.push_back(exec_id.clone());
+        if self.executions_in_order.len() > EXECUTIONS_REMEMBERED {
+            let oldest = self.executions_in_order.pop_front();
+            oldest.iter().for_each(|oldest| drop(self.executions.take(oldest)));
+        }
+        true
+    }
+
+    pub(crate) fn sinks(&self, topic: &Topic) -> &[Sink] {
+        self.by_topic.get(topic).map_or(&[], |held| &held.sinks)
+    }
+
+    /// Whether everything the server had sent on private streams at a heartbeat has arrived here.
+    pub(crate) fn is_whole(&self, stands: &[StreamStand]) -> bool {
+        stands.iter().all(|stand| match &stand.topic {
+            Topic::Quotes { .. } => true,
+            Topic::Orders { .. } | Topic::Fills { .. } => {
+                let held = self.by_topic.get(&stand.topic).and_then(|held| held.position.as_ref());
+                held.is_none_or(|held| {
+                    held.epoch == stand.position.epoch && held.seq >= stand.position.seq
+                })
+            }
+        })
+    }
+}
+
+fn subscribe(topic: &Topic, from: Option<Position>) -> FromAlgo {
+    let (channel, instrument, account) = match topic.clone() {
+        Topic::Quotes { instrument } => (Channel::Quotes, Some(instrument), None),
+        Topic::Orders { account } => (Channel::Orders, None, Some(account)),
+        Topic::Fills { account } => (Channel::Fills, None, Some(account)),
+    };
+    FromAlgo::Subscribe { channel, instrument, account, from }
+}
+
+fn unsubscribe(topic: &Topic) -> FromAlgo {
+    match subscribe(topic, None) {
+        FromAlgo::Subscribe { channel, instrument, account, .. }
+        | FromAlgo::Unsubscribe { channel, instrument, account } => {
+            FromAlgo::Unsubscribe { channel, instrument, account }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use tradewind_protocol::domain::ids::AccountId;
+
+    fn fills() -> Topic {
+        Topic::Fills { account: AccountId::new("sim-1").unwrap() }
+    }
+
+    fn at(epoch: &str, seq: u64) -> Position {
+        Position { epoch: StreamEpoch::new(epoch).unwrap(), seq }
+    }
+
+    fn subscribed_at(seq: u64) -> Subscriptions {
+        let mut subscriptions = Subscriptions::default();
+        let (opened, _) = oneshot::channel();
+        subscriptions.add(fills(), Sink::Nobody, opened);
+        subscriptions.opened(&fills(), Mode::Live, Some(at("e", seq)));
+        subscriptions
+    }
+
+    fn judge(subscriptions: &mut Subscriptions, epoch: &str, seq: u64, prev: u64) -> Verdict {
+        subscriptions.judge(&fills(), &StreamEpoch::new(epoch).unwrap(), seq, prev)
+    }
+
+    #[test]
+    fn what_was_seen_is_not_handed_over_again() {
+        let mut subscriptions = subscribed_at(5);
+        assert_eq!(judge(&mut subscriptions, "e", 7, 4), Verdict::New);
+        assert_eq!(judge(&mut subscriptions, "e", 7, 4), Verdict::Seen);
+        assert_eq!(judge(&mut subscriptions, "e", 9, 7), Verdict::New);
+    }
+
+    #[test]
+    fn a_hole_shows_at_the_next_event_unless_it_was_told() {
+        let mut subscriptions = subscribed_at(5);
+        assert_eq!(judge(&mut subscriptions, "e", 9, 7), Verdict::AfterUntoldGap);
+        subscriptions.gap_told(&fills());
+        assert_eq!(judge(&mut subscriptions, "e", 20, 15), Verdict::New);
+        assert_eq!(judge(&mut subscriptions, "other", 3, 2), Verdict::AfterUntoldGap);
+    }
+
+    #[test]
+    fn a_new_connection_resumes_private_streams_from_the_last_number() {
+        let mut subscriptions = subscribed_at(5);
+        judge(&mut subscriptions, "e", 6, 5);
+        let FromAlgo::Subscribe { from, .. } = subscriptions.resume().remove(0) else { panic!() };
+        assert_eq!(from, Some(at("e", 6)));
+        subscriptions.opened(&fills(), Mode::Replay, Some(at("e", 9)));
+        assert_eq!(judge(&mut subscriptions, "e", 7, 6), Verdict::New);
+    }
+
+    #[test]
+    fn a_ledger_built_anew_is_read_from_its_beginning_and_no_execution_twice() {
+        let mut subscriptions = subscribed_at(5);
+        let exec = ExecId::new("x-1").unwrap();
+        assert!(subscriptions.first_time(&exec));
+        subscriptions.opened(&fills(), Mode::Snapshot, Some(at("new", 3)));
+        assert_eq!(judge(&mut subscriptions, "new", 1, 0), Verdict::New);
+        assert!(!subscriptions.first_time(&exec));
+    }
+}

@@ -1,0 +1,210 @@
+//! The command line: one binary, every role a subcommand. Decides names and forms of the flags; what
+//! they do stands with the roles.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use tradewind_domain::ids::{ImplementationId, LocationId};
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "tradewind",
+    version,
+    about = "Highly available trading infrastructure for algos",
+    infer_subcommands = false,
+    arg_required_else_help = true
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// A whole cluster on this machine, trading on recorded data; kill what you like
+    Demo(DemoArgs),
+    /// Members, leader, Managers and services, asked of any InfrastructureManager
+    Status(StatusArgs),
+    /// An InfrastructureManager: a member of the Raft group
+    Infra(InfraArgs),
+    /// A BrokerManager: spins Brokers up and down
+    BrokerManager(ManagerArgs),
+    /// A MarketManager: spins Markets up and down; algos connect here
+    MarketManager(ManagerArgs),
+    /// A TraderManager: spins Traders up and down
+    TraderManager(ManagerArgs),
+    /// The sim venue: recorded market data and a matching engine with its own ledger
+    SimVenue(SimVenueArgs),
+    /// A Broker (spawned by a BrokerManager)
+    #[command(hide = true)]
+    Broker,
+    /// A Market (spawned by a MarketManager)
+    #[command(hide = true)]
+    Market,
+    /// A Trader (spawned by a TraderManager)
+    #[command(hide = true)]
+    Trader,
+    /// The sample algo of examples/sample_algo.rs
+    SampleAlgo,
+    /// Runs a command that ends with its parent (used by Traders)
+    #[command(hide = true)]
+    Exec {
+        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+        command: Vec<String>,
+    },
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    #[default]
+    Table,
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// Stop after this time, such as 20s; without it the demo runs until q or Ctrl-C
+    #[arg(long = "for", value_name = "TIME", value_parser = duration)]
+    pub(crate) run_for: Option<Duration>,
+    /// Compare the algo's view with the venue's ledger at the end; exit 1 if anything is wrong
+    #[arg(long)]
+    pub(crate) check: bool,
+    /// Kill leader, MarketManager, Market and Broker in turn, one every TIME
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) chaos: Option<Duration>,
+    /// Order and moments of the kills
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(crate) output: Output,
+    /// Keep all data here (default: a directory that is removed at the end)
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// The first port (default: free ones)
+    #[arg(long, value_name = "PORT")]
+    pub(crate) port_base: Option<u16>,
+    /// InfrastructureManagers
+    #[arg(long, default_value_t = 3, value_parser = nodes)]
+    pub(crate) nodes: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StatusArgs {
+    /// The API address of any InfrastructureManager
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:4001")]
+    pub(crate) addr: String,
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(crate) output: Output,
+    /// What the asked member knows, without asking the leader
+    #[arg(long)]
+    pub(crate) stale: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InfraArgs {
+    /// Number of this member; never used for another one
+    #[arg(long)]
+    pub(crate) node: u64,
+    /// Name of the cluster: members of another one are refused
+    #[arg(long, default_value = "tradewind")]
+    pub(crate) cluster: String,
+    /// Where clients, Managers and other members reach the API
+    #[arg(long, default_value = "127.0.0.1:4001")]
+    pub(crate) listen: SocketAddr,
+    /// Where other members dial for Raft
+    #[arg(long, default_value = "127.0.0.1:4101")]
+    pub(crate) peer_listen: SocketAddr,
+    /// The directory of this member's journal and state; made if missing
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// A member of a group that is to be formed: NODE=PEER_ADDRESS,API_ADDRESS; name all, on all
+    #[arg(long, value_name = "MEMBER")]
+    pub(crate) init: Vec<String>,
+    /// Serve /v1/registers, the test range of the replicated state
+    #[arg(long)]
+    pub(crate) enable_registers: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ManagerArgs {
+    /// The implementation this Manager belongs to
+    #[arg(long)]
+    pub(crate) implementation: ImplementationId,
+    /// The place that can fail as a whole
+    #[arg(long)]
+    pub(crate) location: LocationId,
+    #[arg(long, default_value = "127.0.0.1:0")]
+    pub(crate) listen: SocketAddr,
+    /// API addresses of InfrastructureManagers, any of them
+    #[arg(long, value_delimiter = ',', required = true)]
+    pub(crate) members: Vec<String>,
+    /// The directory of this Manager's state and of its services'; made if missing
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// How many services it takes
+    #[arg(long, default_value_t = 1_000)]
+    pub(crate) capacity: u32,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SimVenueArgs {
+    #[arg(long, default_value = "127.0.0.1:4201")]
+    pub(crate) listen: SocketAddr,
+    /// The directory of the venue's ledger; made if missing
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// How many times as fast as it was recorded the market data is played
+    #[arg(long, default_value_t = 5)]
+    pub(crate) speed: u32,
+}
+
+/// A time with its unit: `250ms`, `20s`, `5m`, `12h`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let number: u64 =
+        number.parse().map_err(|_| "a number and a unit, such as 250ms, 20s or 5m".to_string())?;
+    let millis = match unit {
+        "ms" => Some(number),
+        "s" => number.checked_mul(1_000),
+        "m" => number.checked_mul(60_000),
+        "h" => number.checked_mul(3_600_000),
+        "" => return Err(format!("needs a unit: {number}s? {number}ms?")),
+        other => return Err(format!("`{other}` is no unit of time: ms, s, m or h")),
+    };
+    millis.map(Duration::from_millis).ok_or_else(|| "too long".to_string())
+}
+
+fn nodes(text: &str) -> Result<u64, String> {
+    match text {
+        "3" => Ok(3),
+        "5" => Ok(5),
+        _ => Err("a group has 3 or 5 members: 4 bear no more failures than 3".to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        use clap::CommandFactory as _;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_duration_needs_its_unit() {
+        assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
+        assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
+        for bad in ["", "20", "s", "20 s", "1d", "-1s", "99999999999999999999s"] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_flag_is_answered_with_the_one_that_was_meant() {
+        let error = Cli::try_parse_from(["tradewind", "demo", "--choas", "8s"]);
+        let text = error.err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(text.contains("--chaos"), "{text}");
+    }
+}

@@ -1,0 +1,244 @@
+//! `tradewind demo`: a whole cluster on one command, trading on recorded data while its processes are
+//! killed. Decides the order of the steps; what is declared is `stage`, what is killed `chaos`, whether
+//! it went well `verdict`.
+
+mod chaos;
+mod history;
+mod probe;
+mod stage;
+mod terminal;
+mod verdict;
+
+use crate::cli::{DemoArgs, Output};
+use anyhow::Context as _;
+use chaos::{Kill, Schedule, Target};
+use probe::Probe;
+use stage::Stage;
+use std::{path::PathBuf, process::ExitCode, time::Duration};
+use terminal::{Keys, Progress};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+use tradewind_domain::{control::row::TraderWish, time::UnixNanos};
+use tradewind_launcher::{Cluster, DataDirectory, Plan};
+use tradewind_protocol::{control::MemberRole, history::HISTORY_FILE};
+use verdict::{Evidence, Report};
+
+const IMPLEMENTATIONS: usize = 2;
+/// A killed Manager or InfrastructureManager is started again after this time, as an operator's service
+/// manager would.
+const REVIVED_AFTER: Duration = Duration::from_secs(5);
+/// No kill so shortly before the end: its outage could not be seen.
+const QUIET_END: Duration = Duration::from_secs(6);
+const FIRST_FILL_WITHIN: Duration = Duration::from_secs(20);
+const WIND_DOWN_WITHIN: Duration = Duration::from_secs(20);
+
+/// What happened while the demo ran.
+#[derive(Default)]
+struct Course {
+    kills: Vec<Kill>,
+    problems: Vec<String>,
+}
+
+pub(crate) async fn run(args: DemoArgs, stop: CancellationToken) -> anyhow::Result<ExitCode> {
+    let started = crate::clock::now();
+    let json = args.output == Output::Json;
+    let progress = Progress::new(json);
+    let data = DataDirectory::open(args.data.clone()).context("the data directory")?;
+    let history = data.path().join("history.jsonl");
+    let plan = Plan {
+        binary: std::env::current_exe().context("this program's own path")?,
+        nodes: args.nodes,
+        implementations: IMPLEMENTATIONS,
+        port_base: args.port_base,
+        environment: vec![(HISTORY_FILE.to_string(), path_text(&history)?)],
+    };
+    let mut stage = Stage::new(Cluster::new(&plan, data)?, history)?;
+    let ended = tokio::select! {
+        () = stop.cancelled() => None,
+        up = start(&mut stage, &args, &progress) => Some(up),
+    };
+    let report = match ended {
+        None => None,
+        Some(Err(error)) => {
+            progress.finish();
+            stage.cluster.stop().await;
+            return Err(error);
+        }
+        Some(Ok(())) => Some(trade(&mut stage, &args, &progress, &stop, started).await?),
+    };
+    progress.doing("stopping");
+    let mut forced = stage.cluster.stop().await;
+    forced.sort();
+    progress.done("all processes are stopped");
+    progress.finish();
+    let Some(mut report) = report else { return Ok(ExitCode::SUCCESS) };
+    if !forced.is_empty() {
+        report.problems.push(format!("had to be killed at the end: {}", forced.join(", ")));
+        report.ok = false;
+    }
+    if json {
+        println!("{}", serde_json::to_string(&report)?);
+    } else {
+        report.print();
+    }
+    Ok(if args.check && !report.ok { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn path_text(path: &PathBuf) -> anyhow::Result<String> {
+    path.clone().into_os_string().into_string().map_err(|path| {
+        anyhow::anyhow!("the data directory must have a name in UTF-8, not {}", path.display())
+    })
+}
+
+/// From nothing to the first fill.
+async fn start(stage: &mut Stage, args: &DemoArgs, progress: &Progress) -> anyhow::Result<()> {
+    progress.doing("starting processes");
+    stage.cluster.start_all().await?;
+    let nodes = usize::try_from(args.nodes).unwrap_or(usize::MAX);
+    let agreed = |status: &tradewind_protocol::control::Status| {
+        status.stand.leader.is_some()
+            && status.members.iter().filter(|m| m.role != MemberRole::Unreachable).count() == nodes
+    };
+    let status = stage.until("the InfrastructureManagers elect a leader", agreed).await?;
+    let leader = status.stand.leader.map_or(String::new(), |node| node.to_string());
+    progress.done(&format!("{nodes} InfrastructureManagers agree, {leader} leads:"));
+    for member in &status.members {
+        progress.say(&format!("             http://{}  (member {})", member.api_address, member.node));
+    }
+    progress.doing("waiting for the Managers to check in");
+    let in_all = 3 * IMPLEMENTATIONS;
+    stage.until("the Managers check in", |status| status.managers.len() == in_all).await?;
+    progress.done(&format!("{in_all} Managers of {IMPLEMENTATIONS} implementations have checked in"));
+    stage.declare().await?;
+    progress.done("customer acme, account sim-1, market crypto and Trader sample are declared");
+    progress.doing("waiting for the first fill");
+    let whole = |status: &_| Stage::is_whole(status, nodes, IMPLEMENTATIONS);
+    stage.until("Broker and Markets are live", whole).await?;
+    progress.done("Broker and Markets are live on recorded BTC/USD data");
+    let first = timeout(FIRST_FILL_WITHIN, async {
+        while stage.read_history()?.fill_times.is_empty() {
+            sleep(Duration::from_millis(10)).await;
+        }
+        anyhow::Ok(())
+    });
+    first.await.context("no fill came in time; see --data DIR and its logs")??;
+    progress.done("first fill");
+    Ok(())
+}
+
+fn show_what_next(stage: &Stage, args: &DemoArgs, progress: &Progress) {
+    let member = stage.cluster.members().first().cloned().unwrap_or_default();
+    progress.say("\n  The sample algo (examples/sample_algo.rs) trades. Try, in another terminal:");
+    progress.say(&format!("    tradewind status --addr {member}"));
+    let key = stage::API_KEY;
+    progress.say(&format!("    curl -s -X POST http://{member}/v1/sessions -H 'Authorization: Bearer {key}'"));
+    if args.run_for.is_none() {
+        progress.say("  Keys: l = kill the leader, m = kill the algo's MarketManager, q = quit\n");
+    }
+}
+
+/// Runs until the time is over or somebody asks for the end, and judges.
+async fn trade(
+    stage: &mut Stage,
+    args: &DemoArgs,
+    progress: &Progress,
+    stop: &CancellationToken,
+    started: UnixNanos,
+) -> anyhow::Result<Report> {
+    show_what_next(stage, args, progress);
+    let probe = Probe::start(stage.client.clone(), stage.keys.clone());
+    let mut course = Course::default();
+    go_on(stage, args, progress, stop, &mut course).await?;
+    progress.doing("asking the algo to stop");
+    stage.cluster.revive().await?;
+    let before = stage.read_history()?.wound_down;
+    stage.wish(TraderWish::Stopped).await?;
+    let wound_down = timeout(WIND_DOWN_WITHIN, async {
+        while stage.read_history()?.wound_down == before {
+            sleep(Duration::from_millis(20)).await;
+        }
+        anyhow::Ok(())
+    });
+    match wound_down.await {
+        Ok(read) => read?,
+        Err(_) => course.problems.push("the algo did not end its orders in time".to_string()),
+    }
+    progress.done("the algo has ended its orders");
+    let (history, ledger) = (stage.read_history()?, stage.venue_ledger().await?);
+    let evidence = Evidence {
+        started,
+        history: &history,
+        ledger: &ledger,
+        account: &stage.account,
+        customer: &stage.customer,
+        kills: &course.kills,
+        probe: &probe,
+        problems: course.problems,
+    };
+    Ok(evidence.report())
+}
+
+/// The main part: time, keys, signals and kills, whichever comes first.
+async fn go_on(
+    stage: &mut Stage,
+    args: &DemoArgs,
+    progress: &Progress,
+    stop: &CancellationToken,
+    course: &mut Course,
+) -> anyhow::Result<()> {
+    let far = Instant::now() + Duration::from_secs(365 * 24 * 3_600);
+    let end = args.run_for.map_or(far, |time| Instant::now() + time);
+    let mut schedule = args.chaos.map(|every| Schedule::new(args.seed, every));
+    let mut turn = Instant::now();
+    let mut next = schedule.as_mut().map(Schedule::next);
+    let mut revive_at = None;
+    let mut keys = Keys::listen(args.run_for.is_none());
+    let mut keys_open = true;
+    loop {
+        let kill_at = next.map_or(far, |(_, wait)| turn + wait);
+        let kill_at = if kill_at + QUIET_END > end { far } else { kill_at };
+        let chosen = tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            () = sleep_until(end) => return Ok(()),
+            () = sleep_until(revive_at.unwrap_or(far)) => {
+                stage.cluster.revive().await?;
+                progress.done("what was killed is started again");
+                revive_at = None;
+                continue;
+            }
+            () = sleep_until(kill_at) => {
+                turn += args.chaos.unwrap_or_default();
+                let target = next.map(|(target, _)| target);
+                next = schedule.as_mut().map(Schedule::next);
+                target
+            }
+            key = keys.pressed.recv(), if keys_open => match key {
+                Some('l') => Some(Target::Leader),
+                Some('m') => Some(Target::MarketManager),
+                Some('q') => return Ok(()),
+                Some(_) => None,
+                None => {
+                    keys_open = false;
+                    None
+                }
+            },
+            () = sleep(Duration::from_secs(1)) => {
+                let history = stage.read_history()?;
+                let (orders, fills) = (history.view.acknowledged.len(), history.view.fills.len());
+                progress.doing(format!("{orders} orders, {fills} fills"));
+                None
+            }
+        };
+        if let Some(target) = chosen {
+            let nodes = usize::try_from(args.nodes).unwrap_or(usize::MAX);
+            let whole = |status: &_| Stage::is_whole(status, nodes, IMPLEMENTATIONS);
+            if let Err(error) = stage.until("the cluster is whole before a kill", whole).await {
+                course.problems.push(format!("{error:#}"));
+            }
+            let (kill, whom) = stage.kill(target).await?;
+            progress.done(&format!("kill -9: {whom}"));
+            course.kills.push(kill);
+            revive_at = Some(Instant::now() + REVIVED_AFTER);
+        }
+    }
+}

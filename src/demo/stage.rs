@@ -1,0 +1,182 @@
+//! The demo's cluster and what is declared on it. Decides names, grants, routes and the Trader; whom a
+//! kill hits is read from the cluster's own status.
+
+use super::{
+    chaos::{Kill, Target},
+    history::History,
+    verdict::VenueLedger,
+};
+use anyhow::{Context as _, anyhow};
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
+use tradewind_control_client::{Answer, ControlClient, KeySource};
+use tradewind_domain::{
+    control::row::{
+        AccountSpec, CustomerSpec, MarketSpec, Route, TraderSpec, TraderWish,
+    },
+    ids::{AccountId, ClientId, CustomerId, KeyHash, MarketId, ServiceId, TraderId},
+};
+use tradewind_launcher::{Cluster, kill_process};
+use tradewind_link::rest::{Method, Rest};
+use tradewind_protocol::{
+    control::{Changed, Status},
+    supervision::ServiceState,
+};
+
+const WITHIN: Duration = Duration::from_secs(10);
+
+pub(crate) struct Stage {
+    pub(crate) cluster: Cluster,
+    pub(crate) client: ControlClient,
+    pub(crate) keys: Arc<KeySource>,
+    pub(crate) history: PathBuf,
+    pub(crate) account: AccountId,
+    pub(crate) customer: CustomerId,
+    trader: TraderId,
+    market: MarketId,
+    rest: Rest,
+}
+
+fn settled<T>(what: &str, answer: Answer<T>) -> anyhow::Result<T> {
+    answer.accepted().with_context(|| format!("{what} could not be declared"))
+}
+
+impl Stage {
+    pub(crate) fn new(cluster: Cluster, history: PathBuf) -> anyhow::Result<Self> {
+        let rest = Rest::new()?;
+        let client = ControlClient::new(cluster.members(), rest.clone());
+        let name = ClientId::new(&format!("demo-{}", std::process::id()))?;
+        Ok(Self {
+            cluster,
+            client,
+            keys: Arc::new(KeySource::new(name, Arc::new(crate::clock::now))),
+            history,
+            account: AccountId::new("sim-1")?,
+            customer: CustomerId::new("acme")?,
+            trader: TraderId::new("sample")?,
+            market: MarketId::new("crypto")?,
+            rest,
+        })
+    }
+
+    /// Waits until `enough` holds of the status.
+    pub(crate) async fn until(
+        &self,
+        what: &str,
+        enough: impl Fn(&Status) -> bool,
+    ) -> anyhow::Result<Status> {
+        let deadline = tokio::time::Instant::now() + WITHIN;
+        let mut last = String::new();
+        while tokio::time::Instant::now() < deadline {
+            match self.client.status(Duration::from_secs(2)).await {
+                Ok(status) if enough(&status) => return Ok(status),
+                Ok(_) => {}
+                Err(problem) => last = problem.to_string(),
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Err(anyhow!("{what}: not within {WITHIN:?}. {last}"))
+    }
+
+    /// Customer, account, market and Trader: what an operator would declare.
+    pub(crate) async fn declare(&self) -> anyhow::Result<()> {
+        let venue = "sim".parse::<tradewind_domain::ids::VenueId>()?;
+        let spec = CustomerSpec { key_hashes: BTreeSet::from([KeyHash::of(API_KEY)]) };
+        let key = || self.keys.next();
+        let customer = &self.customer;
+        settled("customer", self.client.put_customer(customer, &spec, &key(), WITHIN).await)?;
+        let spec = AccountSpec {
+            venue: venue.clone(),
+            adapter: "sim".to_string(),
+            endpoint: self.cluster.venue_address(),
+            customers: BTreeSet::from([customer.clone()]),
+        };
+        settled("account", self.client.put_account(&self.account, &spec, &key(), WITHIN).await)?;
+        let instrument = "BTC/USD".parse()?;
+        let route = Route { instrument, data_venue: venue.clone(), order_venue: venue };
+        let spec = MarketSpec { routes: vec![route] };
+        settled("market", self.client.put_market(&self.market, &spec, &key(), WITHIN).await)?;
+        self.wish(TraderWish::Running).await
+    }
+
+    /// Has the Trader run, or stop.
+    pub(crate) async fn wish(&self, state: TraderWish) -> anyhow::Result<()> {
+        let command = vec!["tradewind".to_string(), "sample-algo".to_string()];
+        let spec = TraderSpec { customer: self.customer.clone(), command, state };
+        let path = format!("/v1/traders/{}", self.trader);
+        let answer: Answer<Changed> =
+            self.client.change(Method::PUT, &path, &spec, &self.keys.next(), WITHIN).await;
+        settled("trader", answer).map(drop)
+    }
+
+    pub(crate) fn read_history(&self) -> anyhow::Result<History> {
+        History::read(&self.history)
+            .with_context(|| format!("the algo's history {}", self.history.display()))
+    }
+
+    /// The venue's own ledger: the judge.
+    pub(crate) async fn venue_ledger(&self) -> anyhow::Result<VenueLedger> {
+        let address = self.cluster.venue_address();
+        let path = format!("/v1/ledger?account={}", self.account);
+        let answer =
+            self.rest.request::<(), _>(Method::GET, &address, &path, &[], None, WITHIN).await;
+        Ok(answer.context("the venue's ledger")?.1)
+    }
+
+    /// `kill -9`, of whoever plays the part at the moment.
+    pub(crate) async fn kill(&mut self, target: Target) -> anyhow::Result<(Kill, String)> {
+        let status = self.client.status(WITHIN).await.context("whom to kill")?;
+        let edge = self.read_history()?.connections.last().cloned().unwrap_or_default();
+        let manager = status.managers.iter().find(|manager| manager.address == edge);
+        let victim = match target {
+            Target::Leader => {
+                let node = status.stand.leader.ok_or_else(|| anyhow!("no leader to kill"))?;
+                let kill = Kill { target, at: crate::clock::now() };
+                self.cluster.kill_member(node.0).await;
+                return Ok((kill, format!("InfrastructureManager {node}, the leader")));
+            }
+            Target::MarketManager => {
+                let name = manager.map(|manager| manager.manager.to_string());
+                let name = name.ok_or_else(|| anyhow!("the algo is connected nowhere"))?;
+                let kill = Kill { target, at: crate::clock::now() };
+                self.cluster.kill_manager(&name).await;
+                return Ok((kill, format!("{name}, where the algo is connected")));
+            }
+            Target::Market => {
+                let at = manager.map(|manager| manager.manager.clone());
+                status.services.iter().find(|service| {
+                    Some(&service.manager) == at.as_ref()
+                        && matches!(service.report.service, ServiceId::Market { .. })
+                })
+            }
+            Target::Broker => status
+                .services
+                .iter()
+                .find(|service| matches!(service.report.service, ServiceId::Broker { .. })),
+        };
+        let victim = victim.ok_or_else(|| anyhow!("no {} to kill", target.name()))?;
+        let pid = victim.report.pid.ok_or_else(|| anyhow!("{} has no process", target.name()))?;
+        let kill = Kill { target, at: crate::clock::now() };
+        kill_process(pid);
+        Ok((kill, format!("{} (process {pid})", victim.report.service)))
+    }
+
+    /// Whether all that should run runs again: what a kill may meet.
+    pub(crate) fn is_whole(status: &Status, nodes: usize, implementations: usize) -> bool {
+        use tradewind_protocol::control::{Health, MemberRole};
+        let members = status.members.iter();
+        let reachable = members.filter(|member| member.role != MemberRole::Unreachable).count();
+        let well = status.managers.iter().filter(|manager| manager.health == Health::Well).count();
+        let live = |wanted: fn(&ServiceId) -> bool| {
+            let services = status.services.iter();
+            let live = services.filter(|service| service.report.state == ServiceState::Live);
+            live.filter(|service| wanted(&service.report.service)).count()
+        };
+        reachable == nodes
+            && well == 3 * implementations
+            && live(|service| matches!(service, ServiceId::Market { .. })) == implementations
+            && live(|service| matches!(service, ServiceId::Broker { .. })) == 1
+    }
+}
+
+/// The demo customer's key: it opens nothing but a cluster on this machine's loopback.
+pub(crate) const API_KEY: &str = "demo-key";

@@ -1,0 +1,142 @@
+//! The demo's verdict: the algo's view against the venue's own ledger, and how long each failover took.
+//! Decides what makes a run good and how the result is printed.
+
+use super::{
+    chaos::{Kill, Target},
+    history::{History, longest_gap},
+    probe::Probe,
+};
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, time::Duration};
+use tradewind_domain::{
+    ids::{AccountId, ClientOrderId, CustomerId, ExecId, VenueOrderId},
+    time::UnixNanos,
+    trading::invariants::{self, VenueTruth, Violations},
+};
+
+/// The last line of `-o json`.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Report {
+    pub(crate) ok: bool,
+    pub(crate) first_fill_ms: Option<u128>,
+    pub(crate) orders: usize,
+    pub(crate) fills: usize,
+    #[serde(flatten)]
+    pub(crate) violations: Violations,
+    pub(crate) failovers: Vec<Failover>,
+    /// What was wrong besides the counts.
+    pub(crate) problems: Vec<String>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Failover {
+    pub(crate) killed: &'static str,
+    pub(crate) outage_ms: Option<u128>,
+}
+
+/// The part of the sim venue's ledger that is judged.
+#[derive(Debug, Deserialize)]
+pub(crate) struct VenueLedger {
+    arrivals: Vec<Arrival>,
+    fills: Vec<VenueFill>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Arrival {
+    venue_order_id: VenueOrderId,
+}
+
+#[derive(Debug, Deserialize)]
+struct VenueFill {
+    exec_id: ExecId,
+}
+
+impl VenueLedger {
+    /// In the algo's words: it knows its orders by its own ids.
+    fn truth(&self, history: &History, account: &AccountId, customer: &CustomerId) -> VenueTruth {
+        let submitted = &history.view.submitted;
+        let own: BTreeMap<VenueOrderId, &ClientOrderId> =
+            submitted.iter().map(|id| (VenueOrderId::of(account, customer, id), id)).collect();
+        let name = |arrival: &Arrival| match own.get(&arrival.venue_order_id) {
+            Some(id) => Some((*id).clone()),
+            // Of nobody here: kept under the venue's name, so that it is counted.
+            None => ClientOrderId::new(&arrival.venue_order_id.to_string()).ok(),
+        };
+        VenueTruth {
+            arrivals: self.arrivals.iter().filter_map(name).collect(),
+            fills: self.fills.iter().map(|fill| fill.exec_id.clone()).collect(),
+        }
+    }
+}
+
+pub(crate) struct Evidence<'a> {
+    pub(crate) started: UnixNanos,
+    pub(crate) history: &'a History,
+    pub(crate) ledger: &'a VenueLedger,
+    pub(crate) account: &'a AccountId,
+    pub(crate) customer: &'a CustomerId,
+    pub(crate) kills: &'a [Kill],
+    pub(crate) probe: &'a Probe,
+    pub(crate) problems: Vec<String>,
+}
+
+/// Outages are looked for in this time after a kill; kills are further apart.
+const WINDOW: Duration = Duration::from_millis(4_900);
+
+impl Evidence<'_> {
+    pub(crate) fn report(mut self) -> Report {
+        let history = self.history;
+        let truth = self.ledger.truth(history, self.account, self.customer);
+        let violations = invariants::check(&history.view, &truth);
+        let accepted = self.probe.accepted();
+        let failover = |kill: &Kill| {
+            let times = match kill.target {
+                Target::Leader => &accepted,
+                Target::MarketManager | Target::Market | Target::Broker => &history.quotes,
+            };
+            let outage_ms = longest_gap(times, kill.at, kill.at + WINDOW);
+            Failover { killed: kill.target.name(), outage_ms }
+        };
+        let failovers: Vec<Failover> = self.kills.iter().map(failover).collect();
+        for each in failovers.iter().filter(|each| each.outage_ms.is_none()) {
+            self.problems.push(format!("nothing came back after {} was killed", each.killed));
+        }
+        for error in &history.errors {
+            self.problems.push(format!("the algo was shown an error: {error}"));
+        }
+        let first_fill = history.fill_times.iter().find(|at| **at >= self.started);
+        let first_fill_ms = first_fill.map(|at| at.since(self.started).as_millis());
+        if first_fill_ms.is_none() {
+            self.problems.push("there was no fill".to_string());
+        }
+        Report {
+            ok: violations.none() && self.problems.is_empty(),
+            first_fill_ms,
+            orders: history.view.acknowledged.len(),
+            fills: history.view.fills.len(),
+            violations,
+            failovers,
+            problems: self.problems,
+        }
+    }
+}
+
+impl Report {
+    /// For a person.
+    pub(crate) fn print(&self) {
+        let of = &self.violations;
+        println!("\n  {} orders accepted, {} fills", self.orders, self.fills);
+        println!(
+            "  doubled orders {}   lost orders {}   lost fills {}   doubled fills {}   untold gaps {}",
+            of.duplicate_orders, of.lost_orders, of.lost_fills, of.duplicate_fills, of.untold_gaps
+        );
+        for failover in &self.failovers {
+            let outage = failover.outage_ms.map_or("no end".to_string(), |ms| format!("{ms} ms"));
+            println!("  killed {:<16} outage {outage}", failover.killed);
+        }
+        for problem in &self.problems {
+            println!("  ! {problem}");
+        }
+        println!("  {}", if self.ok { "all is well" } else { "this is not as it should be" });
+    }
+}

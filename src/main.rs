@@ -1,0 +1,49 @@
+//! The one binary. Decides nothing: reads the command line and hands over to the role it names.
+
+mod cli;
+mod clock;
+mod demo;
+mod roles;
+#[path = "../examples/sample_algo.rs"]
+mod sample_algo;
+mod status;
+mod stopping;
+mod telemetry;
+
+use clap::Parser as _;
+use cli::{Cli, Command};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = match cli.command {
+        // These two bring their own way of running.
+        Command::SampleAlgo => {
+            telemetry::install("info");
+            sample_algo::main().map(|()| ExitCode::SUCCESS).map_err(anyhow::Error::from)
+        }
+        Command::Exec { command } => roles::exec(&command),
+        command => run(command),
+    };
+    match done {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("tradewind: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[tokio::main]
+async fn run(command: Command) -> anyhow::Result<ExitCode> {
+    telemetry::install(match command {
+        Command::Demo(_) | Command::Status(_) => "error",
+        _ => "info",
+    });
+    let stop = stopping::token()?;
+    match command {
+        Command::Demo(args) => demo::run(args, stop).await,
+        Command::Status(args) => status::run(&args).await.map(|()| ExitCode::SUCCESS),
+        role => roles::run(role, stop).await.map(|()| ExitCode::SUCCESS),
+    }
+}

@@ -1,0 +1,86 @@
+//! The roles that run as processes of a cluster. Decides how flags become a role's options; what a role
+//! does stands in its own crate.
+
+use crate::cli::{Command, InfraArgs, ManagerArgs, SimVenueArgs};
+use anyhow::{Context as _, bail};
+use std::{num::NonZeroU32, process::ExitCode};
+use tokio_util::sync::CancellationToken;
+use tradewind_control_server as infra;
+use tradewind_domain::ids::{ManagerId, ManagerKind, NodeId};
+use tradewind_node::manager;
+
+pub(crate) async fn run(command: Command, stop: CancellationToken) -> anyhow::Result<()> {
+    match command {
+        Command::Infra(args) => infra::run(infra_options(args)?, stop).await?,
+        Command::BrokerManager(args) => {
+            let options = manager_options(args, ManagerKind::BrokerManager)?;
+            tradewind_brokers::broker_manager(options, stop).await?;
+        }
+        Command::MarketManager(args) => {
+            let options = manager_options(args, ManagerKind::MarketManager)?;
+            tradewind_markets::market_manager(options, stop).await?;
+        }
+        Command::TraderManager(args) => {
+            let options = manager_options(args, ManagerKind::TraderManager)?;
+            tradewind_traders::trader_manager(options, stop).await?;
+        }
+        Command::SimVenue(args) => tradewind_sim::run(sim_options(args)?, stop).await?,
+        Command::Broker => tradewind_brokers::broker(stop).await?,
+        Command::Market => tradewind_markets::market(stop).await?,
+        Command::Trader => tradewind_traders::trader(stop).await?,
+        Command::Demo(_) | Command::Status(_) | Command::SampleAlgo | Command::Exec { .. } => {
+            bail!("not a role")
+        }
+    }
+    Ok(())
+}
+
+/// Becomes the command, ended by the kernel when the process that asked for it ends.
+pub(crate) fn exec(command: &[String]) -> anyhow::Result<ExitCode> {
+    Err(tradewind_traders::exec(command).into())
+}
+
+fn infra_options(args: InfraArgs) -> anyhow::Result<infra::Options> {
+    let members = args.init.iter().map(|text| member(text)).collect::<anyhow::Result<Vec<_>>>()?;
+    Ok(infra::Options {
+        node: NodeId(args.node),
+        cluster: args.cluster,
+        state_dir: args.data,
+        listen: args.listen,
+        advertise: None,
+        peer_listen: args.peer_listen,
+        init: (!members.is_empty()).then_some(members),
+        timing: infra::Timing::default(),
+        enable_registers: args.enable_registers,
+    })
+}
+
+/// `1=127.0.0.1:4101,127.0.0.1:4001`: node, peer address, API address.
+fn member(text: &str) -> anyhow::Result<infra::InitMember> {
+    let form = || format!("--init {text}: must read NODE=PEER_ADDRESS,API_ADDRESS");
+    let (node, addresses) = text.split_once('=').with_context(form)?;
+    let (peer, api) = addresses.split_once(',').with_context(form)?;
+    Ok(infra::InitMember {
+        node: NodeId(node.parse().with_context(form)?),
+        peer_address: peer.parse().with_context(form)?,
+        api_address: api.to_string(),
+    })
+}
+
+fn manager_options(args: ManagerArgs, kind: ManagerKind) -> anyhow::Result<manager::Options> {
+    Ok(manager::Options {
+        manager: ManagerId { implementation: args.implementation, kind },
+        location: args.location,
+        listen: args.listen,
+        members: args.members,
+        state_dir: args.data,
+        capacity: args.capacity,
+        binary: std::env::current_exe().context("this program's own path")?,
+    })
+}
+
+fn sim_options(args: SimVenueArgs) -> anyhow::Result<tradewind_sim::Options> {
+    let mut options = tradewind_sim::Options::new(args.listen, args.data);
+    options.speed = NonZeroU32::new(args.speed).context("--speed must be above zero")?;
+    Ok(options)
+}

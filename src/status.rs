@@ -1,0 +1,60 @@
+//! `tradewind status`: the cluster as any member tells it. Decides the form of the table only.
+
+use crate::cli::{Output, StatusArgs};
+use anyhow::Context as _;
+use std::{fmt::Write as _, time::Duration};
+use tradewind_control_client::ControlClient;
+use tradewind_link::rest::Rest;
+use tradewind_protocol::control::Status;
+
+const WITHIN: Duration = Duration::from_secs(5);
+
+pub(crate) async fn run(args: &StatusArgs) -> anyhow::Result<()> {
+    let client = ControlClient::new(vec![args.addr.clone()], Rest::new()?);
+    let status: Status = if args.stale {
+        client.read("/v1/status?consistency=stale", WITHIN).await
+    } else {
+        client.status(WITHIN).await
+    }
+    .with_context(|| format!("no status from {}", args.addr))?;
+    match args.output {
+        Output::Json => println!("{}", serde_json::to_string(&status)?),
+        Output::Table => print!("{}", table(&status)?),
+    }
+    Ok(())
+}
+
+fn table(status: &Status) -> Result<String, std::fmt::Error> {
+    let mut text = String::new();
+    let leader = status.stand.leader.map_or("none".to_string(), |node| node.to_string());
+    let (term, revision) = (status.stand.term, status.stand.revision);
+    writeln!(text, "leader {leader}   term {term}   revision {revision}\n")?;
+    writeln!(text, "{:<8}{:<14}{:<24}{}", "MEMBER", "ROLE", "API", "PEER")?;
+    for member in &status.members {
+        let role = format!("{:?}", member.role).to_lowercase();
+        let (api, peer) = (&member.api_address, &member.peer_address);
+        writeln!(text, "{:<8}{role:<14}{api:<24}{peer}", member.node.to_string())?;
+    }
+    writeln!(text, "\n{:<36}{:<10}{:<24}{}", "MANAGER", "HEALTH", "ADDRESS", "SESSIONS")?;
+    for manager in &status.managers {
+        let health = format!("{:?}", manager.health).to_lowercase();
+        let (address, sessions) = (&manager.address, manager.sessions);
+        writeln!(text, "{:<36}{health:<10}{address:<24}{sessions}", manager.manager.to_string())?;
+    }
+    writeln!(text, "\n{:<24}{:<12}{:<8}{:<36}{}", "SERVICE", "STATE", "PID", "MANAGER", "DETAIL")?;
+    for service in &status.services {
+        let report = &service.report;
+        let state = format!("{:?}", report.state).to_lowercase();
+        let pid = report.pid.map_or("-".to_string(), |pid| pid.to_string());
+        let (name, manager) = (report.service.to_string(), service.manager.to_string());
+        writeln!(text, "{name:<24}{state:<12}{pid:<8}{manager:<36}{}", report.detail)?;
+    }
+    writeln!(text, "\n{:<16}{:<36}{}", "CUSTOMER", "TRADER MANAGER", "TRADERS")?;
+    for customer in &status.customers {
+        let manager = customer.trader_manager.as_ref().map_or("-".to_string(), |m| m.to_string());
+        let traders: Vec<String> = customer.traders.iter().map(ToString::to_string).collect();
+        let name = customer.customer.to_string();
+        writeln!(text, "{name:<16}{manager:<36}{}", traders.join(", "))?;
+    }
+    Ok(text)
+}
