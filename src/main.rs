@@ -38,7 +38,7 @@ fn main() -> ExitCode {
 async fn run(command: Command) -> anyhow::Result<ExitCode> {
     telemetry::install(match command {
         Command::Demo(_) | Command::Status(_) => "error",
-        _ => "info",
+        _ => "info,openraft=warn",
     });
     let stop = stopping::token()?;
     match command {

@@ -37,7 +37,7 @@ pub(crate) async fn run(command: Command, stop: CancellationToken) -> anyhow::Re
 
 /// Becomes the command, ended by the kernel when the process that asked for it ends.
 pub(crate) fn exec(command: &[String]) -> anyhow::Result<ExitCode> {
-    Err(tradewind_traders::exec(command).into())
+    Err(tradewind_traders::exec::exec(command).into())
 }
 
 fn infra_options(args: InfraArgs) -> anyhow::Result<infra::Options> {

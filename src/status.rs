@@ -10,7 +10,7 @@ use tradewind_protocol::control::Status;
 const WITHIN: Duration = Duration::from_secs(5);
 
 pub(crate) async fn run(args: &StatusArgs) -> anyhow::Result<()> {
-    let client = ControlClient::new(vec![args.addr.clone()], Rest::new()?);
+    let client = ControlClient::new(vec![args.addr.clone()], Rest::default());
     let status: Status = if args.stale {
         client.read("/v1/status?consistency=stale", WITHIN).await
     } else {

@@ -3,9 +3,9 @@
 
 use serde::{Deserialize, Serialize};
 use tradewind_domain::{
-    ids::{AccountId, ClientOrderId, InstrumentId},
+    ids::{AccountId, ClientOrderId, InstrumentId, StreamEpoch},
     money::{Price, Quantity},
-    trading::{Fill, NewOrder, Order, OrderType, Side, TimeInForce},
+    trading::{Fill, NewOrder, Order, OrderType, Quote, Side, TimeInForce},
 };
 
 /// `POST /v1/orders`.
@@ -71,4 +71,14 @@ pub struct OrderQuery {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Accounts {
     pub accounts: Vec<AccountId>,
+}
+
+/// `GET /v1/quotes/{instrument}`: the latest there is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LatestQuote {
+    pub instrument: InstrumentId,
+    pub epoch: StreamEpoch,
+    pub seq: u64,
+    #[serde(flatten)]
+    pub quote: Quote,
 }

@@ -135,6 +135,12 @@ pub enum TradeUp {
         prev: u64,
         event: PrivateEvent,
     },
+    /// The source behind a subscription went away or came back; the subscription goes on, and nothing
+    /// is left out.
+    PrivateStatus {
+        subscription: u64,
+        status: StreamStatus,
+    },
     /// The subscription ended; the receiver subscribes again from its last position.
     PrivateClosed {
         subscription: u64,

@@ -42,7 +42,7 @@ fn settled<T>(what: &str, answer: Answer<T>) -> anyhow::Result<T> {
 
 impl Stage {
     pub(crate) fn new(cluster: Cluster, history: PathBuf) -> anyhow::Result<Self> {
-        let rest = Rest::new()?;
+        let rest = Rest::default();
         let client = ControlClient::new(cluster.members(), rest.clone());
         let name = ClientId::new(&format!("demo-{}", std::process::id()))?;
         Ok(Self {
@@ -118,7 +118,7 @@ impl Stage {
         let address = self.cluster.venue_address();
         let path = format!("/v1/ledger?account={}", self.account);
         let answer =
-            self.rest.request::<(), _>(Method::GET, &address, &path, &[], None, WITHIN).await;
+            self.rest.request(Method::GET, &address, &path, &[], None::<&()>, WITHIN).await;
         Ok(answer.context("the venue's ledger")?.1)
     }
 

@@ -2,7 +2,7 @@
 //! process takes in orphans (a child subreaper), so that everything below it stays below it.
 
 use rustix::process::{
-    Pid, Signal, WaitOptions, kill_process as send, set_child_subreaper, waitpid,
+    Pid, Signal, WaitOptions, kill_process as send, set_child_subreaper, wait,
 };
 use std::{
     collections::BTreeMap,
@@ -72,7 +72,7 @@ pub(crate) fn kill_all_below(within: Duration) -> Vec<u32> {
         let left = below(std::process::id());
         left.iter().for_each(|pid| kill_process(*pid));
         // Everything the caller started itself was reaped before, or is reaped here: nobody waits any more.
-        while let Ok(Some(_)) = waitpid(None, WaitOptions::NOHANG) {}
+        while let Ok(Some(_)) = wait(WaitOptions::NOHANG) {}
         let left = below(std::process::id());
         if left.is_empty() || began.elapsed() > within {
             return left;

@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 /// What one algo saw, in the order it saw it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AlgoView {
+    /// Orders it asked for, whatever the answer.
+    pub submitted: Vec<ClientOrderId>,
     /// Orders answered with a state of `accepted` or beyond.
     pub acknowledged: Vec<ClientOrderId>,
     /// Orders answered with a refusal: they must not be at the venue.
@@ -39,6 +41,8 @@ pub struct Violations {
     pub lost_orders: u64,
     /// O1: orders that were refused and are at the venue nevertheless.
     pub refused_but_placed: u64,
+    /// O1: orders at the venue that the algo never asked for.
+    pub invented_orders: u64,
     /// O2: fills at the venue that the algo never saw.
     pub lost_fills: u64,
     /// O2: fills the algo saw more than once.
@@ -78,6 +82,7 @@ pub fn check(algo: &AlgoView, venue: &VenueTruth) -> Violations {
         duplicate_orders: repeated(&venue.arrivals),
         lost_orders: missing(&algo.acknowledged, &venue.arrivals),
         refused_but_placed: algo.refused.iter().filter(|id| placed.contains(id)).count() as u64,
+        invented_orders: missing(&venue.arrivals, &algo.submitted),
         lost_fills: missing(&venue.fills, &algo.fills),
         duplicate_fills: repeated(&algo.fills),
         invented_fills: missing(&algo.fills, &venue.fills),
@@ -100,6 +105,7 @@ mod tests {
 
     fn whole() -> (AlgoView, VenueTruth) {
         let algo = AlgoView {
+            submitted: vec![order("1"), order("2"), order("3")],
             acknowledged: vec![order("1"), order("2")],
             refused: vec![order("3")],
             fills: vec![exec("a"), exec("b")],
@@ -122,10 +128,11 @@ mod tests {
     fn every_planted_fault_is_counted_under_its_own_name() {
         type Plant = fn(&mut AlgoView, &mut VenueTruth);
         type Count = fn(&Violations) -> u64;
-        let planted: [(Plant, Count); 7] = [
+        let planted: [(Plant, Count); 8] = [
             (|_, v| v.arrivals.push(order("1")), |c| c.duplicate_orders),
             (|a, _| a.acknowledged.push(order("9")), |c| c.lost_orders),
             (|_, v| v.arrivals.push(order("3")), |c| c.refused_but_placed),
+            (|_, v| v.arrivals.push(order("8")), |c| c.invented_orders),
             (|a, _| drop(a.fills.pop()), |c| c.lost_fills),
             (|a, _| a.fills.push(exec("a")), |c| c.duplicate_fills),
             (|a, _| a.fills.push(exec("z")), |c| c.invented_fills),

@@ -1,0 +1,108 @@
+//! What can go wrong for a caller, one variant for each thing he can do about it. Decides nothing.
+
+use crate::{Member, log::LogError, options::InvalidOptions, state::StateError};
+use std::{io, path::PathBuf};
+use tradewind_domain::ids::NodeId;
+
+/// Why a member does not start. Nothing on disk was given up.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("the options cannot work")]
+    Options(#[from] InvalidOptions),
+    /// The directory is another member's. Give the right one, or an empty one to join as a new member.
+    #[error(
+        "{} belongs to node {found_node} of cluster {found_cluster:?}, not to node {node} of {cluster:?}",
+        directory.display()
+    )]
+    WrongIdentity {
+        directory: PathBuf,
+        found_node: u64,
+        found_cluster: String,
+        node: u64,
+        cluster: String,
+    },
+    /// The log is damaged, in use or unreadable. It is never wiped: without it this member could vote
+    /// twice.
+    #[error(
+        "the log of this member cannot be used; if it is lost, remove the member, move the directory away \
+         and join as a new member"
+    )]
+    Log(#[from] LogError),
+    #[error("the state of this member cannot be used")]
+    State(#[from] StateError),
+    /// Neither state nor snapshot reach the beginning of the journal. The log alone cannot make up for it.
+    #[error(
+        "entries up to {purged} are purged, but state and snapshot reach only {covered:?}: remove the \
+         member, move the directory away and join as a new member"
+    )]
+    StateLost { purged: u64, covered: Option<u64> },
+    #[error("{what}: {}", path.display())]
+    Io {
+        what: &'static str,
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("raft did not start: {0}")]
+    Raft(String),
+}
+
+/// Why a group was not formed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InitializeError {
+    /// There is a log already: the group was formed before, or this member belongs to one. Go on with it.
+    #[error("the group is initialised already")]
+    AlreadyInitialized,
+    #[error("this member is not among those named")]
+    NotAMember,
+    #[error("the member is stopping")]
+    Stopped,
+}
+
+/// Who leads, as far as this member knows: where to turn to.
+pub type KnownLeader = Option<(NodeId, Member)>;
+
+/// Why a proposal has no outcome.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ProposeError {
+    /// Surely not proposed: ask the leader.
+    #[error("this member does not lead")]
+    NotLeader { leader: KnownLeader },
+    /// Surely not proposed, and never will be.
+    #[error("the request has {bytes} bytes encoded, at most {most} are allowed")]
+    TooLarge { bytes: usize, most: usize },
+    /// It may be applied, now or later, or never. Repeat it with the same key.
+    #[error("it is unknown whether the request was applied; repeat it with the same key")]
+    Unknown,
+    /// Surely not proposed: this member is stopping or has failed.
+    #[error("the member is stopping")]
+    Stopped,
+}
+
+/// Why a read cannot be answered from this member's state.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReadError {
+    #[error("this member does not lead")]
+    NotLeader { leader: KnownLeader },
+    /// It may lead, but a quorum did not confirm it in time. Try again.
+    #[error("no quorum confirmed the leadership in time")]
+    NoQuorum,
+    #[error("the member is stopping")]
+    Stopped,
+}
+
+/// Why leadership was not handed over.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TransferError {
+    #[error("this member does not lead")]
+    NotLeader { leader: KnownLeader },
+    #[error("there is no other voter to hand over to")]
+    NobodyElse,
+    #[error("node {0} is not a voter")]
+    NotAVoter(NodeId),
+    /// An election will decide; whoever leads then is told by the status.
+    #[error("the hand-over was begun, but no new leader was seen in time")]
+    Unknown,
+    #[error("the member is stopping")]
+    Stopped,
+}

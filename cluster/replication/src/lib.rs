@@ -1,0 +1,36 @@
+//! Replication: the Raft group of the InfrastructureManagers. Decides how members agree and what survives
+//! which failure; what they agree on is `domain::control`'s, who may ask is `control-plane/server`'s.
+//! openraft and sled are named in this crate alone, and nothing of theirs is in its interface.
+//!
+//! An entry is acknowledged when a quorum has it in its journals and this member has applied it. It is
+//! applied only once it is durable in this member's own journal. State in sled is written behind and made up
+//! for from the journal; the journal is purged only below what sled has flushed and a durable snapshot holds.
+//!
+//! In a state directory: `log/` (journal, vote, marks), `state/` (sled), `snapshots/`, `identity`.
+
+mod errors;
+mod events;
+mod limits;
+mod log;
+mod network;
+mod options;
+mod raft;
+mod records;
+mod replica;
+mod snapshot;
+mod state;
+mod status;
+#[cfg(test)]
+mod tests;
+
+pub use errors::{
+    InitializeError, KnownLeader, ProposeError, ReadError, StartError, TransferError,
+};
+pub use events::{Events, EventsError};
+pub use limits::PROPOSAL_BYTES_MAX;
+pub use log::LogError;
+pub use options::{InvalidOptions, Member, Options, Snapshots, Timing};
+pub use records::RecordError;
+pub use replica::{Clock, Proposed, Replica};
+pub use state::StateError;
+pub use status::{Role, Status};

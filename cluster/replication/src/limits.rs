@@ -1,0 +1,103 @@
+//! Every bound of this crate, with its reason. Decides no behaviour; what goes through the whole system
+//! is bounded in `domain`.
+
+use std::time::Duration;
+
+/// Largest frame on a peer connection. Above it a peer is broken or hostile.
+pub(crate) const FRAME_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Largest encoded request. Far below a frame, so that one always fits with its surroundings.
+pub const PROPOSAL_BYTES_MAX: usize = 256 * 1024;
+
+/// Entries of one append are cut at about this many bytes: long appends delay what waits behind them.
+pub(crate) const APPEND_BYTES_MAX: usize = 2 * 1024 * 1024;
+
+/// Entries of one append: what a follower journals in one write.
+pub(crate) const APPEND_ENTRIES_MAX: u64 = 512;
+
+/// Appends sent and not yet answered on one connection: hides a round trip and an fdatasync, no more.
+pub(crate) const APPEND_WINDOW: usize = 16;
+
+/// Snapshots travel in pieces, so that a deadline can be put on each.
+pub(crate) const SNAPSHOT_CHUNK_BYTES: usize = 1024 * 1024;
+
+/// Rows of one block of a snapshot file: what is held in memory twice while it is read or written.
+pub(crate) const SNAPSHOT_BLOCK_ROWS: usize = 128;
+
+/// A block is cut at about this size, whatever its rows: a block must stay below the codec's limit.
+pub(crate) const SNAPSHOT_BLOCK_BYTES: usize = 256 * 1024;
+
+/// Largest block accepted when reading a snapshot file.
+pub(crate) const SNAPSHOT_BLOCK_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Calls waiting for one peer connection. Raft keeps far fewer in flight; more means it hangs.
+pub(crate) const LINK_QUEUE: usize = 256;
+
+/// Bytes encoded and not yet taken by the socket: two full appends.
+pub(crate) const LINK_OUT_BYTES_MAX: usize = 2 * FRAME_BYTES_MAX;
+
+/// Connections accepted from peers: three lanes from each of many members, and half-open ones beside.
+pub(crate) const PEER_CONNECTIONS_MAX: usize = 128;
+
+/// Requests of one vote or heartbeat connection in work at once.
+pub(crate) const CONTROL_REQUESTS_MAX: usize = 64;
+
+/// Time for a peer to say who it is, and to answer that.
+pub(crate) const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(2);
+
+/// One append, vote or heartbeat. A connection silent for so long is torn down and dialled anew; openraft's
+/// own, shorter deadlines end the call before, not the connection.
+pub(crate) const CALL_DEADLINE: Duration = Duration::from_secs(2);
+
+/// One chunk of a snapshot: the receiver writes it to its disk before it answers.
+pub(crate) const CHUNK_DEADLINE: Duration = Duration::from_secs(10);
+
+/// The end of a snapshot: the receiver syncs the file, loads it and writes its state anew.
+pub(crate) const INSTALL_DEADLINE: Duration = Duration::from_secs(120);
+
+/// Entries kept in memory for followers and for applying; older ones are read from the journal.
+pub(crate) const LOG_CACHE_ENTRIES: usize = 8192;
+
+/// The same in bytes. Entries not yet durable are kept whatever their number.
+pub(crate) const LOG_CACHE_BYTES: usize = 32 * 1024 * 1024;
+
+/// Entries applied between two publications of the machine: an answer waits for its batch.
+pub(crate) const APPLY_BATCH: usize = 256;
+
+/// Batches handed to the state's writer and not yet written. When full, applying waits.
+pub(crate) const STATE_QUEUE: usize = 256;
+
+/// Batches written to sled in one.
+pub(crate) const STATE_BATCH: usize = 64;
+
+/// Age at which written state is flushed: bounds what a restart must replay, and the journal kept for it.
+pub(crate) const STATE_FLUSH_EVERY: Duration = Duration::from_millis(500);
+
+/// Memory of sled's page cache. The state lives in memory already; sled is read only at start.
+pub(crate) const STATE_CACHE_BYTES: u64 = 16 * 1024 * 1024;
+
+/// sled keeps values below this size inline in pages; a larger row is reported.
+pub(crate) const STATE_VALUE_BYTES: usize = 128 * 1024;
+
+/// Rows removed in one sled batch when a generation goes.
+pub(crate) const STATE_REMOVE_BATCH: usize = 1024;
+
+/// Between two looks whether sled's lock is free.
+pub(crate) const STATE_LOCK_PAUSE: Duration = Duration::from_millis(5);
+
+/// Looks before the lock counts as another process's: five seconds together.
+pub(crate) const STATE_LOCK_TRIES: u32 = 1000;
+
+/// Snapshot files kept: the newest and the one before.
+pub(crate) const SNAPSHOTS_KEPT: usize = 2;
+
+/// Applied entries with events that a reader may lie behind before he is told of a gap.
+pub(crate) const EVENT_QUEUE: usize = 4096;
+
+const _: () =
+    assert!(PROPOSAL_BYTES_MAX * 4 < FRAME_BYTES_MAX, "an entry fits into a frame with room");
+const _: () = assert!(
+    APPEND_BYTES_MAX + PROPOSAL_BYTES_MAX < FRAME_BYTES_MAX,
+    "an append is cut below a frame"
+);
+const _: () = assert!(SNAPSHOT_CHUNK_BYTES * 2 < FRAME_BYTES_MAX, "a chunk fits into a frame");

@@ -1,0 +1,172 @@
+//! Reading the log for followers and for applying. Decides when an entry may be applied: once the append
+//! that wrote it is durable in this member's journal.
+
+use super::{LogStore, tail::Tail};
+use crate::{
+    limits::APPEND_BYTES_MAX,
+    raft::{Entry, TypeConfig, Vote},
+    records::{self, EntryRecord, Kind},
+};
+use futures_util::{Stream, stream};
+use openraft::{OptionalSend, storage::RaftLogReader};
+use std::{
+    fmt::Debug,
+    io,
+    ops::{Bound, Range, RangeBounds},
+};
+use tokio::task::spawn_blocking;
+use tradewind_journal::{Journal, ReadError};
+
+/// The part of `asked` that the log has in sight.
+fn clip(tail: &Tail, asked: &impl RangeBounds<u64>) -> Range<u64> {
+    let bounds = tail.bounds();
+    let start = match asked.start_bound() {
+        Bound::Included(start) => *start,
+        Bound::Excluded(before) => before.saturating_add(1),
+        Bound::Unbounded => 0,
+    };
+    let end = match asked.end_bound() {
+        Bound::Included(last) => last.saturating_add(1),
+        Bound::Excluded(end) => *end,
+        Bound::Unbounded => u64::MAX,
+    };
+    let start = start.max(bounds.start);
+    start..end.min(bounds.end).max(start)
+}
+
+impl LogStore {
+    /// Entries of the range, cut after `bytes_max` but never before the first.
+    async fn entries(
+        &self,
+        asked: impl RangeBounds<u64>,
+        bytes_max: usize,
+    ) -> io::Result<Vec<Entry>> {
+        let (range, kept_from) = {
+            let tail = self.tail();
+            let range = clip(&tail, &asked);
+            if range.start >= tail.kept_from() {
+                return Ok(within(tail.kept(range), bytes_max));
+            }
+            (range, tail.kept_from())
+        };
+        let journal = self.0.journal.clone();
+        let older = range.start..range.end.min(kept_from);
+        let older = spawn_blocking(move || from_disk(&journal, older, bytes_max))
+            .await
+            .map_err(io::Error::other)??;
+        let mut entries = older.entries;
+        if older.whole {
+            let left = bytes_max.saturating_sub(older.bytes);
+            if left > 0 {
+                entries.extend(within(self.tail().kept(kept_from..range.end), left));
+            }
+        }
+        Ok(entries)
+    }
+
+    /// Waits until the entry is durable in this journal, and so are all before it.
+    async fn durable(&self, index: u64) -> io::Result<()> {
+        let append = self.tail().append_of(index);
+        let mut durable = self.0.durable.subscribe();
+        let state = *durable
+            .wait_for(|durable| durable.append >= append || durable.failed)
+            .await
+            .map_err(io::Error::other)?;
+        if state.append >= append {
+            Ok(())
+        } else {
+            Err(io::Error::other("the journal has stopped"))
+        }
+    }
+}
+
+fn within<'a>(entries: impl Iterator<Item = (&'a Entry, usize)>, bytes_max: usize) -> Vec<Entry> {
+    let mut bytes = 0usize;
+    entries
+        .take_while(|(_, size)| {
+            let first = bytes == 0;
+            bytes = bytes.saturating_add(*size);
+            first || bytes <= bytes_max
+        })
+        .map(|(entry, _)| entry.clone())
+        .collect()
+}
+
+/// What the journal gave of a range.
+#[derive(Default)]
+struct Older {
+    entries: Vec<Entry>,
+    bytes: usize,
+    /// All of the range that there is: only then may newer entries follow.
+    whole: bool,
+}
+
+fn from_disk(journal: &Journal, mut range: Range<u64>, bytes_max: usize) -> io::Result<Older> {
+    // A log that was filled from an index above 0 has nothing before it.
+    range.start = range.start.max(journal.first_index().unwrap_or(range.start));
+    let mut older = Older::default();
+    while range.start < range.end && (older.bytes < bytes_max || older.entries.is_empty()) {
+        let piece = (bytes_max - older.bytes).min(APPEND_BYTES_MAX);
+        let records = match journal.read(range.clone(), piece) {
+            Ok(records) => records,
+            // Purged while we read: what is missing, is missing at the beginning.
+            Err(ReadError::Purged { .. }) => return Ok(Older { whole: true, ..Older::default() }),
+            Err(error) => return Err(io::Error::other(error)),
+        };
+        if records.is_empty() {
+            return Ok(older);
+        }
+        for (index, body) in records {
+            let record: EntryRecord =
+                records::decode(Kind::Entry, &body).map_err(io::Error::other)?;
+            older.entries.push(Entry::try_from(record).map_err(io::Error::other)?);
+            older.bytes += body.len();
+            range.start = index + 1;
+        }
+    }
+    older.whole = range.start >= range.end;
+    Ok(older)
+}
+
+impl RaftLogReader<TypeConfig> for LogStore {
+    async fn try_get_log_entries<RB: RangeBounds<u64> + Clone + Debug + OptionalSend>(
+        &mut self,
+        range: RB,
+    ) -> Result<Vec<Entry>, io::Error> {
+        self.entries(range, usize::MAX).await
+    }
+
+    async fn limited_get_log_entries(&mut self, start: u64, end: u64) -> io::Result<Vec<Entry>> {
+        self.entries(start..end, APPEND_BYTES_MAX).await
+    }
+
+    /// Openraft reads what it applies through here. The entries are committed; nothing is given before it
+    /// is durable, and the commit index is saved on the way (G2).
+    async fn entries_stream<RB>(
+        &mut self,
+        range: RB,
+    ) -> impl Stream<Item = Result<Entry, io::Error>> + OptionalSend
+    where
+        RB: RangeBounds<u64> + Clone + Debug + OptionalSend,
+    {
+        let read = async {
+            let entries = self.entries(range, usize::MAX).await?;
+            if let Some(last) = entries.last().map(|entry| entry.log_id) {
+                self.durable(last.index).await?;
+                let committed = self.tail().committed;
+                if committed.is_some_and(|committed| last <= committed) {
+                    self.0.committed_file.raise(last)?;
+                }
+            }
+            io::Result::Ok(entries)
+        };
+        match read.await {
+            Ok(entries) => stream::iter(entries.into_iter().map(Ok).collect::<Vec<_>>()),
+            Err(error) => stream::iter(vec![Err(error)]),
+        }
+    }
+
+    async fn read_vote(&mut self) -> Result<Option<Vote>, io::Error> {
+        Ok(self.tail().vote)
+    }
+}

@@ -1,0 +1,142 @@
+//! The log by itself: what is there after it was closed and opened again.
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+use crate::raft::{LeaderId, TypeConfig};
+use futures_util::StreamExt;
+use openraft::storage::{IOFlushed, RaftLogReader, RaftLogStorage, RaftLogStorageExt};
+
+fn id(term: u64, index: u64) -> LogId {
+    LogId::new(LeaderId { term, node_id: 1 }, index)
+}
+
+fn blank(term: u64, index: u64) -> Entry {
+    Entry { log_id: id(term, index), payload: Payload::Blank }
+}
+
+async fn fill(log: &mut LogStore, term: u64, indices: std::ops::Range<u64>) {
+    let entries: Vec<_> = indices.map(|index| blank(term, index)).collect();
+    RaftLogStorageExt::<TypeConfig>::blocking_append(log, entries).await.unwrap();
+}
+
+async fn indices(log: &mut LogStore) -> Vec<u64> {
+    let entries = log.try_get_log_entries(..).await.unwrap();
+    entries.iter().map(|entry| entry.log_id.index).collect()
+}
+
+#[tokio::test]
+async fn what_was_appended_is_there_after_a_restart() {
+    let home = tempfile::tempdir().unwrap();
+    {
+        let mut log = LogStore::open(home.path()).unwrap();
+        fill(&mut log, 1, 0..5).await;
+        log.truncate_after(Some(id(1, 2))).await.unwrap();
+        fill(&mut log, 2, 3..6).await;
+        log.save_vote(&Vote::new_committed(2, 1)).await.unwrap();
+    }
+    let mut log = LogStore::open(home.path()).unwrap();
+    assert_eq!(indices(&mut log).await, [0, 1, 2, 3, 4, 5]);
+    let state = log.get_log_state().await.unwrap();
+    assert_eq!((state.last_purged_log_id, state.last_log_id), (None, Some(id(2, 5))));
+    assert_eq!(log.read_vote().await.unwrap(), Some(Vote::new_committed(2, 1)));
+    assert_eq!(log.read_committed().await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn the_commit_index_is_saved_once_its_entries_are_given_out_for_applying() {
+    let home = tempfile::tempdir().unwrap();
+    {
+        let mut log = LogStore::open(home.path()).unwrap();
+        fill(&mut log, 1, 0..5).await;
+        log.save_committed(Some(id(1, 4))).await.unwrap();
+        let given: Vec<_> = log.entries_stream(0..3).await.collect().await;
+        assert_eq!(given.len(), 3);
+    }
+    let mut log = LogStore::open(home.path()).unwrap();
+    assert_eq!(log.read_committed().await.unwrap(), Some(id(1, 2)));
+}
+
+#[tokio::test]
+async fn a_purge_leaves_the_disk_only_when_it_is_released() {
+    let home = tempfile::tempdir().unwrap();
+    {
+        let mut log = LogStore::open(home.path()).unwrap();
+        fill(&mut log, 1, 0..10).await;
+        log.purge(id(1, 6)).await.unwrap();
+        assert_eq!(indices(&mut log).await, [7, 8, 9]);
+        log.release(id(1, 3)).unwrap();
+    }
+    let mut log = LogStore::open(home.path()).unwrap();
+    assert_eq!(log.get_log_state().await.unwrap().last_purged_log_id, Some(id(1, 3)));
+    assert_eq!(indices(&mut log).await, [4, 5, 6, 7, 8, 9]);
+}
+
+#[tokio::test]
+async fn a_snapshot_beyond_the_log_starts_it_anew() {
+    let home = tempfile::tempdir().unwrap();
+    {
+        let mut log = LogStore::open(home.path()).unwrap();
+        fill(&mut log, 1, 0..3).await;
+        log.purge(id(4, 20)).await.unwrap();
+        assert_eq!(indices(&mut log).await, [0; 0]);
+        fill(&mut log, 4, 21..23).await;
+    }
+    let mut log = LogStore::open(home.path()).unwrap();
+    assert_eq!(indices(&mut log).await, [21, 22]);
+    assert_eq!(log.get_log_state().await.unwrap().last_purged_log_id, Some(id(4, 20)));
+}
+
+#[tokio::test]
+async fn a_reset_that_a_crash_prevented_is_made_up_for() {
+    let home = tempfile::tempdir().unwrap();
+    {
+        let mut log = LogStore::open(home.path()).unwrap();
+        fill(&mut log, 1, 0..3).await;
+        // The mark is durable, the journal not yet reset: as if the power went between the two.
+        log.0.purged_slot.raise(id(4, 20)).unwrap();
+    }
+    let mut log = LogStore::open(home.path()).unwrap();
+    assert_eq!(indices(&mut log).await, [0; 0]);
+    assert_eq!(log.get_log_state().await.unwrap().last_log_id, Some(id(4, 20)));
+    fill(&mut log, 4, 21..22).await;
+    assert_eq!(indices(&mut log).await, [21]);
+}
+
+#[tokio::test]
+async fn entries_older_than_the_memory_are_read_from_disk() {
+    let home = tempfile::tempdir().unwrap();
+    let mut log = LogStore::open(home.path()).unwrap();
+    let all = crate::limits::LOG_CACHE_ENTRIES as u64 + 500;
+    fill(&mut log, 1, 0..all).await;
+    fill(&mut log, 1, all..all + 1).await;
+    assert!(log.tail().kept_from() > 0);
+    let read = log.try_get_log_entries(0..=all).await.unwrap();
+    assert!(read.iter().enumerate().all(|(place, entry)| entry.log_id.index == place as u64));
+    assert_eq!(read.len() as u64, all + 1);
+    assert!(!log.limited_get_log_entries(0, all).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn nothing_is_given_out_for_applying_before_it_is_durable_here() {
+    // Given a journal that writes only when it is told to, and an entry committed by others.
+    let home = tempfile::tempdir().unwrap();
+    let options = Options::at(home.path().join("entries"));
+    let disk = Arc::new(tradewind_journal::RealDisk);
+    let (journal, mut writer) = Journal::open_inline(options, disk).unwrap();
+    let mut log = LogStore::over(journal, home.path()).unwrap();
+    RaftLogStorage::append(&mut log, [blank(1, 0)], IOFlushed::noop()).await.unwrap();
+    log.save_committed(Some(id(1, 0))).await.unwrap();
+    assert_eq!(indices(&mut log).await, [0], "it can be read, and sent to followers");
+
+    // When it is asked for to be applied, then it comes only after the journal has synced it.
+    let mut reader = log.clone();
+    let given = tokio::spawn(async move { reader.entries_stream(0..1).await.count().await });
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert!(!given.is_finished());
+    assert_eq!(log.0.committed_file.newest(), None);
+    while writer.turn() {}
+    assert_eq!(given.await.unwrap(), 1);
+    assert_eq!(log.0.committed_file.newest(), Some(id(1, 0)));
+}

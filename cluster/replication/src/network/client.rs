@@ -1,0 +1,271 @@
+//! Openraft's way out: its calls to one peer over that peer's links. Decides which lane a call takes, its
+//! deadline, and how a failure is told to openraft: not reached, or reached and not answered.
+
+use super::{
+    Lane, LinkError,
+    link::{Answer, Link, Target},
+    snapshot,
+    wire::{AppendRecord, Reply, Request},
+};
+use crate::{
+    limits::{APPEND_WINDOW, CALL_DEADLINE},
+    raft::{LogId, TypeConfig, Vote},
+    records::{self, Kind, MemberRecord},
+    snapshot::SnapshotFile,
+};
+use futures_util::{Stream, StreamExt};
+use openraft::{
+    OptionalSend, RaftNetworkFactory, RaftNetworkV2,
+    base::{BoxFuture, BoxStream},
+    errors::{NetworkError, RPCError, ReplicationClosed, StreamingError, Unreachable},
+    network::RPCOption,
+    raft::{
+        AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, StreamAppendError,
+        StreamAppendResult, TransferLeaderRequest, TransferLeaderResponse, VoteRequest,
+        VoteResponse,
+    },
+};
+use std::{
+    collections::BTreeMap,
+    future::Future,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::task::JoinSet;
+
+pub(crate) type RpcError = RPCError<TypeConfig>;
+
+/// All links of this member: one a peer and lane, shared by openraft's many short-lived clients, so that
+/// a vote finds its connection made.
+#[derive(Clone)]
+pub(crate) struct Peers {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    node: u64,
+    cluster: String,
+    dial: Duration,
+    links: Mutex<Links>,
+}
+
+#[derive(Default)]
+struct Links {
+    by_peer: BTreeMap<(u64, Lane), Link>,
+    tasks: JoinSet<()>,
+}
+
+impl Peers {
+    pub(crate) fn new(node: u64, cluster: String, dial: Duration) -> Self {
+        let links = Mutex::new(Links::default());
+        Self { shared: Arc::new(Shared { node, cluster, dial, links }) }
+    }
+
+    /// Ends every connection. Calls in flight end as broken.
+    pub(crate) fn close(&self) {
+        let mut links = self.shared.links.lock().unwrap_or_else(PoisonError::into_inner);
+        *links = Links::default();
+    }
+
+    fn link(&self, lane: Lane, to: u64, peer: &MemberRecord) -> Link {
+        let mut links = self.shared.links.lock().unwrap_or_else(PoisonError::into_inner);
+        let Links { by_peer, tasks } = &mut *links;
+        while tasks.try_join_next().is_some() {}
+        let known = by_peer.get(&(to, lane)).filter(|link| link.address() == peer.peer_address);
+        if let Some(link) = known {
+            return link.clone();
+        }
+        let target = Target {
+            address: peer.peer_address.clone(),
+            lane,
+            from: self.shared.node,
+            to,
+            cluster: self.shared.cluster.clone(),
+            dial: self.shared.dial,
+        };
+        let link = Link::start(target, tasks);
+        by_peer.insert((to, lane), link.clone());
+        link
+    }
+
+    fn client(&self, lane: Lane, to: u64, peer: &MemberRecord) -> Client {
+        Client { main: self.link(lane, to, peer), control: self.link(Lane::Control, to, peer) }
+    }
+}
+
+impl RaftNetworkFactory<TypeConfig> for Peers {
+    type Network = Client;
+
+    async fn new_client(&mut self, target: u64, node: &MemberRecord) -> Client {
+        self.client(Lane::Append, target, node)
+    }
+
+    async fn new_heartbeat_client(&mut self, target: u64, node: &MemberRecord) -> Client {
+        self.client(Lane::Control, target, node)
+    }
+
+    async fn new_snapshot_client(&mut self, target: u64, node: &MemberRecord) -> Client {
+        self.client(Lane::Snapshot, target, node)
+    }
+}
+
+/// Openraft's client of one peer: entries, heartbeats or snapshots go over `main`, according to what it was
+/// made for; votes and the transfer of leadership always over `control`.
+pub(crate) struct Client {
+    main: Link,
+    control: Link,
+}
+
+pub(super) fn rpc_error(error: &LinkError) -> RpcError {
+    match error {
+        LinkError::Dial { .. } | LinkError::Greeting { .. } => Unreachable::new(error).into(),
+        LinkError::Broken { .. } | LinkError::Late { .. } => NetworkError::new(error).into(),
+    }
+}
+
+fn unexpected(reply: &Reply) -> RpcError {
+    NetworkError::from_string(format!("the answer does not fit the call: {reply:?}")).into()
+}
+
+fn encode(request: &Request) -> Result<Vec<u8>, RpcError> {
+    records::encode(Kind::Request, request).map_err(|error| NetworkError::new(&error).into())
+}
+
+/// What the peer answered; `Failed` is an error here.
+pub(super) async fn finish(link: &Link, answer: Answer) -> Result<Reply, RpcError> {
+    let bytes = link.finish(answer).await.map_err(|error| rpc_error(&error))?;
+    match records::decode(Kind::Reply, &bytes) {
+        Ok(Reply::Failed(reason)) => Err(NetworkError::from_string(reason).into()),
+        Ok(reply) => Ok(reply),
+        Err(error) => Err(NetworkError::new(&error).into()),
+    }
+}
+
+pub(super) async fn call(
+    link: &Link,
+    request: &Request,
+    deadline: Duration,
+) -> Result<Reply, RpcError> {
+    let answer = link.begin(encode(request)?, deadline).await;
+    finish(link, answer).await
+}
+
+fn append_result(reply: Reply) -> Result<StreamAppendResult<TypeConfig>, RpcError> {
+    match reply {
+        Reply::Appended(matching) => Ok(Ok(matching.map(LogId::from))),
+        Reply::Conflict(at) => Ok(Err(StreamAppendError::Conflict(at.into()))),
+        Reply::HigherVote(vote) => Ok(Err(StreamAppendError::HigherVote(vote.into()))),
+        other => Err(unexpected(&other)),
+    }
+}
+
+/// The responses end with the first that is not a plain success: what was sent after it is void.
+fn until_failure(
+    results: impl Stream<Item = Result<StreamAppendResult<TypeConfig>, RpcError>>,
+) -> impl Stream<Item = Result<StreamAppendResult<TypeConfig>, RpcError>> {
+    results.scan(false, |ended, result| {
+        let item = (!*ended).then_some(result);
+        *ended |= !matches!(item, Some(Ok(Ok(_))));
+        std::future::ready(item)
+    })
+}
+
+impl RaftNetworkV2<TypeConfig> for Client {
+    type SnapshotData = SnapshotFile;
+
+    async fn append_entries(
+        &mut self,
+        rpc: AppendEntriesRequest<TypeConfig>,
+        option: RPCOption,
+    ) -> Result<AppendEntriesResponse<TypeConfig>, RpcError> {
+        let request = Request::Append(AppendRecord::from(&rpc));
+        let reply = call(&self.main, &request, CALL_DEADLINE.max(option.soft_ttl())).await?;
+        Ok(match append_result(reply)? {
+            Ok(matching) => AppendEntriesResponse::PartialSuccess(matching),
+            Err(StreamAppendError::Conflict(_)) => AppendEntriesResponse::Conflict,
+            Err(StreamAppendError::HigherVote(vote)) => AppendEntriesResponse::HigherVote(vote),
+        })
+    }
+
+    /// Appends leave one after the other without waiting for answers, which come back in order.
+    fn stream_append<'s, S>(
+        &'s mut self,
+        input: S,
+        option: RPCOption,
+    ) -> BoxFuture<
+        's,
+        Result<BoxStream<'s, Result<StreamAppendResult<TypeConfig>, RpcError>>, RpcError>,
+    >
+    where
+        S: Stream<Item = AppendEntriesRequest<TypeConfig>> + OptionalSend + Unpin + 'static,
+    {
+        let link = &self.main;
+        // Openraft's deadline, a heartbeat, is for a round trip; a follower may be syncing its disk.
+        let deadline = CALL_DEADLINE.max(option.soft_ttl());
+        Box::pin(async move {
+            let answers = input
+                .then(move |rpc| async move {
+                    let body = encode(&Request::Append(AppendRecord::from(&rpc)))?;
+                    Ok(link.begin(body, deadline).await)
+                })
+                .map(move |begun: Result<Answer, RpcError>| async move {
+                    append_result(finish(link, begun?).await?)
+                })
+                .buffered(APPEND_WINDOW);
+            let results: BoxStream<'s, _> = Box::pin(until_failure(answers));
+            Ok(results)
+        })
+    }
+
+    async fn vote(
+        &mut self,
+        rpc: VoteRequest<TypeConfig>,
+        option: RPCOption,
+    ) -> Result<VoteResponse<TypeConfig>, RpcError> {
+        let deadline = CALL_DEADLINE.max(option.hard_ttl());
+        match call(&self.control, &Request::Vote(rpc.into()), deadline).await? {
+            Reply::Vote(answer) => Ok(answer.into()),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    async fn pre_vote(
+        &mut self,
+        rpc: VoteRequest<TypeConfig>,
+        option: RPCOption,
+    ) -> Result<VoteResponse<TypeConfig>, RpcError> {
+        let deadline = CALL_DEADLINE.max(option.hard_ttl());
+        match call(&self.control, &Request::PreVote(rpc.into()), deadline).await? {
+            Reply::Vote(answer) => Ok(answer.into()),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    async fn full_snapshot(
+        &mut self,
+        vote: Vote,
+        snapshot: openraft::type_config::alias::SnapshotOf<TypeConfig, SnapshotFile>,
+        cancel: impl Future<Output = ReplicationClosed> + OptionalSend + 'static,
+        _option: RPCOption,
+    ) -> Result<SnapshotResponse<TypeConfig>, StreamingError<TypeConfig>> {
+        tokio::select! {
+            closed = cancel => Err(StreamingError::Closed(closed)),
+            sent = snapshot::send(&self.main, vote, &snapshot.snapshot) => {
+                sent.map_err(StreamingError::from)
+            }
+        }
+    }
+
+    async fn transfer_leader(
+        &mut self,
+        req: TransferLeaderRequest<TypeConfig>,
+        option: RPCOption,
+    ) -> Result<TransferLeaderResponse<TypeConfig>, RpcError> {
+        let deadline = CALL_DEADLINE.max(option.hard_ttl());
+        match call(&self.control, &Request::TransferLeader(req.into()), deadline).await? {
+            Reply::TransferStarted => Ok(Ok(())),
+            Reply::TransferRefused(refusal) => Ok(Err(refusal.into())),
+            other => Err(unexpected(&other)),
+        }
+    }
+}

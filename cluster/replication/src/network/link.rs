@@ -1,0 +1,240 @@
+//! One outgoing connection to a peer: dialled when first needed, kept, dialled anew after it broke.
+//! Decides when a connection is given up; a call is never sent twice, and its caller hears what became of
+//! it. The task may be cancelled at any point: calls then end as broken.
+
+use super::{
+    Lane, LinkError, frame,
+    handshake::{self, Hello, VERSIONS},
+};
+use crate::limits::{HANDSHAKE_DEADLINE, LINK_OUT_BYTES_MAX, LINK_QUEUE};
+use bytes::{Bytes, BytesMut};
+use std::{
+    collections::BTreeMap,
+    io,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{
+        TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
+    sync::{mpsc, oneshot},
+    task::JoinSet,
+    time::{sleep_until, timeout},
+};
+
+pub(crate) type Answer = oneshot::Receiver<Result<Bytes, LinkError>>;
+
+struct Call {
+    body: Vec<u8>,
+    until: Instant,
+    answer: oneshot::Sender<Result<Bytes, LinkError>>,
+}
+
+/// A cheap handle; the connection ends when the last one is dropped.
+#[derive(Clone)]
+pub(crate) struct Link {
+    inbox: mpsc::Sender<Call>,
+    target: Arc<Target>,
+}
+
+/// Whom a link calls, as whom.
+#[derive(Debug)]
+pub(crate) struct Target {
+    pub(crate) address: String,
+    pub(crate) lane: Lane,
+    pub(crate) from: u64,
+    pub(crate) to: u64,
+    pub(crate) cluster: String,
+    pub(crate) dial: Duration,
+}
+
+impl Link {
+    /// Starts the connection's task in `tasks`. Nothing is dialled yet.
+    pub(crate) fn start(target: Target, tasks: &mut JoinSet<()>) -> Self {
+        let target = Arc::new(target);
+        let (inbox, calls) = mpsc::channel(LINK_QUEUE);
+        tasks.spawn(run(calls, target.clone()));
+        Self { inbox, target }
+    }
+
+    pub(crate) fn address(&self) -> &str {
+        &self.target.address
+    }
+
+    /// Queues a call: calls of one task leave in the order of their `begin`s. The answer comes later.
+    pub(crate) async fn begin(&self, body: Vec<u8>, deadline: Duration) -> Answer {
+        let (answer, receiver) = oneshot::channel();
+        let call = Call { body, until: Instant::now() + deadline, answer };
+        if let Err(refused) = self.inbox.send(call).await {
+            let _ = refused.0.answer.send(Err(self.target.broken("the member is stopping")));
+        }
+        receiver
+    }
+
+    /// Waits for an answer that [`begin`](Self::begin) gave.
+    pub(crate) async fn finish(&self, answer: Answer) -> Result<Bytes, LinkError> {
+        answer.await.unwrap_or_else(|_| Err(self.target.broken("the member is stopping")))
+    }
+}
+
+impl Target {
+    fn broken(&self, reason: impl ToString) -> LinkError {
+        LinkError::Broken { address: self.address.clone(), reason: reason.to_string() }
+    }
+}
+
+async fn run(mut calls: mpsc::Receiver<Call>, target: Arc<Target>) {
+    while let Some(first) = calls.recv().await {
+        match connect(&target).await {
+            Ok(stream) => {
+                let why = Connection::new(stream, &target).run(first, &mut calls).await;
+                if let Some(why) = why {
+                    tracing::debug!(peer = target.to, lane = target.lane.name(), %why, "link broke");
+                }
+            }
+            Err(why) => {
+                if matches!(why, LinkError::Greeting { .. }) {
+                    tracing::warn!(peer = target.to, lane = target.lane.name(), %why, "peer refused us");
+                }
+                // Whoever queued while the dial failed would meet the same failure, only later.
+                let _ = first.answer.send(Err(why.clone()));
+                while let Ok(call) = calls.try_recv() {
+                    let _ = call.answer.send(Err(why.clone()));
+                }
+            }
+        }
+    }
+}
+
+async fn connect(target: &Target) -> Result<TcpStream, LinkError> {
+    let failed = |source: io::Error| LinkError::Dial {
+        address: target.address.clone(),
+        source: Arc::new(source),
+    };
+    let late = |_| failed(io::ErrorKind::TimedOut.into());
+    let dial = TcpStream::connect(&target.address);
+    let mut stream = timeout(target.dial, dial).await.map_err(late)?.map_err(failed)?;
+    stream.set_nodelay(true).map_err(failed)?;
+    let greet = async {
+        let hello = Hello {
+            versions: VERSIONS,
+            lane: target.lane,
+            from: target.from,
+            to: target.to,
+            cluster: target.cluster.clone(),
+        };
+        handshake::send_hello(&mut stream, &hello).await?;
+        handshake::read_verdict(&mut stream).await
+    };
+    match timeout(HANDSHAKE_DEADLINE.min(target.dial * 2), greet).await.map_err(late)? {
+        Ok(Ok(_version)) => Ok(stream),
+        Ok(Err(reason)) => Err(LinkError::Greeting { address: target.address.clone(), reason }),
+        Err(error) => Err(failed(error)),
+    }
+}
+
+struct Waiting {
+    until: Instant,
+    answer: oneshot::Sender<Result<Bytes, LinkError>>,
+}
+
+struct Connection<'a> {
+    reader: OwnedReadHalf,
+    writer: OwnedWriteHalf,
+    target: &'a Target,
+    input: BytesMut,
+    output: BytesMut,
+    next_call: u64,
+    waiting: BTreeMap<u64, Waiting>,
+}
+
+impl<'a> Connection<'a> {
+    fn new(stream: TcpStream, target: &'a Target) -> Self {
+        let (reader, writer) = stream.into_split();
+        Self {
+            reader,
+            writer,
+            target,
+            input: BytesMut::new(),
+            output: BytesMut::new(),
+            next_call: 0,
+            waiting: BTreeMap::new(),
+        }
+    }
+
+    /// Serves calls until the connection breaks; `None` if there will be no more calls.
+    async fn run(mut self, first: Call, calls: &mut mpsc::Receiver<Call>) -> Option<LinkError> {
+        self.take_call(first);
+        let why = self.serve(calls).await;
+        let told = why.clone().unwrap_or_else(|| self.target.broken("the member is stopping"));
+        for waiting in std::mem::take(&mut self.waiting).into_values() {
+            let _ = waiting.answer.send(Err(told.clone()));
+        }
+        why
+    }
+
+    async fn serve(&mut self, calls: &mut mpsc::Receiver<Call>) -> Option<LinkError> {
+        loop {
+            let until = self.waiting.values().map(|waiting| waiting.until).min();
+            let late = async {
+                match until {
+                    Some(until) => sleep_until(until.into()).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let step = tokio::select! {
+                read = self.reader.read_buf(&mut self.input) => match read {
+                    Ok(0) => Err(self.target.broken("the peer closed it")),
+                    Ok(_) => self.take_answers(),
+                    Err(error) => Err(self.target.broken(error)),
+                },
+                written = self.writer.write_buf(&mut self.output), if !self.output.is_empty() => {
+                    written.map(drop).map_err(|error| self.target.broken(error))
+                }
+                call = calls.recv(), if self.output.len() < LINK_OUT_BYTES_MAX => match call {
+                    Some(call) => {
+                        self.take_call(call);
+                        Ok(())
+                    }
+                    None => return None,
+                },
+                () = late => Err(LinkError::Late { address: self.target.address.clone() }),
+            };
+            if let Err(why) = step {
+                return Some(why);
+            }
+        }
+    }
+
+    /// A call too large for a frame fails alone; the connection is as good as before.
+    fn take_call(&mut self, call: Call) {
+        self.next_call += 1;
+        match frame::put(&mut self.output, self.next_call, &call.body) {
+            Ok(()) => {
+                let waiting = Waiting { until: call.until, answer: call.answer };
+                self.waiting.insert(self.next_call, waiting);
+            }
+            Err(too_large) => {
+                let _ = call.answer.send(Err(self.target.broken(too_large)));
+            }
+        }
+    }
+
+    fn take_answers(&mut self) -> Result<(), LinkError> {
+        loop {
+            match frame::take(&mut self.input) {
+                Ok(Some((call, body))) => {
+                    // Unknown numbers are answers to calls that were given up; they end here.
+                    if let Some(waiting) = self.waiting.remove(&call) {
+                        let _ = waiting.answer.send(Ok(body));
+                    }
+                }
+                Ok(None) => return Ok(()),
+                Err(bad) => return Err(self.target.broken(bad)),
+            }
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! The door for peers: greets, reads calls, hands them to Raft and answers. Decides how many connections
+//! and calls are served at once, and in which order; what the answer is, Raft decides. The task may be
+//! cancelled at any point.
+
+use super::{
+    Lane, frame,
+    handshake::{self, Host},
+    snapshot::Receiver,
+    wire::{Reply, Request},
+};
+use crate::{
+    limits::{
+        APPEND_WINDOW, CALL_DEADLINE, CONTROL_REQUESTS_MAX, HANDSHAKE_DEADLINE,
+        PEER_CONNECTIONS_MAX,
+    },
+    raft::{Raft, TypeConfig},
+    records::{self, Kind},
+    snapshot::Shelf,
+};
+use bytes::{Bytes, BytesMut};
+use futures_util::{Stream, StreamExt, stream};
+use openraft::raft::AppendEntriesRequest;
+use std::{collections::VecDeque, io, pin::Pin, sync::Arc, time::Duration};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{
+        TcpListener, TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
+    sync::mpsc,
+    task::JoinSet,
+    time::timeout,
+};
+
+/// What serving a peer needs.
+#[derive(Clone)]
+pub(crate) struct Service {
+    pub(crate) host: Arc<Host>,
+    pub(crate) raft: Raft,
+    pub(crate) shelf: Arc<Shelf>,
+}
+
+/// After a refused `accept`: out of file handles, most likely. Others may give some back.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Accepts peers until cancelled.
+pub(crate) async fn serve(listener: TcpListener, service: Service) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, from)) if connections.len() < PEER_CONNECTIONS_MAX => {
+                    let service = service.clone();
+                    connections.spawn(async move {
+                        if let Err(why) = welcome(stream, service).await {
+                            tracing::debug!(%from, %why, "peer connection ended");
+                        }
+                    });
+                }
+                Ok((_, from)) => {
+                    tracing::warn!(%from, most = PEER_CONNECTIONS_MAX, "too many peer connections");
+                }
+                Err(why) => {
+                    tracing::warn!(%why, "peer connection not accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            },
+            Some(_) = connections.join_next() => {}
+        }
+    }
+}
+
+async fn welcome(mut stream: TcpStream, service: Service) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let greet = async {
+        let hello = handshake::read_hello(&mut stream).await?;
+        let verdict = service.host.judge(&hello);
+        handshake::send_verdict(&mut stream, &verdict).await?;
+        io::Result::Ok((hello, verdict))
+    };
+    let (hello, verdict) =
+        timeout(HANDSHAKE_DEADLINE, greet).await.map_err(|_| io::ErrorKind::TimedOut)??;
+    if let Err(reason) = verdict {
+        tracing::warn!(peer = hello.from, reason, "peer refused");
+        return Ok(());
+    }
+    let (reader, writer) = stream.into_split();
+    let calls = Calls { reader, input: BytesMut::new() };
+    let answers = Answers { writer };
+    match hello.lane {
+        Lane::Append => serve_appends(calls, answers, service).await,
+        Lane::Control => serve_control(calls, answers, service).await,
+        Lane::Snapshot => serve_snapshots(calls, answers, service, hello.from).await,
+    }
+}
+
+struct Calls {
+    reader: OwnedReadHalf,
+    input: BytesMut,
+}
+
+impl Calls {
+    /// The next call; `None` when the peer has hung up. May be cancelled without loss.
+    async fn next(&mut self) -> io::Result<Option<(u64, Request)>> {
+        loop {
+            if let Some((call, body)) = frame::take(&mut self.input).map_err(io::Error::other)? {
+                let request = records::decode(Kind::Request, &body).map_err(io::Error::other)?;
+                return Ok(Some((call, request)));
+            }
+            if self.reader.read_buf(&mut self.input).await? == 0 {
+                return Ok(None);
+            }
+        }
+    }
+}
+
+struct Answers {
+    writer: OwnedWriteHalf,
+}
+
+impl Answers {
+    /// A peer that does not take its answers in time has lost interest, or its power.
+    async fn send(&mut self, frames: &[u8]) -> io::Result<()> {
+        timeout(CALL_DEADLINE, self.writer.write_all(frames))
+            .await
+            .map_err(|_| io::ErrorKind::TimedOut)?
+    }
+}
+
+fn answer(call: u64, reply: &Reply) -> io::Result<Bytes> {
+    let body = records::encode(Kind::Reply, reply).map_err(io::Error::other)?;
+    let mut out = BytesMut::new();
+    frame::put(&mut out, call, &body).map_err(io::Error::other)?;
+    Ok(out.freeze())
+}
+
+type Results = Pin<Box<dyn Stream<Item = Reply> + Send>>;
+
+/// One run of appends through openraft: it ends with the first that is not stored.
+struct Run {
+    input: mpsc::Sender<AppendEntriesRequest<TypeConfig>>,
+    results: Results,
+    /// Calls given in and not yet answered, oldest first.
+    open: VecDeque<u64>,
+}
+
+impl Run {
+    fn start(raft: &Raft) -> Self {
+        let (input, requests) = mpsc::channel(APPEND_WINDOW);
+        let requests = stream::unfold(requests, |mut requests| async move {
+            requests.recv().await.map(|request| (request, requests))
+        });
+        let results = raft.stream_append(requests).map(|result| match result {
+            Ok(result) => Reply::from(result),
+            Err(fatal) => Reply::Failed(fatal.to_string()),
+        });
+        Self { input, results: Box::pin(results), open: VecDeque::new() }
+    }
+}
+
+/// Appends are given to Raft in order and without waiting for the disk in between.
+async fn serve_appends(mut calls: Calls, mut answers: Answers, service: Service) -> io::Result<()> {
+    let mut run = Run::start(&service.raft);
+    loop {
+        tokio::select! {
+            reply = run.results.next(), if !run.open.is_empty() => {
+                let reply = reply.unwrap_or_else(|| Reply::Failed("raft has stopped".to_owned()));
+                let ended = !matches!(reply, Reply::Appended(_));
+                let call = run.open.pop_front().unwrap_or_default();
+                let mut frames = BytesMut::from(&answer(call, &reply)?[..]);
+                if ended {
+                    // What came behind a refused append builds on it; the sender has given it up.
+                    for call in std::mem::take(&mut run.open) {
+                        let void = Reply::Failed("the append before was refused".to_owned());
+                        frames.extend_from_slice(&answer(call, &void)?);
+                    }
+                    run = Run::start(&service.raft);
+                }
+                answers.send(&frames).await?;
+            }
+            next = calls.next(), if run.open.len() < APPEND_WINDOW => {
+                let Some((call, request)) = next? else { return Ok(()) };
+                let Request::Append(append) = request else { return Err(misplaced(&request)) };
+                let append = AppendEntriesRequest::try_from(append).map_err(io::Error::other)?;
+                run.open.push_back(call);
+                // A run that has ended takes nothing more, and tells so by its last result.
+                let _ = run.input.send(append).await;
+            }
+        }
+    }
+}
+
+fn misplaced(request: &Request) -> io::Error {
+    let text = format!("{request:?}");
+    let name = text.split(['(', ' ', '{']).next().unwrap_or_default().to_owned();
+    io::Error::new(io::ErrorKind::InvalidData, format!("{name} does not belong on this lane"))
+}
+
+/// Votes, heartbeats and transfers overtake each other: none waits for another's disk.
+async fn serve_control(mut calls: Calls, mut answers: Answers, service: Service) -> io::Result<()> {
+    let mut work = JoinSet::new();
+    loop {
+        tokio::select! {
+            next = calls.next(), if work.len() < CONTROL_REQUESTS_MAX => {
+                let Some((call, request)) = next? else { return Ok(()) };
+                let raft = service.raft.clone();
+                work.spawn(async move { (call, control(&raft, request).await) });
+            }
+            Some(done) = work.join_next() => {
+                let (call, reply) = done.map_err(io::Error::other)?;
+                answers.send(&answer(call, &reply?)?).await?;
+            }
+        }
+    }
+}
+
+async fn control(raft: &Raft, request: Request) -> io::Result<Reply> {
+    let failed = |fatal: &dyn std::error::Error| Reply::Failed(fatal.to_string());
+    Ok(match request {
+        Request::Append(append) => {
+            let append = AppendEntriesRequest::try_from(append).map_err(io::Error::other)?;
+            let previous = append.prev_log_id;
+            let last = append.entries.last().map(|entry| entry.log_id).or(previous);
+            match raft.append_entries(append).await {
+                Ok(response) => Reply::from(response.into_stream_result(previous, last)),
+                Err(error) => failed(&error),
+            }
+        }
+        Request::Vote(call) => match raft.vote(call.into()).await {
+            Ok(response) => Reply::Vote(response.into()),
+            Err(error) => failed(&error),
+        },
+        Request::PreVote(call) => match raft.pre_vote(call.into()).await {
+            Ok(response) => Reply::Vote(response.into()),
+            Err(error) => failed(&error),
+        },
+        Request::TransferLeader(transfer) => {
+            match raft.handle_transfer_leader(transfer.into()).await {
+                Ok(response) => Reply::from(response),
+                Err(error) => failed(&error),
+            }
+        }
+        other => return Err(misplaced(&other)),
+    })
+}
+
+async fn serve_snapshots(
+    mut calls: Calls,
+    mut answers: Answers,
+    service: Service,
+    from: u64,
+) -> io::Result<()> {
+    let mut receiver = Receiver::new(service.shelf.clone(), from);
+    while let Some((call, request)) = calls.next().await? {
+        let reply = match request {
+            Request::SnapshotBegin { vote, head, bytes } => receiver.begin(vote, head, bytes).await,
+            Request::SnapshotChunk { offset, bytes } => receiver.chunk(offset, bytes).await,
+            Request::SnapshotEnd { crc } => receiver.end(crc, &service.raft).await,
+            other => return Err(misplaced(&other)),
+        };
+        let reply = reply.unwrap_or_else(|why| {
+            tracing::warn!(peer = from, %why, "snapshot not received");
+            Reply::Failed(why.to_string())
+        });
+        answers.send(&answer(call, &reply)?).await?;
+    }
+    Ok(())
+}

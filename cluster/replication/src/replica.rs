@@ -1,0 +1,289 @@
+//! A member of the group: the handle that callers hold. Decides how a request becomes an entry, what may be
+//! read when, and how a member starts and stops.
+
+mod start;
+
+use crate::{
+    Events, InitializeError, KnownLeader, Member, ProposeError, ReadError, Role, Status,
+    TransferError,
+    limits::PROPOSAL_BYTES_MAX,
+    log::{LogUse, Stamps},
+    network::client::Peers,
+    options::Timing,
+    raft::{Proposal, Raft, TypeConfig},
+    records::MemberRecord,
+    state::Published,
+};
+use openraft::{
+    Instant as _, ReadPolicy,
+    async_runtime::watch::WatchReceiver,
+    errors::{ClientWriteError, ForwardToLeader, LinearizableReadError, RaftError},
+    impls::ProgressResponder,
+};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+use tokio::{
+    sync::{Mutex, watch},
+    task::{JoinHandle, JoinSet},
+    time::{Instant, sleep, timeout},
+};
+use tradewind_domain::{
+    control::{Machine, Outcome, Request, Stamped},
+    ids::{NodeId, Revision},
+    time::UnixNanos,
+};
+
+/// Reads the time: where the log's time comes from while this member leads.
+pub type Clock = Arc<dyn Fn() -> UnixNanos + Send + Sync>;
+
+/// A cheap handle to a running member. The member runs until [`shutdown`](Self::shutdown), whatever handles
+/// there are.
+#[derive(Clone)]
+pub struct Replica {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    node: NodeId,
+    raft: Raft,
+    stamps: Stamps,
+    log_use: LogUse,
+    peers: Peers,
+    clock: Clock,
+    timing: Timing,
+    published: Arc<Published>,
+    status: watch::Receiver<Status>,
+    /// Held while a stamp is taken and its proposal queued: stamps enter the log in order.
+    stamping: Mutex<()>,
+    tasks: Mutex<Tasks>,
+}
+
+/// What runs beside openraft.
+struct Tasks {
+    /// May be cancelled.
+    background: JoinSet<()>,
+    /// Ends by itself once openraft has stopped and the state is flushed.
+    writing: JoinHandle<()>,
+}
+
+/// How long a stopping member waits for its files: a flush on a slow disk.
+const CLOSE_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Between two looks whether they are closed.
+const CLOSE_POLL: Duration = Duration::from_millis(2);
+
+/// A request that was decided.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proposed {
+    /// Index of the entry that carried it. A repeated request has the first one's outcome.
+    pub revision: Revision,
+    pub outcome: Outcome,
+}
+
+impl fmt::Debug for Replica {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Replica").field("node", &self.shared.node).finish_non_exhaustive()
+    }
+}
+
+impl Replica {
+    #[must_use]
+    pub fn node(&self) -> NodeId {
+        self.shared.node
+    }
+
+    /// Forms the group, once in its life and on one member only, which must be among those named.
+    pub async fn initialize(
+        &self,
+        members: BTreeMap<NodeId, Member>,
+    ) -> Result<(), InitializeError> {
+        let members: BTreeMap<u64, MemberRecord> =
+            members.iter().map(|(id, member)| (id.0, member.into())).collect();
+        self.shared.raft.initialize(members).await.map_err(|error| match error {
+            RaftError::APIError(openraft::errors::InitializeError::NotAllowed(_)) => {
+                InitializeError::AlreadyInitialized
+            }
+            RaftError::APIError(openraft::errors::InitializeError::NotInMembers(_)) => {
+                InitializeError::NotAMember
+            }
+            RaftError::Fatal(_) => InitializeError::Stopped,
+        })
+    }
+
+    /// Whether this member has a log, its own or a group's.
+    pub async fn is_initialized(&self) -> Result<bool, InitializeError> {
+        self.shared.raft.is_initialized().await.map_err(|_| InitializeError::Stopped)
+    }
+
+    /// Has the group decide on the request, if this member leads. The outcome is in [`machine`](Self::machine)
+    /// when this returns. Dropping the future, or no answer within `Timing::propose`, leaves it unknown.
+    pub async fn propose(&self, request: Request) -> Result<Proposed, ProposeError> {
+        let deadline = Instant::now() + self.shared.timing.propose;
+        let (responder, answer) = ProgressResponder::complete_only();
+        {
+            let _order = self.shared.stamping.lock().await;
+            let proposal = self.stamp(request)?;
+            let queued = self.shared.raft.client_write_ff(proposal, Some(responder)).await;
+            queued.map_err(|_| ProposeError::Stopped)?;
+        }
+        let left = deadline.saturating_duration_since(Instant::now());
+        let response = match timeout(left, answer).await {
+            Err(_) | Ok(Err(_)) => return Err(ProposeError::Unknown),
+            Ok(Ok(response)) => response,
+        };
+        match response {
+            Ok(written) => match written.data.outcome {
+                Some(outcome) => Ok(Proposed { revision: written.data.revision, outcome }),
+                // Proposals always have one; whatever this is, nothing is known of the request.
+                None => Err(ProposeError::Unknown),
+            },
+            Err(ClientWriteError::ForwardToLeader(forward)) => {
+                Err(ProposeError::NotLeader { leader: leader_of(&forward) })
+            }
+            Err(_) => Err(ProposeError::Unknown),
+        }
+    }
+
+    /// Time never runs backwards in the log, neither by this clock nor by another leader's.
+    fn stamp(&self, request: Request) -> Result<Proposal, ProposeError> {
+        let applied = self.shared.published.machine.borrow().1.cluster().at;
+        let at = (self.shared.clock)().max(self.shared.stamps.latest()).max(applied);
+        let most = PROPOSAL_BYTES_MAX;
+        let too_large = |bytes| ProposeError::TooLarge { bytes, most };
+        let proposal = Proposal::new(Stamped { at, request }).map_err(|_| too_large(usize::MAX))?;
+        let bytes = proposal.body().len();
+        if bytes > most { Err(too_large(bytes)) } else { Ok(proposal) }
+    }
+
+    /// Waits until this member is confirmed as leader and has applied everything acknowledged before the
+    /// call: [`machine`](Self::machine) is then fit to answer a linearizable read. Gives the index it holds
+    /// at least.
+    pub async fn read_barrier(&self) -> Result<Revision, ReadError> {
+        let read = self.shared.raft.ensure_linearizable(ReadPolicy::ReadIndex);
+        let within = timeout(self.shared.timing.propose, read).await;
+        match within.map_err(|_| ReadError::NoQuorum)? {
+            Ok(read) => Ok(Revision(read.index())),
+            Err(RaftError::APIError(LinearizableReadError::ForwardToLeader(forward))) => {
+                Err(ReadError::NotLeader { leader: leader_of(&forward) })
+            }
+            Err(RaftError::APIError(LinearizableReadError::QuorumNotEnough(_))) => {
+                Err(ReadError::NoQuorum)
+            }
+            Err(RaftError::Fatal(_)) => Err(ReadError::Stopped),
+        }
+    }
+
+    /// Whether this member leads and a quorum has acknowledged a message that it sent within the last
+    /// lease (`Timing::lease`, 150 ms by default): what effects of the leader alone are gated on.
+    #[must_use]
+    pub fn confirmed_leader(&self) -> bool {
+        let metrics = self.shared.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        if metrics.running_state.is_err() || !metrics.state.is_leader() {
+            return false;
+        }
+        let mut voters = metrics.membership_config.voter_ids();
+        if voters.next() == Some(metrics.id) && voters.next().is_none() {
+            return true;
+        }
+        let lease = self.shared.timing.lease();
+        metrics.last_quorum_acked.is_some_and(|acked| acked.elapsed() < lease)
+    }
+
+    /// The machine as this member last published it. Stale on a follower; see
+    /// [`read_barrier`](Self::read_barrier).
+    #[must_use]
+    pub fn machine(&self) -> Machine {
+        self.shared.published.machine.borrow().1.clone()
+    }
+
+    /// The machine with the index of the last entry in it.
+    #[must_use]
+    pub fn machine_at(&self) -> (Revision, Machine) {
+        self.shared.published.machine.borrow().clone()
+    }
+
+    /// The same, to be told of changes. Publications may be skipped by a slow watcher, never reordered.
+    #[must_use]
+    pub fn watch_machine(&self) -> watch::Receiver<(Revision, Machine)> {
+        self.shared.published.machine.subscribe()
+    }
+
+    #[must_use]
+    pub fn subscribe_events(&self) -> Events {
+        Events(self.shared.published.events.subscribe())
+    }
+
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.shared.status.borrow().clone()
+    }
+
+    /// Told of every change of the status, latest first; the last one says [`Role::Stopped`].
+    #[must_use]
+    pub fn watch_status(&self) -> watch::Receiver<Status> {
+        self.shared.status.clone()
+    }
+
+    /// Hands leadership to `to`, or to the voter that has most of the log, and waits until another leader is
+    /// seen. From the call on this member takes no proposals until a leader is elected.
+    pub async fn transfer_leadership(&self, to: Option<NodeId>) -> Result<NodeId, TransferError> {
+        let mut watch = self.watch_status();
+        let status = watch.borrow_and_update().clone();
+        if status.role != Role::Leader {
+            return Err(TransferError::NotLeader { leader: status.known_leader() });
+        }
+        let to = match to {
+            Some(to) if to == status.node => return Ok(to),
+            Some(to) if status.voters.contains(&to) => to,
+            Some(to) => return Err(TransferError::NotAVoter(to)),
+            None => most_advanced(&status).ok_or(TransferError::NobodyElse)?,
+        };
+        let begun = self.shared.raft.trigger().transfer_leader(to.0).await;
+        begun.map_err(|_| TransferError::Stopped)?;
+        let deadline: Duration = self.shared.timing.election_max * 4;
+        let led_by_another = |status: &Status| {
+            status.role == Role::Stopped || status.leader.is_some_and(|id| id != status.node)
+        };
+        match timeout(deadline, watch.wait_for(led_by_another)).await {
+            Ok(Ok(status)) => status.leader.ok_or(TransferError::Stopped),
+            Ok(Err(_)) => Err(TransferError::Stopped),
+            Err(_) => Err(TransferError::Unknown),
+        }
+    }
+
+    /// Stops the member: no more votes, appends or answers. Returns when its files are closed, so that it
+    /// may be started again; handles left over answer that it is stopped.
+    pub async fn shutdown(self) {
+        let _ = self.shared.raft.shutdown().await;
+        self.shared.peers.close();
+        let mut status = self.watch_status();
+        let told = status.wait_for(|status| status.role == Role::Stopped);
+        // It says so as soon as openraft has ended; were it not to, stopping goes on.
+        let _ = timeout(CLOSE_DEADLINE, told).await;
+        let mut tasks = self.shared.tasks.lock().await;
+        tasks.background.shutdown().await;
+        let closed = async {
+            if !tasks.writing.is_finished() {
+                let _ = (&mut tasks.writing).await;
+            }
+            while !self.shared.log_use.ended() {
+                sleep(CLOSE_POLL).await;
+            }
+        };
+        if timeout(CLOSE_DEADLINE, closed).await.is_err() {
+            tracing::warn!(
+                node = self.shared.node.0,
+                "files are still in use after the member stopped"
+            );
+        }
+    }
+}
+
+fn most_advanced(status: &Status) -> Option<NodeId> {
+    let others = status.voters.iter().filter(|id| **id != status.node);
+    others.max_by_key(|id| status.replicated.get(id).copied().flatten()).copied()
+}
+
+fn leader_of(forward: &ForwardToLeader<TypeConfig>) -> KnownLeader {
+    Some((NodeId(forward.leader_id?), forward.leader_node.as_ref()?.member()?))
+}

@@ -1,0 +1,214 @@
+//! Starting a member: its directory, log, state and snapshots, then Raft, then the door for peers. Decides
+//! the order, and what keeps a member from starting. Nothing is deleted here.
+
+use super::{Clock, Replica, Shared, Tasks};
+use crate::{
+    Options, Role, StartError, Status,
+    limits::EVENT_QUEUE,
+    log::LogStore,
+    network::{
+        client::Peers,
+        handshake::Host,
+        server::{self, Service},
+    },
+    raft::{LogId, Raft},
+    records::{self, HeadRecord, IdentityRecord, Kind},
+    snapshot::Shelf,
+    state::{Loaded, Published, StateError, StateMachine, StateStore, StateWriter},
+};
+use openraft::{Config, async_runtime::watch::WatchReceiver};
+use std::{fs, io, path::Path, sync::Arc, time::Duration};
+use tokio::{
+    sync::{Mutex, broadcast, watch},
+    task::{JoinHandle, JoinSet, spawn_blocking},
+    time::sleep,
+};
+use tradewind_journal::SlotFile;
+
+/// What is opened on disk, in this order.
+struct Opened {
+    log: LogStore,
+    store: StateStore,
+    loaded: Loaded,
+    shelf: Shelf,
+}
+
+impl Replica {
+    /// Starts the member in the runtime of the caller. It takes part in elections at once if its log knows
+    /// a group; else it waits for [`initialize`](Self::initialize), here or on another member.
+    pub async fn start(options: Options, clock: Clock) -> Result<Self, StartError> {
+        let config = options.config()?;
+        let config = config.validate().map_err(|error| StartError::Raft(error.to_string()))?;
+        let listener = listener(&options)?;
+        let identity = IdentityRecord { cluster: options.cluster.clone(), node: options.node.0 };
+        let directory = options.state_dir.clone();
+        let opened = spawn_blocking(move || open(&directory, &identity))
+            .await
+            .map_err(|error| StartError::Raft(error.to_string()))??;
+        Self::run(options, config, clock, listener, opened).await
+    }
+
+    async fn run(
+        options: Options,
+        config: Config,
+        clock: Clock,
+        listener: tokio::net::TcpListener,
+        opened: Opened,
+    ) -> Result<Self, StartError> {
+        let Opened { log, store, loaded, shelf } = opened;
+        let (node, shelf) = (options.node.0, Arc::new(shelf));
+        let published = Arc::new(Published {
+            machine: watch::Sender::new((loaded.head.revision(), loaded.machine.clone())),
+            events: broadcast::Sender::new(EVENT_QUEUE),
+        });
+        // What was read is durable: the store has flushed since.
+        let (writer, writing) = StateWriter::start(store, loaded.head.applied);
+        let flushed = writer.flushed();
+        let machine = StateMachine::new(loaded, writer, shelf.clone(), published.clone());
+        let peers = Peers::new(node, options.cluster.clone(), options.timing.dial);
+        let raft = Raft::new(node, Arc::new(config), peers.clone(), log.clone(), machine)
+            .await
+            .map_err(|error| StartError::Raft(error.to_string()))?;
+        let first = Status::from(&*raft.metrics().borrow_watched());
+        let (told, status) = watch::channel(first);
+        let host = Arc::new(Host { node, cluster: options.cluster });
+        let (stamps, log_use) = (log.stamps(), log.usage());
+        let mut background = JoinSet::new();
+        background.spawn(server::serve(listener, Service { host, raft: raft.clone(), shelf }));
+        background.spawn(release_log(log, flushed));
+        background.spawn(tell_status(raft.clone(), told));
+        let writing = tokio::spawn(watch_writer(writing, raft.clone()));
+        let shared = Shared {
+            node: options.node,
+            raft,
+            stamps,
+            log_use,
+            peers,
+            clock,
+            timing: options.timing,
+            published,
+            status,
+            stamping: Mutex::new(()),
+            tasks: Mutex::new(Tasks { background, writing }),
+        };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+}
+
+fn listener(options: &Options) -> Result<tokio::net::TcpListener, StartError> {
+    let failed = |source| StartError::Io {
+        what: "the listener for peers cannot be used",
+        path: options.state_dir.clone(),
+        source,
+    };
+    let listener = options.peer_listener.try_clone().map_err(failed)?;
+    listener.set_nonblocking(true).map_err(failed)?;
+    tokio::net::TcpListener::from_std(listener).map_err(failed)
+}
+
+/// The log comes first: its lock keeps a second process out of everything else.
+fn open(directory: &Path, identity: &IdentityRecord) -> Result<Opened, StartError> {
+    let at = |what, path: &Path| {
+        let path = path.to_owned();
+        move |source: io::Error| StartError::Io { what, path, source }
+    };
+    fs::create_dir_all(directory).map_err(at("cannot make the directory", directory))?;
+    identify(directory, identity)?;
+    let log = LogStore::open(&directory.join("log"))?;
+    let (store, loaded) = StateStore::open(&directory.join("state"))?;
+    let shelf = directory.join("snapshots");
+    let shelf = Shelf::open(&shelf).map_err(at("cannot open the snapshots", &shelf))?;
+    crate::state::sync_directory(directory).map_err(at("cannot sync", directory))?;
+    cover(log.purged(), &loaded, &shelf)?;
+    Ok(Opened { log, store, loaded, shelf })
+}
+
+/// What is purged must be covered by a snapshot, which followers may need: one that was lost is made anew
+/// from the state, if that is there.
+fn cover(purged: Option<LogId>, loaded: &Loaded, shelf: &Shelf) -> Result<(), StartError> {
+    let snapshot = shelf.newest().and_then(|file| file.head().applied).map(LogId::from);
+    let state = loaded.head.applied;
+    let Some(purged) = purged.filter(|purged| snapshot < Some(*purged)) else { return Ok(()) };
+    if state < Some(purged) {
+        let covered = state.max(snapshot).map(|id| id.index);
+        return Err(StartError::StateLost { purged: purged.index, covered });
+    }
+    let built = shelf.build(&loaded.machine, HeadRecord::from(&loaded.head));
+    let failed = |source| StartError::Io {
+        what: "cannot make a snapshot anew",
+        path: "snapshots".into(),
+        source,
+    };
+    built.map(drop).map_err(failed)
+}
+
+fn identify(directory: &Path, identity: &IdentityRecord) -> Result<(), StartError> {
+    let path = directory.join("identity");
+    let failed = |error: &dyn std::error::Error| StartError::Io {
+        what: "cannot use the identity",
+        path: path.clone(),
+        source: io::Error::other(error.to_string()),
+    };
+    let slot = SlotFile::new(&path);
+    let Some(bytes) = slot.load().map_err(|error| failed(&error))? else {
+        let bytes = records::encode(Kind::Identity, identity).map_err(|error| failed(&error))?;
+        return slot.store(&bytes).map_err(|error| failed(&error));
+    };
+    let found: IdentityRecord =
+        records::decode(Kind::Identity, &bytes).map_err(|error| failed(&error))?;
+    if &found == identity {
+        return Ok(());
+    }
+    Err(StartError::WrongIdentity {
+        directory: directory.to_owned(),
+        found_node: found.node,
+        found_cluster: found.cluster,
+        node: identity.node,
+        cluster: identity.cluster.clone(),
+    })
+}
+
+/// Lets the journal go as far as the state on disk has come. May be cancelled: it is taken up later.
+async fn release_log(log: LogStore, mut flushed: watch::Receiver<Option<LogId>>) {
+    while flushed.changed().await.is_ok() {
+        let Some(covered) = *flushed.borrow_and_update() else { continue };
+        let log = log.clone();
+        match spawn_blocking(move || log.release(covered)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, "journal not purged"),
+            Err(error) => tracing::error!(%error, "journal not purged"),
+        }
+    }
+}
+
+/// Openraft's metrics change with every append; the status is built at most so often.
+const STATUS_PAUSE: Duration = Duration::from_millis(1);
+
+/// Tells openraft's metrics in our words, as long as anybody may listen. May be cancelled.
+async fn tell_status(raft: Raft, told: watch::Sender<Status>) {
+    let mut metrics = raft.metrics();
+    loop {
+        let status = Status::from(&*metrics.borrow_and_update());
+        told.send_if_modified(|held| {
+            let changed = *held != status;
+            *held = status;
+            changed
+        });
+        sleep(STATUS_PAUSE).await;
+        if metrics.changed().await.is_err() {
+            told.send_modify(|status| status.role = Role::Stopped);
+            return;
+        }
+    }
+}
+
+/// A member whose state cannot be written must not go on: its journal would never be let go.
+async fn watch_writer(writing: JoinHandle<Result<(), StateError>>, raft: Raft) {
+    let why = match writing.await {
+        Ok(Ok(())) => return,
+        Ok(Err(error)) => crate::state::Chain(&error).to_string(),
+        Err(error) => error.to_string(),
+    };
+    tracing::error!(why, "state not written, the member stops");
+    let _ = raft.shutdown().await;
+}

@@ -1,0 +1,15 @@
+//! Snapshots as files: made from a machine, received from a peer, kept and read. Decides the format and that
+//! a file under its final name is whole and durable; when one is made or sent, openraft decides.
+//!
+//! A file is `TWSNAP01`, then blocks: length (4 bytes, big-endian) and a record of kind `SnapshotBlock`. The
+//! first is the head, the last tells the number of rows; each carries its checksum.
+
+mod file;
+mod incoming;
+mod shelf;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use file::SnapshotFile;
+pub(crate) use incoming::Incoming;
+pub(crate) use shelf::Shelf;

@@ -1,0 +1,110 @@
+//! The directory of snapshots. Decides names, which file is the newest, and what is removed: all but the two
+//! newest, and unfinished ones at start.
+
+use super::file::{self, SnapshotFile};
+use crate::{
+    limits::SNAPSHOTS_KEPT,
+    records::{HeadRecord, LogIdRecord},
+    state::sync_directory,
+};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+use tradewind_domain::control::Machine;
+
+const SUFFIX: &str = ".snapshot";
+const TEMPORARY: &str = ".tmp";
+const DAMAGED: &str = ".damaged";
+
+pub(crate) struct Shelf {
+    directory: PathBuf,
+    /// Oldest first. Held while the directory changes.
+    kept: Mutex<Vec<SnapshotFile>>,
+    /// Temporary names given so far: none is given twice.
+    temporaries: AtomicU64,
+}
+
+impl Shelf {
+    /// Opens the directory, making it if need be. A file that is no whole snapshot is renamed and reported.
+    pub(crate) fn open(directory: &Path) -> io::Result<Self> {
+        fs::create_dir_all(directory)?;
+        let mut names = Vec::new();
+        for found in fs::read_dir(directory)? {
+            let path = found?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if name.ends_with(TEMPORARY) {
+                fs::remove_file(&path)?;
+            } else if name.ends_with(SUFFIX) {
+                names.push(path);
+            }
+        }
+        // Names begin with the index, padded: their order is that of the snapshots.
+        names.sort();
+        let mut kept = Vec::new();
+        for path in names {
+            match SnapshotFile::open(path.clone()) {
+                Ok(file) => kept.push(file),
+                Err(why) => {
+                    let mut aside = path.clone().into_os_string();
+                    aside.push(DAMAGED);
+                    tracing::error!(file = %path.display(), %why, "snapshot set aside");
+                    fs::rename(&path, aside)?;
+                }
+            }
+        }
+        sync_directory(directory)?;
+        Ok(Self {
+            directory: directory.to_owned(),
+            kept: Mutex::new(kept),
+            temporaries: AtomicU64::new(0),
+        })
+    }
+
+    pub(crate) fn newest(&self) -> Option<SnapshotFile> {
+        self.kept().last().cloned()
+    }
+
+    /// Writes a snapshot of the machine and keeps it. Blocks for as long as that takes.
+    pub(crate) fn build(&self, machine: &Machine, head: HeadRecord) -> io::Result<SnapshotFile> {
+        let path = self.temporary("building");
+        file::write(&path, machine, head)?;
+        self.keep(SnapshotFile::open(path)?)
+    }
+
+    /// Gives a whole, synced file its final name, durably, and removes what is too old.
+    pub(crate) fn keep(&self, file: SnapshotFile) -> io::Result<SnapshotFile> {
+        let mut kept = self.kept();
+        let path = self.directory.join(name(file.head().applied));
+        if path != file.path {
+            fs::rename(&file.path, &path)?;
+            sync_directory(&self.directory)?;
+        }
+        let file = SnapshotFile::open(path)?;
+        kept.retain(|older| older.path != file.path);
+        kept.push(file.clone());
+        kept.sort_by(|a, b| a.path.cmp(&b.path));
+        while kept.len() > SNAPSHOTS_KEPT {
+            fs::remove_file(&kept.remove(0).path)?;
+        }
+        Ok(file)
+    }
+
+    pub(super) fn temporary(&self, name: &str) -> PathBuf {
+        let n = self.temporaries.fetch_add(1, Ordering::Relaxed);
+        self.directory.join(format!("{name}-{n}{TEMPORARY}"))
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Vec<SnapshotFile>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn name(applied: Option<LogIdRecord>) -> String {
+    let (index, term, node) = applied.map_or((0, 0, 0), |id| (id.index, id.term, id.node));
+    format!("{index:020}-{term}-{node}{SUFFIX}")
+}

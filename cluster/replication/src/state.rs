@@ -1,0 +1,59 @@
+//! The replicated machine as openraft's state machine: in memory, written behind to sled. Decides the order
+//! of applying, publishing and answering; what an entry does is `domain`'s decision.
+//!
+//! An answer is sent only after the machine that contains it can be read. Sled may lag: the journal is the
+//! truth, and is kept until sled has flushed (`writer`).
+
+mod machine;
+mod store;
+mod sync_hook;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+pub(crate) use machine::{Published, StateMachine};
+pub use store::StateError;
+pub(crate) use store::{Chain, Loaded, StateStore, sync_directory};
+pub(crate) use writer::StateWriter;
+
+use crate::{
+    raft::{LogId, StoredMembership},
+    records::{HeadRecord, LogIdRecord, RecordError},
+};
+use tradewind_domain::{ids::Revision, time::UnixNanos};
+
+/// How far a state has come, in openraft's terms.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Head {
+    pub(crate) applied: Option<LogId>,
+    pub(crate) membership: StoredMembership,
+    pub(crate) stamped: UnixNanos,
+}
+
+impl Head {
+    /// The index of the last entry applied; 0 before the first.
+    pub(crate) fn revision(&self) -> Revision {
+        Revision(self.applied.map_or(0, |applied| applied.index))
+    }
+}
+
+impl From<&Head> for HeadRecord {
+    fn from(head: &Head) -> Self {
+        Self {
+            applied: head.applied.map(LogIdRecord::from),
+            membership: (&head.membership).into(),
+            stamped: head.stamped,
+        }
+    }
+}
+
+impl TryFrom<HeadRecord> for Head {
+    type Error = RecordError;
+    fn try_from(record: HeadRecord) -> Result<Self, RecordError> {
+        Ok(Self {
+            applied: record.applied.map(LogId::from),
+            membership: record.membership.try_into()?,
+            stamped: record.stamped,
+        })
+    }
+}

@@ -1,0 +1,200 @@
+//! Openraft's state machine: applies entries, publishes the machine, answers, makes and installs snapshots.
+//! Decides the order: applied, handed to the writer, published, told, answered.
+
+use super::{Head, Loaded, StateWriter, writer::Rows};
+use crate::{
+    limits::APPLY_BATCH,
+    raft::{Answer, Entry, LogId, Payload, SnapshotMeta, StoredMembership, TypeConfig},
+    records::HeadRecord,
+    snapshot::{Shelf, SnapshotFile},
+};
+use futures_util::{Stream, StreamExt};
+use openraft::{
+    OptionalSend, RaftSnapshotBuilder, Snapshot,
+    storage::{ApplyResponder, EntryResponder, RaftStateMachine},
+    type_config::alias::SnapshotOf,
+};
+use std::{collections::BTreeSet, io, sync::Arc};
+use tokio::{
+    sync::{broadcast, watch},
+    task::spawn_blocking,
+};
+use tradewind_domain::{
+    control::{Event, Machine, RowKey},
+    ids::Revision,
+};
+
+/// Where applied state is seen.
+pub(crate) struct Published {
+    /// The machine and the index of the last entry in it.
+    pub(crate) machine: watch::Sender<(Revision, Machine)>,
+    /// The events of each entry that had any, in order.
+    pub(crate) events: broadcast::Sender<(Revision, Arc<[Event]>)>,
+}
+
+pub(crate) struct StateMachine {
+    machine: Machine,
+    head: Head,
+    writer: StateWriter,
+    shelf: Arc<Shelf>,
+    published: Arc<Published>,
+}
+
+/// What a batch has done, to be told once the machine is published.
+#[derive(Default)]
+struct Batch {
+    entries: usize,
+    changed: BTreeSet<RowKey>,
+    events: Vec<(Revision, Arc<[Event]>)>,
+    answers: Vec<(ApplyResponder<TypeConfig>, Answer)>,
+}
+
+impl StateMachine {
+    pub(crate) fn new(
+        loaded: Loaded,
+        writer: StateWriter,
+        shelf: Arc<Shelf>,
+        published: Arc<Published>,
+    ) -> Self {
+        let Loaded { machine, head, .. } = loaded;
+        Self { machine, head, writer, shelf, published }
+    }
+
+    fn apply_one(
+        &mut self,
+        entry: Entry,
+        responder: Option<ApplyResponder<TypeConfig>>,
+        batch: &mut Batch,
+    ) {
+        let revision = Revision(entry.log_id.index);
+        let outcome = match entry.payload {
+            Payload::Blank => None,
+            Payload::Membership(membership) => {
+                self.head.membership = StoredMembership::new(Some(entry.log_id), membership);
+                None
+            }
+            Payload::Normal(proposal) => {
+                let stamped = proposal.stamped();
+                self.head.stamped = self.head.stamped.max(stamped.at);
+                let applied = self.machine.apply(revision, stamped);
+                batch.changed.extend(applied.changed);
+                if !applied.events.is_empty() {
+                    batch.events.push((revision, applied.events.into()));
+                }
+                Some(applied.outcome)
+            }
+        };
+        self.head.applied = Some(entry.log_id);
+        batch.entries += 1;
+        if let Some(responder) = responder {
+            batch.answers.push((responder, Answer { revision, outcome }));
+        }
+    }
+
+    async fn finish(&mut self, batch: Batch) -> io::Result<()> {
+        if batch.entries == 0 {
+            return Ok(());
+        }
+        let rows: Rows =
+            batch.changed.into_iter().map(|key| (key.clone(), self.machine.row(&key))).collect();
+        self.writer.write(rows, self.head.clone()).await?;
+        self.publish();
+        for event in batch.events {
+            // Nobody listening is no fault.
+            let _ = self.published.events.send(event);
+        }
+        for (responder, answer) in batch.answers {
+            responder.send(answer);
+        }
+        Ok(())
+    }
+
+    fn publish(&self) {
+        self.published.machine.send_replace((self.head.revision(), self.machine.clone()));
+    }
+}
+
+impl RaftStateMachine<TypeConfig> for StateMachine {
+    type SnapshotData = SnapshotFile;
+    type SnapshotBuilder = Builder;
+
+    async fn applied_state(&mut self) -> io::Result<(Option<LogId>, StoredMembership)> {
+        Ok((self.head.applied, self.head.membership.clone()))
+    }
+
+    async fn apply<S>(&mut self, mut entries: S) -> io::Result<()>
+    where
+        S: Stream<Item = io::Result<EntryResponder<TypeConfig>>> + Unpin + OptionalSend,
+    {
+        let mut batch = Batch::default();
+        while let Some(next) = entries.next().await {
+            let (entry, responder) = next?;
+            self.apply_one(entry, responder, &mut batch);
+            if batch.entries >= APPLY_BATCH {
+                self.finish(std::mem::take(&mut batch)).await?;
+            }
+        }
+        self.finish(batch).await
+    }
+
+    async fn get_snapshot_builder(&mut self) -> Builder {
+        Builder {
+            machine: self.machine.clone(),
+            head: self.head.clone(),
+            shelf: self.shelf.clone(),
+        }
+    }
+
+    /// The file is durable already. Rows come under a new generation; only when that is durable does this
+    /// return, and only then does openraft purge the log below.
+    async fn install_snapshot(
+        &mut self,
+        meta: &SnapshotMeta,
+        file: SnapshotFile,
+    ) -> io::Result<()> {
+        if meta.last_log_id <= self.head.applied {
+            tracing::warn!(index = meta.last_log_id.map(|id| id.index), "snapshot is not newer");
+            return Ok(());
+        }
+        let shelf = self.shelf.clone();
+        let (machine, head) =
+            spawn_blocking(move || shelf.keep(file)?.load()).await.map_err(io::Error::other)??;
+        let head = Head::try_from(head).map_err(io::Error::other)?;
+        self.writer.replace(machine.clone(), head.clone()).await?;
+        self.machine = machine;
+        self.head = head;
+        self.publish();
+        Ok(())
+    }
+
+    async fn get_current_snapshot(
+        &mut self,
+    ) -> io::Result<Option<SnapshotOf<TypeConfig, SnapshotFile>>> {
+        self.shelf.newest().map(in_terms_of_openraft).transpose()
+    }
+}
+
+fn in_terms_of_openraft(file: SnapshotFile) -> io::Result<SnapshotOf<TypeConfig, SnapshotFile>> {
+    let meta = file.head().clone().meta().map_err(io::Error::other)?;
+    Ok(Snapshot { meta, snapshot: file })
+}
+
+/// Makes a snapshot from a clone of the machine, away from the runtime's threads.
+pub(crate) struct Builder {
+    machine: Machine,
+    head: Head,
+    shelf: Arc<Shelf>,
+}
+
+impl RaftSnapshotBuilder<TypeConfig> for Builder {
+    type SnapshotData = SnapshotFile;
+
+    async fn build_snapshot(&mut self) -> io::Result<SnapshotOf<TypeConfig, SnapshotFile>> {
+        let (machine, shelf) = (self.machine.clone(), self.shelf.clone());
+        let head = HeadRecord::from(&self.head);
+        let file = spawn_blocking(move || shelf.build(&machine, head))
+            .await
+            .map_err(io::Error::other)??;
+        in_terms_of_openraft(file)
+    }
+}

@@ -1,0 +1,181 @@
+//! Log, state and snapshots as openraft's own suite wants them, and what sled alone must hold.
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+use crate::{
+    log::LogStore,
+    raft::{Entry, LeaderId, Payload, Proposal, TypeConfig},
+    snapshot::Shelf,
+};
+use futures_util::stream;
+use openraft::{
+    StorageError,
+    storage::RaftStateMachine,
+    testing::log::{StoreBuilder, Suite},
+};
+use std::{path::Path, sync::Arc};
+use tempfile::TempDir;
+use tokio::{
+    sync::{broadcast, watch},
+    task::JoinHandle,
+};
+use tradewind_domain::{
+    control::{Command, IdempotencyKey, Machine, Request, Row, Stamped},
+    ids::{ClientId, RegisterId},
+};
+
+struct OnDisk;
+
+fn machine_at(home: &Path) -> (StateMachine, JoinHandle<Result<(), StateError>>) {
+    let (store, loaded) = StateStore::open(&home.join("state")).unwrap();
+    let published = Arc::new(Published {
+        machine: watch::Sender::new((loaded.head.revision(), loaded.machine.clone())),
+        events: broadcast::Sender::new(16),
+    });
+    let (writer, task) = StateWriter::start(store, loaded.head.applied);
+    let shelf = Arc::new(Shelf::open(&home.join("snapshots")).unwrap());
+    (StateMachine::new(loaded, writer, shelf, published), task)
+}
+
+impl StoreBuilder<TypeConfig, LogStore, StateMachine, TempDir> for OnDisk {
+    async fn build(&self) -> Result<(TempDir, LogStore, StateMachine), StorageError<TypeConfig>> {
+        let home = tempfile::tempdir().unwrap();
+        let log = LogStore::open(&home.path().join("log")).unwrap();
+        let (machine, _task) = machine_at(home.path());
+        Ok((home, log, machine))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn openrafts_storage_suite_passes() {
+    Suite::test_all(OnDisk).await.unwrap();
+}
+
+fn put(n: u64) -> Stamped {
+    let key = IdempotencyKey { client: ClientId::new("test").unwrap(), issued_at: UnixNanos(n), n };
+    let register = RegisterId::new(&format!("r{n}")).unwrap();
+    let command = Command::PutRegister { register, value: n.to_string(), expected: None };
+    Stamped { at: UnixNanos(n), request: Request { key, command } }
+}
+
+fn id(index: u64) -> LogId {
+    LogId::new(LeaderId { term: 1, node_id: 1 }, index)
+}
+
+fn entry(index: u64) -> Entry {
+    let payload = Payload::Normal(Proposal::new(put(index)).unwrap());
+    Entry { log_id: id(index), payload }
+}
+
+async fn apply(machine: &mut StateMachine, indices: std::ops::Range<u64>) {
+    let entries = indices.map(|index| Ok((entry(index), None)));
+    machine.apply(stream::iter(entries.collect::<Vec<_>>())).await.unwrap();
+}
+
+fn rows(machine: &Machine) -> Vec<Row> {
+    machine.rows().collect()
+}
+
+fn applied_by_domain(indices: std::ops::Range<u64>) -> Machine {
+    let mut machine = Machine::default();
+    for index in indices {
+        machine.apply(Revision(index), &put(index));
+    }
+    machine
+}
+
+fn head(index: u64) -> Head {
+    Head { applied: Some(id(index)), stamped: UnixNanos(index), ..Head::default() }
+}
+
+#[tokio::test]
+async fn what_was_applied_and_flushed_is_there_after_a_restart() {
+    let home = tempfile::tempdir().unwrap();
+    let (store, loaded) = StateStore::open(home.path()).unwrap();
+    assert_eq!(loaded.head, Head::default());
+    let machine = applied_by_domain(1..700);
+    let all = rows(&machine);
+    let keys: Vec<_> = all.iter().map(Row::key).collect();
+    store.write(keys.iter().zip(all.iter().map(Some)), &head(699)).unwrap();
+    store.flush().unwrap();
+    drop(store);
+    let (_store, loaded) = StateStore::open(home.path()).unwrap();
+    assert_eq!(loaded.head, head(699));
+    assert_eq!(rows(&loaded.machine), all);
+}
+
+#[tokio::test]
+async fn the_writer_puts_into_sled_what_the_machine_holds() {
+    let home = tempfile::tempdir().unwrap();
+    let (mut machine, task) = machine_at(home.path());
+    apply(&mut machine, 1..2_000).await;
+    drop(machine);
+    task.await.unwrap().unwrap();
+    let (_store, loaded) = StateStore::open(&home.path().join("state")).unwrap();
+    assert_eq!(loaded.head.applied, Some(id(1_999)));
+    assert_eq!(rows(&loaded.machine), rows(&applied_by_domain(1..2_000)));
+}
+
+#[test]
+fn a_replacement_leaves_nothing_of_what_was_there() {
+    let home = tempfile::tempdir().unwrap();
+    let (store, _) = StateStore::open(home.path()).unwrap();
+    store.replace(&applied_by_domain(1..50), &head(49)).unwrap();
+    let new = applied_by_domain(40..60);
+    store.replace(&new, &head(59)).unwrap();
+    assert_eq!(store.rows_of_other_generations(), 0);
+    drop(store);
+    let (_store, loaded) = StateStore::open(home.path()).unwrap();
+    assert_eq!(loaded.head, head(59));
+    assert_eq!(rows(&loaded.machine), rows(&new));
+}
+
+#[test]
+fn rows_of_an_interrupted_replacement_go_at_start() {
+    let home = tempfile::tempdir().unwrap();
+    let (store, _) = StateStore::open(home.path()).unwrap();
+    let machine = applied_by_domain(1..10);
+    store.replace(&machine, &head(9)).unwrap();
+    for row in rows(&applied_by_domain(1..30)) {
+        store.put_row_of_generation(7, &row);
+        store.put_row_of_generation(0, &row);
+    }
+    assert!(store.rows_of_other_generations() > 0);
+    drop(store);
+    let (store, loaded) = StateStore::open(home.path()).unwrap();
+    assert_eq!(store.rows_of_other_generations(), 0);
+    assert_eq!(rows(&loaded.machine), rows(&machine));
+}
+
+#[test]
+fn a_state_that_cannot_be_opened_is_set_aside_and_not_deleted() {
+    let home = tempfile::tempdir().unwrap();
+    let directory = home.path().join("state");
+    let (store, _) = StateStore::open(&directory).unwrap();
+    store.replace(&applied_by_domain(1..10), &head(9)).unwrap();
+    drop(store);
+    std::fs::write(directory.join("conf"), b"not sled's").unwrap();
+    let (_store, loaded) = StateStore::open(&directory).unwrap();
+    assert_eq!(loaded.head, Head::default());
+    let aside = loaded.set_aside.unwrap();
+    assert_eq!(std::fs::read(aside.join("conf")).unwrap(), b"not sled's");
+}
+
+#[test]
+fn what_sled_left_half_written_is_removed_before_it_looks() {
+    let home = tempfile::tempdir().unwrap();
+    let half = home.path().join("snap.0000000000000001.generating");
+    std::fs::write(&half, b"half").unwrap();
+    let (_store, loaded) = StateStore::open(home.path()).unwrap();
+    assert!(!half.exists() && loaded.set_aside.is_none());
+}
+
+#[test]
+fn a_flush_of_sled_is_an_fdatasync() {
+    let home = tempfile::tempdir().unwrap();
+    let (store, _) = StateStore::open(home.path()).unwrap();
+    let before = sync_hook::calls();
+    store.write([], &head(1)).unwrap();
+    store.flush().unwrap();
+    assert!(sync_hook::calls() > before);
+}

@@ -1,0 +1,8 @@
+//! Members talking to each other over loopback, in one process, with their files in temporary directories.
+#![allow(clippy::unwrap_used)]
+
+mod catch_up;
+mod group;
+mod restart;
+mod strangers;
+mod world;

@@ -1,0 +1,81 @@
+//! Lagging members: entries while they are kept, a snapshot when they are gone.
+#![allow(clippy::unwrap_used)]
+
+use super::world::{World, eventually, put, rows, value};
+use crate::Snapshots;
+
+async fn lagging_world() -> World {
+    let mut world = World::of(3);
+    world.snapshots = Snapshots { every: 100, keep_entries: 20 };
+    world.start_all().await;
+    world.form().await;
+    world
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_that_missed_a_little_gets_entries() {
+    let mut world = World::serving(3).await;
+    let node = world.follower().await.node();
+    world.stop(node).await;
+    for n in 0..50 {
+        world.put(&format!("r{n}"), "missed").await;
+    }
+    world.start(node).await;
+    let machines = world.settled().await;
+    assert!(machines.iter().all(|machine| rows(machine) == rows(&machines[0])));
+    assert_eq!(world.running[&node].status().snapshot, None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_whose_entries_are_purged_gets_a_snapshot_and_keeps_it() {
+    let mut world = lagging_world().await;
+    let node = world.follower().await.node();
+    world.put("early", "1").await;
+    world.settled().await;
+    world.stop(node).await;
+    for n in 0..350 {
+        world.put(&format!("r{n}"), "missed").await;
+    }
+    let leader = world.leader().await;
+    eventually("the leader to purge", || leader.status().purged.filter(|index| *index > 100)).await;
+    world.start(node).await;
+    let machines = world.settled().await;
+    assert!(machines.iter().all(|machine| rows(machine) == rows(&machines[0])));
+    assert_eq!(value(&machines[0], "early").as_deref(), Some("1"));
+    let installed = eventually("the snapshot to show", || world.running[&node].status().snapshot);
+    assert!(installed.await >= 100);
+
+    // What came by snapshot is as durable as what came by entries.
+    world.put("late", "1").await;
+    let before = rows(&world.settled().await[0]);
+    world.stop_all().await;
+    world.start_all().await;
+    let machines = world.settled().await;
+    assert!(machines.iter().all(|machine| rows(machine) == before));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_journal_gives_its_space_back_once_state_and_snapshot_are_durable() {
+    let mut world = World::of(1);
+    world.snapshots = Snapshots { every: 100, keep_entries: 20 };
+    world.start_all().await;
+    world.form().await;
+    let large = "x".repeat(1_000);
+    let entries = world.directory(tradewind_domain::ids::NodeId(1)).join("log/entries");
+    for _ in 0..100 {
+        let batch = (0..50).map(|n| world.propose(put(&format!("r{n}"), &large)));
+        futures_util::future::join_all(batch).await;
+    }
+    eventually("the first segment to go", || {
+        let names = std::fs::read_dir(&entries).unwrap();
+        let first = names
+            .map(|file| file.unwrap().file_name())
+            .filter(|name| name.to_string_lossy().starts_with("00000000000000000000."));
+        (first.count() == 0).then_some(())
+    })
+    .await;
+    let before = rows(&world.settled().await[0]);
+    world.stop_all().await;
+    world.start_all().await;
+    assert_eq!(rows(&world.settled().await[0]), before);
+}

@@ -1,0 +1,141 @@
+//! Coming back: everything acknowledged is there again, whatever was written behind.
+#![allow(clippy::unwrap_used)]
+
+use super::world::{World, eventually, rows, value};
+use crate::{Snapshots, StartError};
+use std::fs;
+use tradewind_domain::ids::NodeId;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restart_of_all_keeps_all() {
+    let mut world = World::serving(3).await;
+    for n in 0..100 {
+        world.put(&format!("r{n}"), &n.to_string()).await;
+    }
+    let before = rows(&world.settled().await[0]);
+    for _ in 0..3 {
+        world.stop_all().await;
+        world.start_all().await;
+        let machines = world.settled().await;
+        assert!(machines.iter().all(|machine| rows(machine) == before));
+    }
+    world.put("r", "goes on").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restarted_member_has_what_it_had_applied_before_any_leader_speaks() {
+    let mut world = World::serving(3).await;
+    for n in 0..30 {
+        world.put(&format!("r{n}"), "kept").await;
+    }
+    let node = world.follower().await.node();
+    let before = world.settled().await;
+    world.stop_all().await;
+    // Sled's files are lost, the journal and its commit index are not.
+    fs::remove_dir_all(world.directory(node).join("state")).unwrap();
+    world.start(node).await;
+    let machine = world.running[&node].machine();
+    assert_eq!(rows(&machine), rows(&before[0]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_state_that_will_not_open_is_rebuilt_from_snapshot_and_journal() {
+    let mut world = World::of(1);
+    world.snapshots = Snapshots { every: 50, keep_entries: 10 };
+    world.start_all().await;
+    world.form().await;
+    for n in 0..180 {
+        world.put(&format!("r{n}"), "kept").await;
+    }
+    let before = rows(&world.settled().await[0]);
+    let node = NodeId(1);
+    let snapshot = world.running[&node].status().snapshot;
+    assert!(snapshot.is_some_and(|index| index >= 50), "{snapshot:?}");
+    world.stop_all().await;
+    fs::write(world.directory(node).join("state/conf"), b"not sled's").unwrap();
+    world.start(node).await;
+    assert_eq!(rows(&world.settled().await[0]), before);
+    assert!(world.directory(node).join("state.damaged-1").is_dir());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_directory_is_taken_over_by_no_other_node_and_no_second_process() {
+    let mut world = World::serving(1).await;
+    world.put("r", "1").await;
+    let taken = world.try_start(NodeId(1)).await.unwrap_err();
+    assert!(matches!(taken, StartError::Log(_)), "{taken:?}");
+    world.stop_all().await;
+    let mut options = world.options(NodeId(1));
+    options.node = NodeId(2);
+    let other = crate::Replica::start(options, std::sync::Arc::new(Default::default)).await;
+    assert!(matches!(other, Err(StartError::WrongIdentity { found_node: 1, .. })));
+    let mut options = world.options(NodeId(1));
+    options.cluster = "other".to_owned();
+    let other = crate::Replica::start(options, std::sync::Arc::new(Default::default)).await;
+    assert!(matches!(other, Err(StartError::WrongIdentity { .. })));
+    world.start(NodeId(1)).await;
+    world.leader().await;
+    assert_eq!(value(&world.running[&NodeId(1)].machine(), "r").as_deref(), Some("1"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_damaged_journal_keeps_the_member_from_starting_and_is_not_touched() {
+    let mut world = World::serving(1).await;
+    for n in 0..20 {
+        world.put(&format!("r{n}"), "kept").await;
+    }
+    world.stop_all().await;
+    let entries = world.directory(NodeId(1)).join("log/entries");
+    let segment = fs::read_dir(&entries)
+        .unwrap()
+        .map(|file| file.unwrap().path())
+        .find(|path| path.extension().is_some_and(|kind| kind == "segment"))
+        .unwrap();
+    let mut bytes = fs::read(&segment).unwrap();
+    bytes[100] ^= 1;
+    fs::write(&segment, &bytes).unwrap();
+    let refused = world.try_start(NodeId(1)).await.unwrap_err();
+    assert!(refused.to_string().contains("join as a new member"), "{refused}");
+    assert_eq!(fs::read(&segment).unwrap(), bytes);
+}
+
+async fn world_with_a_purged_log() -> World {
+    let mut world = World::of(1);
+    world.snapshots = Snapshots { every: 50, keep_entries: 10 };
+    world.start_all().await;
+    world.form().await;
+    for n in 0..120 {
+        world.put(&format!("r{n}"), "kept").await;
+    }
+    let replica = world.running[&NodeId(1)].clone();
+    eventually("the purge", || replica.status().purged.filter(|index| *index > 50)).await;
+    drop(replica);
+    // A restart tells what is purged on disk, not only in memory.
+    eventually("the purge mark", || {
+        fs::metadata(world.directory(NodeId(1)).join("log/purged")).is_ok().then_some(())
+    })
+    .await;
+    world
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_snapshot_is_made_anew_from_the_state() {
+    let mut world = world_with_a_purged_log().await;
+    let before = rows(&world.settled().await[0]);
+    world.stop_all().await;
+    fs::remove_dir_all(world.directory(NodeId(1)).join("snapshots")).unwrap();
+    world.start_all().await;
+    assert_eq!(rows(&world.settled().await[0]), before);
+    let status = world.running[&NodeId(1)].status();
+    assert!(status.snapshot >= status.purged, "{status:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_state_and_snapshot_lost_a_member_does_not_start_half_empty() {
+    let mut world = world_with_a_purged_log().await;
+    world.stop_all().await;
+    fs::remove_dir_all(world.directory(NodeId(1)).join("snapshots")).unwrap();
+    fs::remove_dir_all(world.directory(NodeId(1)).join("state")).unwrap();
+    let refused = world.try_start(NodeId(1)).await.unwrap_err();
+    assert!(matches!(refused, StartError::StateLost { .. }), "{refused:?}");
+}

@@ -1,0 +1,216 @@
+//! A group of members for the tests. Decides nothing but how tests start, stop and wait.
+
+use crate::{
+    Member, Options, ProposeError, Proposed, Replica, Role, Snapshots, StartError, Status, Timing,
+};
+use std::{
+    collections::BTreeMap,
+    net::{SocketAddr, TcpListener},
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+use tradewind_domain::{
+    control::{Command, IdempotencyKey, Machine, Outcome, Request, Row},
+    ids::{ClientId, NodeId, RegisterId},
+    time::UnixNanos,
+};
+
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Waits until the condition gives a value. Fails the test with `what` when it takes too long.
+pub(super) async fn eventually<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(value) = condition() {
+            return value;
+        }
+        assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+fn now() -> UnixNanos {
+    let age = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    UnixNanos(u64::try_from(age.as_nanos()).unwrap())
+}
+
+pub(super) fn put(register: &str, value: &str) -> Request {
+    static N: AtomicU64 = AtomicU64::new(0);
+    let n = N.fetch_add(1, Ordering::Relaxed);
+    let key = IdempotencyKey { client: ClientId::new("test").unwrap(), issued_at: now(), n };
+    let register = RegisterId::new(register).unwrap();
+    let command = Command::PutRegister { register, value: value.to_owned(), expected: None };
+    Request { key, command }
+}
+
+pub(super) fn value(machine: &Machine, register: &str) -> Option<String> {
+    let register = RegisterId::new(register).unwrap();
+    machine.register(&register).map(|row| row.value.clone())
+}
+
+pub(super) fn rows(machine: &Machine) -> Vec<Row> {
+    machine.rows().collect()
+}
+
+pub(super) struct World {
+    home: TempDir,
+    pub(super) members: BTreeMap<NodeId, Member>,
+    pub(super) running: BTreeMap<NodeId, Replica>,
+    pub(super) snapshots: Snapshots,
+    pub(super) timing: Timing,
+    listeners: BTreeMap<NodeId, TcpListener>,
+}
+
+impl World {
+    /// A world of so many members, none of them running.
+    pub(super) fn of(count: u64) -> Self {
+        let mut members = BTreeMap::new();
+        let mut listeners = BTreeMap::new();
+        for node in (1..=count).map(NodeId) {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let peer_address = listener.local_addr().unwrap();
+            members.insert(node, Member { peer_address, api_address: format!("api-{node}") });
+            listeners.insert(node, listener);
+        }
+        // Tests share two cores: a slow moment is no reason for an election.
+        let timing = Timing {
+            election_min: Duration::from_millis(400),
+            election_max: Duration::from_millis(800),
+            propose: Duration::from_secs(5),
+            ..Timing::default()
+        };
+        Self {
+            home: tempfile::tempdir().unwrap(),
+            members,
+            running: BTreeMap::new(),
+            snapshots: Snapshots::default(),
+            timing,
+            listeners,
+        }
+    }
+
+    /// All members running, the group formed and a leader found.
+    pub(super) async fn serving(count: u64) -> Self {
+        let mut world = Self::of(count);
+        world.start_all().await;
+        world.form().await;
+        world
+    }
+
+    pub(super) async fn form(&self) {
+        let first = self.running.values().next().unwrap();
+        first.initialize(self.members.clone()).await.unwrap();
+        self.leader().await;
+    }
+
+    pub(super) fn directory(&self, node: NodeId) -> PathBuf {
+        self.home.path().join(node.to_string())
+    }
+
+    pub(super) fn options(&self, node: NodeId) -> Options {
+        let address: SocketAddr = self.members[&node].peer_address;
+        let peer_listener = match self.listeners.get(&node) {
+            Some(listener) => listener.try_clone().unwrap(),
+            None => TcpListener::bind(address).unwrap(),
+        };
+        Options {
+            node,
+            cluster: "test".to_owned(),
+            state_dir: self.directory(node),
+            peer_listener,
+            timing: self.timing.clone(),
+            snapshots: self.snapshots.clone(),
+        }
+    }
+
+    pub(super) async fn try_start(&mut self, node: NodeId) -> Result<(), StartError> {
+        let replica = Replica::start(self.options(node), Arc::new(now)).await?;
+        self.running.insert(node, replica);
+        Ok(())
+    }
+
+    pub(super) async fn start(&mut self, node: NodeId) {
+        self.try_start(node).await.unwrap();
+    }
+
+    pub(super) async fn start_all(&mut self) {
+        for node in self.members.keys().copied().collect::<Vec<_>>() {
+            self.start(node).await;
+        }
+    }
+
+    /// Begins to stop a member, without waiting for it.
+    pub(super) fn let_go(&mut self, node: NodeId) -> JoinHandle<()> {
+        self.listeners.remove(&node);
+        tokio::spawn(self.running.remove(&node).unwrap().shutdown())
+    }
+
+    /// Stops a member. Its port refuses connections from then on, as that of a dead process does.
+    pub(super) async fn stop(&mut self, node: NodeId) {
+        self.let_go(node).await.unwrap();
+    }
+
+    pub(super) async fn stop_all(&mut self) {
+        for node in self.running.keys().copied().collect::<Vec<_>>() {
+            self.stop(node).await;
+        }
+    }
+
+    /// The member that leads and is confirmed by a quorum.
+    pub(super) async fn leader(&self) -> Replica {
+        eventually("a confirmed leader", || {
+            let mut running = self.running.values();
+            running.find(|replica| replica.confirmed_leader()).cloned()
+        })
+        .await
+    }
+
+    pub(super) async fn follower(&self) -> Replica {
+        let leader = self.leader().await.node();
+        let mut others = self.running.values().filter(|replica| replica.node() != leader);
+        others.next().unwrap().clone()
+    }
+
+    /// Proposes on whoever leads, as a client does: until somebody answers.
+    pub(super) async fn propose(&self, request: Request) -> Proposed {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let leader = self.leader().await;
+            match leader.propose(request.clone()).await {
+                Ok(proposed) => return proposed,
+                Err(ProposeError::TooLarge { .. }) => panic!("too large"),
+                Err(error) => assert!(Instant::now() < deadline, "no answer: {error}"),
+            }
+        }
+    }
+
+    pub(super) async fn put(&self, register: &str, value: &str) -> Proposed {
+        let proposed = self.propose(put(register, value)).await;
+        assert!(matches!(proposed.outcome, Outcome::Accepted { .. }), "{proposed:?}");
+        proposed
+    }
+
+    /// Waits until every running member has applied what the leader has, and gives the machines.
+    pub(super) async fn settled(&self) -> Vec<Machine> {
+        let leader = self.leader().await;
+        let revision = leader.read_barrier().await.unwrap();
+        let mut machines = Vec::new();
+        for replica in self.running.values() {
+            let mut watch = replica.watch_machine();
+            let reached = watch.wait_for(|(applied, _)| *applied >= revision);
+            let reached = tokio::time::timeout(PATIENCE, reached).await;
+            machines.push(reached.unwrap().unwrap().1.clone());
+        }
+        machines
+    }
+}
+
+pub(super) fn is_stopped(status: &Status) -> bool {
+    status.role == Role::Stopped
+}

@@ -1,0 +1,146 @@
+//! Claims about asking the group, over real sockets: scripted members on loopback.
+
+#![allow(clippy::unwrap_used)]
+use super::*;
+use crate::keys::KeySource;
+use axum::{Router, body::Bytes, http::HeaderMap, response::IntoResponse as _};
+use std::sync::Mutex;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tradewind_domain::{ids::Revision, time::UnixNanos};
+use tradewind_link::{Failure, json::Json, listen};
+use tradewind_protocol::control::Stand;
+
+const WITHIN: Duration = Duration::from_secs(2);
+
+/// What a scripted member answers.
+#[derive(Clone, Copy)]
+enum Script {
+    Accept,
+    Say(Code),
+    Silent,
+}
+
+struct Member {
+    address: String,
+    /// Keys of the requests that arrived.
+    heard: Arc<Mutex<Vec<String>>>,
+    _shutdown: tokio_util::sync::DropGuard,
+}
+
+impl Member {
+    async fn that(script: Script) -> Self {
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let shutdown = CancellationToken::new();
+        let listener = listen::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let keys = heard.clone();
+        let router = Router::new().fallback(move |headers: HeaderMap, _: Bytes| {
+            let key = headers.get(IDEMPOTENCY_KEY).map(|key| key.to_str().unwrap().to_owned());
+            keys.lock().unwrap().push(key.unwrap_or_default());
+            async move {
+                match script {
+                    Script::Accept => Json(accepted()).into_response(),
+                    Script::Say(code) => Failure::new(code, "as told").into_response(),
+                    Script::Silent => std::future::pending().await,
+                }
+            }
+        });
+        let served = listen::serve(listener, router, listen::Limits::default(), shutdown.clone());
+        tokio::spawn(served);
+        Self { address, heard, _shutdown: shutdown.drop_guard() }
+    }
+
+    fn heard(&self) -> Vec<String> {
+        self.heard.lock().unwrap().clone()
+    }
+}
+
+/// An address where nobody listens.
+async fn nobody() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    listener.local_addr().unwrap().to_string()
+}
+
+fn accepted() -> Changed {
+    Changed { stand: Stand::default(), applied: Revision(7) }
+}
+
+fn key() -> IdempotencyKey {
+    KeySource::new("test".parse().unwrap(), Arc::new(|| UnixNanos(5))).next()
+}
+
+async fn put(client: &ControlClient, key: &IdempotencyKey, within: Duration) -> Answer<Changed> {
+    let spec = CustomerSpec { key_hashes: [].into() };
+    client.put_customer(&"acme".parse().unwrap(), &spec, key, within).await
+}
+
+#[tokio::test]
+async fn a_member_that_is_gone_is_passed_over_and_the_one_that_answered_is_asked_first_next_time() {
+    let (gone, good) = (nobody().await, Member::that(Script::Accept).await);
+    let client = ControlClient::new(vec![gone.clone(), good.address.clone()], Rest::default());
+    assert_eq!(put(&client, &key(), WITHIN).await, Answer::Accepted(accepted()));
+    assert_eq!(client.members(), [good.address.clone(), gone]);
+}
+
+#[tokio::test]
+async fn beside_a_silent_member_the_next_is_asked_under_the_same_key() {
+    let (silent, good) = (Member::that(Script::Silent).await, Member::that(Script::Accept).await);
+    let members = vec![silent.address.clone(), good.address.clone()];
+    let client = ControlClient::new(members, Rest::default());
+    let (key, since) = (key(), Instant::now());
+    assert_eq!(put(&client, &key, WITHIN).await, Answer::Accepted(accepted()));
+    assert!(since.elapsed() < NEXT_MEMBER_AFTER * 4, "{:?}", since.elapsed());
+    assert_eq!(silent.heard(), [format_key(&key)]);
+    assert_eq!(good.heard(), [format_key(&key)]);
+}
+
+#[tokio::test]
+async fn an_outcome_that_no_member_told_is_unknown_and_never_refused() {
+    let silent = Member::that(Script::Silent).await;
+    let client = ControlClient::new(vec![silent.address.clone()], Rest::default());
+    let answer = put(&client, &key(), Duration::from_millis(300)).await;
+    assert!(matches!(answer, Answer::Unknown(_)), "{answer:?}");
+}
+
+#[tokio::test]
+async fn a_group_without_a_leader_or_without_a_member_has_surely_done_nothing() {
+    let within = Duration::from_millis(300);
+    let waiting = Member::that(Script::Say(Code::NoLeader)).await;
+    let client = ControlClient::new(vec![waiting.address.clone()], Rest::default());
+    let answer = put(&client, &key(), within).await;
+    assert!(matches!(&answer, Answer::Refused(p) if p.code == Code::NoLeader), "{answer:?}");
+    assert!(waiting.heard().len() > 1, "it was asked again until the time was over");
+    let client = ControlClient::new(vec![nobody().await], Rest::default());
+    let answer = put(&client, &key(), within).await;
+    assert!(matches!(&answer, Answer::Refused(p) if p.code == Code::Unavailable), "{answer:?}");
+}
+
+#[tokio::test]
+async fn a_refusal_for_good_ends_the_asking() {
+    let refusing = Member::that(Script::Say(Code::Conflict)).await;
+    let other = Member::that(Script::Accept).await;
+    let members = vec![refusing.address.clone(), other.address.clone()];
+    let client = ControlClient::new(members, Rest::default());
+    let answer = put(&client, &key(), WITHIN).await;
+    assert!(matches!(&answer, Answer::Refused(p) if p.code == Code::Conflict), "{answer:?}");
+    assert_eq!(other.heard().len(), 0);
+}
+
+#[tokio::test]
+async fn an_expired_key_after_an_attempt_of_unknown_outcome_leaves_it_unknown() {
+    let unknown = Member::that(Script::Say(Code::Unknown)).await;
+    let expired = Member::that(Script::Say(Code::KeyExpired)).await;
+    let members = vec![unknown.address.clone(), expired.address.clone()];
+    let client = ControlClient::new(members, Rest::default());
+    let answer = put(&client, &key(), WITHIN).await;
+    assert!(matches!(&answer, Answer::Unknown(p) if p.code == Code::KeyExpired), "{answer:?}");
+}
+
+#[tokio::test]
+async fn a_read_goes_to_whichever_member_answers() {
+    let good = Member::that(Script::Accept).await;
+    let client = ControlClient::new(vec![nobody().await, good.address.clone()], Rest::default());
+    let read: Result<Changed, Problem> = client.read("/v1/anything", WITHIN).await;
+    assert_eq!(read, Ok(accepted()));
+}

@@ -1,0 +1,24 @@
+//! Every bound of this crate, with its reason. Decides no behaviour.
+
+use std::time::Duration;
+
+/// A member that has not answered for so long is not waited for alone: the next is asked beside it,
+/// under the same key.
+pub const NEXT_MEMBER_AFTER: Duration = Duration::from_millis(200);
+
+/// One attempt at one member: it may hold a change through an election, and then still has to answer.
+pub const ATTEMPT_WITHIN: Duration = Duration::from_millis(2_500);
+
+/// Between two rounds over all members when none could do anything: they may all be starting.
+pub const ROUND_PAUSE: Duration = Duration::from_millis(50);
+
+/// The longest wait a member can ask for before the next round.
+pub const ROUND_PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// Addresses kept: five members, their successors, and those named at the start.
+pub const MEMBERS_KEPT: usize = 32;
+
+const _: () = assert!(
+    ATTEMPT_WITHIN.as_millis() > 2 * tradewind_domain::limits::HOLD_THROUGH_ELECTION.as_millis(),
+    "an attempt outlives the member's hold"
+);

@@ -1,0 +1,58 @@
+//! The public interface: paths and what stands behind each. Handlers parse, ask and render; how a change
+//! finds the leader is `service`'s work, what it does `domain::control`'s decision.
+
+pub(crate) mod changes;
+mod headers;
+pub(crate) mod problems;
+mod registers;
+mod sessions;
+mod status;
+
+use crate::service::{REVISION, Service};
+use axum::{
+    Router,
+    extract::{Request, State},
+    http::HeaderValue,
+    middleware::{self, Next},
+    response::Response,
+    routing::{get, post, put},
+};
+use tradewind_protocol::control::Stand;
+
+/// Names of the headers in which every answer, also a problem, says how the group stood.
+const TERM: &str = "tradewind-term";
+const REVISION_HEADER: &str = "tradewind-revision";
+const LEADER: &str = "tradewind-leader";
+
+pub(crate) fn router(service: Service) -> Router {
+    Router::new()
+        .route("/", get(status::front))
+        .route("/livez", get(status::livez))
+        .route("/readyz", get(status::readyz))
+        .route("/v1/status", get(status::status))
+        .route(REVISION, get(status::revision))
+        .route("/v1/managers/check-in", post(changes::check_in))
+        .route("/v1/members/{node}", put(changes::put_member))
+        .route("/v1/customers/{customer}", put(changes::put_customer))
+        .route("/v1/accounts/{account}", put(changes::put_account))
+        .route("/v1/markets/{market}", put(changes::put_market))
+        .route("/v1/traders/{trader}", put(changes::put_trader))
+        .route("/v1/traders/{trader}/sessions", post(sessions::open_for_trader))
+        .route("/v1/sessions", post(sessions::open))
+        .route("/v1/registers/{register}", get(registers::get).put(registers::put))
+        .route("/v1/registers/{register}/cas", post(registers::compare_and_set))
+        .layer(middleware::from_fn_with_state(service.clone(), say_stand))
+        .with_state(service)
+}
+
+async fn say_stand(State(service): State<Service>, request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let Stand { term, revision, leader } = service.stand();
+    let headers = response.headers_mut();
+    headers.insert(TERM, HeaderValue::from(term));
+    headers.insert(REVISION_HEADER, HeaderValue::from(revision.0));
+    if let Some(leader) = leader {
+        headers.insert(LEADER, HeaderValue::from(leader.0));
+    }
+    response
+}

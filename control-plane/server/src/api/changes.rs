@@ -1,0 +1,140 @@
+//! Changes of the replicated state, as they arrive. Decides which command a request is, and refuses what
+//! names something that is not built yet; all else is decided when the command is applied.
+
+use super::{headers::Keyed, problems};
+use crate::service::{Change, Service};
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use tradewind_domain::{
+    control::{
+        Command,
+        row::{AccountSpec, CustomerSpec, MarketSpec, TraderSpec},
+    },
+    ids::{AccountId, CustomerId, MarketId, NodeId, Revision, TraderId},
+};
+use tradewind_link::{
+    Failure,
+    json::{Json, Path},
+    rest::Method,
+};
+use tradewind_protocol::{
+    check_in::{ManagerCheckIn, ManagerCheckedIn},
+    control::Changed,
+};
+
+/// The adapters that are built.
+const ADAPTERS: [&str; 1] = ["sim"];
+
+/// What a member tells of itself: `PUT /v1/members/{node}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TellMember {
+    pub(crate) api_address: String,
+    /// Ed25519, 64 hexadecimal digits.
+    pub(crate) public_key: String,
+}
+
+/// The answer to most changes.
+pub(crate) fn changed(service: &Service, applied: Revision) -> Changed {
+    Changed { stand: service.stand(), applied }
+}
+
+async fn put<B: Serialize + Sync>(
+    service: &Service,
+    keyed: Keyed,
+    path: &str,
+    body: &B,
+    command: Command,
+) -> Result<Json<Changed>, Failure> {
+    let Keyed { key, forwarded } = keyed;
+    let change = Change { method: Method::PUT, path, body, key, command, forwarded };
+    Ok(Json(service.change(change, changed).await?))
+}
+
+pub(super) async fn put_customer(
+    State(service): State<Service>,
+    Path(customer): Path<CustomerId>,
+    keyed: Keyed,
+    Json(spec): Json<CustomerSpec>,
+) -> Result<Json<Changed>, Failure> {
+    let path = format!("/v1/customers/{customer}");
+    let command = Command::PutCustomer { customer, spec: spec.clone() };
+    put(&service, keyed, &path, &spec, command).await
+}
+
+pub(super) async fn put_account(
+    State(service): State<Service>,
+    Path(account): Path<AccountId>,
+    keyed: Keyed,
+    Json(spec): Json<AccountSpec>,
+) -> Result<Json<Changed>, Failure> {
+    if !ADAPTERS.contains(&spec.adapter.as_str()) {
+        return Err(problems::adapter_not_built(&spec.adapter).into());
+    }
+    let path = format!("/v1/accounts/{account}");
+    let command = Command::PutAccount { account, spec: spec.clone() };
+    put(&service, keyed, &path, &spec, command).await
+}
+
+pub(super) async fn put_market(
+    State(service): State<Service>,
+    Path(market): Path<MarketId>,
+    keyed: Keyed,
+    Json(spec): Json<MarketSpec>,
+) -> Result<Json<Changed>, Failure> {
+    let path = format!("/v1/markets/{market}");
+    let command = Command::PutMarket { market, spec: spec.clone() };
+    put(&service, keyed, &path, &spec, command).await
+}
+
+pub(super) async fn put_trader(
+    State(service): State<Service>,
+    Path(trader): Path<TraderId>,
+    keyed: Keyed,
+    Json(spec): Json<TraderSpec>,
+) -> Result<Json<Changed>, Failure> {
+    let path = format!("/v1/traders/{trader}");
+    let command = Command::PutTrader { trader, spec: spec.clone() };
+    put(&service, keyed, &path, &spec, command).await
+}
+
+pub(super) async fn put_member(
+    State(service): State<Service>,
+    Path(node): Path<NodeId>,
+    keyed: Keyed,
+    Json(told): Json<TellMember>,
+) -> Result<Json<Changed>, Failure> {
+    service.check_member(node, &told)?;
+    let path = format!("/v1/members/{node}");
+    let TellMember { api_address, public_key } = told.clone();
+    let command = Command::PutMember { node, api_address, public_key };
+    put(&service, keyed, &path, &told, command).await
+}
+
+pub(super) async fn check_in(
+    State(service): State<Service>,
+    keyed: Keyed,
+    Json(told): Json<ManagerCheckIn>,
+) -> Result<Json<ManagerCheckedIn>, Failure> {
+    let Keyed { key, forwarded } = keyed;
+    let command = Command::CheckIn {
+        manager: told.manager.clone(),
+        location: told.location.clone(),
+        address: told.address.clone(),
+        incarnation: told.incarnation,
+        capacity: told.capacity,
+    };
+    let path = "/v1/managers/check-in";
+    let change = Change { method: Method::POST, path, body: &told, key, command, forwarded };
+    let answer = service.change(change, |service, applied| {
+        let machine = service.machine().1;
+        // The entry of the answer: what a later one made of it is told on the pipe.
+        let epoch = machine.manager(&told.manager).map_or(applied.0, |row| row.epoch.0);
+        ManagerCheckedIn {
+            stand: service.stand(),
+            fence: machine.fence(tradewind_domain::ids::Epoch(epoch)),
+            members: service.member_addresses(),
+        }
+    });
+    Ok(Json(answer.await?))
+}

@@ -1,0 +1,64 @@
+//! What handlers take from the headers of a request. Decides what is missing and what to say then.
+
+use crate::service::Service;
+use axum::{extract::FromRequestParts, http::request::Parts};
+use tradewind_domain::{control::IdempotencyKey, ids::KeyHash};
+use tradewind_link::Failure;
+use tradewind_protocol::{
+    Code,
+    control::{FORWARDED, IDEMPOTENCY_KEY, parse_key},
+};
+
+/// Whether another member handed the request here: it is not handed on again.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Forwarded(pub(super) bool);
+
+impl FromRequestParts<Service> for Forwarded {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Service) -> Result<Self, Failure> {
+        Ok(Self(parts.headers.contains_key(FORWARDED)))
+    }
+}
+
+/// What every change carries. Taken before the body is read.
+#[derive(Clone, Debug)]
+pub(super) struct Keyed {
+    pub(super) key: IdempotencyKey,
+    pub(super) forwarded: bool,
+}
+
+impl FromRequestParts<Service> for Keyed {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Service) -> Result<Self, Failure> {
+        let Some(value) = parts.headers.get(IDEMPOTENCY_KEY) else {
+            let detail = "set the header Idempotency-Key to CLIENT/UNIX_NANOSECONDS/NUMBER, new for \
+                          each change and the same for its repeats";
+            return Err(Failure::new(Code::IdempotencyKeyMissing, detail));
+        };
+        // What is not ASCII is no key; parsing says how one reads.
+        let key = parse_key(value.to_str().unwrap_or_default())?;
+        Ok(Self { key, forwarded: parts.headers.contains_key(FORWARDED) })
+    }
+}
+
+/// The hash of the API key of who asks. The key itself goes no further than this.
+#[derive(Clone, Debug)]
+pub(super) struct ApiKey(pub(super) KeyHash);
+
+impl FromRequestParts<Service> for ApiKey {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Service) -> Result<Self, Failure> {
+        let value = parts.headers.get("authorization").and_then(|value| value.to_str().ok());
+        let key = value.and_then(|value| value.split_once(' ')).and_then(|(scheme, key)| {
+            let key = key.trim();
+            (scheme.eq_ignore_ascii_case("bearer") && !key.is_empty()).then_some(key)
+        });
+        key.map(|key| Self(KeyHash::of(key))).ok_or_else(|| {
+            let detail = "send your API key as `Authorization: Bearer KEY`";
+            Failure::new(Code::Unauthorized, detail)
+        })
+    }
+}

@@ -1,0 +1,188 @@
+//! How the cluster stands. Decides how the replicated state, the leader's view of the Managers and the
+//! members' own condition are put together; decides nothing about any of them.
+
+use super::headers::Forwarded;
+use crate::{leader::observe::ManagerView, limits::MEMBER_ANSWERS_WITHIN, service::Service};
+use axum::extract::State;
+use futures_util::future::join_all;
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, sync::Arc};
+use tradewind_domain::{
+    control::{Machine, row::ManagerState},
+    ids::{ManagerId, NodeId, Revision},
+};
+use tradewind_link::{
+    Failure,
+    json::{Json, Query},
+    rest::Method,
+};
+use tradewind_protocol::{
+    Code,
+    control::{
+        Consistency, CustomerStatus, Health, ManagerStatus, MemberRole, MemberStatus, ReadOptions,
+        ServiceStatus, Stand, Status,
+    },
+};
+
+const LIVEZ: &str = "/livez";
+
+/// What `/livez` and `/readyz` say when all is well.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Well {
+    node: NodeId,
+    #[serde(flatten)]
+    stand: Stand,
+}
+
+pub(super) async fn front(State(service): State<Service>) -> String {
+    let Stand { term, revision, leader } = service.stand();
+    let leader = leader.map_or_else(|| "none".to_owned(), |leader| leader.to_string());
+    format!(
+        "Tradewind InfrastructureManager {}: term {term}, revision {revision}, leader {leader}.\n\
+         GET /v1/status shows the cluster.\n",
+        service.parts().node
+    )
+}
+
+/// The process answers: that is all it says.
+pub(super) async fn livez(State(service): State<Service>) -> Json<Well> {
+    Json(Well { node: service.parts().node, stand: service.stand() })
+}
+
+/// The member can serve: it knows a leader.
+pub(super) async fn readyz(State(service): State<Service>) -> Result<Json<Well>, Failure> {
+    let stand = service.stand();
+    if stand.leader.is_none() {
+        return Err(Failure::new(Code::Unavailable, "this member knows no leader at the moment"));
+    }
+    Ok(Json(Well { node: service.parts().node, stand }))
+}
+
+/// The revision as of now: what other members wait for before they answer from their own state.
+pub(super) async fn revision(
+    State(service): State<Service>,
+    Forwarded(forwarded): Forwarded,
+) -> Result<Json<Stand>, Failure> {
+    let there = service.at_leader(crate::service::REVISION, forwarded).await?;
+    Ok(Json(there.unwrap_or_else(|| service.stand())))
+}
+
+pub(super) async fn status(
+    State(service): State<Service>,
+    Query(options): Query<ReadOptions>,
+    Forwarded(forwarded): Forwarded,
+) -> Result<Json<Status>, Failure> {
+    let node = service.parts().node;
+    if options.consistency == Consistency::Stale {
+        return Ok(Json(here(&service, None)));
+    }
+    if let Some(there) = service.at_leader::<Status>("/v1/status", forwarded).await? {
+        return Ok(Json(Status { node, ..there }));
+    }
+    let reached = reached(&service).await;
+    Ok(Json(here(&service, Some(&reached))))
+}
+
+/// Which other members answer at the moment.
+async fn reached(service: &Service) -> BTreeMap<NodeId, bool> {
+    let own = service.parts().node;
+    let nodes = service.parts().replica.status().members.into_keys().filter(|node| *node != own);
+    let asked = nodes.filter_map(|node| Some((node, service.api_address(node)?)));
+    let answers = asked.map(|(node, address)| async move {
+        let rest = &service.parts().rest;
+        let within = MEMBER_ANSWERS_WITHIN;
+        let asked = rest.request::<(), Well>(Method::GET, &address, LIVEZ, &[], None, within);
+        // Another process may have taken the port.
+        (node, asked.await.is_ok_and(|(_, well)| well.node == node))
+    });
+    join_all(answers).await.into_iter().collect()
+}
+
+/// From this member's own state; `reached` is what a leader found out about the other members.
+fn here(service: &Service, reached: Option<&BTreeMap<NodeId, bool>>) -> Status {
+    let parts = service.parts();
+    let machine = service.machine().1;
+    let view = parts.view.borrow().clone().unwrap_or_else(|| Arc::new(BTreeMap::new()));
+    Status {
+        stand: service.stand(),
+        node: parts.node,
+        cluster: machine.cluster().incarnation,
+        members: members(service, reached),
+        managers: managers(&machine, &view),
+        services: services(&view),
+        customers: customers(&machine),
+    }
+}
+
+fn members(service: &Service, reached: Option<&BTreeMap<NodeId, bool>>) -> Vec<MemberStatus> {
+    let status = service.parts().replica.status();
+    let leader = service.stand().leader;
+    let each = status.members.iter().map(|(node, member)| {
+        let silent = reached.is_some_and(|reached| reached.get(node) == Some(&false));
+        let role = if Some(*node) == leader {
+            MemberRole::Leader
+        } else if silent {
+            MemberRole::Unreachable
+        } else {
+            MemberRole::Follower
+        };
+        let own = (*node == status.node).then_some(status.last_log);
+        let matched = own.or_else(|| status.replicated.get(node).copied()).flatten();
+        MemberStatus {
+            node: *node,
+            role,
+            api_address: service.api_address(*node).unwrap_or_else(|| member.api_address.clone()),
+            peer_address: member.peer_address.to_string(),
+            matched: matched.map(Revision),
+        }
+    });
+    each.collect()
+}
+
+fn managers(machine: &Machine, view: &BTreeMap<ManagerId, ManagerView>) -> Vec<ManagerStatus> {
+    let each = machine.managers().map(|row| {
+        let seen = view.get(&row.manager);
+        // Without a leader's view the replicated state is all there is to tell.
+        let registered = match row.state {
+            ManagerState::Live => Health::Well,
+            ManagerState::Down => Health::Down,
+        };
+        ManagerStatus {
+            manager: row.manager.clone(),
+            location: row.location.clone(),
+            address: row.address.clone(),
+            incarnation: row.incarnation,
+            epoch: row.epoch,
+            state: row.state,
+            health: seen.map_or(registered, |seen| seen.health),
+            sessions: seen.map_or(0, |seen| seen.sessions),
+            since: row.since,
+        }
+    });
+    each.collect()
+}
+
+fn services(view: &BTreeMap<ManagerId, ManagerView>) -> Vec<ServiceStatus> {
+    let each = view.iter().flat_map(|(manager, seen)| {
+        let reports = seen.services.iter().cloned();
+        reports.map(|report| ServiceStatus { manager: manager.clone(), report })
+    });
+    each.collect()
+}
+
+fn customers(machine: &Machine) -> Vec<CustomerStatus> {
+    let each = machine.customers().map(|row| CustomerStatus {
+        customer: row.customer.clone(),
+        trader_manager: row.affinity.as_ref().map(|affinity| affinity.manager.clone()),
+        affinity_version: row.affinity_version,
+        traders: Vec::new(),
+    });
+    let mut customers: Vec<CustomerStatus> = each.collect();
+    for trader in machine.traders() {
+        let owner = customers.binary_search_by(|held| held.customer.cmp(&trader.spec.customer));
+        if let Some(customer) = owner.ok().and_then(|at| customers.get_mut(at)) {
+            customer.traders.push(trader.trader.clone());
+        }
+    }
+    customers
+}

@@ -1,0 +1,212 @@
+//! The leader's work: pipes to all Managers, what is seen of them, and the plan. Decides when it begins
+//! and ends: it begins at a leadership that a quorum has confirmed, and ends with the term or when no
+//! confirmation comes. Nothing of it outlives that, and nothing is inherited.
+
+pub(crate) mod observe;
+mod pipes;
+mod planner;
+
+use crate::{
+    clock::Clocks,
+    leading::Leading,
+    limits::{LOOK_EVERY, PAUSE, REPORTS, UNCONFIRMED_AFTER},
+};
+use observe::{ManagerView, Observations, Report, What};
+use pipes::Pipes;
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{
+    sync::{mpsc, watch},
+    time::{Instant, MissedTickBehavior, interval, sleep},
+};
+use tradewind_domain::{
+    control::{Command, IdempotencyKey, Request},
+    ids::{ClientId, ClusterIncarnation, Incarnation, ManagerId, NodeId},
+    limits::PLAN_EVERY,
+    time::Monotonic,
+};
+use tradewind_replication::Replica;
+
+/// What the leader sees of each Manager; `None` while this member does not lead.
+pub(crate) type LeaderView = Option<Arc<BTreeMap<ManagerId, ManagerView>>>;
+
+/// What the leader's tasks work with. A cheap clone.
+#[derive(Clone)]
+pub(crate) struct Context {
+    pub(crate) node: NodeId,
+    pub(crate) incarnation: Incarnation,
+    pub(crate) replica: Replica,
+    pub(crate) clocks: Clocks,
+    pub(crate) leading: watch::Receiver<Leading>,
+    /// Who proposes, in idempotency keys.
+    pub(crate) client: ClientId,
+    pub(crate) commands: Arc<AtomicU64>,
+}
+
+impl Context {
+    /// A command under a key of its own: the plan decides anew instead of repeating.
+    /// The log's time may be ahead of this clock: a key must not be too old for it.
+    pub(crate) fn request(&self, command: Command) -> Request {
+        let n = self.commands.fetch_add(1, Ordering::Relaxed);
+        let issued_at = (self.clocks.unix)().max(self.replica.machine().cluster().at);
+        let key = IdempotencyKey { client: self.client.clone(), issued_at, n };
+        Request { key, command }
+    }
+
+    fn leads(&self, term: u64) -> bool {
+        let leading = *self.leading.borrow();
+        leading.term == term && leading.leader == Some(self.node)
+    }
+}
+
+/// Leads whenever this member is elected. Never returns; may be cancelled at any await.
+pub(crate) async fn run(context: Context, told: watch::Sender<LeaderView>) {
+    loop {
+        let Leading { term, leader, .. } = *context.leading.borrow();
+        if leader == Some(context.node) && context.replica.confirmed_leader() {
+            tracing::info!(term, "leading");
+            lead(&context, term, &told).await;
+            told.send_replace(None);
+            tracing::info!(term, "no longer leading");
+        }
+        sleep(LOOK_EVERY).await;
+    }
+}
+
+/// One leadership.
+struct Leadership<'a> {
+    context: &'a Context,
+    term: u64,
+    seen: Observations,
+    reports: mpsc::Receiver<Report>,
+    pipes: Pipes,
+    told: &'a watch::Sender<LeaderView>,
+    /// When the leadership was last known to be confirmed.
+    confirmed_at: Instant,
+    /// When this task last had its turn: a gap is a pause of the process.
+    awake_at: Instant,
+    plan_due: Instant,
+}
+
+async fn lead(context: &Context, term: u64, told: &watch::Sender<LeaderView>) {
+    // After this the machine holds everything that earlier leaders acknowledged.
+    if context.replica.read_barrier().await.is_err() || !open_cluster(context).await {
+        return;
+    }
+    let (sender, reports) = mpsc::channel(REPORTS);
+    let now = Instant::now();
+    let leadership = Leadership {
+        context,
+        term,
+        seen: Observations::since((context.clocks.monotonic)()),
+        reports,
+        pipes: Pipes::new(context.clone(), term, sender),
+        told,
+        confirmed_at: now,
+        awake_at: now,
+        plan_due: now,
+    };
+    leadership.run().await;
+}
+
+impl Leadership<'_> {
+    async fn run(mut self) {
+        let mut machine = self.context.replica.watch_machine();
+        for of in self.pipes.follow(&machine.borrow_and_update().1).0 {
+            self.seen.registered(of, None);
+        }
+        let mut look = interval(LOOK_EVERY);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                Some(report) = self.reports.recv() => self.heard(report),
+                changed = machine.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    let (new, gone) = self.pipes.follow(&machine.borrow_and_update().1);
+                    gone.iter().for_each(|manager| self.seen.forget(manager));
+                    let now = self.now();
+                    new.into_iter().for_each(|of| self.seen.registered(of, Some(now)));
+                }
+                _ = look.tick() => {
+                    self.notice_pause();
+                    if !self.may_go_on() {
+                        return;
+                    }
+                    if self.confirmed() {
+                        self.plan().await;
+                    }
+                    self.awake_at = Instant::now();
+                }
+            }
+        }
+    }
+
+    fn heard(&mut self, report: Report) {
+        if report.what == What::Refused {
+            // A proof of death waits for no rhythm.
+            self.plan_due = Instant::now();
+        }
+        self.seen.heard(report);
+    }
+
+    fn now(&self) -> Monotonic {
+        (self.context.clocks.monotonic)()
+    }
+
+    fn confirmed(&self) -> bool {
+        self.context.replica.confirmed_leader()
+    }
+
+    fn notice_pause(&mut self) {
+        let asleep = self.awake_at.elapsed();
+        if asleep > PAUSE + LOOK_EVERY {
+            tracing::warn!(asleep_ms = millis(asleep), "the leader stood still; all ages restart");
+            self.seen.restart_ages(self.now());
+        }
+    }
+
+    /// The term is over, or nobody has confirmed this leader for too long.
+    fn may_go_on(&mut self) -> bool {
+        if self.confirmed() {
+            self.confirmed_at = Instant::now();
+        }
+        self.context.leads(self.term) && self.confirmed_at.elapsed() < UNCONFIRMED_AFTER
+    }
+
+    async fn plan(&mut self) {
+        if Instant::now() < self.plan_due {
+            return;
+        }
+        let now = self.now();
+        let round = planner::round(self.context, &mut self.seen, &mut self.reports, now);
+        // What was done may be what the next step waited for: a customer first, then his Traders.
+        let pause = if round.await { Duration::ZERO } else { PLAN_EVERY };
+        self.plan_due = Instant::now() + pause;
+        let view = self.seen.view(&self.context.replica.machine(), self.now());
+        self.told.send_replace(Some(Arc::new(view)));
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Once in a cluster's life. `false`: not decided, try again later.
+async fn open_cluster(context: &Context) -> bool {
+    let opened = || context.replica.machine().cluster().incarnation.is_some();
+    if opened() {
+        return true;
+    }
+    // 53 bits: every reader of JSON takes such a number whole. Zero stands for a cluster not opened.
+    let Ok(random) = getrandom::u64() else { return false };
+    let incarnation = ClusterIncarnation((random >> 11).max(1));
+    planner::propose(context, Command::OpenCluster { incarnation }).await || opened()
+}

@@ -1,0 +1,261 @@
+//! What the leader has seen of the Managers in its own time: soft state, nothing of it is inherited and
+//! nothing is written. Decides what counts as a proof of life or of death; what follows from it is
+//! `domain::control::plan`'s decision. One task owns it.
+
+use std::collections::BTreeMap;
+use tradewind_domain::{
+    control::{
+        Machine, Observed, Sighting,
+        plan::Health,
+        row::{ManagerRow, ManagerState},
+    },
+    ids::{Epoch, Incarnation, ManagerId},
+    time::Monotonic,
+};
+use tradewind_protocol::{control, supervision::ServiceReport};
+
+/// A Manager as its leader's pipes have it: of an older registration nothing is taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Registration {
+    pub(crate) manager: ManagerId,
+    pub(crate) incarnation: Incarnation,
+    pub(crate) epoch: Epoch,
+    pub(crate) address: String,
+}
+
+impl From<&ManagerRow> for Registration {
+    fn from(row: &ManagerRow) -> Self {
+        Self {
+            manager: row.manager.clone(),
+            incarnation: row.incarnation,
+            epoch: row.epoch,
+            address: row.address.clone(),
+        }
+    }
+}
+
+/// What a pipe tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Report {
+    pub(crate) of: Registration,
+    /// When it was heard.
+    pub(crate) at: Monotonic,
+    pub(crate) what: What,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum What {
+    /// The pipe was accepted by this life of the Manager.
+    Up {
+        incarnation: Incarnation,
+    },
+    Beat {
+        services: Vec<ServiceReport>,
+        sessions: u64,
+    },
+    /// Nobody listens at its address.
+    Refused,
+}
+
+/// A Manager's own word, as of its last beat.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Told {
+    services: Vec<ServiceReport>,
+    sessions: u64,
+}
+
+/// How a Manager is doing, for the status.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ManagerView {
+    pub(crate) health: control::Health,
+    pub(crate) services: Vec<ServiceReport>,
+    pub(crate) sessions: u64,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Observations {
+    observed: Observed,
+    registered: BTreeMap<ManagerId, Registration>,
+    told: BTreeMap<ManagerId, Told>,
+}
+
+impl Observations {
+    /// Begins at a confirmed leadership.
+    pub(crate) fn since(leader_since: Monotonic) -> Self {
+        let observed = Observed { leader_since, managers: BTreeMap::new() };
+        Self { observed, ..Self::default() }
+    }
+
+    /// Time cannot be trusted: every age counts from now.
+    pub(crate) fn restart_ages(&mut self, now: Monotonic) {
+        self.observed.leader_since = now;
+    }
+
+    pub(crate) fn observed(&self) -> &Observed {
+        &self.observed
+    }
+
+    /// A registration that is new to this leader. `checked_in`: it was made in this leader's time, which
+    /// is itself a proof of life; what was seen of an older one says nothing about it.
+    pub(crate) fn registered(&mut self, of: Registration, checked_in: Option<Monotonic>) {
+        self.told.remove(&of.manager);
+        self.observed.managers.remove(&of.manager);
+        if let Some(at) = checked_in {
+            let sighting = Sighting { incarnation: of.incarnation, last_proof: at, refused: false };
+            self.observed.managers.insert(of.manager.clone(), sighting);
+        }
+        self.registered.insert(of.manager.clone(), of);
+    }
+
+    /// It is not registered as live any more.
+    pub(crate) fn forget(&mut self, manager: &ManagerId) {
+        self.registered.remove(manager);
+        self.observed.managers.remove(manager);
+        self.told.remove(manager);
+    }
+
+    pub(crate) fn heard(&mut self, report: Report) {
+        let Report { of, at, what } = report;
+        if self.registered.get(&of.manager) != Some(&of) {
+            return;
+        }
+        let unseen = Sighting {
+            incarnation: of.incarnation,
+            last_proof: self.observed.leader_since,
+            refused: false,
+        };
+        let sighting = self.observed.managers.entry(of.manager.clone()).or_insert(unseen);
+        match what {
+            What::Up { incarnation } => {
+                // Another life than the registered one proves nothing about that.
+                if incarnation == sighting.incarnation {
+                    (sighting.last_proof, sighting.refused) = (at, false);
+                }
+            }
+            What::Beat { services, sessions } => {
+                (sighting.last_proof, sighting.refused) = (at, false);
+                self.told.insert(of.manager, Told { services, sessions });
+            }
+            What::Refused => sighting.refused = true,
+        }
+    }
+
+    /// Every registered Manager as it is seen now.
+    pub(crate) fn view(
+        &self,
+        machine: &Machine,
+        now: Monotonic,
+    ) -> BTreeMap<ManagerId, ManagerView> {
+        let each = machine.managers().map(|row| {
+            let health = match (row.state, self.observed.health(row, now)) {
+                (ManagerState::Down, _) | (ManagerState::Live, Health::Lost(_)) => {
+                    control::Health::Down
+                }
+                (ManagerState::Live, Health::Suspect) => control::Health::Suspect,
+                (ManagerState::Live, Health::Well) => control::Health::Well,
+            };
+            let Told { services, sessions } =
+                self.told.get(&row.manager).cloned().unwrap_or_default();
+            (row.manager.clone(), ManagerView { health, services, sessions })
+        });
+        each.collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use std::time::Duration;
+    use tradewind_domain::{
+        control::{Command, IdempotencyKey, Request, Stamped, command::DownReason, plan},
+        ids::Revision,
+        limits::DOWN_AFTER,
+        time::UnixNanos,
+    };
+
+    const START: Monotonic = Monotonic(1_000_000_000);
+
+    fn check_in(machine: &mut Machine, revision: u64, incarnation: u64) -> Registration {
+        let command = Command::CheckIn {
+            manager: "a.broker-manager".parse().unwrap(),
+            location: "here".parse().unwrap(),
+            address: "127.0.0.1:1".to_owned(),
+            incarnation: Incarnation(incarnation),
+            capacity: 1,
+        };
+        let key = IdempotencyKey {
+            client: "test".parse().unwrap(),
+            issued_at: UnixNanos(1),
+            n: revision,
+        };
+        let request = Request { key, command };
+        machine.apply(Revision(revision), &Stamped { at: UnixNanos(1), request });
+        machine.managers().next().unwrap().into()
+    }
+
+    fn report(of: &Registration, at: Monotonic, what: What) -> Report {
+        Report { of: of.clone(), at, what }
+    }
+
+    fn expiries(machine: &Machine, seen: &Observations, now: Monotonic) -> Vec<DownReason> {
+        let reasons = plan(machine, seen.observed(), now).into_iter().filter_map(|command| {
+            let Command::ExpireManager { why, .. } = command else { return None };
+            Some(why)
+        });
+        reasons.collect()
+    }
+
+    #[test]
+    fn a_refused_dial_expires_the_manager_at_once_and_a_beat_in_time_does_not() {
+        let mut machine = Machine::default();
+        let of = check_in(&mut machine, 1, 1);
+        let mut seen = Observations::since(START);
+        seen.registered(of.clone(), None);
+        let beat = What::Beat { services: vec![], sessions: 3 };
+        seen.heard(report(&of, START + Duration::from_secs(2), beat));
+        let later = START + Duration::from_secs(4);
+        assert_eq!(expiries(&machine, &seen, later), []);
+        assert_eq!(seen.view(&machine, later).values().next().unwrap().sessions, 3);
+        seen.heard(report(&of, later, What::Refused));
+        assert_eq!(expiries(&machine, &seen, later), [DownReason::Refused]);
+    }
+
+    #[test]
+    fn what_was_seen_of_an_older_registration_does_not_expire_the_new_one() {
+        let mut machine = Machine::default();
+        let old = check_in(&mut machine, 1, 1);
+        let mut seen = Observations::since(START);
+        seen.registered(old.clone(), None);
+        seen.heard(report(&old, START, What::Refused));
+        let new = check_in(&mut machine, 2, 2);
+        seen.registered(new.clone(), Some(START));
+        seen.heard(report(&old, START, What::Refused));
+        assert_eq!(expiries(&machine, &seen, START), []);
+        assert_eq!(expiries(&machine, &seen, START + DOWN_AFTER), [DownReason::Silent]);
+    }
+
+    #[test]
+    fn a_pipe_accepted_by_another_life_proves_nothing_about_the_registered_one() {
+        let mut machine = Machine::default();
+        let of = check_in(&mut machine, 1, 1);
+        let mut seen = Observations::since(START);
+        seen.registered(of.clone(), None);
+        let later = START + DOWN_AFTER;
+        seen.heard(report(&of, later, What::Up { incarnation: Incarnation(2) }));
+        assert_eq!(expiries(&machine, &seen, later), [DownReason::Silent]);
+        seen.heard(report(&of, later, What::Up { incarnation: Incarnation(1) }));
+        assert_eq!(expiries(&machine, &seen, later), []);
+    }
+
+    #[test]
+    fn after_a_pause_every_age_counts_anew() {
+        let mut machine = Machine::default();
+        let of = check_in(&mut machine, 1, 1);
+        let mut seen = Observations::since(START);
+        seen.registered(of, None);
+        let woken = START + Duration::from_secs(60);
+        seen.restart_ages(woken);
+        assert_eq!(expiries(&machine, &seen, woken), []);
+    }
+}

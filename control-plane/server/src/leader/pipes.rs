@@ -1,0 +1,207 @@
+//! The leader's pipes, one task each: a Manager's orders down, its beats up. Decides when a Manager is
+//! told anew and whether a beat is answered: only while the leadership is confirmed and the registration
+//! stands, since an answer renews a lease. A task may be aborted at any await: the pipe closes with it.
+
+use super::{
+    Context,
+    observe::{Registration, Report, What},
+};
+use crate::limits::{DESIRED_EVERY, LOOK_EVERY};
+use futures_util::FutureExt as _;
+use std::{collections::BTreeMap, future::ready};
+use tokio::{
+    sync::mpsc,
+    task::{AbortHandle, JoinSet},
+    time::{Instant, sleep_until},
+};
+use tradewind_domain::{
+    control::{Desired, Machine, desired, row::ManagerState},
+    ids::{Epoch, ManagerId, Revision},
+};
+use tradewind_link::pipe::{self, Event, Lost};
+use tradewind_protocol::{
+    link::{Hello, PROTOCOL},
+    supervision::{FromManager, ToManager},
+};
+
+/// All pipes of one leadership. Dropped, they all close.
+pub(super) struct Pipes {
+    context: Context,
+    term: u64,
+    reports: mpsc::Sender<Report>,
+    tasks: JoinSet<()>,
+    open: BTreeMap<ManagerId, (Registration, AbortHandle)>,
+}
+
+impl Pipes {
+    pub(super) fn new(context: Context, term: u64, reports: mpsc::Sender<Report>) -> Self {
+        Self { context, term, reports, tasks: JoinSet::new(), open: BTreeMap::new() }
+    }
+
+    /// Opens and closes pipes until there is one to every live Manager. Gives the registrations that
+    /// are new here, and the Managers that are gone.
+    pub(super) fn follow(&mut self, machine: &Machine) -> (Vec<Registration>, Vec<ManagerId>) {
+        while self.tasks.try_join_next().is_some() {}
+        let live = machine.managers().filter(|row| row.state == ManagerState::Live);
+        let live: BTreeMap<ManagerId, Registration> =
+            live.map(|row| (row.manager.clone(), Registration::from(row))).collect();
+        let gone = self.open.keys().filter(|id| !live.contains_key(id)).cloned();
+        let gone: Vec<ManagerId> = gone.collect();
+        for manager in &gone {
+            if let Some((_, task)) = self.open.remove(manager) {
+                task.abort();
+            }
+        }
+        let mut new = Vec::new();
+        for (manager, of) in live {
+            if self.open.get(&manager).is_some_and(|(held, _)| *held == of) {
+                continue;
+            }
+            let pipe = Pipe {
+                context: self.context.clone(),
+                of: of.clone(),
+                reports: self.reports.clone(),
+                told: None,
+                is_up: false,
+            };
+            let task = self.tasks.spawn(pipe.run(self.term, machine.fence(Epoch(self.term))));
+            if let Some((_, before)) = self.open.insert(manager, (of.clone(), task)) {
+                before.abort();
+            }
+            new.push(of);
+        }
+        (new, gone)
+    }
+}
+
+struct Pipe {
+    context: Context,
+    of: Registration,
+    reports: mpsc::Sender<Report>,
+    /// What the Manager was told last on the connection that stands.
+    told: Option<Desired>,
+    /// The registered life has accepted the pipe.
+    is_up: bool,
+}
+
+impl Pipe {
+    async fn run(mut self, term: u64, fence: tradewind_domain::ids::Fence) {
+        let (address, to) = (self.of.address.clone(), self.of.manager.to_string());
+        let (node, incarnation) = (self.context.node, self.context.incarnation);
+        let target = move || ready(Ok(format!("{address}/v1/pipe"))).boxed();
+        let hello = move || Hello {
+            protocol: PROTOCOL,
+            purpose: "manager".to_owned(),
+            from: format!("infrastructure-manager.{node}"),
+            to: to.clone(),
+            incarnation,
+            fence,
+        };
+        let (sender, mut events) =
+            pipe::dial::<ToManager, FromManager>(target, hello, pipe::Options::default());
+        tracing::debug!(manager = %self.of.manager, term, "dialling manager");
+        let mut machine = self.context.replica.watch_machine();
+        let mut due = None::<Instant>;
+        loop {
+            let wake = due.unwrap_or_else(Instant::now);
+            tokio::select! {
+                event = events.next() => match event {
+                    Some(event) => self.event(event, &sender, &mut due).await,
+                    None => return,
+                },
+                changed = machine.changed(), if due.is_none() => match changed {
+                    Ok(()) => due = Some(Instant::now() + DESIRED_EVERY),
+                    Err(_) => return,
+                },
+                () = sleep_until(wake), if due.is_some() => {
+                    let (revision, state) = machine.borrow_and_update().clone();
+                    let told = self.tell(revision, &state, &sender).await;
+                    due = if told { None } else { Some(Instant::now() + LOOK_EVERY) };
+                }
+            }
+        }
+    }
+
+    async fn event(
+        &mut self,
+        event: Event<FromManager>,
+        sender: &pipe::Sender<ToManager>,
+        due: &mut Option<Instant>,
+    ) {
+        match event {
+            Event::Up { incarnation, .. } => {
+                self.told = None;
+                self.is_up = incarnation == self.of.incarnation;
+                *due = Some(Instant::now());
+                self.report(What::Up { incarnation }).await;
+            }
+            Event::Message(FromManager::Beat { n, services, sessions }) if self.is_up => {
+                self.report(What::Beat { services, sessions }).await;
+                if self.still_holds() {
+                    // A pipe that is full or gone has its own end: the beat just stays unanswered.
+                    let _ = sender.try_send(ToManager::BeatAnswer { n });
+                }
+            }
+            Event::Message(FromManager::Beat { .. }) => {}
+            Event::Down(lost) => {
+                if self.is_up {
+                    tracing::info!(manager = %self.of.manager, %lost, "pipe to manager lost");
+                }
+                (self.is_up, self.told) = (false, None);
+                if lost == Lost::ConnectRefused {
+                    self.report(What::Refused).await;
+                }
+            }
+        }
+    }
+
+    /// Whether a lease may be renewed: this member leads for sure, and the Manager is what it was.
+    fn still_holds(&self) -> bool {
+        let machine = self.context.replica.machine();
+        let row = machine.manager(&self.of.manager);
+        row.is_some_and(|row| row.state == ManagerState::Live && Registration::from(row) == self.of)
+            && self.context.replica.confirmed_leader()
+    }
+
+    /// Sends what the Manager should run, if that is news to it. `false`: not now, try again.
+    async fn tell(
+        &mut self,
+        revision: Revision,
+        machine: &Machine,
+        sender: &pipe::Sender<ToManager>,
+    ) -> bool {
+        if !self.is_up {
+            return true;
+        }
+        let Some(desired) = desired(machine, revision, &self.of.manager) else { return true };
+        if self.told.as_ref().is_some_and(|told| says_the_same(told, &desired)) {
+            return true;
+        }
+        if !self.still_holds() {
+            return false;
+        }
+        let message = ToManager::Desired { desired: desired.clone() };
+        match sender.send(message).await {
+            Ok(()) => self.told = Some(desired),
+            // `Up` comes again and with it another telling.
+            Err(pipe::SendError::NotUp | pipe::SendError::Full) => {}
+            Err(error @ pipe::SendError::Unsendable(_)) => {
+                tracing::error!(manager = %self.of.manager, %error, "desired state cannot be sent");
+            }
+        }
+        true
+    }
+
+    async fn report(&self, what: What) {
+        let at = (self.context.clocks.monotonic)();
+        // The receiver goes first only when all pipes are about to close.
+        let _ = self.reports.send(Report { of: self.of.clone(), at, what }).await;
+    }
+}
+
+/// The revision alone is no news.
+fn says_the_same(told: &Desired, desired: &Desired) -> bool {
+    told.fence == desired.fence
+        && told.work == desired.work
+        && told.market_managers == desired.market_managers
+}

@@ -1,0 +1,54 @@
+//! One round of planning: look, make sure, look again, propose. Decides the order of these alone; what is
+//! proposed is `domain::control::plan`'s decision. Each command is conditional, so a round may be cut off
+//! or repeated at any point.
+
+use super::{
+    Context,
+    observe::{Observations, Report},
+};
+use crate::limits::PROPOSALS_AT_ONCE;
+use futures_util::{StreamExt as _, stream};
+use tokio::sync::mpsc;
+use tradewind_domain::{
+    control::{Command, Outcome, plan},
+    time::Monotonic,
+};
+
+/// Plans as of `now` and carries it out. Ages are taken first, then a quorum confirms the leadership,
+/// then what the pipes have brought meanwhile is heard: an old age is never acted on by a leader that
+/// was replaced, nor against a beat that had already arrived. Says whether anything was accepted.
+pub(super) async fn round(
+    context: &Context,
+    seen: &mut Observations,
+    reports: &mut mpsc::Receiver<Report>,
+    now: Monotonic,
+) -> bool {
+    if plan(&context.replica.machine(), seen.observed(), now).is_empty() {
+        return false;
+    }
+    if context.replica.read_barrier().await.is_err() {
+        return false;
+    }
+    while let Ok(report) = reports.try_recv() {
+        seen.heard(report);
+    }
+    let commands = plan(&context.replica.machine(), seen.observed(), now);
+    let proposals = commands.into_iter().map(|command| propose(context, command));
+    let decided = stream::iter(proposals).buffer_unordered(PROPOSALS_AT_ONCE);
+    decided.fold(false, async |any, accepted| any || accepted).await
+}
+
+/// Says whether it was accepted. A refused or unanswered command is decided anew by the next round.
+pub(super) async fn propose(context: &Context, command: Command) -> bool {
+    tracing::info!(?command, "leader proposes");
+    match context.replica.propose(context.request(command.clone())).await {
+        Ok(proposed) => match proposed.outcome {
+            Outcome::Accepted { .. } => return true,
+            Outcome::Refused { refusal } => {
+                tracing::info!(?command, %refusal, "leader's command refused");
+            }
+        },
+        Err(error) => tracing::info!(?command, %error, "leader's command not decided"),
+    }
+    false
+}

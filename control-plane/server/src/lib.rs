@@ -1,0 +1,25 @@
+//! The InfrastructureManager: a member of the Raft group with its public interface and, while it leads,
+//! its hold over the Managers. Decides who is asked and told what, and when; what is true is
+//! `domain::control`'s decision, how members agree is `cluster/replication`'s.
+//!
+//! Invariants: every change carries an idempotency key; an outcome that is not known is told as unknown;
+//! what only a leader may do is done only while its leadership is confirmed.
+
+mod api;
+mod clock;
+mod identity;
+mod key_index;
+mod leader;
+mod leading;
+mod limits;
+mod member;
+mod options;
+mod server;
+mod service;
+mod session;
+#[cfg(test)]
+mod tests;
+
+pub use options::{InitMember, Options};
+pub use server::{Listeners, RunError, Server, run};
+pub use tradewind_replication::Timing;

@@ -1,0 +1,43 @@
+//! Every bound of this crate, with its reason. Decides no behaviour; what goes through the whole system
+//! is bounded in `domain`.
+
+use std::time::Duration;
+
+/// How often a member looks whether its leadership is confirmed: a fraction of a heartbeat, so that a
+/// new leader loses no time, and each look is only a comparison.
+pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// A request that no leader could take is tried again after this, when nothing was heard of a change.
+pub(crate) const RETRY_EVERY: Duration = Duration::from_millis(20);
+
+/// What a client is told to wait when no leader is known: an election takes about so long.
+pub(crate) const NO_LEADER_RETRY_MS: u64 = 250;
+
+/// A leader that could not confirm itself for so long gives up its pipes: shorter than any Manager's
+/// patience, longer than a hiccup of a disk.
+pub(crate) const UNCONFIRMED_AFTER: Duration = Duration::from_millis(500);
+
+/// The leader's own rhythm was disturbed by so much: the process stood still, and no age can be trusted.
+pub(crate) const PAUSE: Duration = Duration::from_millis(300);
+
+/// Pipe reports waiting for the leader's task: beyond it the pipes wait, and their Managers with them.
+pub(crate) const REPORTS: usize = 1_024;
+
+/// Commands of one plan in work at once: enough to fill group commits, few enough to stop soon.
+pub(crate) const PROPOSALS_AT_ONCE: usize = 64;
+
+/// Changes of the state are told to a Manager at most this often: a burst is told as one.
+pub(crate) const DESIRED_EVERY: Duration = Duration::from_millis(10);
+
+/// A member that does not answer the leader within this is shown as unreachable.
+pub(crate) const MEMBER_ANSWERS_WITHIN: Duration = Duration::from_millis(200);
+
+/// A member is on the same network: one that takes longer to connect to is away.
+pub(crate) const DIAL_MEMBER_WITHIN: Duration = Duration::from_millis(200);
+
+/// Stopping: so long for handing over leadership, and for the state's files to close.
+pub(crate) const HAND_OVER_WITHIN: Duration = Duration::from_secs(1);
+pub(crate) const CLOSE_WITHIN: Duration = Duration::from_secs(2);
+
+/// A member tells the group its key again after this, until it stands there.
+pub(crate) const TELL_MEMBER_EVERY: Duration = Duration::from_millis(200);

@@ -1,0 +1,100 @@
+//! What an InfrastructureManager is told at its start. Decides what is refused; reading it from flags and
+//! files is left to the program.
+
+use std::{net::SocketAddr, path::PathBuf};
+use tradewind_domain::ids::NodeId;
+use tradewind_replication::Timing;
+
+/// Everything an InfrastructureManager needs to start.
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub node: NodeId,
+    /// The cluster's name: members of another one are refused.
+    pub cluster: String,
+    /// Made if missing. Belongs to this node for ever.
+    pub state_dir: PathBuf,
+    /// Where clients, Managers and other members' forwarded requests arrive.
+    pub listen: SocketAddr,
+    /// Host and port told to others, if it is not the address bound.
+    pub advertise: Option<String>,
+    /// Where other members dial for Raft.
+    pub peer_listen: SocketAddr,
+    /// Once in a cluster's life, the same full list on all members. Ignored when there is a group.
+    pub init: Option<Vec<InitMember>>,
+    pub timing: Timing,
+    /// Serves `/v1/registers`: the test range of the replicated state.
+    pub enable_registers: bool,
+}
+
+/// A member of a group that is to be formed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InitMember {
+    pub node: NodeId,
+    pub peer_address: SocketAddr,
+    pub api_address: String,
+}
+
+/// Options that cannot work, and what to do.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidOptions {
+    #[error(
+        "the list for --init does not name this member, node {0}: name all members, this one too"
+    )]
+    NotNamed(NodeId),
+    #[error("the list for --init names node {0} twice")]
+    Twice(NodeId),
+    #[error("the list for --init has {0} members: a group has 1, 3 or 5")]
+    Count(usize),
+}
+
+impl Options {
+    pub(crate) fn check(&self) -> Result<(), InvalidOptions> {
+        let Some(members) = &self.init else { return Ok(()) };
+        let nodes: Vec<NodeId> = members.iter().map(|member| member.node).collect();
+        if !nodes.contains(&self.node) {
+            return Err(InvalidOptions::NotNamed(self.node));
+        }
+        let twice = nodes.iter().enumerate().find(|(at, node)| nodes[..*at].contains(node));
+        if let Some((_, node)) = twice {
+            return Err(InvalidOptions::Twice(*node));
+        }
+        match nodes.len() {
+            1 | 3 | 5 => Ok(()),
+            count => Err(InvalidOptions::Count(count)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn options(node: u64, init: &[u64]) -> Options {
+        let members = init.iter().map(|node| InitMember {
+            node: NodeId(*node),
+            peer_address: "127.0.0.1:1".parse().unwrap(),
+            api_address: "127.0.0.1:2".to_owned(),
+        });
+        Options {
+            node: NodeId(node),
+            cluster: "test".to_owned(),
+            state_dir: PathBuf::new(),
+            listen: "127.0.0.1:0".parse().unwrap(),
+            advertise: None,
+            peer_listen: "127.0.0.1:0".parse().unwrap(),
+            init: Some(members.collect()),
+            timing: Timing::default(),
+            enable_registers: false,
+        }
+    }
+
+    #[test]
+    fn a_group_that_cannot_be_formed_is_refused_with_the_reason() {
+        assert_eq!(options(1, &[1]).check(), Ok(()));
+        assert_eq!(options(2, &[1, 2, 3]).check(), Ok(()));
+        assert_eq!(options(4, &[1, 2, 3]).check(), Err(InvalidOptions::NotNamed(NodeId(4))));
+        assert_eq!(options(1, &[1, 2, 2]).check(), Err(InvalidOptions::Twice(NodeId(2))));
+        assert_eq!(options(1, &[1, 2]).check(), Err(InvalidOptions::Count(2)));
+    }
+}

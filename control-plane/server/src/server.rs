@@ -1,0 +1,232 @@
+//! One InfrastructureManager from start to stop. Decides the order in which its parts come and go: state,
+//! group, door, leadership; at a stop leadership is handed over first, so that it costs no election.
+
+use crate::{
+    api,
+    clock::Clocks,
+    identity::{self, IdentityError},
+    key_index::KeyIndex,
+    leader, leading,
+    limits::{CLOSE_WITHIN, DIAL_MEMBER_WITHIN, HAND_OVER_WITHIN},
+    member,
+    options::{InvalidOptions, Options},
+    service::{Parts, Service},
+};
+use leading::Leading;
+use std::{
+    collections::BTreeMap,
+    io::{self, Write as _},
+    net::SocketAddr,
+    sync::{Arc, atomic::AtomicU64},
+};
+use tokio::{net::TcpListener, sync::watch, task::JoinSet, time::timeout};
+use tokio_util::sync::CancellationToken;
+use tradewind_domain::ids::InvalidName;
+use tradewind_link::{listen, rest::Rest};
+use tradewind_replication::{
+    InitializeError, Member, Options as ReplicaOptions, Replica, Role, Snapshots, StartError,
+};
+
+/// Why an InfrastructureManager did not start, or stopped by itself.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// Start it with other options.
+    #[error(transparent)]
+    Options(#[from] InvalidOptions),
+    /// Free the port or name another.
+    #[error(transparent)]
+    Listen(#[from] listen::BindError),
+    #[error("the listener cannot be used")]
+    Listener(#[source] io::Error),
+    #[error(transparent)]
+    Name(#[from] InvalidName),
+    #[error("the member's identity cannot be used")]
+    Identity(#[from] IdentityError),
+    #[error("the member of the group did not start")]
+    Replica(#[from] StartError),
+    #[error("the group was not formed")]
+    Initialize(#[from] InitializeError),
+    /// Its disk or its log failed; the others go on. Look at the reason before it is started again.
+    #[error("the member stopped by itself: {0}")]
+    Failed(String),
+}
+
+/// The doors of a member, taken before anything else so that its addresses are known.
+#[derive(Debug)]
+pub struct Listeners {
+    pub api: TcpListener,
+    pub peer: std::net::TcpListener,
+}
+
+impl Listeners {
+    /// Takes both addresses exactly as the options name them: other members have them in their lists.
+    pub async fn bind(options: &Options) -> Result<Self, RunError> {
+        let api = listen::bind(options.listen).await?;
+        let peer = listen::bind(options.peer_listen).await?;
+        Ok(Self { api, peer: peer.into_std().map_err(RunError::Listener)? })
+    }
+}
+
+/// A running InfrastructureManager. Ends with [`stop`](Self::stop): what is only dropped leaves the group
+/// without its door, not the group's member.
+pub struct Server {
+    address: SocketAddr,
+    service: Service,
+    shutdown: CancellationToken,
+    door: JoinSet<()>,
+    work: JoinSet<()>,
+}
+
+impl Server {
+    /// Starts a member on listeners that were taken already.
+    pub async fn start(options: Options, listeners: Listeners) -> Result<Self, RunError> {
+        options.check()?;
+        let clocks = Clocks::system();
+        let now = (clocks.unix)();
+        let directory = options.state_dir.clone();
+        let identity = tokio::task::spawn_blocking(move || identity::load(&directory, now))
+            .await
+            .map_err(|error| RunError::Failed(error.to_string()))??;
+        let address = listeners.api.local_addr().map_err(RunError::Listener)?;
+        let client = format!("leader-{}", options.node).parse()?;
+        let replica = replica(&options, listeners.peer, &clocks).await?;
+        form_group(&options, &replica).await?;
+        let (leading_told, leading) = watch::channel(Leading::from(&replica.status()));
+        let (view_told, view) = watch::channel(None);
+        let context = leader::Context {
+            node: options.node,
+            incarnation: identity.incarnation,
+            replica: replica.clone(),
+            clocks: clocks.clone(),
+            leading: leading.clone(),
+            client,
+            commands: Arc::new(AtomicU64::new(0)),
+        };
+        let service = Service::new(Parts {
+            node: options.node,
+            replica: replica.clone(),
+            rest: Rest::new(DIAL_MEMBER_WITHIN),
+            clocks,
+            identity,
+            api_address: options.advertise.unwrap_or_else(|| address.to_string()),
+            enable_registers: options.enable_registers,
+            leading,
+            view,
+            keys: KeyIndex::default(),
+        });
+        let shutdown = CancellationToken::new();
+        let (mut door, mut work) = (JoinSet::new(), JoinSet::new());
+        work.spawn(leading::follow(replica.watch_status(), leading_told));
+        work.spawn(leader::run(context, view_told));
+        work.spawn(member::tell(service.clone()));
+        let router = api::router(service.clone());
+        let limits = listen::Limits::default();
+        door.spawn(listen::serve(listeners.api, router, limits, shutdown.clone()));
+        Ok(Self { address, service, shutdown, door, work })
+    }
+
+    /// Where it serves clients.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Whether it leads, confirmed by a quorum a moment ago.
+    #[must_use]
+    pub fn leads(&self) -> bool {
+        self.service.parts().replica.confirmed_leader()
+    }
+
+    /// Returns when the member has stopped by itself, with the reason.
+    pub async fn failed(&self) -> String {
+        let mut status = self.service.parts().replica.watch_status();
+        match status.wait_for(|status| status.role == Role::Stopped).await {
+            Ok(status) => status.failure.clone().unwrap_or_else(|| "no reason given".to_owned()),
+            Err(_) => "its status is gone".to_owned(),
+        }
+    }
+
+    /// Stops in order: leadership handed over, requests under way answered, files closed.
+    pub async fn stop(self) {
+        let replica = self.service.parts().replica.clone();
+        if replica.status().role == Role::Leader {
+            match timeout(HAND_OVER_WITHIN, replica.transfer_leadership(None)).await {
+                Ok(Ok(to)) => tracing::info!(%to, "leadership handed over"),
+                Ok(Err(error)) => tracing::warn!(%error, "leadership not handed over"),
+                Err(_) => tracing::warn!("leadership not handed over in time"),
+            }
+        }
+        self.cease().await;
+    }
+
+    /// Stops without handing over: what a member that fails does, too.
+    pub(crate) async fn cease(mut self) {
+        let replica = self.service.parts().replica.clone();
+        self.work.shutdown().await;
+        self.shutdown.cancel();
+        while self.door.join_next().await.is_some() {}
+        if timeout(CLOSE_WITHIN, replica.shutdown()).await.is_err() {
+            tracing::warn!("the member's files did not close in time; nothing is lost by that");
+        }
+    }
+}
+
+async fn replica(
+    options: &Options,
+    peer_listener: std::net::TcpListener,
+    clocks: &Clocks,
+) -> Result<Replica, StartError> {
+    let options = ReplicaOptions {
+        node: options.node,
+        cluster: options.cluster.clone(),
+        state_dir: options.state_dir.join("raft"),
+        peer_listener,
+        timing: options.timing.clone(),
+        snapshots: Snapshots::default(),
+    };
+    Replica::start(options, clocks.unix.clone()).await
+}
+
+/// The first of the list forms the group; the others hear of it from there. Where there is a group
+/// already the list is of no account.
+async fn form_group(options: &Options, replica: &Replica) -> Result<(), InitializeError> {
+    let Some(members) = &options.init else { return Ok(()) };
+    let first = members.iter().map(|member| member.node).min();
+    if first != Some(options.node) {
+        return Ok(());
+    }
+    let members: BTreeMap<_, _> = members
+        .iter()
+        .map(|member| {
+            let api_address = member.api_address.clone();
+            (member.node, Member { peer_address: member.peer_address, api_address })
+        })
+        .collect();
+    match replica.initialize(members).await {
+        Ok(()) => {
+            tracing::info!("group formed");
+            Ok(())
+        }
+        Err(InitializeError::AlreadyInitialized) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Runs an InfrastructureManager until `shutdown`, or until it fails. Says on standard output, in one
+/// line of JSON, that it is there and where.
+pub async fn run(options: Options, shutdown: CancellationToken) -> Result<(), RunError> {
+    let listeners = Listeners::bind(&options).await?;
+    let server = Server::start(options, listeners).await?;
+    // Nobody may be listening there: the member serves all the same.
+    let _ = writeln!(io::stdout(), "{{\"ready\":true,\"address\":\"{}\"}}", server.address());
+    tracing::info!(address = %server.address(), "infrastructure manager ready");
+    let failed = tokio::select! {
+        () = shutdown.cancelled() => None,
+        reason = server.failed() => Some(reason),
+    };
+    match failed {
+        None => server.stop().await,
+        Some(_) => server.cease().await,
+    }
+    failed.map_or(Ok(()), |reason| Err(RunError::Failed(reason)))
+}

@@ -1,0 +1,101 @@
+//! What all handlers share: this member of the group and the way to its leader. Decides how a change is
+//! handed on and how long it is held through an election, and what its outcome is called; what a command
+//! does is `domain::control`'s decision.
+
+mod changes;
+mod reads;
+
+pub(crate) use changes::Change;
+pub(crate) use reads::REVISION;
+
+use crate::{
+    api::problems, clock::Clocks, identity::Identity, key_index::KeyIndex, leader::LeaderView,
+    leading::Leading,
+};
+use std::sync::Arc;
+use tokio::sync::watch;
+use tradewind_domain::{
+    control::Machine,
+    ids::{NodeId, Revision},
+};
+use tradewind_link::rest::Rest;
+use tradewind_protocol::{Problem, control::Stand};
+use tradewind_replication::Replica;
+
+/// A cheap handle.
+#[derive(Clone)]
+pub(crate) struct Service(Arc<Parts>);
+
+/// Everything a service is made of.
+pub(crate) struct Parts {
+    pub(crate) node: NodeId,
+    pub(crate) replica: Replica,
+    pub(crate) rest: Rest,
+    pub(crate) clocks: Clocks,
+    pub(crate) identity: Identity,
+    pub(crate) api_address: String,
+    pub(crate) enable_registers: bool,
+    pub(crate) leading: watch::Receiver<Leading>,
+    /// What this member knows of the Managers while it leads.
+    pub(crate) view: watch::Receiver<LeaderView>,
+    pub(crate) keys: KeyIndex,
+}
+
+/// Where a request belongs at this moment.
+#[derive(Debug, PartialEq, Eq)]
+enum Turn {
+    Here,
+    There { node: NodeId, address: String },
+    Nowhere,
+}
+
+impl Service {
+    pub(crate) fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+
+    pub(crate) fn parts(&self) -> &Parts {
+        &self.0
+    }
+
+    /// How the group stands, as this member knows it.
+    pub(crate) fn stand(&self) -> Stand {
+        let Leading { term, leader, .. } = *self.0.leading.borrow();
+        Stand { term, revision: self.0.replica.machine_at().0, leader }
+    }
+
+    pub(crate) fn machine(&self) -> (Revision, Machine) {
+        self.0.replica.machine_at()
+    }
+
+    fn turn(&self) -> Turn {
+        let Some(node) = self.0.leading.borrow().leader else { return Turn::Nowhere };
+        if node == self.0.node {
+            return Turn::Here;
+        }
+        match self.api_address(node) {
+            Some(address) => Turn::There { node, address },
+            None => Turn::Nowhere,
+        }
+    }
+
+    /// Where a member serves clients: as it says itself, else as the group was formed.
+    pub(crate) fn api_address(&self, node: NodeId) -> Option<String> {
+        let said = self.machine().1.member(node).map(|row| row.api_address.clone());
+        said.or_else(|| {
+            let status = self.0.replica.watch_status();
+            let status = status.borrow();
+            status.members.get(&node).map(|member| member.api_address.clone())
+        })
+    }
+
+    /// API addresses of all members.
+    pub(crate) fn member_addresses(&self) -> Vec<String> {
+        let nodes: Vec<NodeId> = self.0.replica.status().members.into_keys().collect();
+        nodes.into_iter().filter_map(|node| self.api_address(node)).collect()
+    }
+
+    fn no_leader(&self) -> Problem {
+        problems::no_leader(self.0.leading.borrow().stopped)
+    }
+}

@@ -1,0 +1,175 @@
+//! A change on its way to the leader. It keeps its key, so it may be handed on again while an earlier
+//! attempt is still out: it is done once. Decides when that happens, and that `no_leader` is said only
+//! when no attempt was handed to a leader.
+
+use super::{Service, Turn};
+use crate::{api::problems, limits::RETRY_EVERY};
+use futures_util::{
+    StreamExt as _,
+    future::{BoxFuture, FutureExt as _},
+    stream::FuturesUnordered,
+};
+use serde::{Serialize, de::DeserializeOwned};
+use tokio::time::{Instant, sleep_until};
+use tradewind_domain::{
+    control::{Command, IdempotencyKey, Outcome, Request},
+    ids::{NodeId, Revision},
+    limits::{FORWARD_ATTEMPT, HOLD_THROUGH_ELECTION},
+};
+use tradewind_link::rest::{Method, RestError};
+use tradewind_protocol::{
+    Code, Problem, Retry,
+    control::{FORWARDED, IDEMPOTENCY_KEY, format_key},
+};
+use tradewind_replication::ProposeError;
+
+/// A change: as a command, and as the request that carries it to another member.
+pub(crate) struct Change<'a, B> {
+    pub(crate) method: Method,
+    pub(crate) path: &'a str,
+    pub(crate) body: &'a B,
+    pub(crate) key: IdempotencyKey,
+    pub(crate) command: Command,
+    /// Another member handed it here: it is tried once and not handed on.
+    pub(crate) forwarded: bool,
+}
+
+/// What one attempt came to.
+enum Attempt<T> {
+    Done(Result<T, Problem>),
+    /// Surely not proposed.
+    NotHanded,
+    /// It may have been proposed.
+    Maybe,
+}
+
+impl Service {
+    /// Has the group decide, here or at the leader. `render` makes the answer from the state of the
+    /// member that proposed and the entry that made the change.
+    pub(crate) async fn change<B, T, R>(
+        &self,
+        change: Change<'_, B>,
+        render: R,
+    ) -> Result<T, Problem>
+    where
+        B: Serialize + Sync,
+        T: DeserializeOwned + Send,
+        R: Fn(&Self, Revision) -> T + Send + Sync,
+    {
+        if change.forwarded {
+            return match self.attempt_here(&change, &render).await {
+                Attempt::Done(result) => result,
+                Attempt::NotHanded => Err(self.no_leader()),
+                Attempt::Maybe => Err(problems::unknown()),
+            };
+        }
+        self.held(&change, &render).await
+    }
+
+    async fn held<B, T, R>(&self, change: &Change<'_, B>, render: &R) -> Result<T, Problem>
+    where
+        B: Serialize + Sync,
+        T: DeserializeOwned + Send,
+        R: Fn(&Self, Revision) -> T + Send + Sync,
+    {
+        let mut leading = self.parts().leading.clone();
+        let until = Instant::now() + HOLD_THROUGH_ELECTION;
+        let mut attempts = FuturesUnordered::<BoxFuture<'_, Attempt<T>>>::new();
+        let (mut handed, mut asked) = (false, None::<NodeId>);
+        let mut again = Instant::now();
+        loop {
+            leading.borrow_and_update();
+            match self.turn() {
+                Turn::Here if due(asked, self.parts().node, again) => {
+                    // This member answers for itself in its own time: no second attempt beside it.
+                    (asked, again) = (Some(self.parts().node), until);
+                    attempts.push(self.attempt_here(change, render).boxed());
+                }
+                Turn::There { node, address } if due(asked, node, again) => {
+                    (asked, again) = (Some(node), Instant::now() + FORWARD_ATTEMPT);
+                    attempts.push(self.attempt_there(change, address, until).boxed());
+                }
+                Turn::Here | Turn::There { .. } | Turn::Nowhere => {}
+            }
+            let wake = again.max(Instant::now() + RETRY_EVERY).min(until);
+            tokio::select! {
+                Some(attempt) = attempts.next() => match attempt {
+                    Attempt::Done(result) => return result,
+                    Attempt::NotHanded => again = Instant::now() + RETRY_EVERY,
+                    Attempt::Maybe => {
+                        handed = true;
+                        again = Instant::now() + RETRY_EVERY;
+                    }
+                },
+                changed = leading.changed() => if changed.is_err() { break },
+                () = sleep_until(wake) => {}
+            }
+            if Instant::now() >= until {
+                break;
+            }
+        }
+        // What is still out may have arrived.
+        if handed || !attempts.is_empty() {
+            Err(problems::unknown())
+        } else {
+            Err(self.no_leader())
+        }
+    }
+
+    async fn attempt_here<B, T, R>(&self, change: &Change<'_, B>, render: &R) -> Attempt<T>
+    where
+        R: Fn(&Self, Revision) -> T + Send + Sync,
+        B: Sync,
+    {
+        // A right given before the cluster has its incarnation could be compared with none given later.
+        if self.machine().1.cluster().incarnation.is_none() {
+            return Attempt::NotHanded;
+        }
+        let request = Request { key: change.key.clone(), command: change.command.clone() };
+        match self.parts().replica.propose(request).await {
+            Ok(proposed) => Attempt::Done(match proposed.outcome {
+                Outcome::Accepted { revision } => Ok(render(self, revision)),
+                Outcome::Refused { refusal } => Err(problems::refused(&refusal)),
+            }),
+            Err(error @ ProposeError::TooLarge { .. }) => {
+                Attempt::Done(Err(Problem::new(Code::Refused, error.to_string())))
+            }
+            Err(ProposeError::NotLeader { .. } | ProposeError::Stopped) => Attempt::NotHanded,
+            Err(ProposeError::Unknown) => Attempt::Maybe,
+        }
+    }
+
+    async fn attempt_there<B, T>(
+        &self,
+        change: &Change<'_, B>,
+        address: String,
+        until: Instant,
+    ) -> Attempt<T>
+    where
+        B: Serialize + Sync,
+        T: DeserializeOwned + Send,
+    {
+        let within = until.saturating_duration_since(Instant::now());
+        let (key, node) = (format_key(&change.key), self.parts().node.to_string());
+        let headers = [(IDEMPOTENCY_KEY, key.as_str()), (FORWARDED, node.as_str())];
+        let (method, body) = (change.method.clone(), Some(change.body));
+        let rest = &self.parts().rest;
+        let answer =
+            rest.request::<B, T>(method, &address, change.path, &headers, body, within).await;
+        match answer {
+            Ok((_, answer)) => Attempt::Done(Ok(answer)),
+            Err(RestError::NotSent { .. }) => Attempt::NotHanded,
+            Err(RestError::Unknown { .. }) => Attempt::Maybe,
+            Err(RestError::Refused(problem)) => match problem.retry {
+                Retry::Never => Attempt::Done(Err(problem)),
+                Retry::After => Attempt::NotHanded,
+                Retry::SameId => Attempt::Maybe,
+            },
+        }
+    }
+}
+
+/// A leader is asked when it is another one than before, and again after a while.
+fn due(asked: Option<NodeId>, leader: NodeId, again: Instant) -> bool {
+    asked != Some(leader) || Instant::now() >= again
+}

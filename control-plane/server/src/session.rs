@@ -1,0 +1,173 @@
+//! Sessions: tokens that MarketManagers check without asking anyone. Decides who gets one, for how long,
+//! and in which order he should use the MarketManagers: stable for a customer, spread over customers.
+
+use crate::service::Service;
+use tradewind_domain::{
+    control::{
+        Machine,
+        desired::{ManagerEndpoint, live_endpoints, trader_epoch},
+    },
+    ids::{CustomerId, KeyHash, ManagerKind, NodeId, TraderId},
+    limits::SESSION_TOKEN_LIFE,
+};
+use tradewind_protocol::{
+    Code, Problem,
+    session::{OpenTraderSession, SessionOpened},
+    token::{Claims, TraderClaim, format_public_key, sign},
+};
+
+/// For whom a session is opened.
+struct Holder {
+    customer: CustomerId,
+    key_id: Option<String>,
+    trader: Option<TraderClaim>,
+}
+
+/// A session for whoever has an API key.
+pub(crate) fn open(service: &Service, hash: &KeyHash) -> Result<SessionOpened, Problem> {
+    let (revision, machine) = service.machine();
+    let owner = service.parts().keys.owner(hash, revision, &machine);
+    let customer = owner.ok_or_else(|| {
+        Problem::new(Code::Unauthorized, "this API key is not known; ask the operator for one")
+    })?;
+    let holder = Holder { customer, key_id: Some(hash.key_id()), trader: None };
+    opened(service, &machine, holder)
+}
+
+/// A session for a Trader, asked for by the TraderManager it was given to.
+pub(crate) fn open_for_trader(
+    service: &Service,
+    trader: &TraderId,
+    asked: &OpenTraderSession,
+) -> Result<SessionOpened, Problem> {
+    let machine = service.machine().1;
+    let row = machine
+        .trader(trader)
+        .ok_or_else(|| Problem::new(Code::NotFound, format!("there is no Trader {trader}")))?;
+    if trader_epoch(&machine, trader, &asked.manager) != Some(asked.epoch) {
+        let OpenTraderSession { manager, epoch } = asked;
+        let detail = format!("{trader} is no longer given to {manager} under epoch {epoch}");
+        return Err(Problem::new(Code::Conflict, detail));
+    }
+    let customer = row.spec.customer.clone();
+    let claim = TraderClaim { trader: trader.clone(), epoch: asked.epoch };
+    opened(service, &machine, Holder { customer, key_id: None, trader: Some(claim) })
+}
+
+fn opened(service: &Service, machine: &Machine, holder: Holder) -> Result<SessionOpened, Problem> {
+    let parts = service.parts();
+    let key = &parts.identity.signing;
+    let public = format_public_key(&key.verifying_key());
+    if machine.member(parts.node).is_none_or(|row| row.public_key != public) {
+        return Err(key_not_known(parts.node));
+    }
+    let cluster = machine.cluster().incarnation.ok_or_else(|| key_not_known(parts.node))?;
+    let issued_at = (parts.clocks.unix)();
+    let Holder { customer, key_id, trader } = holder;
+    let opened_trader = trader.as_ref().map(|claim| claim.trader.clone());
+    let claims = Claims {
+        customer: customer.clone(),
+        key_id,
+        session: session_id()?,
+        cluster,
+        trader,
+        issued_at,
+        expires_at: issued_at + SESSION_TOKEN_LIFE,
+    };
+    let affinity = machine.customer(&customer).and_then(|row| row.affinity.as_ref());
+    let home = affinity.and_then(|affinity| machine.manager(&affinity.manager));
+    Ok(SessionOpened {
+        stand: service.stand(),
+        trader: opened_trader,
+        token: sign(&claims, parts.node, key),
+        expires_at: claims.expires_at,
+        market_managers: market_managers(machine, &customer),
+        infrastructure_managers: service.member_addresses(),
+        trader_manager: home.map(|row| ManagerEndpoint {
+            manager: row.manager.clone(),
+            address: row.address.clone(),
+        }),
+        customer,
+    })
+}
+
+fn key_not_known(node: NodeId) -> Problem {
+    let detail = format!("member {node} has just started and its key is not known to all yet");
+    Problem::new(Code::Unavailable, detail).retry_after_ms(crate::limits::NO_LEADER_RETRY_MS)
+}
+
+fn session_id() -> Result<String, Problem> {
+    let mut random = [0_u8; 16];
+    getrandom::fill(&mut random).map_err(|error| {
+        tracing::error!(%error, "no randomness for a session id");
+        Problem::new(Code::InternalError, "the system gives no randomness")
+    })?;
+    Ok(format!("{:032x}", u128::from_be_bytes(random)))
+}
+
+/// Live MarketManagers, best first. Each pair of customer and Manager has its own weight, so that one
+/// Manager more or less moves only those customers that come to it or came from it.
+fn market_managers(machine: &Machine, customer: &CustomerId) -> Vec<ManagerEndpoint> {
+    let mut endpoints = live_endpoints(machine, ManagerKind::MarketManager);
+    endpoints.sort_by_cached_key(|endpoint| weight(customer, &endpoint.manager.to_string()));
+    endpoints
+}
+
+/// FNV-1a and a last mix (the finalizer of `MurmurHash3`): the same in every build and on every member.
+fn weight(customer: &CustomerId, manager: &str) -> u64 {
+    let text = customer.as_str().bytes().chain([0]).chain(manager.bytes());
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    for byte in text {
+        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    }
+    hash = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    hash ^ (hash >> 33)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use std::collections::BTreeMap;
+    use tradewind_domain::{
+        control::{Command, IdempotencyKey, Request, Stamped},
+        ids::{Incarnation, Revision},
+        time::UnixNanos,
+    };
+
+    fn machine(managers: u64) -> Machine {
+        let mut machine = Machine::default();
+        for n in 1..=managers {
+            let command = Command::CheckIn {
+                manager: format!("a{n}.market-manager").parse().unwrap(),
+                location: "here".parse().unwrap(),
+                address: format!("127.0.0.1:{n}"),
+                incarnation: Incarnation(1),
+                capacity: 1,
+            };
+            let key =
+                IdempotencyKey { client: "test".parse().unwrap(), issued_at: UnixNanos(1), n };
+            let request = Request { key, command };
+            machine.apply(Revision(n), &Stamped { at: UnixNanos(1), request });
+        }
+        machine
+    }
+
+    fn first(machine: &Machine, customer: u32) -> String {
+        let customer = format!("c{customer}").parse().unwrap();
+        market_managers(machine, &customer)[0].manager.to_string()
+    }
+
+    #[test]
+    fn customers_spread_over_the_market_managers_and_stay_where_they_are() {
+        let (three, four) = (machine(3), machine(4));
+        let mut load = BTreeMap::<String, u32>::new();
+        for customer in 0..3_000 {
+            let (before, after) = (first(&three, customer), first(&four, customer));
+            assert!(before == after || after == "a4.market-manager");
+            *load.entry(before).or_default() += 1;
+        }
+        assert_eq!(load.len(), 3);
+        assert!(load.values().all(|held| (800..1_200).contains(held)), "{load:?}");
+    }
+}

@@ -1,0 +1,27 @@
+//! Claims about whole members: three in one process, real sockets and disks. What they share stands in
+//! `tests/group.rs` and `tests/manager.rs`.
+
+#![allow(clippy::unwrap_used)]
+
+mod changes;
+mod group;
+mod leadership;
+mod manager;
+mod managers;
+mod sessions;
+
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+/// Waits until `condition` holds; fails with `what` after `within`.
+async fn eventually<F: Future<Output = bool>>(
+    what: &str,
+    within: Duration,
+    mut condition: impl FnMut() -> F,
+) {
+    let deadline = Instant::now() + within;
+    while !condition().await {
+        assert!(Instant::now() < deadline, "not within {within:?}: {what}");
+        sleep(Duration::from_millis(10)).await;
+    }
+}

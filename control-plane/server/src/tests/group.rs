@@ -1,0 +1,184 @@
+//! Three members in one process. Decides how tests start, stop and ask them.
+
+use crate::{InitMember, Listeners, Options, Server, Timing};
+use serde::{Serialize, de::DeserializeOwned};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+use tempfile::TempDir;
+use tradewind_control_client::{ControlClient, KeySource};
+use tradewind_domain::{
+    control::{IdempotencyKey, row::CustomerSpec},
+    ids::{KeyHash, NodeId},
+    time::UnixNanos,
+};
+use tradewind_link::rest::{Method, Rest, RestError};
+use tradewind_protocol::{
+    Problem,
+    control::{Changed, IDEMPOTENCY_KEY, PutRegister, RegisterAnswer, Status, format_key},
+};
+
+pub(super) const SOON: Duration = Duration::from_secs(10);
+const ANSWER: Duration = Duration::from_secs(5);
+
+/// Members are counted from 0; their nodes from 1.
+pub(super) struct Group {
+    servers: Vec<Option<Server>>,
+    options: Vec<Options>,
+    pub(super) rest: Rest,
+    pub(super) keys: KeySource,
+    _state: TempDir,
+}
+
+impl Group {
+    pub(super) async fn of(count: u64) -> Self {
+        Self::with(count, true).await
+    }
+
+    pub(super) async fn with(count: u64, enable_registers: bool) -> Self {
+        let state = tempfile::tempdir().unwrap();
+        let mut options = Vec::new();
+        let mut listeners = Vec::new();
+        for node in 1..=count {
+            let mut own = Options {
+                node: NodeId(node),
+                cluster: "test".to_owned(),
+                state_dir: state.path().join(node.to_string()),
+                listen: "127.0.0.1:0".parse().unwrap(),
+                advertise: None,
+                peer_listen: "127.0.0.1:0".parse().unwrap(),
+                init: None,
+                timing: Timing::default(),
+                enable_registers,
+            };
+            let bound = Listeners::bind(&own).await.unwrap();
+            own.listen = bound.api.local_addr().unwrap();
+            own.peer_listen = bound.peer.local_addr().unwrap();
+            options.push(own);
+            listeners.push(bound);
+        }
+        let named = options.iter().map(|own| InitMember {
+            node: own.node,
+            peer_address: own.peer_listen,
+            api_address: own.listen.to_string(),
+        });
+        let named: Vec<InitMember> = named.collect();
+        let mut servers = Vec::new();
+        for (own, bound) in options.iter_mut().zip(listeners) {
+            own.init = Some(named.clone());
+            servers.push(Some(Server::start(own.clone(), bound).await.unwrap()));
+        }
+        let keys = KeySource::new("test".parse().unwrap(), Arc::new(now));
+        let group = Self { servers, options, rest: Rest::default(), keys, _state: state };
+        group.leader().await;
+        group
+    }
+
+    pub(super) fn address(&self, member: usize) -> String {
+        self.options[member].listen.to_string()
+    }
+
+    pub(super) fn addresses(&self) -> Vec<String> {
+        (0..self.options.len()).map(|member| self.address(member)).collect()
+    }
+
+    pub(super) fn client(&self) -> ControlClient {
+        ControlClient::new(self.addresses(), self.rest.clone())
+    }
+
+    /// Which member leads, as it says itself and can prove.
+    pub(super) async fn leader(&self) -> usize {
+        let deadline = tokio::time::Instant::now() + SOON;
+        loop {
+            for (member, server) in self.servers.iter().enumerate() {
+                if server.as_ref().is_some_and(Server::leads) {
+                    return member;
+                }
+            }
+            assert!(tokio::time::Instant::now() < deadline, "no leader");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Members that run and do not lead.
+    pub(super) async fn followers(&self) -> Vec<usize> {
+        let leader = self.leader().await;
+        let running = (0..self.servers.len()).filter(|member| self.servers[*member].is_some());
+        running.filter(|member| *member != leader).collect()
+    }
+
+    /// Stops a member without any hand-over.
+    pub(super) async fn kill(&mut self, member: usize) {
+        self.servers[member].take().unwrap().cease().await;
+    }
+
+    pub(super) async fn stop(&mut self, member: usize) {
+        self.servers[member].take().unwrap().stop().await;
+    }
+
+    pub(super) async fn start_again(&mut self, member: usize) {
+        let options = self.options[member].clone();
+        let listeners = Listeners::bind(&options).await.unwrap();
+        self.servers[member] = Some(Server::start(options, listeners).await.unwrap());
+    }
+
+    pub(super) async fn request<B: Serialize, T: DeserializeOwned>(
+        &self,
+        member: usize,
+        method: Method,
+        path: &str,
+        key: Option<&IdempotencyKey>,
+        body: Option<&B>,
+    ) -> Result<T, RestError> {
+        let key = key.map(format_key);
+        let headers: Vec<_> = key.iter().map(|key| (IDEMPOTENCY_KEY, key.as_str())).collect();
+        let address = self.address(member);
+        let asked = self.rest.request(method, &address, path, &headers, body, ANSWER);
+        asked.await.map(|(_, answer)| answer)
+    }
+
+    pub(super) async fn write(
+        &self,
+        member: usize,
+        register: &str,
+        value: &str,
+        key: &IdempotencyKey,
+    ) -> Result<Changed, RestError> {
+        let body = PutRegister { value: value.to_owned(), expected: None };
+        let path = format!("/v1/registers/{register}");
+        self.request(member, Method::PUT, &path, Some(key), Some(&body)).await
+    }
+
+    pub(super) async fn read(
+        &self,
+        member: usize,
+        register: &str,
+    ) -> Result<Option<String>, RestError> {
+        let path = format!("/v1/registers/{register}");
+        let answer: RegisterAnswer =
+            self.request::<(), _>(member, Method::GET, &path, None, None).await?;
+        Ok(answer.register.map(|row| row.value))
+    }
+
+    pub(super) async fn status(&self, member: usize) -> Result<Status, RestError> {
+        self.request::<(), _>(member, Method::GET, "/v1/status", None, None).await
+    }
+
+    pub(super) async fn put_customer(&self, customer: &str, api_key: &str) {
+        let spec = CustomerSpec { key_hashes: [KeyHash::of(api_key)].into() };
+        let customer = customer.parse().unwrap();
+        let answer = self.client().put_customer(&customer, &spec, &self.keys.next(), SOON).await;
+        answer.accepted().unwrap();
+    }
+}
+
+pub(super) fn now() -> UnixNanos {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    UnixNanos(u64::try_from(since.as_nanos()).unwrap())
+}
+
+/// The problem that a request ended with, whatever it was called.
+pub(super) fn problem<T: std::fmt::Debug>(result: Result<T, RestError>) -> Problem {
+    result.unwrap_err().into_problem()
+}

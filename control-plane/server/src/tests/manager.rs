@@ -1,0 +1,132 @@
+//! A Manager as its leader sees it: takes the pipe, beats, and remembers what it was told. The real one
+//! is `data-plane/node`'s, which this crate never names.
+
+use super::group::{Group, SOON};
+use axum::{Router, extract::ws::WebSocketUpgrade, routing::get};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+use tokio::{sync::mpsc, task::JoinSet, time::interval};
+use tokio_util::sync::CancellationToken;
+use tradewind_domain::{
+    control::Desired,
+    ids::{Incarnation, ManagerId},
+};
+use tradewind_link::{
+    listen,
+    pipe::{self, Accepted, Diallers, Event, Gate},
+};
+use tradewind_protocol::{
+    check_in::{ManagerCheckIn, ManagerCheckedIn},
+    supervision::{FromManager, ToManager},
+};
+
+#[derive(Default)]
+pub(super) struct Told {
+    pub(super) desired: Option<Desired>,
+    pub(super) answered: u64,
+}
+
+pub(super) struct Manager {
+    pub(super) id: ManagerId,
+    pub(super) told: Arc<Mutex<Told>>,
+    pub(super) checked_in: ManagerCheckedIn,
+    /// Cleared: the Manager stands still and says nothing more.
+    beats: Arc<Mutex<bool>>,
+    shutdown: CancellationToken,
+    tasks: JoinSet<()>,
+}
+
+impl Manager {
+    pub(super) async fn check_in(group: &Group, id: &str, incarnation: u64) -> Self {
+        let (id, incarnation) = (id.parse::<ManagerId>().unwrap(), Incarnation(incarnation));
+        let (gate, accepted) = Gate::<FromManager, ToManager>::new(
+            id.to_string(),
+            "manager",
+            incarnation,
+            Diallers::One,
+            pipe::Options::default(),
+        );
+        let listener = listen::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let upgrade = move |upgrade: WebSocketUpgrade| {
+            let gate = gate.clone();
+            async move { pipe::accept(upgrade, gate) }
+        };
+        let router = Router::new().route("/v1/pipe", get(upgrade));
+        let (told, beats) = (Arc::new(Mutex::new(Told::default())), Arc::new(Mutex::new(true)));
+        let shutdown = CancellationToken::new();
+        let mut tasks = JoinSet::new();
+        let limits = listen::Limits::default();
+        tasks.spawn(listen::serve(listener, router, limits, shutdown.clone()));
+        tasks.spawn(own(accepted, told.clone(), beats.clone()));
+        let check_in = ManagerCheckIn {
+            manager: id.clone(),
+            location: "here".parse().unwrap(),
+            address,
+            incarnation,
+            capacity: 10,
+            services: vec![],
+        };
+        let answer = group.client().check_in(&check_in, &group.keys.next(), SOON).await;
+        let checked_in = answer.accepted().unwrap();
+        Self { id, told, checked_in, beats, shutdown, tasks }
+    }
+
+    pub(super) fn desired(&self) -> Option<Desired> {
+        self.told.lock().unwrap().desired.clone()
+    }
+
+    pub(super) fn answered(&self) -> u64 {
+        self.told.lock().unwrap().answered
+    }
+
+    pub(super) fn stand_still(&self) {
+        *self.beats.lock().unwrap() = false;
+    }
+
+    /// Its sockets close and nobody listens there any more.
+    pub(super) async fn die(mut self) {
+        self.shutdown.cancel();
+        self.tasks.shutdown().await;
+    }
+}
+
+async fn own(
+    mut accepted: mpsc::Receiver<Accepted<FromManager, ToManager>>,
+    told: Arc<Mutex<Told>>,
+    beats: Arc<Mutex<bool>>,
+) {
+    let mut pipes = JoinSet::new();
+    while let Some(pipe) = accepted.recv().await {
+        pipes.spawn(serve(pipe, told.clone(), beats.clone()));
+    }
+}
+
+async fn serve(
+    mut pipe: Accepted<FromManager, ToManager>,
+    told: Arc<Mutex<Told>>,
+    beats: Arc<Mutex<bool>>,
+) {
+    let mut beat = interval(Duration::from_millis(50));
+    let mut n = 0;
+    loop {
+        tokio::select! {
+            _ = beat.tick() => if *beats.lock().unwrap() {
+                n += 1;
+                let _ = pipe.sender.try_send(FromManager::Beat { n, services: vec![], sessions: 5 });
+            },
+            event = pipe.events.next() => match event {
+                Some(Event::Message(ToManager::Desired { desired })) => {
+                    told.lock().unwrap().desired = Some(desired);
+                }
+                Some(Event::Message(ToManager::BeatAnswer { .. })) => {
+                    told.lock().unwrap().answered += 1;
+                }
+                Some(Event::Up { .. }) => {}
+                Some(Event::Down(_)) | None => return,
+            }
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Claims about the leader's hold over Managers.
+
+use super::{
+    eventually,
+    group::{Group, SOON},
+    manager::Manager,
+};
+use serde_json::json;
+use std::time::{Duration, Instant};
+use tradewind_domain::{
+    control::{desired::Work, row::ManagerState},
+    ids::ManagerId,
+    limits::{DOWN_AFTER, SELF_FENCE_AFTER},
+};
+use tradewind_link::rest::Method;
+use tradewind_protocol::{
+    Code, Problem,
+    check_in::ManagerCheckIn,
+    control::{Changed, Health, ManagerStatus},
+};
+
+async fn seen(group: &Group, manager: &ManagerId) -> Option<ManagerStatus> {
+    let member = group.followers().await.first().copied().unwrap_or(0);
+    let status = group.status(member).await.ok()?;
+    status.managers.into_iter().find(|row| row.manager == *manager)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_manager_is_told_what_to_run_and_its_beats_are_answered_across_a_change_of_leader() {
+    let mut group = Group::of(3).await;
+    let manager = Manager::check_in(&group, "a1.broker-manager", 1).await;
+    assert_eq!(manager.checked_in.members.len(), 3);
+    let account = json!({"venue":"sim","adapter":"sim","endpoint":"x:1","customers":[]});
+    let (path, key) = ("/v1/accounts/one", group.keys.next());
+    let put = group.request::<_, Changed>(0, Method::PUT, path, Some(&key), Some(&account)).await;
+    put.unwrap();
+    let runs_one = || {
+        let desired = manager.desired();
+        desired.is_some_and(|d| matches!(&d.work, Work::Brokers { brokers } if brokers.len() == 1))
+    };
+    eventually("the Broker is given to the Manager", SOON, async || runs_one()).await;
+    let before = manager.desired().unwrap();
+    assert_eq!(before.fence, manager.checked_in.fence);
+    let status = seen(&group, &manager.id).await.unwrap();
+    assert_eq!((status.health, status.sessions), (Health::Well, 5));
+
+    group.kill(group.leader().await).await;
+    group.leader().await;
+    let answered = manager.answered();
+    eventually("the new leader answers beats", SOON, async || manager.answered() > answered).await;
+    tokio::time::sleep(DOWN_AFTER + Duration::from_millis(500)).await;
+    let after = seen(&group, &manager.id).await.unwrap();
+    assert_eq!((after.state, after.epoch), (ManagerState::Live, before.fence.epoch));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_manager_that_is_gone_is_down_at_once_and_its_next_life_gets_a_higher_epoch() {
+    let group = Group::of(3).await;
+    let manager = Manager::check_in(&group, "a1.trader-manager", 1).await;
+    eventually("the pipe is up", SOON, async || manager.answered() > 0).await;
+    let (id, epoch) = (manager.id.clone(), manager.checked_in.fence.epoch);
+    manager.die().await;
+    let since = Instant::now();
+    eventually("it is down", SOON, async || {
+        seen(&group, &id).await.is_some_and(|row| row.state == ManagerState::Down)
+    })
+    .await;
+    assert!(since.elapsed() < SELF_FENCE_AFTER, "{:?}", since.elapsed());
+    let next = Manager::check_in(&group, "a1.trader-manager", 2).await;
+    assert!(next.checked_in.fence.epoch > epoch);
+    eventually("the next life is answered", SOON, async || next.answered() > 0).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(seen(&group, &id).await.unwrap().state, ManagerState::Live);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_manager_that_falls_silent_is_down_after_its_time_and_not_before() {
+    let group = Group::of(1).await;
+    let manager = Manager::check_in(&group, "a1.market-manager", 1).await;
+    eventually("the pipe is up", SOON, async || manager.answered() > 0).await;
+    manager.stand_still();
+    let since = Instant::now();
+    eventually("it is suspect", SOON, async || {
+        seen(&group, &manager.id).await.is_some_and(|row| row.health == Health::Suspect)
+    })
+    .await;
+    eventually("it is down", SOON, async || {
+        seen(&group, &manager.id).await.is_some_and(|row| row.state == ManagerState::Down)
+    })
+    .await;
+    let took = since.elapsed();
+    assert!(took >= DOWN_AFTER - Duration::from_millis(100), "{took:?}");
+    assert!(took < DOWN_AFTER * 2, "{took:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_life_of_a_manager_is_refused() {
+    let group = Group::of(1).await;
+    let manager = Manager::check_in(&group, "a1.market-manager", 2).await;
+    let check_in = ManagerCheckIn {
+        manager: manager.id.clone(),
+        location: "here".parse().unwrap(),
+        address: "127.0.0.1:1".to_owned(),
+        incarnation: tradewind_domain::ids::Incarnation(1),
+        capacity: 1,
+        services: vec![],
+    };
+    let answer = group.client().check_in(&check_in, &group.keys.next(), SOON).await;
+    let refused: Problem = answer.accepted().unwrap_err();
+    assert_eq!(refused.code, Code::Conflict);
+}

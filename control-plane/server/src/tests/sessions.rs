@@ -1,0 +1,101 @@
+//! Claims about sessions: who gets one, and that its token is good where nobody is asked.
+
+use super::{
+    eventually,
+    group::{Group, SOON, now},
+    manager::Manager,
+};
+use serde_json::json;
+use tradewind_domain::{
+    control::desired::{Access, Work},
+    ids::{Epoch, TraderId},
+    limits::SESSION_TOKEN_LIFE,
+};
+use tradewind_link::rest::Method;
+use tradewind_protocol::{
+    Code,
+    control::Changed,
+    session::OpenTraderSession,
+    token::{self, Claims},
+};
+
+/// What a MarketManager knows of members and customers.
+fn access(manager: &Manager) -> Option<Access> {
+    match manager.desired()?.work {
+        Work::Markets { access, .. } => Some(access),
+        Work::Brokers { .. } | Work::Traders { .. } => None,
+    }
+}
+
+/// Reads a token as the MarketManager does.
+fn verified(manager: &Manager, text: &str) -> Claims {
+    let keys = access(manager).unwrap().public_keys;
+    let key_of = |node| {
+        let known = keys.iter().find(|key| key.node == node)?;
+        token::parse_public_key(&known.key)
+    };
+    let cluster = manager.checked_in.fence.cluster;
+    token::verify(text, key_of, cluster, now()).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_member_opens_sessions_that_a_market_manager_can_check_alone() {
+    let group = Group::of(3).await;
+    let edge = Manager::check_in(&group, "a1.market-manager", 1).await;
+    let home = Manager::check_in(&group, "a1.trader-manager", 1).await;
+    group.put_customer("acme", "secret").await;
+    eventually("the MarketManager knows all members and the customer", SOON, async || {
+        access(&edge).is_some_and(|access| {
+            let placed = access.customers.iter().any(|held| held.trader_manager.is_some());
+            access.public_keys.len() == 3 && placed
+        })
+    })
+    .await;
+    for member in 0..3 {
+        let address = group.address(member);
+        let client =
+            tradewind_control_client::ControlClient::new(vec![address], group.rest.clone());
+        let opened = client.open_session("secret", SOON).await.unwrap();
+        let claims = verified(&edge, &opened.token);
+        assert_eq!(claims.customer, "acme".parse().unwrap());
+        assert_eq!(claims.expires_at, opened.expires_at);
+        assert_eq!(claims.expires_at.since(claims.issued_at), SESSION_TOKEN_LIFE);
+        assert_eq!(opened.market_managers[0].manager, edge.id);
+        assert_eq!(opened.trader_manager.unwrap().manager, home.id);
+        assert_eq!(opened.infrastructure_managers.len(), 3);
+        let refused = client.open_session("guessed", SOON).await.unwrap_err();
+        assert_eq!(refused.code, Code::Unauthorized);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_spawned_trader_gets_a_session_only_under_the_epoch_that_stands() {
+    let group = Group::of(1).await;
+    let edge = Manager::check_in(&group, "a1.market-manager", 1).await;
+    let home = Manager::check_in(&group, "a1.trader-manager", 1).await;
+    group.put_customer("acme", "secret").await;
+    let (spec, key) = (json!({"customer":"acme","command":["tradewind"]}), group.keys.next());
+    let path = "/v1/traders/sample";
+    let put = group.request::<_, Changed>(0, Method::PUT, path, Some(&key), Some(&spec)).await;
+    put.unwrap();
+    let assigned = || match home.desired()?.work {
+        Work::Traders { traders } => traders.first().map(|trader| trader.fence.epoch),
+        Work::Brokers { .. } | Work::Markets { .. } => None,
+    };
+    eventually("the Trader is given to its Manager", SOON, async || assigned().is_some()).await;
+    let epoch = assigned().unwrap();
+    let (client, trader) = (group.client(), "sample".parse::<TraderId>().unwrap());
+    let open = async |epoch: Epoch| {
+        let asked = OpenTraderSession { manager: home.id.clone(), epoch };
+        client.open_trader_session(&trader, &asked, SOON).await
+    };
+    let opened = open(epoch).await.unwrap();
+    assert_eq!(opened.trader, Some(trader.clone()));
+    eventually("the member's key is known", SOON, async || {
+        access(&edge).is_some_and(|access| !access.public_keys.is_empty())
+    })
+    .await;
+    let claim = verified(&edge, &opened.token).trader.unwrap();
+    assert_eq!((claim.trader, claim.epoch), (trader.clone(), epoch));
+    assert_eq!(open(Epoch(epoch.0 + 1)).await.unwrap_err().code, Code::Conflict);
+}

@@ -1,0 +1,150 @@
+//! Engine: one order book of one instrument. Decides who trades with whom, at what price and how much;
+//! orders, fills and their names are kept by `ledger`, time and connections elsewhere.
+//!
+//! Two kinds of liquidity stand at each price: orders of our clients, and the *street*, an anonymous
+//! quantity that a recording sets. E1 the book is never crossed when a call returns. E2 at one price who
+//! came first trades first; an order stands behind the street that was there when it came. E3 a trade is
+//! at the price of the one who was resting. E4 nothing is traded that was not there: each trade takes the
+//! same quantity from both sides.
+
+mod level;
+mod street;
+
+use std::collections::BTreeMap;
+
+use tradewind_domain::trading::Side;
+
+use crate::instrument::{Lots, Ticks};
+use level::Level;
+
+pub(crate) use street::StreetLevel;
+
+/// An order's number in the order of arrival. The lower came first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct OrderKey(pub(crate) u64);
+
+/// An order as it comes to the book.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Incoming {
+    pub(crate) key: OrderKey,
+    pub(crate) side: Side,
+    /// None trades at any price.
+    pub(crate) limit: Option<Ticks>,
+    pub(crate) quantity: Lots,
+    /// Whether what does not trade at once stays. An order without a limit never does.
+    pub(crate) rests: bool,
+}
+
+/// A quantity that changed hands. None in a place is the street.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Trade {
+    /// Came, and took what was there.
+    pub(crate) taker: Option<OrderKey>,
+    /// Was there.
+    pub(crate) maker: Option<OrderKey>,
+    pub(crate) price: Ticks,
+    pub(crate) quantity: Lots,
+}
+
+/// Best prices and what stands at each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Top {
+    pub(crate) bid: Option<(Ticks, Lots)>,
+    pub(crate) ask: Option<(Ticks, Lots)>,
+}
+
+/// The book. Not one level in it is empty.
+#[derive(Debug, Default)]
+pub(crate) struct Book {
+    bids: BTreeMap<Ticks, Level>,
+    asks: BTreeMap<Ticks, Level>,
+    resting: BTreeMap<OrderKey, (Side, Ticks)>,
+}
+
+impl Book {
+    /// Trades what can be traded at once and lets the rest stand, if it may.
+    pub(crate) fn place(&mut self, order: Incoming) -> Vec<Trade> {
+        let mut trades = Vec::new();
+        let mut left = order.quantity;
+        while !left.is_zero() {
+            let Some((price, level)) = best_within(self.side_mut(opposite(order.side)), order)
+            else {
+                break;
+            };
+            let (maker, quantity) = level.take(left);
+            let emptied = level.is_empty();
+            left = left.less(quantity);
+            trades.push(Trade { taker: Some(order.key), maker: maker.key, price, quantity });
+            if maker.done {
+                maker.key.map(|key| self.resting.remove(&key));
+            }
+            if emptied {
+                self.side_mut(opposite(order.side)).remove(&price);
+            }
+        }
+        if let (Some(price), true, false) = (order.limit, order.rests, left.is_zero()) {
+            self.rest(order.key, order.side, price, left);
+        }
+        trades
+    }
+
+    /// Lets an order stand behind all that is there, without trading. For orders that were open before a
+    /// restart; they must come in the order of their keys, before the street does.
+    pub(crate) fn rest(&mut self, key: OrderKey, side: Side, price: Ticks, quantity: Lots) {
+        self.side_mut(side).entry(price).or_default().rest(key, quantity);
+        self.resting.insert(key, (side, price));
+    }
+
+    /// Takes an order out. Gives what was left of it; none if it is not in the book.
+    pub(crate) fn cancel(&mut self, key: OrderKey) -> Option<Lots> {
+        let (side, price) = self.resting.remove(&key)?;
+        let level = self.side_mut(side).get_mut(&price)?;
+        let left = level.remove(key);
+        if level.is_empty() {
+            self.side_mut(side).remove(&price);
+        }
+        left
+    }
+
+    pub(crate) fn top(&self) -> Top {
+        let shown = |(price, level): (&Ticks, &Level)| (*price, level.quantity());
+        Top {
+            bid: self.bids.last_key_value().map(shown),
+            ask: self.asks.first_key_value().map(shown),
+        }
+    }
+
+    fn side_mut(&mut self, side: Side) -> &mut BTreeMap<Ticks, Level> {
+        match side {
+            Side::Buy => &mut self.bids,
+            Side::Sell => &mut self.asks,
+        }
+    }
+}
+
+fn opposite(side: Side) -> Side {
+    match side {
+        Side::Buy => Side::Sell,
+        Side::Sell => Side::Buy,
+    }
+}
+
+/// The best level that an order may trade with.
+fn best_within(
+    levels: &mut BTreeMap<Ticks, Level>,
+    order: Incoming,
+) -> Option<(Ticks, &mut Level)> {
+    let entry = match order.side {
+        Side::Buy => levels.first_entry(),
+        Side::Sell => levels.last_entry(),
+    }?;
+    let price = *entry.key();
+    let reaches = order.limit.is_none_or(|limit| match order.side {
+        Side::Buy => price <= limit,
+        Side::Sell => price >= limit,
+    });
+    reaches.then(|| (price, entry.into_mut()))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,92 @@
+//! The street: quantities that a recording says stand at a price. Decides what happens when the recording
+//! sets them, above all when they come through a price where an order of ours rests: that order trades at
+//! its own limit with what has crossed. What the street's own sides do to one another is not simulated:
+//! the newer word wins.
+
+use tradewind_domain::trading::Side;
+
+use super::{Book, Trade, opposite};
+use crate::instrument::{Lots, Ticks};
+
+/// The street's quantity at a price from now on; what our orders took of it before is given back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct StreetLevel {
+    pub(crate) side: Side,
+    pub(crate) price: Ticks,
+    pub(crate) quantity: Lots,
+}
+
+impl Book {
+    /// Sets these levels, all of them before any trade. Gives the trades that follow, the street as taker.
+    pub(crate) fn set_street(&mut self, levels: &[StreetLevel]) -> Vec<Trade> {
+        for level in levels {
+            self.set_level(*level);
+        }
+        let mut trades = Vec::new();
+        for side in [Side::Buy, Side::Sell] {
+            while let Some(trade) = self.trade_crossed(side) {
+                trades.push(trade);
+            }
+        }
+        trades
+    }
+
+    fn set_level(&mut self, StreetLevel { side, price, quantity }: StreetLevel) {
+        self.set_quantity(side, price, quantity);
+        if quantity.is_zero() {
+            return;
+        }
+        let other = self.side_mut(opposite(side));
+        let crossed: Vec<Ticks> = match side {
+            Side::Buy => other.range(..=price).map(|(price, _)| *price).collect(),
+            Side::Sell => other.range(price..).map(|(price, _)| *price).collect(),
+        };
+        for price in crossed {
+            self.set_quantity(opposite(side), price, Lots::ZERO);
+        }
+    }
+
+    fn set_quantity(&mut self, side: Side, price: Ticks, quantity: Lots) {
+        let levels = self.side_mut(side);
+        let level = levels.entry(price).or_default();
+        level.set_street(quantity);
+        if level.is_empty() {
+            levels.remove(&price);
+        }
+    }
+
+    /// One trade of the street's best level of `side` with the best order it has come through, if any.
+    fn trade_crossed(&mut self, side: Side) -> Option<Trade> {
+        let (from, standing) = self.best_street(side)?;
+        let (price, level) = match side {
+            Side::Buy => self.asks.iter_mut().find(|(_, level)| level.has_orders())?,
+            Side::Sell => self.bids.iter_mut().rev().find(|(_, level)| level.has_orders())?,
+        };
+        let price = *price;
+        let crossed = match side {
+            Side::Buy => from >= price,
+            Side::Sell => from <= price,
+        };
+        if !crossed {
+            return None;
+        }
+        let (maker, quantity) = level.take_order(standing)?;
+        if level.is_empty() {
+            self.side_mut(opposite(side)).remove(&price);
+        }
+        if let (Some(key), true) = (maker.key, maker.done) {
+            self.resting.remove(&key);
+        }
+        self.set_quantity(side, from, standing.less(quantity));
+        Some(Trade { taker: None, maker: maker.key, price, quantity })
+    }
+
+    /// The best price of the street on that side, and its quantity there.
+    fn best_street(&self, side: Side) -> Option<(Ticks, Lots)> {
+        let found = match side {
+            Side::Buy => self.bids.iter().rev().find(|(_, level)| !level.street().is_zero()),
+            Side::Sell => self.asks.iter().find(|(_, level)| !level.street().is_zero()),
+        };
+        found.map(|(price, level)| (*price, level.street()))
+    }
+}

@@ -1,0 +1,65 @@
+//! One instrument as it trades here: its book and its quote. Decides when the quote has changed, and what is
+//! said of amounts that are off the tick or the lot.
+
+use tradewind_domain::{
+    money::{Price, Quantity},
+    time::UnixNanos,
+    trading::Quote,
+};
+
+use crate::engine::{Book, Top};
+use crate::instrument::{Instrument, Lots, Ticks};
+
+/// See the module.
+pub(super) struct Market {
+    pub(super) instrument: Instrument,
+    pub(super) book: Book,
+    /// How often the quote has changed, and what it is.
+    pub(super) seq: u64,
+    top: Top,
+    pub(super) quote: Quote,
+}
+
+impl Market {
+    /// An empty book.
+    pub(super) fn new(instrument: Instrument, now: UnixNanos) -> Self {
+        let nothing = Quantity::ZERO;
+        let quote = Quote { bid: None, bid_size: nothing, ask: None, ask_size: nothing, at: now };
+        Self { instrument, book: Book::default(), seq: 0, top: Top::default(), quote }
+    }
+
+    /// Looks at the book again. Whether the quote has changed.
+    pub(super) fn refresh(&mut self, now: UnixNanos) -> bool {
+        let top = self.book.top();
+        if top == self.top {
+            return false;
+        }
+        let price = |best: Option<(Ticks, Lots)>| best.map(|(at, _)| self.instrument.price(at));
+        let size = |best: Option<(Ticks, Lots)>| {
+            best.map_or(Quantity::ZERO, |(_, quantity)| self.instrument.quantity(quantity))
+        };
+        self.quote = Quote {
+            bid: price(top.bid),
+            bid_size: size(top.bid),
+            ask: price(top.ask),
+            ask_size: size(top.ask),
+            at: now,
+        };
+        self.top = top;
+        self.seq += 1;
+        true
+    }
+
+    pub(super) fn ticks(&self, price: Price) -> Result<Ticks, String> {
+        let tick = self.instrument.tick();
+        self.instrument
+            .ticks(price)
+            .ok_or_else(|| format!("limit_price: no multiple of {tick}, or too large"))
+    }
+
+    pub(super) fn lots(&self, quantity: Quantity) -> Result<Lots, String> {
+        let lot = self.instrument.lot();
+        let lots = self.instrument.lots(quantity).filter(|lots| !lots.is_zero());
+        lots.ok_or_else(|| format!("quantity: zero, no multiple of {lot}, or too large"))
+    }
+}

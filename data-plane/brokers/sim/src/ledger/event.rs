@@ -1,0 +1,129 @@
+//! What the ledger writes down, and its bytes. Decides the records alone; which of them happen is decided by
+//! `exchange`, what they add up to by `state`.
+//!
+//! One step of the exchange is one record, so a crash keeps all of it or nothing: no order is ever placed
+//! without the trades it made on arrival. Variants are only appended, structs are frozen once released.
+
+use serde::{Deserialize, Serialize};
+use tradewind_domain::{
+    ids::{AccountId, InstrumentId, VenueOrderId},
+    money::{Price, Quantity},
+    time::UnixNanos,
+    trading::{OrderType, Side, TimeInForce},
+};
+use tradewind_journal::codec::{self, CodecError};
+
+use crate::wire::{RefusalCode, Submission};
+
+/// The one kind of record in this journal.
+const KIND_STEP: u8 = 1;
+
+/// What one step of the exchange did, in order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Step {
+    pub(crate) events: Vec<Event>,
+}
+
+/// `order` is the number of an order: the how manyth to arrive for the first time, from 0.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) enum Event {
+    /// The ledger began; its first event. The time tells its executions from those of any other ledger.
+    Opened {
+        at: UnixNanos,
+    },
+    /// A submit reached the venue.
+    Arrived {
+        account: AccountId,
+        order: Arrived,
+        at: UnixNanos,
+        fate: Fate,
+    },
+    /// `exec` counts all fills from 1.
+    Filled {
+        order: u64,
+        exec: u64,
+        quantity: Quantity,
+        price: Price,
+        at: UnixNanos,
+    },
+    Canceled {
+        order: u64,
+        cause: CancelCause,
+        at: UnixNanos,
+    },
+    /// A cancel reached the venue and changed nothing.
+    CancelRefused {
+        account: AccountId,
+        order: VenueOrderId,
+        code: RefusalCode,
+        at: UnixNanos,
+    },
+}
+
+/// An order as it arrived.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Arrived {
+    pub(crate) venue_order_id: VenueOrderId,
+    pub(crate) instrument: InstrumentId,
+    pub(crate) side: Side,
+    pub(crate) order_type: OrderType,
+    pub(crate) quantity: Quantity,
+    pub(crate) limit_price: Option<Price>,
+    pub(crate) time_in_force: TimeInForce,
+    pub(crate) sent_at: UnixNanos,
+    pub(crate) deadline: UnixNanos,
+}
+
+impl From<Submission> for Arrived {
+    fn from(order: Submission) -> Self {
+        Self {
+            venue_order_id: order.venue_order_id,
+            instrument: order.instrument,
+            side: order.side,
+            order_type: order.order_type,
+            quantity: order.quantity,
+            limit_price: order.limit_price,
+            time_in_force: order.time_in_force,
+            sent_at: order.sent_at,
+            deadline: order.deadline,
+        }
+    }
+}
+
+/// What became of a submit on arrival.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) enum Fate {
+    Placed,
+    /// Its id had arrived before; nothing else happened.
+    Duplicate,
+    Refused {
+        code: RefusalCode,
+        reason: String,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) enum CancelCause {
+    Client,
+    /// What of an order that may not rest was not traded on arrival.
+    NotTraded,
+}
+
+impl CancelCause {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Client => "canceled by the client",
+            Self::NotTraded => "not traded at once",
+        }
+    }
+}
+
+impl Step {
+    pub(crate) fn to_bytes(&self) -> Result<Vec<u8>, CodecError> {
+        codec::encode(KIND_STEP, self)
+    }
+
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, CodecError> {
+        codec::decode(KIND_STEP, bytes)
+    }
+}

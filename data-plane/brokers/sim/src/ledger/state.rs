@@ -1,0 +1,284 @@
+//! What the ledger's events add up to: every arrival, order and fill there ever was. Decides which event may
+//! follow which; it is the same fold while the venue runs and after a restart.
+//!
+//! Changes of an account are numbered. A sweep lists them by number, an order only at its last change: so
+//! what changes while a client pages is listed again further on, and nothing is ever missed.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use tradewind_domain::{
+    ids::{AccountId, ExecId, VenueOrderId},
+    money::{InvalidAmount, Price, Quantity},
+    time::UnixNanos,
+};
+
+use super::event::{Arrived, Event, Fate};
+use crate::engine::OrderKey;
+use crate::limits::PAGE_ITEMS;
+use crate::wire::{
+    Arrival, ArrivalOutcome, LedgerPage, Page, VenueFill, VenueOrder, VenueOrderState,
+};
+
+/// An event that cannot follow those before it: a bug, or a ledger of another program.
+#[derive(Debug, thiserror::Error)]
+pub enum Inconsistent {
+    #[error("the ledger names order {0}, which never arrived")]
+    NoSuchOrder(u64),
+    #[error("execution {found} where {expected} was due")]
+    Execution { expected: u64, found: u64 },
+    #[error("order {0} has ended, or would be filled beyond its quantity")]
+    Ended(u64),
+    #[error("order {0} is open and can rest at no price")]
+    CannotRest(u64),
+    #[error("the ledger has no beginning")]
+    NotOpened,
+    #[error(transparent)]
+    Amount(#[from] InvalidAmount),
+}
+
+/// An order and whose it is.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) account: AccountId,
+    pub(crate) order: VenueOrder,
+    /// Number of its last change.
+    changed: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Change {
+    Order(OrderKey),
+    Fill(usize),
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    opened: Option<UnixNanos>,
+    arrivals: Vec<Arrival>,
+    orders: Vec<Entry>,
+    by_id: HashMap<(AccountId, VenueOrderId), OrderKey>,
+    open: BTreeSet<OrderKey>,
+    fills: Vec<(AccountId, VenueFill)>,
+    changes: HashMap<AccountId, BTreeMap<u64, Change>>,
+    /// When each change was, the one numbered 1 first. Never falls.
+    times: Vec<UnixNanos>,
+    latest: UnixNanos,
+}
+
+impl State {
+    pub(crate) fn apply(&mut self, event: &Event) -> Result<(), Inconsistent> {
+        match event {
+            Event::Opened { at } => {
+                self.opened = Some(*at);
+                self.latest = self.latest.max(*at);
+            }
+            Event::Arrived { account, order, at, fate } => self.arrive(account, order, *at, fate),
+            Event::Filled { order, exec, quantity, price, at } => {
+                self.fill(OrderKey(*order), *exec, *quantity, *price, *at)?;
+            }
+            Event::Canceled { order, cause, at } => {
+                let key = OrderKey(*order);
+                if !self.open.remove(&key) {
+                    return Err(Inconsistent::Ended(*order));
+                }
+                let entry = self.entry_mut(key)?;
+                entry.order.state = VenueOrderState::Canceled;
+                entry.order.reason = Some(cause.as_str().to_owned());
+                self.order_changed(key, *at)?;
+            }
+            Event::CancelRefused { at, .. } => self.latest = self.latest.max(*at),
+        }
+        Ok(())
+    }
+
+    fn arrive(&mut self, account: &AccountId, order: &Arrived, at: UnixNanos, fate: &Fate) {
+        let (outcome, state, reason) = match fate {
+            Fate::Placed => (ArrivalOutcome::Placed, Some(VenueOrderState::New), None),
+            Fate::Duplicate => (ArrivalOutcome::Duplicate, None, None),
+            Fate::Refused { code, reason } => {
+                let state = Some(VenueOrderState::Rejected);
+                (ArrivalOutcome::Refused(*code), state, Some(reason.clone()))
+            }
+        };
+        let (account, venue_order_id) = (account.clone(), order.venue_order_id);
+        self.arrivals.push(Arrival {
+            account: account.clone(),
+            venue_order_id,
+            sent_at: order.sent_at,
+            arrived_at: at,
+            outcome,
+        });
+        self.latest = self.latest.max(at);
+        let Some(state) = state else { return };
+        let key = OrderKey(self.orders.len() as u64);
+        let order = VenueOrder {
+            venue_order_id,
+            instrument: order.instrument.clone(),
+            side: order.side,
+            order_type: order.order_type,
+            quantity: order.quantity,
+            limit_price: order.limit_price,
+            time_in_force: order.time_in_force,
+            state,
+            filled: Quantity::ZERO,
+            reason,
+            time: at,
+        };
+        if !state.is_terminal() {
+            self.open.insert(key);
+        }
+        self.by_id.insert((account.clone(), venue_order_id), key);
+        let changed = self.change(account.clone(), Change::Order(key), at);
+        self.orders.push(Entry { account, order, changed });
+    }
+
+    fn fill(
+        &mut self,
+        key: OrderKey,
+        exec: u64,
+        quantity: Quantity,
+        price: Price,
+        at: UnixNanos,
+    ) -> Result<(), Inconsistent> {
+        let expected = self.next_exec();
+        if exec != expected {
+            return Err(Inconsistent::Execution { expected, found: exec });
+        }
+        let exec_id = self.exec_id(exec)?;
+        let entry = self.entry_mut(key)?;
+        let filled = entry.order.filled.checked_add(quantity)?;
+        if entry.order.state.is_terminal() || filled > entry.order.quantity {
+            return Err(Inconsistent::Ended(key.0));
+        }
+        let whole = filled == entry.order.quantity;
+        entry.order.filled = filled;
+        entry.order.state =
+            if whole { VenueOrderState::Filled } else { VenueOrderState::PartiallyFilled };
+        let account = entry.account.clone();
+        let fill = VenueFill {
+            exec_id,
+            venue_order_id: entry.order.venue_order_id,
+            instrument: entry.order.instrument.clone(),
+            side: entry.order.side,
+            quantity,
+            price,
+            time: at,
+        };
+        if whole {
+            self.open.remove(&key);
+        }
+        self.fills.push((account.clone(), fill));
+        self.change(account, Change::Fill(self.fills.len() - 1), at);
+        self.order_changed(key, at)
+    }
+
+    fn order_changed(&mut self, key: OrderKey, at: UnixNanos) -> Result<(), Inconsistent> {
+        let entry = self.entry_mut(key)?;
+        entry.order.time = at;
+        let (account, before) = (entry.account.clone(), entry.changed);
+        if let Some(changes) = self.changes.get_mut(&account) {
+            changes.remove(&before);
+        }
+        let changed = self.change(account, Change::Order(key), at);
+        self.entry_mut(key)?.changed = changed;
+        Ok(())
+    }
+
+    /// Numbers a change.
+    fn change(&mut self, account: AccountId, change: Change, at: UnixNanos) -> u64 {
+        self.latest = self.latest.max(at);
+        self.times.push(self.latest);
+        let number = self.times.len() as u64;
+        self.changes.entry(account).or_default().insert(number, change);
+        number
+    }
+
+    fn entry_mut(&mut self, key: OrderKey) -> Result<&mut Entry, Inconsistent> {
+        let index = usize::try_from(key.0).map_err(|_| Inconsistent::NoSuchOrder(key.0))?;
+        self.orders.get_mut(index).ok_or(Inconsistent::NoSuchOrder(key.0))
+    }
+
+    /// Names of executions never come again: not after a restart, since each is counted in the ledger, and
+    /// not in a ledger made later, since that began at another time.
+    fn exec_id(&self, exec: u64) -> Result<ExecId, Inconsistent> {
+        let opened = self.opened.ok_or(Inconsistent::NotOpened)?;
+        Ok(ExecId::new(&format!("{:x}-{exec}", opened.0)).expect("digits and a hyphen"))
+    }
+}
+
+/// What is asked of it.
+impl State {
+    pub(crate) fn is_opened(&self) -> bool {
+        self.opened.is_some()
+    }
+
+    /// The latest time in the ledger: the venue's clock does not fall behind it.
+    pub(crate) fn latest(&self) -> UnixNanos {
+        self.latest
+    }
+
+    /// The number of the next fill.
+    pub(crate) fn next_exec(&self) -> u64 {
+        self.fills.len() as u64 + 1
+    }
+
+    /// The order that arrived first under this id, refused ones included.
+    pub(crate) fn find(&self, account: &AccountId, id: VenueOrderId) -> Option<(OrderKey, &Entry)> {
+        let key = *self.by_id.get(&(account.clone(), id))?;
+        self.entry(key).map(|entry| (key, entry))
+    }
+
+    pub(crate) fn entry(&self, key: OrderKey) -> Option<&Entry> {
+        self.orders.get(usize::try_from(key.0).ok()?)
+    }
+
+    /// The key that the next order to arrive will have.
+    pub(crate) fn next_key(&self) -> OrderKey {
+        OrderKey(self.orders.len() as u64)
+    }
+
+    pub(crate) fn last_fill(&self) -> Option<&VenueFill> {
+        self.fills.last().map(|(_, fill)| fill)
+    }
+
+    /// Orders that have not ended, in the order they came.
+    pub(crate) fn open_orders(&self) -> impl Iterator<Item = (OrderKey, &Entry)> {
+        self.open.iter().filter_map(|key| self.entry(*key).map(|entry| (*key, entry)))
+    }
+
+    /// A page of what changed for the account at or after `since`; with a cursor, of what changed after it.
+    pub(crate) fn sweep(&self, account: &AccountId, since: UnixNanos, cursor: Option<u64>) -> Page {
+        let after = cursor.unwrap_or_else(|| self.times.partition_point(|at| *at < since) as u64);
+        let mut page = Page { orders: Vec::new(), fills: Vec::new(), next: after, complete: true };
+        let Some(changes) = self.changes.get(account) else { return page };
+        let beyond = (core::ops::Bound::Excluded(after), core::ops::Bound::Unbounded);
+        for (place, (number, change)) in changes.range(beyond).enumerate() {
+            if place == PAGE_ITEMS {
+                page.complete = false;
+                break;
+            }
+            match change {
+                Change::Order(key) => {
+                    page.orders.extend(self.entry(*key).map(|entry| entry.order.clone()));
+                }
+                Change::Fill(index) => page.fills.push(self.fills[*index].1.clone()),
+            }
+            page.next = *number;
+        }
+        page
+    }
+
+    /// Everything, of one account or of all.
+    pub(crate) fn page(&self, account: Option<&AccountId>, time: UnixNanos) -> LedgerPage {
+        let wanted = |of: &AccountId| account.is_none_or(|account| account == of);
+        let orders = self.orders.iter().filter(|entry| wanted(&entry.account));
+        let fills = self.fills.iter().filter(|(of, _)| wanted(of));
+        LedgerPage {
+            time,
+            arrivals: self.arrivals.iter().filter(|a| wanted(&a.account)).cloned().collect(),
+            orders: orders.map(|entry| entry.order.clone()).collect(),
+            fills: fills.map(|(_, fill)| fill.clone()).collect(),
+        }
+    }
+}

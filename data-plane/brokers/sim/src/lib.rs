@@ -1,0 +1,144 @@
+//! The sim venue: a market place of its own, in a process of its own, that Brokers trade at as they would
+//! at any other. Decides how it starts and stops; the parts say what they decide.
+//!
+//! Recorded market data is its street ([`recording`]), a small matching engine lets orders trade with the
+//! street and with each other, and a durable ledger keeps everything that ever arrived: that ledger is the
+//! judge of what Brokers did. [`wire`] is its protocol.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod clock;
+mod connection;
+mod engine;
+mod exchange;
+mod http;
+mod instrument;
+mod ledger;
+pub mod limits;
+pub mod recording;
+mod venue;
+pub mod wire;
+
+use core::num::NonZeroU32;
+use core::time::Duration;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use tokio::net::TcpListener;
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tradewind_link::listen::{self, BindError};
+
+use ledger::Ledger;
+use recording::{Recording, Replay};
+
+pub use ledger::LedgerError;
+pub use venue::VenueError;
+
+/// How to run the venue.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where to listen; port 0 takes any free one, a taken port the next free one.
+    pub listen: SocketAddr,
+    /// Where the ledger is kept; made if need be.
+    pub state_dir: PathBuf,
+    /// How many times faster than recorded the market data comes.
+    pub speed: NonZeroU32,
+    /// The longest pause between two of its messages.
+    pub pause_max: Duration,
+    /// What is played.
+    pub recording: Recording,
+}
+
+impl Options {
+    /// The usual options: the recording that comes with the program, at [`limits::SPEED`].
+    #[must_use]
+    pub fn new(listen: SocketAddr, state_dir: impl Into<PathBuf>) -> Self {
+        Self {
+            listen,
+            state_dir: state_dir.into(),
+            speed: const { NonZeroU32::new(limits::SPEED).expect("a speed above zero") },
+            pause_max: limits::PAUSE_MAX,
+            recording: Recording::kraken_btc_usd(),
+        }
+    }
+}
+
+/// Why the venue does not start, or has stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The message says what to do.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    #[error("the venue cannot say where it listens")]
+    Announce(#[from] std::io::Error),
+    #[error("the venue has stopped")]
+    Venue(#[from] VenueError),
+    #[error("a task of the venue has ended badly")]
+    Task(#[from] JoinError),
+}
+
+/// Runs the venue until `shutdown`. Says on stdout, in one JSON line, when and where it is ready.
+pub async fn run(options: Options, shutdown: CancellationToken) -> Result<(), Error> {
+    let bound = bind(options).await?;
+    announce(bound.address()?)?;
+    bound.serve(shutdown).await
+}
+
+/// The one line on stdout that whoever started the venue waits for.
+fn announce(address: SocketAddr) -> Result<(), Error> {
+    let ready = serde_json::json!({ "ready": true, "address": address.to_string() });
+    let mut stdout = std::io::stdout().lock();
+    writeln!(stdout, "{ready}")?;
+    Ok(stdout.flush()?)
+}
+
+/// A venue that has its port and its ledger, and takes no client yet.
+pub struct Bound {
+    listener: TcpListener,
+    venue: venue::Venue,
+    task: venue::Task,
+}
+
+/// Opens the ledger and takes the port.
+pub async fn bind(options: Options) -> Result<Bound, Error> {
+    let Options { listen, state_dir, speed, pause_max, recording } = options;
+    let opening = tokio::task::spawn_blocking(move || Ledger::open(&state_dir.join("ledger")));
+    let (ledger, state) = opening.await?.map_err(VenueError::from)?;
+    let replay = Replay::new(recording, speed, pause_max);
+    let (venue, task) = venue::Task::new(ledger, state, replay)?;
+    let listener = listen::bind_or_next(listen).await?;
+    Ok(Bound { listener, venue, task })
+}
+
+impl Bound {
+    /// Where it listens.
+    pub fn address(&self) -> Result<SocketAddr, Error> {
+        Ok(self.listener.local_addr()?)
+    }
+
+    /// Serves clients until `shutdown`; what was taken in before is done and told. Dropping this is like
+    /// a crash: only what was told is sure to be in the ledger.
+    pub async fn serve(self, shutdown: CancellationToken) -> Result<(), Error> {
+        let Self { listener, venue, task } = self;
+        let mut tasks = JoinSet::new();
+        tasks.spawn(task.run());
+        let router = http::router(venue, shutdown.clone());
+        let serving = listen::serve(listener, router, listen::Limits::default(), shutdown);
+        tokio::select! {
+            () = serving => {}
+            // While somebody serves there are handles, so the task ends only when it cannot go on.
+            Some(ended) = tasks.join_next() => return Ok(ended??),
+        }
+        match timeout(limits::STOP_WITHIN, tasks.join_next()).await {
+            Ok(Some(ended)) => Ok(ended??),
+            Ok(None) => Ok(()),
+            Err(_) => {
+                tracing::warn!("the venue did not come to rest in time");
+                Ok(())
+            }
+        }
+    }
+}

@@ -1,0 +1,324 @@
+//! The keeper: the one task that owns the ledger. Decides the order of things: take what has come, put its
+//! records, and only when they are durable answer, tell and send; what a command or a venue's word comes
+//! to is decided by `ledger::rules`, when to sweep by `reconcile`.
+//!
+//! K1 nothing is answered, told or sent before every record it rests on is durable. K2 a submit goes to
+//! the venue at most once in the life of its order. K3 an intent older than its deadline is never sent.
+//! It must not be cancelled half-way through a turn: it ends by its token, or by a failure.
+
+mod command;
+mod venue_side;
+
+use crate::{
+    ledger::{Ledger, record::Numbered, record::Record, rules::Assignment, stream::Streams},
+    limits::{LEDGER_BATCH, LEDGER_QUEUE, TICK_EVERY},
+    reconcile::Reconcile,
+    store::{Opened, Store, StoreError},
+    venue::{Capabilities, Event, Link},
+};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    path::PathBuf,
+    sync::Arc,
+    time::Instant,
+};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+use tradewind_domain::ids::{AccountId, CustomerId, Fence, VenueOrderId};
+use tradewind_journal::Disk;
+use tradewind_node::{clock, service::StateReporter};
+use tradewind_protocol::{
+    problem::Problem,
+    stream::{Mode, Position},
+    trade::{CommandAnswer, OrderCommand, Principal, PrivateChannel},
+};
+
+/// A command as it came from a Market.
+#[derive(Debug)]
+pub(crate) struct Command {
+    pub(crate) fence: Fence,
+    pub(crate) principal: Principal,
+    pub(crate) command: OrderCommand,
+}
+
+/// What a command is answered with.
+#[derive(Debug)]
+pub(crate) enum Reply {
+    Answer(CommandAnswer),
+    /// The newest fills of the customer: to be read from the streams, away from this task.
+    FillsOf(CustomerId),
+}
+
+/// A private subscription as it begins.
+pub(crate) struct Subscribed {
+    pub(crate) mode: Mode,
+    /// Where the channel stands.
+    pub(crate) position: Position,
+    /// The number after which events are to be told.
+    pub(crate) after: u64,
+}
+
+/// Who wants which private channel, from where.
+#[derive(Debug)]
+pub(crate) struct Subscribe {
+    pub(crate) account: AccountId,
+    pub(crate) customer: CustomerId,
+    pub(crate) channel: PrivateChannel,
+    pub(crate) from: Option<Position>,
+}
+
+enum Ask {
+    Command(Box<Command>, oneshot::Sender<Reply>),
+    Subscribe(Subscribe, oneshot::Sender<Result<Subscribed, Problem>>),
+    Assign(Box<Assignment>),
+}
+
+/// What the connection tells the keeper.
+pub(crate) enum FromVenue {
+    Up(Arc<dyn Link>),
+    Event(Event),
+    /// There is none, and why.
+    Down(String),
+}
+
+/// The keeper is gone: the process ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the ledger is closed")]
+pub(crate) struct Closed;
+
+/// A cheap handle to the keeper.
+#[derive(Clone)]
+pub(crate) struct LedgerHandle {
+    asks: mpsc::Sender<Ask>,
+    streams: Streams,
+}
+
+impl LedgerHandle {
+    /// Hands a command over, waiting for room; the answer comes later, or not at all if the keeper ends.
+    pub(crate) async fn command(
+        &self,
+        command: Command,
+    ) -> Result<oneshot::Receiver<Reply>, Closed> {
+        let (reply, answer) = oneshot::channel();
+        self.asks.send(Ask::Command(Box::new(command), reply)).await.map_err(|_| Closed)?;
+        Ok(answer)
+    }
+
+    pub(crate) async fn subscribe(
+        &self,
+        subscribe: Subscribe,
+    ) -> Result<Result<Subscribed, Problem>, Closed> {
+        let (reply, answer) = oneshot::channel();
+        self.asks.send(Ask::Subscribe(subscribe, reply)).await.map_err(|_| Closed)?;
+        answer.await.map_err(|_| Closed)
+    }
+
+    pub(crate) async fn assign(&self, assignment: Assignment) -> Result<(), Closed> {
+        self.asks.send(Ask::Assign(Box::new(assignment))).await.map_err(|_| Closed)
+    }
+
+    pub(crate) fn streams(&self) -> &Streams {
+        &self.streams
+    }
+}
+
+/// What waits until the record before it is durable.
+enum Effect {
+    Tell(u64, Numbered),
+    Reply(oneshot::Sender<Reply>, Reply),
+    /// Accepted at that moment.
+    Send(VenueOrderId, Instant),
+    Cancel(VenueOrderId),
+}
+
+/// The way to the venue.
+enum Line {
+    Down(String),
+    /// Connected, and not everything that was missed is known yet.
+    Sweeping(Arc<dyn Link>),
+    Live(Arc<dyn Link>),
+}
+
+/// What a keeper is made of.
+pub(crate) struct Setup {
+    pub(crate) directory: PathBuf,
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) account: AccountId,
+    pub(crate) assignment: Assignment,
+    pub(crate) capabilities: Capabilities,
+    pub(crate) venue: mpsc::Receiver<FromVenue>,
+    pub(crate) reporter: StateReporter,
+}
+
+/// See the module.
+pub(crate) struct Keeper {
+    store: Store,
+    ledger: Ledger,
+    streams: Streams,
+    assignment: Assignment,
+    capabilities: Capabilities,
+    line: Line,
+    reconcile: Reconcile,
+    reporter: StateReporter,
+    /// Bounded by what the journal takes before it is waited for.
+    effects: VecDeque<(u64, Effect)>,
+    /// Accepted, durable and surely not sent yet.
+    unsent: VecDeque<(VenueOrderId, Instant)>,
+    /// Sent on this connection and not answered.
+    awaited: BTreeMap<VenueOrderId, Instant>,
+    /// Cancels to be repeated, and when next.
+    cancels: BTreeMap<VenueOrderId, Instant>,
+    asks: mpsc::Receiver<Ask>,
+    venue: mpsc::Receiver<FromVenue>,
+}
+
+impl Keeper {
+    /// Opens the ledger. What a former life left without a result is `unknown` from here on.
+    pub(crate) fn open(setup: Setup) -> Result<(Self, LedgerHandle), StoreError> {
+        let Setup { directory, disk, account, assignment, capabilities, venue, reporter } = setup;
+        let opened = Store::open(&directory, &account, disk, clock::now())?;
+        let Opened { store, ledger, streams } = opened;
+        let (sender, asks) = mpsc::channel(LEDGER_QUEUE);
+        let handle = LedgerHandle { asks: sender, streams: streams.clone() };
+        let now = Instant::now();
+        let wanted = ledger.open_orders().filter(|entry| entry.cancel_asked);
+        let cancels = wanted.map(|entry| (entry.order.order_id.venue_order_id, now)).collect();
+        let mut keeper = Self {
+            reconcile: Reconcile::new(ledger.swept_to()),
+            store,
+            ledger,
+            streams,
+            assignment: assignment.clone(),
+            capabilities,
+            line: Line::Down("not connected yet".to_string()),
+            reporter,
+            effects: VecDeque::new(),
+            unsent: VecDeque::new(),
+            awaited: BTreeMap::new(),
+            cancels,
+            asks,
+            venue,
+        };
+        keeper.assign(assignment)?;
+        keeper.doubt_after_restart()?;
+        keeper.report();
+        Ok((keeper, handle))
+    }
+
+    /// Runs until told to stop; an error is the ledger's, and the process must end.
+    pub(crate) async fn run(mut self, shutdown: CancellationToken) -> Result<(), StoreError> {
+        let mut durable = self.store.durable();
+        let journal = self.store.journal().clone();
+        let mut tick = tokio::time::interval(TICK_EVERY);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut asks = Vec::with_capacity(LEDGER_BATCH);
+        loop {
+            self.store.submit()?;
+            journal.room().await;
+            tokio::select! {
+                () = shutdown.cancelled() => return self.close().await,
+                failure = journal.stopped() => return Err(failure.into()),
+                // The sender lives in the store.
+                _ = durable.changed() => {}
+                taken = self.asks.recv_many(&mut asks, LEDGER_BATCH) => {
+                    if taken == 0 {
+                        return self.close().await;
+                    }
+                    for ask in asks.drain(..) {
+                        self.take(ask)?;
+                    }
+                }
+                Some(news) = self.venue.recv() => self.hear_all(news)?,
+                _ = tick.tick() => self.tick()?,
+            }
+            self.release(&mut durable)?;
+        }
+    }
+
+    /// Stops in order: what was put is made durable and told.
+    async fn close(mut self) -> Result<(), StoreError> {
+        self.store.submit()?;
+        let mut durable = self.store.durable();
+        let last = self.store.last();
+        let journal = self.store.journal().clone();
+        tokio::select! {
+            failure = journal.stopped() => return Err(failure.into()),
+            _ = durable.wait_for(|reached| *reached >= last) => {}
+        }
+        // Nothing is sent any more: what is not out yet is `unknown` in the next life.
+        self.line = Line::Down("stopping".to_string());
+        self.release(&mut durable)
+    }
+
+    fn take(&mut self, ask: Ask) -> Result<(), StoreError> {
+        match ask {
+            Ask::Command(command, reply) => self.command(*command, reply),
+            Ask::Subscribe(subscribe, reply) => {
+                // Whoever asked may have gone.
+                let _ = reply.send(self.subscribe(subscribe));
+                Ok(())
+            }
+            Ask::Assign(assignment) => {
+                self.assign(*assignment)?;
+                self.report();
+                Ok(())
+            }
+        }
+    }
+
+    fn assign(&mut self, assignment: Assignment) -> Result<(), StoreError> {
+        if let Some(record) = self.ledger.assigned(&assignment) {
+            self.put(&record)?;
+        }
+        self.assignment = assignment;
+        Ok(())
+    }
+
+    /// Puts a record; its events are told when it is durable.
+    fn put(&mut self, record: &Record) -> Result<(), StoreError> {
+        let index = self.store.put(&mut self.ledger, record)?;
+        for event in record.events(self.ledger.account()) {
+            self.effects.push_back((index, Effect::Tell(index, event)));
+        }
+        Ok(())
+    }
+
+    /// Has something done when everything put so far is durable.
+    fn then(&mut self, effect: Effect) {
+        self.effects.push_back((self.store.last(), effect));
+    }
+
+    fn release(&mut self, durable: &mut watch::Receiver<u64>) -> Result<(), StoreError> {
+        let reached = *durable.borrow_and_update();
+        while self.effects.front().is_some_and(|(index, _)| *index <= reached) {
+            let Some((_, effect)) = self.effects.pop_front() else { break };
+            match effect {
+                Effect::Tell(index, event) => self.streams.publish(index, event),
+                // Whoever asked may have gone; the order stands all the same.
+                Effect::Reply(to, reply) => drop(to.send(reply)),
+                Effect::Send(order, accepted) => self.send(order, accepted)?,
+                Effect::Cancel(order) => {
+                    self.cancels.insert(order, Instant::now());
+                    self.send_cancels();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Says upward how things stand.
+    fn report(&self) {
+        if let Err(fenced) = self.ledger.check_own(&self.assignment) {
+            self.reporter.connecting(Problem::from(fenced).detail);
+            return;
+        }
+        match &self.line {
+            Line::Down(why) => self.reporter.connecting(why.clone()),
+            Line::Sweeping(_) => self.reporter.connecting("sweeping the venue"),
+            Line::Live(_) => self.reporter.live(format!("account {}", self.ledger.account())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

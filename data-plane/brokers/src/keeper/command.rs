@@ -1,0 +1,199 @@
+//! Commands at the ledger. Decides the order of the checks (fence, Trader, grant, then the command's own)
+//! and what each answer waits for; the checks themselves are `ledger::rules`.
+
+use super::{Command, Effect, Keeper, Line, Reply, Subscribe, Subscribed};
+use crate::{
+    ledger::{Ledger, rules::Submitted},
+    limits::LISTED,
+    store::StoreError,
+};
+use std::time::Instant;
+use tokio::sync::oneshot;
+use tradewind_domain::{
+    ids::{AccountId, Fence, OrderId, VenueOrderId},
+    trading::NewOrder,
+};
+use tradewind_node::clock;
+use tradewind_protocol::{
+    problem::{Code, Problem},
+    stream::{Mode, Position},
+    trade::{CommandAnswer, OrderCommand, Principal},
+};
+
+/// A refusal is the caller's; a failure of the store ends the process.
+type Answered<T> = Result<Result<T, Problem>, StoreError>;
+
+impl Keeper {
+    pub(super) fn command(
+        &mut self,
+        command: Command,
+        reply: oneshot::Sender<Reply>,
+    ) -> Result<(), StoreError> {
+        let Command { fence, principal, command } = command;
+        let decided = match self.fence(fence)? {
+            Ok(()) => self.decide(&principal, command)?,
+            Err(problem) => Err(problem),
+        };
+        let (answer, send) = match decided {
+            Ok(Decided { answer, send }) => (answer, send),
+            Err(problem) => (Reply::Answer(CommandAnswer::Problem { problem }), None),
+        };
+        // Even a refusal may rest on records: it waits for what was put before it.
+        self.then(Effect::Reply(reply, answer));
+        if let Some(effect) = send {
+            self.then(effect);
+        }
+        Ok(())
+    }
+
+    fn fence(&mut self, sent: Fence) -> Answered<()> {
+        let Err((fenced, record)) = self.ledger.check_fence(&self.assignment, sent) else {
+            return Ok(Ok(()));
+        };
+        if let Some(record) = record {
+            tracing::warn!(own = %self.assignment.fence.epoch, seen = %sent.epoch, "superseded");
+            self.put(&record)?;
+            self.report();
+        }
+        Ok(Err(fenced.into()))
+    }
+
+    fn decide(&mut self, principal: &Principal, command: OrderCommand) -> Answered<Decided> {
+        let granted = Ledger::check_grant(&self.assignment, &principal.customer);
+        let customer = &principal.customer;
+        match command {
+            OrderCommand::Submit { account, order } => self.submit(principal, account, &order),
+            OrderCommand::Cancel { order_id } => match granted {
+                Ok(()) => self.cancel(principal, &order_id),
+                Err(problem) => Ok(Err(problem)),
+            },
+            OrderCommand::Get { order_id } => Ok(granted.and_then(|()| {
+                let order = self.ledger.own_order(customer, &order_id)?.order.clone();
+                Ok(answer(CommandAnswer::Order { order: Box::new(order), created: false }))
+            })),
+            OrderCommand::List { account, client_order_id, open } => Ok(granted.and_then(|()| {
+                self.check_account(&account)?;
+                let name = client_order_id.as_ref();
+                let orders = self.ledger.list(customer, name, open, LISTED);
+                Ok(answer(CommandAnswer::Orders { orders }))
+            })),
+            OrderCommand::Fills { account } => Ok(granted.and_then(|()| {
+                self.check_account(&account)?;
+                Ok(Decided { answer: Reply::FillsOf(customer.clone()), send: None })
+            })),
+        }
+    }
+
+    fn submit(
+        &mut self,
+        principal: &Principal,
+        account: Option<AccountId>,
+        order: &NewOrder,
+    ) -> Answered<Decided> {
+        let allowed = self.ledger.check_trader(principal).and_then(|seen| {
+            Ledger::check_grant(&self.assignment, &principal.customer)?;
+            account.map_or(Ok(()), |account| self.check_account(&account))?;
+            Ok(seen)
+        });
+        match allowed {
+            Ok(Some(seen)) => self.put(&seen)?,
+            Ok(None) => {}
+            Err(problem) => return Ok(Err(problem)),
+        }
+        let submitted = self.ledger.submit(
+            &self.assignment,
+            &self.capabilities,
+            principal,
+            order,
+            self.ready(),
+            clock::now(),
+        );
+        Ok(match submitted {
+            Err(problem) => Err(problem),
+            Ok(Submitted::Before(id)) => self.order_answer(&id, false),
+            Ok(Submitted::New(intent)) => {
+                self.put(&intent)?;
+                let customer = &principal.customer;
+                let name = &order.client_order_id;
+                let id = VenueOrderId::of(self.ledger.account(), customer, name);
+                let send = Some(Effect::Send(id, Instant::now()));
+                self.order_answer(&id, true).map(|decided| Decided { send, ..decided })
+            }
+        })
+    }
+
+    /// Whether an order accepted now would be sent now.
+    fn ready(&self) -> Result<(), String> {
+        match &self.line {
+            Line::Down(why) => Err(format!("the venue is away: {why}")),
+            Line::Sweeping(_) => Err("the venue is being asked what was missed".to_string()),
+            Line::Live(_) => Ok(()),
+        }
+    }
+
+    fn cancel(&mut self, principal: &Principal, id: &OrderId) -> Answered<Decided> {
+        let records = self
+            .ledger
+            .own_order(&principal.customer, id)
+            .and_then(|entry| self.ledger.cancel(entry, clock::now()));
+        let records = match records {
+            Ok(records) => records,
+            Err(problem) => return Ok(Err(problem)),
+        };
+        for record in &records {
+            self.put(record)?;
+        }
+        let id = id.venue_order_id;
+        let asked = self
+            .ledger
+            .entry(&id)
+            .is_some_and(|entry| entry.cancel_asked && !entry.order.state.is_terminal());
+        let send = (asked && !records.is_empty()).then_some(Effect::Cancel(id));
+        Ok(self.order_answer(&id, false).map(|decided| Decided { send, ..decided }))
+    }
+
+    fn order_answer(&self, id: &VenueOrderId, created: bool) -> Result<Decided, Problem> {
+        let entry = self
+            .ledger
+            .entry(id)
+            .ok_or_else(|| Problem::new(Code::NotFound, format!("no order {id}")))?;
+        Ok(answer(CommandAnswer::Order { order: Box::new(entry.order.clone()), created }))
+    }
+
+    fn check_account(&self, account: &AccountId) -> Result<(), Problem> {
+        if account == self.ledger.account() {
+            return Ok(());
+        }
+        let detail = format!("account {account} is not kept here, {} is", self.ledger.account());
+        Err(Problem::new(Code::NotFound, detail))
+    }
+
+    pub(super) fn subscribe(&self, subscribe: Subscribe) -> Result<Subscribed, Problem> {
+        let Subscribe { account, customer, channel, from } = subscribe;
+        self.ledger.check_own(&self.assignment)?;
+        self.check_account(&account)?;
+        Ledger::check_grant(&self.assignment, &customer)?;
+        let streams = &self.streams;
+        let seq = streams.stand(&customer, channel);
+        let told = |from: &Position| {
+            from.epoch == *streams.epoch() && streams.has_told(&customer, from.seq)
+        };
+        let (mode, after) = match from {
+            None => (Mode::Live, seq),
+            Some(from) if told(&from) => (Mode::Replay, from.seq),
+            Some(_) => (Mode::Snapshot, 0),
+        };
+        let position = Position { epoch: streams.epoch().clone(), seq };
+        Ok(Subscribed { mode, position, after })
+    }
+}
+
+/// An answer, and what follows it.
+struct Decided {
+    answer: Reply,
+    send: Option<Effect>,
+}
+
+fn answer(answer: CommandAnswer) -> Decided {
+    Decided { answer: Reply::Answer(answer), send: None }
+}

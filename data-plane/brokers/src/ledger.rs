@@ -1,0 +1,299 @@
+//! The ledger: all orders and fills of an account, as its records make them. Decides what a record may
+//! do and numbers the private streams; who may ask is `rules`, what is on disk `record`, telling `stream`.
+//!
+//! G1 the state is a function of the records alone: live and at a restart the same [`Ledger::apply`] runs.
+//! G2 a customer's numbers are contiguous from 1 over both channels, and each stands in the record that
+//! makes its event, so a number that was told is never given to another event. G3 fills are a set.
+
+pub mod record;
+pub mod rules;
+pub mod stream;
+
+use record::{Filled, Intent, Number, OrderRecord, Record};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use tradewind_domain::{
+    ids::{
+        AccountId, ClusterIncarnation, CustomerId, Epoch, ExecId, Fence, StreamEpoch, TraderId,
+        VenueOrderId,
+    },
+    time::UnixNanos,
+    trading::{Order, OrderState},
+};
+use tradewind_protocol::{token::TraderClaim, trade::PrivateChannel};
+
+/// An order and what only its Broker needs to know of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    pub order: Order,
+    /// The venue refuses it later.
+    pub deadline: UnixNanos,
+    pub trader: Option<TraderClaim>,
+    /// The cancel is repeated until the order's end is known.
+    pub cancel_asked: bool,
+}
+
+/// The last numbers of one customer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stand {
+    pub seq: u64,
+    pub orders: u64,
+    pub fills: u64,
+}
+
+impl Stand {
+    /// The last number on that channel, 0 if there is none.
+    #[must_use]
+    pub fn on(&self, channel: PrivateChannel) -> u64 {
+        match channel {
+            PrivateChannel::Orders => self.orders,
+            PrivateChannel::Fills => self.fills,
+        }
+    }
+
+    fn next(&self, channel: PrivateChannel) -> Number {
+        Number { seq: self.seq + 1, prev: self.on(channel) }
+    }
+
+    fn take(&mut self, channel: PrivateChannel, number: Number) -> Result<(), Broken> {
+        if number != self.next(channel) {
+            return Err(Broken::Number { expected: self.next(channel), found: number });
+        }
+        self.seq = number.seq;
+        match channel {
+            PrivateChannel::Orders => self.orders = number.seq,
+            PrivateChannel::Fills => self.fills = number.seq,
+        }
+        Ok(())
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Customer {
+    stand: Stand,
+    /// In the order in which they were accepted.
+    orders: Vec<VenueOrderId>,
+}
+
+/// A record that does not follow from those before it: written by a faulty program, or the log was
+/// changed. Needs an operator; the ledger is not opened.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Broken {
+    #[error("it begins with another record than its opening, or is opened twice")]
+    Opening,
+    #[error("it is the ledger of account {found}, not of {expected}")]
+    OtherAccount { expected: AccountId, found: AccountId },
+    #[error("number {found:?} stands where {expected:?} follows")]
+    Number { expected: Number, found: Number },
+    #[error("order {0} is not known, or known twice")]
+    Order(VenueOrderId),
+    #[error("order {order} changes against the rules of its life: {why}")]
+    Change { order: VenueOrderId, why: String },
+    #[error("execution {0} is there twice")]
+    Execution(ExecId),
+}
+
+/// See the module.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ledger {
+    account: AccountId,
+    stream_epoch: StreamEpoch,
+    opened_at: UnixNanos,
+    orders: HashMap<VenueOrderId, Entry>,
+    /// Orders that have not ended.
+    open: BTreeSet<VenueOrderId>,
+    customers: BTreeMap<CustomerId, Customer>,
+    executions: HashSet<ExecId>,
+    traders: BTreeMap<(CustomerId, TraderId), Epoch>,
+    highest: Fence,
+    swept_to: Option<UnixNanos>,
+}
+
+impl Ledger {
+    /// A ledger as its first record opens it.
+    pub fn opened(account: &AccountId, first: &Record) -> Result<Self, Broken> {
+        let Record::Opened { account: found, stream_epoch, at } = first else {
+            return Err(Broken::Opening);
+        };
+        if found != account {
+            return Err(Broken::OtherAccount { expected: account.clone(), found: found.clone() });
+        }
+        Ok(Self {
+            account: account.clone(),
+            stream_epoch: stream_epoch.clone(),
+            opened_at: *at,
+            orders: HashMap::new(),
+            open: BTreeSet::new(),
+            customers: BTreeMap::new(),
+            executions: HashSet::new(),
+            traders: BTreeMap::new(),
+            highest: Fence::default(),
+            swept_to: None,
+        })
+    }
+
+    #[must_use]
+    pub fn account(&self) -> &AccountId {
+        &self.account
+    }
+
+    #[must_use]
+    pub fn stream_epoch(&self) -> &StreamEpoch {
+        &self.stream_epoch
+    }
+
+    #[must_use]
+    pub fn entry(&self, order: &VenueOrderId) -> Option<&Entry> {
+        self.orders.get(order)
+    }
+
+    /// Orders that have not ended, by id.
+    pub fn open_orders(&self) -> impl Iterator<Item = &Entry> {
+        self.open.iter().filter_map(|id| self.orders.get(id))
+    }
+
+    #[must_use]
+    pub fn has_open_orders(&self) -> bool {
+        !self.open.is_empty()
+    }
+
+    /// A customer's orders, the newest last.
+    pub fn orders_of(&self, customer: &CustomerId) -> impl DoubleEndedIterator<Item = &Entry> {
+        let ids = self.customers.get(customer).map(|c| c.orders.as_slice()).unwrap_or_default();
+        ids.iter().filter_map(|id| self.orders.get(id))
+    }
+
+    #[must_use]
+    pub fn stand(&self, customer: &CustomerId) -> Stand {
+        self.customers.get(customer).map(|c| c.stand).unwrap_or_default()
+    }
+
+    #[must_use]
+    pub fn knows_execution(&self, execution: &ExecId) -> bool {
+        self.executions.contains(execution)
+    }
+
+    /// The highest epoch of a Trader that was seen.
+    #[must_use]
+    pub fn trader_epoch(&self, customer: &CustomerId, trader: &TraderId) -> Option<Epoch> {
+        self.traders.get(&(customer.clone(), trader.clone())).copied()
+    }
+
+    /// The highest right to the account that was seen.
+    #[must_use]
+    pub fn highest(&self) -> Fence {
+        self.highest
+    }
+
+    /// Up to which moment of the venue's clock everything is known; the ledger's opening at first.
+    #[must_use]
+    pub fn swept_to(&self) -> UnixNanos {
+        self.swept_to.unwrap_or(self.opened_at)
+    }
+
+    /// The number that the customer's next event on that channel gets.
+    pub(crate) fn next_number(&self, customer: &CustomerId, channel: PrivateChannel) -> Number {
+        self.stand(customer).next(channel)
+    }
+
+    /// Takes one record into the state. An error leaves the state unusable.
+    pub fn apply(&mut self, record: &Record) -> Result<(), Broken> {
+        match record {
+            Record::Opened { .. } => Err(Broken::Opening),
+            Record::Fenced { cluster, epoch } => {
+                self.highest =
+                    Fence { cluster: ClusterIncarnation(*cluster), epoch: Epoch(*epoch) };
+                Ok(())
+            }
+            Record::TraderSeen { customer, trader, epoch } => {
+                self.traders.insert((customer.clone(), trader.clone()), Epoch(*epoch));
+                Ok(())
+            }
+            Record::Intent(intent) => self.take_intent(intent),
+            Record::Changed { number, order } => self.take_change(*number, order),
+            Record::Filled(filled) => self.take_fill(filled),
+            Record::CancelAsked { order, .. } => {
+                let entry = self.orders.get_mut(order).ok_or(Broken::Order(*order))?;
+                entry.cancel_asked = true;
+                Ok(())
+            }
+            Record::Swept { to } => {
+                self.swept_to = Some(*to);
+                Ok(())
+            }
+        }
+    }
+
+    fn take_intent(&mut self, intent: &Intent) -> Result<(), Broken> {
+        let order = intent.order.order(&self.account);
+        let id = order.order_id.venue_order_id;
+        let own = VenueOrderId::of(&self.account, &order.customer, &order.client_order_id);
+        if id != own || self.orders.contains_key(&id) {
+            return Err(Broken::Order(id));
+        }
+        let customer = self.customers.entry(order.customer.clone()).or_default();
+        customer.stand.take(PrivateChannel::Orders, intent.number)?;
+        customer.orders.push(id);
+        self.open.insert(id);
+        let trader = intent.trader.clone();
+        let trader = trader.map(|trader| TraderClaim { trader, epoch: Epoch(intent.trader_epoch) });
+        let entry = Entry { order, deadline: intent.deadline, trader, cancel_asked: false };
+        self.orders.insert(id, entry);
+        Ok(())
+    }
+
+    fn take_change(&mut self, number: Number, record: &OrderRecord) -> Result<(), Broken> {
+        let next = record.order(&self.account);
+        let id = record.venue_order_id;
+        let entry = self.orders.get(&id).ok_or(Broken::Order(id))?;
+        let legal = entry
+            .order
+            .become_state(next.state, next.reason.clone(), next.updated_at)
+            .map_err(|illegal| Broken::Change { order: id, why: illegal.to_string() })?;
+        if legal.as_ref() != Some(&next) {
+            let why = "more than its state changes".to_string();
+            return Err(Broken::Change { order: id, why });
+        }
+        self.put(number, next)
+    }
+
+    fn take_fill(&mut self, filled: &Filled) -> Result<(), Broken> {
+        let id = filled.order.venue_order_id;
+        let entry = self.orders.get(&id).ok_or(Broken::Order(id))?;
+        if !self.executions.insert(filled.exec_id.clone()) {
+            return Err(Broken::Execution(filled.exec_id.clone()));
+        }
+        let next = entry
+            .order
+            .filled_by(&filled.fill(&self.account))
+            .map_err(|illegal| Broken::Change { order: id, why: illegal.to_string() })?;
+        if next != filled.order.order(&self.account) {
+            let why = "its fill makes another order of it".to_string();
+            return Err(Broken::Change { order: id, why });
+        }
+        let customer = self.customers.entry(next.customer.clone()).or_default();
+        customer.stand.take(PrivateChannel::Fills, filled.fill_number)?;
+        self.put(filled.order_number, next)
+    }
+
+    fn put(&mut self, number: Number, next: Order) -> Result<(), Broken> {
+        let id = next.order_id.venue_order_id;
+        let customer = self.customers.entry(next.customer.clone()).or_default();
+        customer.stand.take(PrivateChannel::Orders, number)?;
+        if next.state.is_terminal() {
+            self.open.remove(&id);
+        } else {
+            self.open.insert(id);
+        }
+        let entry = self.orders.get_mut(&id).ok_or(Broken::Order(id))?;
+        entry.order = next;
+        Ok(())
+    }
+
+    /// Orders whose outcome is not known.
+    pub fn unknown(&self) -> impl Iterator<Item = &Entry> {
+        self.open_orders().filter(|entry| entry.order.state == OrderState::Unknown)
+    }
+}
+
+#[cfg(test)]
+mod tests;

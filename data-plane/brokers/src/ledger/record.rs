@@ -1,0 +1,258 @@
+//! The ledger's records as they stand on disk. Decides their shapes, which are frozen: variants are only
+//! appended, structs never change (golden bytes in the tests); what records do is decided by `ledger`.
+//!
+//! Every numbered event carries its number and all that is told of it, so a replay tells the same words
+//! under the same numbers, whatever the program has learnt since.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use tradewind_domain::{
+    ids::{
+        AccountId, ClientOrderId, CustomerId, ExecId, InstrumentId, OrderId, StreamEpoch, TraderId,
+        VenueId, VenueOrderId,
+    },
+    money::{Price, Quantity},
+    time::UnixNanos,
+    trading::{Fill, Order, OrderState, OrderType, Side, TimeInForce},
+};
+use tradewind_journal::codec::{self, CodecError};
+use tradewind_protocol::trade::{PrivateChannel, PrivateEvent};
+
+/// The kind byte of the ledger's records.
+const KIND: u8 = 1;
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Record {
+    /// The first record of a ledger.
+    Opened { account: AccountId, stream_epoch: StreamEpoch, at: UnixNanos },
+    /// The highest right to this account that was seen.
+    Fenced { cluster: u64, epoch: u64 },
+    /// The highest epoch of a Trader that was seen.
+    TraderSeen { customer: CustomerId, trader: TraderId, epoch: u64 },
+    /// An order that may be sent once this is durable.
+    Intent(Intent),
+    /// An order in its next state.
+    Changed { number: Number, order: OrderRecord },
+    /// A fill and the order after it: two events.
+    Filled(Filled),
+    /// The order's end is wanted: the cancel is repeated until it is known.
+    CancelAsked { order: VenueOrderId, at: UnixNanos },
+    /// A complete sweep: all before this moment of the venue's clock is known.
+    Swept { to: UnixNanos },
+}
+
+/// An event's number and the number before it on the same channel (0: none).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Number {
+    pub seq: u64,
+    pub prev: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Intent {
+    pub number: Number,
+    pub order: OrderRecord,
+    /// The venue is told to refuse it later, by its own clock.
+    pub deadline: UnixNanos,
+    pub trader: Option<TraderId>,
+    pub trader_epoch: u64,
+    pub cluster: u64,
+    pub epoch: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Filled {
+    pub fill_number: Number,
+    pub exec_id: ExecId,
+    pub quantity: Quantity,
+    pub price: Price,
+    pub at: UnixNanos,
+    pub order_number: Number,
+    pub order: OrderRecord,
+}
+
+/// An order whole; the account is the ledger's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderRecord {
+    pub venue_order_id: VenueOrderId,
+    pub customer: CustomerId,
+    pub client_order_id: ClientOrderId,
+    pub venue: VenueId,
+    pub instrument: InstrumentId,
+    pub side: SideRecord,
+    pub order_type: OrderTypeRecord,
+    pub quantity: Quantity,
+    pub limit_price: Option<Price>,
+    pub time_in_force: TimeInForceRecord,
+    pub state: StateRecord,
+    pub filled_quantity: Quantity,
+    pub reason: Option<String>,
+    pub created_at: UnixNanos,
+    pub updated_at: UnixNanos,
+    pub version: u32,
+}
+
+/// The domain's enums have their own order on disk, which a new variant there cannot disturb.
+macro_rules! mirror {
+    ($record:ident = $domain:ident { $($variant:ident),+ }) => {
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        pub enum $record { $($variant),+ }
+
+        impl From<$domain> for $record {
+            fn from(value: $domain) -> Self {
+                match value { $($domain::$variant => Self::$variant),+ }
+            }
+        }
+
+        impl From<$record> for $domain {
+            fn from(value: $record) -> Self {
+                match value { $($record::$variant => Self::$variant),+ }
+            }
+        }
+    };
+}
+
+mirror!(SideRecord = Side { Buy, Sell });
+mirror!(OrderTypeRecord = OrderType { Market, Limit });
+mirror!(TimeInForceRecord = TimeInForce { Gtc, Ioc });
+mirror!(
+    StateRecord = OrderState {
+        Accepted,
+        PendingNew,
+        New,
+        PartiallyFilled,
+        Filled,
+        PendingCancel,
+        Canceled,
+        Rejected,
+        Expired,
+        Unknown
+    }
+);
+
+impl OrderRecord {
+    #[must_use]
+    pub fn of(order: &Order) -> Self {
+        Self {
+            venue_order_id: order.order_id.venue_order_id,
+            customer: order.customer.clone(),
+            client_order_id: order.client_order_id.clone(),
+            venue: order.venue.clone(),
+            instrument: order.instrument.clone(),
+            side: order.side.into(),
+            order_type: order.order_type.into(),
+            quantity: order.quantity,
+            limit_price: order.limit_price,
+            time_in_force: order.time_in_force.into(),
+            state: order.state.into(),
+            filled_quantity: order.filled_quantity,
+            reason: order.reason.clone(),
+            created_at: order.created_at,
+            updated_at: order.updated_at,
+            version: order.version,
+        }
+    }
+
+    #[must_use]
+    pub fn order(&self, account: &AccountId) -> Order {
+        Order {
+            order_id: OrderId { account: account.clone(), venue_order_id: self.venue_order_id },
+            customer: self.customer.clone(),
+            client_order_id: self.client_order_id.clone(),
+            venue: self.venue.clone(),
+            instrument: self.instrument.clone(),
+            side: self.side.into(),
+            order_type: self.order_type.into(),
+            quantity: self.quantity,
+            limit_price: self.limit_price,
+            time_in_force: self.time_in_force.into(),
+            state: self.state.into(),
+            filled_quantity: self.filled_quantity,
+            reason: self.reason.clone(),
+            created_at: self.created_at,
+            updated_at: self.updated_at,
+            version: self.version,
+        }
+    }
+}
+
+impl Filled {
+    /// The fill as it is told.
+    #[must_use]
+    pub fn fill(&self, account: &AccountId) -> Fill {
+        Fill {
+            exec_id: self.exec_id.clone(),
+            order_id: OrderId {
+                account: account.clone(),
+                venue_order_id: self.order.venue_order_id,
+            },
+            customer: self.order.customer.clone(),
+            client_order_id: self.order.client_order_id.clone(),
+            instrument: self.order.instrument.clone(),
+            side: self.order.side.into(),
+            quantity: self.quantity,
+            price: self.price,
+            at: self.at,
+        }
+    }
+}
+
+/// An event of a customer's private stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Numbered {
+    pub customer: CustomerId,
+    pub number: Number,
+    pub event: PrivateEvent,
+}
+
+impl Numbered {
+    #[must_use]
+    pub fn channel(&self) -> PrivateChannel {
+        match self.event {
+            PrivateEvent::Order(_) => PrivateChannel::Orders,
+            PrivateEvent::Fill(_) => PrivateChannel::Fills,
+        }
+    }
+}
+
+impl Record {
+    /// The record's bytes.
+    pub fn encode(&self) -> Result<Bytes, CodecError> {
+        codec::encode(KIND, self).map(Bytes::from)
+    }
+
+    /// The record of those bytes.
+    pub fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
+        codec::decode(KIND, bytes)
+    }
+
+    /// The numbered events it makes, in the order of their numbers.
+    #[must_use]
+    pub fn events(&self, account: &AccountId) -> Vec<Numbered> {
+        let order_event = |number: Number, order: &OrderRecord| Numbered {
+            customer: order.customer.clone(),
+            number,
+            event: PrivateEvent::Order(Box::new(order.order(account))),
+        };
+        match self {
+            Self::Intent(intent) => vec![order_event(intent.number, &intent.order)],
+            Self::Changed { number, order } => vec![order_event(*number, order)],
+            Self::Filled(filled) => {
+                let fill = Numbered {
+                    customer: filled.order.customer.clone(),
+                    number: filled.fill_number,
+                    event: PrivateEvent::Fill(Box::new(filled.fill(account))),
+                };
+                vec![fill, order_event(filled.order_number, &filled.order)]
+            }
+            Self::Opened { .. }
+            | Self::Fenced { .. }
+            | Self::TraderSeen { .. }
+            | Self::CancelAsked { .. }
+            | Self::Swept { .. } => Vec::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

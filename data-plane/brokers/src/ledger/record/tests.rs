@@ -1,0 +1,117 @@
+//! Golden bytes of every record: what is on customers' disks is read for ever.
+
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+
+fn order(state: StateRecord, reason: Option<&str>) -> OrderRecord {
+    let account = AccountId::new("sim-1").unwrap();
+    let customer = CustomerId::new("acme").unwrap();
+    let client_order_id = ClientOrderId::new("o-1").unwrap();
+    OrderRecord {
+        venue_order_id: VenueOrderId::of(&account, &customer, &client_order_id),
+        customer,
+        client_order_id,
+        venue: VenueId::new("sim").unwrap(),
+        instrument: InstrumentId::new("BTC/USD").unwrap(),
+        side: SideRecord::Sell,
+        order_type: OrderTypeRecord::Limit,
+        quantity: "0.50".parse().unwrap(),
+        limit_price: Some("29430.2".parse().unwrap()),
+        time_in_force: TimeInForceRecord::Ioc,
+        state,
+        filled_quantity: "0.1".parse().unwrap(),
+        reason: reason.map(str::to_string),
+        created_at: UnixNanos(1_700_000_000_000_000_000),
+        updated_at: UnixNanos(1_700_000_000_000_000_001),
+        version: 3,
+    }
+}
+
+fn samples() -> Vec<(Record, &'static str)> {
+    let account = AccountId::new("sim-1").unwrap();
+    let (customer, trader) = (CustomerId::new("acme").unwrap(), TraderId::new("t").unwrap());
+    let at = UnixNanos(1_700_000_000_000_000_000);
+    let number = Number { seq: 7, prev: 5 };
+    let known = order(StateRecord::New, None);
+    vec![
+        (Record::Opened { account, stream_epoch: StreamEpoch::new("00ff").unwrap(), at }, OPENED),
+        (Record::Fenced { cluster: 9, epoch: 300 }, FENCED),
+        (Record::TraderSeen { customer, trader: trader.clone(), epoch: 12 }, TRADER_SEEN),
+        (
+            Record::Intent(Intent {
+                number,
+                order: order(StateRecord::Accepted, None),
+                deadline: at,
+                trader: Some(trader),
+                trader_epoch: 12,
+                cluster: 9,
+                epoch: 300,
+            }),
+            INTENT,
+        ),
+        (Record::Changed { number, order: order(StateRecord::Unknown, Some("why")) }, CHANGED),
+        (
+            Record::Filled(Filled {
+                fill_number: number,
+                exec_id: ExecId::new("x1").unwrap(),
+                quantity: "0.1".parse().unwrap(),
+                price: "29430".parse().unwrap(),
+                at,
+                order_number: Number { seq: 8, prev: 6 },
+                order: order(StateRecord::PartiallyFilled, None),
+            }),
+            FILLED,
+        ),
+        (Record::CancelAsked { order: known.venue_order_id, at }, CANCEL_ASKED),
+        (Record::Swept { to: at }, SWEPT),
+    ]
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[test]
+fn the_bytes_of_every_record_never_change() {
+    for (record, golden) in samples() {
+        let bytes = record.encode().unwrap();
+        assert_eq!(hex(&bytes), golden, "{record:?}");
+        assert_eq!(Record::decode(&bytes).unwrap(), record);
+    }
+}
+
+#[test]
+fn every_state_has_the_same_place_on_disk_for_ever() {
+    for (at, state) in OrderState::ALL.into_iter().enumerate() {
+        let record = order(state.into(), None);
+        let with = Record::Changed { number: Number { seq: 1, prev: 0 }, order: record.clone() };
+        let accepted = OrderRecord { state: StateRecord::Accepted, ..record };
+        let without = Record::Changed { number: Number { seq: 1, prev: 0 }, order: accepted };
+        let (with, without) = (with.encode().unwrap(), without.encode().unwrap());
+        let body = with.len() - 4;
+        let differing: Vec<_> = (0..body).filter(|i| with[*i] != without[*i]).collect();
+        match differing[..] {
+            [] => assert_eq!(at, 0),
+            [one] => assert_eq!(usize::from(with[one]), at, "{state:?}"),
+            _ => panic!("{state:?} differs in more than its place"),
+        }
+        assert_eq!(OrderState::from(StateRecord::from(state)), state);
+    }
+}
+
+#[test]
+fn an_order_survives_the_round_trip() {
+    let account = AccountId::new("sim-1").unwrap();
+    let record = order(StateRecord::PendingCancel, Some("asked"));
+    assert_eq!(OrderRecord::of(&record.order(&account)), record);
+}
+
+const OPENED: &str = "0101000573696d2d310430306666fd00002a36fe9c9717b1b0bbb5";
+const FENCED: &str = "01010109fb2c015ca68847";
+const TRADER_SEEN: &str = "0101020461636d6501740ce837ab62";
+const INTENT: &str = "01010307052065303930656666343965366338366534353062363935623964613337383835660461636d65036f2d310373696d074254432f555344010104302e3530010732393433302e32010003302e3100fd00002a36fe9c9717fd01002a36fe9c971703fd00002a36fe9c97170101740c09fb2c01fb2e401a";
+const CHANGED: &str = "01010407052065303930656666343965366338366534353062363935623964613337383835660461636d65036f2d310373696d074254432f555344010104302e3530010732393433302e32010903302e310103776879fd00002a36fe9c9717fd01002a36fe9c971703414b7080";
+const FILLED: &str = "010105070502783103302e31053239343330fd00002a36fe9c971708062065303930656666343965366338366534353062363935623964613337383835660461636d65036f2d310373696d074254432f555344010104302e3530010732393433302e32010303302e3100fd00002a36fe9c9717fd01002a36fe9c971703c3d82af1";
+const CANCEL_ASKED: &str = "010106206530393065666634396536633836653435306236393562396461333738383566fd00002a36fe9c9717110e5777";
+const SWEPT: &str = "010107fd00002a36fe9c971718b8ae03";

@@ -1,0 +1,396 @@
+//! Claims about the ledger's rules, and about any history of it.
+
+#![allow(clippy::unwrap_used)]
+
+mod histories;
+
+use super::*;
+use crate::{
+    ledger::rules::{Assignment, Fenced, Submitted},
+    venue::{Capabilities, VenueFill, VenueOrder},
+};
+use tradewind_domain::{
+    ids::{ClientOrderId, InstrumentId, VenueId},
+    limits::{INTENT_DEADLINE, SWEEP_MARGIN},
+    trading::{NewOrder, OrderType, Side, TimeInForce},
+};
+use tradewind_protocol::{
+    problem::{Code, Retry},
+    trade::{Principal, PrivateEvent},
+};
+
+const NOW: UnixNanos = UnixNanos(1_700_000_000_000_000_000);
+
+pub(super) fn account() -> AccountId {
+    AccountId::new("sim-1").unwrap()
+}
+
+pub(super) fn opened() -> Record {
+    let stream_epoch = StreamEpoch::new("e1").unwrap();
+    Record::Opened { account: account(), stream_epoch, at: NOW }
+}
+
+fn fence(cluster: u64, epoch: u64) -> Fence {
+    Fence { cluster: ClusterIncarnation(cluster), epoch: Epoch(epoch) }
+}
+
+pub(super) fn assignment() -> Assignment {
+    let customers = ["acme", "bolt"].into_iter().map(|name| CustomerId::new(name).unwrap());
+    Assignment {
+        fence: fence(1, 10),
+        customers: customers.collect(),
+        venue: VenueId::new("sim").unwrap(),
+    }
+}
+
+pub(super) fn capabilities() -> Capabilities {
+    Capabilities {
+        order_types: vec![OrderType::Market, OrderType::Limit],
+        times_in_force: vec![TimeInForce::Gtc],
+        instruments: Some([InstrumentId::new("BTC/USD").unwrap()].into()),
+        order_deadline: true,
+        query_by_our_id: true,
+    }
+}
+
+pub(super) fn principal(customer: &str) -> Principal {
+    Principal { customer: CustomerId::new(customer).unwrap(), trader: None }
+}
+
+pub(super) fn new_order(name: &str, quantity: &str) -> NewOrder {
+    NewOrder {
+        client_order_id: ClientOrderId::new(name).unwrap(),
+        instrument: InstrumentId::new("BTC/USD").unwrap(),
+        side: Side::Buy,
+        order_type: OrderType::Limit,
+        quantity: quantity.parse().unwrap(),
+        limit_price: "100".parse().ok(),
+        time_in_force: TimeInForce::Gtc,
+    }
+}
+
+/// A ledger in memory with the records that made it.
+#[derive(Clone)]
+pub(super) struct Book {
+    pub(super) ledger: Ledger,
+    pub(super) records: Vec<Record>,
+}
+
+impl Book {
+    pub(super) fn new() -> Self {
+        let ledger = Ledger::opened(&account(), &opened()).unwrap();
+        Self { ledger, records: vec![opened()] }
+    }
+
+    pub(super) fn put(&mut self, record: Record) {
+        self.ledger.apply(&record).unwrap();
+        self.records.push(record);
+    }
+
+    fn submit(&mut self, customer: &str, new: &NewOrder) -> Result<Submitted, Code> {
+        let submitted = self.ledger.submit(
+            &assignment(),
+            &capabilities(),
+            &principal(customer),
+            new,
+            Ok(()),
+            NOW,
+        );
+        let submitted = submitted.map_err(|problem| problem.code)?;
+        if let Submitted::New(record) = &submitted {
+            self.put(record.clone());
+        }
+        Ok(submitted)
+    }
+
+    /// An accepted order brought to that state.
+    fn order_in(&mut self, name: &str, states: &[OrderState]) -> VenueOrderId {
+        self.submit("acme", &new_order(name, "1")).unwrap();
+        let id = self.id("acme", name);
+        for state in states {
+            let order = self.order(&id);
+            self.put(self.ledger.change(&order, *state, None, NOW).unwrap());
+        }
+        id
+    }
+
+    fn id(&self, customer: &str, name: &str) -> VenueOrderId {
+        let name = ClientOrderId::new(name).unwrap();
+        VenueOrderId::of(&account(), &CustomerId::new(customer).unwrap(), &name)
+    }
+
+    fn order(&self, id: &VenueOrderId) -> Order {
+        self.ledger.entry(id).unwrap().order.clone()
+    }
+
+    fn cancel(&mut self, id: &VenueOrderId) -> Result<usize, Code> {
+        let entry = self.ledger.entry(id).unwrap();
+        let records = self.ledger.cancel(entry, NOW).map_err(|problem| problem.code)?;
+        let count = records.len();
+        records.into_iter().for_each(|record| self.put(record));
+        Ok(count)
+    }
+
+    fn says(&mut self, id: &VenueOrderId, state: OrderState) {
+        let said = VenueOrder { venue_order_id: *id, state, reason: None };
+        if let Some(record) = self.ledger.evidence(&said, NOW) {
+            self.put(record);
+        }
+    }
+
+    fn fills(&mut self, id: &VenueOrderId, exec: &str, quantity: &str) {
+        let said = fill_of(id, exec, quantity);
+        if let Some(record) = self.ledger.fill(&said) {
+            self.put(record.unwrap());
+        }
+    }
+}
+
+pub(super) fn fill_of(id: &VenueOrderId, exec: &str, quantity: &str) -> VenueFill {
+    VenueFill {
+        exec_id: ExecId::new(exec).unwrap(),
+        venue_order_id: *id,
+        quantity: quantity.parse().unwrap(),
+        price: "100".parse().unwrap(),
+        at: NOW,
+    }
+}
+
+#[test]
+fn the_same_id_and_body_is_the_same_order_and_another_body_a_conflict() {
+    // given
+    let mut book = Book::new();
+    let first = book.submit("acme", &new_order("o-1", "1.0"));
+    assert!(matches!(first, Ok(Submitted::New(_))));
+    // when, then
+    let id = book.id("acme", "o-1");
+    assert_eq!(book.submit("acme", &new_order("o-1", "1")), Ok(Submitted::Before(id)));
+    assert_eq!(book.submit("acme", &new_order("o-1", "2")), Err(Code::Conflict));
+    // another customer's names are his own
+    assert!(matches!(book.submit("bolt", &new_order("o-1", "2")), Ok(Submitted::New(_))));
+}
+
+#[test]
+fn an_order_that_cannot_be_sent_is_refused_before_anything_is_written() {
+    let book = Book::new();
+    let submit = |new: &NewOrder, ready| {
+        let refused =
+            book.ledger.submit(&assignment(), &capabilities(), &principal("acme"), new, ready, NOW);
+        refused.unwrap_err()
+    };
+    let away = submit(&new_order("o-1", "1"), Err("away".to_string()));
+    assert_eq!((away.code, away.retry), (Code::Unavailable, Retry::After));
+    let ioc = NewOrder { time_in_force: TimeInForce::Ioc, ..new_order("o-1", "1") };
+    assert_eq!(submit(&ioc, Ok(())).code, Code::Unsupported);
+    let instrument = InstrumentId::new("AAPL").unwrap();
+    let other = NewOrder { instrument, ..new_order("o-1", "1") };
+    assert_eq!(submit(&other, Ok(())).code, Code::Unsupported);
+    assert_eq!(submit(&new_order("o-1", "0"), Ok(())).code, Code::InvalidOrder);
+}
+
+#[test]
+fn a_repeated_submit_is_answered_even_while_the_venue_is_away() {
+    let mut book = Book::new();
+    book.submit("acme", &new_order("o-1", "1")).unwrap();
+    let away = Err("away".to_string());
+    let (a, c, p) = (assignment(), capabilities(), principal("acme"));
+    let again = book.ledger.submit(&a, &c, &p, &new_order("o-1", "1"), away, NOW);
+    assert_eq!(again, Ok(Submitted::Before(book.id("acme", "o-1"))));
+}
+
+#[test]
+fn only_the_broker_s_own_epoch_passes_and_a_higher_one_supersedes_it_for_good() {
+    // given
+    let mut book = Book::new();
+    let own = assignment();
+    book.put(book.ledger.assigned(&own).unwrap());
+    assert_eq!(book.ledger.assigned(&own), None, "written once");
+    // when, then
+    assert_eq!(book.ledger.check_fence(&own, fence(1, 10)), Ok(()));
+    let (lower, none) = book.ledger.check_fence(&own, fence(1, 9)).unwrap_err();
+    assert!(matches!((lower, none), (Fenced::Stale { .. }, None)));
+    let (other, none) = book.ledger.check_fence(&own, fence(2, 10)).unwrap_err();
+    assert!(matches!((other, none), (Fenced::OtherCluster { .. }, None)));
+    let (higher, record) = book.ledger.check_fence(&own, fence(1, 11)).unwrap_err();
+    assert!(matches!(higher, Fenced::Superseded { .. }));
+    book.put(record.unwrap());
+    assert!(book.ledger.check_fence(&own, fence(1, 10)).is_err(), "refuses everything");
+    assert!(book.ledger.check_own(&own).is_err());
+    assert_eq!(book.ledger.assigned(&own), None, "the lower right does not come back");
+    // assigned anew, it serves again
+    let anew = Assignment { fence: fence(1, 11), ..own.clone() };
+    assert_eq!(book.ledger.check_fence(&anew, fence(1, 11)), Ok(()));
+    // a restored cluster counts anew
+    let restored = Assignment { fence: fence(2, 3), ..own };
+    book.put(book.ledger.assigned(&restored).unwrap());
+    assert_eq!(book.ledger.check_fence(&restored, fence(2, 3)), Ok(()));
+}
+
+#[test]
+fn of_one_trader_only_the_newest_copy_may_send_and_the_ledger_remembers_it() {
+    // given
+    let mut book = Book::new();
+    let copy = |customer: &str, epoch| Principal {
+        trader: Some(TraderClaim { trader: TraderId::new("t").unwrap(), epoch: Epoch(epoch) }),
+        ..principal(customer)
+    };
+    let seen = book.ledger.check_trader(&copy("acme", 5)).unwrap();
+    book.put(seen.unwrap());
+    // when, then
+    assert_eq!(book.ledger.check_trader(&copy("acme", 5)), Ok(None), "nothing new");
+    let stale = book.ledger.check_trader(&copy("acme", 4)).unwrap_err();
+    assert_eq!(stale.code, Code::StaleTrader);
+    assert!(book.ledger.check_trader(&copy("acme", 6)).unwrap().is_some());
+    assert!(book.ledger.check_trader(&copy("bolt", 1)).is_ok(), "another customer's Trader");
+    assert_eq!(book.ledger.check_trader(&principal("acme")), Ok(None), "no Trader at all");
+}
+
+#[test]
+fn only_customers_with_a_grant_pass_and_each_sees_his_own_orders_only() {
+    let mut book = Book::new();
+    book.submit("acme", &new_order("o-1", "1")).unwrap();
+    let order_id = book.order(&book.id("acme", "o-1")).order_id;
+    let customer = |name| CustomerId::new(name).unwrap();
+    assert!(Ledger::check_grant(&assignment(), &customer("acme")).is_ok());
+    let refused = Ledger::check_grant(&assignment(), &customer("eve")).unwrap_err();
+    assert_eq!(refused.code, Code::Forbidden);
+    assert!(book.ledger.own_order(&customer("acme"), &order_id).is_ok());
+    let other = book.ledger.own_order(&customer("bolt"), &order_id).unwrap_err();
+    assert_eq!(other.code, Code::NotFound);
+    assert_eq!(book.ledger.list(&customer("bolt"), None, false, 9), []);
+}
+
+#[test]
+fn a_list_holds_the_newest_orders_last() {
+    let mut book = Book::new();
+    for name in ["a", "b", "c"] {
+        book.submit("acme", &new_order(name, "1")).unwrap();
+    }
+    let done = book.order(&book.id("acme", "b"));
+    book.put(book.ledger.change(&done, OrderState::Rejected, None, NOW).unwrap());
+    let acme = CustomerId::new("acme").unwrap();
+    let names = |name: Option<&str>, open, most| -> Vec<String> {
+        let name = name.map(|name| ClientOrderId::new(name).unwrap());
+        let orders = book.ledger.list(&acme, name.as_ref(), open, most);
+        orders.iter().map(|order| order.client_order_id.to_string()).collect()
+    };
+    assert_eq!(names(None, false, 9), ["a", "b", "c"]);
+    assert_eq!(names(None, false, 2), ["b", "c"]);
+    assert_eq!(names(None, true, 9), ["a", "c"]);
+    assert_eq!(names(Some("b"), false, 9), ["b"]);
+    assert_eq!(names(Some("b"), true, 9), Vec::<String>::new());
+}
+
+#[test]
+fn a_cancel_is_remembered_until_the_order_has_ended() {
+    use OrderState as S;
+    let mut book = Book::new();
+    // not sent yet: it never is
+    let unsent = book.order_in("unsent", &[]);
+    assert_eq!(book.cancel(&unsent), Ok(1));
+    assert_eq!(book.order(&unsent).state, S::Canceled);
+    // at the venue: on its way, once
+    let open = book.order_in("open", &[S::PendingNew, S::New]);
+    assert_eq!(book.cancel(&open), Ok(2));
+    assert_eq!(book.order(&open).state, S::PendingCancel);
+    assert_eq!(book.cancel(&open), Ok(0), "asked before");
+    // not known to be there: stays so, and is canceled when it shows up
+    let unknown = book.order_in("unknown", &[S::PendingNew, S::Unknown]);
+    assert_eq!(book.cancel(&unknown), Ok(1));
+    assert_eq!(book.order(&unknown).state, S::Unknown);
+    assert!(book.ledger.entry(&unknown).unwrap().cancel_asked);
+    book.says(&unknown, S::New);
+    assert_eq!(book.order(&unknown).state, S::PendingCancel);
+    book.says(&unknown, S::Canceled);
+    assert_eq!(book.cancel(&unknown), Ok(0), "done: the same answer again");
+    // ended otherwise: too late
+    let filled = book.order_in("filled", &[S::PendingNew, S::New]);
+    book.fills(&filled, "x1", "1");
+    assert_eq!(book.cancel(&filled), Err(Code::Conflict));
+}
+
+#[test]
+fn fills_are_a_set_and_only_they_make_an_order_filled() {
+    use OrderState as S;
+    // given
+    let mut book = Book::new();
+    let id = book.order_in("o", &[S::PendingNew]);
+    // when the venue speaks of fills before it tells them
+    book.says(&id, S::Filled);
+    assert_eq!(book.order(&id).state, S::New);
+    book.fills(&id, "x1", "0.4");
+    book.fills(&id, "x1", "0.4");
+    // then
+    assert_eq!(book.order(&id).filled_quantity, "0.4".parse().unwrap());
+    book.says(&id, S::Canceled);
+    book.fills(&id, "x2", "0.6");
+    assert_eq!(book.order(&id).state, S::Filled, "a late fill still counts");
+    let too_much = book.ledger.fill(&fill_of(&id, "x3", "0.1")).unwrap();
+    assert!(too_much.is_err());
+    let not_ours = VenueOrderId::of(
+        &account(),
+        &CustomerId::new("eve").unwrap(),
+        &new_order("o", "1").client_order_id,
+    );
+    assert!(book.ledger.fill(&fill_of(&not_ours, "x4", "1")).is_none(), "external");
+}
+
+#[test]
+fn unknown_ends_only_by_evidence() {
+    use OrderState as S;
+    let mut book = Book::new();
+    let id = book.order_in("o", &[S::PendingNew, S::Unknown]);
+    let since = UnixNanos(NOW.0 - u64::try_from(SWEEP_MARGIN.as_nanos()).unwrap());
+    let deadline = NOW + INTENT_DEADLINE;
+    let late = UnixNanos(deadline.0 + 1);
+    let absent = |since, listed_at| book.ledger.absent(&id, since, listed_at, NOW);
+    assert_eq!(absent(since, deadline), None, "the venue may still take it");
+    assert_eq!(absent(UnixNanos(since.0 + 1), late), None, "the listing begins too late");
+    let Some(Record::Changed { order, .. }) = absent(since, late) else {
+        panic!("absent from a listing that would have it");
+    };
+    assert_eq!(OrderState::from(order.state), S::Rejected);
+    assert!(order.reason.unwrap().starts_with("not_placed"));
+    // found, it is what it is
+    for (name, found) in [("n", S::New), ("c", S::Canceled), ("r", S::Rejected)] {
+        let id = book.order_in(name, &[S::PendingNew, S::Unknown]);
+        book.says(&id, found);
+        assert_eq!(book.order(&id).state, found);
+        assert_eq!(book.ledger.absent(&id, since, late, NOW), None, "no longer unknown");
+    }
+}
+
+#[test]
+fn a_venue_that_rejects_what_it_had_taken_has_ended_it() {
+    use OrderState as S;
+    let mut book = Book::new();
+    let id = book.order_in("o", &[S::PendingNew, S::New]);
+    book.says(&id, S::Rejected);
+    assert_eq!(book.order(&id).state, S::Canceled);
+}
+
+#[test]
+fn a_record_that_does_not_follow_is_refused() {
+    let mut book = Book::new();
+    book.submit("acme", &new_order("o", "1")).unwrap();
+    let intent = book.records.last().unwrap().clone();
+    let order = book.order(&book.id("acme", "o"));
+    let change = book.ledger.change(&order, OrderState::PendingNew, None, NOW).unwrap();
+    let Record::Changed { number, order } = change.clone() else { panic!("a change") };
+    let hole = Number { seq: number.seq + 1, ..number };
+    let backwards = OrderRecord { state: OrderState::Filled.into(), ..order.clone() };
+    let more = OrderRecord { version: order.version + 1, ..order.clone() };
+    for (record, what) in [
+        (opened(), "opened twice"),
+        (intent, "accepted twice"),
+        (Record::Changed { number: hole, order }, "a number left out"),
+        (Record::Changed { number, order: backwards }, "an illegal state"),
+        (Record::Changed { number, order: more }, "more than a state"),
+    ] {
+        assert!(book.ledger.clone().apply(&record).is_err(), "{what}");
+    }
+    assert!(book.ledger.apply(&change).is_ok());
+    let other = AccountId::new("sim-2").unwrap();
+    assert!(Ledger::opened(&other, &opened()).is_err(), "another account's");
+    assert!(Ledger::opened(&account(), &change).is_err(), "no opening");
+}

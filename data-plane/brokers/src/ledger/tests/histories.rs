@@ -1,0 +1,201 @@
+//! Any history: random commands, words of the venue, and crashes after any record. What was durable is
+//! told; nothing told may ever be told otherwise.
+
+use super::*;
+use proptest::prelude::*;
+use tradewind_domain::trading::Fill;
+
+/// One step. Orders and executions are few, so that they meet again.
+#[derive(Clone, Debug)]
+enum Step {
+    Submit {
+        customer: bool,
+        name: u8,
+        quantity: u8,
+    },
+    Sent {
+        pick: u8,
+    },
+    Says {
+        pick: u8,
+        state: u8,
+    },
+    Fills {
+        pick: u8,
+        exec: u8,
+        quantity: u8,
+    },
+    Cancel {
+        pick: u8,
+    },
+    /// So many of the newest records are lost, and the process with them.
+    Crash {
+        lost: u8,
+    },
+    /// Everything so far is durable, and told.
+    Synced,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => (any::<bool>(), 0_u8..6, 1_u8..4)
+            .prop_map(|(customer, name, quantity)| Step::Submit { customer, name, quantity }),
+        4 => any::<u8>().prop_map(|pick| Step::Sent { pick }),
+        4 => (any::<u8>(), any::<u8>()).prop_map(|(pick, state)| Step::Says { pick, state }),
+        4 => (any::<u8>(), 0_u8..12, 1_u8..3)
+            .prop_map(|(pick, exec, quantity)| Step::Fills { pick, exec, quantity }),
+        2 => any::<u8>().prop_map(|pick| Step::Cancel { pick }),
+        1 => (0_u8..8).prop_map(|lost| Step::Crash { lost }),
+        2 => Just(Step::Synced),
+    ]
+}
+
+fn replay(records: &[Record]) -> Ledger {
+    let (first, rest) = records.split_first().unwrap();
+    let mut ledger = Ledger::opened(&account(), first).unwrap();
+    rest.iter().for_each(|record| ledger.apply(record).unwrap());
+    ledger
+}
+
+/// What each customer is told, by number.
+type Told = BTreeMap<(CustomerId, u64), (u64, PrivateEvent)>;
+
+struct World {
+    book: Book,
+    durable: usize,
+    told: Told,
+}
+
+impl World {
+    fn any_order(&self, pick: u8) -> Option<VenueOrderId> {
+        let intents = self.book.records.iter().filter_map(|record| match record {
+            Record::Intent(intent) => Some(intent.order.venue_order_id),
+            _ => None,
+        });
+        let all: Vec<_> = intents.collect();
+        (!all.is_empty()).then(|| all[usize::from(pick) % all.len()])
+    }
+
+    fn sync(&mut self) {
+        for record in &self.book.records[self.durable..] {
+            for event in record.events(&account()) {
+                let key = (event.customer.clone(), event.number.seq);
+                let before = self.told.insert(key, (event.number.prev, event.event.clone()));
+                assert_eq!(before, None, "number {} told twice", event.number.seq);
+            }
+        }
+        self.durable = self.book.records.len();
+    }
+
+    fn crash(&mut self, lost: u8) {
+        let kept = self.book.records.len().saturating_sub(usize::from(lost)).max(self.durable);
+        self.book.records.truncate(kept);
+        self.book.ledger = replay(&self.book.records);
+        // what a restart does first
+        let lost = |s: OrderState| matches!(s, OrderState::Accepted | OrderState::PendingNew);
+        let open: Vec<Order> = self.book.ledger.open_orders().map(|e| e.order.clone()).collect();
+        for order in open.iter().filter(|order| lost(order.state)) {
+            let unknown = self.book.ledger.change(order, OrderState::Unknown, None, NOW);
+            self.book.put(unknown.unwrap());
+        }
+    }
+
+    fn take(&mut self, step: &Step) {
+        match *step {
+            Step::Submit { customer, name, quantity } => {
+                let customer = if customer { "acme" } else { "bolt" };
+                let new = new_order(&format!("o-{name}"), &quantity.to_string());
+                // Refusals are answers too.
+                let _ = self.book.submit(customer, &new);
+            }
+            Step::Sent { pick } => {
+                let Some(id) = self.any_order(pick) else { return };
+                let order = self.book.order(&id);
+                let sent = self.book.ledger.change(&order, OrderState::PendingNew, None, NOW);
+                if let Some(record) = sent {
+                    self.book.put(record);
+                }
+            }
+            Step::Says { pick, state } => {
+                let Some(id) = self.any_order(pick) else { return };
+                let all = OrderState::ALL;
+                self.book.says(&id, all[usize::from(state) % all.len()]);
+            }
+            Step::Fills { pick, exec, quantity } => {
+                let Some(id) = self.any_order(pick) else { return };
+                let said = fill_of(&id, &format!("x-{exec}"), &quantity.to_string());
+                if let Some(Ok(record)) = self.book.ledger.fill(&said) {
+                    self.book.put(record);
+                }
+            }
+            Step::Cancel { pick } => {
+                let Some(id) = self.any_order(pick) else { return };
+                let _ = self.book.cancel(&id);
+            }
+            Step::Crash { lost } => self.crash(lost),
+            Step::Synced => self.sync(),
+        }
+    }
+}
+
+fn check_numbers(told: &Told) {
+    let mut last: BTreeMap<&CustomerId, (u64, BTreeMap<bool, u64>)> = BTreeMap::new();
+    for ((customer, seq), (prev, event)) in told {
+        let (before, channels) = last.entry(customer).or_default();
+        assert_eq!(*seq, *before + 1, "numbers are contiguous");
+        *before = *seq;
+        let channel = matches!(event, PrivateEvent::Fill(_));
+        let expected = channels.insert(channel, *seq).unwrap_or(0);
+        assert_eq!(*prev, expected, "prev is the number before on the channel");
+    }
+}
+
+fn check_fills(ledger: &Ledger, told: &Told) {
+    let fills: Vec<&Fill> = told
+        .values()
+        .filter_map(|(_, event)| match event {
+            PrivateEvent::Fill(fill) => Some(&**fill),
+            PrivateEvent::Order(_) => None,
+        })
+        .collect();
+    let execs: BTreeSet<_> = fills.iter().map(|fill| &fill.exec_id).collect();
+    assert_eq!(execs.len(), fills.len(), "no execution twice");
+    for customer in ["acme", "bolt"] {
+        for entry in ledger.orders_of(&CustomerId::new(customer).unwrap()) {
+            let own = fills.iter().filter(|fill| fill.order_id == entry.order.order_id);
+            let sum = own.fold(Default::default(), |sum: rust_decimal::Decimal, fill| {
+                sum + fill.quantity.decimal()
+            });
+            assert_eq!(entry.order.filled_quantity.decimal(), sum, "filled is the sum of fills");
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn whatever_happens_numbers_are_contiguous_and_never_told_twice(
+        steps in prop::collection::vec(step(), 1..120)
+    ) {
+        let mut world = World { book: Book::new(), durable: 1, told: Told::new() };
+        for step in &steps {
+            world.take(step);
+        }
+        world.sync();
+        // the same records make the same state
+        prop_assert_eq!(&replay(&world.book.records), &world.book.ledger);
+        check_numbers(&world.told);
+        check_fills(&world.book.ledger, &world.told);
+        // what was told stands in the records, unchanged
+        let events = world.book.records.iter().flat_map(|record| record.events(&account()));
+        let found: Told = events
+            .map(|e| ((e.customer.clone(), e.number.seq), (e.number.prev, e.event)))
+            .collect();
+        prop_assert_eq!(found, world.told);
+        // open is what has not ended
+        for entry in world.book.ledger.open_orders() {
+            prop_assert!(!entry.order.state.is_terminal());
+        }
+    }
+}

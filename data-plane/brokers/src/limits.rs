@@ -1,0 +1,59 @@
+//! Limits of the Broker and why they are what they are. Bounds of the whole system stand in
+//! `domain/src/limits.rs`; these concern nobody but the Broker.
+
+use std::time::Duration;
+use tradewind_domain::limits::{INTENT_DEADLINE, ORDER_ANSWER_WITHIN, SWEEP_MARGIN};
+
+/// Asks queued for the ledger, all Markets together: a group commit takes what has gathered meanwhile.
+pub const LEDGER_QUEUE: usize = 4_096;
+/// Asks taken at a time: enough for a group commit, few enough that venue events are not kept waiting.
+pub const LEDGER_BATCH: usize = 256;
+/// Events from the venue queued for the ledger: beyond it the venue's socket is read no further.
+pub const VENUE_EVENTS: usize = 4_096;
+/// Messages queued towards the venue: beyond it an order is not sent yet, and says so by its deadline.
+pub const VENUE_QUEUE: usize = 4_096;
+/// Commands of one Market under way: beyond it the pipe is read no further.
+pub const COMMANDS_UNDER_WAY: usize = 4_096;
+/// Subscriptions of one Market: two private channels for each session of a full MarketManager.
+pub const SUBSCRIPTIONS_PER_PIPE: usize = 65_536;
+/// The newest events of each customer kept in memory, so that readers who keep up never touch the disk:
+/// some 150 KiB a customer.
+pub const RECENT_EVENTS: usize = 256;
+/// Events read from the journal at a time for a reader that is behind.
+pub const REPLAY_BATCH: usize = 128;
+/// Orders or fills in one answer, the newest ones: some 2 MiB, half of what a pipe's frame may have.
+pub const LISTED: usize = 4_096;
+/// Characters of a reason kept with an order.
+pub const REASON_CHARS: usize = 200;
+
+/// How often the Broker looks for what is overdue: unsent intents, missing answers, sweeps.
+pub const TICK_EVERY: Duration = Duration::from_millis(25);
+/// How often the venue is swept while orders are open: a lost event is found within this time.
+pub const SWEEP_EVERY: Duration = Duration::from_secs(2);
+/// And while an order is `unknown`: an algo waits for it.
+pub const SWEEP_EVERY_UNKNOWN: Duration = Duration::from_millis(100);
+/// A page of a sweep that has not come by then is asked for again from the start.
+pub const PAGE_WITHIN: Duration = Duration::from_secs(5);
+/// How far before the last one a sweep begins that follows it on the same connection: only the venue's
+/// own reordering is to be covered, so that a busy account is not listed whole every time.
+pub const SWEEP_AGAIN_MARGIN: Duration = Duration::from_secs(5);
+/// How often a finished sweep is written down: what a restart sweeps more than it must.
+pub const SWEPT_RECORD_EVERY: Duration = Duration::from_secs(10);
+/// A cancel is sent again when the order has not ended after this time.
+pub const CANCEL_AGAIN: Duration = Duration::from_secs(1);
+/// A quote this old is stale: the recorded venue never pauses so long.
+pub const QUOTE_STALE_AFTER: Duration = Duration::from_secs(3);
+/// A venue on whose connection nothing came for so long is gone: it beats each second.
+pub const VENUE_SILENCE: Duration = Duration::from_secs(3);
+/// Dialling the venue and logging in.
+pub const VENUE_CONNECT_WITHIN: Duration = Duration::from_secs(2);
+/// A frame from the venue: a page of a sweep is the largest.
+pub const VENUE_FRAME_BYTES: usize = 16 << 20;
+/// What a caller is told to wait for while the venue is away or an epoch is in doubt, in milliseconds.
+pub const RETRY_AFTER_MS: u64 = 100;
+
+const _: () = assert!(
+    ORDER_ANSWER_WITHIN.as_millis() > INTENT_DEADLINE.as_millis(),
+    "an order becomes unknown only after the venue would refuse it"
+);
+const _: () = assert!(SWEEP_AGAIN_MARGIN.as_millis() < SWEEP_MARGIN.as_millis());

@@ -1,0 +1,179 @@
+//! Venues: what every adapter can do and what it says. Decides the seam between a Broker and any venue;
+//! keeping a connection up is `connection`'s work, what its words mean for orders the ledger's.
+
+pub mod sim;
+
+use futures_util::future::BoxFuture;
+use std::{collections::BTreeSet, sync::Arc};
+use tokio::{sync::mpsc, task::JoinSet};
+use tradewind_domain::{
+    ids::{AccountId, ExecId, InstrumentId, VenueOrderId},
+    money::{Price, Quantity},
+    time::UnixNanos,
+    trading::{NewOrder, OrderState, OrderType, Quote, Side, TimeInForce},
+};
+
+/// What a venue offers. What it does not is refused before anything is written down.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Capabilities {
+    pub order_types: Vec<OrderType>,
+    pub times_in_force: Vec<TimeInForce>,
+    /// `None`: whatever it has; it says itself what it does not.
+    pub instruments: Option<BTreeSet<InstrumentId>>,
+    /// It refuses an order that reaches it after a given time: what is absent after that stays absent.
+    pub order_deadline: bool,
+    /// One order can be asked for by our id.
+    pub query_by_our_id: bool,
+}
+
+impl Capabilities {
+    /// Whether the venue takes such an order, or what it does not offer.
+    pub fn check(&self, new: &NewOrder) -> Result<(), String> {
+        if !self.order_types.contains(&new.order_type) {
+            return Err(format!("the venue has no {:?} orders", new.order_type));
+        }
+        if !self.times_in_force.contains(&new.time_in_force) {
+            return Err(format!("the venue has no time in force {:?}", new.time_in_force));
+        }
+        match &self.instruments {
+            Some(known) if !known.contains(&new.instrument) => {
+                Err(format!("the venue does not trade {}", new.instrument))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
+/// An adapter: how a Broker gets to one kind of venue.
+pub trait Venue: Send + Sync + 'static {
+    fn capabilities(&self) -> &Capabilities;
+
+    /// One connection, logged in. Cancelling it leaves nothing behind.
+    fn connect(&self) -> BoxFuture<'_, Result<Connection, ConnectError>>;
+}
+
+/// Why there is no connection, in words for the operator.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct ConnectError(pub String);
+
+/// A connection. It ends when `events` does, and when it is dropped.
+pub struct Connection {
+    pub link: Arc<dyn Link>,
+    /// In the venue's order. Its end is the connection's.
+    pub events: mpsc::Receiver<Event>,
+    /// The tasks that carry it.
+    pub tasks: JoinSet<()>,
+}
+
+/// The message was surely not sent: the queue is full or the connection gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("it was not sent to the venue")]
+pub struct NotSent;
+
+/// What can be asked over a connection. No call waits; each is sent at most once, and `Ok` means no more
+/// than that it may have been.
+pub trait Link: Send + Sync + 'static {
+    /// Answered by [`Event::Submitted`], unless the connection ends.
+    fn submit(&self, order: Submission) -> Result<(), NotSent>;
+    /// Answered by [`Event::Canceled`].
+    fn cancel(&self, order: VenueOrderId) -> Result<(), NotSent>;
+    /// Answered by [`Event::Order`] if the venue has the order, otherwise not at all.
+    fn query(&self, order: VenueOrderId) -> Result<(), NotSent>;
+    /// One page of what changed at or after `since`; answered by [`Event::Page`].
+    fn sweep(&self, since: UnixNanos, cursor: Option<u64>) -> Result<(), NotSent>;
+    fn subscribe(&self, instrument: &InstrumentId) -> Result<(), NotSent>;
+    fn unsubscribe(&self, instrument: &InstrumentId) -> Result<(), NotSent>;
+}
+
+/// An order as it goes out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Submission {
+    pub venue_order_id: VenueOrderId,
+    pub account: AccountId,
+    pub instrument: InstrumentId,
+    pub side: Side,
+    pub order_type: OrderType,
+    pub quantity: Quantity,
+    pub limit_price: Option<Price>,
+    pub time_in_force: TimeInForce,
+    pub sent_at: UnixNanos,
+    pub deadline: UnixNanos,
+}
+
+/// What the venue says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    Quote {
+        instrument: InstrumentId,
+        quote: Quote,
+    },
+    Submitted {
+        order: VenueOrderId,
+        result: Result<VenueOrder, Refusal>,
+    },
+    Canceled {
+        order: VenueOrderId,
+        result: Result<VenueOrder, Refusal>,
+    },
+    /// An order as it is now.
+    Order(VenueOrder),
+    Fill(VenueFill),
+    Page(Page),
+}
+
+/// A part of a sweep.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// As it was asked for.
+    pub since: UnixNanos,
+    pub cursor: Option<u64>,
+    pub orders: Vec<VenueOrder>,
+    pub fills: Vec<VenueFill>,
+    /// By the venue's clock, when the page was made.
+    pub at: UnixNanos,
+    pub rest: Rest,
+}
+
+/// What is left beyond a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rest {
+    /// More: to be asked for with this cursor.
+    More(u64),
+    /// Nothing. With the cursor, if there is one, a later sweep lists only what changed since.
+    Nothing { resume: Option<u64> },
+}
+
+/// The venue's word on an order. Of the states it may be one the venue knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VenueOrder {
+    pub venue_order_id: VenueOrderId,
+    pub state: OrderState,
+    pub reason: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VenueFill {
+    pub exec_id: ExecId,
+    pub venue_order_id: VenueOrderId,
+    pub quantity: Quantity,
+    pub price: Price,
+    pub at: UnixNanos,
+}
+
+/// The venue did not do it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// What that says about a submitted order.
+    pub placed: Placed,
+    pub reason: String,
+}
+
+/// Where an order is after its submit was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Placed {
+    /// Not at the venue, and this submit will not put it there.
+    No,
+    /// Perhaps: the venue has seen the id before, or speaks of something else.
+    Perhaps,
+}

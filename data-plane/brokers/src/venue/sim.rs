@@ -1,0 +1,347 @@
+//! The adapter of the sim venue: its frames over one WebSocket. Decides how the venue's words become
+//! ours; it re-dials nothing and repeats nothing, `connection` and the ledger do.
+
+use super::{
+    Capabilities, ConnectError, Connection, Event, Link, NotSent, Page, Placed, Refusal, Rest,
+    Submission, Venue, VenueFill, VenueOrder,
+};
+use crate::limits::{
+    VENUE_CONNECT_WITHIN, VENUE_EVENTS, VENUE_FRAME_BYTES, VENUE_QUEUE, VENUE_SILENCE,
+};
+use futures_util::{
+    FutureExt as _, SinkExt as _, StreamExt as _,
+    future::BoxFuture,
+    stream::{SplitSink, SplitStream},
+};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+use tokio::{net::TcpStream, sync::mpsc, task::JoinSet, time::timeout};
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{Message, protocol::WebSocketConfig},
+};
+use tradewind_domain::{
+    ids::{AccountId, InstrumentId, VenueOrderId},
+    time::UnixNanos,
+    trading::{OrderType, TimeInForce},
+};
+use tradewind_sim::wire::{self, FromVenue, Outcome, RefusalCode, ToVenue};
+
+type Socket = WebSocketStream<TcpStream>;
+
+/// The sim venue at an address, for one account.
+pub struct Sim {
+    address: String,
+    account: AccountId,
+    capabilities: Capabilities,
+}
+
+impl Sim {
+    /// `endpoint`: `host:port`, with or without `ws://` before it.
+    #[must_use]
+    pub fn new(endpoint: &str, account: AccountId) -> Self {
+        let address = endpoint.strip_prefix("ws://").unwrap_or(endpoint);
+        let capabilities = Capabilities {
+            order_types: vec![OrderType::Market, OrderType::Limit],
+            times_in_force: vec![TimeInForce::Gtc, TimeInForce::Ioc],
+            instruments: None,
+            order_deadline: true,
+            query_by_our_id: true,
+        };
+        Self { address: address.trim_end_matches('/').to_string(), account, capabilities }
+    }
+
+    async fn dial(&self) -> Result<Connection, ConnectError> {
+        let failed = |what: &str, why: &dyn std::fmt::Display| {
+            ConnectError(format!("venue at {}: {what}: {why}", self.address))
+        };
+        let stream =
+            TcpStream::connect(&self.address).await.map_err(|why| failed("connect", &why))?;
+        stream.set_nodelay(true).map_err(|why| failed("set no delay", &why))?;
+        let config = WebSocketConfig::default()
+            .read_buffer_size(8 << 10)
+            .max_message_size(Some(VENUE_FRAME_BYTES))
+            .max_frame_size(Some(VENUE_FRAME_BYTES));
+        let url = format!("ws://{}{}", self.address, wire::PATH);
+        let (mut socket, _) =
+            tokio_tungstenite::client_async_with_config(url, stream, Some(config))
+                .await
+                .map_err(|why| failed("handshake", &why))?;
+        let login = encode(&ToVenue::Login { account: self.account.clone() });
+        socket.send(login).await.map_err(|why| failed("log in", &why))?;
+        self.await_login(&mut socket).await?;
+        Ok(carry(socket))
+    }
+
+    async fn await_login(&self, socket: &mut Socket) -> Result<(), ConnectError> {
+        loop {
+            let refused = |why: String| {
+                ConnectError(format!("venue at {} refuses the login: {why}", self.address))
+            };
+            match socket.next().await {
+                Some(Ok(Message::Text(text))) => match serde_json::from_str(&text) {
+                    Ok(FromVenue::LoggedIn { .. }) => return Ok(()),
+                    Ok(FromVenue::Error { reason, .. }) => return Err(refused(reason)),
+                    Ok(_) => {}
+                    Err(why) => return Err(refused(why.to_string())),
+                },
+                Some(Ok(Message::Close(_))) | None => return Err(refused("it closed".to_string())),
+                Some(Ok(_)) => {}
+                Some(Err(why)) => return Err(refused(why.to_string())),
+            }
+        }
+    }
+}
+
+impl Venue for Sim {
+    fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    fn connect(&self) -> BoxFuture<'_, Result<Connection, ConnectError>> {
+        async {
+            let late = || ConnectError(format!("venue at {} does not answer", self.address));
+            timeout(VENUE_CONNECT_WITHIN, self.dial()).await.unwrap_or_else(|_| Err(late()))
+        }
+        .boxed()
+    }
+}
+
+fn encode(frame: &ToVenue) -> Message {
+    // Frames are strings, numbers and options: they always have a JSON form.
+    Message::text(serde_json::to_string(frame).unwrap_or_default())
+}
+
+/// What a request was about: the venue's answers only name its number.
+enum Asked {
+    Submit(VenueOrderId),
+    Cancel(VenueOrderId),
+    Query,
+    Sweep { since: UnixNanos, cursor: Option<u64> },
+}
+
+#[derive(Default)]
+struct Requests {
+    last: u64,
+    /// At most as many as the venue has not answered.
+    asked: HashMap<u64, Asked>,
+}
+
+struct SimLink {
+    outbound: mpsc::Sender<ToVenue>,
+    requests: Arc<Mutex<Requests>>,
+}
+
+impl SimLink {
+    fn ask(&self, asked: Asked, frame: impl FnOnce(u64) -> ToVenue) -> Result<(), NotSent> {
+        // The place in the queue first: only what will be sent is remembered.
+        let permit = self.outbound.try_reserve().map_err(|_| NotSent)?;
+        let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
+        requests.last += 1;
+        let number = requests.last;
+        requests.asked.insert(number, asked);
+        permit.send(frame(number));
+        Ok(())
+    }
+
+    fn tell(&self, frame: ToVenue) -> Result<(), NotSent> {
+        self.outbound.try_send(frame).map_err(|_| NotSent)
+    }
+}
+
+impl Link for SimLink {
+    fn submit(&self, order: Submission) -> Result<(), NotSent> {
+        let id = order.venue_order_id;
+        let order = wire::Submission {
+            venue_order_id: id,
+            instrument: order.instrument,
+            side: order.side,
+            order_type: order.order_type,
+            quantity: order.quantity,
+            limit_price: order.limit_price,
+            time_in_force: order.time_in_force,
+            sent_at: order.sent_at,
+            deadline: order.deadline,
+        };
+        self.ask(Asked::Submit(id), |request| ToVenue::Submit { request, order })
+    }
+
+    fn cancel(&self, venue_order_id: VenueOrderId) -> Result<(), NotSent> {
+        let asked = Asked::Cancel(venue_order_id);
+        self.ask(asked, |request| ToVenue::Cancel { request, venue_order_id })
+    }
+
+    fn query(&self, venue_order_id: VenueOrderId) -> Result<(), NotSent> {
+        self.ask(Asked::Query, |request| ToVenue::QueryOrder { request, venue_order_id })
+    }
+
+    fn sweep(&self, since: UnixNanos, cursor: Option<u64>) -> Result<(), NotSent> {
+        self.ask(Asked::Sweep { since, cursor }, |request| ToVenue::Sweep {
+            request,
+            since,
+            cursor,
+        })
+    }
+
+    fn subscribe(&self, instrument: &InstrumentId) -> Result<(), NotSent> {
+        self.tell(ToVenue::Subscribe { instrument: instrument.clone() })
+    }
+
+    fn unsubscribe(&self, instrument: &InstrumentId) -> Result<(), NotSent> {
+        self.tell(ToVenue::Unsubscribe { instrument: instrument.clone() })
+    }
+}
+
+/// Sets up the two tasks of a connection: the reader's end is the connection's.
+fn carry(socket: Socket) -> Connection {
+    let (outbound, queue) = mpsc::channel(VENUE_QUEUE);
+    let (told, events) = mpsc::channel(VENUE_EVENTS);
+    let requests = Arc::new(Mutex::new(Requests::default()));
+    let (sink, stream) = socket.split();
+    let mut tasks = JoinSet::new();
+    let stop = tokio_util::sync::CancellationToken::new();
+    let ends_reader = stop.clone().drop_guard();
+    tasks.spawn(async move {
+        // Whichever way the writer ends, the reader is told and with it the connection ends.
+        let _ends_reader = ends_reader;
+        write(sink, queue).await;
+    });
+    let reader = read(stream, told, Arc::clone(&requests));
+    tasks.spawn(async move {
+        tokio::select! {
+            () = reader => {}
+            () = stop.cancelled() => {}
+        }
+    });
+    Connection { link: Arc::new(SimLink { outbound, requests }), events, tasks }
+}
+
+async fn write(mut sink: SplitSink<Socket, Message>, mut queue: mpsc::Receiver<ToVenue>) {
+    let mut frames = Vec::new();
+    while queue.recv_many(&mut frames, 64).await > 0 {
+        // What is queued goes out with one flush.
+        for frame in frames.drain(..) {
+            if sink.feed(encode(&frame)).await.is_err() {
+                return;
+            }
+        }
+        if sink.flush().await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn read(
+    mut stream: SplitStream<Socket>,
+    told: mpsc::Sender<Event>,
+    requests: Arc<Mutex<Requests>>,
+) {
+    loop {
+        let text = match timeout(VENUE_SILENCE, stream.next()).await {
+            Ok(Some(Ok(Message::Text(text)))) => text,
+            Ok(Some(Ok(Message::Close(_)))) | Ok(None) => return,
+            Ok(Some(Ok(_))) => continue,
+            Ok(Some(Err(error))) => {
+                tracing::warn!(%error, "venue connection broken");
+                return;
+            }
+            Err(_) => {
+                tracing::warn!("venue silent");
+                return;
+            }
+        };
+        let event = match serde_json::from_str(&text) {
+            Ok(frame) => understand(frame, &requests),
+            Err(error) => {
+                // Whatever it was is found by the sweep after the next connect.
+                tracing::error!(%error, "venue frame not understood");
+                return;
+            }
+        };
+        if let Some(event) = event
+            && told.send(event).await.is_err()
+        {
+            return;
+        }
+    }
+}
+
+fn understand(frame: FromVenue, requests: &Mutex<Requests>) -> Option<Event> {
+    match frame {
+        FromVenue::Quote { instrument, quote, .. } => Some(Event::Quote { instrument, quote }),
+        FromVenue::OrderUpdate { order } => Some(Event::Order(venue_order(order))),
+        FromVenue::Fill { fill } => Some(Event::Fill(venue_fill(fill))),
+        FromVenue::Answer { request, time, result } => {
+            let mut requests = requests.lock().unwrap_or_else(PoisonError::into_inner);
+            let asked = requests.asked.remove(&request)?;
+            answer(asked, time, result)
+        }
+        FromVenue::Error { code, reason } => {
+            tracing::warn!(?code, reason, "venue reports an error");
+            None
+        }
+        FromVenue::LoggedIn { .. } | FromVenue::Heartbeat { .. } | FromVenue::Pong { .. } => None,
+    }
+}
+
+fn answer(asked: Asked, time: UnixNanos, result: Outcome) -> Option<Event> {
+    match (asked, result) {
+        (Asked::Submit(order), Outcome::Done(now)) => {
+            Some(Event::Submitted { order, result: Ok(venue_order(now)) })
+        }
+        (Asked::Submit(order), Outcome::Refused { code, reason }) => {
+            Some(Event::Submitted { order, result: Err(refusal(code, reason)) })
+        }
+        (Asked::Cancel(order), Outcome::Done(now)) => {
+            Some(Event::Canceled { order, result: Ok(venue_order(now)) })
+        }
+        (Asked::Cancel(order), Outcome::Refused { code, reason }) => {
+            Some(Event::Canceled { order, result: Err(refusal(code, reason)) })
+        }
+        (Asked::Query, Outcome::Order(order)) => Some(Event::Order(venue_order(order))),
+        (Asked::Query, Outcome::Refused { .. }) => None,
+        (Asked::Sweep { since, cursor }, Outcome::Page(page)) => Some(Event::Page(Page {
+            since,
+            cursor,
+            orders: page.orders.into_iter().map(venue_order).collect(),
+            fills: page.fills.into_iter().map(venue_fill).collect(),
+            at: time,
+            rest: match page.complete {
+                false => Rest::More(page.next),
+                true => Rest::Nothing { resume: Some(page.next) },
+            },
+        })),
+        (_, other) => {
+            tracing::error!(?other, "venue answers something else than was asked");
+            None
+        }
+    }
+}
+
+fn refusal(code: RefusalCode, reason: String) -> Refusal {
+    let placed = match code {
+        RefusalCode::DeadlinePassed
+        | RefusalCode::UnknownInstrument
+        | RefusalCode::InvalidOrder
+        | RefusalCode::NotLoggedIn => Placed::No,
+        RefusalCode::Duplicate
+        | RefusalCode::UnknownOrder
+        | RefusalCode::TooLate
+        | RefusalCode::AlreadyLoggedIn
+        | RefusalCode::BadFrame
+        | RefusalCode::TooMany => Placed::Perhaps,
+    };
+    Refusal { placed, reason }
+}
+
+fn venue_order(order: wire::VenueOrder) -> VenueOrder {
+    let wire::VenueOrder { venue_order_id, state, reason, .. } = order;
+    VenueOrder { venue_order_id, state: state.into(), reason }
+}
+
+fn venue_fill(fill: wire::VenueFill) -> VenueFill {
+    let wire::VenueFill { exec_id, venue_order_id, quantity, price, time, .. } = fill;
+    VenueFill { exec_id, venue_order_id, quantity, price, at: time }
+}

@@ -1,0 +1,251 @@
+//! The gateway: where algos connect to a MarketManager, by REST and by `/v1/stream`. Decides who is let
+//! in, which Market is asked and what a session is told; routes and accounts are the Markets' decision,
+//! orders the Brokers'.
+
+mod auth;
+mod directory;
+mod fan_out;
+mod port;
+mod rest;
+mod session;
+mod sessions;
+mod trade_link;
+
+use crate::{clock, hop::ReceiverId, limits, market::Waits};
+use auth::Caller;
+use axum::{
+    Router,
+    extract::{State, WebSocketUpgrade},
+    response::Response,
+    routing::get,
+};
+use directory::Directory;
+use futures_util::FutureExt as _;
+pub(crate) use sessions::Sessions;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::sync::{oneshot, watch};
+use tradewind_domain::{
+    control::Desired,
+    ids::{Incarnation, InstrumentId, ManagerId, MarketId, ServiceId},
+    limits as system,
+};
+use tradewind_link::{Failure, pipe};
+use tradewind_protocol::{
+    Code, Problem,
+    link::{Hello, PROTOCOL},
+    orders::LatestQuote,
+    stream::ToAlgo,
+    supervision::ServiceReport,
+    token::Claims,
+    trade::{CommandAnswer, OrderCommand, Principal},
+};
+use trade_link::{Ask, TradeLink};
+
+use crate::hop::unavailable;
+
+/// Bounds and timings of the gateway; the default is what `limits` says.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) sessions: usize,
+    /// Of one session.
+    pub(crate) subscriptions: usize,
+    /// Frames waiting for one session that must not be left out.
+    pub(crate) queue_frames: usize,
+    pub(crate) heartbeat_every: Duration,
+    pub(crate) ping_every: Duration,
+    /// A peer from which nothing came for so long is gone.
+    pub(crate) silence: Duration,
+    pub(crate) close_within: Duration,
+    pub(crate) goaway_within: Duration,
+    pub(crate) waits: Waits,
+    pub(crate) pipes: pipe::Options,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            sessions: system::SESSIONS_PER_MARKET_MANAGER,
+            subscriptions: system::SUBSCRIPTIONS_PER_SESSION,
+            queue_frames: system::SESSION_QUEUE_FRAMES,
+            heartbeat_every: system::HEARTBEAT_EVERY,
+            ping_every: limits::EDGE_PING_EVERY,
+            silence: limits::EDGE_SILENCE,
+            close_within: limits::CLOSE_WITHIN,
+            goaway_within: limits::GOAWAY_WITHIN,
+            waits: Waits::default(),
+            pipes: pipe::Options::default(),
+        }
+    }
+}
+
+/// The MarketManager to which the gateway belongs.
+#[derive(Clone, Debug)]
+pub(crate) struct Identity {
+    pub(crate) manager: ManagerId,
+    pub(crate) incarnation: Incarnation,
+}
+
+/// Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Gateway(Arc<Shared>);
+
+struct Shared {
+    settings: Settings,
+    identity: Identity,
+    /// The Manager's services, and where they listen.
+    services: watch::Receiver<Arc<Vec<ServiceReport>>>,
+    directory: watch::Sender<Option<Arc<Directory>>>,
+    links: Mutex<BTreeMap<MarketId, TradeLink>>,
+    sessions: Arc<Sessions>,
+}
+
+impl Gateway {
+    /// A gateway that finds its Markets among `services`. It lets nobody in before it has been told the
+    /// first desired state.
+    pub(crate) fn new(
+        settings: Settings,
+        identity: Identity,
+        services: watch::Receiver<Arc<Vec<ServiceReport>>>,
+        sessions: Arc<Sessions>,
+    ) -> Self {
+        let directory = watch::Sender::new(None);
+        let links = Mutex::default();
+        Self(Arc::new(Shared { settings, identity, services, directory, links, sessions }))
+    }
+
+    /// What is served to algos.
+    pub(crate) fn router(&self) -> Router {
+        rest::routes().route("/v1/stream", get(stream)).with_state(self.clone())
+    }
+
+    /// A newer desired state counts from now on.
+    pub(crate) fn follow(&self, desired: &Desired) {
+        let Some(directory) = Directory::new(desired) else {
+            tracing::error!("the desired state is not a market manager's");
+            return;
+        };
+        let directory = Arc::new(directory);
+        self.0.directory.send_replace(Some(directory.clone()));
+        let mut links = self.0.links.lock().unwrap_or_else(PoisonError::into_inner);
+        // A Market that is wanted no more keeps its link: sessions see it as away, and it may return.
+        for market in directory.markets() {
+            links.entry(market.clone()).or_insert_with(|| self.dial(market));
+        }
+    }
+
+    /// Tells all sessions where to go, and closes them.
+    pub(crate) async fn drain(&self) {
+        let known = self.0.directory.borrow().clone();
+        let others = known.map(|directory| directory.others(&self.0.identity.manager));
+        self.0.sessions.drain(others.unwrap_or_default(), self.0.settings.goaway_within).await;
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+
+    pub(crate) fn directory(&self) -> watch::Receiver<Option<Arc<Directory>>> {
+        self.0.directory.subscribe()
+    }
+
+    /// What is known of the cluster.
+    pub(crate) fn known(&self) -> Result<Arc<Directory>, Problem> {
+        self.0.directory.borrow().clone().ok_or_else(|| {
+            unavailable("this MarketManager has not been told yet whom to let in; use another one")
+        })
+    }
+
+    pub(crate) fn link(&self, market: &MarketId) -> Result<TradeLink, Problem> {
+        let links = self.0.links.lock().unwrap_or_else(PoisonError::into_inner);
+        let none = || Problem::new(Code::NotFound, format!("there is no market {market} here"));
+        links.get(market).cloned().ok_or_else(none)
+    }
+
+    pub(crate) async fn command(
+        &self,
+        market: &MarketId,
+        principal: Principal,
+        command: OrderCommand,
+    ) -> Result<CommandAnswer, Problem> {
+        Ok(self.link(market)?.command(principal, command).await)
+    }
+
+    pub(crate) async fn latest_quote(
+        &self,
+        market: &MarketId,
+        instrument: InstrumentId,
+    ) -> Result<LatestQuote, Problem> {
+        let (reply, answer) = oneshot::channel();
+        self.link(market)?.ask(Ask::LatestQuote { instrument, reply }).await;
+        answer.await.unwrap_or_else(|_| Err(unavailable("this MarketManager is stopping")))
+    }
+
+    /// A session is over.
+    pub(crate) async fn forget(&self, session: ReceiverId) {
+        let links: Vec<TradeLink> = {
+            let links = self.0.links.lock().unwrap_or_else(PoisonError::into_inner);
+            links.values().cloned().collect()
+        };
+        for link in links {
+            link.ask(Ask::Gone { session }).await;
+        }
+    }
+
+    pub(crate) fn hello(&self, claims: &Claims) -> ToAlgo {
+        let known = self.0.directory.borrow();
+        let customer = known.as_ref().and_then(|known| known.customer(&claims.customer));
+        let every = self.0.settings.heartbeat_every.as_millis();
+        ToAlgo::Hello {
+            session: claims.session.clone(),
+            time: clock::unix(),
+            heartbeat_ms: u64::try_from(every).unwrap_or(u64::MAX),
+            trader_manager: customer.and_then(|customer| customer.trader_manager.clone()),
+            affinity_version: customer.map_or(0, |customer| customer.affinity_version),
+        }
+    }
+
+    /// Starts the link to a Market, which is looked up among the Manager's own services at every dial.
+    fn dial(&self, market: &MarketId) -> TradeLink {
+        let service = ServiceId::Market { market: market.clone(), shard: 0 };
+        let fence = {
+            let directory = self.0.directory.subscribe();
+            move || directory.borrow().as_ref().map(|known| known.fence()).unwrap_or_default()
+        };
+        let (services, wanted) = (self.0.services.clone(), service.clone());
+        let target = move || {
+            let reports = services.borrow();
+            let report = reports.iter().find(|report| report.service == wanted);
+            let address = report.and_then(|report| report.address.clone());
+            let found = address.map(|address| format!("{address}/v1/trade"));
+            std::future::ready(found.ok_or_else(|| format!("{wanted} is not there yet"))).boxed()
+        };
+        let (identity, right) = (self.0.identity.clone(), fence.clone());
+        let hello = move || Hello {
+            protocol: PROTOCOL,
+            purpose: "trade".to_string(),
+            from: identity.manager.to_string(),
+            to: service.to_string(),
+            incarnation: identity.incarnation,
+            fence: right(),
+        };
+        let pipe = pipe::dial(target, hello, self.0.settings.pipes.clone());
+        TradeLink::start(market.clone(), pipe, fence, self.0.settings.waits)
+    }
+}
+
+async fn stream(
+    State(gateway): State<Gateway>,
+    caller: Caller,
+    upgrade: WebSocketUpgrade,
+) -> Result<Response, Failure> {
+    let seat = gateway.0.sessions.enter(gateway.0.settings.queue_frames)?;
+    let Caller(claims) = caller;
+    Ok(session::bounded(upgrade).on_upgrade(|socket| session::run(socket, seat, gateway, claims)))
+}
+
+#[cfg(test)]
+mod tests;

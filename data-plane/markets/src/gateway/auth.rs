@@ -1,0 +1,38 @@
+//! Who asks. Decides how a token is read from a request; whether it is good is decided in `directory`,
+//! from what is known here: nobody is asked.
+
+use super::Gateway;
+use crate::clock;
+use axum::{
+    extract::FromRequestParts,
+    http::{header, request::Parts},
+};
+use tradewind_link::Failure;
+use tradewind_protocol::{Code, Problem, token::Claims, trade::Principal};
+
+/// The bearer of a good token.
+pub(crate) struct Caller(pub(crate) Claims);
+
+impl Caller {
+    pub(crate) fn principal(&self) -> Principal {
+        Principal { customer: self.0.customer.clone(), trader: self.0.trader.clone() }
+    }
+}
+
+impl FromRequestParts<Gateway> for Caller {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, gateway: &Gateway) -> Result<Self, Failure> {
+        let directory = gateway.known()?;
+        let value = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let token = value.and_then(|value| value.split_once(' ')).and_then(|(scheme, token)| {
+            scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+        });
+        let token = token.ok_or_else(|| {
+            let detail = "Authorization: Bearer TOKEN is needed; \
+                open a session with POST /v1/sessions at an InfrastructureManager";
+            Problem::new(Code::Unauthorized, detail)
+        })?;
+        Ok(Self(directory.admit(token, clock::unix())?))
+    }
+}

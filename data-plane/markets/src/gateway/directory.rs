@@ -1,0 +1,166 @@
+//! What the gateway knows of the cluster at the moment: keys and customers to let algos in by, and which
+//! Market has an instrument or an account. Decides who is let in and who may ask for what; taken whole
+//! from each desired state.
+
+use crate::{hop::unavailable, limits, market::routes::Routes};
+use ed25519_dalek::VerifyingKey;
+use std::collections::BTreeMap;
+use tradewind_domain::{
+    control::{
+        Desired,
+        desired::{CustomerAccess, ManagerEndpoint, MarketWanted, Work},
+    },
+    ids::{AccountId, CustomerId, Fence, InstrumentId, ManagerId, MarketId, NodeId},
+    time::UnixNanos,
+};
+use tradewind_protocol::{
+    Code, Problem,
+    token::{BadToken, Claims, parse_public_key, verify},
+};
+
+pub(crate) struct Directory {
+    fence: Fence,
+    keys: BTreeMap<NodeId, VerifyingKey>,
+    customers: BTreeMap<CustomerId, CustomerAccess>,
+    markets: BTreeMap<MarketId, Routes>,
+    by_instrument: BTreeMap<InstrumentId, MarketId>,
+    by_account: BTreeMap<AccountId, MarketId>,
+    market_managers: Vec<ManagerEndpoint>,
+}
+
+impl Directory {
+    /// `None` if the desired state is not a MarketManager's.
+    pub(crate) fn new(desired: &Desired) -> Option<Self> {
+        let Work::Markets { markets, access } = &desired.work else { return None };
+        let keys = access.public_keys.iter().filter_map(|listed| {
+            let key = parse_public_key(&listed.key);
+            if key.is_none() {
+                tracing::error!(node = listed.node.0, "public key cannot be read");
+            }
+            Some((listed.node, key?))
+        });
+        let customers = access.customers.iter().map(|c| (c.customer.clone(), c.clone()));
+        let mut directory = Self {
+            fence: desired.fence,
+            keys: keys.collect(),
+            customers: customers.collect(),
+            markets: BTreeMap::new(),
+            by_instrument: BTreeMap::new(),
+            by_account: BTreeMap::new(),
+            market_managers: desired.market_managers.clone(),
+        };
+        for wanted in markets {
+            directory.add(wanted);
+        }
+        Some(directory)
+    }
+
+    /// Of two Markets with the same instrument or account the first by name has it.
+    fn add(&mut self, wanted: &MarketWanted) {
+        let (market, routes) = (&wanted.market, Routes::new(wanted));
+        let first = |held: &mut MarketId| {
+            if *market < *held {
+                *held = market.clone();
+            }
+        };
+        for instrument in routes.instruments() {
+            let entry = self.by_instrument.entry(instrument.clone());
+            entry.and_modify(first).or_insert_with(|| market.clone());
+        }
+        for access in routes.accounts() {
+            let entry = self.by_account.entry(access.account.clone());
+            entry.and_modify(first).or_insert_with(|| market.clone());
+        }
+        self.markets.insert(market.clone(), routes);
+    }
+
+    pub(crate) fn fence(&self) -> Fence {
+        self.fence
+    }
+
+    pub(crate) fn markets(&self) -> impl Iterator<Item = &MarketId> {
+        self.markets.keys()
+    }
+
+    pub(crate) fn customer(&self, customer: &CustomerId) -> Option<&CustomerAccess> {
+        self.customers.get(customer)
+    }
+
+    /// Addresses of the other MarketManagers that are live.
+    pub(crate) fn others(&self, than: &ManagerId) -> Vec<String> {
+        let others = self.market_managers.iter().filter(|endpoint| endpoint.manager != *than);
+        others.map(|endpoint| endpoint.address.clone()).collect()
+    }
+
+    /// Lets the bearer of a token in, or says why not.
+    pub(crate) fn admit(&self, token: &str, now: UnixNanos) -> Result<Claims, Problem> {
+        let key_of = |node| self.keys.get(&node).copied();
+        let claims = verify(token, key_of, self.fence.cluster, now).map_err(|bad| match bad {
+            // A member that has just joined: its key is on its way here.
+            BadToken::UnknownKey(_) => unavailable(format!("The token is not good here yet: {bad}")),
+            BadToken::Malformed
+            | BadToken::Forged
+            | BadToken::OtherCluster
+            | BadToken::Expired => {
+                let next = "open a session with POST /v1/sessions at an InfrastructureManager";
+                Problem::new(Code::Unauthorized, format!("The token is not good: {bad}; {next}"))
+            }
+        })?;
+        if self.is_good(&claims) {
+            return Ok(claims);
+        }
+        if now.since(claims.issued_at) < limits::JUST_ISSUED {
+            // A member has signed it moments ago: what it knows is on its way here.
+            return Err(unavailable("The customer or the key of the token is not known here yet"));
+        }
+        Err(revoked(&claims))
+    }
+
+    /// Whether the customer is still one and the key still his. Expiry does not end a running session.
+    pub(crate) fn is_good(&self, claims: &Claims) -> bool {
+        let Some(customer) = self.customers.get(&claims.customer) else { return false };
+        // The token of a spawned Trader was opened with no key; its epoch is checked by the Brokers.
+        claims.key_id.as_ref().is_none_or(|key| customer.key_ids.contains(key))
+    }
+
+    /// The Market that has the instrument.
+    pub(crate) fn market_of(&self, instrument: &InstrumentId) -> Result<&MarketId, Problem> {
+        self.by_instrument.get(instrument).ok_or_else(|| {
+            Problem::new(Code::NotFound, format!("{instrument} is not traded on any market here"))
+        })
+    }
+
+    /// The Market behind which the account is, if it is `customer`'s.
+    pub(crate) fn market_for(
+        &self,
+        customer: &CustomerId,
+        account: &AccountId,
+    ) -> Result<&MarketId, Problem> {
+        let none = || Problem::new(Code::NotFound, format!("there is no account {account} here"));
+        let market = self.by_account.get(account).ok_or_else(none)?;
+        let access = self.markets.get(market).and_then(|routes| routes.account(account));
+        if access.ok_or_else(none)?.customers.contains(customer) {
+            return Ok(market);
+        }
+        let detail = format!("{account} is not an account of {customer}");
+        Err(Problem::new(Code::Forbidden, detail))
+    }
+
+    /// The accounts that the customer may trade on, in order of their names.
+    pub(crate) fn accounts(&self, customer: &CustomerId) -> Vec<AccountId> {
+        let his = |(account, market): &(&AccountId, &MarketId)| {
+            let access = self.markets.get(market).and_then(|routes| routes.account(account));
+            access.is_some_and(|access| access.customers.contains(customer))
+        };
+        self.by_account.iter().filter(his).map(|(account, _)| account.clone()).collect()
+    }
+}
+
+/// What the bearer of a revoked key is told.
+pub(crate) fn revoked(claims: &Claims) -> Problem {
+    let detail = format!("the API key or the customer {} is not known any more", claims.customer);
+    Problem::new(Code::Unauthorized, detail)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,198 @@
+//! What others see of a session: where its frames are queued and by which they end it. Decides what may
+//! be thinned for a slow reader (quotes and states, to the latest) and what ends a session (a private
+//! stream that finds no place). Writing is `session`'s work.
+
+use crate::hop::{
+    ReceiverId,
+    outbox::{Full, Outbox},
+};
+use axum::extract::ws::Utf8Bytes;
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tradewind_domain::{ids::InstrumentId, time::UnixNanos};
+use tradewind_protocol::{
+    Code,
+    stream::{Position, StreamStand, ToAlgo, Topic, close},
+};
+
+/// Writes a frame, once for all who get it.
+pub(crate) fn encode(frame: &ToAlgo) -> Utf8Bytes {
+    // Frames are strings, numbers and lists of them: they always have a JSON form.
+    serde_json::to_string(frame).unwrap_or_default().into()
+}
+
+/// Where a stream stands for those who read it: set after its frames were queued, so that a heartbeat
+/// never names what is not queued before it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Stand(Arc<Mutex<Option<Position>>>);
+
+impl Stand {
+    pub(crate) fn set(&self, position: Option<Position>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = position;
+    }
+
+    pub(crate) fn get(&self) -> Option<Position> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Why a session ends, as its algo is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Close {
+    /// Of the WebSocket.
+    pub(crate) code: u16,
+    /// The last frame before it.
+    pub(crate) error: Option<(Code, String)>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Key {
+    Quote(InstrumentId),
+    Status(Topic),
+    Heartbeat,
+}
+
+/// One session as the rest of the gateway sees it.
+pub(crate) struct Port {
+    number: ReceiverId,
+    outbox: Outbox<Key, Utf8Bytes>,
+    room: Arc<Notify>,
+    limit: usize,
+    topics: Mutex<BTreeMap<Topic, Stand>>,
+    why: OnceLock<Close>,
+    closing: CancellationToken,
+    ended: AtomicBool,
+}
+
+impl Port {
+    /// A port with at most `limit` frames queued that must not be left out.
+    pub(crate) fn new(number: ReceiverId, limit: usize) -> Self {
+        let room = Arc::<Notify>::default();
+        Self {
+            number,
+            outbox: Outbox::new(limit, room.clone()),
+            room,
+            limit,
+            topics: Mutex::default(),
+            why: OnceLock::new(),
+            closing: CancellationToken::new(),
+            ended: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn number(&self) -> ReceiverId {
+        self.number
+    }
+
+    fn topics(&self) -> MutexGuard<'_, BTreeMap<Topic, Stand>> {
+        self.topics.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts a topic as subscribed; false if that would be more than `most`.
+    pub(crate) fn reserve(&self, topic: &Topic, most: usize) -> bool {
+        let mut topics = self.topics();
+        if !topics.contains_key(topic) && topics.len() >= most {
+            return false;
+        }
+        topics.entry(topic.clone()).or_default();
+        true
+    }
+
+    /// From where heartbeats read the position of a topic that is subscribed.
+    pub(crate) fn follow(&self, topic: &Topic, stand: &Stand) {
+        if let Some(followed) = self.topics().get_mut(topic) {
+            *followed = stand.clone();
+        }
+    }
+
+    pub(crate) fn release(&self, topic: &Topic) {
+        self.topics().remove(topic);
+        self.outbox.forget(&Key::Status(topic.clone()));
+        if let Topic::Quotes { instrument } = topic {
+            self.outbox.forget(&Key::Quote(instrument.clone()));
+        }
+    }
+
+    /// Queues a quote in place of an older one of its instrument.
+    pub(crate) fn quote(&self, instrument: &InstrumentId, frame: Utf8Bytes) {
+        self.outbox.push_latest(Key::Quote(instrument.clone()), frame);
+    }
+
+    /// Queues the state of a stream in place of an older one.
+    pub(crate) fn status(&self, topic: &Topic, frame: Utf8Bytes) {
+        self.outbox.push_latest(Key::Status(topic.clone()), frame);
+    }
+
+    /// Queues a frame that must not be left out; a reader who is too slow for it is disconnected and
+    /// resumes by number.
+    pub(crate) fn ordered(&self, frame: &ToAlgo) {
+        if let Err(Full) = self.outbox.push_ordered(encode(frame)) {
+            let detail = format!("{} frames were waiting; resume from your last position", self.limit);
+            let error = Some((Code::TooManyRequests, detail));
+            self.close(Close { code: close::SLOW_CONSUMER, error });
+        }
+    }
+
+    /// Queues a heartbeat unless one still waits.
+    pub(crate) fn heartbeat(&self, time: UnixNanos) {
+        let stand = |(topic, stand): (&Topic, &Stand)| {
+            Some(StreamStand { topic: topic.clone(), position: stand.get()? })
+        };
+        let streams = self.topics().iter().filter_map(stand).collect();
+        self.outbox.push_unless_queued(Key::Heartbeat, encode(&ToAlgo::Heartbeat { time, streams }));
+    }
+
+    /// Waits until frames are there and takes up to `most`. May be cancelled.
+    pub(crate) async fn take(&self, most: usize, into: &mut Vec<Utf8Bytes>) {
+        self.outbox.take(most, into).await;
+    }
+
+    /// Waits until the reader has taken so much that more may be asked for on his behalf.
+    pub(crate) async fn relieved(&self) {
+        while self.outbox.ordered() > self.limit / 2 {
+            self.room.notified().await;
+        }
+    }
+
+    /// Ends the session; the first reason counts.
+    pub(crate) fn close(&self, why: Close) {
+        let _ = self.why.set(why);
+        self.closing.cancel();
+    }
+
+    /// Waits until someone ends the session.
+    pub(crate) async fn closed(&self) -> Close {
+        self.closing.cancelled().await;
+        let cut = Close { code: close::GOING_AWAY, error: None };
+        self.why.get().cloned().unwrap_or(cut)
+    }
+
+    /// The session is over: whatever still holds the port may let go of it.
+    pub(crate) fn end(&self) {
+        self.ended.store(true, Ordering::Release);
+        self.outbox.clear();
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn taken(&self) -> Vec<ToAlgo> {
+        let mut frames = Vec::new();
+        self.outbox.take_now(usize::MAX, &mut frames);
+        frames.iter().filter_map(|frame| serde_json::from_str(frame).ok()).collect()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn why(&self) -> Option<Close> {
+        self.why.get().cloned()
+    }
+}

@@ -1,0 +1,167 @@
+//! Orders, fills, accounts and quotes over REST. Decides how a request becomes a command and an answer a
+//! response; which Market is asked is `directory`'s, what is done the Broker's decision.
+
+use super::{Gateway, auth::Caller, directory::Directory};
+use axum::{
+    Router,
+    extract::State,
+    http::StatusCode,
+    routing::{get, post},
+};
+use tradewind_domain::{
+    ids::{AccountId, InstrumentId, MarketId, OrderId},
+    trading::Order,
+};
+use tradewind_link::{
+    Failure,
+    json::{Json, Path, Query},
+};
+use tradewind_protocol::{
+    Code, Problem,
+    orders::{Accounts, Fills, LatestQuote, OrderQuery, Orders, SubmitOrder},
+    trade::{CommandAnswer, OrderCommand},
+};
+
+pub(crate) fn routes() -> Router<Gateway> {
+    Router::new()
+        .route("/v1/orders", post(submit).get(list))
+        .route("/v1/orders/{order_id}", get(order).delete(cancel))
+        .route("/v1/fills", get(fills))
+        .route("/v1/accounts", get(accounts))
+        // An instrument's name may hold a slash.
+        .route("/v1/quotes/{*instrument}", get(quote))
+}
+
+async fn submit(
+    State(gateway): State<Gateway>,
+    caller: Caller,
+    Json(body): Json<SubmitOrder>,
+) -> Result<(StatusCode, Json<Order>), Failure> {
+    let market = gateway.known()?.market_of(&body.instrument)?.clone();
+    let order = body.new_order();
+    let command = OrderCommand::Submit { account: body.account, order };
+    let (order, created) = one(gateway.command(&market, caller.principal(), command).await?)?;
+    let status = if created { StatusCode::CREATED } else { StatusCode::OK };
+    Ok((status, Json(order)))
+}
+
+async fn order(
+    State(gateway): State<Gateway>,
+    caller: Caller,
+    Path(order_id): Path<OrderId>,
+) -> Result<Json<Order>, Failure> {
+    let market = market_for(&*gateway.known()?, &caller, &order_id.account)?;
+    let command = OrderCommand::Get { order_id };
+    let (order, _) = one(gateway.command(&market, caller.principal(), command).await?)?;
+    Ok(Json(order))
+}
+
+/// Answers the order as it is once the cancel was taken down; its end comes over the stream.
+async fn cancel(
+    State(gateway): State<Gateway>,
+    caller: Caller,
+    Path(order_id): Path<OrderId>,
+) -> Result<Json<Order>, Failure> {
+    let market = market_for(&*gateway.known()?, &caller, &order_id.account)?;
+    let command = OrderCommand::Cancel { order_id };
+    let (order, _) = one(gateway.command(&market, caller.principal(), command).await?)?;
+    Ok(Json(order))
+}
+
+async fn list(
+    State(gateway): State<Gateway>,
+    caller: Caller,
+    Query(query): Query<OrderQuery>,
+) -> Result<Json<Orders>, Failure> {
+    let OrderQuery { account, client_order_id, open } = query;
+    let mut orders = Vec::new();
+    for (account, market) in asked_accounts(&*gateway.known()?, &caller, account)? {
+        let (client_order_id, open) = (client_order_id.clone(), open.unwrap_or(false));
+        let command = OrderCommand::List { account, client_order_id, open };
+        match gateway.command(&market, caller.principal(), command).await? {
+            CommandAnswer::Orders { orders: more } => orders.extend(more),
+            other => return Err(unexpected(other)),
+        }
+    }
+    Ok(Json(Orders { orders }))
+}
+
+async fn fills(
+    State(gateway): State<Gateway>,
+    caller: Caller,
+    Query(query): Query<OrderQuery>,
+) -> Result<Json<Fills>, Failure> {
+    if query.client_order_id.is_some() || query.open.is_some() {
+        let detail = "fills are asked for by `account` alone";
+        return Err(Failure::new(Code::MalformedRequest, detail));
+    }
+    let mut fills = Vec::new();
+    for (account, market) in asked_accounts(&*gateway.known()?, &caller, query.account)? {
+        let command = OrderCommand::Fills { account };
+        match gateway.command(&market, caller.principal(), command).await? {
+            CommandAnswer::Fills { fills: more } => fills.extend(more),
+            other => return Err(unexpected(other)),
+        }
+    }
+    Ok(Json(Fills { fills }))
+}
+
+async fn accounts(
+    State(gateway): State<Gateway>,
+    caller: Caller,
+) -> Result<Json<Accounts>, Failure> {
+    let accounts = gateway.known()?.accounts(&caller.0.customer);
+    Ok(Json(Accounts { accounts }))
+}
+
+async fn quote(
+    State(gateway): State<Gateway>,
+    _caller: Caller,
+    Path(instrument): Path<InstrumentId>,
+) -> Result<Json<LatestQuote>, Failure> {
+    let market = gateway.known()?.market_of(&instrument)?.clone();
+    Ok(Json(gateway.latest_quote(&market, instrument).await?))
+}
+
+fn market_for(
+    directory: &Directory,
+    caller: &Caller,
+    account: &AccountId,
+) -> Result<MarketId, Problem> {
+    directory.market_for(&caller.0.customer, account).cloned()
+}
+
+/// The account that was named, or all of the caller's, each with its Market.
+fn asked_accounts(
+    directory: &Directory,
+    caller: &Caller,
+    named: Option<AccountId>,
+) -> Result<Vec<(AccountId, MarketId)>, Problem> {
+    let asked = match named {
+        Some(account) => vec![account],
+        None => directory.accounts(&caller.0.customer),
+    };
+    let with_market = |account: AccountId| {
+        let market = market_for(directory, caller, &account)?;
+        Ok((account, market))
+    };
+    asked.into_iter().map(with_market).collect()
+}
+
+/// The order an answer must hold, and whether it is new.
+fn one(answer: CommandAnswer) -> Result<(Order, bool), Failure> {
+    match answer {
+        CommandAnswer::Order { order, created } => Ok((*order, created)),
+        other => Err(unexpected(other)),
+    }
+}
+
+fn unexpected(answer: CommandAnswer) -> Failure {
+    match answer {
+        CommandAnswer::Problem { problem } => Failure(problem),
+        CommandAnswer::Order { .. } | CommandAnswer::Orders { .. } | CommandAnswer::Fills { .. } => {
+            tracing::error!("an answer is not of the kind that was asked for");
+            Failure::new(Code::InternalError, "the Broker's answer was not to what was asked")
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! One session of an algo: its WebSocket. Decides what is a message and what ends the session; reading,
+//! writing and heartbeats go on side by side, so that a reader who takes nothing is still noticed.
+//! The task may be cancelled: its seat tells the rest.
+
+mod wishes;
+
+use super::{
+    Gateway, Settings,
+    directory::revoked,
+    port::{Close, Port, encode},
+};
+use crate::{clock, limits};
+use axum::extract::ws::{CloseFrame, Message, WebSocket};
+use futures_util::{
+    SinkExt as _, StreamExt as _,
+    stream::{SplitSink, SplitStream},
+};
+use std::{convert::Infallible, time::Duration};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
+use tradewind_domain::limits::CLIENT_FRAME_BYTES;
+use tradewind_protocol::{
+    Code,
+    stream::{FromAlgo, ToAlgo, close},
+    token::Claims,
+};
+use wishes::Wishes;
+
+pub(crate) use super::sessions::Seat;
+
+/// How a session ends.
+enum End {
+    /// The algo left, or its connection broke.
+    Left,
+    Close(Close),
+}
+
+/// Serves a session until it ends.
+pub(crate) async fn run(socket: WebSocket, seat: Seat, gateway: Gateway, claims: Claims) {
+    let number = seat.port.number();
+    tracing::info!(session = claims.session, customer = %claims.customer, number = number.0, "session opened");
+    let (mut sink, mut stream) = socket.split();
+    let settings = gateway.settings().clone();
+    let port = seat.port.clone();
+    port.ordered(&gateway.hello(&claims));
+    let end = tokio::select! {
+        end = read(&mut stream, Wishes::new(gateway.clone(), port.clone(), &claims), &settings) => end,
+        Err(error) = write(&mut sink, &port, settings.ping_every) => {
+            tracing::debug!(%error, number = number.0, "session not written");
+            End::Left
+        }
+        why = port.closed() => End::Close(why),
+        () = revocation(&gateway, &claims) => {
+            let error = Some((Code::Unauthorized, revoked(&claims).detail));
+            End::Close(Close { code: close::UNAUTHORIZED, error })
+        }
+        never = heartbeats(&port, settings.heartbeat_every) => match never {},
+    };
+    drop(seat);
+    gateway.forget(number).await;
+    let code = match end {
+        End::Left => None,
+        End::Close(why) => {
+            let code = why.code;
+            let said = last_word(&mut sink, &mut stream, why);
+            if timeout(settings.close_within, said).await.is_err() {
+                tracing::debug!(number = number.0, "the last word was not taken");
+            }
+            Some(code)
+        }
+    };
+    tracing::info!(session = claims.session, number = number.0, code, "session ended");
+}
+
+/// Reads until something ends the session.
+async fn read(stream: &mut SplitStream<WebSocket>, mut wishes: Wishes, settings: &Settings) -> End {
+    loop {
+        // A reader who takes no answers is not asked for more questions.
+        wishes.relieved().await;
+        let Ok(received) = timeout(settings.silence, stream.next()).await else {
+            return bad_or_gone(close::GOING_AWAY, Code::RequestTimeout, "nothing came for too long");
+        };
+        let text = match received {
+            None | Some(Ok(Message::Close(_))) => return End::Left,
+            Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
+            Some(Ok(Message::Binary(_))) => {
+                let detail = "frames are JSON as text, not binary";
+                return bad_or_gone(close::BAD_FRAME, Code::MalformedRequest, detail);
+            }
+            // A broken connection takes the last word as little as any other.
+            Some(Err(error)) => {
+                let detail = format!("the frame cannot be read: {error}");
+                return bad_or_gone(close::BAD_FRAME, Code::MalformedRequest, &detail);
+            }
+            Some(Ok(Message::Text(text))) => text,
+        };
+        match serde_json::from_str::<FromAlgo>(&text) {
+            Ok(frame) => wishes.grant(frame).await,
+            Err(error) => {
+                let detail = format!("the frame is not a message: {error}");
+                return bad_or_gone(close::BAD_FRAME, Code::MalformedRequest, &detail);
+            }
+        }
+    }
+}
+
+fn bad_or_gone(code: u16, problem: Code, detail: &str) -> End {
+    End::Close(Close { code, error: Some((problem, detail.to_string())) })
+}
+
+/// Writes what is queued, as much as there is between two flushes.
+async fn write(
+    sink: &mut SplitSink<WebSocket, Message>,
+    port: &Port,
+    ping_every: Duration,
+) -> Result<Infallible, axum::Error> {
+    let mut ping = interval_at(Instant::now() + ping_every, ping_every);
+    ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut frames = Vec::new();
+    loop {
+        tokio::select! {
+            () = port.take(limits::COALESCE, &mut frames) => {
+                for frame in frames.drain(..) {
+                    sink.feed(Message::Text(frame)).await?;
+                }
+                sink.flush().await?;
+            }
+            _ = ping.tick() => sink.send(Message::Ping(bytes::Bytes::new())).await?,
+        }
+    }
+}
+
+async fn heartbeats(port: &Port, every: Duration) -> Infallible {
+    let mut beat = interval_at(Instant::now() + every, every);
+    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        beat.tick().await;
+        port.heartbeat(clock::unix());
+    }
+}
+
+/// Waits until the customer or the key is good no more.
+async fn revocation(gateway: &Gateway, claims: &Claims) {
+    let mut directory = gateway.directory();
+    let revoked = directory.wait_for(|directory| {
+        directory.as_ref().is_some_and(|directory| !directory.is_good(claims))
+    });
+    if revoked.await.is_err() {
+        // The gateway is gone; it closes its sessions itself.
+        std::future::pending().await
+    }
+}
+
+/// Says why, closes, and waits for the other side's close.
+async fn last_word(
+    sink: &mut SplitSink<WebSocket, Message>,
+    stream: &mut SplitStream<WebSocket>,
+    why: Close,
+) {
+    let reason = match why.error {
+        Some((code, detail)) => {
+            let error = encode(&ToAlgo::Error { code, detail });
+            if sink.send(Message::Text(error)).await.is_err() {
+                return;
+            }
+            "see the error before"
+        }
+        None => "going away",
+    };
+    let frame = CloseFrame { code: why.code, reason: reason.into() };
+    if sink.send(Message::Close(Some(frame))).await.is_err() {
+        return;
+    }
+    while let Some(Ok(_)) = stream.next().await {}
+}
+
+/// Bounds of the socket itself: what a client may send at once, and what it costs to read it.
+pub(crate) fn bounded(
+    upgrade: axum::extract::WebSocketUpgrade,
+) -> axum::extract::WebSocketUpgrade {
+    upgrade
+        .max_message_size(CLIENT_FRAME_BYTES)
+        .max_frame_size(CLIENT_FRAME_BYTES)
+        .read_buffer_size(limits::READ_BUFFER_BYTES)
+}

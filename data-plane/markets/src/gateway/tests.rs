@@ -1,0 +1,6 @@
+//! Claims about the edge over real sockets: algo, gateway, Market and a Broker that does as it is told.
+#![allow(clippy::unwrap_used)]
+
+mod orders;
+mod sessions;
+mod streams;

@@ -1,0 +1,212 @@
+//! Claims about sessions: who gets one, what ends one, and that one that is bad or slow ends alone.
+
+use crate::world::{
+    account,
+    algo::Algo,
+    claims, desired,
+    edge::{Edge, quick_settings},
+    epoch, eventually, instrument, token,
+};
+use std::time::Duration;
+use tokio_tungstenite::tungstenite::Message;
+use tradewind_domain::{control::desired::Work, time::UnixNanos};
+use tradewind_protocol::{
+    Code,
+    stream::{Channel, FromAlgo, Mode, Position, ToAlgo, close},
+    token::Claims,
+};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_begins_with_hello_and_is_counted() {
+    // given
+    let edge = Edge::start(quick_settings()).await;
+    // when
+    let mut algo = edge.algo().await;
+    // then
+    let Ok(ToAlgo::Hello { session, affinity_version, trader_manager, .. }) = algo.next().await
+    else {
+        panic!("no hello");
+    };
+    assert_eq!((session.as_str(), affinity_version), ("s-1", 2));
+    assert_eq!(trader_manager.map(|endpoint| endpoint.address), Some("127.0.0.1:3".to_string()));
+    assert_eq!(edge.sessions.count(), 1);
+    assert!(matches!(algo.next().await, Ok(ToAlgo::Heartbeat { .. })));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_that_is_not_good_gets_no_session() {
+    // given
+    let edge = Edge::start(quick_settings()).await;
+    let expired = Claims { expires_at: UnixNanos(2), ..claims("acme") };
+    let other = token(&Claims { session: "s-2".to_string(), ..claims("acme") });
+    let (good, signature) = (token(&claims("acme")), other.rsplit_once('.').unwrap().1);
+    let forged = format!("{}.{signature}", good.rsplit_once('.').unwrap().0);
+    // then
+    for bad in [token(&expired), forged, "nonsense".to_string(), String::new()] {
+        assert_eq!(Algo::connect(&edge.address, &bad).await.err(), Some(401), "{bad}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_frame_that_is_no_message_is_told_and_closes_that_session_alone() {
+    // given
+    let edge = Edge::start(quick_settings()).await;
+    let mut other = edge.algo().await;
+    let long = format!(r#"{{"type":"subscribe","instrument":"{}"}}"#, "A".repeat(70_000));
+    let bad = [
+        Message::text("not json"),
+        Message::text(r#"{"type":"nothing"}"#),
+        Message::text(r#"{"type":"subscribe","channel":"quotes","instrument":"BTC/USD","extra":1}"#),
+        Message::text(r#"{"type":"subscribe","channel":"quotes","instrument":7}"#),
+        Message::binary(b"{}".to_vec()),
+        Message::text(long),
+    ];
+    for message in bad {
+        let mut algo = edge.algo().await;
+        // when
+        algo.send(message.clone()).await;
+        // then
+        let (frames, code) = algo.end().await;
+        assert_eq!(code, close::BAD_FRAME, "{frames:?}");
+        let is_told =
+            |frame: &ToAlgo| matches!(frame, ToAlgo::Error { code: Code::MalformedRequest, .. });
+        assert!(frames.iter().any(is_told), "{frames:?}");
+    }
+    eventually("the others are gone", || edge.sessions.count() == 1).await;
+    other.until(|frame| matches!(frame, ToAlgo::Heartbeat { .. }).then_some(())).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wish_that_cannot_be_granted_is_told_and_ends_nothing() {
+    // given
+    let mut settings = quick_settings();
+    settings.subscriptions = 1;
+    let edge = Edge::start(settings).await;
+    let mut algo = edge.algo().await;
+    let (btc, eth) = (instrument("BTC/USD"), instrument("ETH/USD"));
+    algo.subscribe_quotes(&btc).await;
+    // when
+    let channel = Channel::Quotes;
+    algo.say(&FromAlgo::Subscribe { channel, instrument: None, account: None, from: None }).await;
+    algo.subscribe_quotes(&instrument("XRP/USD")).await;
+    algo.subscribe_fills(&account("sim-9"), None).await;
+    algo.subscribe_quotes(&eth).await;
+    // then
+    let mut told = Vec::new();
+    let codes = algo.until(|frame| match frame {
+        ToAlgo::Error { code, .. } => {
+            told.push(code);
+            (told.len() == 4).then(|| told.clone())
+        }
+        _ => None,
+    });
+    let limit = Code::TooManyRequests;
+    assert_eq!(codes.await, [Code::MalformedRequest, Code::NotFound, Code::NotFound, limit]);
+    // when one is given back
+    algo.say(&FromAlgo::Unsubscribe { channel, instrument: Some(btc), account: None }).await;
+    algo.until(|frame| matches!(frame, ToAlgo::Unsubscribed { .. }).then_some(())).await;
+    algo.subscribe_quotes(&eth).await;
+    // then
+    let granted = |frame| matches!(frame, ToAlgo::Subscribed { mode: Mode::Live, .. }).then_some(());
+    algo.until(granted).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_private_reader_that_takes_nothing_is_disconnected_and_resumes_by_number() {
+    // given
+    let mut settings = quick_settings();
+    settings.queue_frames = 64;
+    let edge = Edge::start(settings).await;
+    let mut slow = edge.algo().await;
+    slow.subscribe_fills(&account("sim-1"), None).await;
+    eventually("subscribed", || edge.broker.has_private_subscriber()).await;
+    // when
+    let mut written = 0;
+    while edge.sessions.count() == 1 {
+        edge.broker.fill().await;
+        written += 1;
+        assert!(written < 200_000, "it is never disconnected");
+    }
+    // then
+    let (frames, code) = slow.end().await;
+    assert!([close::SLOW_CONSUMER, 0].contains(&code), "{code}");
+    let number = |frame: &ToAlgo| match frame {
+        ToAlgo::Fill { seq, .. } => Some(*seq),
+        _ => None,
+    };
+    let numbers: Vec<u64> = frames.iter().filter_map(number).collect();
+    assert!(numbers.iter().zip((2..).step_by(2)).all(|(seq, due)| *seq == due), "no hole");
+    let last = numbers.last().copied().unwrap();
+    let from = Position { epoch: epoch("ledger-1"), seq: last };
+    let mut again = edge.algo().await;
+    again.subscribe_fills(&account("sim-1"), Some(from)).await;
+    let (position, prev) = again.fill().await;
+    assert_eq!((position.seq, prev), (last + 2, last));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_revoked_key_closes_its_sessions() {
+    // given
+    let edge = Edge::start(quick_settings()).await;
+    let mut algo = edge.algo().await;
+    let mut without = desired(Vec::new());
+    if let Work::Markets { access, .. } = &mut without.work {
+        access.customers[0].key_ids.clear();
+    }
+    // when
+    edge.gateway.follow(&without);
+    // then
+    let (frames, code) = algo.end().await;
+    assert_eq!(code, close::UNAUTHORIZED, "{frames:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_manager_that_stops_tells_where_to_go_and_takes_no_more() {
+    // given
+    let edge = Edge::start(quick_settings()).await;
+    let mut algo = edge.algo().await;
+    algo.next().await.unwrap();
+    // when
+    let gateway = edge.gateway.clone();
+    let draining = tokio::spawn(async move { gateway.drain().await });
+    // then
+    let addresses = algo.until(|frame| match frame {
+        ToAlgo::Goaway { reconnect_to, .. } => Some(reconnect_to),
+        _ => None,
+    });
+    assert_eq!(addresses.await, ["127.0.0.1:2"], "the other one");
+    let refused = Algo::connect(&edge.address, &token(&claims("acme"))).await.err();
+    assert_eq!(refused, Some(503));
+    assert_eq!(algo.end().await.1, close::GOING_AWAY);
+    draining.await.unwrap();
+    eventually("gone", || edge.sessions.count() == 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_session_too_many_is_sent_elsewhere() {
+    // given
+    let mut settings = quick_settings();
+    settings.sessions = 1;
+    let edge = Edge::start(settings).await;
+    let good = token(&claims("acme"));
+    // when
+    let first = edge.algo().await;
+    // then
+    assert_eq!(Algo::connect(&edge.address, &good).await.err(), Some(503));
+    drop(first);
+    eventually("gone", || edge.sessions.count() == 0).await;
+    assert!(Algo::connect(&edge.address, &good).await.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_that_says_nothing_for_too_long_is_let_go() {
+    // given
+    let mut settings = quick_settings();
+    settings.silence = Duration::from_millis(200);
+    settings.ping_every = Duration::from_secs(60);
+    let edge = Edge::start(settings).await;
+    // when
+    let mut algo = edge.algo().await;
+    // then
+    assert_eq!(algo.end().await.1, close::GOING_AWAY);
+}

@@ -1,0 +1,66 @@
+//! The sending end of one pipe towards the venue. Decides what waits when the pipe is busy:
+//! subscriptions, in order, since they are asked for once; a command is refused instead, since it is
+//! still surely not sent.
+
+use std::collections::VecDeque;
+use tradewind_link::pipe::{SendError, Sender};
+use tradewind_protocol::trade::TradeDown;
+
+/// Subscriptions waiting beyond which no more are taken from those who ask.
+const CONGESTED: usize = 1_024;
+
+pub(crate) struct Line {
+    sender: Sender<TradeDown>,
+    backlog: VecDeque<TradeDown>,
+}
+
+impl Line {
+    pub(crate) fn new(sender: Sender<TradeDown>) -> Self {
+        Self { sender, backlog: VecDeque::new() }
+    }
+
+    /// Sends a frame. The number of a command comes back if it was surely not sent.
+    pub(crate) fn send(&mut self, frame: TradeDown) -> Result<(), u64> {
+        match frame {
+            TradeDown::Command { request, .. } => {
+                self.sender.try_send(frame).map_err(|error| {
+                    tracing::debug!(request, %error, "command not sent");
+                    request
+                })
+            }
+            TradeDown::SubscribeQuotes { .. }
+            | TradeDown::UnsubscribeQuotes { .. }
+            | TradeDown::SubscribePrivate { .. }
+            | TradeDown::UnsubscribePrivate { .. } => {
+                self.backlog.push_back(frame);
+                self.flush();
+                Ok(())
+            }
+        }
+    }
+
+    /// Sends what waits, as far as the pipe takes it.
+    pub(crate) fn flush(&mut self) {
+        while let Some(frame) = self.backlog.front() {
+            match self.sender.try_send(frame.clone()) {
+                Ok(()) => {}
+                Err(SendError::Full) => return,
+                // A lost pipe is told as an event, and then everything is asked for again.
+                Err(SendError::NotUp) => return self.backlog.clear(),
+                Err(SendError::Unsendable(reason)) => {
+                    tracing::error!(reason, "subscription cannot be sent");
+                }
+            }
+            self.backlog.pop_front();
+        }
+    }
+
+    /// The pipe is lost: what waits would belong to it.
+    pub(crate) fn lost(&mut self) {
+        self.backlog.clear();
+    }
+
+    pub(crate) fn congested(&self) -> bool {
+        self.backlog.len() >= CONGESTED
+    }
+}

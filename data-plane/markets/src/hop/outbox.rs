@@ -1,0 +1,226 @@
+//! What waits for one slow writer. Decides what may be thinned: of a latest-only key the newest value
+//! stands in the first one's place, ordered items are never left out (a full outbox refuses them).
+//! Bounded by the number of keys and by the limit on ordered items.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    hash::Hash,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+use tokio::sync::Notify;
+
+enum Slot<K, T> {
+    Ordered(T),
+    Latest(K),
+}
+
+struct Queue<K, T> {
+    slots: VecDeque<Slot<K, T>>,
+    latest: HashMap<K, T>,
+    ordered: usize,
+}
+
+/// Filled by one task, emptied by another.
+pub(crate) struct Outbox<K, T> {
+    queue: Mutex<Queue<K, T>>,
+    limit: usize,
+    filled: Notify,
+    /// Told after each taking.
+    room: Arc<Notify>,
+}
+
+/// An ordered item found no place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Full;
+
+impl<K: Clone + Eq + Hash, T> Outbox<K, T> {
+    /// Takes at most `limit` ordered items at a time; `room` is told when some were taken out.
+    pub(crate) fn new(limit: usize, room: Arc<Notify>) -> Self {
+        let queue =
+            Queue { slots: VecDeque::new(), latest: HashMap::new(), ordered: 0 };
+        Self { queue: Mutex::new(queue), limit, filled: Notify::new(), room }
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue<K, T>> {
+        // No code that can panic runs under the lock.
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts the item in; an older one under the same key is replaced where it stands.
+    pub(crate) fn push_latest(&self, key: K, item: T) {
+        let mut queue = self.queue();
+        if queue.latest.insert(key.clone(), item).is_none() {
+            queue.slots.push_back(Slot::Latest(key));
+        }
+        drop(queue);
+        self.filled.notify_one();
+    }
+
+    /// Puts the item in unless one under the same key is still there: that one stands before whatever
+    /// came since, and must not speak of it.
+    pub(crate) fn push_unless_queued(&self, key: K, item: T) {
+        let mut queue = self.queue();
+        if !queue.latest.contains_key(&key) {
+            queue.latest.insert(key.clone(), item);
+            queue.slots.push_back(Slot::Latest(key));
+        }
+        drop(queue);
+        self.filled.notify_one();
+    }
+
+    /// Takes back what waits under a key.
+    pub(crate) fn forget(&self, key: &K) {
+        let mut queue = self.queue();
+        if queue.latest.remove(key).is_some() {
+            queue.slots.retain(|slot| !matches!(slot, Slot::Latest(k) if k == key));
+        }
+    }
+
+    /// Puts an item in that must not be left out.
+    pub(crate) fn push_ordered(&self, item: T) -> Result<(), Full> {
+        let mut queue = self.queue();
+        if queue.ordered >= self.limit {
+            return Err(Full);
+        }
+        queue.ordered += 1;
+        queue.slots.push_back(Slot::Ordered(item));
+        drop(queue);
+        self.filled.notify_one();
+        Ok(())
+    }
+
+    /// How many ordered items wait.
+    pub(crate) fn ordered(&self) -> usize {
+        self.queue().ordered
+    }
+
+    /// Everything is dropped.
+    pub(crate) fn clear(&self) {
+        let mut queue = self.queue();
+        queue.slots.clear();
+        queue.latest.clear();
+        queue.ordered = 0;
+        drop(queue);
+        self.room.notify_one();
+    }
+
+    /// Waits until something is there, then moves up to `most` items to the end of `into`. May be
+    /// cancelled: nothing is taken before it returns.
+    pub(crate) async fn take(&self, most: usize, into: &mut Vec<T>) {
+        loop {
+            if self.take_now(most, into) > 0 {
+                return;
+            }
+            self.filled.notified().await;
+        }
+    }
+
+    /// Moves what is there, up to `most` items; says how many.
+    pub(crate) fn take_now(&self, most: usize, into: &mut Vec<T>) -> usize {
+        let mut queue = self.queue();
+        let count = most.min(queue.slots.len());
+        for _ in 0..count {
+            let item = match queue.slots.pop_front() {
+                Some(Slot::Ordered(item)) => {
+                    queue.ordered -= 1;
+                    Some(item)
+                }
+                Some(Slot::Latest(key)) => queue.latest.remove(&key),
+                None => None,
+            };
+            into.extend(item);
+        }
+        drop(queue);
+        if count > 0 {
+            self.room.notify_one();
+        }
+        count
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outbox(limit: usize) -> Outbox<&'static str, u32> {
+        Outbox::new(limit, Arc::default())
+    }
+
+    fn all(outbox: &Outbox<&'static str, u32>) -> Vec<u32> {
+        let mut taken = Vec::new();
+        outbox.take_now(100, &mut taken);
+        taken
+    }
+
+    #[test]
+    fn a_slow_reader_gets_the_latest_of_each_key_and_every_ordered_item() {
+        // given
+        let outbox = outbox(10);
+        // when
+        for n in 0..1_000 {
+            outbox.push_latest("btc", n);
+            outbox.push_latest("eth", n + 1_000);
+            if n % 400 == 0 {
+                assert_eq!(outbox.push_ordered(n + 5_000), Ok(()));
+            }
+        }
+        // then
+        assert_eq!(all(&outbox), [999, 1_999, 5_000, 5_400, 5_800]);
+    }
+
+    #[test]
+    fn a_full_outbox_refuses_ordered_items_and_still_takes_the_latest() {
+        // given
+        let outbox = outbox(1);
+        assert_eq!(outbox.push_ordered(1), Ok(()));
+        // then
+        assert_eq!(outbox.push_ordered(2), Err(Full));
+        outbox.push_latest("btc", 3);
+        assert_eq!(all(&outbox), [1, 3]);
+        assert_eq!(outbox.push_ordered(4), Ok(()));
+        assert_eq!(outbox.ordered(), 1);
+    }
+
+    #[test]
+    fn a_queued_heartbeat_is_not_replaced_by_one_that_names_later_numbers() {
+        // given
+        let outbox = outbox(1);
+        outbox.push_unless_queued("heartbeat", 1);
+        outbox.push_latest("btc", 7);
+        // when
+        outbox.push_unless_queued("heartbeat", 2);
+        // then
+        assert_eq!(all(&outbox), [1, 7]);
+    }
+
+    #[test]
+    fn what_was_forgotten_is_not_taken() {
+        // given
+        let outbox = outbox(1);
+        outbox.push_latest("btc", 1);
+        outbox.push_latest("eth", 2);
+        // when
+        outbox.forget(&"btc");
+        // then
+        assert_eq!(all(&outbox), [2]);
+    }
+
+    #[tokio::test]
+    async fn taking_waits_until_something_is_there() {
+        // given
+        let outbox = Arc::new(outbox(1));
+        let taker = {
+            let outbox = outbox.clone();
+            tokio::spawn(async move {
+                let mut taken = Vec::new();
+                outbox.take(10, &mut taken).await;
+                taken
+            })
+        };
+        tokio::task::yield_now().await;
+        // when
+        outbox.push_latest("btc", 1);
+        // then
+        assert_eq!(taker.await.ok(), Some(vec![1]));
+    }
+}

@@ -1,0 +1,53 @@
+//! Bounds of this crate alone, each with its reason; those of the system stand in `domain::limits`.
+
+use std::time::Duration;
+
+/// A command that meets a lost pipe waits so long for it before it is refused: a respawned service is
+/// back within it.
+pub(crate) const HOLD_WITHIN: Duration = Duration::from_millis(500);
+/// Commands that wait so at one hop; more are refused at once.
+pub(crate) const HELD: usize = 1_024;
+/// Commands on their way over one hop: a second of the design's 20,000 orders would need a round trip
+/// of 0.8 s to reach it.
+pub(crate) const IN_FLIGHT: usize = 16_384;
+/// How often deadlines are looked at.
+pub(crate) const TICK_EVERY: Duration = Duration::from_millis(20);
+/// First told wait after `unavailable`: about what a redial takes.
+pub(crate) const RETRY_AFTER_MS: u64 = 100;
+/// Before a private stream that its source closed is opened again.
+pub(crate) const REOPEN_AFTER: Duration = Duration::from_millis(100);
+
+/// Frames between a pipe's reader and the task that decides; beyond it the pipe is not read.
+pub(crate) const INBOX: usize = 256;
+/// Frames waiting for one pipe beyond which a Market stops taking more in.
+pub(crate) const PIPE_OUTBOX_MARK: usize = 1_024;
+/// And where the pipe is given up: answers and subscriptions in flight can add to the mark, not more.
+pub(crate) const PIPE_OUTBOX_FRAMES: usize = PIPE_OUTBOX_MARK + 2 * IN_FLIGHT;
+/// Pipes a Market serves: its Manager's, and that of the Manager's next life before the old one is gone.
+pub(crate) const PIPES_PER_MARKET: usize = 8;
+
+/// A peer at the edge from which nothing came for so long is gone, and how often it is asked.
+pub(crate) const EDGE_SILENCE: Duration = Duration::from_secs(45);
+pub(crate) const EDGE_PING_EVERY: Duration = Duration::from_secs(15);
+/// A session is read in pieces of this size: tungstenite fills the whole buffer with zeros first.
+pub(crate) const READ_BUFFER_BYTES: usize = 8 << 10;
+/// Messages written between two flushes: few enough that a close is not kept waiting.
+pub(crate) const COALESCE: usize = 256;
+/// How long a closing session is given to take what is left and the close frame.
+pub(crate) const CLOSE_WITHIN: Duration = Duration::from_millis(1_000);
+/// How long sessions told to go away are given before they are closed: a dial and a subscribe, and less
+/// than the Manager gives its work to drain.
+pub(crate) const GOAWAY_WITHIN: Duration = Duration::from_millis(300);
+/// How often sessions are looked for that ended without saying so, such as by a panic.
+pub(crate) const SWEEP_SESSIONS_EVERY: Duration = Duration::from_secs(1);
+/// A quote asked for by REST keeps its instrument subscribed for so long: the next one finds it.
+pub(crate) const QUOTE_LINGER: Duration = Duration::from_secs(10);
+/// How long such a question waits for the first quote.
+pub(crate) const QUOTE_WITHIN: Duration = Duration::from_millis(1_000);
+/// A token younger than this may name a customer or a key that has not reached this Manager yet.
+pub(crate) const JUST_ISSUED: Duration = Duration::from_secs(5);
+
+const _: () = assert!(
+    GOAWAY_WITHIN.as_millis() < tradewind_node::limits::DRAIN_WITHIN.as_millis(),
+    "sessions are closed by us, with a code, before their connections are cut"
+);

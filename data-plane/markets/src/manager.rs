@@ -1,0 +1,93 @@
+//! The MarketManager. Decides which Market services run: one of each market, since Markets are not
+//! exclusive; supervising them is `data-plane/node`'s work, letting algos in the gateway's.
+
+use crate::gateway::{Gateway, Identity, Sessions, Settings};
+use std::sync::{Arc, OnceLock};
+use tokio_util::sync::CancellationToken;
+use tradewind_domain::{
+    control::{Desired, desired},
+    ids::ServiceId,
+};
+use tradewind_node::manager::{self, Handle, Options, Wanted, Work};
+use tradewind_protocol::supervision::Configuration;
+
+/// Runs a MarketManager until `shutdown`.
+pub async fn market_manager(
+    options: Options,
+    shutdown: CancellationToken,
+) -> Result<(), manager::Error> {
+    manager::run(options, Arc::new(MarketManager::default()), shutdown).await
+}
+
+/// What makes a Manager a MarketManager.
+struct MarketManager {
+    sessions: Arc<Sessions>,
+    gateway: OnceLock<Gateway>,
+}
+
+impl Default for MarketManager {
+    fn default() -> Self {
+        let sessions = Sessions::new(Settings::default().sessions);
+        Self { sessions, gateway: OnceLock::new() }
+    }
+}
+
+impl MarketManager {
+    fn gateway(&self, handle: &Handle) -> &Gateway {
+        self.gateway.get_or_init(|| {
+            let identity =
+                Identity { manager: handle.manager().clone(), incarnation: handle.incarnation() };
+            Gateway::new(Settings::default(), identity, handle.services(), self.sessions.clone())
+        })
+    }
+}
+
+impl Work for MarketManager {
+    fn wanted(&self, desired: &Desired) -> Vec<Wanted> {
+        match &desired.work {
+            desired::Work::Markets { markets, access: _ } => markets
+                .iter()
+                .map(|wanted| {
+                    let service = ServiceId::Market { market: wanted.market.clone(), shard: 0 };
+                    Wanted::from((service, Configuration::Market { wanted: wanted.clone() }))
+                })
+                .collect(),
+            desired::Work::Brokers { .. } | desired::Work::Traders { .. } => {
+                tracing::error!("the desired state is not a market manager's");
+                Vec::new()
+            }
+        }
+    }
+
+    fn router(&self, handle: &Handle) -> axum::Router {
+        self.gateway(handle).router()
+    }
+
+    fn sessions(&self) -> u64 {
+        self.sessions.count()
+    }
+
+    async fn background(self: Arc<Self>, handle: Handle, shutdown: CancellationToken) {
+        let gateway = self.gateway(&handle);
+        let mut desired = handle.desired();
+        desired.mark_changed();
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                changed = desired.changed() => if changed.is_err() {
+                    return;
+                },
+            }
+            let newest = desired.borrow_and_update().clone();
+            if let Some(newest) = newest {
+                gateway.follow(&newest);
+            }
+        }
+    }
+
+    async fn drain(&self) {
+        if let Some(gateway) = self.gateway.get() {
+            gateway.drain().await;
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! The shell of every Manager. Decides when a Manager checks in, which desired state counts, when its
+//! lease holds and when it stops; which services it runs is decided by its [`Work`], what one service
+//! goes through by `supervision`.
+
+mod api;
+mod core;
+mod intent;
+mod lease;
+mod options;
+mod proof;
+mod run;
+mod work;
+
+pub use options::Options;
+pub use run::{Error, Running, run, start};
+pub use work::{Handle, Wanted, Work};

@@ -1,0 +1,304 @@
+//! The task of a Manager. Decides when it checks in, whose pipe it listens to, when it beats and what
+//! is done when the desired state, the lease or the services change. May be aborted: what counts is on
+//! disk, and the services go on.
+
+use super::{
+    intent::{Intent, Verdict},
+    lease::Lease,
+    options::Options,
+    proof::Proof,
+    work::Work,
+};
+use crate::{
+    limits,
+    supervision::{Reports, Supervisor},
+};
+use std::{future::pending, sync::Arc, time::Instant};
+use tokio::{
+    sync::{mpsc, watch},
+    task::{JoinError, JoinHandle},
+    time::{Interval, MissedTickBehavior, interval, sleep_until},
+};
+use tokio_util::sync::CancellationToken;
+use tradewind_control_client::{Answer, ControlClient, KeySource};
+use tradewind_domain::{control::Desired, ids::Incarnation, limits::BEAT_EVERY};
+use tradewind_link::pipe::{Accepted, Event, Events, Sender};
+use tradewind_protocol::{
+    Retry,
+    check_in::{ManagerCheckIn, ManagerCheckedIn},
+    supervision::{FromManager, ToManager},
+};
+
+/// How a Manager stands, for its status page.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Standing {
+    /// Who leads, as far as its pipe is up.
+    pub(super) leader: Option<String>,
+    pub(super) lease_holds: bool,
+}
+
+struct Leader {
+    name: String,
+    sender: Sender<FromManager>,
+    events: Events<ToManager>,
+}
+
+pub(super) struct Core<W> {
+    options: Options,
+    incarnation: Incarnation,
+    address: String,
+    work: Arc<W>,
+    control: ControlClient,
+    keys: Arc<KeySource>,
+    supervisor: Supervisor,
+    proof: Proof,
+    intent: Intent,
+    lease: Lease,
+    standing: watch::Sender<Standing>,
+    leader: Option<Leader>,
+    beats: u64,
+    /// Work that must be done before the next beat is sent.
+    proving: Option<JoinHandle<Option<Reports>>>,
+    checking_in: Option<JoinHandle<Answer<ManagerCheckedIn>>>,
+    /// When to check in, unless a leader's pipe stands by then.
+    check_in_at: tokio::time::Instant,
+}
+
+/// What arrives at a Manager's task.
+pub(super) struct Inboxes {
+    pub(super) pipes: mpsc::Receiver<Accepted<FromManager, ToManager>>,
+    pub(super) reconsider: mpsc::Receiver<()>,
+}
+
+/// What a Manager's task is made of.
+pub(super) struct Parts<W> {
+    pub(super) options: Options,
+    pub(super) incarnation: Incarnation,
+    pub(super) address: String,
+    pub(super) work: Arc<W>,
+    pub(super) control: ControlClient,
+    pub(super) keys: Arc<KeySource>,
+    pub(super) supervisor: Supervisor,
+    pub(super) proof: Proof,
+    pub(super) intent: Intent,
+    pub(super) standing: watch::Sender<Standing>,
+}
+
+impl<W: Work> Core<W> {
+    pub(super) fn new(parts: Parts<W>) -> Self {
+        let Parts {
+            options,
+            incarnation,
+            address,
+            work,
+            control,
+            keys,
+            supervisor,
+            proof,
+            intent,
+            standing,
+        } = parts;
+        Self {
+            options,
+            incarnation,
+            address,
+            work,
+            control,
+            keys,
+            supervisor,
+            proof,
+            intent,
+            lease: Lease::default(),
+            standing,
+            leader: None,
+            beats: 0,
+            proving: None,
+            checking_in: None,
+            check_in_at: tokio::time::Instant::now(),
+        }
+    }
+
+    /// Runs until `shutdown`; services are left as they are.
+    pub(super) async fn run(mut self, mut inboxes: Inboxes, shutdown: CancellationToken) {
+        let mut services = self.supervisor.services();
+        let mut beat = ticks();
+        if let Some(desired) = self.intent.current() {
+            // All of it was assigned before: an earlier life ran it.
+            self.apply(&desired, true).await;
+        }
+        loop {
+            let alone = self.leader.is_none() && self.checking_in.is_none();
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                Some(accepted) = inboxes.pipes.recv() => self.on_pipe(accepted),
+                event = next_of(&mut self.leader) => self.on_event(event).await,
+                _ = beat.tick() => self.on_tick().await,
+                proved = done(&mut self.proving) => self.on_proved(proved),
+                () = sleep_until(self.check_in_at), if alone => self.check_in(),
+                answer = done(&mut self.checking_in) => self.on_checked_in(answer),
+                Some(()) = inboxes.reconsider.recv() => self.reconsider().await,
+                Ok(()) = services.changed() => {
+                    let now = services.borrow_and_update().clone();
+                    self.work.on_services(&now);
+                }
+            }
+        }
+    }
+
+    fn on_pipe(&mut self, accepted: Accepted<FromManager, ToManager>) {
+        let Accepted { hello, sender, events } = accepted;
+        tracing::info!(leader = hello.from, term = hello.fence.epoch.0, "leader's pipe is up");
+        self.leader = Some(Leader { name: hello.from, sender, events });
+        self.lease.pipe_changed();
+        self.prove();
+        self.show();
+    }
+
+    async fn on_event(&mut self, event: Option<Event<ToManager>>) {
+        match event {
+            Some(Event::Message(ToManager::Desired { desired })) => self.on_desired(desired).await,
+            Some(Event::Message(ToManager::BeatAnswer { n })) => {
+                let held = self.lease.holds(Instant::now());
+                self.lease.beat_answered(n);
+                if !held && self.lease.holds(Instant::now()) {
+                    tracing::info!("lease holds");
+                    // What was withheld without it is started now.
+                    self.reconsider().await;
+                }
+                self.show();
+            }
+            Some(Event::Up { .. }) => {}
+            Some(Event::Down(lost)) => self.leader_lost(&lost.to_string()),
+            None => self.leader_lost("closed"),
+        }
+    }
+
+    fn leader_lost(&mut self, why: &str) {
+        if let Some(leader) = self.leader.take() {
+            tracing::info!(leader = leader.name, why, "leader's pipe is lost");
+            self.check_in_at = tokio::time::Instant::now() + limits::ALONE_AFTER;
+        }
+        self.lease.pipe_changed();
+        self.show();
+    }
+
+    async fn on_desired(&mut self, desired: Desired) {
+        let (epoch, revision) = (desired.fence.epoch, desired.revision);
+        let verdict = self.intent.offer(desired).await;
+        tracing::debug!(%epoch, %revision, ?verdict, "desired state");
+        match verdict {
+            Verdict::Newer => self.reconsider().await,
+            Verdict::Same => {}
+            Verdict::Older => tracing::warn!(%epoch, %revision, "older desired state ignored"),
+            // The next pipe brings it again, by then this Manager may be registered there.
+            Verdict::Foreign => self.leader_lost("it is of another life of the cluster"),
+        }
+    }
+
+    async fn reconsider(&mut self) {
+        if let Some(desired) = self.intent.current() {
+            let holds = self.lease.holds(Instant::now());
+            self.apply(&desired, holds).await;
+        }
+    }
+
+    async fn apply(&self, desired: &Desired, start_new: bool) {
+        self.work.on_desired(desired);
+        self.supervisor.want(self.work.wanted(desired), start_new).await;
+    }
+
+    async fn on_tick(&mut self) {
+        self.prove();
+        let holds = self.lease.holds(Instant::now());
+        if self.standing.borrow().lease_holds && !holds {
+            tracing::warn!("lease has run out: nothing new is started; what runs goes on");
+        }
+        self.show();
+    }
+
+    /// Begins the work that a beat proves, if a leader waits for one.
+    fn prove(&mut self) {
+        if self.leader.is_some() && self.proving.is_none() {
+            self.proving = Some(tokio::spawn(self.proof.clone().of_work()));
+        }
+    }
+
+    fn on_proved(&mut self, proved: Result<Option<Reports>, JoinError>) {
+        self.proving = None;
+        let (Ok(Some(reports)), Some(leader)) = (proved, &self.leader) else { return };
+        self.beats += 1;
+        let (n, sessions) = (self.beats, self.work.sessions());
+        let beat = FromManager::Beat { n, services: reports.to_vec(), sessions };
+        let now = Instant::now();
+        // One that finds no room is left out: the next tells the same.
+        if leader.sender.try_send(beat).is_ok() {
+            self.lease.beat_sent(n, now);
+        }
+    }
+
+    fn check_in(&mut self) {
+        let check_in = ManagerCheckIn {
+            manager: self.options.manager.clone(),
+            location: self.options.location.clone(),
+            address: self.address.clone(),
+            incarnation: self.incarnation,
+            capacity: self.options.capacity,
+            services: self.supervisor.services().borrow().to_vec(),
+        };
+        let (control, key) = (self.control.clone(), self.keys.next());
+        self.checking_in = Some(tokio::spawn(async move {
+            control.check_in(&check_in, &key, limits::CHECK_IN_ATTEMPT).await
+        }));
+    }
+
+    fn on_checked_in(&mut self, answer: Result<Answer<ManagerCheckedIn>, JoinError>) {
+        self.checking_in = None;
+        self.check_in_at = tokio::time::Instant::now() + limits::ALONE_AFTER;
+        match answer {
+            Ok(Answer::Accepted(accepted)) => {
+                tracing::info!(epoch = accepted.fence.epoch.0, "checked in");
+                self.intent.registered(accepted.fence.cluster);
+            }
+            Ok(Answer::Refused(problem) | Answer::Unknown(problem)) => {
+                tracing::warn!(%problem, "check-in not accepted");
+                if problem.retry != Retry::Never {
+                    let soon = tokio::time::Instant::now() + limits::CHECK_IN_AGAIN_FIRST;
+                    self.check_in_at = soon;
+                }
+            }
+            Err(error) => tracing::error!(%error, "check-in failed"),
+        }
+    }
+
+    fn show(&self) {
+        let standing = Standing {
+            leader: self.leader.as_ref().map(|leader| leader.name.clone()),
+            lease_holds: self.lease.holds(Instant::now()),
+        };
+        self.standing.send_if_modified(|shown| {
+            let changed = *shown != standing;
+            *shown = standing;
+            changed
+        });
+    }
+}
+
+fn ticks() -> Interval {
+    let mut beat = interval(BEAT_EVERY);
+    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    beat
+}
+
+async fn next_of(leader: &mut Option<Leader>) -> Option<Event<ToManager>> {
+    match leader {
+        Some(leader) => leader.events.next().await,
+        None => pending().await,
+    }
+}
+
+async fn done<T>(task: &mut Option<JoinHandle<T>>) -> Result<T, JoinError> {
+    match task {
+        Some(task) => task.await,
+        None => pending().await,
+    }
+}

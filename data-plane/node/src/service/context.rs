@@ -1,0 +1,77 @@
+//! What a service finds in its environment. Decides the names of the variables and the service's
+//! incarnation; nothing secret is ever in its arguments.
+
+use crate::incarnation;
+use std::{env, path::PathBuf, time::Duration};
+use tradewind_domain::{
+    ids::{Incarnation, ServiceId},
+    limits::ADOPTED_WITHIN,
+};
+
+/// The service's id.
+pub const SERVICE: &str = "TRADEWIND_SERVICE";
+/// Host and port of its Manager.
+pub const MANAGER: &str = "TRADEWIND_MANAGER";
+/// The secret that its check-in must carry.
+pub const SERVICE_TOKEN: &str = "TRADEWIND_SERVICE_TOKEN";
+/// Where it keeps what must outlive it.
+pub const STATE_DIR: &str = "TRADEWIND_STATE_DIR";
+
+/// Why a service cannot start from its environment.
+#[derive(Debug, thiserror::Error)]
+pub enum EnvError {
+    #[error("{0} is not set; services are started by their Manager, not by hand")]
+    Missing(&'static str),
+    #[error("{variable} is wrong: {why}")]
+    Invalid { variable: &'static str, why: String },
+    #[error(transparent)]
+    Incarnation(#[from] incarnation::Error),
+}
+
+/// Who a service is and where its Manager is.
+#[derive(Clone)]
+pub struct Context {
+    pub service: ServiceId,
+    /// Host and port of the Manager.
+    pub manager: String,
+    /// Kept over restarts; below the Manager's own.
+    pub state_dir: PathBuf,
+    /// This life of the service: later lives have higher ones.
+    pub incarnation: Incarnation,
+    pub(crate) token: String,
+    /// Without a pipe from its Manager for so long it stops itself.
+    pub(crate) adopted_within: Duration,
+}
+
+impl Context {
+    /// Reads the environment that the Manager gave, creates the state directory and draws the
+    /// incarnation. To be called once in a process' life.
+    pub fn from_env() -> Result<Self, EnvError> {
+        let read = |name| env::var(name).map_err(|_| EnvError::Missing(name));
+        let service = read(SERVICE)?;
+        let service = service.parse().map_err(|invalid: tradewind_domain::ids::InvalidName| {
+            EnvError::Invalid { variable: SERVICE, why: invalid.to_string() }
+        })?;
+        Self::new(service, read(MANAGER)?, read(SERVICE_TOKEN)?, PathBuf::from(read(STATE_DIR)?))
+            .map_err(EnvError::from)
+    }
+
+    /// The same from values.
+    pub fn new(
+        service: ServiceId,
+        manager: String,
+        token: String,
+        state_dir: PathBuf,
+    ) -> Result<Self, incarnation::Error> {
+        let incarnation = incarnation::next(&state_dir)?;
+        let adopted_within = ADOPTED_WITHIN;
+        Ok(Self { service, manager, state_dir, incarnation, token, adopted_within })
+    }
+}
+
+impl std::fmt::Debug for Context {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The token stays out of logs.
+        f.debug_struct("Context").field("service", &self.service).finish_non_exhaustive()
+    }
+}

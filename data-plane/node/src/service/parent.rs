@@ -1,0 +1,215 @@
+//! The service's side of its Manager. Decides when it checks in, what it takes from the pipe and when it
+//! is on its own: refused, or without a pipe for too long. A lost pipe alone changes nothing.
+
+use super::Context;
+use crate::{limits, supervision::fence_of};
+use std::{future::pending, time::Duration};
+use tokio::{
+    sync::{mpsc, watch},
+    task::{JoinError, JoinHandle},
+    time::{Instant, MissedTickBehavior, interval, sleep_until},
+};
+use tradewind_domain::limits::BEAT_EVERY;
+use tradewind_link::{
+    pipe::{Accepted, Event, Events, Sender},
+    rest::{Method, Rest, RestError},
+};
+use tradewind_protocol::{
+    Code,
+    check_in::{ServiceCheckIn, ServiceCheckedIn},
+    supervision::{Configuration, FromService, ServiceState, ToService},
+};
+
+/// Why a service no longer has a Manager to work for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Parted {
+    /// The Manager asked it to stop.
+    Stop,
+    /// The Manager does not know it.
+    Disowned,
+    /// No Manager came for too long.
+    Abandoned,
+}
+
+type Checked = Result<(u16, ServiceCheckedIn), RestError>;
+
+pub(super) struct Parent {
+    context: Context,
+    /// Host and port where this service listens.
+    address: String,
+    rest: Rest,
+    configuration: watch::Sender<Option<Configuration>>,
+    said: watch::Receiver<(ServiceState, String)>,
+    pipe: Option<(Sender<FromService>, Events<ToService>)>,
+    beats: u64,
+    alone_since: Instant,
+    checking_in: Option<JoinHandle<Checked>>,
+    check_in_at: Instant,
+    /// The wait after a check-in that was not accepted.
+    again: Duration,
+}
+
+impl Parent {
+    pub(super) fn new(
+        context: Context,
+        address: String,
+        configuration: watch::Sender<Option<Configuration>>,
+        said: watch::Receiver<(ServiceState, String)>,
+    ) -> Self {
+        let now = Instant::now();
+        Self {
+            context,
+            address,
+            rest: Rest::default(),
+            configuration,
+            said,
+            pipe: None,
+            beats: 0,
+            alone_since: now,
+            checking_in: None,
+            check_in_at: now,
+            again: limits::CHECK_IN_AGAIN_FIRST,
+        }
+    }
+
+    pub(super) async fn run(
+        mut self,
+        mut pipes: mpsc::Receiver<Accepted<FromService, ToService>>,
+    ) -> Parted {
+        let mut beat = interval(BEAT_EVERY);
+        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let alone = self.pipe.is_none();
+            let may_check_in = alone && self.checking_in.is_none();
+            let abandoned_at = self.alone_since + self.context.adopted_within;
+            tokio::select! {
+                Some(accepted) = pipes.recv() => self.on_pipe(accepted),
+                event = next_of(&mut self.pipe) => {
+                    if let Some(parted) = self.on_event(event) {
+                        return parted;
+                    }
+                }
+                _ = beat.tick() => self.beat(),
+                Ok(()) = self.said.changed() => self.beat(),
+                () = sleep_until(self.check_in_at), if may_check_in => self.check_in(),
+                answer = done(&mut self.checking_in) => {
+                    if let Some(parted) = self.on_checked_in(answer) {
+                        return parted;
+                    }
+                }
+                () = sleep_until(abandoned_at), if alone => return Parted::Abandoned,
+            }
+        }
+    }
+
+    fn on_pipe(&mut self, accepted: Accepted<FromService, ToService>) {
+        let Accepted { hello, sender, events } = accepted;
+        tracing::info!(
+            manager = hello.from,
+            incarnation = hello.incarnation.0,
+            "manager's pipe is up"
+        );
+        self.pipe = Some((sender, events));
+        self.again = limits::CHECK_IN_AGAIN_FIRST;
+        self.beat();
+    }
+
+    fn on_event(&mut self, event: Option<Event<ToService>>) -> Option<Parted> {
+        match event {
+            Some(Event::Message(ToService::Configure { configuration })) => {
+                self.configure(configuration);
+            }
+            Some(Event::Message(ToService::Stop)) => return Some(Parted::Stop),
+            Some(Event::Message(ToService::BeatAnswer { .. }) | Event::Up { .. }) => {}
+            Some(Event::Down(lost)) => self.lost(&lost.to_string()),
+            None => self.lost("closed"),
+        }
+        None
+    }
+
+    fn lost(&mut self, why: &str) {
+        tracing::info!(why, "manager's pipe is lost");
+        self.pipe = None;
+        self.alone_since = Instant::now();
+        self.check_in_at = self.alone_since + limits::ALONE_AFTER;
+    }
+
+    fn configure(&mut self, configuration: Configuration) {
+        self.configuration.send_if_modified(|held| {
+            let newer = |held: &Configuration| {
+                let (held, offered) = (fence_of(held), fence_of(&configuration));
+                held.cluster != offered.cluster || held.epoch <= offered.epoch
+            };
+            if !held.as_ref().is_none_or(newer) {
+                tracing::warn!("configuration of a superseded right ignored");
+                return false;
+            }
+            if held.as_ref() == Some(&configuration) {
+                return false;
+            }
+            *held = Some(configuration.clone());
+            true
+        });
+    }
+
+    fn beat(&mut self) {
+        let Some((sender, _)) = &self.pipe else { return };
+        self.beats += 1;
+        let (state, detail) = self.said.borrow_and_update().clone();
+        // One that finds no room is left out: the next tells the same.
+        let _ = sender.try_send(FromService::Beat { n: self.beats, state, detail });
+    }
+
+    fn check_in(&mut self) {
+        let ask = ServiceCheckIn {
+            service: self.context.service.clone(),
+            token: self.context.token.clone(),
+            incarnation: self.context.incarnation,
+            pid: std::process::id(),
+            address: self.address.clone(),
+        };
+        let (rest, manager) = (self.rest.clone(), self.context.manager.clone());
+        self.checking_in = Some(tokio::spawn(async move {
+            let path = "/v1/services/check-in";
+            let within = limits::CHECK_IN_ATTEMPT;
+            rest.request(Method::POST, &manager, path, &[], Some(&ask), within).await
+        }));
+    }
+
+    fn on_checked_in(&mut self, answer: Result<Checked, JoinError>) -> Option<Parted> {
+        self.checking_in = None;
+        let again = match answer {
+            // Now the Manager opens the pipe; if it does not, it is asked again.
+            Ok(Ok(_)) => limits::ALONE_AFTER,
+            Ok(Err(RestError::Refused(problem))) if problem.code == Code::Unauthorized => {
+                return Some(Parted::Disowned);
+            }
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "check-in not accepted");
+                let wait = self.again;
+                self.again = (wait * 2).min(limits::CHECK_IN_AGAIN_MAX);
+                wait
+            }
+            Err(error) => {
+                tracing::error!(%error, "check-in failed");
+                limits::CHECK_IN_AGAIN_MAX
+            }
+        };
+        self.check_in_at = Instant::now() + again;
+        None
+    }
+}
+
+async fn next_of<A, B>(pipe: &mut Option<(Sender<A>, Events<B>)>) -> Option<Event<B>> {
+    match pipe {
+        Some((_, events)) => events.next().await,
+        None => pending().await,
+    }
+}
+
+async fn done<T>(task: &mut Option<JoinHandle<T>>) -> Result<T, JoinError> {
+    match task {
+        Some(task) => task.await,
+        None => pending().await,
+    }
+}

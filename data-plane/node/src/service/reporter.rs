@@ -1,0 +1,38 @@
+//! What a service says about itself. Decides nothing: the newest word counts and goes with the beats.
+
+use std::sync::Arc;
+use tokio::sync::watch;
+use tradewind_protocol::supervision::ServiceState;
+
+/// Through which a service's work tells its state. Cheap to clone.
+#[derive(Clone)]
+pub struct StateReporter {
+    said: Arc<watch::Sender<(ServiceState, String)>>,
+}
+
+impl StateReporter {
+    /// A reporter and where its words arrive.
+    #[must_use]
+    pub fn new() -> (Self, watch::Receiver<(ServiceState, String)>) {
+        let (said, heard) = watch::channel((ServiceState::Connecting, String::new()));
+        (Self { said: Arc::new(said) }, heard)
+    }
+
+    /// Says the state and, in words, what the service is at or waits for. A change is told at once.
+    pub fn report(&self, state: ServiceState, detail: impl Into<String>) {
+        let news = (state, detail.into());
+        self.said.send_if_modified(|said| {
+            let changed = *said != news;
+            *said = news;
+            changed
+        });
+    }
+
+    pub fn connecting(&self, detail: impl Into<String>) {
+        self.report(ServiceState::Connecting, detail);
+    }
+
+    pub fn live(&self, detail: impl Into<String>) {
+        self.report(ServiceState::Live, detail);
+    }
+}

@@ -1,0 +1,332 @@
+//! Keeps one service. Decides its next step: start it, let it check in, open the pipe, configure it,
+//! start it again after a crash, stop it. Whether it should run is told by `supervisor`. At most one
+//! process of the service runs at a time; this task may be aborted, the process then goes on.
+
+use super::{
+    backoff::Backoff,
+    life::{Life, fence_of},
+    records::Record,
+    setup::{Setup, fresh_token, same_secret},
+};
+use crate::{limits, process::Process};
+use std::{io, sync::Arc, time::Duration};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::{Instant, sleep_until, timeout},
+};
+use tradewind_domain::{
+    ids::{Fence, ServiceId},
+    limits::STOP_WITHIN,
+};
+use tradewind_link::pipe::Event;
+use tradewind_protocol::{
+    Code, Problem,
+    check_in::{ServiceCheckIn, ServiceCheckedIn},
+    supervision::{Configuration, FromService, ServiceReport, ServiceState, ToService},
+};
+
+/// What the supervisor wants of a service.
+#[derive(Clone, Debug)]
+pub(super) enum Target {
+    Run(Arc<Configuration>),
+    /// What runs goes on as it is; nothing is started.
+    Keep,
+    Stop,
+}
+
+/// A check-in and where its answer goes.
+pub(super) struct CheckIn {
+    pub(super) ask: ServiceCheckIn,
+    pub(super) answer: oneshot::Sender<Result<ServiceCheckedIn, Problem>>,
+}
+
+/// Told to the supervisor at every change.
+pub(super) struct News {
+    pub(super) service: ServiceId,
+    /// Which keeper of the service speaks: words of an earlier one count no more.
+    pub(super) generation: u64,
+    pub(super) report: ServiceReport,
+    pub(super) record: Option<Record>,
+    /// Answered once the record is on disk.
+    pub(super) kept: oneshot::Sender<()>,
+}
+
+pub(super) struct Keeper {
+    pub(super) service: ServiceId,
+    pub(super) generation: u64,
+    pub(super) setup: Arc<Setup>,
+    pub(super) target: watch::Receiver<Target>,
+    pub(super) check_ins: mpsc::Receiver<CheckIn>,
+    pub(super) news: mpsc::Sender<News>,
+    pub(super) backoff: Backoff,
+    pub(super) report: ServiceReport,
+    /// Where the words of the newest life begin in the log.
+    pub(super) log_from: u64,
+}
+
+enum End {
+    Stopped,
+    /// It was stopped to be started anew: what it holds is of another life of the cluster.
+    Outlived,
+    Crashed(String),
+}
+
+impl Keeper {
+    /// Ends when the service was stopped and its process is gone. `orphan` is what an earlier life of
+    /// the Manager knew of it.
+    pub(super) async fn run(mut self, orphan: Option<Record>) {
+        let mut adopted = match orphan {
+            Some(record) => self.adopt(record).await,
+            None => None,
+        };
+        loop {
+            let mut life = match adopted.take() {
+                Some(life) => life,
+                None if !self.wanted().await => return,
+                None => match self.start().await {
+                    Ok(life) => life,
+                    Err(error) => {
+                        let why = format!("it could not be started: {error}");
+                        if !self.rest(why, Duration::ZERO).await {
+                            return;
+                        }
+                        continue;
+                    }
+                },
+            };
+            match self.attend(&mut life).await {
+                End::Stopped => return,
+                End::Outlived => {}
+                End::Crashed(why) => {
+                    if !self.rest(why, life.since.elapsed()).await {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn adopt(&mut self, record: Record) -> Option<Life> {
+        let Some(process) = Process::adopt(&record.process) else {
+            self.report.pid = None;
+            self.report.address = None;
+            self.say(ServiceState::Waiting, "it ended while its Manager was away".to_string());
+            self.tell(None).await;
+            return None;
+        };
+        tracing::info!(service = %self.service, pid = process.pid(), "found running");
+        self.report.pid = Some(process.pid());
+        self.log_from = self.setup.log(&self.service).bytes();
+        let mut life = Life::new(process, record);
+        life.dial(&self.setup, &self.service);
+        Some(life)
+    }
+
+    /// Waits until it should be started; `false` if it should not be any more.
+    async fn wanted(&mut self) -> bool {
+        loop {
+            match &*self.target.borrow_and_update() {
+                Target::Run(_) => return true,
+                Target::Stop => return false,
+                Target::Keep => {}
+            }
+            tokio::select! {
+                changed = self.target.changed() => if changed.is_err() { return false },
+                Some(check_in) = self.check_ins.recv() => deny(check_in),
+            }
+        }
+    }
+
+    async fn start(&mut self) -> io::Result<Life> {
+        let token = fresh_token()?;
+        let command = self.setup.command(&self.service, &token)?;
+        self.log_from = self.setup.log(&self.service).bytes();
+        let process = Process::spawn(command)?;
+        tracing::info!(service = %self.service, pid = process.pid(), "started");
+        let fence = match &*self.target.borrow() {
+            Target::Run(configuration) => fence_of(configuration),
+            Target::Keep | Target::Stop => Fence::default(),
+        };
+        let identity = process.identity().clone();
+        let record = Record { process: identity, token, fence, incarnation: None, address: None };
+        let life = Life::new(process, record);
+        self.report.pid = Some(life.process.pid());
+        self.report.incarnation = None;
+        self.report.address = None;
+        self.say(ServiceState::Starting, String::new());
+        // Only a service that is on record is ever configured: after a crash of the Manager one that
+        // is not can have done nothing yet.
+        self.tell(Some(life.record.clone())).await;
+        Ok(life)
+    }
+
+    async fn attend(&mut self, life: &mut Life) -> End {
+        loop {
+            if matches!(*self.target.borrow_and_update(), Target::Stop) {
+                self.stop(life).await;
+                return End::Stopped;
+            }
+            let (deadline, wrong) = life.deadline();
+            tokio::select! {
+                exit = life.process.exited() => return End::Crashed(exit.to_string()),
+                changed = self.target.changed() => match changed {
+                    Ok(()) if self.is_of_another_cluster(life) => {
+                        self.stop(life).await;
+                        return End::Outlived;
+                    }
+                    Ok(()) => self.configure(life).await,
+                    // The Manager ends without having said so: the service goes on.
+                    Err(_) => return End::Stopped,
+                },
+                Some(check_in) = self.check_ins.recv() => self.check_in(life, check_in).await,
+                event = life.link.next() => self.on_event(life, event).await,
+                () = sleep_until(deadline) => {
+                    tracing::warn!(service = %self.service, wrong, "killed");
+                    life.process.kill().await;
+                    return End::Crashed(wrong.to_string());
+                }
+            }
+        }
+    }
+
+    async fn on_event(&mut self, life: &mut Life, event: Option<Event<FromService>>) {
+        match event {
+            Some(Event::Up { incarnation, .. }) => {
+                if life.up(incarnation) {
+                    self.configure(life).await;
+                } else {
+                    tracing::warn!(service = %self.service, %incarnation, "another one answers");
+                    life.link.hang_up();
+                }
+            }
+            Some(Event::Message(FromService::Beat { n, state, detail })) => {
+                life.heard_now();
+                life.link.send(ToService::BeatAnswer { n });
+                if self.say(state, detail) {
+                    self.tell(Some(life.record.clone())).await;
+                }
+            }
+            Some(Event::Down(lost)) => {
+                life.link.down();
+                if self.say(ServiceState::Connecting, format!("its pipe is down: {lost}")) {
+                    self.tell(Some(life.record.clone())).await;
+                }
+            }
+            // Nobody dials any more; the service checks in when it is alone for too long.
+            None => life.link.hang_up(),
+        }
+    }
+
+    async fn configure(&mut self, life: &mut Life) {
+        let target = self.target.borrow_and_update().clone();
+        if let Target::Run(configuration) = target
+            && life.configure(&configuration)
+        {
+            self.tell(Some(life.record.clone())).await;
+        }
+        if !life.link.is_dialling() {
+            life.dial(&self.setup, &self.service);
+        }
+    }
+
+    /// Rights of two lives of a cluster are not comparable: a process knows one only.
+    fn is_of_another_cluster(&self, life: &Life) -> bool {
+        match &*self.target.borrow() {
+            Target::Run(wanted) => fence_of(wanted).cluster != life.record.fence.cluster,
+            Target::Keep | Target::Stop => false,
+        }
+    }
+
+    async fn check_in(&mut self, life: &mut Life, check_in: CheckIn) {
+        let ask = &check_in.ask;
+        // A process that lies about itself is told no more than one that has no token.
+        if !same_secret(&ask.token, &life.record.token) || ask.pid != life.process.pid() {
+            return deny(check_in);
+        }
+        if life.record.incarnation.is_some_and(|known| known > ask.incarnation) {
+            let detail = "a later life of this service has checked in";
+            let _ = check_in.answer.send(Err(Problem::new(Code::Conflict, detail)));
+            return;
+        }
+        let moved = life.record.address.as_ref() != Some(&ask.address)
+            || life.record.incarnation != Some(ask.incarnation);
+        life.record.address = Some(ask.address.clone());
+        life.record.incarnation = Some(ask.incarnation);
+        self.report.address = Some(ask.address.clone());
+        self.report.incarnation = Some(ask.incarnation);
+        tracing::info!(service = %self.service, address = ask.address, "checked in");
+        self.tell(Some(life.record.clone())).await;
+        if moved || !life.link.is_dialling() {
+            life.dial(&self.setup, &self.service);
+        }
+        let manager_incarnation = self.setup.incarnation;
+        let _ = check_in.answer.send(Ok(ServiceCheckedIn { manager_incarnation }));
+    }
+
+    /// Asks it to stop; SIGTERM and SIGKILL to its group if it does not.
+    async fn stop(&mut self, life: &mut Life) {
+        tracing::info!(service = %self.service, pid = life.process.pid(), "stopping");
+        self.say(ServiceState::Stopping, String::new());
+        self.tell(Some(life.record.clone())).await;
+        if life.link.send(ToService::Stop)
+            && timeout(STOP_WITHIN, life.process.exited()).await.is_ok()
+        {
+            return;
+        }
+        let exit = life.process.end(STOP_WITHIN).await;
+        tracing::info!(service = %self.service, %exit, "stopped");
+    }
+
+    /// After a crash: waits as long as is due. `false`: it should not be started again.
+    async fn rest(&mut self, why: String, lived: Duration) -> bool {
+        let wait = self.backoff.crashed(std::time::Instant::now(), lived);
+        let words = self.setup.log(&self.service).tail(self.log_from, limits::CRASH_LINES);
+        tracing::warn!(service = %self.service, why, last_words = words, ?wait, "crashed");
+        self.report.crashes = self.backoff.crashes();
+        self.report.pid = None;
+        self.report.address = None;
+        let detail = if words.is_empty() { why } else { format!("{why}; its last words: {words}") };
+        self.say(ServiceState::Waiting, detail);
+        self.tell(None).await;
+        let until = Instant::now() + wait;
+        loop {
+            tokio::select! {
+                () = sleep_until(until) => return true,
+                Some(check_in) = self.check_ins.recv() => deny(check_in),
+                changed = self.target.changed() => {
+                    if changed.is_err() || matches!(*self.target.borrow_and_update(), Target::Stop) {
+                        return false;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Notes a state; `true` if that is news.
+    fn say(&mut self, state: ServiceState, mut detail: String) -> bool {
+        let cut = detail.floor_char_boundary(limits::DETAIL_BYTES);
+        detail.truncate(cut);
+        let changed = self.report.state != state || self.report.detail != detail;
+        self.report.state = state;
+        self.report.detail = detail;
+        changed
+    }
+
+    /// Tells the supervisor how the service stands; its record is on disk when this returns.
+    async fn tell(&self, record: Option<Record>) {
+        let (kept, done) = oneshot::channel();
+        let (service, report) = (self.service.clone(), self.report.clone());
+        let news = News { service, generation: self.generation, report, record, kept };
+        if self.news.send(news).await.is_ok() {
+            let _ = done.await;
+        }
+    }
+}
+
+/// One answer for every wrong check-in: it tells nothing about what would have been right.
+pub(super) fn deny(check_in: CheckIn) {
+    let CheckIn { ask, answer } = check_in;
+    tracing::warn!(service = %ask.service, pid = ask.pid, "a check-in was refused");
+    let detail = "this Manager has not started this process";
+    let _ = answer.send(Err(Problem::new(Code::Unauthorized, detail)));
+}

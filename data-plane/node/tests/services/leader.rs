@@ -1,0 +1,123 @@
+//! Plays the leader over the real protocol: takes check-ins by REST, opens the pipe, tells the desired
+//! state and answers beats.
+
+use axum::{Router, extract::State, routing::post};
+use futures_util::FutureExt as _;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
+use tokio::sync::watch;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tradewind_domain::{
+    control::Desired,
+    ids::{Epoch, Fence, Incarnation, ManagerId},
+};
+use tradewind_link::{
+    json::Json,
+    listen,
+    pipe::{self, Event},
+};
+use tradewind_protocol::{
+    check_in::{ManagerCheckIn, ManagerCheckedIn},
+    control::Stand,
+    link::{Hello, PROTOCOL},
+    supervision::{FromManager, ServiceState, ToManager},
+};
+
+#[derive(Default)]
+struct Known {
+    /// Where the Manager said it is.
+    manager: watch::Sender<Option<String>>,
+    desired: watch::Sender<Option<Desired>>,
+    answering: watch::Sender<bool>,
+    heard: Mutex<BTreeMap<String, ServiceState>>,
+}
+
+pub(crate) struct Leader {
+    pub(crate) address: String,
+    known: Arc<Known>,
+    _end: DropGuard,
+}
+
+// Each test program uses what it needs of it.
+#[allow(dead_code)]
+impl Leader {
+    /// `beside` are routes of the member beside the check-in.
+    pub(crate) async fn start(manager: ManagerId, fence: Fence, beside: Router) -> Self {
+        let listener = listen::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let known = Arc::new(Known::default());
+        known.answering.send_replace(true);
+        let router = Router::new()
+            .route(
+                "/v1/managers/check-in",
+                post(move |State(known): State<Arc<Known>>, Json(ask): Json<ManagerCheckIn>| async move {
+                    known.manager.send_replace(Some(ask.address));
+                    Json(ManagerCheckedIn { stand: Stand::default(), fence, members: Vec::new() })
+                }),
+            )
+            .with_state(known.clone())
+            .merge(beside);
+        let end = CancellationToken::new();
+        tokio::spawn(listen::serve(listener, router, listen::Limits::default(), end.clone()));
+        let lead = lead(known.clone(), manager, fence);
+        tokio::spawn(end.clone().run_until_cancelled_owned(lead));
+        Self { address, known, _end: end.drop_guard() }
+    }
+
+    pub(crate) fn tell(&self, desired: Desired) {
+        self.known.desired.send_replace(Some(desired));
+    }
+
+    pub(crate) fn answer_beats(&self, answer: bool) {
+        self.known.answering.send_replace(answer);
+    }
+
+    /// The state of a service in the last beat.
+    pub(crate) fn heard_of(&self, service: &str) -> Option<ServiceState> {
+        self.known.heard.lock().unwrap().get(service).copied()
+    }
+}
+
+async fn lead(known: Arc<Known>, manager: ManagerId, fence: Fence) {
+    let (mut told, mut desired) = (known.manager.subscribe(), known.desired.subscribe());
+    let address = told.wait_for(Option::is_some).await.unwrap().clone();
+    drop(address);
+    let here = told.clone();
+    let target = move || {
+        let address = here.borrow().clone().unwrap();
+        async move { Ok(format!("{address}/v1/pipe")) }.boxed()
+    };
+    let hello = move || Hello {
+        protocol: PROTOCOL,
+        purpose: "manager".to_string(),
+        from: "infrastructure-manager.1".to_string(),
+        to: manager.to_string(),
+        incarnation: Incarnation(1),
+        fence: Fence { epoch: Epoch(1), ..fence },
+    };
+    let (sender, mut events) =
+        pipe::dial::<ToManager, FromManager>(target, hello, pipe::Options::default());
+    loop {
+        tokio::select! {
+            event = events.next() => match event.unwrap() {
+                Event::Up { .. } => desired.mark_changed(),
+                Event::Message(FromManager::Beat { n, services, .. }) => {
+                    *known.heard.lock().unwrap() =
+                        services.into_iter().map(|r| (r.service.to_string(), r.state)).collect();
+                    if *known.answering.borrow() {
+                        let _ = sender.try_send(ToManager::BeatAnswer { n });
+                    }
+                }
+                Event::Down(_) => {}
+            },
+            _ = desired.changed() => {
+                let desired = desired.borrow_and_update().clone();
+                if let Some(desired) = desired {
+                    let _ = sender.try_send(ToManager::Desired { desired });
+                }
+            }
+        }
+    }
+}

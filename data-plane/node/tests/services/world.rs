@@ -1,0 +1,192 @@
+//! A Manager with its state directory and the leader it answers to.
+
+use super::leader::Leader;
+use rustix::process::{Pid, Signal, kill_process};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tempfile::TempDir;
+use tradewind_domain::{
+    control::{
+        Desired,
+        desired::{BrokerWanted, Work as DesiredWork},
+    },
+    ids::{AccountId, ClusterIncarnation, Epoch, Fence, ManagerId, Revision, ServiceId, VenueId},
+};
+use tradewind_link::rest::{Method, Rest};
+use tradewind_node::manager::{self, Options, Running, Wanted, Work};
+use tradewind_protocol::supervision::{Configuration, ServiceReport, ServiceState};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+struct Brokers;
+
+impl Work for Brokers {
+    fn wanted(&self, desired: &Desired) -> Vec<Wanted> {
+        let DesiredWork::Brokers { brokers } = &desired.work else { return Vec::new() };
+        let wanted = brokers.iter().map(|wanted| {
+            let service =
+                ServiceId::Broker { account: wanted.account.clone(), shard: wanted.shard };
+            Wanted::from((service, Configuration::Broker { wanted: wanted.clone() }))
+        });
+        wanted.collect()
+    }
+}
+
+pub(crate) struct World {
+    pub(crate) leader: Leader,
+    pub(crate) epoch: u64,
+    revision: u64,
+    dir: TempDir,
+    listen: SocketAddr,
+    running: Option<Running<Brokers>>,
+}
+
+impl World {
+    pub(crate) async fn start() -> Self {
+        // A process of ours that was given a claim's name to run would start processes without end.
+        if std::env::var_os(tradewind_node::service::SERVICE).is_some() {
+            std::process::exit(66);
+        }
+        let manager: ManagerId = "a1.broker-manager".parse().unwrap();
+        let leader = Leader::start(manager, fence(1), axum::Router::new()).await;
+        let dir = tempfile::tempdir().unwrap();
+        let listen = "127.0.0.1:0".parse().unwrap();
+        let mut world = Self { leader, epoch: 1, revision: 1, dir, listen, running: None };
+        world.start_again().await;
+        world
+    }
+
+    fn options(&self) -> Options {
+        Options {
+            manager: "a1.broker-manager".parse().unwrap(),
+            location: "here".parse().unwrap(),
+            listen: self.listen,
+            members: vec![self.leader.address.clone()],
+            state_dir: self.dir.path().to_path_buf(),
+            capacity: 10,
+            binary: std::env::current_exe().unwrap(),
+        }
+    }
+
+    pub(crate) async fn start_again(&mut self) {
+        let running = manager::start(self.options(), Arc::new(Brokers)).await.unwrap();
+        self.listen = running.address();
+        self.running = Some(running);
+    }
+
+    pub(crate) async fn second_manager(&self) -> manager::Error {
+        manager::start(self.options(), Arc::new(Brokers)).await.err().unwrap()
+    }
+
+    /// Ends the Manager without a word to anybody.
+    pub(crate) async fn crash(&mut self) {
+        self.running = None;
+        let listen = self.listen;
+        eventually("its port is free", || std::net::TcpListener::bind(listen).is_ok()).await;
+    }
+
+    pub(crate) async fn stop(mut self) {
+        self.running.take().unwrap().stop().await;
+    }
+
+    pub(crate) fn state_dir(&self) -> PathBuf {
+        self.dir.path().to_path_buf()
+    }
+
+    pub(crate) fn address(&self) -> String {
+        self.running.as_ref().unwrap().address().to_string()
+    }
+
+    /// The leader wants Brokers of these accounts and no others.
+    pub(crate) fn want(&mut self, accounts: &[&str]) {
+        self.revision += 1;
+        self.want_as_of(accounts, self.revision);
+    }
+
+    pub(crate) fn want_as_of(&mut self, accounts: &[&str], revision: u64) {
+        let broker = |account: &&str| BrokerWanted {
+            account: AccountId::new(account).unwrap(),
+            shard: 0,
+            fence: fence(self.epoch),
+            venue: VenueId::new("sim").unwrap(),
+            adapter: "sim".to_string(),
+            endpoint: String::new(),
+            customers: [].into(),
+        };
+        self.leader.tell(Desired {
+            revision: Revision(revision),
+            fence: fence(1),
+            work: DesiredWork::Brokers { brokers: accounts.iter().map(broker).collect() },
+            market_managers: Vec::new(),
+        });
+    }
+
+    pub(crate) fn report(&self, account: &str) -> Option<ServiceReport> {
+        let service = format!("broker.{account}.0").parse().unwrap();
+        self.running.as_ref().unwrap().handle().service(&service)
+    }
+
+    pub(crate) async fn until(&self, what: &str, condition: impl Fn(&Self) -> bool) {
+        eventually(what, || condition(self)).await;
+    }
+
+    pub(crate) async fn until_live(&self, account: &str) -> ServiceReport {
+        self.until("it is live", |world| {
+            world.report(account).is_some_and(|report| report.state == ServiceState::Live)
+        })
+        .await;
+        self.report(account).unwrap()
+    }
+
+    /// Waits for a field of the Manager's status page.
+    pub(crate) async fn until_status(&self, field: &str, value: bool) {
+        let (rest, deadline) = (Rest::default(), Instant::now() + PATIENCE);
+        loop {
+            let within = Duration::from_secs(2);
+            let (_, status): (u16, serde_json::Value) = rest
+                .request(Method::GET, &self.address(), "/v1/status", &[], None::<&()>, within)
+                .await
+                .unwrap();
+            if status[field] == serde_json::Value::Bool(value) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{field} did not become {value}: {status}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+fn fence(epoch: u64) -> Fence {
+    Fence { cluster: ClusterIncarnation(7), epoch: Epoch(epoch) }
+}
+
+pub(crate) async fn eventually(what: &str, condition: impl Fn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "not in time: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// A zombie is not alive.
+pub(crate) fn alive(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("stat"));
+    stat.is_ok_and(|stat| !stat.rsplit(')').next().unwrap().trim_start().starts_with('Z'))
+}
+
+fn signal(pid: u32, signal: Signal) {
+    let pid = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+    kill_process(pid, signal).unwrap();
+}
+
+pub(crate) fn kill(pid: u32) {
+    signal(pid, Signal::KILL);
+}
+
+pub(crate) fn freeze(pid: u32) {
+    signal(pid, Signal::STOP);
+}

@@ -1,0 +1,67 @@
+//! One copy of an algo. Decides its command line, its environment and where its output goes; when a copy
+//! starts and ends is decided by `trader`. The session's token is in the environment only.
+
+use crate::exec;
+use std::{
+    io,
+    path::Path,
+    process::{Command, Stdio},
+};
+use tradewind_domain::{control::desired::TraderWanted, ids::Fence};
+use tradewind_node::{log_file::LogFile, process::Process, service};
+use tradewind_protocol::supervision::TraderAccess;
+
+/// The word that stands for our own binary at the head of a command.
+const OURSELVES: &str = "tradewind";
+
+/// What a Trader is told to run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Order {
+    pub(crate) wanted: TraderWanted,
+    pub(crate) access: TraderAccess,
+}
+
+impl Order {
+    /// Whether a copy that runs under this order must end for `next`: the rest of it is for the next
+    /// copy to know.
+    pub(crate) fn is_superseded_by(&self, next: &Self) -> bool {
+        self.fence() != next.fence() || self.wanted.command != next.wanted.command
+    }
+
+    pub(crate) fn fence(&self) -> Fence {
+        self.wanted.fence
+    }
+
+    /// Starts a copy, in a process group of its own.
+    pub(crate) fn start(&self, binary: &Path, log: &LogFile) -> io::Result<Process> {
+        let file = log.open()?;
+        let mut command = Command::new(binary);
+        command.args(["exec", "--"]);
+        let mut words = self.wanted.command.iter();
+        match words.next().map(String::as_str) {
+            Some(OURSELVES) => command.arg(binary),
+            Some(program) => command.arg(program),
+            None => {
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, "its command is empty"));
+            }
+        };
+        command.args(words).env(exec::PARENT, std::process::id().to_string());
+        // What is between the service and its Manager is not the algo's.
+        for name in [service::SERVICE, service::MANAGER, service::SERVICE_TOKEN, service::STATE_DIR]
+        {
+            command.env_remove(name);
+        }
+        let access = &self.access;
+        command
+            .env("TRADEWIND_SESSION_TOKEN", &access.session_token)
+            .env("TRADEWIND_MARKET_MANAGERS", access.market_managers.join(","))
+            .env("TRADEWIND_INFRASTRUCTURE", access.infrastructure_managers.join(","))
+            .env("TRADEWIND_TRADER", self.wanted.trader.as_str())
+            .env("TRADEWIND_CUSTOMER", self.wanted.customer.as_str())
+            // What ends with the service's input ends the algo's too.
+            .stdin(Stdio::inherit())
+            .stdout(file.try_clone()?)
+            .stderr(file);
+        Process::spawn(command)
+    }
+}

@@ -1,0 +1,16 @@
+//! Traders: the TraderManager, which gets each of its Traders a session and has it run, and the Trader
+//! service, which runs the customer's command. Decides when a copy of an algo may start and how it ends;
+//! what the algo does is the customer's, whose Traders are where is decided by the leader.
+//!
+//! T1: the service runs one copy at a time; the next one starts after the last has ended. That no copy
+//! of an earlier epoch trades is the Brokers' work.
+
+mod algo;
+pub mod exec;
+pub mod limits;
+mod manager;
+mod sessions;
+mod trader;
+
+pub use manager::{TraderManager, trader_manager};
+pub use trader::{Error, trader};

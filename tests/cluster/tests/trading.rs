@@ -1,0 +1,93 @@
+//! What a customer's own algo and an operator see of a running cluster, and what goes on when the whole
+//! control plane is gone.
+#![allow(clippy::unwrap_used)]
+
+use rustix::process::Signal;
+use serde_json::Value;
+use std::{process::Command, time::Duration};
+use tradewind_sdk::{OrderError, OrderRequest, OrderState, Session, Side};
+use tradewind_tests_cluster::{Demo, binary, eventually, eventually_async, send};
+
+async fn session(demo: &Demo) -> Session {
+    let builder = Session::builder().infrastructure_managers(demo.members()).api_key("demo-key");
+    builder.connect().await.unwrap()
+}
+
+fn status(member: &str) -> Value {
+    let output = Command::new(binary())
+        .args(["status", "--addr", member, "-o", "json"])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[tokio::test]
+async fn an_order_is_one_order_however_often_it_is_submitted() {
+    let demo = Demo::trading();
+    let session = session(&demo).await;
+    let price = "20000".parse().unwrap();
+    let request = OrderRequest::limit("BTC/USD", Side::Buy, "0.001", price).unwrap();
+    let first = session.submit(&request).await.unwrap();
+    let again = session.submit(&request).await.unwrap();
+    assert_eq!(first.order_id, again.order_id);
+    assert_eq!(first.created_at, again.created_at);
+    let other = OrderRequest::limit("BTC/USD", Side::Buy, "0.002", price).unwrap();
+    let other = other.client_order_id(request.id().clone());
+    match session.submit(&other).await {
+        Err(OrderError::Refused { problem, .. }) => assert_eq!(problem.status, 409, "{problem}"),
+        answer => panic!("{answer:?}"),
+    }
+    let resting = async || session.order(&first.order_id).await.unwrap().state == OrderState::New;
+    eventually_async("the order rests at the venue", Duration::from_secs(5), resting).await;
+    session.cancel(&first.order_id).await.unwrap();
+    let ended =
+        async || session.order(&first.order_id).await.unwrap().state == OrderState::Canceled;
+    eventually_async("the order is canceled", Duration::from_secs(5), ended).await;
+}
+
+#[tokio::test]
+async fn every_member_tells_the_same_status_and_the_trading_outlives_all_members() {
+    let demo = Demo::trading();
+    let members = demo.members();
+    let all: Vec<Value> = members.iter().map(|member| status(member)).collect();
+    for one in &all {
+        assert_eq!(one["leader"], all[0]["leader"]);
+        assert_eq!(one["term"], all[0]["term"]);
+        assert_eq!(one["members"].as_array().unwrap().len(), 3);
+        assert_eq!(one["managers"].as_array().unwrap().len(), 6);
+        assert_eq!(one["services"].as_array().unwrap().len(), 4, "{}", one["services"]);
+    }
+    let session = session(&demo).await;
+    for pid in demo.processes_of("infra") {
+        send(pid, Signal::KILL);
+    }
+    let fills = demo.fills();
+    eventually("the algo trades on", Duration::from_secs(10), || demo.fills() >= fills + 5);
+    let order = OrderRequest::market("BTC/USD", Side::Buy, "0.001").unwrap();
+    session.submit(&order).await.unwrap();
+    let failed = Command::new(binary()).args(["status", "--addr", &members[0]]).output().unwrap();
+    assert!(!failed.status.success());
+    let said = String::from_utf8_lossy(&failed.stderr);
+    assert!(said.contains(&members[0]), "the error names whom it asked: {said}");
+}
+
+#[test]
+fn a_taken_port_is_named_and_the_next_one_taken() {
+    let held = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = held.local_addr().unwrap().port().to_string();
+    let output = Command::new(binary())
+        .args(["demo", "--for", "1s", "--check", "-o", "json", "--port-base", &port])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains(&port), "{said}");
+}
+
+#[test]
+fn an_unknown_flag_is_answered_with_the_one_that_was_meant() {
+    let output = Command::new(binary()).args(["demo", "--port-bas", "1"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("--port-base"));
+}
