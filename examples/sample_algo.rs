@@ -6,7 +6,7 @@ const INSTRUMENT: &str = "BTC/USD";
 const SIZE: &str = "0.001";
 
 #[tokio::main(flavor = "current_thread")]
-pub async fn main() -> Result<(), Error> {
+pub(crate) async fn main() -> Result<(), Error> {
     let session = Session::builder().from_env()?.connect().await?;
     let mut quotes = session.quotes(INSTRUMENT).await?;
     let mut fills = session.fills().await?;

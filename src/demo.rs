@@ -103,12 +103,14 @@ async fn start(stage: &mut Stage, args: &DemoArgs, progress: &Progress) -> anyho
     let leader = status.stand.leader.map_or(String::new(), |node| node.to_string());
     progress.done(&format!("{nodes} InfrastructureManagers agree, {leader} leads:"));
     for member in &status.members {
-        progress.say(&format!("             http://{}  (member {})", member.api_address, member.node));
+        progress
+            .say(&format!("             http://{}  (member {})", member.api_address, member.node));
     }
     progress.doing("waiting for the Managers to check in");
     let in_all = 3 * IMPLEMENTATIONS;
     stage.until("the Managers check in", |status| status.managers.len() == in_all).await?;
-    progress.done(&format!("{in_all} Managers of {IMPLEMENTATIONS} implementations have checked in"));
+    progress
+        .done(&format!("{in_all} Managers of {IMPLEMENTATIONS} implementations have checked in"));
     stage.declare().await?;
     progress.done("customer acme, account sim-1, market crypto and Trader sample are declared");
     progress.doing("waiting for the first fill");
@@ -131,7 +133,9 @@ fn show_what_next(stage: &Stage, args: &DemoArgs, progress: &Progress) {
     progress.say("\n  The sample algo (examples/sample_algo.rs) trades. Try, in another terminal:");
     progress.say(&format!("    tradewind status --addr {member}"));
     let key = stage::API_KEY;
-    progress.say(&format!("    curl -s -X POST http://{member}/v1/sessions -H 'Authorization: Bearer {key}'"));
+    progress.say(&format!(
+        "    curl -s -X POST http://{member}/v1/sessions -H 'Authorization: Bearer {key}'"
+    ));
     if args.run_for.is_none() {
         progress.say("  Keys: l = kill the leader, m = kill the algo's MarketManager, q = quit\n");
     }

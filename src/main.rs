@@ -22,7 +22,7 @@ fn main() -> ExitCode {
             telemetry::install("info");
             sample_algo::main().map(|()| ExitCode::SUCCESS).map_err(anyhow::Error::from)
         }
-        Command::Exec { command } => roles::exec(&command),
+        Command::Exec { command } => Ok(roles::exec(&command)),
         command => run(command),
     };
     match done {
@@ -38,7 +38,7 @@ fn main() -> ExitCode {
 async fn run(command: Command) -> anyhow::Result<ExitCode> {
     telemetry::install(match command {
         Command::Demo(_) | Command::Status(_) => "error",
-        _ => "info,openraft=warn",
+        _ => "info,openraft=error,sled=warn",
     });
     let stop = stopping::token()?;
     match command {

@@ -36,8 +36,11 @@ pub(crate) async fn run(command: Command, stop: CancellationToken) -> anyhow::Re
 }
 
 /// Becomes the command, ended by the kernel when the process that asked for it ends.
-pub(crate) fn exec(command: &[String]) -> anyhow::Result<ExitCode> {
-    Err(tradewind_traders::exec::exec(command).into())
+pub(crate) fn exec(command: &[String]) -> ExitCode {
+    // It returns only if it has failed; the code is the one shells use for that.
+    let error = tradewind_traders::exec::exec(command);
+    eprintln!("tradewind: {error}");
+    ExitCode::from(127)
 }
 
 fn infra_options(args: InfraArgs) -> anyhow::Result<infra::Options> {

@@ -5,8 +5,8 @@ use tracing_subscriber::{EnvFilter, fmt};
 
 /// Installs the log. `TRADEWIND_LOG` sets what is shown (`info`, `tradewind_link=debug`, ...).
 pub(crate) fn install(default: &str) {
-    let filter = EnvFilter::try_from_env("TRADEWIND_LOG")
-        .unwrap_or_else(|_| EnvFilter::new(default));
+    let filter =
+        EnvFilter::try_from_env("TRADEWIND_LOG").unwrap_or_else(|_| EnvFilter::new(default));
     let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
     // A second installation can only come from a test; the first one stays.
     let _ = if std::io::stderr().is_terminal() {

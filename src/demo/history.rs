@@ -83,9 +83,7 @@ impl History {
     /// Orders whose ledger has said `rejected` are not at the venue, and the algo knows.
     fn forget_rejected(&mut self) {
         let states = &self.states;
-        self.view
-            .acknowledged
-            .retain(|id| states.get(id).is_none_or(|state| state != "rejected"));
+        self.view.acknowledged.retain(|id| states.get(id).is_none_or(|state| state != "rejected"));
     }
 }
 
@@ -112,7 +110,9 @@ mod tests {
         std::fs::create_dir_all(&directory).unwrap();
         let path = directory.join("history.jsonl");
         let line = |f: &str, kind: &str, value: &str| {
-            format!(r#"{{"index":0,"time":5,"process":1,"type":"{kind}","f":"{f}","value":{value}}}"#)
+            format!(
+                r#"{{"index":0,"time":5,"process":1,"type":"{kind}","f":"{f}","value":{value}}}"#
+            )
         };
         let lines = [
             line("submit", "invoke", r#""a""#),

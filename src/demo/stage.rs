@@ -10,9 +10,7 @@ use anyhow::{Context as _, anyhow};
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 use tradewind_control_client::{Answer, ControlClient, KeySource};
 use tradewind_domain::{
-    control::row::{
-        AccountSpec, CustomerSpec, MarketSpec, Route, TraderSpec, TraderWish,
-    },
+    control::row::{AccountSpec, CustomerSpec, MarketSpec, Route, TraderSpec, TraderWish},
     ids::{AccountId, ClientId, CustomerId, KeyHash, MarketId, ServiceId, TraderId},
 };
 use tradewind_launcher::{Cluster, kill_process};

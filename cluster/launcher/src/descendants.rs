@@ -1,9 +1,7 @@
 //! Processes that outlive their parents. Decides how all that was started from here is found again: this
 //! process takes in orphans (a child subreaper), so that everything below it stays below it.
 
-use rustix::process::{
-    Pid, Signal, WaitOptions, kill_process as send, set_child_subreaper, wait,
-};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process as send, set_child_subreaper, wait};
 use std::{
     collections::BTreeMap,
     fs,

@@ -5,7 +5,7 @@ use crate::{
     connection,
     keeper::{self, FromVenue, Keeper, LedgerHandle},
     ledger::rules::Assignment,
-    limits::VENUE_EVENTS,
+    limits::{LAST_WORDS_WITHIN, VENUE_EVENTS},
     quotes::Quotes,
     session::{Session, turn_away},
     store::StoreError,
@@ -21,6 +21,7 @@ use std::{path::PathBuf, sync::Arc};
 use tokio::{
     sync::{mpsc, watch},
     task::{JoinError, JoinSet},
+    time::timeout,
 };
 use tokio_util::sync::CancellationToken;
 use tradewind_domain::{
@@ -183,6 +184,7 @@ impl Broker {
         let (keeper, ledger) = self.open(&wanted, venue.as_ref(), from_venue).await?;
         // The connection ends first, then the ledger, then those who read it.
         let (end_line, end_keeper) = (CancellationToken::new(), CancellationToken::new());
+        let end_sessions = CancellationToken::new();
         let mut line = JoinSet::new();
         line.spawn(connection::keep(venue, to_keeper, quotes.clone(), end_line.clone()));
         let mut keepers = JoinSet::new();
@@ -201,7 +203,8 @@ impl Broker {
                 }
                 Some(accepted) = self.pipes.recv() => {
                     tracing::info!(from = accepted.hello.from, "market connected");
-                    sessions.spawn(Session::new(accepted, ledger.clone(), quotes.clone()).run());
+                    let session = Session::new(accepted, ledger.clone(), quotes.clone());
+                    sessions.spawn(session.run(end_sessions.clone()));
                 }
                 Some(session) = sessions.join_next() => session?,
                 Some(keeper) = keepers.join_next() => {
@@ -216,6 +219,11 @@ impl Broker {
         end_keeper.cancel();
         while let Some(keeper) = keepers.join_next().await {
             keeper??;
+        }
+        end_sessions.cancel();
+        let last_words = async { while sessions.join_next().await.is_some() {} };
+        if timeout(LAST_WORDS_WITHIN, last_words).await.is_err() {
+            tracing::warn!("not all answers were taken");
         }
         sessions.shutdown().await;
         Ok(ended)

@@ -162,7 +162,7 @@ pub(crate) struct Keeper {
     reporter: StateReporter,
     /// Bounded by what the journal takes before it is waited for.
     effects: VecDeque<(u64, Effect)>,
-    /// Accepted, durable and surely not sent yet.
+    /// Accepted, durable and surely not sent yet: at most what a second of orders brings.
     unsent: VecDeque<(VenueOrderId, Instant)>,
     /// Sent on this connection and not answered.
     awaited: BTreeMap<VenueOrderId, Instant>,

@@ -101,6 +101,8 @@ pub struct Ledger {
     orders: HashMap<VenueOrderId, Entry>,
     /// Orders that have not ended.
     open: BTreeSet<VenueOrderId>,
+    /// Those of them whose outcome is not known.
+    unknown: BTreeSet<VenueOrderId>,
     customers: BTreeMap<CustomerId, Customer>,
     executions: HashSet<ExecId>,
     traders: BTreeMap<(CustomerId, TraderId), Epoch>,
@@ -123,6 +125,7 @@ impl Ledger {
             opened_at: *at,
             orders: HashMap::new(),
             open: BTreeSet::new(),
+            unknown: BTreeSet::new(),
             customers: BTreeMap::new(),
             executions: HashSet::new(),
             traders: BTreeMap::new(),
@@ -279,11 +282,8 @@ impl Ledger {
         let id = next.order_id.venue_order_id;
         let customer = self.customers.entry(next.customer.clone()).or_default();
         customer.stand.take(PrivateChannel::Orders, number)?;
-        if next.state.is_terminal() {
-            self.open.remove(&id);
-        } else {
-            self.open.insert(id);
-        }
+        mark(&mut self.open, id, !next.state.is_terminal());
+        mark(&mut self.unknown, id, next.state == OrderState::Unknown);
         let entry = self.orders.get_mut(&id).ok_or(Broken::Order(id))?;
         entry.order = next;
         Ok(())
@@ -291,7 +291,15 @@ impl Ledger {
 
     /// Orders whose outcome is not known.
     pub fn unknown(&self) -> impl Iterator<Item = &Entry> {
-        self.open_orders().filter(|entry| entry.order.state == OrderState::Unknown)
+        self.unknown.iter().filter_map(|id| self.orders.get(id))
+    }
+}
+
+fn mark(set: &mut BTreeSet<VenueOrderId>, id: VenueOrderId, is_in: bool) {
+    if is_in {
+        set.insert(id);
+    } else {
+        set.remove(&id);
     }
 }
 

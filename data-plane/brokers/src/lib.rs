@@ -1,7 +1,7 @@
 //! Brokers: the BrokerManager, and the Broker it spawns, one process for each account. Decides what
 //! becomes of an order between an algo and a venue; who runs where is decided by the control plane.
 //!
-//! [`broker_manager`] and [`broker`] are what the binary calls. Below them: [`ledger`] (pure), `store`
+//! [`broker_manager`] and [`broker()`] are what the binary calls. Below them: [`ledger`] (pure), `store`
 //! and `keeper` (the task that owns it), [`venue`] (the trait and its adapters), `connection`, `reconcile`,
 //! `quotes`, `session` (a Market's pipe).
 

@@ -49,6 +49,8 @@ pub const VENUE_SILENCE: Duration = Duration::from_secs(3);
 pub const VENUE_CONNECT_WITHIN: Duration = Duration::from_secs(2);
 /// A frame from the venue: a page of a sweep is the largest.
 pub const VENUE_FRAME_BYTES: usize = 16 << 20;
+/// At a stop, answers that are ready have so long to go out: well within what a Manager waits.
+pub const LAST_WORDS_WITHIN: Duration = Duration::from_millis(300);
 /// What a caller is told to wait for while the venue is away or an epoch is in doubt, in milliseconds.
 pub const RETRY_AFTER_MS: u64 = 100;
 

@@ -13,6 +13,7 @@ use crate::{
 use futures_util::{StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
 use std::collections::HashMap;
 use tokio::task::{AbortHandle, JoinSet};
+use tokio_util::sync::CancellationToken;
 use tradewind_domain::ids::{CustomerId, InstrumentId};
 use tradewind_link::pipe::{Accepted, Event, Events, SendError, Sender};
 use tradewind_protocol::{
@@ -73,10 +74,15 @@ impl Session {
         }
     }
 
-    /// Until the pipe or the ledger ends. May be cancelled: the pipe closes.
-    pub(crate) async fn run(mut self) {
+    /// Until the pipe or the ledger ends, or until `stop`, when what has been answered still goes out. May
+    /// be cancelled: the pipe closes.
+    pub(crate) async fn run(mut self, stop: CancellationToken) {
         loop {
             let turn = tokio::select! {
+                () = stop.cancelled() => {
+                    while let Some(Ok(())) = self.pending.next().await {}
+                    return;
+                }
                 event = self.events.next(), if self.pending.len() < COMMANDS_UNDER_WAY => {
                     match event {
                         Some(Event::Message(message)) => self.take(message).await,

@@ -183,3 +183,6 @@ fn begin(journal: &Journal, account: &AccountId, at: UnixNanos) -> Result<Record
     ticket.wait()?;
     Ok(record)
 }
+
+#[cfg(test)]
+mod tests;

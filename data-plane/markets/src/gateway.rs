@@ -28,6 +28,7 @@ use std::{
     time::Duration,
 };
 use tokio::sync::{oneshot, watch};
+use trade_link::{Ask, TradeLink};
 use tradewind_domain::{
     control::Desired,
     ids::{Incarnation, InstrumentId, ManagerId, MarketId, ServiceId},
@@ -43,7 +44,6 @@ use tradewind_protocol::{
     token::Claims,
     trade::{CommandAnswer, OrderCommand, Principal},
 };
-use trade_link::{Ask, TradeLink};
 
 use crate::hop::unavailable;
 

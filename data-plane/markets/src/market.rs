@@ -99,15 +99,8 @@ impl Market {
         let (upstreams, from_brokers) = Upstreams::new(Identity { from, incarnation }, pipes);
         let (downstreams, from_receivers) = Downstreams::new();
         let (clock, relay) = (Clock::start(), Relay::new(waits));
-        let market = Self {
-            clock,
-            relay,
-            upstreams,
-            downstreams,
-            from_brokers,
-            from_receivers,
-            accepted,
-        };
+        let market =
+            Self { clock, relay, upstreams, downstreams, from_brokers, from_receivers, accepted };
         (router, market)
     }
 
@@ -218,7 +211,10 @@ impl Market {
                     }
                     Act::Down { to, frame } => {
                         if !self.downstreams.send(to, frame) {
-                            tracing::warn!(pipe = to.0, "a trading pipe is too far behind, closing it");
+                            tracing::warn!(
+                                pipe = to.0,
+                                "a trading pipe is too far behind, closing it"
+                            );
                             self.downstreams.remove(to);
                             more.extend(self.relay.receiver_gone(to));
                         }

@@ -37,9 +37,7 @@ fn nothing_is_left_after_a_signal() {
 #[test]
 fn nothing_is_left_after_a_signal_during_the_start() {
     let demo = Demo::start(&[], Stdio::null(), Stdio::null());
-    eventually("a member runs", Duration::from_secs(10), || {
-        !demo.processes_of("infra").is_empty()
-    });
+    eventually("a member runs", Duration::from_secs(10), || !demo.processes_of("infra").is_empty());
     demo.signal(Signal::INT);
     demo.ends_and_leaves_nothing();
 }

@@ -14,10 +14,8 @@ async fn session(demo: &Demo) -> Session {
 }
 
 fn status(member: &str) -> Value {
-    let output = Command::new(binary())
-        .args(["status", "--addr", member, "-o", "json"])
-        .output()
-        .unwrap();
+    let output =
+        Command::new(binary()).args(["status", "--addr", member, "-o", "json"]).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()
 }

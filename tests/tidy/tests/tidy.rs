@@ -32,7 +32,10 @@ const ARROWS: [(&str, &[&str]); 18] = [
     ),
     ("tradewind-markets", &["domain", "protocol", "link", "control-client", "node"]),
     ("tradewind-traders", &["domain", "protocol", "link", "control-client", "node"]),
-    ("tradewind-tests-cluster", &["domain", "protocol", "sdk", "launcher", "link", "control-client"]),
+    (
+        "tradewind-tests-cluster",
+        &["domain", "protocol", "sdk", "launcher", "link", "control-client"],
+    ),
     ("tradewind-tests-tidy", &[]),
     ("jepsen-like", &["domain", "protocol", "sdk", "launcher", "link", "control-client"]),
     // The binary puts everything together, and is the only one that may.

@@ -76,7 +76,7 @@ impl Exchange {
             book.rest(key, order.side, price, left);
         }
         for market in exchange.markets.values_mut() {
-            market.refresh(now);
+            market.refresh(now, false);
         }
         Ok((exchange, done))
     }
@@ -111,7 +111,7 @@ impl Exchange {
         if open && !(incoming.rests && has_limit) {
             self.end(key, CancelCause::NotTraded, now, &mut done)?;
         }
-        self.tell_quote(&name, now, &mut done);
+        self.tell_quote(&name, now, false, &mut done);
         Ok((Outcome::Done(placed), done))
     }
 
@@ -144,7 +144,7 @@ impl Exchange {
             market.book.cancel(key);
         }
         self.end(key, CancelCause::Client, now, &mut done)?;
-        self.tell_quote(&name, now, &mut done);
+        self.tell_quote(&name, now, false, &mut done);
         Ok((Outcome::Done(self.entry(key)?.order.clone()), done))
     }
 
@@ -159,7 +159,7 @@ impl Exchange {
         let Some(market) = self.markets.get_mut(name) else { return Ok(done) };
         let trades = market.book.set_street(levels);
         self.settle(name, &trades, now, &mut done)?;
-        self.tell_quote(name, now, &mut done);
+        self.tell_quote(name, now, true, &mut done);
         Ok(done)
     }
 
@@ -271,9 +271,15 @@ impl Exchange {
         self.state.entry(key).ok_or(Inconsistent::NoSuchOrder(key.0))
     }
 
-    fn tell_quote(&mut self, name: &InstrumentId, now: UnixNanos, done: &mut Done) {
+    fn tell_quote(
+        &mut self,
+        name: &InstrumentId,
+        now: UnixNanos,
+        confirmed: bool,
+        done: &mut Done,
+    ) {
         let Some(market) = self.markets.get_mut(name) else { return };
-        if market.refresh(now) {
+        if market.refresh(now, confirmed) {
             let (instrument, quote) = (name.clone(), market.quote.clone());
             done.told.push(Told::Quote { instrument, seq: market.seq, quote });
         }

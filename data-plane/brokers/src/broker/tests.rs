@@ -4,10 +4,13 @@
 #![allow(clippy::unwrap_used)]
 
 mod failures;
+mod market;
 mod streams;
+mod wire;
 mod world;
 
 use super::*;
+use market::*;
 use tradewind_domain::{
     ids::{Epoch, TraderId},
     trading::OrderState,
@@ -225,4 +228,34 @@ async fn an_adapter_that_is_not_built_is_refused_with_that_sentence() {
     broker.live().await;
     let market = Market::connect(broker.address, "a4", 10).await;
     market.submit("acme", market_order("o-1")).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_in_order_answers_what_was_taken_and_sends_nothing_more() {
+    // given
+    let world = World::new().await;
+    let (broker, market) = world.trading().await;
+    let mut asked = Vec::new();
+    for n in 0..50 {
+        let order = market_order(&format!("o-{n}"));
+        let submit = OrderCommand::Submit { account: None, order };
+        asked.push(market.ask(fence(10), principal("acme"), submit).await);
+    }
+    eventually("some are taken", || market.answer(asked[0])).await;
+    // when
+    broker.stop().await;
+    // then: each answered order is known in the next life, and none came twice
+    let answered: Vec<_> = asked.iter().filter_map(|request| market.answer(*request)).collect();
+    let (_broker, market) = world.trading().await;
+    for answer in answered {
+        if let CommandAnswer::Order { order, .. } = answer {
+            market.order_until("acme", &order.order_id, |o| o.state.is_terminal()).await;
+        }
+    }
+    let judge = world.venue.judge().await;
+    let mut ids: Vec<_> = judge.arrivals.iter().map(|arrival| arrival.venue_order_id).collect();
+    let arrived = ids.len();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), arrived);
 }

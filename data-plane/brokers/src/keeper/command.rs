@@ -47,10 +47,10 @@ impl Keeper {
     }
 
     fn fence(&mut self, sent: Fence) -> Answered<()> {
-        let Err((fenced, record)) = self.ledger.check_fence(&self.assignment, sent) else {
+        let Err(fenced) = self.ledger.check_fence(&self.assignment, sent) else {
             return Ok(Ok(()));
         };
-        if let Some(record) = record {
+        if let Some(record) = self.ledger.news_of(&fenced) {
             tracing::warn!(own = %self.assignment.fence.epoch, seen = %sent.epoch, "superseded");
             self.put(&record)?;
             self.report();

@@ -29,20 +29,21 @@ impl Keeper {
     fn doubt(&mut self, doubtful: impl Fn(&Order) -> bool, why: &str) -> Result<(), StoreError> {
         let doubted = self.ledger.open_orders().map(|entry| &entry.order);
         let doubted: Vec<Order> = doubted.filter(|order| doubtful(order)).cloned().collect();
-        for order in doubted {
-            self.become_state(&order, OrderState::Unknown, why)?;
-        }
-        Ok(())
+        doubted.iter().try_for_each(|order| self.become_unknown(order, why))
     }
 
-    fn become_state(
-        &mut self,
-        order: &Order,
-        next: OrderState,
-        why: &str,
-    ) -> Result<(), StoreError> {
+    /// The reason stays out of the order: it would outlive the doubt.
+    fn become_unknown(&mut self, order: &Order, why: &str) -> Result<(), StoreError> {
+        tracing::warn!(order = %order.order_id, why, "order unknown");
+        match self.ledger.change(order, OrderState::Unknown, None, clock::now()) {
+            Some(record) => self.put(&record),
+            None => Ok(()),
+        }
+    }
+
+    fn reject(&mut self, order: &Order, why: &str) -> Result<(), StoreError> {
         let reason = Some(why.to_string());
-        match self.ledger.change(order, next, reason, clock::now()) {
+        match self.ledger.change(order, OrderState::Rejected, reason, clock::now()) {
             Some(record) => self.put(&record),
             None => Ok(()),
         }
@@ -60,7 +61,7 @@ impl Keeper {
         // By either clock: one may have been set, the other may have stood still.
         if accepted.elapsed() >= INTENT_DEADLINE || now >= entry.deadline {
             let why = "not_placed: the venue could not be reached in time";
-            return self.become_state(&order, OrderState::Rejected, why);
+            return self.reject(&order, why);
         }
         let submission = submission(&order, entry.deadline, now);
         let sent = match &self.line {
@@ -152,11 +153,8 @@ impl Keeper {
         let Some(entry) = self.ledger.entry(&id) else { return Ok(()) };
         let order = entry.order.clone();
         match refusal.placed {
-            Placed::No => self.become_state(&order, OrderState::Rejected, &refusal.reason),
-            Placed::Perhaps => {
-                tracing::error!(order = %id, reason = refusal.reason, "submit in doubt");
-                self.become_state(&order, OrderState::Unknown, &refusal.reason)
-            }
+            Placed::No => self.reject(&order, &refusal.reason),
+            Placed::Perhaps => self.become_unknown(&order, &refusal.reason),
         }
     }
 
@@ -256,7 +254,7 @@ impl Keeper {
             self.awaited.remove(&id);
             let order = self.ledger.entry(&id).map(|entry| entry.order.clone());
             if let Some(order) = order.filter(|order| order.state == OrderState::PendingNew) {
-                self.become_state(&order, OrderState::Unknown, "the venue does not answer")?;
+                self.become_unknown(&order, "the venue does not answer")?;
                 self.query(id);
             }
         }

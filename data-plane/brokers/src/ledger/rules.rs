@@ -66,7 +66,7 @@ pub enum Submitted {
     /// The same order was accepted before.
     Before(VenueOrderId),
     /// To be journaled, answered and sent.
-    New(Record),
+    New(Box<Record>),
 }
 
 impl Ledger {
@@ -87,26 +87,30 @@ impl Ledger {
         higher.then(|| fenced(own))
     }
 
-    /// Checks a command's fence. A higher one than the Broker's own is `Err` with a record: from then on
-    /// the Broker is superseded.
-    pub fn check_fence(
-        &self,
-        assignment: &Assignment,
-        sent: Fence,
-    ) -> Result<(), (Fenced, Option<Record>)> {
-        self.check_own(assignment).map_err(|fenced| (fenced, None))?;
+    /// Checks a command's fence. A higher one than the Broker's own supersedes it: see
+    /// [`Ledger::news_of`].
+    pub fn check_fence(&self, assignment: &Assignment, sent: Fence) -> Result<(), Fenced> {
+        self.check_own(assignment)?;
         let held = assignment.fence;
         if sent.cluster != held.cluster {
-            return Err((Fenced::OtherCluster { sent, held }, None));
+            return Err(Fenced::OtherCluster { sent, held });
         }
         if sent.epoch < held.epoch {
-            return Err((Fenced::Stale { sent, held }, None));
+            return Err(Fenced::Stale { sent, held });
         }
         if sent.epoch > held.epoch {
-            let superseded = Fenced::Superseded { own: held, seen: sent };
-            return Err((superseded, Some(fenced(sent))));
+            return Err(Fenced::Superseded { own: held, seen: sent });
         }
         Ok(())
+    }
+
+    /// The record by which the ledger remembers that its Broker was superseded, if that is news.
+    #[must_use]
+    pub fn news_of(&self, refusal: &Fenced) -> Option<Record> {
+        match refusal {
+            Fenced::Superseded { seen, .. } => (*seen != self.highest()).then(|| fenced(*seen)),
+            Fenced::Stale { .. } | Fenced::OtherCluster { .. } => None,
+        }
     }
 
     /// Whether the customer may use the account.
@@ -158,7 +162,7 @@ impl Ledger {
         let venue = assignment.venue.clone();
         let order = Order::accepted(order_id, customer.clone(), venue, new, now);
         let trader = principal.trader.as_ref();
-        Ok(Submitted::New(Record::Intent(Intent {
+        let intent = Record::Intent(Intent {
             number: self.next_number(customer, PrivateChannel::Orders),
             order: OrderRecord::of(&order),
             deadline: now + INTENT_DEADLINE,
@@ -166,7 +170,8 @@ impl Ledger {
             trader_epoch: trader.map_or(0, |claim| claim.epoch.0),
             cluster: assignment.fence.cluster.0,
             epoch: assignment.fence.epoch.0,
-        })))
+        });
+        Ok(Submitted::New(Box::new(intent)))
     }
 
     /// The customer's order, or that there is none such of his.

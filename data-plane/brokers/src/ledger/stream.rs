@@ -231,3 +231,6 @@ enum Found {
     Recent(Vec<Arc<Numbered>>),
     Places(Vec<Place>),
 }
+
+#[cfg(test)]
+mod tests;

@@ -98,13 +98,13 @@ impl Book {
         );
         let submitted = submitted.map_err(|problem| problem.code)?;
         if let Submitted::New(record) = &submitted {
-            self.put(record.clone());
+            self.put((**record).clone());
         }
         Ok(submitted)
     }
 
     /// An accepted order brought to that state.
-    fn order_in(&mut self, name: &str, states: &[OrderState]) -> VenueOrderId {
+    pub(super) fn order_in(&mut self, name: &str, states: &[OrderState]) -> VenueOrderId {
         self.submit("acme", &new_order(name, "1")).unwrap();
         let id = self.id("acme", name);
         for state in states {
@@ -207,13 +207,16 @@ fn only_the_broker_s_own_epoch_passes_and_a_higher_one_supersedes_it_for_good() 
     assert_eq!(book.ledger.assigned(&own), None, "written once");
     // when, then
     assert_eq!(book.ledger.check_fence(&own, fence(1, 10)), Ok(()));
-    let (lower, none) = book.ledger.check_fence(&own, fence(1, 9)).unwrap_err();
-    assert!(matches!((lower, none), (Fenced::Stale { .. }, None)));
-    let (other, none) = book.ledger.check_fence(&own, fence(2, 10)).unwrap_err();
-    assert!(matches!((other, none), (Fenced::OtherCluster { .. }, None)));
-    let (higher, record) = book.ledger.check_fence(&own, fence(1, 11)).unwrap_err();
+    let refused = |book: &Book, sent| book.ledger.check_fence(&own, sent).unwrap_err();
+    let lower = refused(&book, fence(1, 9));
+    assert!(matches!(lower, Fenced::Stale { .. }));
+    let other = refused(&book, fence(2, 10));
+    assert!(matches!(other, Fenced::OtherCluster { .. }));
+    assert_eq!((book.ledger.news_of(&lower), book.ledger.news_of(&other)), (None, None));
+    let higher = refused(&book, fence(1, 11));
     assert!(matches!(higher, Fenced::Superseded { .. }));
-    book.put(record.unwrap());
+    book.put(book.ledger.news_of(&higher).unwrap());
+    assert_eq!(book.ledger.news_of(&higher), None, "written once");
     assert!(book.ledger.check_fence(&own, fence(1, 10)).is_err(), "refuses everything");
     assert!(book.ledger.check_own(&own).is_err());
     assert_eq!(book.ledger.assigned(&own), None, "the lower right does not come back");

@@ -1,1 +1,140 @@
+//! Claims about quotes: what is subscribed, what a slow reader gets, what the status says.
 
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+use crate::venue::{NotSent, Submission};
+use tradewind_domain::{
+    ids::{ClusterIncarnation, Epoch, VenueOrderId},
+    money::Quantity,
+    time::UnixNanos,
+};
+
+/// A venue that notes what is subscribed.
+#[derive(Default)]
+struct Noted(Mutex<Vec<String>>);
+
+impl Noted {
+    fn take(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+}
+
+impl Link for Noted {
+    fn submit(&self, _: Submission) -> Result<(), NotSent> {
+        Err(NotSent)
+    }
+    fn cancel(&self, _: VenueOrderId) -> Result<(), NotSent> {
+        Err(NotSent)
+    }
+    fn query(&self, _: VenueOrderId) -> Result<(), NotSent> {
+        Err(NotSent)
+    }
+    fn sweep(&self, _: UnixNanos, _: Option<u64>) -> Result<(), NotSent> {
+        Err(NotSent)
+    }
+    fn subscribe(&self, instrument: &InstrumentId) -> Result<(), NotSent> {
+        self.0.lock().unwrap().push(format!("+{instrument}"));
+        Ok(())
+    }
+    fn unsubscribe(&self, instrument: &InstrumentId) -> Result<(), NotSent> {
+        self.0.lock().unwrap().push(format!("-{instrument}"));
+        Ok(())
+    }
+}
+
+fn btc() -> InstrumentId {
+    InstrumentId::new("BTC/USD").unwrap()
+}
+
+fn quote(at: u64) -> Quote {
+    Quote {
+        bid: None,
+        bid_size: Quantity::ZERO,
+        ask: None,
+        ask_size: Quantity::ZERO,
+        at: UnixNanos(at),
+    }
+}
+
+fn quotes() -> Quotes {
+    let fence = Fence { cluster: ClusterIncarnation(1), epoch: Epoch(10) };
+    Quotes::new(fence, Incarnation(5)).unwrap()
+}
+
+#[tokio::test]
+async fn an_instrument_is_subscribed_once_while_anybody_reads_it_and_again_after_a_reconnect() {
+    // given
+    let (quotes, first) = (quotes(), Arc::new(Noted::default()));
+    quotes.connected(first.clone());
+    // when, then
+    let (one, two) = (quotes.read(&btc()), quotes.read(&btc()));
+    assert_eq!(first.take(), ["+BTC/USD"]);
+    drop(one);
+    assert!(first.take().is_empty());
+    let second = Arc::new(Noted::default());
+    quotes.lost();
+    quotes.connected(second.clone());
+    assert_eq!(second.take(), ["+BTC/USD"]);
+    drop(two);
+    assert_eq!(second.take(), ["-BTC/USD"]);
+}
+
+#[tokio::test]
+async fn a_slow_reader_gets_the_latest_and_numbers_only_rise() {
+    // given
+    let quotes = quotes();
+    quotes.connected(Arc::new(Noted::default()));
+    let mut reader = quotes.read(&btc());
+    assert_eq!(reader.next().await.latest, None, "what is known at first");
+    // when
+    for at in 1..=100 {
+        quotes.put(&btc(), quote(at));
+    }
+    // then
+    let known = reader.next().await;
+    let latest = known.latest.unwrap();
+    assert_eq!((latest.seq, latest.quote.at), (100, UnixNanos(100)));
+    assert_eq!(latest.epoch.as_str(), "1-10-5-1");
+    // even for one that comes back later
+    drop(reader);
+    let mut again = quotes.read(&btc());
+    quotes.put(&btc(), quote(101));
+    assert_eq!(again.next().await.latest.unwrap().seq, 101);
+}
+
+#[tokio::test]
+async fn each_connection_and_each_assignment_is_another_source() {
+    let quotes = quotes();
+    quotes.connected(Arc::new(Noted::default()));
+    let mut reader = quotes.read(&btc());
+    quotes.put(&btc(), quote(1));
+    assert_eq!(reader.next().await.status, StreamStatus::Live);
+    quotes.lost();
+    assert_eq!(reader.next().await.status, StreamStatus::Reconnecting);
+    quotes.connected(Arc::new(Noted::default()));
+    quotes.put(&btc(), quote(2));
+    let known = reader.next().await;
+    assert_eq!(known.status, StreamStatus::Live);
+    assert_eq!(known.latest.unwrap().epoch.as_str(), "1-10-5-2");
+    quotes.assigned(Fence { cluster: ClusterIncarnation(1), epoch: Epoch(12) });
+    quotes.put(&btc(), quote(3));
+    let latest = reader.next().await.latest.unwrap();
+    assert_eq!((latest.epoch.as_str(), latest.seq), ("1-12-5-2", 1));
+}
+
+#[tokio::test]
+async fn a_source_that_falls_silent_is_stale_until_it_speaks() {
+    let quotes = quotes();
+    quotes.connected(Arc::new(Noted::default()));
+    let mut reader = quotes.read(&btc());
+    quotes.put(&btc(), quote(1));
+    assert_eq!(reader.next().await.status, StreamStatus::Live);
+    quotes.inner().sources.get_mut(&btc()).unwrap().heard -= QUOTE_STALE_AFTER;
+    quotes.judge();
+    let known = reader.next().await;
+    assert_eq!(known.status, StreamStatus::Stale);
+    assert!(known.latest.is_some(), "the last one is still the last one");
+    quotes.put(&btc(), quote(2));
+    assert_eq!(reader.next().await.status, StreamStatus::Live);
+}

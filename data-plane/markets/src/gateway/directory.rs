@@ -97,11 +97,10 @@ impl Directory {
         let key_of = |node| self.keys.get(&node).copied();
         let claims = verify(token, key_of, self.fence.cluster, now).map_err(|bad| match bad {
             // A member that has just joined: its key is on its way here.
-            BadToken::UnknownKey(_) => unavailable(format!("The token is not good here yet: {bad}")),
-            BadToken::Malformed
-            | BadToken::Forged
-            | BadToken::OtherCluster
-            | BadToken::Expired => {
+            BadToken::UnknownKey(_) => {
+                unavailable(format!("The token is not good here yet: {bad}"))
+            }
+            BadToken::Malformed | BadToken::Forged | BadToken::OtherCluster | BadToken::Expired => {
                 let next = "open a session with POST /v1/sessions at an InfrastructureManager";
                 Problem::new(Code::Unauthorized, format!("The token is not good: {bad}; {next}"))
             }

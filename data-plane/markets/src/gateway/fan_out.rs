@@ -60,7 +60,12 @@ impl FanOut {
         new
     }
 
-    pub(crate) fn unsubscribe(&mut self, who: ReceiverId, instrument: &InstrumentId, now: Monotonic) {
+    pub(crate) fn unsubscribe(
+        &mut self,
+        who: ReceiverId,
+        instrument: &InstrumentId,
+        now: Monotonic,
+    ) {
         let Some(feed) = self.feeds.get_mut(instrument) else { return };
         feed.subscribers.remove(&who);
         if feed.subscribers.is_empty() {
@@ -69,7 +74,12 @@ impl FanOut {
     }
 
     /// Answers with the latest quote, now or when one comes. True if the instrument is new here.
-    pub(crate) fn ask(&mut self, instrument: &InstrumentId, reply: QuoteReply, now: Monotonic) -> bool {
+    pub(crate) fn ask(
+        &mut self,
+        instrument: &InstrumentId,
+        reply: QuoteReply,
+        now: Monotonic,
+    ) -> bool {
         let new = !self.feeds.contains_key(instrument);
         let feed = self.feeds.entry(instrument.clone()).or_default();
         if feed.subscribers.is_empty() {

@@ -134,7 +134,8 @@ impl Port {
     /// resumes by number.
     pub(crate) fn ordered(&self, frame: &ToAlgo) {
         if let Err(Full) = self.outbox.push_ordered(encode(frame)) {
-            let detail = format!("{} frames were waiting; resume from your last position", self.limit);
+            let detail =
+                format!("{} frames were waiting; resume from your last position", self.limit);
             let error = Some((Code::TooManyRequests, detail));
             self.close(Close { code: close::SLOW_CONSUMER, error });
         }
@@ -146,7 +147,8 @@ impl Port {
             Some(StreamStand { topic: topic.clone(), position: stand.get()? })
         };
         let streams = self.topics().iter().filter_map(stand).collect();
-        self.outbox.push_unless_queued(Key::Heartbeat, encode(&ToAlgo::Heartbeat { time, streams }));
+        self.outbox
+            .push_unless_queued(Key::Heartbeat, encode(&ToAlgo::Heartbeat { time, streams }));
     }
 
     /// Waits until frames are there and takes up to `most`. May be cancelled.

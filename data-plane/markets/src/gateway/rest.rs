@@ -159,7 +159,9 @@ fn one(answer: CommandAnswer) -> Result<(Order, bool), Failure> {
 fn unexpected(answer: CommandAnswer) -> Failure {
     match answer {
         CommandAnswer::Problem { problem } => Failure(problem),
-        CommandAnswer::Order { .. } | CommandAnswer::Orders { .. } | CommandAnswer::Fills { .. } => {
+        CommandAnswer::Order { .. }
+        | CommandAnswer::Orders { .. }
+        | CommandAnswer::Fills { .. } => {
             tracing::error!("an answer is not of the kind that was asked for");
             Failure::new(Code::InternalError, "the Broker's answer was not to what was asked")
         }

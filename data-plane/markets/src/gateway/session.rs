@@ -77,7 +77,11 @@ async fn read(stream: &mut SplitStream<WebSocket>, mut wishes: Wishes, settings:
         // A reader who takes no answers is not asked for more questions.
         wishes.relieved().await;
         let Ok(received) = timeout(settings.silence, stream.next()).await else {
-            return bad_or_gone(close::GOING_AWAY, Code::RequestTimeout, "nothing came for too long");
+            return bad_or_gone(
+                close::GOING_AWAY,
+                Code::RequestTimeout,
+                "nothing came for too long",
+            );
         };
         let text = match received {
             None | Some(Ok(Message::Close(_))) => return End::Left,
@@ -174,9 +178,7 @@ async fn last_word(
 }
 
 /// Bounds of the socket itself: what a client may send at once, and what it costs to read it.
-pub(crate) fn bounded(
-    upgrade: axum::extract::WebSocketUpgrade,
-) -> axum::extract::WebSocketUpgrade {
+pub(crate) fn bounded(upgrade: axum::extract::WebSocketUpgrade) -> axum::extract::WebSocketUpgrade {
     upgrade
         .max_message_size(CLIENT_FRAME_BYTES)
         .max_frame_size(CLIENT_FRAME_BYTES)

@@ -39,7 +39,7 @@ use tradewind_domain::{
 use tradewind_link::pipe::{self, Event};
 use tradewind_protocol::{
     stream::{Position, ToAlgo, Topic},
-    trade::{CommandAnswer, OrderCommand, PrivateChannel, Principal, TradeDown, TradeUp},
+    trade::{CommandAnswer, OrderCommand, Principal, PrivateChannel, TradeDown, TradeUp},
 };
 
 /// The one pipe of this hop.
@@ -52,14 +52,36 @@ const FAN_OUT: ReceiverId = ReceiverId(0);
 
 /// What is asked of a Market.
 pub(crate) enum Ask {
-    SubscribeQuotes { port: Arc<Port>, instrument: InstrumentId },
-    UnsubscribeQuotes { port: Arc<Port>, instrument: InstrumentId },
-    SubscribePrivate { port: Arc<Port>, stream: PrivateStream, from: Option<Position> },
-    UnsubscribePrivate { port: Arc<Port>, stream: PrivateStream },
+    SubscribeQuotes {
+        port: Arc<Port>,
+        instrument: InstrumentId,
+    },
+    UnsubscribeQuotes {
+        port: Arc<Port>,
+        instrument: InstrumentId,
+    },
+    SubscribePrivate {
+        port: Arc<Port>,
+        stream: PrivateStream,
+        from: Option<Position>,
+    },
+    UnsubscribePrivate {
+        port: Arc<Port>,
+        stream: PrivateStream,
+    },
     /// The session is over.
-    Gone { session: ReceiverId },
-    Command { principal: Principal, command: OrderCommand, reply: Reply },
-    LatestQuote { instrument: InstrumentId, reply: QuoteReply },
+    Gone {
+        session: ReceiverId,
+    },
+    Command {
+        principal: Principal,
+        command: OrderCommand,
+        reply: Reply,
+    },
+    LatestQuote {
+        instrument: InstrumentId,
+        reply: QuoteReply,
+    },
 }
 
 /// A customer's private stream of an account.
@@ -123,7 +145,11 @@ impl TradeLink {
     }
 
     /// Has a command carried out, and says what became of it.
-    pub(crate) async fn command(&self, principal: Principal, command: OrderCommand) -> CommandAnswer {
+    pub(crate) async fn command(
+        &self,
+        principal: Principal,
+        command: OrderCommand,
+    ) -> CommandAnswer {
         let (reply, answer) = oneshot::channel();
         if !self.ask(Ask::Command { principal, command, reply }).await {
             let problem = unavailable("this MarketManager is stopping");

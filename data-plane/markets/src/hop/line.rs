@@ -22,12 +22,10 @@ impl Line {
     /// Sends a frame. The number of a command comes back if it was surely not sent.
     pub(crate) fn send(&mut self, frame: TradeDown) -> Result<(), u64> {
         match frame {
-            TradeDown::Command { request, .. } => {
-                self.sender.try_send(frame).map_err(|error| {
-                    tracing::debug!(request, %error, "command not sent");
-                    request
-                })
-            }
+            TradeDown::Command { request, .. } => self.sender.try_send(frame).map_err(|error| {
+                tracing::debug!(request, %error, "command not sent");
+                request
+            }),
             TradeDown::SubscribeQuotes { .. }
             | TradeDown::UnsubscribeQuotes { .. }
             | TradeDown::SubscribePrivate { .. }

@@ -36,8 +36,7 @@ pub(crate) struct Full;
 impl<K: Clone + Eq + Hash, T> Outbox<K, T> {
     /// Takes at most `limit` ordered items at a time; `room` is told when some were taken out.
     pub(crate) fn new(limit: usize, room: Arc<Notify>) -> Self {
-        let queue =
-            Queue { slots: VecDeque::new(), latest: HashMap::new(), ordered: 0 };
+        let queue = Queue { slots: VecDeque::new(), latest: HashMap::new(), ordered: 0 };
         Self { queue: Mutex::new(queue), limit, filled: Notify::new(), room }
     }
 

@@ -125,7 +125,8 @@ impl<U: Clone + Ord> Privates<U> {
     /// A receiver is gone with all its subscriptions.
     pub(crate) fn forget(&mut self, to: ReceiverId, up: &BTreeSet<U>) -> Vec<Act<U>> {
         let range = (to, u64::MIN)..=(to, u64::MAX);
-        let gone: Vec<Theirs> = self.subscriptions.range(range).map(|(theirs, _)| *theirs).collect();
+        let gone: Vec<Theirs> =
+            self.subscriptions.range(range).map(|(theirs, _)| *theirs).collect();
         gone.into_iter().flat_map(|theirs| self.close(theirs, up)).collect()
     }
 
@@ -198,12 +199,7 @@ impl<U: Clone + Ord> Privates<U> {
     }
 
     /// The source ended the stream. It is opened again after a while, unless that would be refused again.
-    pub(crate) fn closed(
-        &mut self,
-        ours: u64,
-        problem: Problem,
-        now: Monotonic,
-    ) -> Vec<Act<U>> {
+    pub(crate) fn closed(&mut self, ours: u64, problem: Problem, now: Monotonic) -> Vec<Act<U>> {
         let Some((theirs, _)) = self.of(ours) else { return Vec::new() };
         match problem.retry {
             Retry::Never => {
@@ -260,8 +256,13 @@ impl<U: Clone + Ord> Privates<U> {
         self.by_ours.insert(self.next, theirs);
         let Wish { account, customer, channel, from: _ } = subscription.wish.clone();
         let from = subscription.cursor.resume();
-        let frame =
-            TradeDown::SubscribePrivate { subscription: self.next, account, customer, channel, from };
+        let frame = TradeDown::SubscribePrivate {
+            subscription: self.next,
+            account,
+            customer,
+            channel,
+            from,
+        };
         Some(Act::Up { via: subscription.via.clone(), frame })
     }
 }

@@ -106,7 +106,9 @@ impl<U: Clone + Ord> Quotes<U> {
     pub(crate) fn down(&mut self, via: &U) -> Vec<Act<U>> {
         let carried = self.feeds.iter_mut().filter(|(_, feed)| feed.carrier.as_ref() == Some(via));
         carried
-            .flat_map(|(instrument, feed)| feed.become_status(instrument, StreamStatus::Reconnecting))
+            .flat_map(|(instrument, feed)| {
+                feed.become_status(instrument, StreamStatus::Reconnecting)
+            })
             .collect()
     }
 

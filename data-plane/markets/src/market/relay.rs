@@ -125,7 +125,12 @@ impl Relay {
     }
 
     /// A frame from an account's Broker.
-    pub(crate) fn from_broker(&mut self, account: &AccountId, frame: TradeUp, now: Monotonic) -> Acts {
+    pub(crate) fn from_broker(
+        &mut self,
+        account: &AccountId,
+        frame: TradeUp,
+        now: Monotonic,
+    ) -> Acts {
         match frame {
             TradeUp::Quote { instrument, epoch, seq, quote } => {
                 self.quotes.quote(account, &instrument, Last { epoch, seq, quote })
@@ -153,7 +158,12 @@ impl Relay {
     }
 
     /// A frame from a MarketManager.
-    pub(crate) fn from_receiver(&mut self, to: ReceiverId, frame: TradeDown, now: Monotonic) -> Acts {
+    pub(crate) fn from_receiver(
+        &mut self,
+        to: ReceiverId,
+        frame: TradeDown,
+        now: Monotonic,
+    ) -> Acts {
         match frame {
             TradeDown::SubscribeQuotes { instrument } => {
                 let carrier = self.carrier(&instrument);
@@ -271,10 +281,7 @@ fn addressed(
     Ok((access.account.clone(), access.fence))
 }
 
-fn known<'a>(
-    routes: &'a Routes,
-    account: &AccountId,
-) -> Result<&'a AccountAccess, Problem> {
+fn known<'a>(routes: &'a Routes, account: &AccountId) -> Result<&'a AccountAccess, Problem> {
     // An account that the gateway knew and this Market does not is one whose Broker is being placed.
     let away = || unavailable(format!("no Broker of {account} is placed at the moment"));
     routes.account(account).ok_or_else(away)

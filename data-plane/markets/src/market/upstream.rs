@@ -174,7 +174,8 @@ fn read(target: &Mutex<Target>) -> Target {
 /// Where the Broker's process listens at the moment, by its Manager's word: `host:port/path`.
 async fn resolve(rest: &Rest, manager: &str, service: &ServiceId) -> Result<String, String> {
     let path = format!("/v1/services/{service}");
-    let asked = rest.request::<(), ServiceReport>(Method::GET, manager, &path, &[], None, DIAL_WITHIN);
+    let asked =
+        rest.request::<(), ServiceReport>(Method::GET, manager, &path, &[], None, DIAL_WITHIN);
     let (_, report) = asked.await.map_err(|error: RestError| error.to_string())?;
     let address = report.address.ok_or_else(|| format!("{service} has not checked in yet"))?;
     Ok(format!("{address}/v1/trade"))

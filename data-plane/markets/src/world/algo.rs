@@ -66,12 +66,15 @@ impl Algo {
 
     /// Passes frames over until one is what is looked for.
     pub(crate) async fn until<T>(&mut self, mut wanted: impl FnMut(ToAlgo) -> Option<T>) -> T {
-        loop {
-            let frame = self.next().await.expect("the session is open");
-            if let Some(found) = wanted(frame) {
-                return found;
+        let look = async {
+            loop {
+                let frame = self.next().await.expect("the session is open");
+                if let Some(found) = wanted(frame) {
+                    return found;
+                }
             }
-        }
+        };
+        timeout(WITHIN, look).await.expect("what is looked for, within 10 s")
     }
 
     /// The next quote's number.

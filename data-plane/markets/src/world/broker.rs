@@ -24,7 +24,7 @@ use tradewind_protocol::{
     stream::{Mode, Position},
     supervision::{ServiceReport, ServiceState},
     trade::{
-        CommandAnswer, OrderCommand, PrivateChannel, PrivateEvent, Principal, TradeDown, TradeUp,
+        CommandAnswer, OrderCommand, Principal, PrivateChannel, PrivateEvent, TradeDown, TradeUp,
     },
 };
 
@@ -267,7 +267,10 @@ impl Scene {
             TradeDown::Command { request, fence, principal, command } => {
                 let answer = self.answer(&command);
                 self.commands.push((fence, principal, command));
-                return answer.map(|answer| TradeUp::Answer { request, answer }).into_iter().collect();
+                return answer
+                    .map(|answer| TradeUp::Answer { request, answer })
+                    .into_iter()
+                    .collect();
             }
         }
         Vec::new()

@@ -27,6 +27,8 @@ pub(crate) struct Edge {
     wanted: MarketWanted,
     services: watch::Sender<Arc<Vec<ServiceReport>>>,
     lives: u64,
+    /// Dropped, it ends the Market.
+    configuration: Option<watch::Sender<Option<Configuration>>>,
     market: Option<JoinSet<()>>,
     _serving: JoinSet<()>,
 }
@@ -54,10 +56,8 @@ impl Edge {
         let mut wanted = market_wanted("crypto");
         wanted.accounts[0].broker_manager = broker.manager.clone();
         let services = watch::Sender::new(Arc::default());
-        let identity = Identity {
-            manager: "a1.market-manager".parse().unwrap(),
-            incarnation: Incarnation(1),
-        };
+        let identity =
+            Identity { manager: "a1.market-manager".parse().unwrap(), incarnation: Incarnation(1) };
         let sessions = Sessions::new(settings.sessions);
         let gateway =
             Gateway::new(settings.clone(), identity, services.subscribe(), sessions.clone());
@@ -81,6 +81,7 @@ impl Edge {
             wanted,
             services,
             lives,
+            configuration: None,
             market,
             _serving,
         }
@@ -98,8 +99,9 @@ impl Edge {
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        let (_, configured) =
+        let (configuration, configured) =
             watch::channel(Some(Configuration::Market { wanted: self.wanted.clone() }));
+        self.configuration = Some(configuration);
         let (reporter, _) = StateReporter::new();
         let never = CancellationToken::new();
         let limits = listen::Limits::default();
@@ -142,8 +144,10 @@ impl Edge {
         headers.insert("content-type", HeaderValue::from_static("application/json"));
         let body = body.unwrap_or_default().to_string().into();
         let deadline = Duration::from_secs(10);
-        let answer =
-            Rest::default().raw(method, &self.address, path, headers, body, deadline).await.unwrap();
+        let answer = Rest::default()
+            .raw(method, &self.address, path, headers, body, deadline)
+            .await
+            .unwrap();
         (answer.0.as_u16(), serde_json::from_slice(&answer.2).unwrap())
     }
 }

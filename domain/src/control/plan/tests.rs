@@ -1,4 +1,4 @@
-//! Claims about the planner.
+//! Claims about the planner: who is expired, who gets what, and who waits.
 
 use super::*;
 use crate::{

@@ -1,4 +1,4 @@
-//! One instrument as it trades here: its book and its quote. Decides when the quote has changed, and what is
+//! One instrument as it trades here: its book and its quote. Decides when there is a new quote, and what is
 //! said of amounts that are off the tick or the lot.
 
 use tradewind_domain::{
@@ -14,7 +14,7 @@ use crate::instrument::{Instrument, Lots, Ticks};
 pub(super) struct Market {
     pub(super) instrument: Instrument,
     pub(super) book: Book,
-    /// How often the quote has changed, and what it is.
+    /// How often the quote was told anew, and what it is.
     pub(super) seq: u64,
     top: Top,
     pub(super) quote: Quote,
@@ -28,10 +28,11 @@ impl Market {
         Self { instrument, book: Book::default(), seq: 0, top: Top::default(), quote }
     }
 
-    /// Looks at the book again. Whether the quote has changed.
-    pub(super) fn refresh(&mut self, now: UnixNanos) -> bool {
+    /// Looks at the book again. Whether there is a new quote: another top, or the same one confirmed by
+    /// the recording, so that a quote's age says how old the source's last word is.
+    pub(super) fn refresh(&mut self, now: UnixNanos, confirmed: bool) -> bool {
         let top = self.book.top();
-        if top == self.top {
+        if top == self.top && !confirmed {
             return false;
         }
         let price = |best: Option<(Ticks, Lots)>| best.map(|(at, _)| self.instrument.price(at));

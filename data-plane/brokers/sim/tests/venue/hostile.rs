@@ -1,5 +1,7 @@
 //! Frames that are no messages, and clients that do not behave: each is told and closed, nobody else notices.
 
+use std::time::{Duration, Instant};
+
 use tokio::io::AsyncWriteExt;
 use tokio_tungstenite::tungstenite::Message;
 use tradewind_domain::trading::Side;
@@ -91,9 +93,11 @@ async fn a_client_that_reads_nothing_delays_nobody_and_is_cut() {
     // queue, and then its own requests find nobody.
     let since = tradewind_domain::time::UnixNanos(0);
     let mut request = 0;
+    let began = Instant::now();
     while deaf.try_send(&ToVenue::Sweep { request, since, cursor: None }).await {
         request += 1;
-        assert!(request < 100_000, "a client that reads nothing is never cut");
+        // By time, not by number: how many requests fit into the sockets is the kernel's affair.
+        assert!(began.elapsed() < Duration::from_secs(30), "one that reads nothing is never cut");
     }
     assert!(matches!(client.submit(market(999, Side::Buy, "0.1")).await, Outcome::Done(_)));
     venue.stop().await;

@@ -197,5 +197,8 @@ proptest! {
         for entry in world.book.ledger.open_orders() {
             prop_assert!(!entry.order.state.is_terminal());
         }
+        for entry in world.book.ledger.unknown() {
+            prop_assert_eq!(entry.order.state, OrderState::Unknown);
+        }
     }
 }

@@ -54,7 +54,8 @@ fn a_heartbeat_names_only_what_was_queued_before_it() {
     reader.heartbeat(tradewind_domain::time::UnixNanos(1));
     // then
     let frames = reader.taken();
-    let [ToAlgo::Subscribed { position: None, .. }, ToAlgo::Quote { seq: 3, .. }, beat] = &frames[..]
+    let [ToAlgo::Subscribed { position: None, .. }, ToAlgo::Quote { seq: 3, .. }, beat] =
+        &frames[..]
     else {
         panic!("{frames:?}");
     };

@@ -79,9 +79,10 @@ impl Wishes {
     }
 
     async fn unsubscribe(&mut self, topic: Topic) -> Result<(), Problem> {
-        let market = self.granted.remove(&topic).ok_or_else(|| {
-            Problem::new(Code::NotFound, "that is not subscribed")
-        })?;
+        let market = self
+            .granted
+            .remove(&topic)
+            .ok_or_else(|| Problem::new(Code::NotFound, "that is not subscribed"))?;
         let port = self.port.clone();
         let ask = match self.private(&topic) {
             Ok(stream) => Ask::UnsubscribePrivate { port, stream },
@@ -124,9 +125,10 @@ fn topic_of(
         (Channel::Quotes, Some(instrument), None) => Ok(Topic::Quotes { instrument }),
         (Channel::Orders, None, Some(account)) => Ok(Topic::Orders { account }),
         (Channel::Fills, None, Some(account)) => Ok(Topic::Fills { account }),
-        (Channel::Quotes, _, _) => {
-            Err(Problem::new(Code::MalformedRequest, "`quotes` needs `instrument`, and no `account`"))
-        }
+        (Channel::Quotes, _, _) => Err(Problem::new(
+            Code::MalformedRequest,
+            "`quotes` needs `instrument`, and no `account`",
+        )),
         (Channel::Orders | Channel::Fills, _, _) => Err(Problem::new(
             Code::MalformedRequest,
             "`orders` and `fills` need `account`, and no `instrument`",

@@ -56,7 +56,9 @@ async fn a_frame_that_is_no_message_is_told_and_closes_that_session_alone() {
     let bad = [
         Message::text("not json"),
         Message::text(r#"{"type":"nothing"}"#),
-        Message::text(r#"{"type":"subscribe","channel":"quotes","instrument":"BTC/USD","extra":1}"#),
+        Message::text(
+            r#"{"type":"subscribe","channel":"quotes","instrument":"BTC/USD","extra":1}"#,
+        ),
         Message::text(r#"{"type":"subscribe","channel":"quotes","instrument":7}"#),
         Message::binary(b"{}".to_vec()),
         Message::text(long),
@@ -107,7 +109,8 @@ async fn a_wish_that_cannot_be_granted_is_told_and_ends_nothing() {
     algo.until(|frame| matches!(frame, ToAlgo::Unsubscribed { .. }).then_some(())).await;
     algo.subscribe_quotes(&eth).await;
     // then
-    let granted = |frame| matches!(frame, ToAlgo::Subscribed { mode: Mode::Live, .. }).then_some(());
+    let granted =
+        |frame| matches!(frame, ToAlgo::Subscribed { mode: Mode::Live, .. }).then_some(());
     algo.until(granted).await;
 }
 

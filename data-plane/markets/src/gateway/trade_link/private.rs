@@ -81,7 +81,8 @@ impl PrivateTopics {
         up: &BTreeSet<Pipe>,
     ) -> Vec<Act<Pipe>> {
         let mut mine = self.followed.range(all_of(port.number()));
-        let theirs = mine.find(|(_, followed)| followed.stream == *stream).map(|(theirs, _)| *theirs);
+        let theirs =
+            mine.find(|(_, followed)| followed.stream == *stream).map(|(theirs, _)| *theirs);
         let Some(theirs) = theirs else { return Vec::new() };
         self.followed.remove(&theirs);
         privates.close(theirs, up)

@@ -65,7 +65,11 @@ fn after_a_loss_all_are_told_and_the_pipe_is_asked_again() {
     assert!(quotes.down(&"a").is_empty(), "each failed dial is not told again");
     assert_eq!(asked(&quotes.up(&"a")), ["+a"]);
     let back = told(&quotes.quote(&"a", &btc, last("f", 1)));
-    assert_eq!(back, [(1, "Live".to_string()), (1, "1".to_string())], "a lower number, a new epoch");
+    assert_eq!(
+        back,
+        [(1, "Live".to_string()), (1, "1".to_string())],
+        "a lower number, a new epoch"
+    );
 }
 
 #[test]

@@ -29,7 +29,8 @@ fn submit(request: u64, who: &str) -> TradeDown {
 
 /// The number, fence and account of the only command that is sent.
 fn sent(acts: &Acts) -> (u64, Fence, Option<AccountId>) {
-    let [Act::Up { frame: TradeDown::Command { request, fence, command, .. }, .. }] = &acts[..] else {
+    let [Act::Up { frame: TradeDown::Command { request, fence, command, .. }, .. }] = &acts[..]
+    else {
         panic!("not one command: {acts:?}");
     };
     let OrderCommand::Submit { account, .. } = command else { panic!("{command:?}") };
