@@ -14,7 +14,7 @@ use anyhow::Context as _;
 use chaos::{Kill, Schedule, Target};
 use probe::Probe;
 use stage::Stage;
-use std::{path::PathBuf, process::ExitCode, time::Duration};
+use std::{path::Path, process::ExitCode, time::Duration};
 use terminal::{Keys, Progress};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
@@ -84,9 +84,12 @@ pub(crate) async fn run(args: DemoArgs, stop: CancellationToken) -> anyhow::Resu
     Ok(if args.check && !report.ok { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-fn path_text(path: &PathBuf) -> anyhow::Result<String> {
-    path.clone().into_os_string().into_string().map_err(|path| {
-        anyhow::anyhow!("the data directory must have a name in UTF-8, not {}", path.display())
+fn path_text(path: &Path) -> anyhow::Result<String> {
+    path.as_os_str().to_owned().into_string().map_err(|path| {
+        anyhow::anyhow!(
+            "the data directory must have a name in UTF-8, not {}",
+            Path::new(&path).display()
+        )
     })
 }
 

@@ -29,19 +29,19 @@ fn table(status: &Status) -> Result<String, std::fmt::Error> {
     let leader = status.stand.leader.map_or("none".to_string(), |node| node.to_string());
     let (term, revision) = (status.stand.term, status.stand.revision);
     writeln!(text, "leader {leader}   term {term}   revision {revision}\n")?;
-    writeln!(text, "{:<8}{:<14}{:<24}{}", "MEMBER", "ROLE", "API", "PEER")?;
+    writeln!(text, "{:<8}{:<14}{:<24}PEER", "MEMBER", "ROLE", "API")?;
     for member in &status.members {
         let role = format!("{:?}", member.role).to_lowercase();
         let (api, peer) = (&member.api_address, &member.peer_address);
         writeln!(text, "{:<8}{role:<14}{api:<24}{peer}", member.node.to_string())?;
     }
-    writeln!(text, "\n{:<36}{:<10}{:<24}{}", "MANAGER", "HEALTH", "ADDRESS", "SESSIONS")?;
+    writeln!(text, "\n{:<36}{:<10}{:<24}SESSIONS", "MANAGER", "HEALTH", "ADDRESS")?;
     for manager in &status.managers {
         let health = format!("{:?}", manager.health).to_lowercase();
         let (address, sessions) = (&manager.address, manager.sessions);
         writeln!(text, "{:<36}{health:<10}{address:<24}{sessions}", manager.manager.to_string())?;
     }
-    writeln!(text, "\n{:<24}{:<12}{:<8}{:<36}{}", "SERVICE", "STATE", "PID", "MANAGER", "DETAIL")?;
+    writeln!(text, "\n{:<24}{:<12}{:<8}{:<36}DETAIL", "SERVICE", "STATE", "PID", "MANAGER")?;
     for service in &status.services {
         let report = &service.report;
         let state = format!("{:?}", report.state).to_lowercase();
@@ -49,7 +49,7 @@ fn table(status: &Status) -> Result<String, std::fmt::Error> {
         let (name, manager) = (report.service.to_string(), service.manager.to_string());
         writeln!(text, "{name:<24}{state:<12}{pid:<8}{manager:<36}{}", report.detail)?;
     }
-    writeln!(text, "\n{:<16}{:<36}{}", "CUSTOMER", "TRADER MANAGER", "TRADERS")?;
+    writeln!(text, "\n{:<16}{:<36}TRADERS", "CUSTOMER", "TRADER MANAGER")?;
     for customer in &status.customers {
         let manager = customer.trader_manager.as_ref().map_or("-".to_string(), |m| m.to_string());
         let traders: Vec<String> = customer.traders.iter().map(ToString::to_string).collect();

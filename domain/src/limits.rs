@@ -75,6 +75,9 @@ pub const STOP_WITHIN: Duration = Duration::from_millis(1_500);
 
 /// An algo asked to stop has so long to cancel what is open and to hear of it.
 pub const TRADER_WINDS_DOWN_WITHIN: Duration = Duration::from_secs(5);
+/// A Trader asked to stop: its algo winds down first. Otherwise as `STOP_WITHIN`.
+pub const TRADER_STOPS_WITHIN: Duration = Duration::from_secs(6);
+const _: () = assert!(TRADER_STOPS_WITHIN.as_millis() > TRADER_WINDS_DOWN_WITHIN.as_millis());
 
 /// An intent older than this is never sent to a venue, and the venue is told not to take it later.
 pub const INTENT_DEADLINE: Duration = Duration::from_secs(1);

@@ -46,6 +46,12 @@ pub enum BadToken {
     Expired,
 }
 
+/// Whether a secret is a session token rather than an API key: no API key begins like one.
+#[must_use]
+pub fn is_token(secret: &str) -> bool {
+    secret.starts_with("tw1.")
+}
+
 /// Signs claims.
 #[must_use]
 pub fn sign(claims: &Claims, node: NodeId, key: &SigningKey) -> String {

@@ -212,9 +212,13 @@ impl Cluster {
     /// this process; names of what had to be killed are returned.
     pub async fn stop(mut self) -> Vec<String> {
         let mut killed = Vec::new();
-        let managers = self.implementations.iter_mut().flat_map(|each| &mut each.managers);
-        let managers = managers.filter_map(|manager| manager.process.as_mut());
-        stop_together(managers.collect(), &mut killed).await;
+        // Towards the venue: an algo winds down while its orders still have a way.
+        for kind in KINDS.into_iter().rev() {
+            let managers = self.implementations.iter_mut().flat_map(|each| &mut each.managers);
+            let managers = managers.filter(|manager| manager.kind == kind);
+            let managers = managers.filter_map(|manager| manager.process.as_mut());
+            stop_together(managers.collect(), &mut killed).await;
+        }
         let members = self.infrastructure.iter_mut();
         let members = members.filter_map(|member| member.process.as_mut());
         stop_together(members.collect(), &mut killed).await;

@@ -9,11 +9,12 @@ use tradewind_domain::{
     },
     ids::{CustomerId, KeyHash, ManagerKind, NodeId, TraderId},
     limits::SESSION_TOKEN_LIFE,
+    time::UnixNanos,
 };
 use tradewind_protocol::{
     Code, Problem,
     session::{OpenTraderSession, SessionOpened},
-    token::{Claims, TraderClaim, format_public_key, sign},
+    token::{Claims, TraderClaim, format_public_key, is_token, parse_public_key, sign, verify},
 };
 
 /// For whom a session is opened.
@@ -23,15 +24,45 @@ struct Holder {
     trader: Option<TraderClaim>,
 }
 
-/// A session for whoever has an API key.
-pub(crate) fn open(service: &Service, hash: &KeyHash) -> Result<SessionOpened, Problem> {
+/// A session for whoever has an API key, or a session token that is still good.
+pub(crate) fn open(service: &Service, secret: &str) -> Result<SessionOpened, Problem> {
     let (revision, machine) = service.machine();
+    if is_token(secret) {
+        let now = (service.parts().clocks.unix)();
+        return opened(service, &machine, renewed(&machine, secret, now)?);
+    }
+    let hash = &KeyHash::of(secret);
     let owner = service.parts().keys.owner(hash, revision, &machine);
     let customer = owner.ok_or_else(|| {
         Problem::new(Code::Unauthorized, "this API key is not known; ask the operator for one")
     })?;
     let holder = Holder { customer, key_id: Some(hash.key_id()), trader: None };
     opened(service, &machine, holder)
+}
+
+/// For whom a token is renewed: for whoever it was signed for, while his key or his Trader's assignment
+/// still stands.
+fn renewed(machine: &Machine, token: &str, now: UnixNanos) -> Result<Holder, Problem> {
+    let refused = |why: String| Problem::new(Code::Unauthorized, format!("the token: {why}"));
+    let key_of = |node| machine.member(node).and_then(|row| parse_public_key(&row.public_key));
+    let cluster = machine.cluster().incarnation.unwrap_or_default();
+    let claims = verify(token, key_of, cluster, now).map_err(|bad| refused(bad.to_string()))?;
+    let customer = machine.customer(&claims.customer);
+    let customer = customer.ok_or_else(|| refused("its customer is gone".to_owned()))?;
+    let keys = &customer.spec.key_hashes;
+    let stands = match (&claims.trader, &claims.key_id) {
+        (Some(claim), _) => machine.trader(&claim.trader).is_some_and(|row| {
+            row.assignment.as_ref().is_some_and(|held| held.epoch == claim.epoch)
+        }),
+        (None, Some(key_id)) => keys.iter().any(|hash| hash.key_id() == *key_id),
+        (None, None) => false,
+    };
+    if !stands {
+        return Err(refused(
+            "its API key was revoked, or its Trader moved; open a new one".to_owned(),
+        ));
+    }
+    Ok(Holder { customer: claims.customer, key_id: claims.key_id, trader: claims.trader })
 }
 
 /// A session for a Trader, asked for by the TraderManager it was given to.
@@ -130,9 +161,8 @@ mod tests {
     use super::*;
     use std::collections::BTreeMap;
     use tradewind_domain::{
-        control::{Command, IdempotencyKey, Request, Stamped},
-        ids::{Incarnation, Revision},
-        time::UnixNanos,
+        control::{Command, IdempotencyKey, Request, Stamped, row::CustomerSpec},
+        ids::{ClusterIncarnation, Incarnation, Revision},
     };
 
     fn machine(managers: u64) -> Machine {
@@ -169,5 +199,49 @@ mod tests {
         }
         assert_eq!(load.len(), 3);
         assert!(load.values().all(|held| (800..1_200).contains(held)), "{load:?}");
+    }
+
+    fn signed(key_id: &str, expires_at: u64) -> String {
+        let claims = Claims {
+            customer: "acme".parse().unwrap(),
+            key_id: Some(key_id.to_owned()),
+            session: "s".to_owned(),
+            cluster: ClusterIncarnation(5),
+            trader: None,
+            issued_at: UnixNanos(1),
+            expires_at: UnixNanos(expires_at),
+        };
+        sign(&claims, NodeId(1), &ed25519_dalek::SigningKey::from_bytes(&[7; 32]))
+    }
+
+    #[test]
+    fn a_token_is_renewed_only_while_it_is_good_and_its_key_stands() {
+        let public = ed25519_dalek::SigningKey::from_bytes(&[7; 32]).verifying_key();
+        let hash = KeyHash::of("secret");
+        let commands = [
+            Command::OpenCluster { incarnation: ClusterIncarnation(5) },
+            Command::PutMember {
+                node: NodeId(1),
+                api_address: String::new(),
+                public_key: format_public_key(&public),
+            },
+            Command::PutCustomer {
+                customer: "acme".parse().unwrap(),
+                spec: CustomerSpec { key_hashes: [hash.clone()].into() },
+            },
+        ];
+        let mut machine = Machine::default();
+        for (n, command) in commands.into_iter().enumerate() {
+            let n = n as u64 + 1;
+            let key =
+                IdempotencyKey { client: "test".parse().unwrap(), issued_at: UnixNanos(1), n };
+            let request = Request { key, command };
+            machine.apply(Revision(n), &Stamped { at: UnixNanos(1), request });
+        }
+        let renew = |token: &str| renewed(&machine, token, UnixNanos(50)).map_err(|bad| bad.code);
+        assert!(renew(&signed(&hash.key_id(), 100)).is_ok());
+        assert_eq!(renew(&signed(&hash.key_id(), 50)).err(), Some(Code::Unauthorized));
+        assert_eq!(renew(&signed("another", 100)).err(), Some(Code::Unauthorized));
+        assert_eq!(renew("tw1.1.x.y").err(), Some(Code::Unauthorized));
     }
 }

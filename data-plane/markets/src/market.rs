@@ -130,9 +130,9 @@ impl Market {
                     self.downstreams.accept(accepted);
                     Vec::new()
                 }
-                Some(from) = self.from_brokers.recv(), if have_room => self.from_broker(from),
+                Some(from) = self.from_brokers.recv(), if have_room => self.heard_broker(from),
                 Some(from) = self.from_receivers.recv(),
-                    if have_room && !self.upstreams.congested() => self.from_receiver(from),
+                    if have_room && !self.upstreams.congested() => self.heard_receiver(from),
                 () = room.notified(), if !have_room => Vec::new(),
                 _ = tick.tick() => {
                     self.upstreams.flush();
@@ -165,7 +165,7 @@ impl Market {
         acts
     }
 
-    fn from_broker(&mut self, from: FromBroker) -> Vec<Act<AccountId>> {
+    fn heard_broker(&mut self, from: FromBroker) -> Vec<Act<AccountId>> {
         if !self.upstreams.is_current(&from) {
             return Vec::new();
         }
@@ -175,7 +175,7 @@ impl Market {
                 tracing::info!(%account, "broker reached");
                 self.relay.broker_up(&account, self.clock.now())
             }
-            Event::Message(frame) => self.relay.from_broker(&account, frame, self.clock.now()),
+            Event::Message(frame) => self.relay.heard_broker(&account, frame, self.clock.now()),
             Event::Down(lost) => {
                 tracing::debug!(%account, %lost, "broker not reached");
                 if let Some(line) = self.upstreams.line(&account) {
@@ -186,10 +186,10 @@ impl Market {
         }
     }
 
-    fn from_receiver(&mut self, received: FromReceiver) -> Vec<Act<AccountId>> {
+    fn heard_receiver(&mut self, received: FromReceiver) -> Vec<Act<AccountId>> {
         let FromReceiver { from, frame } = received;
         match frame {
-            Some(frame) => self.relay.from_receiver(from, frame, self.clock.now()),
+            Some(frame) => self.relay.heard_receiver(from, frame, self.clock.now()),
             None => {
                 self.downstreams.remove(from);
                 self.relay.receiver_gone(from)

@@ -1,6 +1,10 @@
 //! Bounds of a Manager and its services that nobody else needs, each with its reason.
 
 use std::time::Duration;
+use tradewind_domain::{
+    ids::{ManagerKind, ServiceId},
+    limits::{STOP_WITHIN, TRADER_STOPS_WITHIN},
+};
 
 /// Without a pipe from its parent for so long a child checks in again: longer than a re-dial takes
 /// (`REDIAL_MAX` and `DIAL_WITHIN`), so that a pipe that only broke is not announced twice.
@@ -38,9 +42,16 @@ pub const CHECK_INS_WAITING: usize = 4;
 pub const DETAIL_BYTES: usize = 1_024;
 /// Beats sent and not answered: those of `SELF_FENCE_AFTER`, twice.
 pub const BEATS_IN_FLIGHT: usize = 16;
-/// A service's work gets so long to stop: less than `STOP_WITHIN`, after which its Manager insists.
-pub const WORK_STOPS_WITHIN: Duration = Duration::from_millis(1_200);
-const _: () = assert!(
-    WORK_STOPS_WITHIN.as_millis() < tradewind_domain::limits::STOP_WITHIN.as_millis(),
-    "a service that is asked ends before it is made to"
-);
+/// What a service needs to end once its work has: its work is given so much less than the service.
+pub const SHELL_STOPS_WITHIN: Duration = Duration::from_millis(300);
+const _: () = assert!(SHELL_STOPS_WITHIN.as_millis() < STOP_WITHIN.as_millis());
+
+/// A service that is asked ends within this time, or its Manager insists. Traders have more: their
+/// algos wind down.
+#[must_use]
+pub fn stops_within(service: &ServiceId) -> Duration {
+    match service.manager_kind() {
+        ManagerKind::BrokerManager | ManagerKind::MarketManager => STOP_WITHIN,
+        ManagerKind::TraderManager => TRADER_STOPS_WITHIN,
+    }
+}

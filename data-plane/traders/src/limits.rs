@@ -1,12 +1,16 @@
 //! Bounds of Traders that nobody else needs, each with its reason.
 
 use std::time::Duration;
+use tradewind_domain::limits::{TRADER_STOPS_WITHIN, TRADER_WINDS_DOWN_WITHIN};
+use tradewind_node::limits::SHELL_STOPS_WITHIN;
 
-/// An algo that is asked by SIGTERM ends within this time or is killed: less than its service has.
-pub const ALGO_STOPS_WITHIN: Duration = Duration::from_millis(800);
+/// An algo that is asked by SIGTERM ends within this time or is killed: it winds down, which is itself
+/// bounded, and is gone before its service has to be.
+pub const ALGO_STOPS_WITHIN: Duration = Duration::from_millis(5_300);
 const _: () = assert!(
-    ALGO_STOPS_WITHIN.as_millis() < tradewind_node::limits::WORK_STOPS_WITHIN.as_millis(),
-    "the algo is gone before its service is"
+    ALGO_STOPS_WITHIN.as_millis() > TRADER_WINDS_DOWN_WITHIN.as_millis()
+        && ALGO_STOPS_WITHIN.as_millis() + SHELL_STOPS_WITHIN.as_millis()
+            < TRADER_STOPS_WITHIN.as_millis(),
 );
 
 /// Sessions opened at a time: a TraderManager that gets all Traders of a dead one must not flood the

@@ -115,15 +115,15 @@ impl Trader {
         log_look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                exit = process.exited() => return Ok(self.ended(exit, log_from, since.elapsed())),
-                superseded = superseded(configured, order) => {
-                    self.end(&mut process).await;
-                    superseded?;
-                    return Ok(Next::Anew);
-                }
                 () = self.stop.cancelled() => {
                     self.end(&mut process).await;
                     return Ok(Next::Stop);
+                }
+                exit = process.exited() => return Ok(self.ended(exit, log_from, since.elapsed())),
+                superseded = superseded(configured, order) => {
+                    self.end(&mut process).await;
+                    // A channel that has closed is the shell on its way out: the stop follows.
+                    return Ok(if superseded.is_ok() { Next::Anew } else { Next::Stop });
                 }
                 _ = log_look.tick() => self.bound_log(),
             }

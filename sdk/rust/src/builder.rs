@@ -5,7 +5,7 @@ use crate::{
     error::Error,
     history::{History, Recorder},
     requests::Requests,
-    session::Session,
+    session::{Access, Session},
 };
 use std::{path::PathBuf, time::Duration};
 use tradewind_protocol::{history::HISTORY_FILE, session::SessionOpened};
@@ -96,15 +96,10 @@ impl Builder {
                 last: "the cluster has none that is live".to_string(),
             });
         }
-        Session::start(
-            requests,
-            recorder,
-            token,
-            market_managers,
-            self.infrastructure_managers,
-            CONNECT_WITHIN,
-        )
-        .await
+        let infrastructure_managers = self.infrastructure_managers;
+        let api_key = self.api_key;
+        let access = Access { token, api_key, market_managers, infrastructure_managers };
+        Session::start(requests, recorder, access, CONNECT_WITHIN).await
     }
 }
 

@@ -70,6 +70,7 @@ pub(crate) struct Connection {
     pub(crate) secret: Secret,
     pub(crate) requests: Requests,
     pub(crate) infrastructure_managers: Vec<String>,
+    pub(crate) api_key: Option<String>,
     pub(crate) recorder: Arc<Recorder>,
     pub(crate) asks: mpsc::Receiver<Ask>,
     pub(crate) progress: watch::Sender<Progress>,
@@ -147,7 +148,9 @@ impl Connection {
         }
         let member = self.infrastructure_managers.first().cloned();
         let Some(member) = member else { return };
-        match self.requests.open_session(&member, &self.secret.get()).await {
+        // An API key opens a new session; a token can be renewed while it is good.
+        let secret = self.api_key.clone().unwrap_or_else(|| self.secret.get());
+        match self.requests.open_session(&member, &secret).await {
             Ok(opened) => {
                 self.secret.set(opened.token);
                 let edges = opened.market_managers.into_iter().map(|edge| edge.address);

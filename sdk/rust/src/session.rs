@@ -51,6 +51,14 @@ pub struct Session {
     progress: watch::Receiver<Progress>,
 }
 
+/// How a session gets in, and how it gets in again.
+pub(crate) struct Access {
+    pub(crate) token: String,
+    pub(crate) api_key: Option<String>,
+    pub(crate) market_managers: Vec<String>,
+    pub(crate) infrastructure_managers: Vec<String>,
+}
+
 /// Why a request was not answered with what was asked for.
 enum Unanswered {
     Refused(Box<Problem>),
@@ -68,11 +76,10 @@ impl Session {
     pub(crate) async fn start(
         requests: Requests,
         recorder: Recorder,
-        token: String,
-        market_managers: Vec<String>,
-        infrastructure_managers: Vec<String>,
+        access: Access,
         within: Duration,
     ) -> Result<Self, Error> {
+        let Access { token, api_key, market_managers, infrastructure_managers } = access;
         let edges = Arc::new(Edges::new(market_managers));
         let secret = Secret::new(token);
         let recorder = Arc::new(recorder);
@@ -83,6 +90,7 @@ impl Session {
             secret: secret.clone(),
             requests: requests.clone(),
             infrastructure_managers,
+            api_key,
             recorder: recorder.clone(),
             asks: asked,
             progress: publish,

@@ -73,7 +73,12 @@ async fn whatever_is_sent_there_is_a_problem_that_says_so_and_the_connection_goe
     let unknown_field = json!({"key_hashes": [], "colour": "red"}).to_string().into_bytes();
     let large = format!("\"{}\"", "x".repeat(2 << 20)).into_bytes();
     let forged = token.replace("tw1.", "tw1.9");
-    let cases: Vec<(&Method, &str, Vec<(&str, &str)>, Vec<u8>, u16, &str)> = vec![
+    let nothing = format!("http://{edge}/v1/nothing");
+    let colour = format!("http://{member}/v1/status?colour=red");
+    let sessions = format!("http://{member}/v1/sessions");
+    let version = format!("http://{member}/v2");
+    type Case<'a> = (&'a Method, &'a str, Vec<(&'a str, &'a str)>, Vec<u8>, u16, &'a str);
+    let cases: Vec<Case<'_>> = vec![
         (&post, &orders, vec![auth], b"{".to_vec(), 400, "malformed_request"),
         (&post, &orders, vec![auth], vec![0xff, 0xfe], 400, "malformed_request"),
         (&post, &orders, vec![auth], b"[]".to_vec(), 400, "malformed_request"),
@@ -103,7 +108,7 @@ async fn whatever_is_sent_there_is_a_problem_that_says_so_and_the_connection_goe
         ),
         (&post, &orders, vec![], order("a").to_string().into_bytes(), 401, "unauthorized"),
         (&post, &orders, vec![("authorization", &forged)], b"{}".to_vec(), 401, "unauthorized"),
-        (&get, &format!("http://{edge}/v1/nothing"), vec![auth], vec![], 404, "not_found"),
+        (&get, &nothing, vec![auth], vec![], 404, "not_found"),
         (&put, &orders, vec![auth], b"{}".to_vec(), 405, "method_not_allowed"),
         (&put, &customers, vec![], b"{\"key_hashes\":[]}".to_vec(), 400, "idempotency_key_missing"),
         (
@@ -125,14 +130,7 @@ async fn whatever_is_sent_there_is_a_problem_that_says_so_and_the_connection_goe
             400,
             "key_expired",
         ),
-        (
-            &get,
-            &format!("http://{member}/v1/status?colour=red"),
-            vec![],
-            vec![],
-            400,
-            "malformed_request",
-        ),
+        (&get, &colour, vec![], vec![], 400, "malformed_request"),
         (
             &post,
             &format!("http://{member}/v1/sessions"),
@@ -141,7 +139,7 @@ async fn whatever_is_sent_there_is_a_problem_that_says_so_and_the_connection_goe
             401,
             "unauthorized",
         ),
-        (&get, &format!("http://{member}/v2"), vec![], vec![], 404, "not_found"),
+        (&get, &version, vec![], vec![], 404, "not_found"),
     ];
     for (method, url, headers, body, status, code) in cases {
         let sent = String::from_utf8_lossy(&body).chars().take(120).collect::<String>();

@@ -2,7 +2,7 @@
 
 use crate::service::Service;
 use axum::{extract::FromRequestParts, http::request::Parts};
-use tradewind_domain::{control::IdempotencyKey, ids::KeyHash};
+use tradewind_domain::control::IdempotencyKey;
 use tradewind_link::Failure;
 use tradewind_protocol::{
     Code,
@@ -43,21 +43,22 @@ impl FromRequestParts<Service> for Keyed {
     }
 }
 
-/// The hash of the API key of who asks. The key itself goes no further than this.
-#[derive(Clone, Debug)]
-pub(super) struct ApiKey(pub(super) KeyHash);
+/// The secret of who asks: an API key or a session token. No `Debug`: it goes into no log.
+#[derive(Clone)]
+pub(super) struct Bearer(pub(super) String);
 
-impl FromRequestParts<Service> for ApiKey {
+impl FromRequestParts<Service> for Bearer {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, _: &Service) -> Result<Self, Failure> {
         let value = parts.headers.get("authorization").and_then(|value| value.to_str().ok());
-        let key = value.and_then(|value| value.split_once(' ')).and_then(|(scheme, key)| {
-            let key = key.trim();
-            (scheme.eq_ignore_ascii_case("bearer") && !key.is_empty()).then_some(key)
+        let secret = value.and_then(|value| value.split_once(' ')).and_then(|(scheme, secret)| {
+            let secret = secret.trim();
+            (scheme.eq_ignore_ascii_case("bearer") && !secret.is_empty()).then_some(secret)
         });
-        key.map(|key| Self(KeyHash::of(key))).ok_or_else(|| {
-            let detail = "send your API key as `Authorization: Bearer KEY`";
+        secret.map(|secret| Self(secret.to_owned())).ok_or_else(|| {
+            let detail =
+                "send your API key as `Authorization: Bearer KEY`, or the token to be renewed";
             Failure::new(Code::Unauthorized, detail)
         })
     }

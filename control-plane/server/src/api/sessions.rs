@@ -1,6 +1,6 @@
 //! Opening sessions, as requests arrive. Decides nothing: who may, and what he is given, is `session`'s.
 
-use super::headers::ApiKey;
+use super::headers::Bearer;
 use crate::{service::Service, session};
 use axum::extract::State;
 use tradewind_domain::ids::TraderId;
@@ -12,10 +12,10 @@ use tradewind_protocol::session::{OpenTraderSession, SessionOpened};
 
 pub(super) async fn open(
     State(service): State<Service>,
-    ApiKey(hash): ApiKey,
+    Bearer(secret): Bearer,
 ) -> Result<Json<SessionOpened>, Failure> {
     service.barrier().await?;
-    Ok(Json(session::open(&service, &hash)?))
+    Ok(Json(session::open(&service, &secret)?))
 }
 
 pub(super) async fn open_for_trader(

@@ -192,9 +192,4 @@ impl Port {
         self.outbox.take_now(usize::MAX, &mut frames);
         frames.iter().filter_map(|frame| serde_json::from_str(frame).ok()).collect()
     }
-
-    #[cfg(test)]
-    pub(crate) fn why(&self) -> Option<Close> {
-        self.why.get().cloned()
-    }
 }

@@ -1,54 +1,27 @@
-//! The gateway's link to one Market: one pipe, over which all sessions trade. Decides what a session is
-//! told when the Market goes and comes back, and that commands wait for it a moment; positions, numbers
-//! and deadlines are `hop`'s work, quotes `fan_out`'s.
-//!
-//! The task waits for nobody: sessions are queued to, the pipe is tried, so no slow one slows another.
+//! The gateway's link to one Market: one pipe, over which all sessions trade. Decides what can be asked;
+//! what is done and told is decided in `task`.
 
 mod private;
+mod task;
 
-use super::{
-    fan_out::{FanOut, QuoteReply},
-    port::Port,
-};
+use super::{fan_out::QuoteReply, port::Port};
 use crate::{
-    clock::Clock,
-    hop::{
-        Act, ReceiverId,
-        line::Line,
-        privates::{Numbered, Privates},
-        quotes::{Last, Quotes},
-        requests::Requests,
-        unavailable, unknown,
-    },
+    hop::{ReceiverId, unavailable, unknown},
     limits,
     market::Waits,
 };
-use private::PrivateTopics;
-use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
-    sync::Arc,
-};
-use tokio::{
-    sync::{mpsc, oneshot},
-    time::{MissedTickBehavior, interval},
-};
-use tradewind_domain::{
-    ids::{AccountId, CustomerId, Fence, InstrumentId, MarketId},
-    time::Monotonic,
-};
-use tradewind_link::pipe::{self, Event};
+use std::sync::Arc;
+use task::Task;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::task::AbortOnDropHandle;
+use tradewind_domain::ids::{AccountId, CustomerId, Fence, InstrumentId, MarketId};
+use tradewind_link::pipe;
 use tradewind_protocol::{
-    stream::{Position, ToAlgo, Topic},
+    stream::{Position, Topic},
     trade::{CommandAnswer, OrderCommand, Principal, PrivateChannel, TradeDown, TradeUp},
 };
 
-/// The one pipe of this hop.
-type Pipe = ();
-type Acts = Vec<Act<Pipe>>;
 type Reply = oneshot::Sender<CommandAnswer>;
-
-/// The one receiver of quotes on this hop: they are fanned out behind it.
-const FAN_OUT: ReceiverId = ReceiverId(0);
 
 /// What is asked of a Market.
 pub(crate) enum Ask {
@@ -106,6 +79,7 @@ impl PrivateStream {
 #[derive(Clone)]
 pub(crate) struct TradeLink {
     asks: mpsc::Sender<Ask>,
+    _task: Arc<AbortOnDropHandle<()>>,
 }
 
 impl TradeLink {
@@ -117,26 +91,10 @@ impl TradeLink {
         waits: Waits,
     ) -> Self {
         let (asks, asked) = mpsc::channel(limits::INBOX);
-        let (sender, events) = pipe;
-        let task = Task {
-            market,
-            fence: Box::new(fence),
-            clock: Clock::start(),
-            waits,
-            line: Line::new(sender),
-            up: BTreeSet::new(),
-            quotes: Quotes::new(),
-            fan_out: FanOut::default(),
-            privates: Privates::new(),
-            topics: PrivateTopics::default(),
-            sessions: BTreeMap::new(),
-            requests: Requests::new(limits::IN_FLIGHT, waits.answer),
-            held: VecDeque::new(),
-            sweep_at: Monotonic::default(),
-        };
-        // Ends with the last handle; it may be cancelled, then sessions get nothing more of this Market.
-        tokio::spawn(task.run(asked, events));
-        Self { asks }
+        let task = Task::new(market, pipe, Box::new(fence), waits);
+        // May be cancelled: then sessions get nothing more of this Market.
+        let task = Arc::new(AbortOnDropHandle::new(tokio::spawn(task.run(asked))));
+        Self { asks, _task: task }
     }
 
     /// Asks; waits while the link is busy. False if it has ended.
@@ -160,257 +118,4 @@ impl TradeLink {
             CommandAnswer::Problem { problem }
         })
     }
-}
-
-struct Held {
-    until: Monotonic,
-    principal: Principal,
-    command: OrderCommand,
-    reply: Reply,
-}
-
-struct Task {
-    market: MarketId,
-    fence: Box<dyn Fn() -> Fence + Send>,
-    clock: Clock,
-    waits: Waits,
-    line: Line,
-    /// Holds the pipe while it stands.
-    up: BTreeSet<Pipe>,
-    quotes: Quotes<Pipe>,
-    fan_out: FanOut,
-    privates: Privates<Pipe>,
-    topics: PrivateTopics,
-    /// Instruments by session, for its end.
-    sessions: BTreeMap<ReceiverId, (Arc<Port>, BTreeSet<InstrumentId>)>,
-    requests: Requests<Pipe, Reply>,
-    held: VecDeque<Held>,
-    sweep_at: Monotonic,
-}
-
-impl Task {
-    async fn run(mut self, mut asked: mpsc::Receiver<Ask>, mut events: pipe::Events<TradeUp>) {
-        let mut tick = interval(limits::TICK_EVERY);
-        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            let now = self.clock.now();
-            let acts = tokio::select! {
-                ask = asked.recv(), if !self.line.congested() => match ask {
-                    Some(ask) => self.asked(ask, now),
-                    None => return,
-                },
-                Some(event) = events.next() => self.event(event, now),
-                _ = tick.tick() => self.tick(now),
-            };
-            self.carry_out(acts);
-        }
-    }
-
-    fn asked(&mut self, ask: Ask, now: Monotonic) -> Acts {
-        match ask {
-            Ask::SubscribeQuotes { port, instrument } => self.subscribe_quotes(port, instrument),
-            Ask::UnsubscribeQuotes { port, instrument } => {
-                self.fan_out.unsubscribe(port.number(), &instrument, now);
-                if let Some((_, instruments)) = self.sessions.get_mut(&port.number()) {
-                    instruments.remove(&instrument);
-                }
-                let topic = Topic::Quotes { instrument };
-                port.release(&topic);
-                port.ordered(&ToAlgo::Unsubscribed { topic });
-                Vec::new()
-            }
-            Ask::SubscribePrivate { port, stream, from } => {
-                self.session(&port);
-                self.topics.open(port, stream, from, &mut self.privates, &self.up)
-            }
-            Ask::UnsubscribePrivate { port, stream } => {
-                self.topics.close(&port, &stream, &mut self.privates, &self.up)
-            }
-            Ask::Gone { session } => self.gone(session, now),
-            Ask::Command { principal, command, reply } => {
-                let until = now + self.waits.hold;
-                self.command(Held { until, principal, command, reply }, now);
-                Vec::new()
-            }
-            Ask::LatestQuote { instrument, reply } => {
-                let new = self.fan_out.ask(&instrument, reply, now);
-                self.want(&instrument, new)
-            }
-        }
-    }
-
-    /// Remembers a session until it ends.
-    fn session(&mut self, port: &Arc<Port>) -> &mut BTreeSet<InstrumentId> {
-        let entry = self.sessions.entry(port.number());
-        &mut entry.or_insert_with(|| (port.clone(), BTreeSet::new())).1
-    }
-
-    fn subscribe_quotes(&mut self, port: Arc<Port>, instrument: InstrumentId) -> Acts {
-        self.session(&port).insert(instrument.clone());
-        let new = self.fan_out.subscribe(&port, &instrument);
-        self.want(&instrument, new)
-    }
-
-    fn want(&mut self, instrument: &InstrumentId, new: bool) -> Acts {
-        if new { self.quotes.want(FAN_OUT, instrument, Some(()), &self.up) } else { Vec::new() }
-    }
-
-    fn gone(&mut self, session: ReceiverId, now: Monotonic) -> Acts {
-        if let Some((_, instruments)) = self.sessions.remove(&session) {
-            for instrument in instruments {
-                self.fan_out.unsubscribe(session, &instrument, now);
-            }
-        }
-        self.topics.forget(session);
-        self.privates.forget(session, &self.up)
-    }
-
-    fn event(&mut self, event: Event<TradeUp>, now: Monotonic) -> Acts {
-        match event {
-            Event::Up { incarnation, .. } => {
-                tracing::info!(market = %self.market, incarnation = incarnation.0, "market reached");
-                self.up.insert(());
-                let mut acts = self.quotes.up(&());
-                acts.extend(self.privates.up(&()));
-                self.carry_out(acts);
-                for held in std::mem::take(&mut self.held) {
-                    self.command(held, now);
-                }
-                Vec::new()
-            }
-            Event::Down(lost) => {
-                if self.up.remove(&()) {
-                    tracing::warn!(market = %self.market, %lost, "market lost");
-                }
-                self.line.lost();
-                for reply in self.requests.lost(&()) {
-                    answer(reply, unknown("the Market was lost before it answered"));
-                }
-                let mut acts = self.quotes.down(&());
-                acts.extend(self.privates.down(&()));
-                acts
-            }
-            Event::Message(frame) => self.from_market(frame, now),
-        }
-    }
-
-    fn from_market(&mut self, frame: TradeUp, now: Monotonic) -> Acts {
-        match frame {
-            TradeUp::Quote { instrument, epoch, seq, quote } => {
-                self.quotes.quote(&(), &instrument, Last { epoch, seq, quote })
-            }
-            TradeUp::QuoteStatus { instrument, status } => {
-                self.quotes.told(&(), &instrument, status)
-            }
-            TradeUp::PrivateOpened { subscription, mode, position } => {
-                self.privates.opened(subscription, mode, position)
-            }
-            TradeUp::Private { subscription, epoch, seq, prev, event } => {
-                self.privates.event(subscription, Numbered { epoch, seq, prev, event }, now)
-            }
-            TradeUp::PrivateStatus { subscription, status } => {
-                self.privates.told(subscription, status)
-            }
-            TradeUp::PrivateClosed { subscription, problem } => {
-                self.privates.closed(subscription, problem, now)
-            }
-            TradeUp::Answer { request, answer } => {
-                if let Some(reply) = self.requests.end(request) {
-                    // Whoever asked may be gone by now.
-                    let _ = reply.send(answer);
-                }
-                Vec::new()
-            }
-        }
-    }
-
-    fn tick(&mut self, now: Monotonic) -> Acts {
-        self.line.flush();
-        let within = self.waits.answer;
-        for reply in self.requests.expired(now) {
-            answer(reply, unknown(format!("the Market has not answered within {within:?}")));
-        }
-        while self.held.front().is_some_and(|held| held.until <= now) {
-            if let Some(held) = self.held.pop_front() {
-                answer(held.reply, unavailable("the Market is not reached at the moment"));
-            }
-        }
-        let mut acts = self.privates.tick(now);
-        for instrument in self.fan_out.tick(now) {
-            acts.extend(self.quotes.unwant(FAN_OUT, &instrument, &self.up));
-        }
-        if self.sweep_at <= now {
-            self.sweep_at = now + limits::SWEEP_SESSIONS_EVERY;
-            acts.extend(self.sweep(now));
-        }
-        acts
-    }
-
-    /// Forgets sessions that ended without saying so.
-    fn sweep(&mut self, now: Monotonic) -> Acts {
-        let ended = self.sessions.iter().filter(|(_, (port, _))| port.has_ended());
-        let ended: Vec<ReceiverId> = ended.map(|(session, _)| *session).collect();
-        ended.into_iter().flat_map(|session| self.gone(session, now)).collect()
-    }
-
-    /// Sends a command, or holds it while the Market is away, or answers that it was surely not sent.
-    fn command(&mut self, held: Held, now: Monotonic) {
-        if self.up.is_empty() {
-            if held.until > now && self.held.len() < limits::HELD {
-                self.held.push_back(held);
-            } else {
-                answer(held.reply, unavailable("the Market is not reached at the moment"));
-            }
-            return;
-        }
-        let Held { principal, command, reply, .. } = held;
-        match self.requests.begin((), reply, now) {
-            Ok(request) => {
-                let fence = (self.fence)();
-                let frame = TradeDown::Command { request, fence, principal, command };
-                self.send(frame);
-            }
-            Err(reply) => answer(reply, unavailable("too many commands on their way")),
-        }
-    }
-
-    fn send(&mut self, frame: TradeDown) {
-        if let Err(request) = self.line.send(frame)
-            && let Some(reply) = self.requests.end(request)
-        {
-            answer(reply, unavailable("the link to the Market is busy or lost"));
-        }
-    }
-
-    fn carry_out(&mut self, acts: Acts) {
-        for act in acts {
-            match act {
-                Act::Up { via: (), frame } => self.send(frame),
-                Act::Down { to: FAN_OUT, frame } => self.publish(frame),
-                Act::Down { to, frame } => self.topics.tell(to, frame, &self.privates),
-            }
-        }
-    }
-
-    fn publish(&mut self, frame: TradeUp) {
-        match frame {
-            TradeUp::Quote { instrument, epoch, seq, quote } => {
-                self.fan_out.publish(&instrument, Last { epoch, seq, quote });
-            }
-            TradeUp::QuoteStatus { instrument, status } => {
-                self.fan_out.status(&instrument, status);
-            }
-            // Of private streams and commands the fan-out has none.
-            TradeUp::PrivateOpened { .. }
-            | TradeUp::Private { .. }
-            | TradeUp::PrivateStatus { .. }
-            | TradeUp::PrivateClosed { .. }
-            | TradeUp::Answer { .. } => {}
-        }
-    }
-}
-
-fn answer(reply: Reply, problem: tradewind_protocol::Problem) {
-    // Whoever asked may be gone by now.
-    let _ = reply.send(CommandAnswer::Problem { problem });
 }

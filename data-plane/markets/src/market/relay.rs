@@ -125,7 +125,7 @@ impl Relay {
     }
 
     /// A frame from an account's Broker.
-    pub(crate) fn from_broker(
+    pub(crate) fn heard_broker(
         &mut self,
         account: &AccountId,
         frame: TradeUp,
@@ -158,7 +158,7 @@ impl Relay {
     }
 
     /// A frame from a MarketManager.
-    pub(crate) fn from_receiver(
+    pub(crate) fn heard_receiver(
         &mut self,
         to: ReceiverId,
         frame: TradeDown,

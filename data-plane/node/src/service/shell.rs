@@ -1,5 +1,6 @@
 //! Running a service. Decides the order of its start and of its end: listen, check in and work side by
-//! side; at the end the work stops first, then the listener. The work is given `limits::WORK_STOPS_WITHIN`.
+//! side; at the end the work stops first, then the listener. The work is given
+//! `limits::stops_within`, less what the shell needs for itself.
 
 use super::{
     Context, StateReporter,
@@ -83,6 +84,7 @@ where
     tasks.spawn(listen::serve(listener, app, listen::Limits::default(), stop_serving.clone()));
     let (reporter, said) = StateReporter::new();
     let mut work = JoinSet::from_iter([work(configured, reporter, stop.clone())]);
+    let work_within = limits::stops_within(&context.service) - limits::SHELL_STOPS_WITHIN;
     let parent = Parent::new(context, address, configuration, said);
     let (parted, mut ended) = tokio::select! {
         parted = parent.run(pipes) => (Some(parted), None),
@@ -93,7 +95,7 @@ where
     stop.cancel();
     if ended.is_none() {
         // Work that goes on for longer is cut: its Manager would kill it next.
-        ended = timeout(limits::WORK_STOPS_WITHIN, work.join_next()).await.ok().flatten();
+        ended = timeout(work_within, work.join_next()).await.ok().flatten();
     }
     stop_serving.cancel();
     while tasks.join_next().await.is_some() {}

@@ -269,7 +269,7 @@ impl Keeper {
         self.say(ServiceState::Stopping, String::new());
         self.tell(Some(life.record.clone())).await;
         if life.link.send(ToService::Stop)
-            && timeout(STOP_WITHIN, life.process.exited()).await.is_ok()
+            && timeout(limits::stops_within(&self.service), life.process.exited()).await.is_ok()
         {
             return;
         }

@@ -1,4 +1,4 @@
-//! Claims about the fan-out.
+//! Claims about the fan-out: who gets which quote, what a heartbeat may name, what is kept for how long.
 #![allow(clippy::unwrap_used)]
 
 use super::*;

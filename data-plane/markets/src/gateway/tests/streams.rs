@@ -103,6 +103,9 @@ async fn a_killed_broker_costs_a_status_and_neither_a_subscription_nor_a_fill() 
     algo.subscribe_quotes(&btc).await;
     algo.subscribe_fills(&account("sim-1"), None).await;
     eventually("subscribed", || edge.broker.has_private_subscriber()).await;
+    eventually("subscribed", || edge.broker.is_subscribed(&btc)).await;
+    edge.broker.quote(&btc, 7);
+    assert_eq!(algo.quote().await, 7);
     edge.broker.fill().await;
     assert_eq!(algo.fill().await.0, at("ledger-1", 2));
     // when

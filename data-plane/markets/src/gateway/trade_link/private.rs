@@ -1,7 +1,7 @@
 //! Private streams of sessions, by topic. Decides how what comes over the hop is told to an algo; what is
 //! forwarded and from where a stream goes on is decided by `hop::privates`.
 
-use super::{Pipe, PrivateStream};
+use super::{PrivateStream, task::Pipe};
 use crate::{
     gateway::port::{Port, Stand, encode},
     hop::{

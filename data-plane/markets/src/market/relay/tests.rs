@@ -55,23 +55,23 @@ fn a_submit_is_given_its_account_the_brokers_fence_and_a_number_of_this_hop() {
     // given
     let mut relay = reached();
     // when
-    let (request, fence, target) = sent(&relay.from_receiver(MANAGER, submit(900, "acme"), NOW));
+    let (request, fence, target) = sent(&relay.heard_receiver(MANAGER, submit(900, "acme"), NOW));
     // then
     let epoch = Fence { cluster: ClusterIncarnation(1), epoch: Epoch(5) };
     assert_eq!((fence, target), (epoch, Some(account("sim-1"))));
     let answer = CommandAnswer::Orders { orders: Vec::new() };
     let frame = TradeUp::Answer { request, answer: answer.clone() };
-    let acts = relay.from_broker(&account("sim-1"), frame.clone(), NOW);
+    let acts = relay.heard_broker(&account("sim-1"), frame.clone(), NOW);
     let told = TradeUp::Answer { request: 900, answer };
     assert_eq!(acts, [Act::Down { to: MANAGER, frame: told }]);
-    assert!(relay.from_broker(&account("sim-1"), frame, NOW).is_empty(), "once only");
+    assert!(relay.heard_broker(&account("sim-1"), frame, NOW).is_empty(), "once only");
 }
 
 #[test]
 fn a_command_on_its_way_when_the_broker_is_lost_is_unknown_and_may_be_sent_under_the_same_id() {
     // given
     let mut relay = reached();
-    relay.from_receiver(MANAGER, submit(900, "acme"), NOW);
+    relay.heard_receiver(MANAGER, submit(900, "acme"), NOW);
     // when
     let acts = relay.broker_down(&account("sim-1"));
     // then
@@ -82,7 +82,7 @@ fn a_command_on_its_way_when_the_broker_is_lost_is_unknown_and_may_be_sent_under
 fn a_command_without_an_answer_in_time_is_unknown() {
     // given
     let mut relay = reached();
-    relay.from_receiver(MANAGER, submit(900, "acme"), NOW);
+    relay.heard_receiver(MANAGER, submit(900, "acme"), NOW);
     // then
     assert!(relay.tick(NOW + (ORDER_ANSWER_WITHIN - Duration::from_nanos(1))).is_empty());
     let acts = relay.tick(NOW + ORDER_ANSWER_WITHIN);
@@ -93,8 +93,8 @@ fn a_command_without_an_answer_in_time_is_unknown() {
 fn a_command_waits_a_moment_for_a_broker_that_is_away_and_is_then_surely_not_sent() {
     // given
     let mut relay = relay();
-    assert!(relay.from_receiver(MANAGER, submit(900, "acme"), NOW).is_empty());
-    assert!(relay.from_receiver(MANAGER, submit(901, "acme"), NOW).is_empty());
+    assert!(relay.heard_receiver(MANAGER, submit(900, "acme"), NOW).is_empty());
+    assert!(relay.heard_receiver(MANAGER, submit(901, "acme"), NOW).is_empty());
     // when
     let acts = relay.tick(NOW + limits::HOLD_WITHIN);
     // then
@@ -107,7 +107,7 @@ fn a_command_waits_a_moment_for_a_broker_that_is_away_and_is_then_surely_not_sen
 fn a_command_that_waited_is_sent_when_the_broker_is_reached() {
     // given
     let mut relay = Relay::new(Waits::default());
-    assert!(relay.from_receiver(MANAGER, submit(900, "acme"), NOW).is_empty(), "no routes yet");
+    assert!(relay.heard_receiver(MANAGER, submit(900, "acme"), NOW).is_empty(), "no routes yet");
     assert!(relay.configure(&market_wanted("crypto"), NOW).is_empty(), "no broker yet");
     // when
     let acts = relay.broker_up(&account("sim-1"), NOW);
@@ -124,9 +124,9 @@ fn what_can_be_refused_early_is_refused_before_the_broker_is_asked() {
         order.limit_price = None;
     }
     // then
-    let acts = relay.from_receiver(MANAGER, submit(900, "eve"), NOW);
+    let acts = relay.heard_receiver(MANAGER, submit(900, "eve"), NOW);
     assert_eq!(refused(&acts), [(900, Code::NoAccount, Retry::Never)]);
-    let acts = relay.from_receiver(MANAGER, empty, NOW);
+    let acts = relay.heard_receiver(MANAGER, empty, NOW);
     assert_eq!(refused(&acts), [(902, Code::InvalidOrder, Retry::Never)]);
 }
 
@@ -134,7 +134,7 @@ fn what_can_be_refused_early_is_refused_before_the_broker_is_asked() {
 fn a_command_the_pipe_had_no_room_for_was_surely_not_sent() {
     // given
     let mut relay = reached();
-    let (request, ..) = sent(&relay.from_receiver(MANAGER, submit(900, "acme"), NOW));
+    let (request, ..) = sent(&relay.heard_receiver(MANAGER, submit(900, "acme"), NOW));
     // then
     let refusal = refused(&relay.not_sent(request));
     assert_eq!(refusal, [(900, Code::Unavailable, Retry::After)]);
@@ -144,7 +144,7 @@ fn a_command_the_pipe_had_no_room_for_was_surely_not_sent() {
 fn a_receiver_that_is_gone_gets_nothing_more() {
     // given
     let mut relay = relay();
-    relay.from_receiver(MANAGER, submit(900, "acme"), NOW);
+    relay.heard_receiver(MANAGER, submit(900, "acme"), NOW);
     // when
     relay.receiver_gone(MANAGER);
     // then

@@ -1,4 +1,4 @@
-//! Claims about routes.
+//! Claims about routes: which account carries data, which takes an order, and what is told otherwise.
 #![allow(clippy::unwrap_used)]
 
 use super::*;
