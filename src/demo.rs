@@ -55,7 +55,7 @@ pub(crate) async fn run(args: DemoArgs, stop: CancellationToken) -> anyhow::Resu
     let mut stage = Stage::new(Cluster::new(&plan, data)?, history)?;
     let ended = tokio::select! {
         () = stop.cancelled() => None,
-        up = start(&mut stage, &args, &progress) => Some(up),
+        up = start(&mut stage, &args, &progress, started) => Some(up),
     };
     let report = match ended {
         None => None,
@@ -94,7 +94,12 @@ fn path_text(path: &Path) -> anyhow::Result<String> {
 }
 
 /// From nothing to the first fill.
-async fn start(stage: &mut Stage, args: &DemoArgs, progress: &Progress) -> anyhow::Result<()> {
+async fn start(
+    stage: &mut Stage,
+    args: &DemoArgs,
+    progress: &Progress,
+    started: UnixNanos,
+) -> anyhow::Result<()> {
     progress.doing("starting processes");
     stage.cluster.start_all().await?;
     let nodes = usize::try_from(args.nodes).unwrap_or(usize::MAX);
@@ -121,7 +126,7 @@ async fn start(stage: &mut Stage, args: &DemoArgs, progress: &Progress) -> anyho
     stage.until("Broker and Markets are live", whole).await?;
     progress.done("Broker and Markets are live on recorded BTC/USD data");
     let first = timeout(FIRST_FILL_WITHIN, async {
-        while stage.read_history()?.fill_times.is_empty() {
+        while !stage.follow()?.fill_times.iter().any(|at| *at >= started) {
             sleep(Duration::from_millis(10)).await;
         }
         anyhow::Ok(())
@@ -158,10 +163,10 @@ async fn trade(
     go_on(stage, args, progress, stop, &mut course).await?;
     progress.doing("asking the algo to stop");
     stage.cluster.revive().await?;
-    let before = stage.read_history()?.wound_down;
+    let before = stage.follow()?.wound_down;
     stage.wish(TraderWish::Stopped).await?;
     let wound_down = timeout(WIND_DOWN_WITHIN, async {
-        while stage.read_history()?.wound_down == before {
+        while stage.follow()?.wound_down == before {
             sleep(Duration::from_millis(20)).await;
         }
         anyhow::Ok(())
@@ -171,10 +176,11 @@ async fn trade(
         Err(_) => course.problems.push("the algo did not end its orders in time".to_string()),
     }
     progress.done("the algo has ended its orders");
-    let (history, ledger) = (stage.read_history()?, stage.venue_ledger().await?);
+    let ledger = stage.venue_ledger().await?;
+    stage.follow()?;
     let evidence = Evidence {
         started,
-        history: &history,
+        history: &stage.history,
         ledger: &ledger,
         account: &stage.account,
         customer: &stage.customer,
@@ -199,53 +205,66 @@ async fn go_on(
     let mut turn = Instant::now();
     let mut next = schedule.as_mut().map(Schedule::next);
     let mut revive_at = None;
+    // A kill that waits until what the last one killed is back.
+    let mut wanted = None;
     let mut keys = Keys::listen(args.run_for.is_none());
     let mut keys_open = true;
     loop {
+        if revive_at.is_none()
+            && let Some(target) = wanted.take()
+        {
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                killed = kill(stage, args, target, course) => progress.done(&killed?),
+            }
+            revive_at = Some(Instant::now() + REVIVED_AFTER);
+        }
         let kill_at = next.map_or(far, |(_, wait)| turn + wait);
         let kill_at = if kill_at + QUIET_END > end { far } else { kill_at };
-        let chosen = tokio::select! {
+        tokio::select! {
             () = stop.cancelled() => return Ok(()),
             () = sleep_until(end) => return Ok(()),
             () = sleep_until(revive_at.unwrap_or(far)) => {
                 stage.cluster.revive().await?;
                 progress.done("what was killed is started again");
                 revive_at = None;
-                continue;
             }
             () = sleep_until(kill_at) => {
                 turn += args.chaos.unwrap_or_default();
-                let target = next.map(|(target, _)| target);
+                wanted = next.map(|(target, _)| target);
                 next = schedule.as_mut().map(Schedule::next);
-                target
             }
             key = keys.pressed.recv(), if keys_open => match key {
-                Some('l') => Some(Target::Leader),
-                Some('m') => Some(Target::MarketManager),
                 Some('q') => return Ok(()),
-                Some(_) => None,
-                None => {
-                    keys_open = false;
-                    None
-                }
+                Some('l') => wanted = Some(Target::Leader),
+                Some('m') => wanted = Some(Target::MarketManager),
+                Some(_) => {}
+                None => keys_open = false,
             },
             () = sleep(Duration::from_secs(1)) => {
-                let history = stage.read_history()?;
-                let (orders, fills) = (history.view.acknowledged.len(), history.view.fills.len());
+                let (orders, fills) = stage.follow()?.counts();
                 progress.doing(format!("{orders} orders, {fills} fills"));
-                None
             }
-        };
-        if let Some(target) = chosen {
-            let nodes = usize::try_from(args.nodes).unwrap_or(usize::MAX);
-            let whole = |status: &_| Stage::is_whole(status, nodes, IMPLEMENTATIONS);
-            if let Err(error) = stage.until("the cluster is whole before a kill", whole).await {
-                course.problems.push(format!("{error:#}"));
-            }
-            let (kill, whom) = stage.kill(target).await?;
-            progress.done(&format!("kill -9: {whom}"));
-            course.kills.push(kill);
-            revive_at = Some(Instant::now() + REVIVED_AFTER);
+        }
+        if revive_at.is_some() && wanted.is_some() {
+            progress.doing("the next kill waits until what was killed is back");
         }
     }
+}
+
+/// One kill, of a cluster that is whole. Says whom it hit.
+async fn kill(
+    stage: &mut Stage,
+    args: &DemoArgs,
+    target: Target,
+    course: &mut Course,
+) -> anyhow::Result<String> {
+    let nodes = usize::try_from(args.nodes).unwrap_or(usize::MAX);
+    let whole = |status: &_| Stage::is_whole(status, nodes, IMPLEMENTATIONS);
+    if let Err(error) = stage.until("the cluster is whole before a kill", whole).await {
+        course.problems.push(format!("{error:#}"));
+    }
+    let (kill, whom) = stage.kill(target).await?;
+    course.kills.push(kill);
+    Ok(format!("kill -9: {whom}"))
 }

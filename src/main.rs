@@ -37,7 +37,7 @@ fn main() -> ExitCode {
 #[tokio::main]
 async fn run(command: Command) -> anyhow::Result<ExitCode> {
     telemetry::install(match command {
-        Command::Demo(_) | Command::Status(_) => "error",
+        Command::Demo(_) | Command::Status(_) => "error,tradewind_launcher=warn",
         _ => "info,openraft=error,sled=warn",
     });
     let stop = stopping::token()?;

@@ -4,8 +4,8 @@
 use std::{
     collections::BTreeMap,
     fs::File,
-    io::{BufRead as _, BufReader},
-    path::Path,
+    io::{BufRead as _, BufReader, Seek as _, SeekFrom},
+    path::{Path, PathBuf},
 };
 use tradewind_domain::{
     ids::{ClientOrderId, ExecId},
@@ -16,7 +16,10 @@ use tradewind_protocol::history::{Operation, OperationType};
 
 #[derive(Debug, Default)]
 pub(crate) struct History {
-    pub(crate) view: AlgoView,
+    path: PathBuf,
+    /// Bytes read so far: whole lines.
+    read: u64,
+    view: AlgoView,
     /// When each quote came, in order.
     pub(crate) quotes: Vec<UnixNanos>,
     /// When each fill came, in order.
@@ -31,21 +34,48 @@ pub(crate) struct History {
 }
 
 impl History {
-    /// Reads what was written so far. A last line that is torn counts as not written.
-    pub(crate) fn read(path: &Path) -> std::io::Result<Self> {
-        let mut history = Self::default();
-        let file = match File::open(path) {
+    /// The history that is or will be written to this file.
+    pub(crate) fn at(path: PathBuf) -> Self {
+        Self { path, ..Self::default() }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Reads what has been written since the last time. A last line without its end is not written yet.
+    pub(crate) fn follow(&mut self) -> std::io::Result<()> {
+        let mut file = match File::open(&self.path) {
             Ok(file) => file,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(history),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
             Err(error) => return Err(error),
         };
-        for line in BufReader::new(file).lines() {
-            if let Ok(operation) = serde_json::from_str::<Operation>(&line?) {
-                history.take(&operation);
+        file.seek(SeekFrom::Start(self.read))?;
+        let mut file = BufReader::new(file);
+        let mut line = String::new();
+        while file.read_line(&mut line)? > 0 && line.ends_with('\n') {
+            self.read += line.len() as u64;
+            // A line torn by a kill is no operation; the next one begins anew.
+            if let Ok(operation) = serde_json::from_str::<Operation>(&line) {
+                self.take(&operation);
             }
+            line.clear();
         }
-        history.forget_rejected();
-        Ok(history)
+        Ok(())
+    }
+
+    /// What is checked at the end. Orders whose ledger has said `rejected` are not at the venue, and the
+    /// algo knows.
+    pub(crate) fn view(&self) -> AlgoView {
+        let rejected = |id: &ClientOrderId| self.states.get(id).is_some_and(|s| s == "rejected");
+        let mut view = self.view.clone();
+        view.acknowledged.retain(|id| !rejected(id));
+        view
+    }
+
+    /// Orders accepted and fills, so far.
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        (self.view.acknowledged.len(), self.view.fills.len())
     }
 
     fn take(&mut self, operation: &Operation) {
@@ -79,12 +109,6 @@ impl History {
             _ => {}
         }
     }
-
-    /// Orders whose ledger has said `rejected` are not at the venue, and the algo knows.
-    fn forget_rejected(&mut self) {
-        let states = &self.states;
-        self.view.acknowledged.retain(|id| states.get(id).is_none_or(|state| state != "rejected"));
-    }
 }
 
 /// The longest time without an event that touches `from..until`; `None` if nothing came after it began.
@@ -105,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_history_is_read_as_it_was_written_but_for_a_torn_end() {
+    fn a_history_is_followed_line_by_line_and_a_torn_end_is_read_when_it_is_whole() {
         let directory = std::env::temp_dir().join(format!("history-{}", std::process::id()));
         std::fs::create_dir_all(&directory).unwrap();
         let path = directory.join("history.jsonl");
@@ -120,13 +144,20 @@ mod tests {
             line("submit", "ok", r#""b""#),
             line("order", "ok", r#"["b","rejected"]"#),
             line("fill", "ok", r#""x""#),
-            line("fill", "ok", r#""y"#),
+            line("fill", "ok", r#""y""#),
         ];
-        std::fs::write(&path, lines.join("\n")).unwrap();
-        let history = History::read(&path).unwrap();
+        let whole = lines.join("\n") + "\n";
+        let (before, after) = whole.split_at(whole.len() - 30);
+        let mut history = History::at(path.clone());
+        history.follow().unwrap();
+        std::fs::write(&path, before).unwrap();
+        history.follow().unwrap();
+        assert_eq!(history.counts(), (2, 1));
+        std::fs::write(&path, format!("{before}{after}")).unwrap();
+        history.follow().unwrap();
         std::fs::remove_dir_all(&directory).unwrap();
-        assert_eq!(history.view.acknowledged, [ClientOrderId::new("a").unwrap()]);
-        assert_eq!(history.view.fills, [ExecId::new("x").unwrap()]);
+        assert_eq!(history.view().acknowledged, [ClientOrderId::new("a").unwrap()]);
+        assert_eq!(history.view().fills, ["x", "y"].map(|id| ExecId::new(id).unwrap()));
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub(crate) struct Stage {
     pub(crate) cluster: Cluster,
     pub(crate) client: ControlClient,
     pub(crate) keys: Arc<KeySource>,
-    pub(crate) history: PathBuf,
+    pub(crate) history: History,
     pub(crate) account: AccountId,
     pub(crate) customer: CustomerId,
     trader: TraderId,
@@ -47,7 +47,7 @@ impl Stage {
             cluster,
             client,
             keys: Arc::new(KeySource::new(name, Arc::new(crate::clock::now))),
-            history,
+            history: History::at(history),
             account: AccountId::new("sim-1")?,
             customer: CustomerId::new("acme")?,
             trader: TraderId::new("sample")?,
@@ -106,9 +106,11 @@ impl Stage {
         settled("trader", answer).map(drop)
     }
 
-    pub(crate) fn read_history(&self) -> anyhow::Result<History> {
-        History::read(&self.history)
-            .with_context(|| format!("the algo's history {}", self.history.display()))
+    /// What the algo did and saw, up to now.
+    pub(crate) fn follow(&mut self) -> anyhow::Result<&History> {
+        let read = self.history.follow();
+        read.with_context(|| format!("the algo's history {}", self.history.path().display()))?;
+        Ok(&self.history)
     }
 
     /// The venue's own ledger: the judge.
@@ -123,7 +125,7 @@ impl Stage {
     /// `kill -9`, of whoever plays the part at the moment.
     pub(crate) async fn kill(&mut self, target: Target) -> anyhow::Result<(Kill, String)> {
         let status = self.client.status(WITHIN).await.context("whom to kill")?;
-        let edge = self.read_history()?.connections.last().cloned().unwrap_or_default();
+        let edge = self.follow()?.connections.last().cloned().unwrap_or_default();
         let manager = status.managers.iter().find(|manager| manager.address == edge);
         let victim = match target {
             Target::Leader => {

@@ -11,7 +11,7 @@ use std::{collections::BTreeMap, time::Duration};
 use tradewind_domain::{
     ids::{AccountId, ClientOrderId, CustomerId, ExecId, VenueOrderId},
     time::UnixNanos,
-    trading::invariants::{self, VenueTruth, Violations},
+    trading::invariants::{self, AlgoView, VenueTruth, Violations},
 };
 
 /// The last line of `-o json`.
@@ -53,8 +53,8 @@ struct VenueFill {
 
 impl VenueLedger {
     /// In the algo's words: it knows its orders by its own ids.
-    fn truth(&self, history: &History, account: &AccountId, customer: &CustomerId) -> VenueTruth {
-        let submitted = &history.view.submitted;
+    fn truth(&self, view: &AlgoView, account: &AccountId, customer: &CustomerId) -> VenueTruth {
+        let submitted = &view.submitted;
         let own: BTreeMap<VenueOrderId, &ClientOrderId> =
             submitted.iter().map(|id| (VenueOrderId::of(account, customer, id), id)).collect();
         let name = |arrival: &Arrival| match own.get(&arrival.venue_order_id) {
@@ -86,8 +86,9 @@ const WINDOW: Duration = Duration::from_millis(4_900);
 impl Evidence<'_> {
     pub(crate) fn report(mut self) -> Report {
         let history = self.history;
-        let truth = self.ledger.truth(history, self.account, self.customer);
-        let violations = invariants::check(&history.view, &truth);
+        let view = history.view();
+        let truth = self.ledger.truth(&view, self.account, self.customer);
+        let violations = invariants::check(&view, &truth);
         let accepted = self.probe.accepted();
         let failover = |kill: &Kill| {
             let times = match kill.target {
@@ -112,8 +113,8 @@ impl Evidence<'_> {
         Report {
             ok: violations.none() && self.problems.is_empty(),
             first_fill_ms,
-            orders: history.view.acknowledged.len(),
-            fills: history.view.fills.len(),
+            orders: view.acknowledged.len(),
+            fills: view.fills.len(),
             violations,
             failovers,
             problems: self.problems,

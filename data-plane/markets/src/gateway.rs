@@ -55,6 +55,8 @@ pub(crate) struct Settings {
     pub(crate) subscriptions: usize,
     /// Frames waiting for one session that must not be left out.
     pub(crate) queue_frames: usize,
+    /// A session that has no room for a private stream and takes nothing is disconnected after that.
+    pub(crate) slow_after: Duration,
     pub(crate) heartbeat_every: Duration,
     pub(crate) ping_every: Duration,
     /// A peer from which nothing came for so long is gone.
@@ -71,6 +73,7 @@ impl Default for Settings {
             sessions: system::SESSIONS_PER_MARKET_MANAGER,
             subscriptions: system::SUBSCRIPTIONS_PER_SESSION,
             queue_frames: system::SESSION_QUEUE_FRAMES,
+            slow_after: limits::SLOW_AFTER,
             heartbeat_every: system::HEARTBEAT_EVERY,
             ping_every: limits::EDGE_PING_EVERY,
             silence: limits::EDGE_SILENCE,
@@ -242,7 +245,8 @@ async fn stream(
     caller: Caller,
     upgrade: WebSocketUpgrade,
 ) -> Result<Response, Failure> {
-    let seat = gateway.0.sessions.enter(gateway.0.settings.queue_frames)?;
+    let settings = gateway.settings();
+    let seat = gateway.0.sessions.enter(settings.queue_frames, settings.slow_after)?;
     let Caller(claims) = caller;
     Ok(session::bounded(upgrade).on_upgrade(|socket| session::run(socket, seat, gateway, claims)))
 }

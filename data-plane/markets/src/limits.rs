@@ -17,6 +17,13 @@ pub(crate) const RETRY_AFTER_MS: u64 = 100;
 /// Before a private stream that its source closed is opened again.
 pub(crate) const REOPEN_AFTER: Duration = Duration::from_millis(100);
 
+/// Before a private stream goes on for a session that had no room: at 1,024 frames a time still 50,000
+/// events a second.
+pub(crate) const POSTPONE: Duration = Duration::from_millis(20);
+/// A session that has no room for a private stream and takes nothing at all for so long is disconnected;
+/// one that takes something, however slowly, is waited for.
+pub(crate) const SLOW_AFTER: Duration = Duration::from_secs(2);
+
 /// Frames between a pipe's reader and the task that decides; beyond it the pipe is not read.
 pub(crate) const INBOX: usize = 256;
 /// Frames waiting for one pipe beyond which a Market stops taking more in.

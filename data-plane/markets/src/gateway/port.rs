@@ -1,6 +1,6 @@
 //! What others see of a session: where its frames are queued and by which they end it. Decides what may
-//! be thinned for a slow reader (quotes and states, to the latest) and what ends a session (a private
-//! stream that finds no place). Writing is `session`'s work.
+//! be thinned for a slow reader (quotes and states, to the latest), whether a private stream may go on, and
+//! when its reader is too slow. Writing is `session`'s work.
 
 use crate::hop::{
     ReceiverId,
@@ -13,10 +13,14 @@ use std::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
-use tradewind_domain::{ids::InstrumentId, time::UnixNanos};
+use tradewind_domain::{
+    ids::InstrumentId,
+    time::{Monotonic, UnixNanos},
+};
 use tradewind_protocol::{
     Code,
     stream::{Position, StreamStand, ToAlgo, Topic, close},
@@ -66,14 +70,18 @@ pub(crate) struct Port {
     room: Arc<Notify>,
     limit: usize,
     topics: Mutex<BTreeMap<Topic, Stand>>,
+    /// Since when nothing was taken while a private stream found no room, and how much had been by then.
+    stuck: Mutex<Option<(Monotonic, u64)>>,
+    slow_after: Duration,
     why: OnceLock<Close>,
     closing: CancellationToken,
     ended: AtomicBool,
 }
 
 impl Port {
-    /// A port with at most `limit` frames queued that must not be left out.
-    pub(crate) fn new(number: ReceiverId, limit: usize) -> Self {
+    /// A port with at most `limit` frames queued that must not be left out; a private stream leaves some
+    /// of them for everything else. A reader who takes nothing for `slow_after` then is disconnected.
+    pub(crate) fn new(number: ReceiverId, limit: usize, slow_after: Duration) -> Self {
         let room = Arc::<Notify>::default();
         Self {
             number,
@@ -81,6 +89,8 @@ impl Port {
             room,
             limit,
             topics: Mutex::default(),
+            stuck: Mutex::default(),
+            slow_after,
             why: OnceLock::new(),
             closing: CancellationToken::new(),
             ended: AtomicBool::new(false),
@@ -130,15 +140,43 @@ impl Port {
         self.outbox.push_latest(Key::Status(topic.clone()), frame);
     }
 
-    /// Queues a frame that must not be left out; a reader who is too slow for it is disconnected and
-    /// resumes by number.
+    /// Queues a frame that must not be left out; a reader whose port is full to the last is
+    /// disconnected and resumes by number.
     pub(crate) fn ordered(&self, frame: &ToAlgo) {
         if let Err(Full) = self.outbox.push_ordered(encode(frame)) {
-            let detail =
-                format!("{} frames were waiting; resume from your last position", self.limit);
-            let error = Some((Code::TooManyRequests, detail));
-            self.close(Close { code: close::SLOW_CONSUMER, error });
+            self.too_slow();
         }
+    }
+
+    /// Whether a private event finds room now.
+    pub(crate) fn has_room(&self) -> bool {
+        self.outbox.ordered() < self.limit - self.limit / 8
+    }
+
+    /// Whether so much was taken that a private stream that found no room is worth opening again. A
+    /// reader who is found to take nothing is disconnected and resumes by number.
+    pub(crate) fn is_relieved(&self, now: Monotonic) -> bool {
+        let mut stuck = self.stuck.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.outbox.ordered() <= self.limit / 2 {
+            *stuck = None;
+            return true;
+        }
+        let taken = self.outbox.taken();
+        match *stuck {
+            Some((since, before)) if before == taken => {
+                if now.since(since) >= self.slow_after {
+                    self.too_slow();
+                }
+            }
+            Some(_) | None => *stuck = Some((now, taken)),
+        }
+        false
+    }
+
+    fn too_slow(&self) {
+        let detail = format!("{} frames were waiting; resume from your last position", self.limit);
+        let error = Some((Code::TooManyRequests, detail));
+        self.close(Close { code: close::SLOW_CONSUMER, error });
     }
 
     /// Queues a heartbeat unless one still waits.

@@ -61,8 +61,12 @@ impl Sessions {
         self.held().ports.len() as u64
     }
 
-    /// Takes a session with at most `queue` frames waiting that must not be left out.
-    pub(crate) fn enter(self: &Arc<Self>, queue: usize) -> Result<Seat, Problem> {
+    /// Takes a session with at most `queue` frames waiting that must not be left out; see [`Port::new`].
+    pub(crate) fn enter(
+        self: &Arc<Self>,
+        queue: usize,
+        slow_after: Duration,
+    ) -> Result<Seat, Problem> {
         let mut held = self.held();
         if held.draining {
             return Err(unavailable("this MarketManager is stopping; use another one"));
@@ -73,7 +77,7 @@ impl Sessions {
         }
         let number = ReceiverId(held.next);
         held.next += 1;
-        let port = Arc::new(Port::new(number, queue));
+        let port = Arc::new(Port::new(number, queue, slow_after));
         held.ports.insert(number, port.clone());
         self.count.send_replace(held.ports.len());
         drop(held);

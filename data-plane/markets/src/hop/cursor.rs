@@ -33,7 +33,10 @@ impl Cursor {
     /// first event is there: were the pipe lost in between, the snapshot has to be asked for again.
     pub(crate) fn opened(&mut self, mode: Mode, position: &Position) {
         match mode {
-            Mode::Live => self.resume = Some(position.clone()),
+            Mode::Live => match &self.resume {
+                Some(last) if last.epoch == position.epoch && last.seq > position.seq => {}
+                Some(_) | None => self.resume = Some(position.clone()),
+            },
             Mode::Replay | Mode::Snapshot => {}
         }
     }
@@ -87,6 +90,8 @@ mod tests {
         // then
         assert_eq!(cursor.resume(), Some(at("a", 7)));
         assert_eq!(cursor.step(&epoch("a"), 9, 8), Step::Hole);
+        cursor.opened(Mode::Live, &at("a", 6));
+        assert_eq!(cursor.resume(), Some(at("a", 7)), "never backwards");
     }
 
     #[test]

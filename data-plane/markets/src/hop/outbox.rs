@@ -18,6 +18,8 @@ struct Queue<K, T> {
     slots: VecDeque<Slot<K, T>>,
     latest: HashMap<K, T>,
     ordered: usize,
+    /// Items taken since the beginning.
+    taken: u64,
 }
 
 /// Filled by one task, emptied by another.
@@ -36,7 +38,7 @@ pub(crate) struct Full;
 impl<K: Clone + Eq + Hash, T> Outbox<K, T> {
     /// Takes at most `limit` ordered items at a time; `room` is told when some were taken out.
     pub(crate) fn new(limit: usize, room: Arc<Notify>) -> Self {
-        let queue = Queue { slots: VecDeque::new(), latest: HashMap::new(), ordered: 0 };
+        let queue = Queue { slots: VecDeque::new(), latest: HashMap::new(), ordered: 0, taken: 0 };
         Self { queue: Mutex::new(queue), limit, filled: Notify::new(), room }
     }
 
@@ -93,6 +95,11 @@ impl<K: Clone + Eq + Hash, T> Outbox<K, T> {
         self.queue().ordered
     }
 
+    /// How many items were taken since the beginning: unchanged, the reader has taken nothing.
+    pub(crate) fn taken(&self) -> u64 {
+        self.queue().taken
+    }
+
     /// Everything is dropped.
     pub(crate) fn clear(&self) {
         let mut queue = self.queue();
@@ -129,6 +136,7 @@ impl<K: Clone + Eq + Hash, T> Outbox<K, T> {
             };
             into.extend(item);
         }
+        queue.taken += count as u64;
         drop(queue);
         if count > 0 {
             self.room.notify_one();

@@ -190,6 +190,19 @@ impl<U: Clone + Ord> Privates<U> {
         }
     }
 
+    /// Whose subscription has this number upstream.
+    pub(crate) fn receiver(&self, ours: u64) -> Option<Theirs> {
+        self.by_ours.get(&ours).copied()
+    }
+
+    /// The receiver has no room: the stream is opened again, from where he is, after a while.
+    pub(crate) fn postpone(&mut self, ours: u64, now: Monotonic) -> Vec<Act<U>> {
+        let Some((theirs, subscription)) = self.of(ours) else { return Vec::new() };
+        let via = subscription.via.clone();
+        self.ask_later(theirs, now + limits::POSTPONE);
+        vec![unsubscribe(via, ours)]
+    }
+
     /// The other side tells how the stream's source is.
     pub(crate) fn told(&mut self, ours: u64, status: StreamStatus) -> Vec<Act<U>> {
         let Some((theirs, subscription)) = self.of(ours) else { return Vec::new() };
@@ -216,13 +229,19 @@ impl<U: Clone + Ord> Privates<U> {
         }
     }
 
-    /// Opens again what was closed and has waited.
-    pub(crate) fn tick(&mut self, now: Monotonic) -> Vec<Act<U>> {
+    /// Opens again what has waited, once `ready` says that its receiver is.
+    pub(crate) fn tick(&mut self, now: Monotonic, ready: impl Fn(Theirs) -> bool) -> Vec<Act<U>> {
         let mut acts = Vec::new();
         while let Some((at, theirs)) = self.waiting.first().copied().filter(|(at, _)| *at <= now) {
             self.waiting.pop_first();
-            let still = self.subscriptions.get(&theirs).and_then(|s| s.reopen_at) == Some(at);
-            acts.extend(still.then(|| self.ask(theirs)).flatten());
+            if self.subscriptions.get(&theirs).and_then(|s| s.reopen_at) != Some(at) {
+                continue;
+            }
+            if ready(theirs) {
+                acts.extend(self.ask(theirs));
+            } else {
+                self.ask_later(theirs, now + limits::POSTPONE);
+            }
         }
         acts
     }

@@ -204,7 +204,7 @@ impl Relay {
 
     /// Time has passed.
     pub(crate) fn tick(&mut self, now: Monotonic) -> Acts {
-        let mut acts = self.privates.tick(now);
+        let mut acts = self.privates.tick(now, |_| true);
         let within = self.waits.answer;
         let over = self.requests.expired(now).into_iter();
         acts.extend(over.map(|reply| {

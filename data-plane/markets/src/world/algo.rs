@@ -3,9 +3,12 @@
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use std::time::Duration;
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{
+    net::{TcpSocket, TcpStream},
+    time::timeout,
+};
 use tokio_tungstenite::{
-    MaybeTlsStream, WebSocketStream, connect_async,
+    WebSocketStream, client_async,
     tungstenite::{self, Message, client::IntoClientRequest as _},
 };
 use tradewind_protocol::{
@@ -16,7 +19,7 @@ use tradewind_protocol::{
 const WITHIN: Duration = Duration::from_secs(10);
 
 pub(crate) struct Algo {
-    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    socket: WebSocketStream<TcpStream>,
 }
 
 impl Algo {
@@ -25,7 +28,11 @@ impl Algo {
         let mut request = format!("ws://{address}/v1/stream").into_client_request().unwrap();
         let bearer = format!("Bearer {token}").parse().unwrap();
         request.headers_mut().insert("authorization", bearer);
-        match timeout(WITHIN, connect_async(request)).await.unwrap() {
+        // Small buffers: what is not read is soon felt by the other side.
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(8 << 10).unwrap();
+        let stream = socket.connect(address.parse().unwrap()).await.unwrap();
+        match timeout(WITHIN, client_async(request, stream)).await.unwrap() {
             Ok((socket, _)) => Ok(Self { socket }),
             Err(tungstenite::Error::Http(response)) => Err(response.status().as_u16()),
             Err(other) => panic!("{other}"),

@@ -70,6 +70,8 @@ pub(crate) struct Scene {
 
 pub(crate) struct Broker {
     scene: Arc<Mutex<Scene>>,
+    /// Held while an event or an answer is sent, so that a stream is opened before its first event.
+    order: Arc<tokio::sync::Mutex<()>>,
     /// Where its BrokerManager is asked.
     pub(crate) manager: String,
     running: Option<JoinSet<()>>,
@@ -93,7 +95,8 @@ impl Broker {
         let router =
             Router::new().route("/v1/services/{service}", get(report)).with_state(scene.clone());
         let (manager, serving) = serve(router).await;
-        Self { scene, manager, running: None, _manager: serving }
+        let order = Arc::default();
+        Self { scene, order, manager, running: None, _manager: serving }
     }
 
     pub(crate) fn scene(&self) -> MutexGuard<'_, Scene> {
@@ -112,7 +115,7 @@ impl Broker {
         );
         let (address, mut running) =
             serve(Router::new().route("/v1/trade", get(trade)).with_state(gate)).await;
-        running.spawn(accept(accepted, self.scene.clone()));
+        running.spawn(accept(accepted, self.scene.clone(), self.order.clone()));
         self.running = Some(running);
         let mut scene = self.scene();
         (scene.lives, scene.address) = (life, Some(address));
@@ -147,6 +150,7 @@ impl Broker {
 
     /// Writes the next fill into the ledger and sends it to whoever subscribed; waits for room.
     pub(crate) async fn fill(&self) {
+        let _in_order = self.order.lock().await;
         let (sends, frames) = {
             let mut scene = self.scene();
             // Orders have numbers in between: a channel's own go up by two.
@@ -218,12 +222,13 @@ async fn trade(
 async fn accept(
     mut accepted: mpsc::Receiver<Accepted<TradeUp, TradeDown>>,
     scene: Arc<Mutex<Scene>>,
+    order: Arc<tokio::sync::Mutex<()>>,
 ) {
     let mut pipes = JoinSet::new();
     let mut number = 0;
     while let Some(Accepted { sender, mut events, .. }) = accepted.recv().await {
         number += 1;
-        let (id, scene) = (number, scene.clone());
+        let (id, scene, order) = (number, scene.clone(), order.clone());
         let pipe = Pipe {
             sender: sender.clone(),
             instruments: BTreeSet::new(),
@@ -232,6 +237,7 @@ async fn accept(
         scene.lock().unwrap().pipes.insert(id, pipe);
         pipes.spawn(async move {
             while let Some(Event::Message(frame)) = events.next().await {
+                let _in_order = order.lock().await;
                 let answers = scene.lock().unwrap().take(id, frame);
                 for answer in answers {
                     let _ = sender.send(answer).await;

@@ -12,7 +12,7 @@ fn last(seq: u64) -> Last {
 }
 
 fn port(number: u64) -> Arc<Port> {
-    let port = Arc::new(Port::new(ReceiverId(number), 8));
+    let port = Arc::new(Port::new(ReceiverId(number), 8, limits::SLOW_AFTER));
     port.reserve(&Topic::Quotes { instrument: instrument("BTC/USD") }, 1);
     port
 }

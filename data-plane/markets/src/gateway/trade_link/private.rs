@@ -13,7 +13,10 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
-use tradewind_domain::ids::{AccountId, StreamEpoch};
+use tradewind_domain::{
+    ids::{AccountId, StreamEpoch},
+    time::Monotonic,
+};
 use tradewind_protocol::{
     Problem,
     stream::{Mode, Position, ToAlgo, Topic},
@@ -91,6 +94,16 @@ impl PrivateTopics {
     /// A session is over.
     pub(super) fn forget(&mut self, session: ReceiverId) {
         for _ in self.followed.extract_if(all_of(session), |_, _| true) {}
+    }
+
+    /// Whether an event for this subscription finds room at its session.
+    pub(super) fn has_room(&self, theirs: Theirs) -> bool {
+        self.followed.get(&theirs).is_none_or(|followed| followed.port.has_room())
+    }
+
+    /// Whether a subscription that found no room may go on.
+    pub(super) fn is_relieved(&self, theirs: Theirs, now: Monotonic) -> bool {
+        self.followed.get(&theirs).is_none_or(|followed| followed.port.is_relieved(now))
     }
 
     /// Tells an algo what came for one of its subscriptions.

@@ -217,6 +217,10 @@ impl Task {
                 self.privates.opened(subscription, mode, position)
             }
             TradeUp::Private { subscription, epoch, seq, prev, event } => {
+                let theirs = self.privates.receiver(subscription);
+                if theirs.is_some_and(|theirs| !self.topics.has_room(theirs)) {
+                    return self.privates.postpone(subscription, now);
+                }
                 self.privates.event(subscription, Numbered { epoch, seq, prev, event }, now)
             }
             TradeUp::PrivateStatus { subscription, status } => {
@@ -246,7 +250,8 @@ impl Task {
                 answer(held.reply, unavailable("the Market is not reached at the moment"));
             }
         }
-        let mut acts = self.privates.tick(now);
+        let topics = &self.topics;
+        let mut acts = self.privates.tick(now, |theirs| topics.is_relieved(theirs, now));
         for instrument in self.fan_out.tick(now) {
             acts.extend(self.quotes.unwant(FAN_OUT, &instrument, &self.up));
         }

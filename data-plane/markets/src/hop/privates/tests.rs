@@ -89,8 +89,8 @@ fn before_a_hole_the_stream_is_opened_again() {
     // then
     assert!(told(&acts).is_empty(), "nothing is forwarded");
     let later = NOW + limits::REOPEN_AFTER;
-    assert_eq!(asked(&hop.tick(later)), [(2, Some(at("e", 5)))]);
-    assert!(hop.tick(later).is_empty());
+    assert_eq!(asked(&hop.tick(later, |_| true)), [(2, Some(at("e", 5)))]);
+    assert!(hop.tick(later, |_| true).is_empty());
 }
 
 #[test]
@@ -129,8 +129,8 @@ fn a_stream_the_source_closed_is_opened_again_unless_it_would_be_refused_again()
     let busy = Problem::new(Code::Unavailable, "busy").retry_after_ms(7);
     assert!(hop.closed(1, busy, NOW).is_empty());
     // then
-    assert!(hop.tick(NOW + Duration::from_millis(6)).is_empty());
-    assert_eq!(asked(&hop.tick(NOW + Duration::from_millis(7))), [(2, Some(at("e", 5)))]);
+    assert!(hop.tick(NOW + Duration::from_millis(6), |_| true).is_empty());
+    assert_eq!(asked(&hop.tick(NOW + Duration::from_millis(7), |_| true)), [(2, Some(at("e", 5)))]);
     // when
     let acts = hop.closed(2, Problem::new(Code::Forbidden, "no grant"), NOW);
     // then
@@ -149,4 +149,18 @@ fn what_its_receiver_left_is_closed_upstream_and_forgotten() {
     assert_eq!(acts, [left]);
     assert!(hop.event(1, numbered("e", 6, 5), NOW).is_empty());
     assert!(hop.up(&"a").is_empty());
+}
+
+#[test]
+fn a_receiver_without_room_is_waited_for_and_then_given_all_he_has_not_had() {
+    // given
+    let mut hop = live();
+    assert_eq!(hop.receiver(1), Some(THEIRS));
+    // when
+    let left = Act::Up { via: "a", frame: TradeDown::UnsubscribePrivate { subscription: 1 } };
+    assert_eq!(hop.postpone(1, NOW), [left]);
+    // then
+    let (later, latest) = (NOW + limits::POSTPONE, NOW + limits::POSTPONE * 2);
+    assert!(hop.tick(later, |_| false).is_empty());
+    assert_eq!(asked(&hop.tick(latest, |_| true)), [(2, Some(at("e", 5)))]);
 }
