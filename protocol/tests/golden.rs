@@ -1,0 +1,108 @@
+//! Golden samples: what each message looks like on the wire. A sample must be read and written back to
+//! the letter; other languages read the same files. A change here is a change of the protocol.
+#![allow(clippy::unwrap_used)]
+
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
+use tradewind_protocol::{
+    Problem, check_in, control,
+    domain::control::row::{AccountSpec, CustomerSpec, MarketSpec, TraderSpec},
+    history, link, orders, session, stream, supervision, token, trade,
+};
+
+/// What a value of this type makes of a sample: the same, if the sample is one of its.
+fn again<T: Serialize + DeserializeOwned>(body: &Value) -> serde_json::Result<Value> {
+    serde_json::to_value(T::deserialize(body)?)
+}
+
+fn again_as(message: &str, body: &Value) -> serde_json::Result<Value> {
+    match message {
+        "problem" => again::<Problem>(body),
+        "manager_check_in" => again::<check_in::ManagerCheckIn>(body),
+        "manager_checked_in" => again::<check_in::ManagerCheckedIn>(body),
+        "service_check_in" => again::<check_in::ServiceCheckIn>(body),
+        "service_checked_in" => again::<check_in::ServiceCheckedIn>(body),
+        "hello" => again::<link::Hello>(body),
+        "hello_answer" => again::<link::HelloAnswer>(body),
+        "to_manager" => again::<supervision::ToManager>(body),
+        "from_manager" => again::<supervision::FromManager>(body),
+        "to_service" => again::<supervision::ToService>(body),
+        "from_service" => again::<supervision::FromService>(body),
+        "changed" => again::<control::Changed>(body),
+        "put_register" => again::<control::PutRegister>(body),
+        "register_answer" => again::<control::RegisterAnswer>(body),
+        "status" => again::<control::Status>(body),
+        "customer_spec" => again::<CustomerSpec>(body),
+        "account_spec" => again::<AccountSpec>(body),
+        "market_spec" => again::<MarketSpec>(body),
+        "trader_spec" => again::<TraderSpec>(body),
+        "open_trader_session" => again::<session::OpenTraderSession>(body),
+        "session_opened" => again::<session::SessionOpened>(body),
+        "submit_order" => again::<orders::SubmitOrder>(body),
+        "orders" => again::<orders::Orders>(body),
+        "fills" => again::<orders::Fills>(body),
+        "accounts" => again::<orders::Accounts>(body),
+        "from_algo" => again::<stream::FromAlgo>(body),
+        "to_algo" => again::<stream::ToAlgo>(body),
+        "trade_down" => again::<trade::TradeDown>(body),
+        "trade_up" => again::<trade::TradeUp>(body),
+        "operation" => again::<history::Operation>(body),
+        "claims" => again::<token::Claims>(body),
+        other => panic!("no type for {other}"),
+    }
+}
+
+const FILES: [(&str, &str); 8] = [
+    ("problem", include_str!("../golden/problem.jsonl")),
+    ("check_in", include_str!("../golden/check_in.jsonl")),
+    ("pipe", include_str!("../golden/pipe.jsonl")),
+    ("control", include_str!("../golden/control.jsonl")),
+    ("orders", include_str!("../golden/orders.jsonl")),
+    ("stream", include_str!("../golden/stream.jsonl")),
+    ("trade", include_str!("../golden/trade.jsonl")),
+    ("history", include_str!("../golden/history.jsonl")),
+];
+
+#[test]
+fn every_sample_is_read_and_written_back_to_the_letter() {
+    let mut samples = 0;
+    for (file, text) in FILES {
+        for (number, line) in text.lines().enumerate() {
+            let sample: Value = serde_json::from_str(line).unwrap();
+            let message = sample["message"].as_str().unwrap();
+            let body = &sample["body"];
+            let written = again_as(message, body);
+            let place = format!("golden/{file}.jsonl:{}", number + 1);
+            assert_eq!(written.unwrap_or_else(|e| panic!("{place}: {e}")), *body, "{place}");
+            samples += 1;
+        }
+    }
+    assert!(samples > 50, "{samples} samples");
+}
+
+#[test]
+fn what_is_written_by_customers_refuses_unknown_fields() {
+    for (_, text) in FILES {
+        for line in text.lines() {
+            let sample: Value = serde_json::from_str(line).unwrap();
+            let message = sample["message"].as_str().unwrap();
+            let written = [
+                "submit_order",
+                "from_algo",
+                "put_register",
+                "customer_spec",
+                "account_spec",
+                "market_spec",
+                "trader_spec",
+                "manager_check_in",
+                "service_check_in",
+                "open_trader_session",
+            ];
+            if written.contains(&message) {
+                let mut body = sample["body"].clone();
+                body["colour"] = "red".into();
+                assert!(again_as(message, &body).is_err(), "{message} takes what it does not know");
+            }
+        }
+    }
+}
