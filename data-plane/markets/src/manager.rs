@@ -7,7 +7,9 @@ use tokio_util::sync::CancellationToken;
 use tradewind_domain::{
     control::{Desired, desired},
     ids::ServiceId,
+    limits::{CONNECTIONS, SESSIONS_PER_MARKET_MANAGER},
 };
+use tradewind_link::listen;
 use tradewind_node::manager::{self, Handle, Options, Wanted, Work};
 use tradewind_protocol::supervision::Configuration;
 
@@ -61,6 +63,12 @@ impl Work for MarketManager {
 
     fn router(&self, handle: &Handle) -> axum::Router {
         self.gateway(handle).router()
+    }
+
+    fn listen_limits(&self) -> listen::Limits {
+        let connections = SESSIONS_PER_MARKET_MANAGER + CONNECTIONS;
+        // The algos of a TraderManager all come from its one address.
+        listen::Limits { connections, connections_per_address: connections, ..Default::default() }
     }
 
     fn sessions(&self) -> u64 {

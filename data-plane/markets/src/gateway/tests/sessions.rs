@@ -150,7 +150,7 @@ async fn a_private_reader_that_takes_nothing_is_disconnected_and_resumes_by_numb
 async fn a_replay_far_longer_than_the_queue_reaches_a_reader_who_keeps_up_whole() {
     // given
     let mut settings = quick_settings();
-    settings.queue_frames = 16;
+    settings.queue_frames = 128;
     let edge = Edge::start(settings).await;
     for _ in 0..2_000 {
         edge.broker.fill().await;
