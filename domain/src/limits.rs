@@ -32,7 +32,7 @@ pub const IDEMPOTENCY_WINDOW: Duration = Duration::from_secs(600);
 /// And this many commands of one client: above a minute of a busy client's writes, a few MB a client.
 pub const IDEMPOTENCY_PER_CLIENT: u32 = 16_384;
 
-/// A body of a request; the largest legal one, a market of 5,000 routes, has about 500 KiB.
+/// A body of a request; the largest legal one, a market with all its routes, has about 170 KiB.
 pub const BODY_BYTES: usize = 1 << 20;
 /// A frame from a client: an order has less than 1 KiB.
 pub const CLIENT_FRAME_BYTES: usize = 64 << 10;
@@ -95,10 +95,13 @@ pub const HEARTBEAT_EVERY: Duration = Duration::from_secs(1);
 
 /// A value in the test range of the replicated state.
 pub const REGISTER_VALUE_BYTES: usize = 1_024;
-/// Routes of one Market, grants of one account, keys of one customer: far above any real one.
-pub const ROUTES_PER_MARKET: usize = 5_000;
+/// Routes of one Market, grants of one account, keys of one customer. A row of the state stays below
+/// 128 KiB, what its store keeps well, also with the longest names.
+pub const ROUTES_PER_MARKET: usize = 800;
 pub const CUSTOMERS_PER_ACCOUNT: usize = 1_000;
 pub const KEYS_PER_CUSTOMER: usize = 64;
-/// Words of a Trader's command line and bytes of each.
+/// Words of a Trader's command line, and the bytes of all of them.
 pub const COMMAND_WORDS: usize = 64;
-pub const COMMAND_WORD_BYTES: usize = 4_096;
+pub const COMMAND_BYTES: usize = 32 << 10;
+/// A host and port, or another address that is only carried.
+pub const ADDRESS_BYTES: usize = 256;

@@ -28,6 +28,12 @@ pub enum StartError {
          and join as a new member"
     )]
     Log(#[from] LogError),
+    /// The directory was this member's, and its log with its votes is not there.
+    #[error(
+        "{} is gone: bring it back, or remove the member, move the directory away and join as a new member",
+        log.display()
+    )]
+    LogGone { log: PathBuf },
     #[error("the state of this member cannot be used")]
     State(#[from] StateError),
     /// Neither state nor snapshot reach the beginning of the journal. The log alone cannot make up for it.

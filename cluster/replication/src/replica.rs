@@ -19,12 +19,13 @@ use openraft::{
     async_runtime::watch::WatchReceiver,
     errors::{ClientWriteError, ForwardToLeader, LinearizableReadError, RaftError},
     impls::ProgressResponder,
+    raft::ClientWriteResult,
 };
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 use tokio::{
     sync::{Mutex, watch},
     task::{JoinHandle, JoinSet},
-    time::{Instant, sleep, timeout},
+    time::{sleep, timeout},
 };
 use tradewind_domain::{
     control::{Machine, Outcome, Request, Stamped},
@@ -117,20 +118,9 @@ impl Replica {
     /// Has the group decide on the request, if this member leads. The outcome is in [`machine`](Self::machine)
     /// when this returns. Dropping the future, or no answer within `Timing::propose`, leaves it unknown.
     pub async fn propose(&self, request: Request) -> Result<Proposed, ProposeError> {
-        let deadline = Instant::now() + self.shared.timing.propose;
-        let (responder, answer) = ProgressResponder::complete_only();
-        {
-            let _order = self.shared.stamping.lock().await;
-            let proposal = self.stamp(request)?;
-            let queued = self.shared.raft.client_write_ff(proposal, Some(responder)).await;
-            queued.map_err(|_| ProposeError::Stopped)?;
-        }
-        let left = deadline.saturating_duration_since(Instant::now());
-        let response = match timeout(left, answer).await {
-            Err(_) | Ok(Err(_)) => return Err(ProposeError::Unknown),
-            Ok(Ok(response)) => response,
-        };
-        match response {
+        // The whole of it: behind a disk that stands still already the queue may be full.
+        let decided = timeout(self.shared.timing.propose, self.decide(request)).await;
+        match decided.map_err(|_| ProposeError::Unknown)?? {
             Ok(written) => match written.data.outcome {
                 Some(outcome) => Ok(Proposed { revision: written.data.revision, outcome }),
                 // Proposals always have one; whatever this is, nothing is known of the request.
@@ -141,6 +131,20 @@ impl Replica {
             }
             Err(_) => Err(ProposeError::Unknown),
         }
+    }
+
+    async fn decide(
+        &self,
+        request: Request,
+    ) -> Result<ClientWriteResult<TypeConfig>, ProposeError> {
+        let (responder, answer) = ProgressResponder::complete_only();
+        {
+            let _order = self.shared.stamping.lock().await;
+            let proposal = self.stamp(request)?;
+            let queued = self.shared.raft.client_write_ff(proposal, Some(responder)).await;
+            queued.map_err(|_| ProposeError::Stopped)?;
+        }
+        answer.await.map_err(|_| ProposeError::Unknown)
     }
 
     /// Time never runs backwards in the log, neither by this clock nor by another leader's.
@@ -236,7 +240,7 @@ impl Replica {
             Some(to) if to == status.node => return Ok(to),
             Some(to) if status.voters.contains(&to) => to,
             Some(to) => return Err(TransferError::NotAVoter(to)),
-            None => most_advanced(&status).ok_or(TransferError::NobodyElse)?,
+            None => self.heir(&status).ok_or(TransferError::NobodyElse)?,
         };
         let begun = self.shared.raft.trigger().transfer_leader(to.0).await;
         begun.map_err(|_| TransferError::Stopped)?;
@@ -249,6 +253,20 @@ impl Replica {
             Ok(Err(_)) => Err(TransferError::Stopped),
             Err(_) => Err(TransferError::Unknown),
         }
+    }
+
+    /// The voter that answered within the last lease and has most of the log; of those that are away only
+    /// if there is no other: as much of the log is no sign of life where little is written.
+    fn heir(&self, status: &Status) -> Option<NodeId> {
+        let metrics = self.shared.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        let lease = self.shared.timing.lease();
+        let answers = |id: &NodeId| {
+            let answered = metrics.heartbeat.as_ref().and_then(|all| *all.get(&id.0)?);
+            answered.is_some_and(|at| at.elapsed() < lease)
+        };
+        let others = status.voters.iter().copied().filter(|id| *id != status.node);
+        others.max_by_key(|id| (answers(id), status.replicated.get(id).copied().flatten()))
     }
 
     /// Stops the member: no more votes, appends or answers. Returns when its files are closed, so that it
@@ -279,11 +297,40 @@ impl Replica {
     }
 }
 
-fn most_advanced(status: &Status) -> Option<NodeId> {
-    let others = status.voters.iter().filter(|id| **id != status.node);
-    others.max_by_key(|id| status.replicated.get(id).copied().flatten()).copied()
-}
-
 fn leader_of(forward: &ForwardToLeader<TypeConfig>) -> KnownLeader {
     Some((NodeId(forward.leader_id?), forward.leader_node.as_ref()?.member()?))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::{Options, Snapshots};
+    use tradewind_domain::{
+        control::{Command, IdempotencyKey},
+        ids::ClusterIncarnation,
+    };
+
+    #[tokio::test]
+    async fn a_proposal_that_cannot_even_be_queued_is_answered_in_its_time() {
+        let home = tempfile::tempdir().unwrap();
+        let options = Options {
+            node: NodeId(1),
+            cluster: "test".to_owned(),
+            state_dir: home.path().to_owned(),
+            peer_listener: std::net::TcpListener::bind("127.0.0.1:0").unwrap(),
+            timing: Timing { propose: Duration::from_millis(100), ..Timing::default() },
+            snapshots: Snapshots::default(),
+        };
+        let replica = Replica::start(options, Arc::new(|| UnixNanos(1))).await.unwrap();
+        // As behind a disk that stands still, once openraft's queue is full.
+        let held = replica.shared.stamping.lock().await;
+        let key = IdempotencyKey { client: "c".parse().unwrap(), issued_at: UnixNanos(1), n: 1 };
+        let command = Command::OpenCluster { incarnation: ClusterIncarnation(1) };
+        let answer =
+            timeout(Duration::from_secs(5), replica.propose(Request { key, command })).await;
+        assert_eq!(answer, Ok(Err(ProposeError::Unknown)));
+        drop(held);
+        replica.shutdown().await;
+    }
 }

@@ -1,6 +1,7 @@
 //! Makes idempotency keys. Decides that keys of one source rise, so that what was evicted from the
 //! cluster's table is never mistaken for new; the clock is the program's.
 
+use crate::limits::CLOCK_STEP;
 use std::sync::{Arc, Mutex, PoisonError};
 use tradewind_domain::{control::IdempotencyKey, ids::ClientId, time::UnixNanos};
 
@@ -24,10 +25,13 @@ impl KeySource {
         Self { client, clock, last: Mutex::new((UnixNanos(0), n)) }
     }
 
-    /// A key never given before; later than all given before.
+    /// A key never given before; later than all given before, unless the clock was set back by much: keys
+    /// from the future would be refused for as long as the clock was ahead.
     pub fn next(&self) -> IdempotencyKey {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let issued_at = (self.clock)().max(last.0);
+        let now = (self.clock)();
+        let corrected = last.0.since(now) > CLOCK_STEP;
+        let issued_at = if corrected { now } else { now.max(last.0) };
         *last = (issued_at, last.1 + 1);
         IdempotencyKey { client: self.client.clone(), issued_at, n: last.1 }
     }
@@ -54,5 +58,19 @@ mod tests {
         assert!((second.issued_at, second.n) < (third.issued_at, third.n));
         assert_eq!(second.issued_at, UnixNanos(100));
         assert_eq!(third.issued_at, UnixNanos(200));
+    }
+
+    #[test]
+    fn a_clock_that_was_ahead_and_is_corrected_is_followed_with_new_keys() {
+        let hour = 3_600_000_000_000;
+        let now = Arc::new(AtomicU64::new(2 * hour));
+        let read = now.clone();
+        let clock: Clock = Arc::new(move || UnixNanos(read.load(Ordering::Relaxed)));
+        let keys = KeySource::new("test".parse().unwrap(), clock);
+        let ahead = keys.next();
+        now.store(hour, Ordering::Relaxed);
+        let corrected = keys.next();
+        assert_eq!(corrected.issued_at, UnixNanos(hour));
+        assert!(corrected.n > ahead.n);
     }
 }

@@ -15,6 +15,10 @@ pub const ROUND_PAUSE: Duration = Duration::from_millis(50);
 /// The longest wait a member can ask for before the next round.
 pub const ROUND_PAUSE_MAX: Duration = Duration::from_secs(1);
 
+/// A clock set back by more than this was wrong before and is followed; by less it is waited for. Well below
+/// what the cluster bears of a key from the future.
+pub const CLOCK_STEP: Duration = Duration::from_secs(60);
+
 /// Addresses kept: five members, their successors, and those named at the start.
 pub const MEMBERS_KEPT: usize = 32;
 

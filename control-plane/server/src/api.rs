@@ -6,7 +6,7 @@ mod headers;
 pub(crate) mod problems;
 mod registers;
 mod sessions;
-mod status;
+pub(crate) mod status;
 
 use crate::service::{REVISION, Service};
 use axum::{

@@ -3,15 +3,17 @@
 //! confirmation comes. Nothing of it outlives that, and nothing is inherited.
 
 pub(crate) mod observe;
+mod pause;
 mod pipes;
 mod planner;
 
 use crate::{
     clock::Clocks,
     leading::Leading,
-    limits::{LOOK_EVERY, PAUSE, REPORTS, UNCONFIRMED_AFTER},
+    limits::{LOOK_EVERY, REPORTS, UNCONFIRMED_AFTER},
 };
 use observe::{ManagerView, Observations, Report, What};
+use pause::Awake;
 use pipes::Pipes;
 use std::{
     collections::BTreeMap,
@@ -27,7 +29,7 @@ use tokio::{
 };
 use tradewind_domain::{
     control::{Command, IdempotencyKey, Request},
-    ids::{ClientId, ClusterIncarnation, Incarnation, ManagerId, NodeId},
+    ids::{ClientId, ClusterIncarnation, Epoch, Incarnation, ManagerId, NodeId},
     limits::PLAN_EVERY,
     time::Monotonic,
 };
@@ -89,16 +91,19 @@ struct Leadership<'a> {
     told: &'a watch::Sender<LeaderView>,
     /// When the leadership was last known to be confirmed.
     confirmed_at: Instant,
-    /// When this task last had its turn: a gap is a pause of the process.
-    awake_at: Instant,
+    awake: Awake,
     plan_due: Instant,
 }
 
 async fn lead(context: &Context, term: u64, told: &watch::Sender<LeaderView>) {
     // After this the machine holds everything that earlier leaders acknowledged.
-    if context.replica.read_barrier().await.is_err() || !open_cluster(context).await {
+    let Ok(held) = context.replica.read_barrier().await else { return };
+    if !open_cluster(context).await {
         return;
     }
+    // This leader's own first entry or a later one: above all that earlier leaders could show. The term
+    // would not do, since one term may see two leaders.
+    let right = Epoch(held.0);
     let (sender, reports) = mpsc::channel(REPORTS);
     let now = Instant::now();
     let leadership = Leadership {
@@ -106,10 +111,10 @@ async fn lead(context: &Context, term: u64, told: &watch::Sender<LeaderView>) {
         term,
         seen: Observations::since((context.clocks.monotonic)()),
         reports,
-        pipes: Pipes::new(context.clone(), term, sender),
+        pipes: Pipes::new(context.clone(), right, sender),
         told,
         confirmed_at: now,
-        awake_at: now,
+        awake: Awake::now(),
         plan_due: now,
     };
     leadership.run().await;
@@ -136,14 +141,17 @@ impl Leadership<'_> {
                     new.into_iter().for_each(|of| self.seen.registered(of, Some(now)));
                 }
                 _ = look.tick() => {
-                    self.notice_pause();
+                    // Taken first: a pause after it makes no age longer, one before it is noticed.
+                    let now = self.now();
+                    if let Some(asleep) = self.awake.look() {
+                        self.restart_ages(asleep);
+                    }
                     if !self.may_go_on() {
                         return;
                     }
                     if self.confirmed() {
-                        self.plan().await;
+                        self.plan(now).await;
                     }
-                    self.awake_at = Instant::now();
                 }
             }
         }
@@ -165,12 +173,10 @@ impl Leadership<'_> {
         self.context.replica.confirmed_leader()
     }
 
-    fn notice_pause(&mut self) {
-        let asleep = self.awake_at.elapsed();
-        if asleep > PAUSE + LOOK_EVERY {
-            tracing::warn!(asleep_ms = millis(asleep), "the leader stood still; all ages restart");
-            self.seen.restart_ages(self.now());
-        }
+    /// After a pause: whoever beat meanwhile has not been heard yet, or stood still as well.
+    fn restart_ages(&mut self, asleep: Duration) {
+        tracing::warn!(asleep_ms = millis(asleep), "the leader stood still; all ages restart");
+        self.seen.restart_ages(self.now());
     }
 
     /// The term is over, or nobody has confirmed this leader for too long.
@@ -181,14 +187,17 @@ impl Leadership<'_> {
         self.context.leads(self.term) && self.confirmed_at.elapsed() < UNCONFIRMED_AFTER
     }
 
-    async fn plan(&mut self) {
+    async fn plan(&mut self, now: Monotonic) {
         if Instant::now() < self.plan_due {
             return;
         }
-        let now = self.now();
         let round = planner::round(self.context, &mut self.seen, &mut self.reports, now);
+        let (accepted, asleep) = self.awake.during(round).await;
+        if let Some(asleep) = asleep {
+            self.restart_ages(asleep);
+        }
         // What was done may be what the next step waited for: a customer first, then his Traders.
-        let pause = if round.await { Duration::ZERO } else { PLAN_EVERY };
+        let pause = if accepted { Duration::ZERO } else { PLAN_EVERY };
         self.plan_due = Instant::now() + pause;
         let view = self.seen.view(&self.context.replica.machine(), self.now());
         self.told.send_replace(Some(Arc::new(view)));

@@ -2,16 +2,20 @@
 //! group, door, leadership; at a stop leadership is handed over first, so that it costs no election.
 
 use crate::{
-    api,
+    api::{
+        self,
+        status::{LIVEZ, Well},
+    },
     clock::Clocks,
     identity::{self, IdentityError},
     key_index::KeyIndex,
     leader, leading,
-    limits::{CLOSE_WITHIN, DIAL_MEMBER_WITHIN, HAND_OVER_WITHIN},
+    limits::{CLOSE_WITHIN, DIAL_MEMBER_WITHIN, HAND_OVER_WITHIN, MEMBER_ANSWERS_WITHIN},
     member,
-    options::{InvalidOptions, Options},
+    options::{InitMember, InvalidOptions, Options},
     service::{Parts, Service},
 };
+use futures_util::future::join_all;
 use leading::Leading;
 use std::{
     collections::BTreeMap,
@@ -21,8 +25,11 @@ use std::{
 };
 use tokio::{net::TcpListener, sync::watch, task::JoinSet, time::timeout};
 use tokio_util::sync::CancellationToken;
-use tradewind_domain::ids::InvalidName;
-use tradewind_link::{listen, rest::Rest};
+use tradewind_domain::ids::{InvalidName, NodeId};
+use tradewind_link::{
+    listen,
+    rest::{Method, Rest},
+};
 use tradewind_replication::{
     InitializeError, Member, Options as ReplicaOptions, Replica, Role, Snapshots, StartError,
 };
@@ -46,6 +53,13 @@ pub enum RunError {
     Replica(#[from] StartError),
     #[error("the group was not formed")]
     Initialize(#[from] InitializeError),
+    /// It would vote and acknowledge anew what it has forgotten. Start it with its own directory; a lost one
+    /// is replaced by a new member under a new node id.
+    #[error(
+        "{address} already belongs to a group, and the directory of this member is empty: start it with its \
+         own directory, or replace it by a new member"
+    )]
+    DiskGone { address: String },
     /// Its disk or its log failed; the others go on. Look at the reason before it is started again.
     #[error("the member stopped by itself: {0}")]
     Failed(String),
@@ -90,7 +104,11 @@ impl Server {
         let address = listeners.api.local_addr().map_err(RunError::Listener)?;
         let client = format!("leader-{}", options.node).parse()?;
         let replica = replica(&options, listeners.peer, &clocks).await?;
-        form_group(&options, &replica).await?;
+        let rest = Rest::new(DIAL_MEMBER_WITHIN);
+        if let Err(error) = form_group(&options, &replica, &rest).await {
+            replica.shutdown().await;
+            return Err(error);
+        }
         let (leading_told, leading) = watch::channel(Leading::from(&replica.status()));
         let (view_told, view) = watch::channel(None);
         let context = leader::Context {
@@ -100,12 +118,13 @@ impl Server {
             clocks: clocks.clone(),
             leading: leading.clone(),
             client,
-            commands: Arc::new(AtomicU64::new(0)),
+            // Above those of every earlier life, also where the clock was set back in between.
+            commands: Arc::new(AtomicU64::new(identity.incarnation.0 << 20)),
         };
         let service = Service::new(Parts {
             node: options.node,
             replica: replica.clone(),
-            rest: Rest::new(DIAL_MEMBER_WITHIN),
+            rest,
             clocks,
             identity,
             api_address: options.advertise.unwrap_or_else(|| address.to_string()),
@@ -189,12 +208,16 @@ async fn replica(
 
 /// The first of the list forms the group; the others hear of it from there. Where there is a group
 /// already the list is of no account.
-async fn form_group(options: &Options, replica: &Replica) -> Result<(), InitializeError> {
+async fn form_group(options: &Options, replica: &Replica, rest: &Rest) -> Result<(), RunError> {
     let Some(members) = &options.init else { return Ok(()) };
     let first = members.iter().map(|member| member.node).min();
     if first != Some(options.node) {
         return Ok(());
     }
+    if replica.is_initialized().await? {
+        return Ok(());
+    }
+    refuse_second_group(members, options.node, rest).await?;
     let members: BTreeMap<_, _> = members
         .iter()
         .map(|member| {
@@ -208,7 +231,27 @@ async fn form_group(options: &Options, replica: &Replica) -> Result<(), Initiali
             Ok(())
         }
         Err(InitializeError::AlreadyInitialized) => Ok(()),
-        Err(error) => Err(error),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Nobody but this member forms the group. If another one has entries already, it was formed before, and
+/// this member has lost what it promised then. Members that do not answer are not there yet.
+async fn refuse_second_group(
+    members: &[InitMember],
+    own: NodeId,
+    rest: &Rest,
+) -> Result<(), RunError> {
+    let others = members.iter().filter(|member| member.node != own);
+    let asked = others.map(|member| async move {
+        let (address, within) = (&member.api_address, MEMBER_ANSWERS_WITHIN);
+        let livez = rest.request::<(), Well>(Method::GET, address, LIVEZ, &[], None, within).await;
+        let formed = livez.is_ok_and(|(_, well)| well.node == member.node && well.stand.term > 0);
+        formed.then(|| address.clone())
+    });
+    match join_all(asked).await.into_iter().flatten().next() {
+        Some(address) => Err(RunError::DiskGone { address }),
+        None => Ok(()),
     }
 }
 

@@ -71,11 +71,13 @@ impl Quotes {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The account was assigned anew: from here on it is another source.
+    /// The account was assigned anew: under another right it is another source from here on.
     pub(crate) fn assigned(&self, fence: Fence) {
         let mut inner = self.inner();
-        inner.fence = fence;
-        inner.renew();
+        if inner.fence != fence {
+            inner.fence = fence;
+            inner.renew();
+        }
     }
 
     /// A fresh connection: everything that is read is subscribed on it.

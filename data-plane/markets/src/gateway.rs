@@ -132,8 +132,9 @@ impl Gateway {
             return;
         };
         let directory = Arc::new(directory);
-        self.0.directory.send_replace(Some(directory.clone()));
+        // Whoever looks for a Market's link after this finds it: it is looked for under the same lock.
         let mut links = self.0.links.lock().unwrap_or_else(PoisonError::into_inner);
+        self.0.directory.send_replace(Some(directory.clone()));
         // A Market that is wanted no more keeps its link: sessions see it as away, and it may return.
         for market in directory.markets() {
             links.entry(market.clone()).or_insert_with(|| self.dial(market));

@@ -15,9 +15,12 @@ pub const CHECK_IN_AGAIN_MAX: Duration = Duration::from_secs(1);
 /// One attempt to check in: a Manager's waits through an election, `HOLD_THROUGH_ELECTION`.
 pub const CHECK_IN_ATTEMPT: Duration = Duration::from_secs(2);
 
-/// A service that had a pipe and was not heard of for so long hangs and is killed: well above a pause
-/// of the machine that also stops its Manager, well below what an operator would wait.
+/// A service that had a pipe and was not heard of for so long hangs and is killed: well above a busy
+/// machine's pauses, well below what an operator would wait.
 pub const HUNG_AFTER: Duration = Duration::from_secs(10);
+/// A Manager that comes so late to a deadline was itself stopped, or starved: far beyond a busy machine's
+/// delays, far below what a service is given.
+pub const ASLEEP_AFTER: Duration = Duration::from_secs(1);
 /// The first wait before a service that crashes again and again is started, doubled to the second.
 pub const BACKOFF_FIRST: Duration = Duration::from_secs(1);
 pub const BACKOFF_MAX: Duration = Duration::from_secs(60);

@@ -5,7 +5,9 @@
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 use serde::{Deserialize, Serialize};
 use std::{
-    fmt, fs, io,
+    fmt, fs,
+    future::pending,
+    io,
     os::{fd::OwnedFd, unix::process::CommandExt as _},
     process::ExitStatus,
     time::Duration,
@@ -101,8 +103,10 @@ impl Process {
 
     /// Waits for its end, ends what is left of its group and reaps it. May be cancelled and repeated.
     pub async fn exited(&mut self) -> Exit {
-        // An error means that the descriptor cannot be waited for; the child itself still can.
-        let _ = self.ended.readable().await;
+        if self.ended.readable().await.is_err() {
+            // Only a runtime that is itself ending refuses to wait: that is no end of the process.
+            return pending().await;
+        }
         // Before it is reaped its number is still its own, so that no other group is hit.
         self.signal_group(Signal::KILL);
         match &mut self.child {
@@ -113,12 +117,18 @@ impl Process {
 
     /// Sends a signal to the process and all of its group; one that has ended gets none.
     pub fn signal_group(&self, signal: Signal) {
-        let reused = self.child.is_none()
-            && Stat::of(self.identity.pid)
-                .is_some_and(|stat| stat.start_ticks != self.identity.start_ticks);
-        if !reused {
+        if self.child.is_some() || !is_reused(&self.identity) {
             // Refused only if nothing of the group is left.
             let _ = kill_process_group(self.pid, signal);
+        }
+    }
+
+    /// SIGKILL to what is left of the group of a process that an earlier life of this program has
+    /// started: a group's number is not given out again while anything of it lives.
+    pub fn kill_left_over(identity: &Identity) {
+        let pid = i32::try_from(identity.pid).ok().and_then(Pid::from_raw);
+        if let Some(pid) = pid.filter(|_| boot() == identity.boot && !is_reused(identity)) {
+            let _ = kill_process_group(pid, Signal::KILL);
         }
     }
 
@@ -144,6 +154,11 @@ pub fn is_alive(identity: &Identity) -> bool {
     let stat = Stat::of(identity.pid);
     let same = |stat: &Stat| stat.start_ticks == identity.start_ticks && boot() == identity.boot;
     stat.is_some_and(|stat| same(&stat) && !matches!(stat.state, 'Z' | 'X'))
+}
+
+/// Whether its number is another process' by now.
+fn is_reused(identity: &Identity) -> bool {
+    Stat::of(identity.pid).is_some_and(|stat| stat.start_ticks != identity.start_ticks)
 }
 
 fn boot() -> String {

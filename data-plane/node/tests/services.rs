@@ -289,6 +289,31 @@ async fn an_older_desired_state_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_manager_gets_into_a_new_life_of_the_cluster_however_often_its_leader_dials() {
+    // given: it has a desired state of the last life, and its first check-ins fall into an election
+    let mut world = World::start().await;
+    world.want(&["good"]);
+    world.until_live("good").await;
+    world.crash().await;
+    world.begin_cluster().await;
+    world.leader.elect(true);
+    world.epoch = 2;
+    world.want(&["good"]);
+    world.start_again().await;
+    // more often than fits into the first attempt to check in
+    world.until("the leader dials again and again", |w| w.leader.dialled() >= 14).await;
+    // when
+    world.leader.elect(false);
+    // then
+    world
+        .until("the new life's wish counts", |w| {
+            w.report("good").is_some_and(|r| r.detail.contains("epoch 2"))
+        })
+        .await;
+    world.stop().await;
+}
+
+#[tokio::test]
 async fn one_that_hangs_is_killed_and_started_anew() {
     // given
     let mut world = World::start().await;

@@ -9,6 +9,7 @@ mod algo;
 pub mod exec;
 pub mod limits;
 mod manager;
+mod record;
 mod sessions;
 mod trader;
 

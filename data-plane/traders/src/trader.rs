@@ -2,7 +2,7 @@
 //! again after a failure and a wait, anew under another epoch or command, not again after it has ended
 //! well by itself.
 
-use crate::{algo::Order, limits};
+use crate::{algo::Order, limits, record::Record};
 use std::{path::PathBuf, time::Duration};
 use tokio::{
     sync::watch,
@@ -34,8 +34,11 @@ pub async fn trader(shutdown: CancellationToken) -> Result<(), Error> {
     let context = Context::from_env()?;
     let binary = std::env::current_exe().map_err(Error::OwnBinary)?;
     let log = LogFile::at(context.state_dir.join("algo.log"));
+    let record = Record::at(context.state_dir.join("algo.json"));
+    // Before the first copy, and before anyone may ask this service to stop.
+    record.end_left_over();
     let work = |configured, reporter, stop| {
-        Trader { binary, log, reporter, stop, backoff: Backoff::default() }.run(configured)
+        Trader { binary, log, record, reporter, stop, backoff: Backoff::default() }.run(configured)
     };
     Ok(service::run(context, axum::Router::new(), work, shutdown).await?)
 }
@@ -45,6 +48,7 @@ type Configured = watch::Receiver<Option<Configuration>>;
 struct Trader {
     binary: PathBuf,
     log: LogFile,
+    record: Record,
     reporter: StateReporter,
     stop: CancellationToken,
     backoff: Backoff,
@@ -105,6 +109,7 @@ impl Trader {
             Ok(process) => process,
             Err(error) => return Ok(self.failed(&error.to_string(), log_from, Duration::ZERO)),
         };
+        self.record.put(process.identity());
         tracing::info!(pid = process.pid(), epoch = order.fence().epoch.0, "algo started");
         self.reporter.live(format!(
             "running as {} at epoch {}",

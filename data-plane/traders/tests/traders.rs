@@ -48,6 +48,12 @@ trap '' TERM
 while :; do sleep 0.02; done
 "#;
 
+const FORKING: &str = r#"
+sh -c 'while :; do sleep 0.02; done' &
+echo "start $!" >> $TOLD
+wait
+"#;
+
 const FAILING: &str = r#"
 echo "start $$" >> $TOLD
 echo "no idea what to buy" >&2
@@ -191,6 +197,22 @@ async fn an_algo_dies_with_its_service_and_a_new_service_runs_it_again() {
     eventually("the algo is gone", || !alive(algo)).await;
     let told = world.until_told(2).await;
     assert!(told[1].starts_with("start "), "{}", told[1]);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn what_an_algo_has_started_does_not_outlive_its_service_beside_the_next_copy() {
+    // given: an algo that is a shell and its child, which the death of the shell does not reach
+    let mut world = World::start().await;
+    world.want(FORKING, 5);
+    let told = world.until_told(1).await;
+    let child: u32 = told[0].split(' ').nth(1).unwrap().parse().unwrap();
+    let service = world.until_live().await.pid.unwrap();
+    // when
+    kill(service);
+    // then
+    world.until_told(2).await;
+    assert!(!alive(child), "two copies run");
     world.stop().await;
 }
 

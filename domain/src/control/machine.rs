@@ -143,6 +143,9 @@ impl Machine {
 
     fn put_member(&mut self, row: MemberRow) -> Result<Vec<EventKind>, Refusal> {
         let node = row.node;
+        if long(&row.api_address) || long(&row.public_key) {
+            return Err(Refusal::TooLarge { what: Noun::Member });
+        }
         if self.tables.members.get(&node) == Some(&row) {
             return Ok(vec![]);
         }
@@ -151,6 +154,9 @@ impl Machine {
     }
 
     fn check_in(&mut self, mut row: ManagerRow) -> Result<Vec<EventKind>, Refusal> {
+        if long(&row.address) {
+            return Err(Refusal::TooLarge { what: Noun::Manager });
+        }
         if let Some(held) = self.tables.managers.get(&row.manager) {
             if held.incarnation > row.incarnation {
                 return Err(Refusal::StaleIncarnation { held: held.incarnation });
@@ -198,7 +204,8 @@ impl Machine {
         account: AccountId,
         spec: AccountSpec,
     ) -> Result<Vec<EventKind>, Refusal> {
-        if spec.customers.len() > limits::CUSTOMERS_PER_ACCOUNT {
+        let many = spec.customers.len() > limits::CUSTOMERS_PER_ACCOUNT;
+        if many || long(&spec.adapter) || long(&spec.endpoint) {
             return Err(Refusal::TooLarge { what: Noun::Account });
         }
         if spec.customers.iter().any(|customer| !self.tables.customers.contains_key(customer)) {
@@ -258,8 +265,9 @@ impl Machine {
         spec: TraderSpec,
     ) -> Result<Vec<EventKind>, Refusal> {
         let words = &spec.command;
-        let long = words.iter().any(|word| word.len() > limits::COMMAND_WORD_BYTES);
-        if words.is_empty() || words.len() > limits::COMMAND_WORDS || long {
+        let bytes: usize = words.iter().map(String::len).sum();
+        let large = words.len() > limits::COMMAND_WORDS || bytes > limits::COMMAND_BYTES;
+        if words.is_empty() || large {
             return Err(Refusal::TooLarge { what: Noun::Command });
         }
         if !self.tables.customers.contains_key(&spec.customer) {
@@ -364,6 +372,10 @@ impl Machine {
         self.tables.put(Row::Register(RegisterRow { register, value }));
         Ok(vec![])
     }
+}
+
+fn long(text: &str) -> bool {
+    text.len() > limits::ADDRESS_BYTES
 }
 
 #[cfg(test)]

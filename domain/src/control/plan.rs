@@ -42,6 +42,15 @@ pub enum Health {
 }
 
 impl Observed {
+    /// Whether this leader has a proof of its own that the Manager lives: one that died with the leader
+    /// before is not `Suspect` yet.
+    fn has_heard(&self, row: &ManagerRow) -> bool {
+        let seen = self.managers.get(&row.manager);
+        seen.is_some_and(|sighting| {
+            sighting.incarnation == row.incarnation && sighting.last_proof >= self.leader_since
+        })
+    }
+
     /// How a registered Manager is doing, as of `now`.
     #[must_use]
     pub fn health(&self, row: &ManagerRow, now: Monotonic) -> Health {
@@ -104,7 +113,8 @@ struct Places {
 
 impl Places {
     fn of(machine: &Machine, observed: &Observed, now: Monotonic) -> Self {
-        let well = live(machine).filter(|row| observed.health(row, now) == Health::Well);
+        let well = live(machine)
+            .filter(|row| observed.has_heard(row) && observed.health(row, now) == Health::Well);
         let capacity: BTreeMap<_, _> =
             well.map(|row| (row.manager.clone(), row.capacity)).collect();
         let mut load: BTreeMap<_, _> = capacity.keys().map(|id| (id.clone(), 0)).collect();

@@ -42,6 +42,7 @@ pub enum Noun {
     Broker,
     Register,
     Command,
+    Member,
 }
 
 impl core::fmt::Display for Noun {
@@ -55,6 +56,7 @@ impl core::fmt::Display for Noun {
             Self::Broker => "broker",
             Self::Register => "register",
             Self::Command => "command",
+            Self::Member => "member",
         })
     }
 }

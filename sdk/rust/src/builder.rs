@@ -2,10 +2,11 @@
 //! an API key of a customer who runs his algo himself.
 
 use crate::{
+    access::Access,
     error::Error,
     history::{History, Recorder},
     requests::Requests,
-    session::{Access, Session},
+    session::Session,
 };
 use std::{path::PathBuf, time::Duration};
 use tradewind_protocol::{history::HISTORY_FILE, session::SessionOpened};
@@ -79,35 +80,34 @@ impl Builder {
             })?)),
         };
         let requests = Requests::new()?;
-        let (token, market_managers) = match (self.token, self.market_managers) {
-            (Some(token), edges) if !edges.is_empty() => (token, edges),
-            _ => {
-                let key = self.api_key.clone().unwrap_or_default();
-                let members = &self.infrastructure_managers;
-                let opened = open(&requests, members, &key).await?;
+        let mut members = self.infrastructure_managers;
+        let (token, edges) = match (self.token, &self.api_key) {
+            (Some(token), _) if !self.market_managers.is_empty() => (token, self.market_managers),
+            (_, Some(key)) if !members.is_empty() => {
+                let opened = open(&requests, &members, key).await?;
+                for member in opened.infrastructure_managers {
+                    if !members.contains(&member) {
+                        members.push(member);
+                    }
+                }
                 let edges = opened.market_managers.into_iter().map(|edge| edge.address);
                 (opened.token, edges.collect())
             }
+            _ => {
+                let text = "a session needs infrastructure_managers (host:port) and an api_key";
+                return Err(Error::Configuration(text.to_string()));
+            }
         };
-        if market_managers.is_empty() {
-            return Err(Error::Unreachable {
-                whom: "MarketManager",
-                within_ms: 0,
-                last: "the cluster has none that is live".to_string(),
-            });
-        }
-        let infrastructure_managers = self.infrastructure_managers;
-        let api_key = self.api_key;
-        let access = Access { token, api_key, market_managers, infrastructure_managers };
+        let access = Access::new(requests.clone(), self.api_key, token, edges, members);
         Session::start(requests, recorder, access, CONNECT_WITHIN).await
     }
 }
 
-/// Opens a session at the first member that answers.
+/// Opens a session at the first member that answers. There is at least one member.
 async fn open(requests: &Requests, members: &[String], key: &str) -> Result<SessionOpened, Error> {
     let began = tokio::time::Instant::now();
-    let mut last = "no InfrastructureManager is named".to_string();
-    while began.elapsed() < CONNECT_WITHIN && !members.is_empty() {
+    let mut last = String::new();
+    while began.elapsed() < CONNECT_WITHIN {
         for member in members {
             match requests.open_session(member, key).await {
                 Ok(opened) if !opened.market_managers.is_empty() => return Ok(opened),

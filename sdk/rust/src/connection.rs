@@ -2,26 +2,23 @@
 //! what each frame means to a stream is decided in `subscriptions`. Ends when the session is closed.
 
 use crate::{
-    edges::Edges,
+    access::Access,
     history::Recorder,
-    requests::{Failed, Requests},
     subscriptions::{Sink, Subscriptions, Verdict},
 };
 use futures_util::{SinkExt as _, StreamExt as _};
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 use tokio::{
     net::TcpStream,
     sync::{mpsc, oneshot, watch},
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout, timeout_at},
 };
 use tokio_tungstenite::{
     WebSocketStream, client_async_with_config,
     tungstenite::{Error as WsError, Message, client::IntoClientRequest as _, http, protocol},
 };
 use tradewind_protocol::{
+    Problem,
     domain::{ids::StreamEpoch, limits},
     history::OperationType,
     stream::{FromAlgo, ToAlgo, Topic},
@@ -29,6 +26,11 @@ use tradewind_protocol::{
 
 /// Without a frame for so long the server is gone: it sends a heartbeat every second.
 const DEAD_AFTER: Duration = Duration::from_secs(3);
+/// A connection that ended sooner was no success: a server that greets and hangs up is not dialled again
+/// and again without a wait.
+const LIVED: Duration = limits::HEARTBEAT_EVERY;
+/// One try to learn new lists while nobody answers: a MarketManager may be back meanwhile.
+const ASK_FOR_LISTS: Duration = Duration::from_secs(1);
 
 /// What the session asks of the task.
 #[derive(Debug)]
@@ -36,28 +38,10 @@ pub(crate) enum Ask {
     Subscribe { topic: Topic, sink: Sink, opened: oneshot::Sender<()> },
 }
 
-/// The secret that opens connections, shared with the session's requests.
-#[derive(Clone, Debug)]
-pub(crate) struct Secret(Arc<Mutex<String>>);
-
-impl Secret {
-    pub(crate) fn new(token: String) -> Self {
-        Self(Arc::new(Mutex::new(token)))
-    }
-
-    pub(crate) fn get(&self) -> String {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn set(&self, token: String) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = token;
-    }
-}
-
 /// What is known of the connection, for those who wait for it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Progress {
-    /// Connections opened so far.
+    /// Connections opened so far: a MarketManager has said hello.
     pub(crate) connections: u64,
     /// Heartbeats at which nothing private was missing.
     pub(crate) whole_heartbeats: u64,
@@ -66,11 +50,7 @@ pub(crate) struct Progress {
 }
 
 pub(crate) struct Connection {
-    pub(crate) edges: Arc<Edges>,
-    pub(crate) secret: Secret,
-    pub(crate) requests: Requests,
-    pub(crate) infrastructure_managers: Vec<String>,
-    pub(crate) api_key: Option<String>,
+    pub(crate) access: Arc<Access>,
     pub(crate) recorder: Arc<Recorder>,
     pub(crate) asks: mpsc::Receiver<Ask>,
     pub(crate) progress: watch::Sender<Progress>,
@@ -84,39 +64,48 @@ enum End {
     /// The session was dropped.
     Closed,
     Lost(String),
-    /// The server asked us to go; the old socket is kept until the new one stands.
-    Goaway(Box<Socket>),
+    /// The server asked us to go, and another one has said hello.
+    Moved(String, Box<Socket>),
 }
 
 impl Connection {
-    pub(crate) async fn run(mut self) {
+    /// Runs until the session is dropped. The token is kept fresh beside it.
+    pub(crate) async fn run(self) {
+        let access = self.access.clone();
+        tokio::select! {
+            () = self.keep_connected() => {}
+            never = access.keep_fresh() => match never {},
+        }
+    }
+
+    async fn keep_connected(mut self) {
         let mut failures = 0_u32;
-        let mut leaving = None;
+        let mut moved = None;
         loop {
-            let address = self.edges.current();
-            let dialled = match timeout(limits::DIAL_WITHIN, self.dial(&address)).await {
-                Ok(dialled) => dialled,
-                Err(_) => Err("no answer to the dial".to_string()),
+            let (address, dialled) = match moved.take() {
+                Some((address, socket)) => (address, Ok(socket)),
+                None => {
+                    let address = self.access.edges.current();
+                    let dialled = self.dial(&address).await;
+                    (address, dialled)
+                }
             };
-            drop(leaving.take());
+            let began = Instant::now();
             let failure = match dialled {
                 Ok(socket) => {
-                    failures = 0;
                     self.recorder.write(OperationType::Info, "connect", address.as_str());
-                    match self.serve(socket).await {
+                    match self.serve(&address, socket).await {
                         End::Closed => return,
                         End::Lost(reason) => reason,
-                        End::Goaway(socket) => {
-                            leaving = Some(socket);
+                        End::Moved(to, socket) => {
+                            moved = Some((to, *socket));
                             continue;
                         }
                     }
                 }
-                Err(reason) => {
-                    failures += 1;
-                    reason
-                }
+                Err(reason) => reason,
             };
+            failures = if began.elapsed() >= LIVED { 0 } else { failures + 1 };
             tracing::debug!(%address, %failure, "the connection is lost; trying the next");
             self.recorder.write_error(
                 OperationType::Info,
@@ -125,8 +114,8 @@ impl Connection {
                 failure.clone(),
             );
             self.progress.send_modify(|progress| progress.last_failure = failure);
-            self.edges.leave(&address);
-            if failures as usize >= self.edges.len() {
+            self.access.edges.leave(&address);
+            if failures as usize >= self.access.edges.len() {
                 if self.asks.is_closed() {
                     return;
                 }
@@ -136,38 +125,52 @@ impl Connection {
     }
 
     /// Nobody on the list answered: waits a little, longer each time, and asks for a new list.
-    async fn after_a_round(&mut self, failures: u32) {
-        let rounds = failures / u32::try_from(self.edges.len()).unwrap_or(u32::MAX).max(1);
+    async fn after_a_round(&self, failures: u32) {
+        let rounds = failures / u32::try_from(self.access.edges.len()).unwrap_or(u32::MAX).max(1);
         let wait = limits::REDIAL_FIRST * 2_u32.saturating_pow(rounds.min(6));
         // Jitter, so that the sessions of a dead MarketManager do not return in step.
         let half = u64::try_from(wait.min(limits::REDIAL_MAX).as_millis() / 2).unwrap_or(0);
         let jitter = getrandom::u64().unwrap_or(0) % (half + 1);
         sleep(Duration::from_millis(half + jitter)).await;
-        if rounds < 3 {
-            return;
-        }
-        let member = self.infrastructure_managers.first().cloned();
-        let Some(member) = member else { return };
-        // An API key opens a new session; a token can be renewed while it is good.
-        let secret = self.api_key.clone().unwrap_or_else(|| self.secret.get());
-        match self.requests.open_session(&member, &secret).await {
-            Ok(opened) => {
-                self.secret.set(opened.token);
-                let edges = opened.market_managers.into_iter().map(|edge| edge.address);
-                self.edges.replace(edges.collect());
-            }
-            Err(Failed::NotSent(_) | Failed::Lost(_) | Failed::Problem(_)) => {
-                self.infrastructure_managers.rotate_left(1);
-            }
+        if rounds >= 3 {
+            let token = self.access.token();
+            // Without an answer the old lists are tried again.
+            let _ = timeout(ASK_FOR_LISTS, self.access.renew(&token)).await;
         }
     }
 
+    /// Dials until hello: a server that takes a connection and says nothing is no server.
     async fn dial(&self, address: &str) -> Result<Socket, String> {
+        match timeout(limits::DIAL_WITHIN, self.greeted(address)).await {
+            Ok(dialled) => dialled,
+            Err(_) => Err(format!("{address}: no hello within {:?}", limits::DIAL_WITHIN)),
+        }
+    }
+
+    async fn greeted(&self, address: &str) -> Result<Socket, String> {
+        let mut socket = self.open(address).await?;
+        loop {
+            let reason = match socket.next().await {
+                Some(Ok(Message::Text(text))) => match serde_json::from_str(&text) {
+                    Ok(ToAlgo::Hello { .. }) => return Ok(socket),
+                    Ok(ToAlgo::Error { detail, .. }) => detail,
+                    Ok(_) | Err(_) => continue,
+                },
+                Some(Ok(Message::Close(close))) => format!("closed by the server: {close:?}"),
+                Some(Ok(_)) => continue,
+                Some(Err(error)) => error.to_string(),
+                None => "closed".to_string(),
+            };
+            return Err(format!("{address}: {reason}"));
+        }
+    }
+
+    async fn open(&self, address: &str) -> Result<Socket, String> {
         let text = |error: &dyn std::fmt::Display| format!("{address}: {error}");
         let mut request = format!("ws://{address}/v1/stream")
             .into_client_request()
             .map_err(|error| text(&error))?;
-        let bearer = http::HeaderValue::from_str(&format!("Bearer {}", self.secret.get()))
+        let bearer = http::HeaderValue::from_str(&format!("Bearer {}", self.access.token()))
             .map_err(|error| text(&error))?;
         request.headers_mut().insert(http::header::AUTHORIZATION, bearer);
         let stream = TcpStream::connect(address).await.map_err(|error| text(&error))?;
@@ -177,25 +180,31 @@ impl Connection {
         dialled.map(|(socket, _)| socket).map_err(|error| match error {
             WsError::Http(answer) => {
                 let body = answer.body().as_deref().unwrap_or_default();
-                text(&format!("{} {}", answer.status(), String::from_utf8_lossy(body)))
+                match serde_json::from_slice::<Problem>(body) {
+                    Ok(problem) => text(&problem),
+                    // Not one of ours: something else listens there.
+                    Err(_) => text(&format!("answered {}", answer.status())),
+                }
             }
             other => text(&other),
         })
     }
 
     /// Resumes all streams and reads until the connection ends.
-    async fn serve(&mut self, mut socket: Socket) -> End {
+    async fn serve(&mut self, address: &str, mut socket: Socket) -> End {
         for frame in self.subscriptions.resume() {
             if let Err(reason) = send(&mut socket, &frame).await {
                 return End::Lost(reason);
             }
         }
         self.progress.send_modify(|progress| progress.connections += 1);
+        let mut heard = Instant::now();
         loop {
-            tokio::select! {
+            let received = tokio::select! {
                 ask = self.asks.recv() => {
                     let Some(Ask::Subscribe { topic, sink, opened }) = ask else {
-                        let _ = socket.close(None).await;
+                        // The server notices by itself if it does not take the close.
+                        let _ = timeout(DEAD_AFTER, socket.close(None)).await;
                         return End::Closed;
                     };
                     if let Some(frame) = self.subscriptions.add(topic, sink, opened)
@@ -203,34 +212,52 @@ impl Connection {
                     {
                         return End::Lost(reason);
                     }
+                    continue;
                 }
-                frame = timeout(DEAD_AFTER, socket.next()) => {
-                    match frame {
-                        Err(_) => return End::Lost("silent for 3 s".to_string()),
-                        Ok(None) => return End::Lost("closed".to_string()),
-                        Ok(Some(Err(error))) => return End::Lost(error.to_string()),
-                        Ok(Some(Ok(Message::Text(text)))) => match serde_json::from_str(&text) {
-                            Ok(ToAlgo::Goaway { reconnect_to, .. }) if !reconnect_to.is_empty() => {
-                                self.edges.prefer(&reconnect_to);
-                                return End::Goaway(Box::new(socket));
-                            }
-                            Ok(frame) => self.take(frame).await,
-                            // A newer server may say what this SDK does not know: not an error.
-                            Err(error) => tracing::debug!(%error, "a frame is not known"),
-                        },
-                        Ok(Some(Ok(Message::Close(close)))) => {
-                            return End::Lost(format!("closed by the server: {close:?}"));
-                        }
-                        Ok(Some(Ok(_))) => {}
+                received = timeout_at(heard + DEAD_AFTER, socket.next()) => received,
+            };
+            let text = match received {
+                Err(_) => return End::Lost(format!("silent for {DEAD_AFTER:?}")),
+                Ok(None) => return End::Lost("closed".to_string()),
+                Ok(Some(Err(error))) => return End::Lost(error.to_string()),
+                Ok(Some(Ok(Message::Close(close)))) => {
+                    return End::Lost(format!("closed by the server: {close:?}"));
+                }
+                Ok(Some(Ok(Message::Text(text)))) => text,
+                Ok(Some(Ok(_))) => continue,
+            };
+            match serde_json::from_str(&text) {
+                Ok(ToAlgo::Goaway { reconnect_to, .. }) => {
+                    if let Some(end) = self.go(address, reconnect_to).await {
+                        return end;
                     }
-                    for frame in self.subscriptions.prune() {
-                        if let Err(reason) = send(&mut socket, &frame).await {
-                            return End::Lost(reason);
-                        }
-                    }
+                }
+                Ok(frame) => self.take(frame).await,
+                // A newer server may say what this SDK does not know: not an error.
+                Err(error) => tracing::debug!(%error, "a frame is not known"),
+            }
+            heard = Instant::now();
+            for frame in self.subscriptions.prune() {
+                if let Err(reason) = send(&mut socket, &frame).await {
+                    return End::Lost(reason);
                 }
             }
         }
+    }
+
+    /// Dials those the server named, in turn. `None` if none of them answers: the old connection is used
+    /// for as long as it lasts.
+    async fn go(&self, from: &str, reconnect_to: Vec<String>) -> Option<End> {
+        for address in reconnect_to.into_iter().filter(|address| address != from) {
+            match self.dial(&address).await {
+                Ok(socket) => {
+                    self.access.edges.go_to(&address);
+                    return Some(End::Moved(address, Box::new(socket)));
+                }
+                Err(failure) => tracing::debug!(%failure, "the server named one that is away"),
+            }
+        }
+        None
     }
 
     async fn take(&mut self, frame: ToAlgo) {
@@ -311,5 +338,8 @@ impl Connection {
 
 async fn send(socket: &mut Socket, frame: &FromAlgo) -> Result<(), String> {
     let text = serde_json::to_string(frame).map_err(|error| error.to_string())?;
-    socket.send(Message::text(text)).await.map_err(|error| error.to_string())
+    match timeout(DEAD_AFTER, socket.send(Message::text(text))).await {
+        Ok(sent) => sent.map_err(|error| error.to_string()),
+        Err(_) => Err(format!("took nothing for {DEAD_AFTER:?}")),
+    }
 }

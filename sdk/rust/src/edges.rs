@@ -42,18 +42,14 @@ impl Edges {
         }
     }
 
-    /// Goes to one of `preferred`, which the server named, learning those not known yet.
-    pub(crate) fn prefer(&self, preferred: &[String]) {
+    /// Uses this one from now on, and learns it if it is not known yet.
+    pub(crate) fn go_to(&self, address: &str) {
         let mut list = self.lock();
-        for address in preferred {
-            if !list.addresses.contains(address) {
-                list.addresses.push(address.clone());
-            }
+        let known = list.addresses.iter().position(|known| known == address);
+        list.current = known.unwrap_or(list.addresses.len());
+        if known.is_none() {
+            list.addresses.push(address.to_string());
         }
-        let known = preferred
-            .first()
-            .and_then(|first| list.addresses.iter().position(|address| address == first));
-        list.current = known.unwrap_or(list.current);
     }
 
     /// Takes a list learnt anew; the current one stays if it is still in it.
@@ -87,9 +83,9 @@ mod tests {
     }
 
     #[test]
-    fn a_named_edge_is_learnt_and_a_new_list_keeps_the_current_one() {
+    fn an_edge_gone_to_is_learnt_and_a_new_list_keeps_the_current_one() {
         let edges = edges();
-        edges.prefer(&["c".to_string()]);
+        edges.go_to("c");
         assert_eq!((edges.current().as_str(), edges.len()), ("c", 3));
         edges.replace(vec!["b".to_string(), "c".to_string()]);
         assert_eq!(edges.current(), "c");

@@ -15,8 +15,11 @@ pub enum Error {
     #[error(transparent)]
     Refused(Box<Problem>),
     /// Nobody could be reached for as long as was allowed; nothing was changed.
-    #[error("no {whom} could be reached within {within_ms} ms: {last}")]
+    #[error("no {whom} could be reached within {within_ms} ms; the last trouble: {}", said(last))]
     Unreachable { whom: &'static str, within_ms: u128, last: String },
+    /// The algo's orders, or their fills, had not come to their end in time; what is open stays open.
+    #[error("not all orders have ended within {within_ms} ms; the last trouble: {}", said(last))]
+    StillOpen { within_ms: u128, last: String },
     #[error(transparent)]
     Order(#[from] OrderError),
     #[error(transparent)]
@@ -38,4 +41,8 @@ pub enum OrderError {
     /// placed twice.
     #[error("the outcome of {client_order_id} is not known: {last}")]
     Unknown { client_order_id: ClientOrderId, last: String },
+}
+
+fn said(last: &str) -> &str {
+    if last.is_empty() { "none" } else { last }
 }

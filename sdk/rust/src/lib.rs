@@ -21,6 +21,7 @@
 //! again only under its own `client_order_id`; an outcome that is not known is said to be
 //! [`OrderError::Unknown`], never guessed.
 
+mod access;
 mod builder;
 mod connection;
 mod edges;

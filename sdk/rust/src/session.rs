@@ -2,9 +2,9 @@
 //! its own id, until it is answered or the time is up.
 
 use crate::{
+    access::Access,
     builder::Builder,
-    connection::{Ask, Connection, Progress, Secret},
-    edges::Edges,
+    connection::{Ask, Connection, Progress},
     error::{Error, OrderError},
     history::Recorder,
     orders::OrderRequest,
@@ -21,7 +21,7 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 use tradewind_protocol::{
-    Problem, Retry,
+    Code, Problem, Retry,
     domain::{
         ids::{AccountId, InstrumentId, OrderId},
         limits,
@@ -43,20 +43,11 @@ const QUEUED: usize = 4_096;
 #[derive(Clone, Debug)]
 pub struct Session {
     requests: Requests,
-    edges: Arc<Edges>,
-    secret: Secret,
+    access: Arc<Access>,
     recorder: Arc<Recorder>,
     accounts: Vec<AccountId>,
     asks: mpsc::Sender<Ask>,
     progress: watch::Receiver<Progress>,
-}
-
-/// How a session gets in, and how it gets in again.
-pub(crate) struct Access {
-    pub(crate) token: String,
-    pub(crate) api_key: Option<String>,
-    pub(crate) market_managers: Vec<String>,
-    pub(crate) infrastructure_managers: Vec<String>,
 }
 
 /// Why a request was not answered with what was asked for.
@@ -65,6 +56,13 @@ enum Unanswered {
     /// Every attempt surely did not arrive.
     Unreachable(String),
     Unknown(String),
+}
+
+impl Unanswered {
+    /// After an attempt whose end is not known a refusal says nothing about that one.
+    fn of(problem: Box<Problem>, maybe_done: bool) -> Self {
+        if maybe_done { Self::Unknown(problem.to_string()) } else { Self::Refused(problem) }
+    }
 }
 
 impl Session {
@@ -79,18 +77,12 @@ impl Session {
         access: Access,
         within: Duration,
     ) -> Result<Self, Error> {
-        let Access { token, api_key, market_managers, infrastructure_managers } = access;
-        let edges = Arc::new(Edges::new(market_managers));
-        let secret = Secret::new(token);
+        let access = Arc::new(access);
         let recorder = Arc::new(recorder);
         let (asks, asked) = mpsc::channel(64);
         let (publish, mut progress) = watch::channel(Progress::default());
         let connection = Connection {
-            edges: edges.clone(),
-            secret: secret.clone(),
-            requests: requests.clone(),
-            infrastructure_managers,
-            api_key,
+            access: access.clone(),
             recorder: recorder.clone(),
             asks: asked,
             progress: publish,
@@ -108,7 +100,7 @@ impl Session {
             });
         }
         let accounts = Vec::new();
-        let mut session = Self { requests, edges, secret, recorder, accounts, asks, progress };
+        let mut session = Self { requests, access, recorder, accounts, asks, progress };
         session.accounts = session.get::<Accounts>("/v1/accounts").await?.accounts;
         // Followed from the start: no change of an order of ours goes by unseen.
         for account in session.accounts.clone() {
@@ -133,6 +125,7 @@ impl Session {
 
     /// The customer's fills on all his accounts, from now on.
     pub async fn fills(&self) -> Result<Fills, Error> {
+        self.has_account()?;
         let (publish, fills) = mpsc::channel(QUEUED);
         for account in self.accounts.clone() {
             self.subscribe(Topic::Fills { account }, Sink::Fills(publish.clone())).await?;
@@ -142,11 +135,21 @@ impl Session {
 
     /// Changes of the customer's orders on all his accounts, from now on.
     pub async fn order_updates(&self) -> Result<OrderUpdates, Error> {
+        self.has_account()?;
         let (publish, orders) = mpsc::channel(QUEUED);
         for account in self.accounts.clone() {
             self.subscribe(Topic::Orders { account }, Sink::Orders(publish.clone())).await?;
         }
         Ok(OrderUpdates { orders })
+    }
+
+    fn has_account(&self) -> Result<(), Error> {
+        if self.accounts.is_empty() {
+            let text =
+                "the customer may use no account; ask the operator for one, and connect again";
+            return Err(Error::Configuration(text.to_string()));
+        }
+        Ok(())
     }
 
     async fn subscribe(&self, topic: Topic, sink: Sink) -> Result<(), Error> {
@@ -188,14 +191,26 @@ impl Session {
         Err(error)
     }
 
-    /// Asks for an order to be canceled. It may still fill: its end comes with its updates.
+    /// Asks for an order to be canceled. It may still fill: its end comes with its updates. Of an order
+    /// that has ended already it gives the end.
     pub async fn cancel(&self, order: &OrderId) -> Result<Order, Error> {
         let path = format!("/v1/orders/{order}");
         self.recorder.write(OperationType::Invoke, "cancel", order.to_string());
-        let canceled = self.answered(Method::DELETE, &path).await;
-        let kind = if canceled.is_ok() { OperationType::Ok } else { OperationType::Info };
-        self.recorder.write(kind, "cancel", order.to_string());
+        let canceled = match self.answered(Method::DELETE, &path).await {
+            Err(Error::Refused(problem)) if problem.code == Code::Conflict => self.get(&path).await,
+            canceled => canceled,
+        };
+        self.record("cancel", order.to_string(), &canceled);
         canceled
+    }
+
+    fn record<T>(&self, f: &str, value: impl Into<serde_json::Value>, done: &Result<T, Error>) {
+        match done {
+            Ok(_) => self.recorder.write(OperationType::Ok, f, value),
+            Err(error) => {
+                self.recorder.write_error(OperationType::Info, f, value, error.to_string());
+            }
+        }
     }
 
     /// An order as its ledger has it now.
@@ -230,16 +245,13 @@ impl Session {
     /// Cancels what is open, waits for each order's end and for every fill that was made. Within
     /// `limits::TRADER_WINDS_DOWN_WITHIN`; what is open then stays open.
     pub async fn wind_down(&self) -> Result<(), Error> {
-        let wound_down = timeout(limits::TRADER_WINDS_DOWN_WITHIN, self.end_all()).await;
-        let kind = if wound_down.is_ok() { OperationType::Ok } else { OperationType::Info };
-        self.recorder.write(kind, "wind-down", serde_json::Value::Null);
-        wound_down.unwrap_or_else(|_| {
-            Err(Error::Unreachable {
-                whom: "end of all orders",
-                within_ms: limits::TRADER_WINDS_DOWN_WITHIN.as_millis(),
-                last: self.progress.borrow().last_failure.clone(),
-            })
-        })
+        let within = limits::TRADER_WINDS_DOWN_WITHIN;
+        let wound_down = timeout(within, self.end_all()).await.unwrap_or_else(|_| {
+            let last = self.progress.borrow().last_failure.clone();
+            Err(Error::StillOpen { within_ms: within.as_millis(), last })
+        });
+        self.record("wind-down", serde_json::Value::Null, &wound_down);
+        wound_down
     }
 
     async fn end_all(&self) -> Result<(), Error> {
@@ -249,17 +261,14 @@ impl Session {
                 break;
             }
             for order in open {
-                // An order that has filled meanwhile cannot be canceled: it has ended, too.
-                match self.cancel(&order.order_id).await {
-                    Ok(_) | Err(Error::Refused(_)) => {}
-                    Err(error) => return Err(error),
-                }
+                self.cancel(&order.order_id).await?;
             }
             sleep(REPEAT_AFTER).await;
         }
         let mut progress = self.progress.clone();
         let seen = progress.borrow_and_update().whole_heartbeats;
-        let whole = progress.wait_for(|progress| progress.whole_heartbeats > seen);
+        // The next one may have been sent before the last order ended; the one after it was not.
+        let whole = progress.wait_for(|progress| progress.whole_heartbeats > seen + 1);
         whole.await.map(|_| ()).map_err(|_| Error::Closed)
     }
 
@@ -288,23 +297,26 @@ impl Session {
     ) -> Result<T, Unanswered> {
         let began = Instant::now();
         let mut maybe_done = false;
+        let mut renewed = false;
         loop {
-            let edge = self.edges.current();
-            let secret = self.secret.get();
-            let failed = match self.requests.send(method.clone(), &edge, path, &secret, body).await
-            {
+            let edge = self.access.edges.current();
+            let token = self.access.token();
+            let failed = match self.requests.send(method.clone(), &edge, path, &token, body).await {
                 Ok(answer) => return Ok(answer),
                 Err(failed) => failed,
             };
             let mut wait = REPEAT_AFTER;
             let last = match failed {
+                // The token may have expired while nobody could renew it.
+                Failed::Problem(problem) if problem.code == Code::Unauthorized && !renewed => {
+                    renewed = true;
+                    match self.access.renew(&token).await {
+                        Ok(()) => continue,
+                        Err(_) => return Err(Unanswered::of(problem, maybe_done)),
+                    }
+                }
                 Failed::Problem(problem) if problem.retry == Retry::Never => {
-                    // After an attempt whose end is not known a refusal says nothing about that one.
-                    return Err(if maybe_done {
-                        Unanswered::Unknown(problem.to_string())
-                    } else {
-                        Unanswered::Refused(problem)
-                    });
+                    return Err(Unanswered::of(problem, maybe_done));
                 }
                 Failed::Problem(problem) => {
                     maybe_done |= problem.retry == Retry::SameId;
@@ -314,11 +326,11 @@ impl Session {
                 }
                 Failed::Lost(text) => {
                     maybe_done = true;
-                    self.edges.leave(&edge);
+                    self.access.edges.leave(&edge);
                     text
                 }
                 Failed::NotSent(text) => {
-                    self.edges.leave(&edge);
+                    self.access.edges.leave(&edge);
                     text
                 }
             };

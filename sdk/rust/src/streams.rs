@@ -23,7 +23,8 @@ impl Quotes {
     }
 }
 
-/// The customer's fills, each once, in the order of the account's ledger.
+/// The customer's fills, each once, in the order of the account's ledger. None is dropped: when some
+/// thousands wait here the whole session waits until they are read.
 #[derive(Debug)]
 pub struct Fills {
     pub(crate) fills: mpsc::Receiver<Fill>,
@@ -36,7 +37,8 @@ impl Fills {
     }
 }
 
-/// Every change of the customer's orders, in the order of the account's ledger.
+/// Every change of the customer's orders, in the order of the account's ledger. None is dropped: when
+/// some thousands wait here the whole session waits until they are read.
 #[derive(Debug)]
 pub struct OrderUpdates {
     pub(crate) orders: mpsc::Receiver<Order>,

@@ -88,8 +88,7 @@ impl Subscriptions {
     /// The frames that open all streams again on a new connection.
     pub(crate) fn resume(&self) -> Vec<FromAlgo> {
         let open = |(topic, held): (&Topic, &Subscription)| {
-            let private = !matches!(topic, Topic::Quotes { .. });
-            subscribe(topic, held.position.clone().filter(|_| private))
+            subscribe(topic, held.position.clone().filter(|_| private(topic)))
         };
         self.by_topic.iter().map(open).collect()
     }
@@ -111,8 +110,9 @@ impl Subscriptions {
     pub(crate) fn opened(&mut self, topic: &Topic, mode: Mode, position: Option<Position>) {
         let Some(held) = self.by_topic.get_mut(topic) else { return };
         match (mode, position) {
-            // What follows continues what was seen.
-            (Mode::Replay, _) if held.position.is_some() => {}
+            // What follows continues what was seen; if it does not, the next event or heartbeat shows it.
+            (Mode::Replay | Mode::Live, _)
+                if private(topic) && held.position.is_some() && !held.gap_told => {}
             // A new ledger sends all it keeps from its beginning.
             (Mode::Snapshot, Some(stand)) => {
                 held.position = Some(Position { epoch: stand.epoch, seq: 0 });
@@ -191,6 +191,10 @@ impl Subscriptions {
     }
 }
 
+fn private(topic: &Topic) -> bool {
+    !matches!(topic, Topic::Quotes { .. })
+}
+
 fn subscribe(topic: &Topic, from: Option<Position>) -> FromAlgo {
     let (channel, instrument, account) = match topic.clone() {
         Topic::Quotes { instrument } => (Channel::Quotes, Some(instrument), None),
@@ -260,6 +264,15 @@ mod tests {
         assert_eq!(from, Some(at("e", 6)));
         subscriptions.opened(&fills(), Mode::Replay, Some(at("e", 9)));
         assert_eq!(judge(&mut subscriptions, "e", 7, 6), Verdict::New);
+    }
+
+    #[test]
+    fn a_server_that_does_not_resume_hides_no_hole() {
+        let mut subscriptions = subscribed_at(5);
+        subscriptions.opened(&fills(), Mode::Live, Some(at("e", 9)));
+        let stand = StreamStand { topic: fills(), position: at("e", 9) };
+        assert!(!subscriptions.is_whole(&[stand]));
+        assert_eq!(judge(&mut subscriptions, "e", 10, 9), Verdict::AfterUntoldGap);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 
 use super::{
     Lane, frame,
-    handshake::{self, Host},
+    handshake::{self, Hello, Host},
     snapshot::Receiver,
     wire::{Reply, Request},
 };
@@ -20,14 +20,20 @@ use crate::{
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt, stream};
 use openraft::raft::AppendEntriesRequest;
-use std::{collections::VecDeque, io, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    io,
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{
         TcpListener, TcpStream,
         tcp::{OwnedReadHalf, OwnedWriteHalf},
     },
-    sync::mpsc,
+    sync::{mpsc, oneshot},
     task::JoinSet,
     time::timeout,
 };
@@ -38,6 +44,26 @@ pub(crate) struct Service {
     pub(crate) host: Arc<Host>,
     pub(crate) raft: Raft,
     pub(crate) shelf: Arc<Shelf>,
+    pub(crate) callers: Arc<Callers>,
+}
+
+/// The connection of each peer and lane. A peer has one: when it calls anew its old one is lost, also where
+/// nobody ever told so, and must not stay open for ever.
+#[derive(Default)]
+pub(crate) struct Callers(Mutex<BTreeMap<(u64, Lane), Connection>>);
+
+/// Dropped, it ends the connection; closed, the connection has ended.
+type Connection = oneshot::Sender<()>;
+
+impl Callers {
+    /// Notes a connection; what is given comes to an end when another takes its place.
+    fn take(&self, from: u64, lane: Lane) -> oneshot::Receiver<()> {
+        let (connection, replaced) = oneshot::channel();
+        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        open.retain(|_, connection| !connection.is_closed());
+        open.insert((from, lane), connection);
+        replaced
+    }
 }
 
 /// After a refused `accept`: out of file handles, most likely. Others may give some back.
@@ -84,6 +110,14 @@ async fn welcome(mut stream: TcpStream, service: Service) -> io::Result<()> {
         tracing::warn!(peer = hello.from, reason, "peer refused");
         return Ok(());
     }
+    let replaced = service.callers.take(hello.from, hello.lane);
+    tokio::select! {
+        served = serve_lane(stream, &hello, service) => served,
+        _ = replaced => Err(io::Error::other("the peer has called anew")),
+    }
+}
+
+async fn serve_lane(stream: TcpStream, hello: &Hello, service: Service) -> io::Result<()> {
     let (reader, writer) = stream.into_split();
     let calls = Calls { reader, input: BytesMut::new() };
     let answers = Answers { writer };

@@ -3,11 +3,21 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use crate::network::wire::{AppendRecord, Reply, Request};
+use crate::{
+    limits::{PROPOSAL_BYTES_MAX, STATE_VALUE_BYTES},
+    network::wire::{AppendRecord, Reply, Request},
+};
 use std::fmt::Debug;
 use tradewind_domain::{
-    control::{Command, IdempotencyKey, Stamped},
-    ids::{ClientId, RegisterId},
+    control::{
+        Command, IdempotencyKey, Stamped,
+        row::{
+            AccountRow, AccountSpec, MarketRow, MarketSpec, Route, TraderRow, TraderSpec,
+            TraderWish,
+        },
+    },
+    ids::{ClientId, Epoch, RegisterId, VenueId},
+    limits,
 };
 
 fn hex(bytes: &[u8]) -> String {
@@ -142,4 +152,60 @@ fn a_membership_that_names_a_stranger_is_refused() {
     let mut record = membership();
     record.configs.push([6].into());
     assert!(matches!(Membership::try_from(record), Err(RecordError::Membership)));
+}
+
+fn market(routes: usize) -> MarketSpec {
+    let venue: VenueId = "v".repeat(63).parse().unwrap();
+    let route = Route {
+        instrument: "I".repeat(32).parse().unwrap(),
+        data_venue: venue.clone(),
+        order_venue: venue,
+    };
+    MarketSpec { routes: vec![route; routes] }
+}
+
+#[test]
+fn the_largest_legal_rows_fit_into_a_proposal_and_into_a_value_of_the_state() {
+    let name = "m".repeat(63);
+    let word = "w".repeat(limits::COMMAND_BYTES / limits::COMMAND_WORDS);
+    let customers =
+        (0..limits::CUSTOMERS_PER_ACCOUNT).map(|n| format!("{n:0>63}").parse().unwrap());
+    let text = "t".repeat(limits::ADDRESS_BYTES);
+    let account = AccountSpec {
+        venue: name.parse().unwrap(),
+        adapter: text.clone(),
+        endpoint: text,
+        customers: customers.collect(),
+    };
+    let trader = TraderSpec {
+        customer: name.parse().unwrap(),
+        command: vec![word; limits::COMMAND_WORDS],
+        state: TraderWish::Running,
+    };
+    let market_spec = market(limits::ROUTES_PER_MARKET);
+    let market_row = MarketRow {
+        market: name.parse().unwrap(),
+        spec: market_spec.clone(),
+        epoch: Epoch(u64::MAX),
+    };
+    let commands = [
+        Command::PutMarket { market: name.parse().unwrap(), spec: market_spec },
+        Command::PutAccount { account: name.parse().unwrap(), spec: account.clone() },
+        Command::PutTrader { trader: name.parse().unwrap(), spec: trader.clone() },
+    ];
+    for command in commands {
+        let mut stamped = stamped();
+        stamped.request.command = command;
+        let bytes = encode(Kind::Proposal, &stamped).unwrap().len();
+        assert!(bytes <= PROPOSAL_BYTES_MAX, "{bytes}");
+    }
+    let rows = [
+        Row::Market(market_row),
+        Row::Account(AccountRow { account: name.parse().unwrap(), spec: account }),
+        Row::Trader(TraderRow { trader: name.parse().unwrap(), spec: trader, assignment: None }),
+    ];
+    for row in rows {
+        let bytes = encode(Kind::Row, &row).unwrap().len();
+        assert!(bytes < STATE_VALUE_BYTES, "{bytes}");
+    }
 }

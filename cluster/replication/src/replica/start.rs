@@ -74,7 +74,9 @@ impl Replica {
         let host = Arc::new(Host { node, cluster: options.cluster });
         let (stamps, log_use) = (log.stamps(), log.usage());
         let mut background = JoinSet::new();
-        background.spawn(server::serve(listener, Service { host, raft: raft.clone(), shelf }));
+        let callers = Arc::default();
+        let service = Service { host, raft: raft.clone(), shelf, callers };
+        background.spawn(server::serve(listener, service));
         background.spawn(release_log(log, flushed));
         background.spawn(tell_status(raft.clone(), told));
         let writing = tokio::spawn(watch_writer(writing, raft.clone()));
@@ -113,8 +115,16 @@ fn open(directory: &Path, identity: &IdentityRecord) -> Result<Opened, StartErro
         move |source: io::Error| StartError::Io { what, path, source }
     };
     fs::create_dir_all(directory).map_err(at("cannot make the directory", directory))?;
-    identify(directory, identity)?;
-    let log = LogStore::open(&directory.join("log"))?;
+    let was_here = is_ours(directory, identity)?;
+    let log = directory.join("log");
+    if was_here && !log.try_exists().map_err(at("cannot look for the log", &log))? {
+        return Err(StartError::LogGone { log });
+    }
+    let log = LogStore::open(&log)?;
+    if !was_here {
+        // Only now: a directory with an identity and without a log has lost it.
+        identify(directory, identity)?;
+    }
     let (store, loaded) = StateStore::open(&directory.join("state"))?;
     let shelf = directory.join("snapshots");
     let shelf = Shelf::open(&shelf).map_err(at("cannot open the snapshots", &shelf))?;
@@ -142,22 +152,34 @@ fn cover(purged: Option<LogId>, loaded: &Loaded, shelf: &Shelf) -> Result<(), St
     built.map(drop).map_err(failed)
 }
 
-fn identify(directory: &Path, identity: &IdentityRecord) -> Result<(), StartError> {
-    let path = directory.join("identity");
-    let failed = |error: &dyn std::error::Error| StartError::Io {
+const IDENTITY: &str = "identity";
+
+fn unusable(directory: &Path, error: &dyn std::error::Error) -> StartError {
+    StartError::Io {
         what: "cannot use the identity",
-        path: path.clone(),
+        path: directory.join(IDENTITY),
         source: io::Error::other(error.to_string()),
-    };
-    let slot = SlotFile::new(&path);
-    let Some(bytes) = slot.load().map_err(|error| failed(&error))? else {
-        let bytes = records::encode(Kind::Identity, identity).map_err(|error| failed(&error))?;
-        return slot.store(&bytes).map_err(|error| failed(&error));
+    }
+}
+
+/// Makes the directory this member's.
+fn identify(directory: &Path, identity: &IdentityRecord) -> Result<(), StartError> {
+    let bytes =
+        records::encode(Kind::Identity, identity).map_err(|error| unusable(directory, &error))?;
+    let slot = SlotFile::new(directory.join(IDENTITY));
+    slot.store(&bytes).map_err(|error| unusable(directory, &error))
+}
+
+/// Whether the directory is this member's; `false`: it is nobody's yet.
+fn is_ours(directory: &Path, identity: &IdentityRecord) -> Result<bool, StartError> {
+    let slot = SlotFile::new(directory.join(IDENTITY));
+    let Some(bytes) = slot.load().map_err(|error| unusable(directory, &error))? else {
+        return Ok(false);
     };
     let found: IdentityRecord =
-        records::decode(Kind::Identity, &bytes).map_err(|error| failed(&error))?;
+        records::decode(Kind::Identity, &bytes).map_err(|error| unusable(directory, &error))?;
     if &found == identity {
-        return Ok(());
+        return Ok(true);
     }
     Err(StartError::WrongIdentity {
         directory: directory.to_owned(),

@@ -5,7 +5,7 @@ use crate::{
     records::{self, HeadRecord, Kind, SnapshotBlock},
 };
 use std::{
-    fs::File,
+    fs::{self, File},
     io::{self, BufReader, BufWriter, Read, Write},
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
@@ -22,6 +22,19 @@ pub(crate) struct SnapshotFile {
     file: Arc<File>,
     bytes: u64,
     head: HeadRecord,
+    /// There until the file has its final name.
+    _received: Option<Arc<Received>>,
+}
+
+/// A file under a temporary name: it goes when the last one who has it lets go of it unkept.
+#[derive(Debug)]
+struct Received(PathBuf);
+
+impl Drop for Received {
+    fn drop(&mut self) {
+        // Kept, it has another name now. What stays behind all the same goes at the next start.
+        let _ = fs::remove_file(&self.0);
+    }
 }
 
 impl SnapshotFile {
@@ -34,7 +47,13 @@ impl SnapshotFile {
             SnapshotBlock::Head(head) => head,
             _ => return Err(damaged("it does not begin with a head")),
         };
-        Ok(Self { path, file: Arc::new(file), bytes, head })
+        Ok(Self { path, file: Arc::new(file), bytes, head, _received: None })
+    }
+
+    /// The same for a file that is removed unless it is kept.
+    pub(super) fn received(path: PathBuf) -> io::Result<Self> {
+        let _received = Some(Arc::new(Received(path.clone())));
+        Ok(Self { _received, ..Self::open(path)? })
     }
 
     pub(crate) fn head(&self) -> &HeadRecord {

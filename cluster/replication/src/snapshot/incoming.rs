@@ -32,7 +32,7 @@ impl Shelf {
 impl Incoming {
     /// Writes the next piece. A piece out of order, or beyond what was told, is refused.
     pub(crate) fn write(&mut self, offset: u64, chunk: &[u8]) -> io::Result<()> {
-        let end = offset + chunk.len() as u64;
+        let end = self.received + chunk.len() as u64;
         if offset != self.received || chunk.len() > SNAPSHOT_CHUNK_BYTES || end > self.bytes {
             return Err(damaged("a piece does not follow the one before"));
         }
@@ -48,7 +48,7 @@ impl Incoming {
             return Err(damaged("what arrived is not what was sent"));
         }
         self.file.sync_all()?;
-        let file = SnapshotFile::open(self.path.clone())?;
+        let file = SnapshotFile::received(self.path.clone())?;
         if file.head() != &self.head {
             return Err(damaged("its head is not the one that was announced"));
         }

@@ -142,3 +142,16 @@ fn pieces_missing_repeated_or_damaged_are_refused_and_leave_nothing() {
     assert!(other_head.finish(crc32fast::hash(&whole)).is_err());
     assert_eq!(names(home.path()), ["00000000000000000010-3-2.snapshot"]);
 }
+
+#[test]
+fn a_received_snapshot_that_is_not_kept_leaves_nothing() {
+    let (near, far) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (from, to) = (Shelf::open(near.path()).unwrap(), Shelf::open(far.path()).unwrap());
+    let file = from.build(&machine(3), head(10)).unwrap();
+    let received = send(&file, &to, 10_000).unwrap();
+    let clone = received.clone();
+    drop(received);
+    assert_eq!(rows(&clone.load().unwrap().0), rows(&machine(3)));
+    drop(clone);
+    assert_eq!(names(far.path()), Vec::<String>::new());
+}

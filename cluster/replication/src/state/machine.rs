@@ -145,7 +145,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         }
     }
 
-    /// The file is durable already. Rows come under a new generation; only when that is durable does this
+    /// The file is durable already, and is read whole before it takes the place of older ones. Rows come under a new generation; only when that is durable does this
     /// return, and only then does openraft purge the log below.
     async fn install_snapshot(
         &mut self,
@@ -157,8 +157,12 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
             return Ok(());
         }
         let shelf = self.shelf.clone();
-        let (machine, head) =
-            spawn_blocking(move || shelf.keep(file)?.load()).await.map_err(io::Error::other)??;
+        let read = move || {
+            let loaded = file.load()?;
+            shelf.keep(file)?;
+            io::Result::Ok(loaded)
+        };
+        let (machine, head) = spawn_blocking(read).await.map_err(io::Error::other)??;
         let head = Head::try_from(head).map_err(io::Error::other)?;
         self.writer.replace(machine.clone(), head.clone()).await?;
         self.machine = machine;

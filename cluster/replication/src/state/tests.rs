@@ -9,7 +9,7 @@ use crate::{
 };
 use futures_util::stream;
 use openraft::{
-    StorageError,
+    RaftSnapshotBuilder, StorageError,
     storage::RaftStateMachine,
     testing::log::{StoreBuilder, Suite},
 };
@@ -178,4 +178,29 @@ fn a_flush_of_sled_is_an_fdatasync() {
     store.write([], &head(1)).unwrap();
     store.flush().unwrap();
     assert!(sync_hook::calls() > before);
+}
+
+#[tokio::test]
+async fn a_damaged_snapshot_is_not_installed_and_takes_no_sound_ones_place() {
+    // given: a snapshot whose rows were damaged on the sender's disk; its checksum on the wire is right
+    let (near, home) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let sender = Shelf::open(near.path()).unwrap();
+    let built = sender.build(&applied_by_domain(1..9), HeadRecord::from(&head(8))).unwrap();
+    let mut bytes = built.chunk(0, usize::MAX).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    let (mut machine, _task) = machine_at(home.path());
+    apply(&mut machine, 1..3).await;
+    let own = machine.get_snapshot_builder().await.build_snapshot().await.unwrap();
+    let receiver = Shelf::open(&home.path().join("received")).unwrap();
+    let mut incoming = receiver.receive(2, built.head().clone(), built.bytes()).unwrap();
+    incoming.write(0, &bytes).unwrap();
+    let file = incoming.finish(crc32fast::hash(&bytes)).unwrap();
+    // when
+    let meta = file.head().clone().meta().unwrap();
+    let installed = machine.install_snapshot(&meta, file).await;
+    // then
+    assert!(installed.is_err());
+    assert_eq!(machine.applied_state().await.unwrap().0, Some(id(2)));
+    let newest = machine.get_current_snapshot().await.unwrap().unwrap();
+    assert_eq!(newest.meta, own.meta);
 }

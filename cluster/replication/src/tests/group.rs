@@ -214,3 +214,22 @@ async fn with_the_default_timing_writes_go_on_soon_after_the_leader_has_gone() {
     assert!(outage < Duration::from_millis(2_500), "{outage:?}");
     stopping.await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn leadership_is_not_handed_to_a_member_that_is_away() {
+    // given: an idle group; the member that is away has as much of the log as the other
+    let mut world = World::serving(3).await;
+    world.put("r", "1").await;
+    world.settled().await;
+    let leader = world.leader().await;
+    let away = world.running.keys().copied().filter(|node| *node != leader.node()).max().unwrap();
+    world.stop(away).await;
+    let heir = world.follower().await.node();
+    let shortly = 2 * world.timing.lease();
+    tokio::time::sleep(shortly).await;
+    // when, then
+    let begun = Instant::now();
+    assert_eq!(leader.transfer_leadership(None).await, Ok(heir));
+    let took = begun.elapsed();
+    assert!(took < Duration::from_millis(350), "an election would be as fast: {took:?}");
+}

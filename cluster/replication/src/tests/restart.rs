@@ -139,3 +139,15 @@ async fn with_state_and_snapshot_lost_a_member_does_not_start_half_empty() {
     let refused = world.try_start(NodeId(1)).await.unwrap_err();
     assert!(matches!(refused, StartError::StateLost { .. }), "{refused:?}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_its_log_lost_a_member_does_not_start_as_if_it_had_never_voted() {
+    let mut world = World::serving(3).await;
+    world.put("r", "1").await;
+    world.stop(NodeId(1)).await;
+    let log = world.directory(NodeId(1)).join("log");
+    fs::rename(&log, world.directory(NodeId(1)).join("lost")).unwrap();
+    let refused = world.try_start(NodeId(1)).await.unwrap_err();
+    assert!(matches!(refused, StartError::LogGone { .. }), "{refused:?}");
+    assert!(!log.exists());
+}

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::world::{World, eventually};
+use crate::limits::PEER_CONNECTIONS_MAX;
 use crate::network::{
     Lane,
     handshake::{Hello, VERSIONS, read_verdict, send_hello},
@@ -79,4 +80,26 @@ async fn noise_ends_the_connection_and_nothing_else() {
         assert!(hung_up(&mut stream).await, "{noise:?}");
     }
     world.put("r", "served all the same").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_that_calls_anew_ends_its_old_connection_so_that_lost_ones_never_fill_the_door() {
+    let world = World::serving(1).await;
+    // given: connections whose peer lost its power or its network: nobody ever hears of their end
+    let mut lost = Vec::new();
+    for _ in 0..PEER_CONNECTIONS_MAX {
+        let (stream, verdict) = greet(&world, &hello("test")).await;
+        assert_eq!(verdict, Ok(1));
+        lost.push(stream);
+    }
+    // when
+    let (mut latest, verdict) = greet(&world, &hello("test")).await;
+    // then
+    assert_eq!(verdict, Ok(1));
+    assert!(hung_up(&mut lost[0]).await);
+    assert!(timeout(Duration::from_millis(200), latest.read_u8()).await.is_err());
+    // Another lane is another connection.
+    let (mut other, _) = greet(&world, &Hello { lane: Lane::Append, ..hello("test") }).await;
+    assert!(timeout(Duration::from_millis(200), latest.read_u8()).await.is_err());
+    assert!(timeout(Duration::from_millis(200), other.read_u8()).await.is_err());
 }

@@ -24,14 +24,14 @@ use tradewind_protocol::{
     },
 };
 
-const LIVEZ: &str = "/livez";
+pub(crate) const LIVEZ: &str = "/livez";
 
 /// What `/livez` and `/readyz` say when all is well.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Well {
-    node: NodeId,
+pub(crate) struct Well {
+    pub(crate) node: NodeId,
     #[serde(flatten)]
-    stand: Stand,
+    pub(crate) stand: Stand,
 }
 
 pub(super) async fn front(State(service): State<Service>) -> String {

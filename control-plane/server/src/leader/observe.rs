@@ -119,11 +119,8 @@ impl Observations {
         if self.registered.get(&of.manager) != Some(&of) {
             return;
         }
-        let unseen = Sighting {
-            incarnation: of.incarnation,
-            last_proof: self.observed.leader_since,
-            refused: false,
-        };
+        let unseen =
+            Sighting { incarnation: of.incarnation, last_proof: Monotonic(0), refused: false };
         let sighting = self.observed.managers.entry(of.manager.clone()).or_insert(unseen);
         match what {
             What::Up { incarnation } => {

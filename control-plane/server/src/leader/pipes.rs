@@ -16,7 +16,7 @@ use tokio::{
 };
 use tradewind_domain::{
     control::{Desired, Machine, desired, row::ManagerState},
-    ids::{Epoch, ManagerId, Revision},
+    ids::{Epoch, Fence, ManagerId, Revision},
 };
 use tradewind_link::pipe::{self, Event, Lost};
 use tradewind_protocol::{
@@ -27,15 +27,16 @@ use tradewind_protocol::{
 /// All pipes of one leadership. Dropped, they all close.
 pub(super) struct Pipes {
     context: Context,
-    term: u64,
+    /// What this leader shows to the Managers: they refuse a lower one.
+    right: Epoch,
     reports: mpsc::Sender<Report>,
     tasks: JoinSet<()>,
     open: BTreeMap<ManagerId, (Registration, AbortHandle)>,
 }
 
 impl Pipes {
-    pub(super) fn new(context: Context, term: u64, reports: mpsc::Sender<Report>) -> Self {
-        Self { context, term, reports, tasks: JoinSet::new(), open: BTreeMap::new() }
+    pub(super) fn new(context: Context, right: Epoch, reports: mpsc::Sender<Report>) -> Self {
+        Self { context, right, reports, tasks: JoinSet::new(), open: BTreeMap::new() }
     }
 
     /// Opens and closes pipes until there is one to every live Manager. Gives the registrations that
@@ -64,7 +65,7 @@ impl Pipes {
                 told: None,
                 is_up: false,
             };
-            let task = self.tasks.spawn(pipe.run(self.term, machine.fence(Epoch(self.term))));
+            let task = self.tasks.spawn(pipe.run(machine.fence(self.right)));
             if let Some((_, before)) = self.open.insert(manager, (of.clone(), task)) {
                 before.abort();
             }
@@ -85,7 +86,7 @@ struct Pipe {
 }
 
 impl Pipe {
-    async fn run(mut self, term: u64, fence: tradewind_domain::ids::Fence) {
+    async fn run(mut self, fence: Fence) {
         let (address, to) = (self.of.address.clone(), self.of.manager.to_string());
         let (node, incarnation) = (self.context.node, self.context.incarnation);
         let target = move || ready(Ok(format!("{address}/v1/pipe"))).boxed();
@@ -99,7 +100,7 @@ impl Pipe {
         };
         let (sender, mut events) =
             pipe::dial::<ToManager, FromManager>(target, hello, pipe::Options::default());
-        tracing::debug!(manager = %self.of.manager, term, "dialling manager");
+        tracing::debug!(manager = %self.of.manager, epoch = %fence.epoch, "dialling manager");
         let mut machine = self.context.replica.watch_machine();
         let mut due = None::<Instant>;
         loop {

@@ -1,6 +1,6 @@
 //! Three members in one process. Decides how tests start, stop and ask them.
 
-use crate::{InitMember, Listeners, Options, Server, Timing};
+use crate::{InitMember, Listeners, Options, RunError, Server, Timing};
 use serde::{Serialize, de::DeserializeOwned};
 use std::{
     sync::Arc,
@@ -118,9 +118,19 @@ impl Group {
     }
 
     pub(super) async fn start_again(&mut self, member: usize) {
+        self.try_start_again(member).await.unwrap();
+    }
+
+    pub(super) async fn try_start_again(&mut self, member: usize) -> Result<(), RunError> {
         let options = self.options[member].clone();
         let listeners = Listeners::bind(&options).await.unwrap();
-        self.servers[member] = Some(Server::start(options, listeners).await.unwrap());
+        self.servers[member] = Some(Server::start(options, listeners).await?);
+        Ok(())
+    }
+
+    /// The disk of a member that was stopped is gone.
+    pub(super) fn wipe(&self, member: usize) {
+        std::fs::remove_dir_all(&self.options[member].state_dir).unwrap();
     }
 
     pub(super) async fn request<B: Serialize, T: DeserializeOwned>(

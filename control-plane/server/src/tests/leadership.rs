@@ -4,6 +4,7 @@ use super::{
     eventually,
     group::{Group, SOON, now},
 };
+use crate::RunError;
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -65,6 +66,19 @@ async fn members_that_are_all_started_again_have_everything_and_form_no_second_g
     })
     .await;
     assert_eq!(group.status(2).await.unwrap().cluster, cluster);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_whose_disk_is_gone_forms_no_second_group_in_the_firsts_name() {
+    // given: the member that the list for --init lets form the group; it has voted and acknowledged
+    let mut group = Group::of(3).await;
+    group.write(0, "x", "kept", &group.keys.next()).await.unwrap();
+    group.kill(0).await;
+    group.wipe(0);
+    // when, then
+    let started = group.try_start_again(0).await;
+    assert!(matches!(started, Err(RunError::DiskGone { .. })), "{started:?}");
+    assert_eq!(group.read(1, "x").await.unwrap(), Some("kept".to_owned()));
 }
 
 /// Each writer swaps his own register from one number to the next: a write done twice or lost breaks

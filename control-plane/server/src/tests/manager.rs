@@ -11,7 +11,7 @@ use tokio::{sync::mpsc, task::JoinSet, time::interval};
 use tokio_util::sync::CancellationToken;
 use tradewind_domain::{
     control::Desired,
-    ids::{Incarnation, ManagerId},
+    ids::{Fence, Incarnation, ManagerId},
 };
 use tradewind_link::{
     listen,
@@ -26,6 +26,8 @@ use tradewind_protocol::{
 pub(super) struct Told {
     pub(super) desired: Option<Desired>,
     pub(super) answered: u64,
+    /// The right that the latest leader to dial has shown.
+    pub(super) leader: Option<Fence>,
 }
 
 pub(super) struct Manager {
@@ -109,6 +111,7 @@ async fn serve(
     told: Arc<Mutex<Told>>,
     beats: Arc<Mutex<bool>>,
 ) {
+    told.lock().unwrap().leader = Some(pipe.hello.fence);
     let mut beat = interval(Duration::from_millis(50));
     let mut n = 0;
     loop {

@@ -9,7 +9,7 @@ use serde_json::json;
 use std::time::{Duration, Instant};
 use tradewind_domain::{
     control::{desired::Work, row::ManagerState},
-    ids::ManagerId,
+    ids::{ManagerId, Revision},
     limits::{DOWN_AFTER, SELF_FENCE_AFTER},
 };
 use tradewind_link::rest::Method;
@@ -23,6 +23,10 @@ async fn seen(group: &Group, manager: &ManagerId) -> Option<ManagerStatus> {
     let member = group.followers().await.first().copied().unwrap_or(0);
     let status = group.status(member).await.ok()?;
     status.managers.into_iter().find(|row| row.manager == *manager)
+}
+
+async fn status_revision(group: &Group) -> Revision {
+    group.status(0).await.unwrap().stand.revision
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -44,10 +48,14 @@ async fn a_manager_is_told_what_to_run_and_its_beats_are_answered_across_a_chang
     let status = seen(&group, &manager.id).await.unwrap();
     assert_eq!((status.health, status.sessions), (Health::Well, 5));
 
+    let right = || manager.told.lock().unwrap().leader.unwrap().epoch;
+    let (first_right, acknowledged) = (right(), status_revision(&group).await);
     group.kill(group.leader().await).await;
     group.leader().await;
     let answered = manager.answered();
     eventually("the new leader answers beats", SOON, async || manager.answered() > answered).await;
+    // Not the term: one term may see two leaders.
+    assert!(right() > first_right && right().0 > acknowledged.0, "{first_right} {}", right());
     tokio::time::sleep(DOWN_AFTER + Duration::from_millis(500)).await;
     let after = seen(&group, &manager.id).await.unwrap();
     assert_eq!((after.state, after.epoch), (ManagerState::Live, before.fence.epoch));

@@ -124,6 +124,22 @@ async fn each_connection_and_each_assignment_is_another_source() {
 }
 
 #[tokio::test]
+async fn an_assignment_that_changes_only_who_may_use_the_account_is_the_same_source() {
+    // given
+    let quotes = quotes();
+    quotes.connected(Arc::new(Noted::default()));
+    let mut reader = quotes.read(&btc());
+    quotes.put(&btc(), quote(1));
+    let before = reader.next().await.latest.unwrap();
+    // when
+    quotes.assigned(Fence { cluster: ClusterIncarnation(1), epoch: Epoch(10) });
+    quotes.put(&btc(), quote(2));
+    // then: within an epoch numbers rise
+    let after = reader.next().await.latest.unwrap();
+    assert_eq!((after.epoch.as_str(), after.seq), (before.epoch.as_str(), before.seq + 1));
+}
+
+#[tokio::test]
 async fn a_source_that_falls_silent_is_stale_until_it_speaks() {
     let quotes = quotes();
     quotes.connected(Arc::new(Noted::default()));

@@ -45,7 +45,6 @@ impl FanOut {
         let topic = Topic::Quotes { instrument: instrument.clone() };
         feed.idle_until = None;
         feed.subscribers.insert(port.number(), port.clone());
-        port.follow(&topic, &feed.stand);
         let position = feed.stand.get();
         port.ordered(&ToAlgo::Subscribed { topic: topic.clone(), mode: Mode::Live, position });
         match feed.status {
@@ -57,6 +56,7 @@ impl FanOut {
         if let Some(frame) = &feed.frame {
             port.quote(instrument, frame.clone());
         }
+        port.follow(&topic, &feed.stand);
         new
     }
 

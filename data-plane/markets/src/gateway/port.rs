@@ -15,10 +15,10 @@ use std::{
     },
     time::Duration,
 };
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::timeout};
 use tokio_util::sync::CancellationToken;
 use tradewind_domain::{
-    ids::InstrumentId,
+    ids::{InstrumentId, StreamEpoch},
     time::{Monotonic, UnixNanos},
 };
 use tradewind_protocol::{
@@ -32,14 +32,24 @@ pub(crate) fn encode(frame: &ToAlgo) -> Utf8Bytes {
     serde_json::to_string(frame).unwrap_or_default().into()
 }
 
-/// Where a stream stands for those who read it: set after its frames were queued, so that a heartbeat
-/// never names what is not queued before it.
+/// Where a stream stands for those who read it. That of quotes is set after they were queued, so that a
+/// heartbeat never names what is not queued before it; that of a private stream names its last number as
+/// far as it is known here, so that who waits to have all of it does not stop in the middle.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Stand(Arc<Mutex<Option<Position>>>);
 
 impl Stand {
     pub(crate) fn set(&self, position: Option<Position>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = position;
+    }
+
+    /// The number `seq` has been seen; the stand never goes back within an epoch.
+    pub(crate) fn reach(&self, epoch: &StreamEpoch, seq: u64) {
+        let mut stand = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match &mut *stand {
+            Some(last) if last.epoch == *epoch => last.seq = last.seq.max(seq),
+            Some(_) | None => *stand = Some(Position { epoch: epoch.clone(), seq }),
+        }
     }
 
     pub(crate) fn get(&self) -> Option<Position> {
@@ -194,11 +204,15 @@ impl Port {
         self.outbox.take(most, into).await;
     }
 
-    /// Waits until the reader has taken so much that more may be asked for on his behalf.
-    pub(crate) async fn relieved(&self) {
+    /// Waits until the reader has taken so much that more may be asked for on his behalf; false if he has
+    /// taken nothing at all for `within`.
+    pub(crate) async fn relieved(&self, within: Duration) -> bool {
         while self.outbox.ordered() > self.limit / 2 {
-            self.room.notified().await;
+            if timeout(within, self.room.notified()).await.is_err() {
+                return false;
+            }
         }
+        true
     }
 
     /// Ends the session; the first reason counts.

@@ -58,7 +58,11 @@ pub(crate) async fn run(socket: WebSocket, seat: Seat, gateway: Gateway, claims:
     drop(seat);
     gateway.forget(number).await;
     let code = match end {
-        End::Left => None,
+        End::Left => {
+            // Answers the algo's close; a connection that broke says so at once.
+            let _ = timeout(settings.close_within, sink.close()).await;
+            None
+        }
         End::Close(why) => {
             let code = why.code;
             let said = last_word(&mut sink, &mut stream, why);
@@ -75,13 +79,20 @@ pub(crate) async fn run(socket: WebSocket, seat: Seat, gateway: Gateway, claims:
 async fn read(stream: &mut SplitStream<WebSocket>, mut wishes: Wishes, settings: &Settings) -> End {
     loop {
         // A reader who takes no answers is not asked for more questions.
-        wishes.relieved().await;
-        let Ok(received) = timeout(settings.silence, stream.next()).await else {
-            return bad_or_gone(
-                close::GOING_AWAY,
-                Code::RequestTimeout,
-                "nothing came for too long",
-            );
+        if !wishes.relieved(settings.silence).await {
+            let detail = "nothing was taken for too long; resume from your last position";
+            return bad_or_gone(close::SLOW_CONSUMER, Code::TooManyRequests, detail);
+        }
+        let received = tokio::select! {
+            received = timeout(settings.silence, stream.next()) => received,
+            () = wishes.changed() => {
+                wishes.follow().await;
+                continue;
+            }
+        };
+        let Ok(received) = received else {
+            let detail = "nothing came for too long";
+            return bad_or_gone(close::GOING_AWAY, Code::RequestTimeout, detail);
         };
         let text = match received {
             None | Some(Ok(Message::Close(_))) => return End::Left,

@@ -25,22 +25,17 @@ type Reply = oneshot::Sender<CommandAnswer>;
 
 /// What is asked of a Market.
 pub(crate) enum Ask {
-    SubscribeQuotes {
+    Subscribe {
         port: Arc<Port>,
-        instrument: InstrumentId,
-    },
-    UnsubscribeQuotes {
-        port: Arc<Port>,
-        instrument: InstrumentId,
-    },
-    SubscribePrivate {
-        port: Arc<Port>,
-        stream: PrivateStream,
+        wanted: Wanted,
+        /// Of a private stream.
         from: Option<Position>,
     },
-    UnsubscribePrivate {
-        port: Arc<Port>,
-        stream: PrivateStream,
+    /// Answered when nothing more will come, with the position from which a private stream goes on.
+    Leave {
+        session: ReceiverId,
+        wanted: Wanted,
+        left: oneshot::Sender<Option<Position>>,
     },
     /// The session is over.
     Gone {
@@ -55,6 +50,13 @@ pub(crate) enum Ask {
         instrument: InstrumentId,
         reply: QuoteReply,
     },
+}
+
+/// What is subscribed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    Quotes(InstrumentId),
+    Private(PrivateStream),
 }
 
 /// A customer's private stream of an account.
@@ -100,6 +102,14 @@ impl TradeLink {
     /// Asks; waits while the link is busy. False if it has ended.
     pub(crate) async fn ask(&self, ask: Ask) -> bool {
         self.asks.send(ask).await.is_ok()
+    }
+
+    /// Ends a session's subscription; see [`Ask::Leave`].
+    pub(crate) async fn leave(&self, session: ReceiverId, wanted: Wanted) -> Option<Position> {
+        let (left, position) = oneshot::channel();
+        self.ask(Ask::Leave { session, wanted, left }).await;
+        // A link that has ended sends nothing more.
+        position.await.ok().flatten()
     }
 
     /// Has a command carried out, and says what became of it.

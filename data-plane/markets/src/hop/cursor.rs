@@ -30,14 +30,19 @@ impl Cursor {
     }
 
     /// The source says how it begins. After a snapshot's announcement the old position stays until its
-    /// first event is there: were the pipe lost in between, the snapshot has to be asked for again.
+    /// first event is there: were the pipe lost in between, the snapshot has to be asked for again. A
+    /// snapshot of the same epoch answers a position that was never given: it begins at the beginning.
     pub(crate) fn opened(&mut self, mode: Mode, position: &Position) {
         match mode {
             Mode::Live => match &self.resume {
                 Some(last) if last.epoch == position.epoch && last.seq > position.seq => {}
                 Some(_) | None => self.resume = Some(position.clone()),
             },
-            Mode::Replay | Mode::Snapshot => {}
+            Mode::Snapshot => match &mut self.resume {
+                Some(last) if last.epoch == position.epoch => last.seq = 0,
+                Some(_) | None => {}
+            },
+            Mode::Replay => {}
         }
     }
 
@@ -92,6 +97,17 @@ mod tests {
         assert_eq!(cursor.step(&epoch("a"), 9, 8), Step::Hole);
         cursor.opened(Mode::Live, &at("a", 6));
         assert_eq!(cursor.resume(), Some(at("a", 7)), "never backwards");
+    }
+
+    #[test]
+    fn who_names_a_position_that_was_never_given_is_sent_everything_and_not_silence() {
+        // given
+        let mut cursor = Cursor::new(Some(at("a", 1_000)));
+        // when
+        cursor.opened(Mode::Snapshot, &at("a", 20));
+        // then
+        assert_eq!(cursor.step(&epoch("a"), 2, 0), Step::Next);
+        assert_eq!(cursor.resume(), Some(at("a", 0)));
     }
 
     #[test]

@@ -48,8 +48,6 @@ struct Subscription<U> {
     cursor: Cursor,
     /// Our number upstream while it is open there.
     ours: Option<u64>,
-    /// The receiver knows how it begins.
-    told: bool,
     /// The receiver knows that the source is away.
     away: bool,
     reopen_at: Option<Monotonic>,
@@ -95,15 +93,8 @@ impl<U: Clone + Ord> Privates<U> {
         let mut acts = self.close(theirs, up);
         let standing = up.contains(&via);
         let cursor = Cursor::new(wish.from.clone());
-        let subscription = Subscription {
-            via,
-            wish,
-            cursor,
-            ours: None,
-            told: false,
-            away: !standing,
-            reopen_at: None,
-        };
+        let subscription =
+            Subscription { via, wish, cursor, ours: None, away: !standing, reopen_at: None };
         self.subscriptions.insert(theirs, subscription);
         if standing {
             acts.extend(self.ask(theirs));
@@ -151,17 +142,12 @@ impl<U: Clone + Ord> Privates<U> {
         acts
     }
 
-    /// The source says how the stream begins.
+    /// The source says how the stream begins, or goes on: then it says how far there is to go.
     pub(crate) fn opened(&mut self, ours: u64, mode: Mode, position: Position) -> Vec<Act<U>> {
         let Some((theirs, subscription)) = self.of(ours) else { return Vec::new() };
         subscription.cursor.opened(mode, &position);
-        let mut acts = Vec::new();
-        // Opened again and replayed, the stream goes on as if nothing had been: nothing to tell.
-        if !subscription.told || mode != Mode::Replay {
-            let frame = TradeUp::PrivateOpened { subscription: theirs.1, mode, position };
-            acts.push(Act::Down { to: theirs.0, frame });
-        }
-        subscription.told = true;
+        let frame = TradeUp::PrivateOpened { subscription: theirs.1, mode, position };
+        let mut acts = vec![Act::Down { to: theirs.0, frame }];
         if std::mem::replace(&mut subscription.away, false) {
             acts.push(tell(theirs, StreamStatus::Live));
         }
@@ -213,7 +199,7 @@ impl<U: Clone + Ord> Privates<U> {
 
     /// The source ended the stream. It is opened again after a while, unless that would be refused again.
     pub(crate) fn closed(&mut self, ours: u64, problem: Problem, now: Monotonic) -> Vec<Act<U>> {
-        let Some((theirs, _)) = self.of(ours) else { return Vec::new() };
+        let Some((theirs, subscription)) = self.of(ours) else { return Vec::new() };
         match problem.retry {
             Retry::Never => {
                 self.subscriptions.remove(&theirs);
@@ -222,9 +208,10 @@ impl<U: Clone + Ord> Privates<U> {
                 vec![Act::Down { to: theirs.0, frame }]
             }
             Retry::After | Retry::SameId => {
-                let told = problem.retry_after_ms.map(Duration::from_millis);
-                self.ask_later(theirs, now + told.unwrap_or(limits::REOPEN_AFTER));
-                Vec::new()
+                let known = std::mem::replace(&mut subscription.away, true);
+                let after = problem.retry_after_ms.map(Duration::from_millis);
+                self.ask_later(theirs, now + after.unwrap_or(limits::REOPEN_AFTER));
+                if known { Vec::new() } else { vec![tell(theirs, StreamStatus::Reconnecting)] }
             }
         }
     }

@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use tokio::sync::{Notify, mpsc};
 use tokio_util::task::AbortOnDropHandle;
 use tradewind_domain::ids::InstrumentId;
-use tradewind_link::pipe::{Accepted, Event, Events, Sender};
+use tradewind_link::pipe::{Accepted, Event, Events, SendError, Sender};
 use tradewind_protocol::trade::{TradeDown, TradeUp};
 
 /// What is thinned to its latest.
@@ -127,9 +127,16 @@ async fn write(outbox: Arc<Outbox<Key, TradeUp>>, sender: Sender<TradeUp>) {
     loop {
         outbox.take(limits::COALESCE, &mut frames).await;
         for frame in frames.drain(..) {
-            if let Err(error) = sender.send(frame).await {
-                tracing::debug!(%error, "trading pipe not written");
-                break;
+            match sender.send(frame).await {
+                Ok(()) => {}
+                // Left out alone: a missing answer is unknown in time, a missing event a hole that is seen.
+                Err(error @ SendError::Unsendable(_)) => {
+                    tracing::error!(%error, "a frame cannot be sent");
+                }
+                Err(error @ (SendError::NotUp | SendError::Full)) => {
+                    tracing::debug!(%error, "trading pipe not written");
+                    break;
+                }
             }
         }
         if !sender.is_up() {

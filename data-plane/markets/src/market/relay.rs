@@ -228,9 +228,9 @@ impl Relay {
     }
 
     /// Sends a command to the Broker it is for, or holds it for a while, or answers what is wrong.
-    fn command(&mut self, mut held: Held, now: Monotonic) -> Acts {
+    fn command(&mut self, held: Held, now: Monotonic) -> Acts {
         let Some(routes) = &self.routes else { return self.hold(held, now) };
-        let target = match addressed(routes, &held.principal, &mut held.command) {
+        let target = match addressed(routes, &held.principal, &held.command) {
             Ok(target) => target,
             Err(problem) => return vec![answer(held.reply, problem)],
         };
@@ -240,7 +240,11 @@ impl Relay {
         }
         match self.requests.begin(account.clone(), held.reply, now) {
             Ok(request) => {
-                let Held { principal, command, .. } = held;
+                let Held { principal, mut command, .. } = held;
+                // Only now: what waits goes where the newest routes say.
+                if let OrderCommand::Submit { account: named, .. } = &mut command {
+                    *named = Some(account.clone());
+                }
                 let frame = TradeDown::Command { request, fence, principal, command };
                 vec![Act::Up { via: account, frame }]
             }
@@ -257,19 +261,16 @@ impl Relay {
     }
 }
 
-/// The account a command is for, with its fence; a submit is given the account where none was named.
+/// The account a command is for, with its fence.
 fn addressed(
     routes: &Routes,
     principal: &Principal,
-    command: &mut OrderCommand,
+    command: &OrderCommand,
 ) -> Result<(AccountId, Fence), Problem> {
     let access = match command {
         OrderCommand::Submit { account, order } => {
             order.check().map_err(|why| Problem::new(Code::InvalidOrder, why.to_string()))?;
-            let access =
-                routes.for_order(&principal.customer, &order.instrument, account.as_ref())?;
-            *account = Some(access.account.clone());
-            access
+            routes.for_order(&principal.customer, &order.instrument, account.as_ref())?
         }
         OrderCommand::Cancel { order_id } | OrderCommand::Get { order_id } => {
             known(routes, &order_id.account)?

@@ -43,6 +43,12 @@ impl Algo {
         self.socket.send(message).await.unwrap();
     }
 
+    /// Sends if the other side takes it within a moment.
+    pub(crate) async fn try_send(&mut self, message: Message) -> bool {
+        let sent = timeout(Duration::from_millis(500), self.socket.send(message)).await;
+        matches!(sent, Ok(Ok(())))
+    }
+
     pub(crate) async fn say(&mut self, frame: &FromAlgo) {
         self.send(Message::text(serde_json::to_string(frame).unwrap())).await;
     }

@@ -10,7 +10,10 @@ use crate::{
 use std::{sync::Arc, time::Duration};
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
-use tradewind_domain::{control::desired::MarketWanted, ids::Incarnation};
+use tradewind_domain::{
+    control::desired::MarketWanted,
+    ids::{Incarnation, MarketId},
+};
 use tradewind_link::{
     listen,
     rest::{HeaderValue, Method, Rest},
@@ -90,9 +93,10 @@ impl Edge {
     /// Starts a life of the Market on a fresh port.
     pub(crate) async fn start_market(&mut self) {
         self.lives += 1;
+        let service = format!("market.{}.0", self.wanted.market);
         let (router, market) = Market::new(market::Settings {
-            service: "market.crypto.0".to_string(),
-            from: "market.crypto.0@a1".to_string(),
+            service: service.clone(),
+            from: format!("{service}@a1"),
             incarnation: Incarnation(self.lives),
             waits: self.settings.waits,
             pipes: quick_pipes(),
@@ -110,7 +114,7 @@ impl Edge {
         running.spawn(market.run(configured, reporter, never));
         self.market = Some(running);
         self.services.send_replace(Arc::new(vec![ServiceReport {
-            service: "market.crypto.0".parse().unwrap(),
+            service: service.parse().unwrap(),
             state: ServiceState::Live,
             detail: String::new(),
             incarnation: Some(Incarnation(self.lives)),
@@ -118,6 +122,13 @@ impl Edge {
             address: Some(address),
             crashes: 0,
         }]));
+    }
+
+    /// All that the Market has goes to one of another name, which is started.
+    pub(crate) async fn rename_market(&mut self, name: &str) {
+        self.wanted.market = MarketId::new(name).unwrap();
+        self.gateway.follow(&desired(vec![self.wanted.clone()]));
+        self.start_market().await;
     }
 
     /// Ends the Market's life as a crash would.

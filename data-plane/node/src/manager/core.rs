@@ -190,8 +190,12 @@ impl<W: Work> Core<W> {
             Verdict::Newer => self.reconsider().await,
             Verdict::Same => {}
             Verdict::Older => tracing::warn!(%epoch, %revision, "older desired state ignored"),
-            // The next pipe brings it again, by then this Manager may be registered there.
-            Verdict::Foreign => self.leader_lost("it is of another life of the cluster"),
+            // The next pipe brings it again, by then this Manager may be registered there. At once: a
+            // leader that dials again and again would put the check-in off for ever.
+            Verdict::Foreign => {
+                self.leader_lost("it is of another life of the cluster");
+                self.check_in_at = tokio::time::Instant::now();
+            }
         }
     }
 

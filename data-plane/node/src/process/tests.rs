@@ -91,3 +91,20 @@ async fn the_end_of_an_adopted_process_is_seen() {
     assert_eq!(exit.await.unwrap(), Exit(None));
     assert_eq!(process.exited().await.0.unwrap().signal(), Some(15));
 }
+
+#[tokio::test]
+async fn what_is_left_of_a_group_is_ended_and_a_later_one_of_the_same_number_is_not() {
+    // given
+    let mut process = Process::spawn(shell("sleep 100")).unwrap();
+    let identity = process.identity().clone();
+    // when
+    let earlier = Identity { start_ticks: identity.start_ticks - 1, ..identity.clone() };
+    Process::kill_left_over(&earlier);
+    Process::kill_left_over(&Identity { boot: "another".to_string(), ..identity.clone() });
+    // then
+    assert!(is_alive(&identity));
+    // when
+    Process::kill_left_over(&identity);
+    // then
+    assert_eq!(process.exited().await.0.unwrap().signal(), Some(9));
+}

@@ -162,11 +162,12 @@ impl Keeper {
 
     async fn attend(&mut self, life: &mut Life) -> End {
         loop {
-            if matches!(*self.target.borrow_and_update(), Target::Stop) {
+            // Looked at, not taken as seen: what changed meanwhile is still told to the service below.
+            if matches!(*self.target.borrow(), Target::Stop) {
                 self.stop(life).await;
                 return End::Stopped;
             }
-            let (deadline, wrong) = life.deadline();
+            let (deadline, _) = life.deadline();
             tokio::select! {
                 exit = life.process.exited() => return End::Crashed(exit.to_string()),
                 changed = self.target.changed() => match changed {
@@ -180,11 +181,11 @@ impl Keeper {
                 },
                 Some(check_in) = self.check_ins.recv() => self.check_in(life, check_in).await,
                 event = life.link.next() => self.on_event(life, event).await,
-                () = sleep_until(deadline) => {
+                () = sleep_until(deadline) => if let Some(wrong) = life.overdue(Instant::now()) {
                     tracing::warn!(service = %self.service, wrong, "killed");
                     life.process.kill().await;
                     return End::Crashed(wrong.to_string());
-                }
+                },
             }
         }
     }
@@ -268,12 +269,15 @@ impl Keeper {
         tracing::info!(service = %self.service, pid = life.process.pid(), "stopping");
         self.say(ServiceState::Stopping, String::new());
         self.tell(Some(life.record.clone())).await;
-        if life.link.send(ToService::Stop)
-            && timeout(limits::stops_within(&self.service), life.process.exited()).await.is_ok()
-        {
-            return;
+        let mut patience = limits::stops_within(&self.service);
+        if life.link.send(ToService::Stop) {
+            if timeout(patience, life.process.exited()).await.is_ok() {
+                return;
+            }
+            // It has had its time.
+            patience = STOP_WITHIN;
         }
-        let exit = life.process.end(STOP_WITHIN).await;
+        let exit = life.process.end(patience).await;
         tracing::info!(service = %self.service, %exit, "stopped");
     }
 
@@ -330,3 +334,6 @@ pub(super) fn deny(check_in: CheckIn) {
     let detail = "this Manager has not started this process";
     let _ = answer.send(Err(Problem::new(Code::Unauthorized, detail)));
 }
+
+#[cfg(test)]
+mod tests;

@@ -89,6 +89,17 @@ impl Life {
         }
     }
 
+    /// What is wrong `now`, at its deadline. Nothing, if we look so late that it was this Manager which
+    /// stood still: what the service said meanwhile may wait to be read, so it has its time once more.
+    pub(super) fn overdue(&mut self, now: Instant) -> Option<&'static str> {
+        let (deadline, wrong) = self.deadline();
+        if now.duration_since(deadline) < limits::ASLEEP_AFTER {
+            return Some(wrong);
+        }
+        self.heard = now;
+        None
+    }
+
     pub(super) fn heard_now(&mut self) {
         self.heard = Instant::now();
     }

@@ -14,11 +14,13 @@ use tradewind_domain::{
     ids::{Epoch, Fence, Incarnation, ManagerId},
 };
 use tradewind_link::{
+    Failure,
     json::Json,
     listen,
     pipe::{self, Event},
 };
 use tradewind_protocol::{
+    Code,
     check_in::{ManagerCheckIn, ManagerCheckedIn},
     control::Stand,
     link::{Hello, PROTOCOL},
@@ -31,6 +33,10 @@ struct Known {
     manager: watch::Sender<Option<String>>,
     desired: watch::Sender<Option<Desired>>,
     answering: watch::Sender<bool>,
+    /// Check-ins are turned away.
+    electing: watch::Sender<bool>,
+    /// How often its pipe stood.
+    dialled: watch::Sender<u32>,
     heard: Mutex<BTreeMap<String, ServiceState>>,
 }
 
@@ -54,7 +60,11 @@ impl Leader {
                 "/v1/managers/check-in",
                 post(move |State(known): State<Arc<Known>>, Json(ask): Json<ManagerCheckIn>| async move {
                     known.manager.send_replace(Some(ask.address));
-                    Json(ManagerCheckedIn { stand: Stand::default(), fence, members: Vec::new() })
+                    if *known.electing.borrow() {
+                        return Err(Failure::new(Code::Unavailable, "an election is going on"));
+                    }
+                    let stand = Stand::default();
+                    Ok(Json(ManagerCheckedIn { stand, fence, members: Vec::new() }))
                 }),
             )
             .with_state(known.clone())
@@ -72,6 +82,15 @@ impl Leader {
 
     pub(crate) fn answer_beats(&self, answer: bool) {
         self.known.answering.send_replace(answer);
+    }
+
+    pub(crate) fn elect(&self, electing: bool) {
+        self.known.electing.send_replace(electing);
+    }
+
+    /// How often its pipe stood.
+    pub(crate) fn dialled(&self) -> u32 {
+        *self.known.dialled.borrow()
     }
 
     /// The state of a service in the last beat.
@@ -102,7 +121,10 @@ async fn lead(known: Arc<Known>, manager: ManagerId, fence: Fence) {
     loop {
         tokio::select! {
             event = events.next() => match event.unwrap() {
-                Event::Up { .. } => desired.mark_changed(),
+                Event::Up { .. } => {
+                    known.dialled.send_modify(|times| *times += 1);
+                    desired.mark_changed();
+                }
                 Event::Message(FromManager::Beat { n, services, .. }) => {
                     *known.heard.lock().unwrap() =
                         services.into_iter().map(|r| (r.service.to_string(), r.state)).collect();

@@ -39,6 +39,7 @@ impl Work for Brokers {
 pub(crate) struct World {
     pub(crate) leader: Leader,
     pub(crate) epoch: u64,
+    cluster: u64,
     revision: u64,
     dir: TempDir,
     listen: SocketAddr,
@@ -52,10 +53,11 @@ impl World {
             std::process::exit(66);
         }
         let manager: ManagerId = "a1.broker-manager".parse().unwrap();
-        let leader = Leader::start(manager, fence(1), axum::Router::new()).await;
+        let leader = Leader::start(manager, fence(7, 1), axum::Router::new()).await;
         let dir = tempfile::tempdir().unwrap();
         let listen = "127.0.0.1:0".parse().unwrap();
-        let mut world = Self { leader, epoch: 1, revision: 1, dir, listen, running: None };
+        let mut world =
+            Self { leader, epoch: 1, cluster: 7, revision: 1, dir, listen, running: None };
         world.start_again().await;
         world
     }
@@ -89,6 +91,14 @@ impl World {
         eventually("its port is free", || std::net::TcpListener::bind(listen).is_ok()).await;
     }
 
+    /// The cluster was begun anew, and its leader dials where the last one did.
+    pub(crate) async fn begin_cluster(&mut self) {
+        self.cluster += 1;
+        let manager: ManagerId = "a1.broker-manager".parse().unwrap();
+        let fence = fence(self.cluster, 1);
+        self.leader = Leader::start(manager, fence, axum::Router::new()).await;
+    }
+
     pub(crate) async fn stop(mut self) {
         self.running.take().unwrap().stop().await;
     }
@@ -111,7 +121,7 @@ impl World {
         let broker = |account: &&str| BrokerWanted {
             account: AccountId::new(account).unwrap(),
             shard: 0,
-            fence: fence(self.epoch),
+            fence: fence(self.cluster, self.epoch),
             venue: VenueId::new("sim").unwrap(),
             adapter: "sim".to_string(),
             endpoint: String::new(),
@@ -119,7 +129,7 @@ impl World {
         };
         self.leader.tell(Desired {
             revision: Revision(revision),
-            fence: fence(1),
+            fence: fence(self.cluster, 1),
             work: DesiredWork::Brokers { brokers: accounts.iter().map(broker).collect() },
             market_managers: Vec::new(),
         });
@@ -160,8 +170,8 @@ impl World {
     }
 }
 
-fn fence(epoch: u64) -> Fence {
-    Fence { cluster: ClusterIncarnation(7), epoch: Epoch(epoch) }
+fn fence(cluster: u64, epoch: u64) -> Fence {
+    Fence { cluster: ClusterIncarnation(cluster), epoch: Epoch(epoch) }
 }
 
 pub(crate) async fn eventually(what: &str, condition: impl Fn() -> bool) {

@@ -8,7 +8,7 @@ use crate::{
         plan::{Observed, Sighting, plan},
         row::TraderWish,
     },
-    ids::{ClientId, KeyHash},
+    ids::{ClientId, KeyHash, NodeId},
     time::Monotonic,
 };
 use alloc::{collections::BTreeSet, format, string::ToString};
@@ -182,6 +182,26 @@ fn a_newer_incarnation_replaces_an_older_one_and_never_the_reverse() {
     assert!(second > first);
     let refusal = Refusal::StaleIncarnation { held: Incarnation(6) };
     assert_eq!(world.check_in("a.broker-manager", 5), Outcome::Refused { refusal });
+}
+
+#[test]
+fn an_address_longer_than_any_real_one_is_refused_and_kept_nowhere() {
+    let mut world = World::new();
+    let too_long = "a".repeat(limits::ADDRESS_BYTES + 1);
+    let check_in = Command::CheckIn {
+        manager: name("a.market-manager"),
+        location: name("here"),
+        address: too_long.clone(),
+        incarnation: Incarnation(1),
+        capacity: 1,
+    };
+    let (node, public_key) = (NodeId(1), String::new());
+    let member = Command::PutMember { node, api_address: too_long, public_key };
+    for (command, what) in [(check_in, Noun::Manager), (member, Noun::Member)] {
+        let refused = world.apply(command).outcome;
+        assert_eq!(refused, Outcome::Refused { refusal: Refusal::TooLarge { what } });
+    }
+    assert_eq!(world.machine.managers().count() + world.machine.members().count(), 0);
 }
 
 #[test]

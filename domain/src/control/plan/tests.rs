@@ -153,3 +153,12 @@ fn a_customer_without_a_home_gets_one_and_then_nothing_is_left_to_do() {
     ]);
     assert_eq!(plan(&machine, &seen(&[("a.trader-manager", WELL, false)]), NOW), vec![]);
 }
+
+#[test]
+fn a_new_leader_gives_nothing_to_a_manager_it_has_not_heard_of() {
+    let machine = machine(vec![check_in("a.broker-manager", 1), account("one")]);
+    // It may have died with the leader before: a Broker given to it would wait for it.
+    assert_eq!(plan(&machine, &seen(&[]), Monotonic(0)), vec![]);
+    let observed = seen(&[("a.broker-manager", Duration::ZERO, false)]);
+    assert_eq!(plan(&machine, &observed, Monotonic(0)).len(), 1);
+}

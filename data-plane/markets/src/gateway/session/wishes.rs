@@ -5,9 +5,10 @@ use crate::gateway::{
     Gateway,
     directory::Directory,
     port::Port,
-    trade_link::{Ask, PrivateStream},
+    trade_link::{Ask, PrivateStream, Wanted},
 };
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use tokio::sync::watch;
 use tradewind_domain::ids::{AccountId, CustomerId, InstrumentId, MarketId};
 use tradewind_protocol::{
     Code, Problem,
@@ -19,6 +20,7 @@ use tradewind_protocol::{
 /// The wishes of one session.
 pub(super) struct Wishes {
     gateway: Gateway,
+    directory: watch::Receiver<Option<Arc<Directory>>>,
     port: Arc<Port>,
     customer: CustomerId,
     /// Where each topic was subscribed: routes may have changed when it is unsubscribed.
@@ -27,12 +29,13 @@ pub(super) struct Wishes {
 
 impl Wishes {
     pub(super) fn new(gateway: Gateway, port: Arc<Port>, claims: &Claims) -> Self {
-        Self { gateway, port, customer: claims.customer.clone(), granted: BTreeMap::new() }
+        let (customer, directory) = (claims.customer.clone(), gateway.directory());
+        Self { gateway, directory, port, customer, granted: BTreeMap::new() }
     }
 
-    /// Waits until the algo has taken so much that it may ask for more.
-    pub(super) async fn relieved(&self) {
-        self.port.relieved().await;
+    /// Waits until the algo has taken so much that it may ask for more; false if it takes nothing.
+    pub(super) async fn relieved(&self, within: Duration) -> bool {
+        self.port.relieved(within).await
     }
 
     /// Grants a wish or tells why not.
@@ -68,13 +71,22 @@ impl Wishes {
             let detail = format!("a session has at most {most} subscriptions; unsubscribe some");
             return Err(Problem::new(Code::TooManyRequests, detail));
         }
-        let port = self.port.clone();
-        let ask = match self.private(&topic) {
-            Ok(stream) => Ask::SubscribePrivate { port, stream, from },
-            Err(instrument) => Ask::SubscribeQuotes { port, instrument },
-        };
-        self.granted.insert(topic, market.clone());
-        self.gateway.link(&market)?.ask(ask).await;
+        if let Some(before) = self.granted.get(&topic).filter(|before| **before != market) {
+            self.gateway.link(before)?.leave(self.port.number(), self.wanted(&topic)).await;
+        }
+        self.ask(topic, market, from).await
+    }
+
+    async fn ask(
+        &mut self,
+        topic: Topic,
+        market: MarketId,
+        from: Option<Position>,
+    ) -> Result<(), Problem> {
+        let link = self.gateway.link(&market)?;
+        let (port, wanted) = (self.port.clone(), self.wanted(&topic));
+        self.granted.insert(topic, market);
+        link.ask(Ask::Subscribe { port, wanted, from }).await;
         Ok(())
     }
 
@@ -83,13 +95,49 @@ impl Wishes {
             .granted
             .remove(&topic)
             .ok_or_else(|| Problem::new(Code::NotFound, "that is not subscribed"))?;
-        let port = self.port.clone();
-        let ask = match self.private(&topic) {
-            Ok(stream) => Ask::UnsubscribePrivate { port, stream },
-            Err(instrument) => Ask::UnsubscribeQuotes { port, instrument },
-        };
-        self.gateway.link(&market)?.ask(ask).await;
+        self.gateway.link(&market)?.leave(self.port.number(), self.wanted(&topic)).await;
+        self.port.release(&topic);
+        self.port.ordered(&ToAlgo::Unsubscribed { topic });
         Ok(())
+    }
+
+    /// Waits until another desired state counts.
+    pub(super) async fn changed(&mut self) {
+        if self.directory.changed().await.is_err() {
+            // The gateway is gone; it closes its sessions itself.
+            std::future::pending().await
+        }
+    }
+
+    /// What was granted follows its instrument or account to another Market, and ends where the customer
+    /// has no right to it any more. What is nowhere at the moment stays where it was.
+    pub(super) async fn follow(&mut self) {
+        let Some(directory) = self.directory.borrow_and_update().clone() else { return };
+        for (topic, before) in self.granted.clone() {
+            let followed = match self.market_of(&directory, &topic) {
+                Ok(market) if *market == before => Ok(()),
+                Ok(market) => self.move_to(topic, &before, market.clone()).await,
+                Err(Problem { code: Code::Forbidden, detail, .. }) => {
+                    self.port.ordered(&ToAlgo::Error { code: Code::Forbidden, detail });
+                    self.unsubscribe(topic).await
+                }
+                Err(_) => Ok(()),
+            };
+            if let Err(Problem { code, detail, .. }) = followed {
+                self.port.ordered(&ToAlgo::Error { code, detail });
+            }
+        }
+    }
+
+    async fn move_to(
+        &mut self,
+        topic: Topic,
+        before: &MarketId,
+        market: MarketId,
+    ) -> Result<(), Problem> {
+        let left = self.gateway.link(before)?;
+        let from = left.leave(self.port.number(), self.wanted(&topic)).await;
+        self.ask(topic, market, from).await
     }
 
     fn market_of<'a>(
@@ -105,14 +153,13 @@ impl Wishes {
         }
     }
 
-    /// The private stream of a topic, or the instrument of a public one.
-    fn private(&self, topic: &Topic) -> Result<PrivateStream, InstrumentId> {
+    fn wanted(&self, topic: &Topic) -> Wanted {
         let (account, channel) = match topic {
-            Topic::Quotes { instrument } => return Err(instrument.clone()),
+            Topic::Quotes { instrument } => return Wanted::Quotes(instrument.clone()),
             Topic::Orders { account } => (account.clone(), PrivateChannel::Orders),
             Topic::Fills { account } => (account.clone(), PrivateChannel::Fills),
         };
-        Ok(PrivateStream { account, customer: self.customer.clone(), channel })
+        Wanted::Private(PrivateStream { account, customer: self.customer.clone(), channel })
     }
 }
 

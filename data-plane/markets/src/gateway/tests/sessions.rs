@@ -8,7 +8,7 @@ use crate::world::{
     epoch, eventually, instrument, token,
 };
 use std::time::Duration;
-use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::{Message, protocol::CloseFrame};
 use tradewind_domain::{control::desired::Work, time::UnixNanos};
 use tradewind_protocol::{
     Code,
@@ -232,4 +232,37 @@ async fn a_peer_that_says_nothing_for_too_long_is_let_go() {
     let mut algo = edge.algo().await;
     // then
     assert_eq!(algo.end().await.1, close::GOING_AWAY);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_algo_that_asks_and_never_reads_the_answers_is_let_go() {
+    // given
+    let mut settings = quick_settings();
+    settings.silence = Duration::from_millis(200);
+    settings.ping_every = Duration::from_secs(60);
+    let edge = Edge::start(settings).await;
+    let mut algo = edge.algo().await;
+    // when
+    let wrong = "X".repeat(30);
+    let channel = Channel::Quotes;
+    let ask = FromAlgo::Unsubscribe {
+        channel,
+        instrument: Some(instrument(&wrong)),
+        account: Some(account("sim-1")),
+    };
+    let ask = serde_json::to_string(&ask).unwrap();
+    while algo.try_send(Message::text(ask.clone())).await {}
+    // then
+    eventually("let go", || edge.sessions.count() == 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_close_is_answered_with_a_close() {
+    // given
+    let edge = Edge::start(quick_settings()).await;
+    let mut algo = edge.algo().await;
+    // when
+    algo.send(Message::Close(Some(CloseFrame { code: 1000.into(), reason: "".into() }))).await;
+    // then
+    assert_eq!(algo.end().await.1, 1000);
 }

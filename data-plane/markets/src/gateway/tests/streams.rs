@@ -5,7 +5,11 @@ use crate::world::{
     edge::{Edge, quick_settings},
     epoch, eventually, instrument, market_wanted,
 };
-use tradewind_protocol::stream::{Mode, Position, StreamStatus, ToAlgo, Topic};
+use std::time::Duration;
+use tradewind_protocol::{
+    Code,
+    stream::{Mode, Position, StreamStatus, ToAlgo, Topic},
+};
 
 fn at(of: &str, seq: u64) -> Position {
     Position { epoch: epoch(of), seq }
@@ -214,4 +218,135 @@ async fn an_instrument_the_market_has_no_route_for_yet_is_told_as_reconnecting()
         _ => None,
     });
     assert_eq!(status.await, StreamStatus::Reconnecting);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_heartbeat_never_says_that_all_was_sent_while_some_of_a_private_stream_is_to_come() {
+    // given
+    let mut settings = quick_settings();
+    settings.queue_frames = 32;
+    settings.heartbeat_every = Duration::from_millis(2);
+    let edge = Edge::start(settings).await;
+    for _ in 0..2_000 {
+        edge.broker.fill().await;
+    }
+    // when
+    let mut algo = edge.algo().await;
+    algo.subscribe_fills(&account("sim-1"), Some(at("ledger-1", 2))).await;
+    // then
+    let (mut last, mut heartbeats) = (0, 0);
+    let whole = algo.until(|frame| match frame {
+        ToAlgo::Fill { seq, .. } => {
+            last = seq;
+            None
+        }
+        ToAlgo::Heartbeat { streams, .. } if last > 0 => {
+            heartbeats += 1;
+            assert_eq!(streams[0].position, at("ledger-1", 4_000), "{last} were sent");
+            (last == 4_000).then_some(heartbeats)
+        }
+        _ => None,
+    });
+    assert!(whole.await > 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_subscription_follows_its_instrument_and_account_to_another_market() {
+    // given
+    let mut edge = Edge::start(quick_settings()).await;
+    let btc = instrument("BTC/USD");
+    let mut algo = edge.algo().await;
+    algo.subscribe_quotes(&btc).await;
+    algo.subscribe_fills(&account("sim-1"), None).await;
+    eventually("subscribed", || edge.broker.has_private_subscriber()).await;
+    edge.broker.fill().await;
+    assert_eq!(algo.fill().await.0, at("ledger-1", 2));
+    // when
+    edge.stop_market().await;
+    edge.broker.fill().await;
+    edge.rename_market("futures").await;
+    // then
+    assert_eq!(algo.fill().await, (at("ledger-1", 4), 2));
+    eventually("subscribed", || edge.broker.is_subscribed(&btc)).await;
+    edge.broker.quote(&btc, 3);
+    assert_eq!(algo.quote().await, 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_may_use_an_account_no_more_hears_nothing_more_of_it() {
+    // given
+    let edge = Edge::start(quick_settings()).await;
+    let mut algo = edge.algo().await;
+    algo.subscribe_fills(&account("sim-1"), None).await;
+    eventually("subscribed", || edge.broker.has_private_subscriber()).await;
+    // when
+    let mut wanted = market_wanted("crypto");
+    wanted.accounts[0].customers.clear();
+    edge.gateway.follow(&desired(vec![wanted]));
+    // then
+    let mut told = false;
+    let ended = algo.until(|frame| match frame {
+        ToAlgo::Error { code, .. } => {
+            assert_eq!(code, Code::Forbidden);
+            told = true;
+            None
+        }
+        ToAlgo::Unsubscribed { topic } => Some((topic, told)),
+        _ => None,
+    });
+    assert_eq!(ended.await, (Topic::Fills { account: account("sim-1") }, true));
+    eventually("closed at the broker", || !edge.broker.has_private_subscriber()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_market_respawned_twice_in_a_moment_leaves_no_session_stuck() {
+    // given
+    let mut edge = Edge::start(quick_settings()).await;
+    let btc = instrument("BTC/USD");
+    let mut algo = edge.algo().await;
+    algo.subscribe_quotes(&btc).await;
+    algo.subscribe_fills(&account("sim-1"), None).await;
+    eventually("subscribed", || edge.broker.has_private_subscriber()).await;
+    for round in 1..=10 {
+        // when
+        edge.stop_market().await;
+        edge.start_market().await;
+        edge.broker.fill().await;
+        edge.stop_market().await;
+        edge.start_market().await;
+        // then
+        assert_eq!(algo.fill().await, (at("ledger-1", 2 * round), 2 * round - 2));
+    }
+    eventually("subscribed", || edge.broker.is_subscribed(&btc)).await;
+    edge.broker.quote(&btc, 3);
+    assert_eq!(algo.quote().await, 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_sessions_that_come_and_go_leave_nothing_behind() {
+    // given
+    let edge = Edge::start(quick_settings()).await;
+    let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    eventually("the market is reached", || tasks() > 0).await;
+    drop(edge.algo().await);
+    let mut stayer = edge.algo().await;
+    stayer.subscribe_quotes(&instrument("BTC/USD")).await;
+    eventually("subscribed", || edge.broker.is_subscribed(&instrument("BTC/USD"))).await;
+    eventually("gone", || edge.sessions.count() == 1).await;
+    let before = tasks();
+    // when
+    for n in 0..1_000 {
+        let mut algo = edge.algo().await;
+        algo.subscribe_quotes(&instrument("BTC/USD")).await;
+        algo.subscribe_fills(&account("sim-1"), Some(at("ledger-1", 0))).await;
+        if n % 3 == 0 {
+            algo.next().await.unwrap();
+        }
+    }
+    // then
+    eventually("not counted", || edge.sessions.count() == 1).await;
+    eventually("closed at the broker", || !edge.broker.has_private_subscriber()).await;
+    eventually("no task is left", || tasks() <= before + 2).await;
+    edge.broker.quote(&instrument("BTC/USD"), 1);
+    assert_eq!(stayer.quote().await, 1);
 }

@@ -28,6 +28,8 @@ struct Followed {
     stream: PrivateStream,
     topic: Topic,
     stand: Stand,
+    /// The position after which nothing was told to the algo yet.
+    last: Option<Position>,
     /// The algo has been told how it begins.
     begun: bool,
 }
@@ -49,51 +51,45 @@ impl PrivateTopics {
         privates: &mut Privates<Pipe>,
         up: &BTreeSet<Pipe>,
     ) -> Vec<Act<Pipe>> {
-        let mut acts = self.end(&port, &stream, privates, up);
+        let (_, mut acts) = self.close(port.number(), &stream, privates, up);
         self.next += 1;
         let theirs = (port.number(), self.next);
         let PrivateStream { account, customer, channel } = stream.clone();
-        let wish = Wish { account, customer, channel, from };
+        let wish = Wish { account, customer, channel, from: from.clone() };
         let (topic, stand) = (stream.topic(), Stand::default());
         port.follow(&topic, &stand);
-        self.followed.insert(theirs, Followed { port, stream, topic, stand, begun: false });
+        let followed = Followed { port, stream, topic, stand, last: from, begun: false };
+        self.followed.insert(theirs, followed);
         acts.extend(privates.open(theirs, (), wish, up));
         acts
     }
 
-    /// Unsubscribes a session at its wish.
+    /// Ends a session's subscription of the stream; gives the last position that was forwarded.
     pub(super) fn close(
         &mut self,
-        port: &Port,
+        session: ReceiverId,
         stream: &PrivateStream,
         privates: &mut Privates<Pipe>,
         up: &BTreeSet<Pipe>,
-    ) -> Vec<Act<Pipe>> {
-        let acts = self.end(port, stream, privates, up);
-        let topic = stream.topic();
-        port.release(&topic);
-        port.ordered(&ToAlgo::Unsubscribed { topic });
-        acts
-    }
-
-    fn end(
-        &mut self,
-        port: &Port,
-        stream: &PrivateStream,
-        privates: &mut Privates<Pipe>,
-        up: &BTreeSet<Pipe>,
-    ) -> Vec<Act<Pipe>> {
-        let mut mine = self.followed.range(all_of(port.number()));
+    ) -> (Option<Position>, Vec<Act<Pipe>>) {
+        let mut mine = self.followed.range(all_of(session));
         let theirs =
             mine.find(|(_, followed)| followed.stream == *stream).map(|(theirs, _)| *theirs);
-        let Some(theirs) = theirs else { return Vec::new() };
+        let Some(theirs) = theirs else { return (None, Vec::new()) };
         self.followed.remove(&theirs);
-        privates.close(theirs, up)
+        (privates.position(theirs), privates.close(theirs, up))
     }
 
     /// A session is over.
     pub(super) fn forget(&mut self, session: ReceiverId) {
         for _ in self.followed.extract_if(all_of(session), |_, _| true) {}
+    }
+
+    /// An event of this number was seen, whether it could be forwarded or not.
+    pub(super) fn reach(&self, theirs: Theirs, epoch: &StreamEpoch, seq: u64) {
+        if let Some(followed) = self.followed.get(&theirs) {
+            followed.stand.reach(epoch, seq);
+        }
     }
 
     /// Whether an event for this subscription finds room at its session.
@@ -107,16 +103,15 @@ impl PrivateTopics {
     }
 
     /// Tells an algo what came for one of its subscriptions.
-    pub(super) fn tell(&mut self, to: ReceiverId, frame: TradeUp, privates: &Privates<Pipe>) {
+    pub(super) fn tell(&mut self, to: ReceiverId, frame: TradeUp) {
         match frame {
             TradeUp::PrivateOpened { subscription, mode, position } => {
-                let theirs = (to, subscription);
-                if let Some(followed) = self.followed.get_mut(&theirs) {
-                    followed.opened(mode, position, privates.position(theirs));
+                if let Some(followed) = self.followed.get_mut(&(to, subscription)) {
+                    followed.opened(mode, position);
                 }
             }
             TradeUp::Private { subscription, epoch, seq, prev, event } => {
-                if let Some(followed) = self.followed.get(&(to, subscription)) {
+                if let Some(followed) = self.followed.get_mut(&(to, subscription)) {
                     followed.event(epoch, seq, prev, event);
                 }
             }
@@ -137,26 +132,27 @@ impl PrivateTopics {
 }
 
 impl Followed {
-    fn opened(&mut self, mode: Mode, position: Position, resumed: Option<Position>) {
-        let topic = self.topic.clone();
+    fn opened(&mut self, mode: Mode, position: Position) {
+        let (topic, from) = (self.topic.clone(), self.last.clone());
+        self.stand.set(Some(position.clone()));
+        if mode == Mode::Live {
+            self.last = Some(position.clone());
+        }
         if std::mem::replace(&mut self.begun, true) {
             let reason = match mode {
+                // It goes on as if nothing had been.
+                Mode::Replay => return,
                 Mode::Snapshot => "the ledger was rebuilt: all it has follows, deduplicate by id",
-                Mode::Live | Mode::Replay => "the stream could not be resumed where it was",
+                Mode::Live => "the stream could not be resumed where it was",
             };
-            let (from, reason) = (self.stand.get(), reason.to_string());
+            let reason = reason.to_string();
             self.port.ordered(&ToAlgo::Gap { topic: topic.clone(), from, reason });
         }
         self.port.ordered(&ToAlgo::Subscribed { topic, mode, position: Some(position) });
-        // A snapshot begins before its first number: until that has come there is nothing to compare.
-        self.stand.set(match mode {
-            Mode::Snapshot => None,
-            Mode::Live | Mode::Replay => resumed,
-        });
     }
 
-    fn event(&self, epoch: StreamEpoch, seq: u64, prev: u64, event: PrivateEvent) {
-        let position = Position { epoch: epoch.clone(), seq };
+    fn event(&mut self, epoch: StreamEpoch, seq: u64, prev: u64, event: PrivateEvent) {
+        self.last = Some(Position { epoch: epoch.clone(), seq });
         let account: AccountId = self.stream.account.clone();
         self.port.ordered(&match event {
             PrivateEvent::Order(order) => {
@@ -164,7 +160,6 @@ impl Followed {
             }
             PrivateEvent::Fill(fill) => ToAlgo::Fill { account, epoch, seq, prev, fill: *fill },
         });
-        self.stand.set(Some(position));
     }
 
     fn refused(self, problem: Problem) {

@@ -4,7 +4,7 @@
 //!
 //! It waits for nobody: sessions are queued to, the pipe is tried, so no slow one slows another.
 
-use super::{Ask, Reply, private::PrivateTopics};
+use super::{Ask, Reply, Wanted, private::PrivateTopics};
 use crate::{
     clock::Clock,
     gateway::{fan_out::FanOut, port::Port},
@@ -34,7 +34,7 @@ use tradewind_domain::{
 use tradewind_link::pipe::{self, Event};
 use tradewind_protocol::{
     Problem,
-    stream::{ToAlgo, Topic},
+    stream::Position,
     trade::{CommandAnswer, OrderCommand, Principal, TradeDown, TradeUp},
 };
 
@@ -119,23 +119,18 @@ impl Task {
 
     fn asked(&mut self, ask: Ask, now: Monotonic) -> Acts {
         match ask {
-            Ask::SubscribeQuotes { port, instrument } => self.subscribe_quotes(port, instrument),
-            Ask::UnsubscribeQuotes { port, instrument } => {
-                self.fan_out.unsubscribe(port.number(), &instrument, now);
-                if let Some((_, instruments)) = self.sessions.get_mut(&port.number()) {
-                    instruments.remove(&instrument);
-                }
-                let topic = Topic::Quotes { instrument };
-                port.release(&topic);
-                port.ordered(&ToAlgo::Unsubscribed { topic });
-                Vec::new()
+            Ask::Subscribe { port, wanted: Wanted::Quotes(instrument), from: _ } => {
+                self.subscribe_quotes(port, instrument)
             }
-            Ask::SubscribePrivate { port, stream, from } => {
+            Ask::Subscribe { port, wanted: Wanted::Private(stream), from } => {
                 self.session(&port);
                 self.topics.open(port, stream, from, &mut self.privates, &self.up)
             }
-            Ask::UnsubscribePrivate { port, stream } => {
-                self.topics.close(&port, &stream, &mut self.privates, &self.up)
+            Ask::Leave { session, wanted, left } => {
+                let (position, acts) = self.leave(session, wanted, now);
+                // Whoever asked may be gone by now.
+                let _ = left.send(position);
+                acts
             }
             Ask::Gone { session } => self.gone(session, now),
             Ask::Command { principal, command, reply } => {
@@ -146,6 +141,27 @@ impl Task {
             Ask::LatestQuote { instrument, reply } => {
                 let new = self.fan_out.ask(&instrument, reply, now);
                 self.want(&instrument, new)
+            }
+        }
+    }
+
+    /// Ends a subscription; gives the position to go on from elsewhere.
+    fn leave(
+        &mut self,
+        session: ReceiverId,
+        wanted: Wanted,
+        now: Monotonic,
+    ) -> (Option<Position>, Acts) {
+        match wanted {
+            Wanted::Quotes(instrument) => {
+                self.fan_out.unsubscribe(session, &instrument, now);
+                if let Some((_, instruments)) = self.sessions.get_mut(&session) {
+                    instruments.remove(&instrument);
+                }
+                (None, Vec::new())
+            }
+            Wanted::Private(stream) => {
+                self.topics.close(session, &stream, &mut self.privates, &self.up)
             }
         }
     }
@@ -217,8 +233,9 @@ impl Task {
                 self.privates.opened(subscription, mode, position)
             }
             TradeUp::Private { subscription, epoch, seq, prev, event } => {
-                let theirs = self.privates.receiver(subscription);
-                if theirs.is_some_and(|theirs| !self.topics.has_room(theirs)) {
+                let Some(theirs) = self.privates.receiver(subscription) else { return Vec::new() };
+                self.topics.reach(theirs, &epoch, seq);
+                if !self.topics.has_room(theirs) {
                     return self.privates.postpone(subscription, now);
                 }
                 self.privates.event(subscription, Numbered { epoch, seq, prev, event }, now)
@@ -303,7 +320,7 @@ impl Task {
             match act {
                 Act::Up { via: (), frame } => self.send(frame),
                 Act::Down { to: FAN_OUT, frame } => self.publish(frame),
-                Act::Down { to, frame } => self.topics.tell(to, frame, &self.privates),
+                Act::Down { to, frame } => self.topics.tell(to, frame),
             }
         }
     }

@@ -74,7 +74,7 @@ fn after_a_loss_the_stream_goes_on_from_the_last_number_with_no_hole_and_no_repe
     let again = hop.up(&"a");
     // then
     assert_eq!(asked(&again), [(2, Some(at("e", 5)))]);
-    assert_eq!(told(&hop.opened(2, Mode::Replay, at("e", 9))), ["Live"], "not opened once more");
+    assert_eq!(told(&hop.opened(2, Mode::Replay, at("e", 9))), ["Replay", "Live"]);
     assert!(hop.event(1, numbered("e", 6, 5), NOW).is_empty(), "under the old number");
     assert!(hop.event(2, numbered("e", 5, 3), NOW).is_empty(), "a repeat");
     assert_eq!(told(&hop.event(2, numbered("e", 8, 5), NOW)), ["8"]);
@@ -127,7 +127,7 @@ fn a_stream_the_source_closed_is_opened_again_unless_it_would_be_refused_again()
     let mut hop = live();
     // when
     let busy = Problem::new(Code::Unavailable, "busy").retry_after_ms(7);
-    assert!(hop.closed(1, busy, NOW).is_empty());
+    assert_eq!(told(&hop.closed(1, busy, NOW)), ["Reconnecting"]);
     // then
     assert!(hop.tick(NOW + Duration::from_millis(6), |_| true).is_empty());
     assert_eq!(asked(&hop.tick(NOW + Duration::from_millis(7), |_| true)), [(2, Some(at("e", 5)))]);

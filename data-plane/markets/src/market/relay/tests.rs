@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use crate::world::{access, account, customer, market_wanted, new_order};
+use crate::world::{access, account, customer, market_wanted, new_order, venue};
 use tradewind_domain::ids::{ClusterIncarnation, Epoch};
 use tradewind_protocol::Retry;
 
@@ -164,4 +164,21 @@ fn a_market_is_live_only_when_all_its_brokers_are_reached() {
     relay.configure(&wanted, NOW);
     // then
     assert!(!relay.standing().0);
+}
+
+#[test]
+fn a_submit_that_waited_goes_where_the_newest_route_says() {
+    // given
+    let mut relay = relay();
+    relay.heard_receiver(MANAGER, submit(900, "acme"), NOW);
+    // when
+    let mut wanted = market_wanted("crypto");
+    wanted.accounts = vec![access("other-1", "other", &["acme"])];
+    for route in &mut wanted.spec.routes {
+        route.order_venue = venue("other");
+    }
+    relay.configure(&wanted, NOW);
+    let acts = relay.broker_up(&account("other-1"), NOW);
+    // then
+    assert_eq!(sent(&acts).2, Some(account("other-1")));
 }

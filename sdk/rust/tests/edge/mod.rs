@@ -1,0 +1,317 @@
+//! A scripted server on a real socket: an InfrastructureManager and a MarketManager in one. Decides
+//! nothing about trading: tests set what it answers and read what it was asked.
+#![allow(clippy::unwrap_used, dead_code)]
+
+use axum::{
+    Json, Router,
+    extract::{
+        State, WebSocketUpgrade,
+        ws::{Message, WebSocket},
+    },
+    http::{HeaderMap, StatusCode},
+    response::{IntoResponse as _, Response},
+    routing::{get, post},
+};
+use ed25519_dalek::SigningKey;
+use serde_json::{Value, json};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+use tokio::{net::TcpListener, task::JoinHandle, time::timeout};
+use tradewind_protocol::{
+    Code, Problem,
+    domain::{
+        ids::{ClusterIncarnation, NodeId},
+        time::UnixNanos,
+    },
+    token::{Claims, sign},
+};
+
+pub const HEARTBEAT: Duration = Duration::from_millis(100);
+
+/// How a connection to the stream begins.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Greeting {
+    Hello,
+    Nothing,
+    HelloAndGone,
+}
+
+/// The one ledger behind all edges of a test, and what they were asked.
+#[derive(Default)]
+pub struct Ledger {
+    /// Execution ids; the first has number 1.
+    pub fills: Vec<String>,
+    /// Bodies of all submits that arrived, at whichever edge.
+    pub submits: Vec<Value>,
+    /// Answers to submits, before they are accepted.
+    pub refusals: VecDeque<Code>,
+    pub tokens: usize,
+    pub token_life: Duration,
+    /// Tokens below this number are no longer good.
+    pub good_from: usize,
+    pub market_managers: Vec<String>,
+    pub members: Vec<String>,
+    pub accounts: Vec<&'static str>,
+    /// A fill that is made after the heartbeat that follows the listing of open orders.
+    pub late_fill: Option<String>,
+    listed: bool,
+}
+
+pub struct Stage {
+    pub greeting: Greeting,
+    pub connections: usize,
+    /// Connections of a lower number are cut.
+    pub cut_below: usize,
+    /// Told once to whoever is connected.
+    pub goaway: Option<Vec<String>>,
+}
+
+#[derive(Clone)]
+pub struct Edge {
+    pub address: String,
+    pub ledger: Arc<Mutex<Ledger>>,
+    stage: Arc<Mutex<Stage>>,
+    server: Arc<Mutex<Option<JoinHandle<()>>>>,
+}
+
+pub fn ledger() -> Arc<Mutex<Ledger>> {
+    let token_life = Duration::from_secs(3_600);
+    Arc::new(Mutex::new(Ledger { token_life, accounts: vec!["sim-1"], ..Ledger::default() }))
+}
+
+pub async fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    let holds = async {
+        while !condition() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(Duration::from_secs(10), holds).await.unwrap_or_else(|_| panic!("{what}"));
+}
+
+impl Edge {
+    pub async fn start(ledger: &Arc<Mutex<Ledger>>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stage = Stage { greeting: Greeting::Hello, connections: 0, cut_below: 0, goaway: None };
+        let edge = Self {
+            address: listener.local_addr().unwrap().to_string(),
+            ledger: ledger.clone(),
+            stage: Arc::new(Mutex::new(stage)),
+            server: Arc::default(),
+        };
+        let routes = Router::new()
+            .route("/v1/sessions", post(open_session))
+            .route("/v1/stream", get(stream))
+            .route("/v1/accounts", get(accounts))
+            .route("/v1/orders", get(open_orders).post(submit))
+            .route("/v1/orders/{order}", get(order).delete(too_late))
+            .with_state(edge.clone());
+        let serving = tokio::spawn(async move { axum::serve(listener, routes).await.unwrap() });
+        *edge.server.lock().unwrap() = Some(serving);
+        edge
+    }
+
+    pub fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.ledger.lock().unwrap()
+    }
+
+    pub fn stage(&self) -> MutexGuard<'_, Stage> {
+        self.stage.lock().unwrap()
+    }
+
+    /// Cuts all connections of now.
+    pub fn cut(&self) {
+        let mut stage = self.stage();
+        stage.cut_below = stage.connections + 1;
+    }
+
+    /// Nobody is listening any more.
+    pub fn leave(&self) {
+        self.server.lock().unwrap().take().unwrap().abort();
+        self.cut();
+    }
+}
+
+fn now() -> UnixNanos {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    UnixNanos(u64::try_from(now.as_nanos()).unwrap())
+}
+
+fn problem(code: Code) -> Response {
+    let problem = Problem::new(code, "as the test has it");
+    (StatusCode::from_u16(problem.status).unwrap(), Json(problem)).into_response()
+}
+
+async fn open_session(State(edge): State<Edge>) -> Json<Value> {
+    let mut ledger = edge.ledger();
+    ledger.tokens += 1;
+    let claims = Claims {
+        customer: "acme".parse().unwrap(),
+        key_id: None,
+        session: ledger.tokens.to_string(),
+        cluster: ClusterIncarnation(1),
+        trader: None,
+        issued_at: now(),
+        expires_at: now() + ledger.token_life,
+    };
+    let endpoint = |(n, address): (usize, &String)| json!({"manager": format!("i{n}.market-manager"), "address": address});
+    Json(json!({
+        "term": 1, "revision": 1, "leader": 1, "customer": "acme", "trader": null,
+        "token": sign(&claims, NodeId(1), &SigningKey::from_bytes(&[1; 32])),
+        "expires_at": claims.expires_at,
+        "market_managers": ledger.market_managers.iter().enumerate().map(endpoint).collect::<Vec<_>>(),
+        "infrastructure_managers": ledger.members, "trader_manager": null,
+    }))
+}
+
+fn is_good(edge: &Edge, headers: &HeaderMap) -> bool {
+    let bearer = headers["authorization"].to_str().unwrap();
+    let claims =
+        tradewind_protocol::token::claims_unchecked(bearer.strip_prefix("Bearer ").unwrap());
+    claims.unwrap().session.parse::<usize>().unwrap() >= edge.ledger().good_from
+}
+
+async fn accounts(State(edge): State<Edge>) -> Json<Value> {
+    Json(json!({"accounts": edge.ledger().accounts}))
+}
+
+fn an_order(client_order_id: &str) -> Value {
+    json!({
+        "order_id": "sim-1:0123456789abcdef0123456789abcdef", "customer": "acme",
+        "client_order_id": client_order_id, "venue": "sim", "instrument": "BTC/USD", "side": "buy",
+        "type": "limit", "quantity": "1", "limit_price": "1", "time_in_force": "gtc",
+        "state": "filled", "filled_quantity": "1", "reason": null,
+        "created_at": now(), "updated_at": now(), "version": 1,
+    })
+}
+
+async fn submit(State(edge): State<Edge>, headers: HeaderMap, Json(body): Json<Value>) -> Response {
+    if !is_good(&edge, &headers) {
+        return problem(Code::Unauthorized);
+    }
+    let mut ledger = edge.ledger();
+    let id = body["client_order_id"].as_str().unwrap().to_string();
+    ledger.submits.push(body);
+    match ledger.refusals.pop_front() {
+        Some(code) => problem(code),
+        None => Json(an_order(&id)).into_response(),
+    }
+}
+
+async fn open_orders(State(edge): State<Edge>) -> Json<Value> {
+    edge.ledger().listed = true;
+    Json(json!({"orders": []}))
+}
+
+async fn order() -> Json<Value> {
+    Json(an_order("filled"))
+}
+
+async fn too_late() -> Response {
+    problem(Code::Conflict)
+}
+
+async fn stream(State(edge): State<Edge>, headers: HeaderMap, asked: WebSocketUpgrade) -> Response {
+    if !is_good(&edge, &headers) {
+        return problem(Code::Unauthorized);
+    }
+    asked.on_upgrade(move |socket| serve(edge, socket))
+}
+
+async fn say(socket: &mut WebSocket, frame: &Value) {
+    // Whether anybody still listens shows at the next read.
+    let _ = socket.send(Message::text(frame.to_string())).await;
+}
+
+async fn serve(edge: Edge, mut socket: WebSocket) {
+    let (number, greeting) = {
+        let mut stage = edge.stage();
+        stage.connections += 1;
+        (stage.connections, stage.greeting)
+    };
+    if greeting == Greeting::Nothing {
+        return std::future::pending().await;
+    }
+    let hello = json!({"type": "hello", "session": "s", "time": now(), "heartbeat_ms": 100,
+        "trader_manager": null, "affinity_version": 0});
+    say(&mut socket, &hello).await;
+    if greeting == Greeting::HelloAndGone {
+        return;
+    }
+    let mut sent = None;
+    let mut beat = tokio::time::interval(HEARTBEAT);
+    let mut look = tokio::time::interval(Duration::from_millis(5));
+    loop {
+        tokio::select! {
+            received = socket.recv() => {
+                let Some(Ok(message)) = received else { return };
+                let Ok(text) = message.into_text() else { continue };
+                let Ok(asked) = serde_json::from_str::<Value>(&text) else { continue };
+                subscribed(&edge, &mut socket, &asked, &mut sent).await;
+            }
+            _ = beat.tick() => heartbeat(&edge, &mut socket, sent).await,
+            _ = look.tick() => {
+                if edge.stage().cut_below > number {
+                    return;
+                }
+                let goaway = edge.stage().goaway.take();
+                if let Some(to) = goaway {
+                    say(&mut socket, &json!({"type": "goaway", "reconnect_to": to, "within_ms": 5_000})).await;
+                }
+                push(&edge, &mut socket, &mut sent).await;
+            }
+        }
+    }
+}
+
+async fn subscribed(edge: &Edge, socket: &mut WebSocket, asked: &Value, sent: &mut Option<usize>) {
+    let channel = asked["channel"].as_str().unwrap_or_default();
+    let stand = if channel == "fills" { edge.ledger().fills.len() } else { 0 };
+    let (mode, position) = match asked["from"]["seq"].as_u64() {
+        Some(seq) => ("replay", usize::try_from(seq).unwrap()),
+        None => ("live", stand),
+    };
+    if channel == "fills" {
+        // At least once: what was seen last comes again.
+        *sent = Some(position.saturating_sub(1));
+    }
+    let topic = match asked["account"].as_str() {
+        Some(account) => json!({channel: {"account": account}}),
+        None => json!({channel: {"instrument": asked["instrument"]}}),
+    };
+    let position = json!({"epoch": "e", "seq": stand});
+    say(socket, &json!({"type": "subscribed", "topic": topic, "mode": mode, "position": position}))
+        .await;
+}
+
+async fn heartbeat(edge: &Edge, socket: &mut WebSocket, sent: Option<usize>) {
+    let stand = |seq| json!({"topic": {"fills": {"account": "sim-1"}}, "position": {"epoch": "e", "seq": seq}});
+    let streams: Vec<Value> = sent.map(stand).into_iter().collect();
+    say(socket, &json!({"type": "heartbeat", "time": now(), "streams": streams})).await;
+    let mut ledger = edge.ledger();
+    if ledger.listed {
+        let late = ledger.late_fill.take();
+        ledger.fills.extend(late);
+    }
+}
+
+/// Sends the fills that were not sent on this connection.
+async fn push(edge: &Edge, socket: &mut WebSocket, sent: &mut Option<usize>) {
+    let Some(done) = *sent else { return };
+    let new: Vec<String> = edge.ledger().fills.iter().skip(done).cloned().collect();
+    for (n, exec_id) in new.iter().enumerate() {
+        let seq = done + n + 1;
+        let fill = json!({"exec_id": exec_id, "order_id": "sim-1:0123456789abcdef0123456789abcdef",
+            "customer": "acme", "client_order_id": "x", "instrument": "BTC/USD", "side": "buy",
+            "quantity": "1", "price": "1", "at": now()});
+        say(
+            socket,
+            &json!({"type": "fill", "account": "sim-1", "epoch": "e", "seq": seq,
+            "prev": seq - 1, "fill": fill}),
+        )
+        .await;
+    }
+    *sent = Some(done + new.len());
+}
