@@ -69,7 +69,7 @@ pub(crate) struct DemoArgs {
     #[arg(long)]
     pub(crate) check: bool,
     /// Kill leader, MarketManager, Market and Broker in turn, one every TIME
-    #[arg(long, value_name = "TIME", value_parser = duration)]
+    #[arg(long, value_name = "TIME", value_parser = chaos)]
     pub(crate) chaos: Option<Duration>,
     /// Order and moments of the kills
     #[arg(long, default_value_t = 1)]
@@ -80,7 +80,7 @@ pub(crate) struct DemoArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
     /// The first port (default: free ones)
-    #[arg(long, value_name = "PORT")]
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) port_base: Option<u16>,
     /// InfrastructureManagers
     #[arg(long, default_value_t = 3, value_parser = nodes)]
@@ -172,6 +172,11 @@ fn duration(text: &str) -> Result<Duration, String> {
         other => return Err(format!("`{other}` is no unit of time: ms, s, m or h")),
     };
     millis.map(Duration::from_millis).ok_or_else(|| "too long".to_string())
+}
+
+fn chaos(text: &str) -> Result<Duration, String> {
+    let every = duration(text)?;
+    if every < Duration::from_secs(1) { Err("at least 1s".to_string()) } else { Ok(every) }
 }
 
 fn nodes(text: &str) -> Result<u64, String> {

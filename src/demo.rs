@@ -39,10 +39,29 @@ struct Course {
     problems: Vec<String>,
 }
 
+/// Prints the report, with `-o json` also of a demo that failed: always one object in the last line.
 pub(crate) async fn run(args: DemoArgs, stop: CancellationToken) -> anyhow::Result<ExitCode> {
-    let started = crate::clock::now();
     let json = args.output == Output::Json;
-    let progress = Progress::new(json);
+    let played = play(&args, stop).await;
+    let report = match &played {
+        Ok(report) => report.clone(),
+        Err(error) => Some(Report::without_verdict(format!("{error:#}"))),
+    };
+    let early = || Report::without_verdict("stopped before the first fill".to_string());
+    if json {
+        println!("{}", serde_json::to_string(&report.clone().unwrap_or_else(early))?);
+    } else if let Ok(Some(report)) = &played {
+        report.print();
+    }
+    played?;
+    let ok = report.is_some_and(|report| report.ok);
+    Ok(if args.check && !ok { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// The demo from its start to the end of its last process; `None` if it was stopped before the first fill.
+async fn play(args: &DemoArgs, stop: CancellationToken) -> anyhow::Result<Option<Report>> {
+    let started = crate::clock::now();
+    let progress = Progress::new(args.output == Output::Json);
     let data = DataDirectory::open(args.data.clone()).context("the data directory")?;
     let history = data.path().join("history.jsonl");
     let plan = Plan {
@@ -55,7 +74,7 @@ pub(crate) async fn run(args: DemoArgs, stop: CancellationToken) -> anyhow::Resu
     let mut stage = Stage::new(Cluster::new(&plan, data)?, history)?;
     let ended = tokio::select! {
         () = stop.cancelled() => None,
-        up = start(&mut stage, &args, &progress, started) => Some(up),
+        up = start(&mut stage, args, &progress, started) => Some(up),
     };
     let report = match ended {
         None => None,
@@ -64,24 +83,20 @@ pub(crate) async fn run(args: DemoArgs, stop: CancellationToken) -> anyhow::Resu
             stage.cluster.stop().await;
             return Err(error);
         }
-        Some(Ok(())) => Some(trade(&mut stage, &args, &progress, &stop, started).await?),
+        Some(Ok(())) => Some(trade(&mut stage, args, &progress, &stop, started).await?),
     };
     progress.doing("stopping");
     let mut forced = stage.cluster.stop().await;
     forced.sort();
     progress.done("all processes are stopped");
     progress.finish();
-    let Some(mut report) = report else { return Ok(ExitCode::SUCCESS) };
-    if !forced.is_empty() {
-        report.problems.push(format!("had to be killed at the end: {}", forced.join(", ")));
-        report.ok = false;
-    }
-    if json {
-        println!("{}", serde_json::to_string(&report)?);
-    } else {
-        report.print();
-    }
-    Ok(if args.check && !report.ok { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(report.map(|mut report| {
+        if !forced.is_empty() {
+            report.problems.push(format!("had to be killed at the end: {}", forced.join(", ")));
+            report.ok = false;
+        }
+        report
+    }))
 }
 
 fn path_text(path: &Path) -> anyhow::Result<String> {
@@ -161,6 +176,10 @@ async fn trade(
     let probe = Probe::start(stage.client.clone(), stage.keys.clone());
     let mut course = Course::default();
     go_on(stage, args, progress, stop, &mut course).await?;
+    let ended = crate::clock::now();
+    if args.chaos.is_some() && course.kills.is_empty() && !stop.is_cancelled() {
+        course.problems.push("there was no time for a kill: --for is too short".to_string());
+    }
     progress.doing("asking the algo to stop");
     stage.cluster.revive().await?;
     let before = stage.follow()?.wound_down;
@@ -178,8 +197,14 @@ async fn trade(
     progress.done("the algo has ended its orders");
     let ledger = stage.venue_ledger().await?;
     stage.follow()?;
+    let starts = stage.history.starts_since(started);
+    // Beside an interactive demo somebody may have killed a TraderManager by hand: its Traders move.
+    if args.run_for.is_some() && starts > 1 {
+        course.problems.push(format!("the algo ended and was started again: {starts} lives"));
+    }
     let evidence = Evidence {
         started,
+        ended,
         history: &stage.history,
         ledger: &ledger,
         account: &stage.account,
@@ -215,7 +240,10 @@ async fn go_on(
         {
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
-                killed = kill(stage, args, target, course) => progress.done(&killed?),
+                killed = kill(stage, args, target, course) => match killed {
+                    Ok(whom) => progress.done(&whom),
+                    Err(error) => course.problems.push(format!("no kill: {error:#}")),
+                },
             }
             revive_at = Some(Instant::now() + REVIVED_AFTER);
         }
@@ -229,7 +257,8 @@ async fn go_on(
                 progress.done("what was killed is started again");
                 revive_at = None;
             }
-            () = sleep_until(kill_at) => {
+            // A kill that waits keeps its turn.
+            () = sleep_until(kill_at), if wanted.is_none() => {
                 turn += args.chaos.unwrap_or_default();
                 wanted = next.map(|(target, _)| target);
                 next = schedule.as_mut().map(Schedule::next);
@@ -242,6 +271,7 @@ async fn go_on(
                 None => keys_open = false,
             },
             () = sleep(Duration::from_secs(1)) => {
+                stage.cluster.reap();
                 let (orders, fills) = stage.follow()?.counts();
                 progress.doing(format!("{orders} orders, {fills} fills"));
             }

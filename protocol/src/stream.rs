@@ -137,7 +137,9 @@ pub enum ToAlgo {
         reconnect_to: Vec<String>,
         within_ms: u64,
     },
-    /// Every `limits::HEARTBEAT_EVERY`; names the last number of each of the session's streams.
+    /// Every `limits::HEARTBEAT_EVERY`. Names where each of the session's streams stands: of a private one
+    /// the last number there is, also while a replay of it is under way; one whose source is away is
+    /// not named.
     Heartbeat {
         time: UnixNanos,
         streams: Vec<StreamStand>,

@@ -6,6 +6,7 @@ use std::{
     fs::File,
     io::{BufRead as _, BufReader, Seek as _, SeekFrom},
     path::{Path, PathBuf},
+    time::Duration,
 };
 use tradewind_domain::{
     ids::{ClientOrderId, ExecId},
@@ -28,6 +29,8 @@ pub(crate) struct History {
     pub(crate) connections: Vec<String>,
     /// Times the algo ended all its orders in peace.
     pub(crate) wound_down: usize,
+    /// Lives of the algo: its process, and when it was first heard of.
+    lives: BTreeMap<String, UnixNanos>,
     /// Errors the algo was shown: the promise is that there is none.
     pub(crate) errors: Vec<String>,
     states: BTreeMap<ClientOrderId, String>,
@@ -78,9 +81,15 @@ impl History {
         (self.view.acknowledged.len(), self.view.fills.len())
     }
 
+    /// How often the algo was started since then.
+    pub(crate) fn starts_since(&self, at: UnixNanos) -> usize {
+        self.lives.values().filter(|first| **first >= at).count()
+    }
+
     fn take(&mut self, operation: &Operation) {
         use OperationType as T;
         let at = UnixNanos(operation.time);
+        self.lives.entry(operation.process.to_string()).or_insert(at);
         let text = operation.value.as_str().unwrap_or_default();
         let id = || ClientOrderId::new(text).ok();
         match (operation.f.as_str(), operation.kind) {
@@ -90,7 +99,9 @@ impl History {
                 self.view.refused.extend(id());
                 self.errors.extend(operation.error.clone());
             }
-            ("submit", T::Info) => self.errors.extend(operation.error.clone()),
+            ("submit" | "cancel" | "wind-down", T::Info) => {
+                self.errors.extend(operation.error.clone())
+            }
             ("fill", T::Ok) => {
                 self.view.fills.extend(ExecId::new(text).ok());
                 self.fill_times.push(at);
@@ -111,16 +122,21 @@ impl History {
     }
 }
 
-/// The longest time without an event that touches `from..until`; `None` if nothing came after it began.
+/// A silence of this length at the end is no pause between two events any more.
+const SILENT: Duration = Duration::from_secs(3);
+
+/// The longest time without an event that touches `from..until`, also the one that lasts at its end;
+/// `None` if nothing came after it began, or nothing any more.
 pub(crate) fn longest_gap(times: &[UnixNanos], from: UnixNanos, until: UnixNanos) -> Option<u128> {
-    let mut longest = None;
-    for pair in times.windows(2) {
-        if pair[1] > from && pair[0] < until {
-            let gap = pair[1].since(pair[0]).as_millis();
-            longest = longest.max(Some(gap));
-        }
+    let after = times.iter().position(|at| *at > from)?;
+    let last = *times.last()?;
+    if until.since(last) >= SILENT {
+        return None;
     }
-    longest
+    let first = after.saturating_sub(1);
+    let pairs = times[first..].windows(2).take_while(|pair| pair[0] < until);
+    let gaps = pairs.map(|pair| pair[1].since(pair[0]));
+    gaps.chain([until.since(last)]).max().map(|gap| gap.as_millis())
 }
 
 #[cfg(test)]
@@ -167,5 +183,9 @@ mod tests {
         assert_eq!(longest_gap(&times, at(15), at(905)), Some(890));
         assert_eq!(longest_gap(&times, at(901), at(905)), Some(10));
         assert_eq!(longest_gap(&times, at(6_000), at(7_000)), None);
+        // What stopped soon after the kill and never came back has no end.
+        assert_eq!(longest_gap(&times, at(901), at(9_000)), None);
+        assert_eq!(longest_gap(&times, at(901), at(6_500)), Some(4_090));
+        assert_eq!(longest_gap(&times[..4], at(15), at(2_900)), Some(1_990));
     }
 }

@@ -7,7 +7,7 @@ use super::{
     probe::Probe,
 };
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 use tradewind_domain::{
     ids::{AccountId, ClientOrderId, CustomerId, ExecId, VenueOrderId},
     time::UnixNanos,
@@ -71,6 +71,8 @@ impl VenueLedger {
 
 pub(crate) struct Evidence<'a> {
     pub(crate) started: UnixNanos,
+    /// When the algo was asked to stop.
+    pub(crate) ended: UnixNanos,
     pub(crate) history: &'a History,
     pub(crate) ledger: &'a VenueLedger,
     pub(crate) account: &'a AccountId,
@@ -80,9 +82,6 @@ pub(crate) struct Evidence<'a> {
     pub(crate) problems: Vec<String>,
 }
 
-/// Outages are looked for in this time after a kill; kills are further apart.
-const WINDOW: Duration = Duration::from_millis(4_900);
-
 impl Evidence<'_> {
     pub(crate) fn report(mut self) -> Report {
         let history = self.history;
@@ -90,15 +89,17 @@ impl Evidence<'_> {
         let truth = self.ledger.truth(&view, self.account, self.customer);
         let violations = invariants::check(&view, &truth);
         let accepted = self.probe.accepted();
-        let failover = |kill: &Kill| {
+        // An outage may come late, as when what was killed returns: up to the next kill nothing is left out.
+        let next = self.kills.iter().skip(1).map(|kill| kill.at).chain([self.ended]);
+        let failover = |(kill, until): (&Kill, UnixNanos)| {
             let times = match kill.target {
                 Target::Leader => &accepted,
                 Target::MarketManager | Target::Market | Target::Broker => &history.quotes,
             };
-            let outage_ms = longest_gap(times, kill.at, kill.at + WINDOW);
+            let outage_ms = longest_gap(times, kill.at, until);
             Failover { killed: kill.target.name(), outage_ms }
         };
-        let failovers: Vec<Failover> = self.kills.iter().map(failover).collect();
+        let failovers: Vec<Failover> = self.kills.iter().zip(next).map(failover).collect();
         for each in failovers.iter().filter(|each| each.outage_ms.is_none()) {
             self.problems.push(format!("nothing came back after {} was killed", each.killed));
         }
@@ -123,6 +124,19 @@ impl Evidence<'_> {
 }
 
 impl Report {
+    /// Of a demo that never came to its verdict.
+    pub(crate) fn without_verdict(problem: String) -> Self {
+        Self {
+            ok: false,
+            first_fill_ms: None,
+            orders: 0,
+            fills: 0,
+            violations: Violations::default(),
+            failovers: Vec::new(),
+            problems: vec![problem],
+        }
+    }
+
     /// For a person.
     pub(crate) fn print(&self) {
         let of = &self.violations;

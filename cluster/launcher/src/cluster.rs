@@ -4,7 +4,7 @@
 
 use crate::{
     DataDirectory, Ports, Process, Spec, StartError,
-    descendants::{adopt_orphans, kill_all_below},
+    descendants::{adopt_orphans, kill_all_below, reap_orphans},
 };
 use std::{
     fs, io,
@@ -74,7 +74,10 @@ impl Cluster {
         adopt_orphans()?;
         let ports_file = data.path().join("ports.json");
         let mut ports = match fs::read(&ports_file) {
-            Ok(bytes) => Ports::again(serde_json::from_slice(&bytes)?),
+            Ok(bytes) => kept_ports(plan, &bytes).map_err(|text| {
+                let text = format!("{}: {text}", ports_file.display());
+                io::Error::new(io::ErrorKind::InvalidData, text)
+            })?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ports::new(plan.port_base),
             Err(error) => return Err(error),
         };
@@ -89,7 +92,10 @@ impl Cluster {
             implementations.push(specs.implementation(number, &members, &mut ports)?);
         }
         let venue = specs.venue(&mut ports)?;
-        fs::write(&ports_file, serde_json::to_vec(ports.taken())?)?;
+        // Whole or not at all: without it nobody knows where the members of this data are.
+        let unfinished = ports_file.with_extension("new");
+        fs::write(&unfinished, serde_json::to_vec(ports.taken())?)?;
+        fs::rename(&unfinished, &ports_file)?;
         let lifeline = Some(lifeline);
         Ok(Self { infrastructure, implementations, venue, lifeline, lifeline_end, data })
     }
@@ -193,7 +199,16 @@ impl Cluster {
         }
     }
 
-    /// Starts again what is not running.
+    /// Reaps services whose Manager was killed and that have ended since: no zombie stays for long.
+    pub fn reap(&self) {
+        let members = self.infrastructure.iter().map(|member| &member.process);
+        let managers = self.implementations.iter().flat_map(|each| &each.managers);
+        let all = members.chain(managers.chain([&self.venue]).map(|manager| &manager.process));
+        let own: Vec<u32> = all.flatten().map(Process::pid).collect();
+        reap_orphans(&own);
+    }
+
+    /// Starts again what is not running, but for the venue, which is not ours to keep alive.
     pub async fn revive(&mut self) -> Result<(), StartError> {
         let dead = |process: &Option<Process>| !process.as_ref().is_some_and(Process::is_alive);
         let members = self.infrastructure.iter().filter(|member| dead(&member.process));
@@ -226,6 +241,24 @@ impl Cluster {
         self.lifeline = None;
         killed
     }
+}
+
+/// The ports of an earlier run over the same data, if that was a cluster of the same size.
+fn kept_ports(plan: &Plan, file: &[u8]) -> Result<Ports, String> {
+    let kept: Vec<SocketAddr> = serde_json::from_slice(file).map_err(|error| error.to_string())?;
+    let nodes = usize::try_from(plan.nodes).unwrap_or(usize::MAX);
+    let wanted = nodes.saturating_mul(2) + KINDS.len() * plan.implementations + 1;
+    if kept.len() != wanted {
+        let of = kept.len().saturating_sub(KINDS.len() * plan.implementations + 1) / 2;
+        return Err(format!(
+            "this data is of a cluster with {of} InfrastructureManagers, not {nodes}; name another \
+             directory, or as many"
+        ));
+    }
+    if plan.port_base.is_some_and(|base| kept.first().is_none_or(|first| first.port() != base)) {
+        tracing::warn!("the ports are those of the data directory, not those of the port base");
+    }
+    Ok(Ports::again(kept))
 }
 
 /// Puts together how each process is started.

@@ -1,7 +1,9 @@
 //! Processes that outlive their parents. Decides how all that was started from here is found again: this
 //! process takes in orphans (a child subreaper), so that everything below it stays below it.
 
-use rustix::process::{Pid, Signal, WaitOptions, kill_process as send, set_child_subreaper, wait};
+use rustix::process::{
+    Pid, Signal, WaitOptions, kill_process as send, set_child_subreaper, wait, waitpid,
+};
 use std::{
     collections::BTreeMap,
     fs,
@@ -41,6 +43,19 @@ fn stat(pid: u32) -> Option<(u32, char)> {
     let mut fields = rest.split_ascii_whitespace();
     let state = fields.next()?.chars().next()?;
     Some((fields.next()?.parse().ok()?, state))
+}
+
+/// Reaps processes that this one took in and that have ended: all its zombies but those in `own`, whose
+/// ends are awaited elsewhere.
+pub(crate) fn reap_orphans(own: &[u32]) {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    for pid in entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok()) {
+        let orphan = stat(pid) == Some((std::process::id(), 'Z')) && !own.contains(&pid);
+        if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw).filter(|_| orphan) {
+            // It is a zombie of ours: this returns at once.
+            let _ = waitpid(Some(pid), WaitOptions::NOHANG);
+        }
+    }
 }
 
 /// Every process below `root`, in no order.

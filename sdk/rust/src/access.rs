@@ -2,13 +2,14 @@
 //! InfrastructureManagers. Decides when the token is renewed and whom it asks; one renewal at a time.
 
 use crate::{
+    clock,
     edges::Edges,
     requests::{Failed, Requests},
 };
 use std::{
     convert::Infallible,
     sync::{Mutex, MutexGuard, PoisonError},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 use tokio::time::{Instant, sleep_until};
 use tradewind_protocol::{domain::limits::SESSION_TOKEN_LIFE, session::SessionOpened, token};
@@ -116,7 +117,6 @@ impl Access {
 fn renewed_in(text: &str) -> Duration {
     let Some(claims) = token::claims_unchecked(text) else { return SESSION_TOKEN_LIFE / 2 };
     let half = claims.expires_at.since(claims.issued_at) / 2;
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let issued = Duration::from_nanos(claims.issued_at.0);
-    (issued + half).saturating_sub(now).clamp(half / 10, half).max(RENEW_AT_MOST_EVERY)
+    let due = claims.issued_at + half;
+    due.since(clock::now()).clamp(half / 10, half).max(RENEW_AT_MOST_EVERY)
 }

@@ -1,13 +1,13 @@
 //! The history of what an algo did and saw, written as it happens, if `TRADEWIND_HISTORY` names a file:
 //! the algo's side of every check that nothing was lost or doubled. Decides nothing.
 
+use crate::clock;
 use serde_json::Value;
 use std::{
     fs::File,
     io::Write as _,
     path::Path,
     sync::{Mutex, PoisonError},
-    time::{SystemTime, UNIX_EPOCH},
 };
 use tradewind_protocol::history::{Operation, OperationType};
 
@@ -24,11 +24,10 @@ impl History {
     }
 
     pub(crate) fn write(&self, kind: OperationType, f: &str, value: Value, error: Option<String>) {
-        let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         let operation = Operation {
             index: file.1,
-            time: u64::try_from(time).unwrap_or(u64::MAX),
+            time: clock::now().0,
             process: std::process::id().into(),
             kind,
             f: f.to_string(),

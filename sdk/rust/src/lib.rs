@@ -23,6 +23,7 @@
 
 mod access;
 mod builder;
+mod clock;
 mod connection;
 mod edges;
 mod error;

@@ -177,15 +177,14 @@ impl Subscriptions {
         self.by_topic.get(topic).map_or(&[], |held| &held.sinks)
     }
 
-    /// Whether everything the server had sent on private streams at a heartbeat has arrived here.
+    /// Whether everything there was on private streams at a heartbeat has arrived here. A stream whose
+    /// source is away is not named, and then nothing can be said of it.
     pub(crate) fn is_whole(&self, stands: &[StreamStand]) -> bool {
-        stands.iter().all(|stand| match &stand.topic {
-            Topic::Quotes { .. } => true,
-            Topic::Orders { .. } | Topic::Fills { .. } => {
-                let held = self.by_topic.get(&stand.topic).and_then(|held| held.position.as_ref());
-                held.is_none_or(|held| {
-                    held.epoch == stand.position.epoch && held.seq >= stand.position.seq
-                })
+        self.by_topic.iter().filter(|(topic, _)| private(topic)).all(|(topic, held)| {
+            let stand = stands.iter().find(|stand| stand.topic == *topic).map(|s| &s.position);
+            match (stand, &held.position) {
+                (Some(stand), Some(held)) => held.epoch == stand.epoch && held.seq >= stand.seq,
+                (None, _) | (_, None) => false,
             }
         })
     }
@@ -283,5 +282,16 @@ mod tests {
         subscriptions.opened(&fills(), Mode::Snapshot, Some(at("new", 3)));
         assert_eq!(judge(&mut subscriptions, "new", 1, 0), Verdict::New);
         assert!(!subscriptions.first_time(&exec));
+    }
+
+    #[test]
+    fn nothing_is_whole_while_a_private_stream_is_not_named_or_not_reached() {
+        let mut subscriptions = subscribed_at(5);
+        let stand = |seq| vec![StreamStand { topic: fills(), position: at("e", seq) }];
+        assert!(subscriptions.is_whole(&stand(5)));
+        assert!(!subscriptions.is_whole(&stand(6)));
+        assert!(!subscriptions.is_whole(&[]));
+        judge(&mut subscriptions, "e", 6, 5);
+        assert!(subscriptions.is_whole(&stand(6)));
     }
 }

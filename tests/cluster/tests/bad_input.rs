@@ -12,29 +12,51 @@ use tokio_tungstenite::{
 };
 use tradewind_tests_cluster::Demo;
 
-/// Sends a body as it is and gives status and problem.
-async fn send(
-    client: &Client,
-    method: &Method,
-    url: &str,
-    headers: &[(&str, &str)],
+/// A bad request, and what should be said of it.
+struct Case {
+    method: Method,
+    url: String,
+    headers: Vec<(&'static str, String)>,
     body: Vec<u8>,
-) -> (u16, Value) {
-    let mut request = client.request(method.clone(), url).body(body);
-    if !headers.iter().any(|(name, _)| *name == "content-type") {
-        request = request.header("content-type", "application/json");
+    status: u16,
+    code: &'static str,
+}
+
+impl Case {
+    fn new(method: Method, url: &str, status: u16, code: &'static str) -> Self {
+        let (url, headers, body) = (url.to_string(), Vec::new(), Vec::new());
+        Self { method, url, headers, body, status, code }
     }
-    for (name, value) in headers {
-        request = request.header(*name, *value);
+
+    fn header(mut self, name: &'static str, value: &str) -> Self {
+        self.headers.push((name, value.to_string()));
+        self
     }
-    let answer = request.send().await.unwrap();
-    let status = answer.status().as_u16();
-    let kind = answer.headers().get("content-type").map(|kind| kind.to_str().unwrap().to_string());
-    let body = answer.bytes().await.unwrap();
-    if status >= 400 {
-        assert_eq!(kind.as_deref(), Some("application/problem+json"), "{status} {body:?}");
+
+    fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
+        self.body = body.into();
+        self
     }
-    (status, serde_json::from_slice(&body).unwrap_or(Value::Null))
+
+    /// Sends the body as it is and gives status and problem.
+    async fn send(self, client: &Client) -> (u16, Value) {
+        let mut request = client.request(self.method, &self.url).body(self.body);
+        if !self.headers.iter().any(|(name, _)| *name == "content-type") {
+            request = request.header("content-type", "application/json");
+        }
+        for (name, value) in self.headers {
+            request = request.header(name, value);
+        }
+        let answer = request.send().await.unwrap();
+        let status = answer.status().as_u16();
+        let kind = answer.headers().get("content-type").cloned();
+        let body = answer.bytes().await.unwrap();
+        if status >= 400 {
+            let kind = kind.as_ref().map(|kind| kind.to_str().unwrap());
+            assert_eq!(kind, Some("application/problem+json"), "{status} {body:?}");
+        }
+        (status, serde_json::from_slice(&body).unwrap_or(Value::Null))
+    }
 }
 
 async fn token(client: &Client, member: &str) -> String {
@@ -55,6 +77,70 @@ fn order_but(field: &str, value: Value) -> Vec<u8> {
     order.to_string().into_bytes()
 }
 
+/// At a MarketManager, where orders arrive.
+fn at_the_edge(edge: &str, token: &str) -> Vec<Case> {
+    let orders = format!("http://{edge}/v1/orders");
+    let bad = |status, code| {
+        Case::new(Method::POST, &orders, status, code).header("authorization", token)
+    };
+    let malformed = || bad(400, "malformed_request");
+    // One digit of the signature is another.
+    let (signed, last) = token.split_at(token.len() - 20);
+    let other = if last.starts_with('A') { 'B' } else { 'A' };
+    let forged = format!("{signed}{other}{}", &last[1..]);
+    let unsigned = |token: &str| {
+        Case::new(Method::POST, &orders, 401, "unauthorized").header("authorization", token)
+    };
+    let nothing = format!("http://{edge}/v1/nothing");
+    vec![
+        malformed().body("{"),
+        malformed().body(vec![0xff, 0xfe]),
+        malformed().body("[]"),
+        malformed().body(order_but("colour", json!("red"))),
+        malformed().body(order_but("quantity", json!(1))),
+        malformed().body(order_but("quantity", json!("NaN"))),
+        malformed().body(order_but("quantity", json!("-1"))),
+        malformed().body(order_but("client_order_id", json!(""))),
+        bad(422, "invalid_order").body(order_but("quantity", json!("0"))),
+        bad(422, "invalid_order").body(order_but("limit_price", json!(null))),
+        bad(404, "not_found").body(order_but("instrument", json!("NONE/USD"))),
+        bad(413, "body_too_large").body(large()),
+        bad(415, "unsupported_media_type").header("content-type", "text/plain"),
+        unsigned("Bearer").body(order_but("client_order_id", json!("a"))),
+        unsigned(&forged).body("{}"),
+        Case::new(Method::GET, &nothing, 404, "not_found").header("authorization", token),
+        Case::new(Method::PUT, &orders, 405, "method_not_allowed").body("{}"),
+    ]
+}
+
+/// At an InfrastructureManager, where changes arrive.
+fn at_a_member(member: &str) -> Vec<Case> {
+    let customers = format!("http://{member}/v1/customers/bad");
+    let bad = |status, code| Case::new(Method::PUT, &customers, status, code);
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let key = format!("test/{}/1", now.as_nanos());
+    let keyed = |status, code| bad(status, code).header("idempotency-key", &key);
+    let malformed = || keyed(400, "malformed_request");
+    let good = r#"{"key_hashes":[]}"#;
+    let url = |path: &str| format!("http://{member}{path}");
+    vec![
+        bad(400, "idempotency_key_missing").body(good),
+        bad(400, "malformed_request").header("idempotency-key", "x").body(good),
+        bad(400, "key_expired").header("idempotency-key", "old/1/1").body(good),
+        malformed().body(r#"{"key_hashes":[],"colour":"red"}"#),
+        malformed().body(r#"{"key_hashes":7}"#),
+        keyed(413, "body_too_large").body(large()),
+        Case::new(Method::GET, &url("/v1/status?colour=red"), 400, "malformed_request"),
+        Case::new(Method::POST, &url("/v1/sessions"), 401, "unauthorized")
+            .header("authorization", "Bearer no"),
+        Case::new(Method::GET, &url("/v2"), 404, "not_found"),
+    ]
+}
+
+fn large() -> String {
+    format!("\"{}\"", "x".repeat(2 << 20))
+}
+
 #[tokio::test]
 async fn whatever_is_sent_there_is_a_problem_that_says_so_and_the_connection_goes_on() {
     let demo = Demo::trading();
@@ -63,91 +149,15 @@ async fn whatever_is_sent_there_is_a_problem_that_says_so_and_the_connection_goe
     let member = &demo.members()[0];
     let edge = &demo.market_managers()[0];
     let token = format!("Bearer {}", token(&client, member).await);
-    let auth = ("authorization", token.as_str());
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    let key = format!("test/{}/1", now.as_nanos());
-    let key = ("idempotency-key", key.as_str());
-    let orders = format!("http://{edge}/v1/orders");
-    let customers = format!("http://{member}/v1/customers/bad");
-    let (post, put, get) = (Method::POST, Method::PUT, Method::GET);
-    let unknown_field = json!({"key_hashes": [], "colour": "red"}).to_string().into_bytes();
-    let large = format!("\"{}\"", "x".repeat(2 << 20)).into_bytes();
-    // One digit of the signature is another.
-    let (signed, last) = token.split_at(token.len() - 20);
-    let other = if last.starts_with('A') { 'B' } else { 'A' };
-    let forged = format!("{signed}{other}{}", &last[1..]);
-    let nothing = format!("http://{edge}/v1/nothing");
-    let colour = format!("http://{member}/v1/status?colour=red");
-    let sessions = format!("http://{member}/v1/sessions");
-    let version = format!("http://{member}/v2");
-    type Case<'a> = (&'a Method, &'a str, Vec<(&'a str, &'a str)>, Vec<u8>, u16, &'a str);
-    let cases: Vec<Case<'_>> = vec![
-        (&post, &orders, vec![auth], b"{".to_vec(), 400, "malformed_request"),
-        (&post, &orders, vec![auth], vec![0xff, 0xfe], 400, "malformed_request"),
-        (&post, &orders, vec![auth], b"[]".to_vec(), 400, "malformed_request"),
-        (&post, &orders, vec![auth], order_but("colour", json!("red")), 400, "malformed_request"),
-        (&post, &orders, vec![auth], order_but("quantity", json!(1)), 400, "malformed_request"),
-        (&post, &orders, vec![auth], order_but("quantity", json!("NaN")), 400, "malformed_request"),
-        (&post, &orders, vec![auth], order_but("quantity", json!("-1")), 400, "malformed_request"),
-        (&post, &orders, vec![auth], order_but("quantity", json!("0")), 422, "invalid_order"),
-        (&post, &orders, vec![auth], order_but("limit_price", json!(null)), 422, "invalid_order"),
-        (&post, &orders, vec![auth], order_but("instrument", json!("NONE/USD")), 404, "not_found"),
-        (
-            &post,
-            &orders,
-            vec![auth],
-            order_but("client_order_id", json!("")),
-            400,
-            "malformed_request",
-        ),
-        (&post, &orders, vec![auth], large.clone(), 413, "body_too_large"),
-        (
-            &post,
-            &orders,
-            vec![auth, ("content-type", "text/plain")],
-            vec![],
-            415,
-            "unsupported_media_type",
-        ),
-        (&post, &orders, vec![], order("a").to_string().into_bytes(), 401, "unauthorized"),
-        (&post, &orders, vec![("authorization", &forged)], b"{}".to_vec(), 401, "unauthorized"),
-        (&get, &nothing, vec![auth], vec![], 404, "not_found"),
-        (&put, &orders, vec![auth], b"{}".to_vec(), 405, "method_not_allowed"),
-        (&put, &customers, vec![], b"{\"key_hashes\":[]}".to_vec(), 400, "idempotency_key_missing"),
-        (
-            &put,
-            &customers,
-            vec![("idempotency-key", "x")],
-            b"{\"key_hashes\":[]}".to_vec(),
-            400,
-            "malformed_request",
-        ),
-        (&put, &customers, vec![key], unknown_field, 400, "malformed_request"),
-        (&put, &customers, vec![key], b"{\"key_hashes\":7}".to_vec(), 400, "malformed_request"),
-        (&put, &customers, vec![key], large, 413, "body_too_large"),
-        (
-            &put,
-            &customers,
-            vec![("idempotency-key", "old/1/1")],
-            b"{\"key_hashes\":[]}".to_vec(),
-            400,
-            "key_expired",
-        ),
-        (&get, &colour, vec![], vec![], 400, "malformed_request"),
-        (&post, &sessions, vec![("authorization", "Bearer no")], vec![], 401, "unauthorized"),
-        (&get, &version, vec![], vec![], 404, "not_found"),
-    ];
-    for (method, url, headers, body, status, code) in cases {
-        let sent = String::from_utf8_lossy(&body).chars().take(120).collect::<String>();
-        let (answered, problem) = send(&client, method, url, &headers, body).await;
-        assert_eq!(
-            (answered, problem["code"].as_str()),
-            (status, Some(code)),
-            "{method} {url} {sent}: {problem}"
-        );
+    for case in at_the_edge(edge, &token).into_iter().chain(at_a_member(member)) {
+        let sent: String = String::from_utf8_lossy(&case.body).chars().take(120).collect();
+        let said = format!("{} {} {sent}", case.method, case.url);
+        let expected = (case.status, Some(case.code));
+        let (status, problem) = case.send(&client).await;
+        assert_eq!((status, problem["code"].as_str()), expected, "{said}: {problem}");
         assert!(problem["detail"].as_str().is_some_and(|text| text.len() > 10), "{problem}");
-        let (alive, _) = send(&client, &get, &format!("http://{member}/livez"), &[], vec![]).await;
-        assert_eq!(alive, 200);
+        let alive = Case::new(Method::GET, &format!("http://{member}/livez"), 200, "");
+        assert_eq!(alive.send(&client).await.0, 200);
     }
     let fills = demo.fills();
     tradewind_tests_cluster::eventually("the algo trades on", Duration::from_secs(10), || {

@@ -34,7 +34,8 @@ pub(crate) fn encode(frame: &ToAlgo) -> Utf8Bytes {
 
 /// Where a stream stands for those who read it. That of quotes is set after they were queued, so that a
 /// heartbeat never names what is not queued before it; that of a private stream names its last number as
-/// far as it is known here, so that who waits to have all of it does not stop in the middle.
+/// far as it is known here, so that who waits to have all of it does not stop in the middle; while its
+/// source is away it is not named.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Stand(Arc<Mutex<Option<Position>>>);
 

@@ -77,7 +77,8 @@ impl Upstreams {
     }
 
     /// Dials the Brokers of these accounts and no others; `fence` is the Market's own. Gives the accounts
-    /// whose pipe is given up.
+    /// whose pipe is given up, among them those that another BrokerManager has now: the Broker of before
+    /// may live on for a while, with no right to the account.
     pub(crate) fn reconcile<'a>(
         &mut self,
         wanted: impl Iterator<Item = &'a AccountAccess>,
@@ -85,8 +86,12 @@ impl Upstreams {
     ) -> Vec<AccountId> {
         let wanted: BTreeMap<&AccountId, &AccountAccess> =
             wanted.map(|access| (&access.account, access)).collect();
+        let over = |(account, upstream): &(&AccountId, &Upstream)| {
+            let access = wanted.get(account);
+            access.is_none_or(|a| a.broker_manager != read(&upstream.target).broker_manager)
+        };
         let gone: Vec<AccountId> =
-            self.by_account.keys().filter(|a| !wanted.contains_key(a)).cloned().collect();
+            self.by_account.iter().filter(over).map(|(account, _)| account.clone()).collect();
         for account in &gone {
             self.by_account.remove(account);
         }

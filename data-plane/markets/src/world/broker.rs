@@ -249,6 +249,11 @@ async fn accept(
 }
 
 impl Scene {
+    /// Whether no Market has a pipe.
+    pub(crate) fn is_left(&self) -> bool {
+        self.pipes.is_empty()
+    }
+
     fn take(&mut self, pipe: u64, frame: TradeDown) -> Vec<TradeUp> {
         let Some(pipe) = self.pipes.get_mut(&pipe) else { return Vec::new() };
         match frame {

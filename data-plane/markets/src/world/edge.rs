@@ -131,6 +131,13 @@ impl Edge {
         self.start_market().await;
     }
 
+    /// The account is placed with another BrokerManager; the Broker it had lives on.
+    pub(crate) fn move_account(&mut self, broker_manager: &str) {
+        self.wanted.accounts[0].broker_manager = broker_manager.to_string();
+        let configuration = Configuration::Market { wanted: self.wanted.clone() };
+        self.configuration.as_ref().unwrap().send_replace(Some(configuration));
+    }
+
     /// Ends the Market's life as a crash would.
     pub(crate) async fn stop_market(&mut self) {
         if let Some(mut market) = self.market.take() {

@@ -147,7 +147,7 @@ impl<W: Work> Core<W> {
 
     fn on_pipe(&mut self, accepted: Accepted<FromManager, ToManager>) {
         let Accepted { hello, sender, events } = accepted;
-        tracing::info!(leader = hello.from, term = hello.fence.epoch.0, "leader's pipe is up");
+        tracing::info!(leader = hello.from, epoch = hello.fence.epoch.0, "leader's pipe is up");
         self.leader = Some(Leader { name: hello.from, sender, events });
         self.lease.pipe_changed();
         self.prove();

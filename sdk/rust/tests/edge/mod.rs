@@ -1,6 +1,6 @@
 //! A scripted server on a real socket: an InfrastructureManager and a MarketManager in one. Decides
 //! nothing about trading: tests set what it answers and read what it was asked.
-#![allow(clippy::unwrap_used, dead_code)]
+#![allow(clippy::unwrap_used, dead_code, unreachable_pub)]
 
 use axum::{
     Json, Router,
@@ -179,7 +179,7 @@ async fn accounts(State(edge): State<Edge>) -> Json<Value> {
 
 fn an_order(client_order_id: &str) -> Value {
     json!({
-        "order_id": "sim-1:0123456789abcdef0123456789abcdef", "customer": "acme",
+        "order_id": "sim-1.0123456789abcdef0123456789abcdef", "customer": "acme",
         "client_order_id": client_order_id, "venue": "sim", "instrument": "BTC/USD", "side": "buy",
         "type": "limit", "quantity": "1", "limit_price": "1", "time_in_force": "gtc",
         "state": "filled", "filled_quantity": "1", "reason": null,
@@ -303,7 +303,7 @@ async fn push(edge: &Edge, socket: &mut WebSocket, sent: &mut Option<usize>) {
     let new: Vec<String> = edge.ledger().fills.iter().skip(done).cloned().collect();
     for (n, exec_id) in new.iter().enumerate() {
         let seq = done + n + 1;
-        let fill = json!({"exec_id": exec_id, "order_id": "sim-1:0123456789abcdef0123456789abcdef",
+        let fill = json!({"exec_id": exec_id, "order_id": "sim-1.0123456789abcdef0123456789abcdef",
             "customer": "acme", "client_order_id": "x", "instrument": "BTC/USD", "side": "buy",
             "quantity": "1", "price": "1", "at": now()});
         say(

@@ -3,7 +3,7 @@
 use crate::{
     market::Waits,
     world::{
-        broker::Answers,
+        broker::{Answers, Broker},
         customer,
         edge::{Edge, quick_settings},
         eventually, instrument, new_order, order_id,
@@ -175,4 +175,20 @@ async fn an_order_while_the_market_is_respawned_notices_nothing() {
     let answer = edge.rest(Method::POST, "/v1/orders", Some(ORDER)).await;
     // then
     assert!([201, 504].contains(&answer.0), "{}", answer.1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn orders_follow_an_account_to_its_new_broker_though_the_old_one_lives_on() {
+    // given
+    let mut edge = Edge::start(quick_settings()).await;
+    assert_eq!(edge.rest(Method::POST, "/v1/orders", Some(ORDER)).await.0, 201);
+    let mut successor = Broker::new().await;
+    successor.start().await;
+    // when
+    edge.move_account(&successor.manager);
+    eventually("left", || edge.broker.scene().is_left()).await;
+    // then
+    assert_eq!(edge.rest(Method::POST, "/v1/orders", Some(ORDER)).await.0, 201);
+    assert_eq!(edge.broker.scene().commands.len(), 1);
+    assert_eq!(successor.scene().commands.len(), 1);
 }

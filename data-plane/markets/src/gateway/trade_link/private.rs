@@ -19,7 +19,7 @@ use tradewind_domain::{
 };
 use tradewind_protocol::{
     Problem,
-    stream::{Mode, Position, ToAlgo, Topic},
+    stream::{Mode, Position, StreamStatus, ToAlgo, Topic},
     trade::{PrivateEvent, TradeUp},
 };
 
@@ -116,7 +116,12 @@ impl PrivateTopics {
                 }
             }
             TradeUp::PrivateStatus { subscription, status } => {
-                if let Some(Followed { port, topic, .. }) = self.followed.get(&(to, subscription)) {
+                let followed = self.followed.get(&(to, subscription));
+                if let Some(Followed { port, topic, stand, .. }) = followed {
+                    if status != StreamStatus::Live {
+                        // How far it goes is not known before it is opened again.
+                        stand.set(None);
+                    }
                     port.status(topic, encode(&ToAlgo::Status { topic: topic.clone(), status }));
                 }
             }
