@@ -44,4 +44,7 @@ RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-p
 step "the demo, checked"
 ./target/release/tradewind demo --for 20s --check -o json
 
+step "the demo, checked, with a kill of each kind"
+./target/release/tradewind demo --for 40s --check --chaos 8s --seed 7 -o json
+
 step "done"

@@ -287,8 +287,12 @@ async fn subscribed(edge: &Edge, socket: &mut WebSocket, asked: &Value, sent: &m
 }
 
 async fn heartbeat(edge: &Edge, socket: &mut WebSocket, sent: Option<usize>) {
-    let stand = |seq| json!({"topic": {"fills": {"account": "sim-1"}}, "position": {"epoch": "e", "seq": seq}});
-    let streams: Vec<Value> = sent.map(stand).into_iter().collect();
+    let stand = |channel: &str, seq: usize| {
+        let position = json!({"epoch": "e", "seq": seq});
+        json!({"topic": {channel: {"account": "sim-1"}}, "position": position})
+    };
+    let fills = sent.map(|seq| stand("fills", seq));
+    let streams: Vec<Value> = fills.into_iter().chain([stand("orders", 0)]).collect();
     say(socket, &json!({"type": "heartbeat", "time": now(), "streams": streams})).await;
     let mut ledger = edge.ledger();
     if ledger.listed {
