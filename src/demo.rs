@@ -135,7 +135,7 @@ async fn start(
     progress
         .done(&format!("{in_all} Managers of {IMPLEMENTATIONS} implementations have checked in"));
     stage.declare().await?;
-    progress.done("customer acme, account sim-1, market crypto and Trader sample are declared");
+    progress.done("customers, accounts, market crypto and Trader sample are declared");
     progress.doing("waiting for the first fill");
     let whole = |status: &_| Stage::is_whole(status, nodes, IMPLEMENTATIONS);
     stage.until("Broker and Markets are live", whole).await?;
@@ -155,9 +155,9 @@ fn show_what_next(stage: &Stage, args: &DemoArgs, progress: &Progress) {
     let member = stage.cluster.members().first().cloned().unwrap_or_default();
     progress.say("\n  The sample algo (examples/sample_algo.rs) trades. Try, in another terminal:");
     progress.say(&format!("    tradewind status --addr {member}"));
-    let key = stage::API_KEY;
+    let key = stage::GUEST_KEY;
     progress.say(&format!(
-        "    curl -s -X POST http://{member}/v1/sessions -H 'Authorization: Bearer {key}'"
+        "    TRADEWIND_INFRASTRUCTURE={member} TRADEWIND_API_KEY={key} cargo run --release --example sample_algo"
     ));
     if args.run_for.is_none() {
         progress.say("  Keys: l = kill the leader, m = kill the algo's MarketManager, q = quit\n");

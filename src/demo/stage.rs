@@ -11,7 +11,7 @@ use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 use tradewind_control_client::{Answer, ControlClient, KeySource};
 use tradewind_domain::{
     control::row::{AccountSpec, CustomerSpec, MarketSpec, Route, TraderSpec, TraderWish},
-    ids::{AccountId, ClientId, CustomerId, KeyHash, MarketId, ServiceId, TraderId},
+    ids::{AccountId, ClientId, CustomerId, KeyHash, MarketId, ServiceId, TraderId, VenueId},
 };
 use tradewind_launcher::{Cluster, kill_process};
 use tradewind_link::rest::{Method, Rest};
@@ -77,23 +77,39 @@ impl Stage {
 
     /// Customer, account, market and Trader: what an operator would declare.
     pub(crate) async fn declare(&self) -> anyhow::Result<()> {
-        let venue = "sim".parse::<tradewind_domain::ids::VenueId>()?;
-        let spec = CustomerSpec { key_hashes: BTreeSet::from([KeyHash::of(API_KEY)]) };
-        let key = || self.keys.next();
-        let customer = &self.customer;
-        settled("customer", self.client.put_customer(customer, &spec, &key(), WITHIN).await)?;
+        let venue = "sim".parse::<VenueId>()?;
+        let (customer, account) = (self.customer.clone(), self.account.clone());
+        self.declare_customer(&customer, API_KEY, &account, &venue).await?;
+        // An account beside the one that is judged, for whoever tries an algo of his own.
+        let (guest, account) = (CustomerId::new("guest")?, AccountId::new("sim-2")?);
+        self.declare_customer(&guest, GUEST_KEY, &account, &venue).await?;
+        let instrument = "BTC/USD".parse()?;
+        let route = Route { instrument, data_venue: venue.clone(), order_venue: venue };
+        let spec = MarketSpec { routes: vec![route] };
+        let key = self.keys.next();
+        settled("market", self.client.put_market(&self.market, &spec, &key, WITHIN).await)?;
+        self.wish(TraderWish::Running).await
+    }
+
+    /// A customer with one key, and an account at the venue that he may use.
+    async fn declare_customer(
+        &self,
+        customer: &CustomerId,
+        api_key: &str,
+        account: &AccountId,
+        venue: &VenueId,
+    ) -> anyhow::Result<()> {
+        let spec = CustomerSpec { key_hashes: BTreeSet::from([KeyHash::of(api_key)]) };
+        let key = self.keys.next();
+        settled("customer", self.client.put_customer(customer, &spec, &key, WITHIN).await)?;
         let spec = AccountSpec {
             venue: venue.clone(),
             adapter: "sim".to_string(),
             endpoint: self.cluster.venue_address(),
             customers: BTreeSet::from([customer.clone()]),
         };
-        settled("account", self.client.put_account(&self.account, &spec, &key(), WITHIN).await)?;
-        let instrument = "BTC/USD".parse()?;
-        let route = Route { instrument, data_venue: venue.clone(), order_venue: venue };
-        let spec = MarketSpec { routes: vec![route] };
-        settled("market", self.client.put_market(&self.market, &spec, &key(), WITHIN).await)?;
-        self.wish(TraderWish::Running).await
+        let key = self.keys.next();
+        settled("account", self.client.put_account(account, &spec, &key, WITHIN).await).map(drop)
     }
 
     /// Has the Trader run, or stop.
@@ -148,10 +164,10 @@ impl Stage {
                         && matches!(service.report.service, ServiceId::Market { .. })
                 })
             }
-            Target::Broker => status
-                .services
-                .iter()
-                .find(|service| matches!(service.report.service, ServiceId::Broker { .. })),
+            Target::Broker => {
+                let broker = ServiceId::Broker { account: self.account.clone(), shard: 0 };
+                status.services.iter().find(|service| service.report.service == broker)
+            }
         };
         let victim = victim.ok_or_else(|| anyhow!("no {} to kill", target.name()))?;
         let pid = victim.report.pid.ok_or_else(|| anyhow!("{} has no process", target.name()))?;
@@ -174,9 +190,12 @@ impl Stage {
         reachable == nodes
             && well == 3 * implementations
             && live(|service| matches!(service, ServiceId::Market { .. })) == implementations
-            && live(|service| matches!(service, ServiceId::Broker { .. })) == 1
+            && live(|service| matches!(service, ServiceId::Broker { .. })) == ACCOUNTS
     }
 }
 
-/// The demo customer's key: it opens nothing but a cluster on this machine's loopback.
-pub(crate) const API_KEY: &str = "demo-key";
+/// The judged one and the guest's.
+const ACCOUNTS: usize = 2;
+/// The demo customers' keys: they open nothing but a cluster on this machine's loopback.
+const API_KEY: &str = "demo-key";
+pub(crate) const GUEST_KEY: &str = "guest-key";

@@ -4,12 +4,16 @@
 
 use rustix::process::Signal;
 use serde_json::Value;
-use std::{process::Command, time::Duration};
+use std::{
+    io::Read as _,
+    process::{Command, Stdio},
+    time::Duration,
+};
 use tradewind_sdk::{OrderError, OrderRequest, OrderState, Session, Side};
 use tradewind_tests_cluster::{Demo, binary, eventually, eventually_async, send};
 
 async fn session(demo: &Demo) -> Session {
-    let builder = Session::builder().infrastructure_managers(demo.members()).api_key("demo-key");
+    let builder = Session::builder().infrastructure_managers(demo.members()).api_key("guest-key");
     builder.connect().await.unwrap()
 }
 
@@ -54,7 +58,7 @@ async fn every_member_tells_the_same_status_and_the_trading_outlives_all_members
         assert_eq!(one["term"], all[0]["term"]);
         assert_eq!(one["members"].as_array().unwrap().len(), 3);
         assert_eq!(one["managers"].as_array().unwrap().len(), 6);
-        assert_eq!(one["services"].as_array().unwrap().len(), 4, "{}", one["services"]);
+        assert_eq!(one["services"].as_array().unwrap().len(), 5, "{}", one["services"]);
     }
     let session = session(&demo).await;
     for pid in demo.processes_of("infra") {
@@ -88,4 +92,34 @@ fn an_unknown_flag_is_answered_with_the_one_that_was_meant() {
     let output = Command::new(binary()).args(["demo", "--port-bas", "1"]).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("--port-base"));
+}
+
+#[tokio::test]
+async fn a_guest_who_trades_beside_the_demo_is_not_held_against_it() {
+    let arguments = ["--for", "8s", "--check", "-o", "json", "--data", "{data}"];
+    let mut demo = Demo::start(&arguments, Stdio::null(), Stdio::piped());
+    eventually("the demo's algo trades", Duration::from_secs(30), || demo.fills() > 0);
+    let session = session(&demo).await;
+    let mut fills = session.fills().await.unwrap();
+    let order = OrderRequest::market("BTC/USD", Side::Buy, "0.001").unwrap();
+    session.submit(&order).await.unwrap();
+    assert_eq!(&fills.next().await.unwrap().client_order_id, order.id());
+    let mut said = String::new();
+    demo.child.stdout.take().unwrap().read_to_string(&mut said).unwrap();
+    let report: Value = serde_json::from_str(said.lines().last().unwrap()).unwrap();
+    assert_eq!(report["ok"], true, "{said}");
+    assert!(demo.child.wait().unwrap().success());
+}
+
+#[test]
+fn a_demo_that_cannot_start_says_so_in_the_one_object_it_prints() {
+    let output = Command::new(binary())
+        .args(["demo", "--for", "1s", "--check", "-o", "json", "--data", "/proc/nowhere"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    let report: Value = serde_json::from_str(said.lines().last().unwrap()).unwrap();
+    assert_eq!(report["ok"], false);
+    assert!(report["problems"][0].as_str().unwrap().contains("/proc/nowhere"), "{said}");
+    assert_eq!(output.status.code(), Some(1));
 }
