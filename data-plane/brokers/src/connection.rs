@@ -7,10 +7,17 @@ use crate::{
     quotes::Quotes,
     venue::{Event, Venue},
 };
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use tradewind_domain::limits::{REDIAL_FIRST, REDIAL_MAX};
+use tradewind_domain::{
+    limits::{REDIAL_FIRST, REDIAL_MAX, SWEEP_MARGIN},
+    time::UnixNanos,
+};
+use tradewind_node::clock;
 
 /// Runs until told to stop or the keeper is gone. May be cancelled: the connection ends with it.
 pub(crate) async fn keep(
@@ -22,23 +29,30 @@ pub(crate) async fn keep(
     let work = async {
         let mut wait = REDIAL_FIRST;
         loop {
-            let why = match venue.connect().await {
-                Ok(connection) => {
-                    tracing::info!("venue connected");
-                    wait = REDIAL_FIRST;
-                    quotes.connected(connection.link.clone());
-                    let up = FromVenue::Up(connection.link.clone());
-                    if keeper.send(up).await.is_err() {
-                        return;
+            let why = match venue.connect().await.map_err(|error| error.to_string()) {
+                Err(why) => why,
+                Ok(connection) => match clocks_agree(clock::now(), connection.time) {
+                    Err(why) => why,
+                    Ok(()) => {
+                        tracing::info!("venue connected");
+                        let since = Instant::now();
+                        quotes.connected(connection.link.clone());
+                        let up = FromVenue::Up(connection.link.clone());
+                        if keeper.send(up).await.is_err() {
+                            return;
+                        }
+                        let mut events = connection.events;
+                        if !carry(&mut events, &keeper, &quotes).await {
+                            return;
+                        }
+                        quotes.lost();
+                        // A venue that takes us in and hangs up is not dialled without a wait.
+                        if since.elapsed() > REDIAL_MAX {
+                            wait = REDIAL_FIRST;
+                        }
+                        "the connection to the venue was lost".to_string()
                     }
-                    let mut events = connection.events;
-                    if !carry(&mut events, &keeper, &quotes).await {
-                        return;
-                    }
-                    quotes.lost();
-                    "the connection to the venue was lost".to_string()
-                }
-                Err(error) => error.to_string(),
+                },
             };
             tracing::warn!(why, "venue away");
             if keeper.send(FromVenue::Down(why)).await.is_err() {
@@ -52,6 +66,19 @@ pub(crate) async fn keep(
         () = work => {}
         () = shutdown.cancelled() => {}
     }
+}
+
+/// What the venue does not list was never placed: that is evidence only while the times of both mean the
+/// same. Sweeps begin `SWEEP_MARGIN` before what was seen last, so half of it is left for what is late.
+fn clocks_agree(ours: UnixNanos, venues: UnixNanos) -> Result<(), String> {
+    let apart = ours.since(venues).max(venues.since(ours));
+    if apart > SWEEP_MARGIN / 2 {
+        return Err(format!(
+            "its clock and ours are {} s apart: set this machine's clock, then it goes on by itself",
+            apart.as_secs()
+        ));
+    }
+    Ok(())
 }
 
 fn next_wait(wait: Duration) -> Duration {
@@ -93,5 +120,16 @@ mod tests {
             wait = next_wait(wait);
         }
         assert_eq!(wait, REDIAL_MAX);
+    }
+
+    #[test]
+    fn a_venue_whose_clock_is_far_from_ours_is_not_traded_with() {
+        let at = |seconds: u64| UnixNanos(seconds * 1_000_000_000);
+        assert!(clocks_agree(at(1_000), at(1_029)).is_ok());
+        assert!(clocks_agree(at(1_029), at(1_000)).is_ok());
+        for (ours, venues) in [(1_000, 1_031), (1_031, 1_000), (1_000, 5_000)] {
+            let why = clocks_agree(at(ours), at(venues)).err().unwrap_or_default();
+            assert!(why.contains("clock"), "{why}");
+        }
     }
 }

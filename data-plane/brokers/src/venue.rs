@@ -59,6 +59,8 @@ pub struct ConnectError(pub String);
 
 /// A connection. It ends when `events` does, and when it is dropped.
 pub struct Connection {
+    /// The venue's clock as it took us in.
+    pub time: UnixNanos,
     pub link: Arc<dyn Link>,
     /// In the venue's order. Its end is the connection's.
     pub events: mpsc::Receiver<Event>,

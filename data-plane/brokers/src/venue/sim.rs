@@ -71,18 +71,18 @@ impl Sim {
                 .map_err(|why| failed("handshake", &why))?;
         let login = encode(&ToVenue::Login { account: self.account.clone() });
         socket.send(login).await.map_err(|why| failed("log in", &why))?;
-        self.await_login(&mut socket).await?;
-        Ok(carry(socket))
+        let time = self.await_login(&mut socket).await?;
+        Ok(carry(socket, time))
     }
 
-    async fn await_login(&self, socket: &mut Socket) -> Result<(), ConnectError> {
+    async fn await_login(&self, socket: &mut Socket) -> Result<UnixNanos, ConnectError> {
         loop {
             let refused = |why: String| {
                 ConnectError(format!("venue at {} refuses the login: {why}", self.address))
             };
             match socket.next().await {
                 Some(Ok(Message::Text(text))) => match serde_json::from_str(&text) {
-                    Ok(FromVenue::LoggedIn { .. }) => return Ok(()),
+                    Ok(FromVenue::LoggedIn { time, .. }) => return Ok(time),
                     Ok(FromVenue::Error { reason, .. }) => return Err(refused(reason)),
                     Ok(_) => {}
                     Err(why) => return Err(refused(why.to_string())),
@@ -195,7 +195,7 @@ impl Link for SimLink {
 }
 
 /// Sets up the two tasks of a connection: the reader's end is the connection's.
-fn carry(socket: Socket) -> Connection {
+fn carry(socket: Socket, time: UnixNanos) -> Connection {
     let (outbound, queue) = mpsc::channel(VENUE_QUEUE);
     let (told, events) = mpsc::channel(VENUE_EVENTS);
     let requests = Arc::new(Mutex::new(Requests::default()));
@@ -215,7 +215,7 @@ fn carry(socket: Socket) -> Connection {
             () = stop.cancelled() => {}
         }
     });
-    Connection { link: Arc::new(SimLink { outbound, requests }), events, tasks }
+    Connection { time, link: Arc::new(SimLink { outbound, requests }), events, tasks }
 }
 
 async fn write(mut sink: SplitSink<Socket, Message>, mut queue: mpsc::Receiver<ToVenue>) {
