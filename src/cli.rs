@@ -122,6 +122,9 @@ pub(crate) struct InfraArgs {
     /// Serve /v1/registers, the test range of the replicated state
     #[arg(long)]
     pub(crate) enable_registers: bool,
+    /// Listen beyond the loopback although nothing is encrypted and nobody is asked who he is
+    #[arg(long)]
+    pub(crate) insecure: bool,
 }
 
 #[derive(Debug, Args)]
@@ -143,6 +146,9 @@ pub(crate) struct ManagerArgs {
     /// How many services it takes
     #[arg(long, default_value_t = 1_000)]
     pub(crate) capacity: u32,
+    /// Listen beyond the loopback although nothing is encrypted and nobody is asked who he is
+    #[arg(long)]
+    pub(crate) insecure: bool,
 }
 
 #[derive(Debug, Args)]
@@ -155,6 +161,9 @@ pub(crate) struct SimVenueArgs {
     /// How many times as fast as it was recorded the market data is played
     #[arg(long, default_value_t = 5)]
     pub(crate) speed: u32,
+    /// Listen beyond the loopback although nothing is encrypted and nobody is asked who he is
+    #[arg(long)]
+    pub(crate) insecure: bool,
 }
 
 /// A time with its unit: `250ms`, `20s`, `5m`, `12h`.

@@ -3,7 +3,7 @@
 
 use crate::cli::{Command, InfraArgs, ManagerArgs, SimVenueArgs};
 use anyhow::{Context as _, bail};
-use std::{num::NonZeroU32, process::ExitCode};
+use std::{net::SocketAddr, num::NonZeroU32, process::ExitCode};
 use tokio_util::sync::CancellationToken;
 use tradewind_control_server as infra;
 use tradewind_domain::ids::{ManagerId, ManagerKind, NodeId};
@@ -43,7 +43,20 @@ pub(crate) fn exec(command: &[String]) -> ExitCode {
     ExitCode::from(127)
 }
 
+/// There is no TLS yet: off the loopback anybody could read and change everything.
+fn secure(listen: SocketAddr, insecure: bool) -> anyhow::Result<()> {
+    if listen.ip().is_loopback() || insecure {
+        return Ok(());
+    }
+    bail!(
+        "{listen} can be reached from other machines, and nothing is encrypted or asked for a name yet: \
+         listen on 127.0.0.1, or say --insecure if the network is yours alone"
+    )
+}
+
 fn infra_options(args: InfraArgs) -> anyhow::Result<infra::Options> {
+    secure(args.listen, args.insecure)?;
+    secure(args.peer_listen, args.insecure)?;
     let members = args.init.iter().map(|text| member(text)).collect::<anyhow::Result<Vec<_>>>()?;
     Ok(infra::Options {
         node: NodeId(args.node),
@@ -71,6 +84,7 @@ fn member(text: &str) -> anyhow::Result<infra::InitMember> {
 }
 
 fn manager_options(args: ManagerArgs, kind: ManagerKind) -> anyhow::Result<manager::Options> {
+    secure(args.listen, args.insecure)?;
     Ok(manager::Options {
         manager: ManagerId { implementation: args.implementation, kind },
         location: args.location,
@@ -83,7 +97,24 @@ fn manager_options(args: ManagerArgs, kind: ManagerKind) -> anyhow::Result<manag
 }
 
 fn sim_options(args: SimVenueArgs) -> anyhow::Result<tradewind_sim::Options> {
+    secure(args.listen, args.insecure)?;
     let mut options = tradewind_sim::Options::new(args.listen, args.data);
     options.speed = NonZeroU32::new(args.speed).context("--speed must be above zero")?;
     Ok(options)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_listens_beyond_the_loopback_unless_told_to() {
+        let secure = |address: &str, insecure| {
+            secure(address.parse().expect("an address"), insecure).map_err(|e| e.to_string())
+        };
+        assert_eq!(secure("127.0.0.1:4001", false), Ok(()));
+        assert_eq!(secure("[::1]:4001", false), Ok(()));
+        assert!(secure("0.0.0.0:4001", false).is_err_and(|why| why.contains("--insecure")));
+        assert_eq!(secure("0.0.0.0:4001", true), Ok(()));
+    }
 }
