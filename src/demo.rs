@@ -154,7 +154,7 @@ async fn start(
 fn show_what_next(stage: &Stage, args: &DemoArgs, progress: &Progress) {
     let member = stage.cluster.members().first().cloned().unwrap_or_default();
     progress.say("\n  The sample algo (examples/sample_algo.rs) trades. Try, in another terminal:");
-    progress.say(&format!("    tradewind status --addr {member}"));
+    progress.say(&format!("    cargo run --release -- status --addr {member}"));
     let key = stage::GUEST_KEY;
     progress.say(&format!(
         "    TRADEWIND_INFRASTRUCTURE={member} TRADEWIND_API_KEY={key} cargo run --release --example sample_algo"
