@@ -94,3 +94,31 @@ pub(crate) fn kill_all_below(within: Duration) -> Vec<u32> {
         std::thread::sleep(Duration::from_millis(5));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use std::process::{Command, Stdio};
+
+    #[test]
+    fn an_orphan_that_was_taken_in_is_reaped_and_a_child_of_our_own_is_left_to_its_owner() {
+        adopt_orphans().unwrap();
+        // The shell ends at once and leaves its child to us; `cat` ends when its input does.
+        let script = "cat <&3 >/dev/null & echo $!";
+        let shell = Command::new("sh")
+            .args(["-c", &format!("exec 3</dev/null; {script}")])
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let orphan: u32 = String::from_utf8_lossy(&shell.stdout).trim().parse().unwrap();
+        let mut own = Command::new("true").spawn().unwrap();
+        let began = Instant::now();
+        while stat(orphan).is_some() || stat(own.id()).is_none_or(|(_, state)| state != 'Z') {
+            reap_orphans(&[own.id()]);
+            assert!(began.elapsed() < Duration::from_secs(10), "the orphan is not reaped");
+            std::thread::yield_now();
+        }
+        assert!(own.wait().unwrap().success());
+    }
+}
