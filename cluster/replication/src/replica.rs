@@ -1,6 +1,7 @@
 //! A member of the group: the handle that callers hold. Decides how a request becomes an entry, what may be
 //! read when, and how a member starts and stops.
 
+mod recover;
 mod start;
 
 use crate::{

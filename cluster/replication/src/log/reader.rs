@@ -7,7 +7,7 @@ use crate::{
     raft::{Entry, TypeConfig, Vote},
     records::{self, EntryRecord, Kind},
 };
-use futures_util::{Stream, stream};
+use futures_util::{Stream, TryStreamExt, stream};
 use openraft::{OptionalSend, storage::RaftLogReader};
 use std::{
     fmt::Debug,
@@ -59,6 +59,19 @@ impl LogStore {
             let left = bytes_max.saturating_sub(older.bytes);
             if left > 0 {
                 entries.extend(within(self.tail().kept(kept_from..range.end), left));
+            }
+        }
+        Ok(entries)
+    }
+
+    /// The first entries of the range, for applying.
+    async fn committed_entries(&self, range: Range<u64>) -> io::Result<Vec<Entry>> {
+        let entries = self.entries(range, APPEND_BYTES_MAX).await?;
+        if let Some(last) = entries.last().map(|entry| entry.log_id) {
+            self.durable(last.index).await?;
+            let committed = self.tail().committed;
+            if committed.is_some_and(|committed| last <= committed) {
+                self.0.committed_file.raise(last)?;
             }
         }
         Ok(entries)
@@ -141,7 +154,8 @@ impl RaftLogReader<TypeConfig> for LogStore {
     }
 
     /// Openraft reads what it applies through here. The entries are committed; nothing is given before it
-    /// is durable, and the commit index is saved on the way (G2).
+    /// is durable, and the commit index is saved on the way (G2). They are read piece by piece: a member
+    /// that was away for long applies more entries than its memory should hold.
     async fn entries_stream<RB>(
         &mut self,
         range: RB,
@@ -149,21 +163,19 @@ impl RaftLogReader<TypeConfig> for LogStore {
     where
         RB: RangeBounds<u64> + Clone + Debug + OptionalSend,
     {
-        let read = async {
-            let entries = self.entries(range, usize::MAX).await?;
-            if let Some(last) = entries.last().map(|entry| entry.log_id) {
-                self.durable(last.index).await?;
-                let committed = self.tail().committed;
-                if committed.is_some_and(|committed| last <= committed) {
-                    self.0.committed_file.raise(last)?;
-                }
+        let range = clip(&self.tail(), &range);
+        let pieces = stream::try_unfold((self.clone(), range), |(log, range)| async move {
+            if range.is_empty() {
+                return Ok(None);
             }
-            io::Result::Ok(entries)
-        };
-        match read.await {
-            Ok(entries) => stream::iter(entries.into_iter().map(Ok).collect::<Vec<_>>()),
-            Err(error) => stream::iter(vec![Err(error)]),
-        }
+            let entries = log.committed_entries(range.clone()).await?;
+            let next = entries.last().map_or(range.end, |last| last.log_id.index + 1);
+            io::Result::Ok(Some((
+                stream::iter(entries.into_iter().map(Ok)),
+                (log, next..range.end),
+            )))
+        });
+        pieces.try_flatten()
     }
 
     async fn read_vote(&mut self) -> Result<Option<Vote>, io::Error> {

@@ -2,9 +2,13 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use crate::raft::{LeaderId, TypeConfig};
+use crate::raft::{LeaderId, Proposal, TypeConfig};
 use futures_util::StreamExt;
 use openraft::storage::{IOFlushed, RaftLogReader, RaftLogStorage, RaftLogStorageExt};
+use tradewind_domain::{
+    control::{Command, IdempotencyKey, Request, Stamped},
+    ids::{ClientId, RegisterId},
+};
 
 fn id(term: u64, index: u64) -> LogId {
     LogId::new(LeaderId { term, node_id: 1 }, index)
@@ -114,6 +118,38 @@ async fn entries_older_than_the_memory_are_read_from_disk() {
     assert!(read.iter().enumerate().all(|(place, entry)| entry.log_id.index == place as u64));
     assert_eq!(read.len() as u64, all + 1);
     assert!(!log.limited_get_log_entries(0, all).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_long_log_is_given_out_for_applying_piece_by_piece() {
+    // given: more than one piece holds
+    let home = tempfile::tempdir().unwrap();
+    let mut log = LogStore::open(home.path()).unwrap();
+    let large = "x".repeat(1_000);
+    let entry = |index| {
+        let register = RegisterId::new("r").unwrap();
+        let command = Command::PutRegister { register, value: large.clone(), expected: None };
+        let client = ClientId::new("test").unwrap();
+        let key = IdempotencyKey { client, issued_at: UnixNanos(1), n: index };
+        let stamped = Stamped { at: UnixNanos(1), request: Request { key, command } };
+        let payload = Payload::Normal(Proposal::new(stamped).unwrap());
+        Entry { log_id: id(1, index), payload }
+    };
+    let all = 3 * crate::limits::APPEND_BYTES_MAX as u64 / 1_000;
+    let entries: Vec<_> = (0..all).map(entry).collect();
+    RaftLogStorageExt::<TypeConfig>::blocking_append(&mut log, entries).await.unwrap();
+    log.save_committed(Some(id(1, all - 1))).await.unwrap();
+    // when: a part is taken and the rest not yet
+    let mut reader = log.clone();
+    let mut given = Box::pin(reader.entries_stream(0..all).await);
+    let first = given.next().await.unwrap().unwrap();
+    // then: only that part is told as given, in the end all, in order
+    assert_eq!(first.log_id.index, 0);
+    let part = log.0.committed_file.newest().unwrap().index;
+    assert!(part < all / 2, "{part} of {all}");
+    let rest: Vec<_> = given.map(|entry| entry.unwrap().log_id.index).collect().await;
+    assert_eq!(rest, (1..all).collect::<Vec<_>>());
+    assert_eq!(log.0.committed_file.newest(), Some(id(1, all - 1)));
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Starting a member: its directory, log, state and snapshots, then Raft, then the door for peers. Decides
 //! the order, and what keeps a member from starting. Nothing is deleted here.
 
-use super::{Clock, Replica, Shared, Tasks};
+use super::{Clock, Replica, Shared, Tasks, recover::recover};
 use crate::{
     Options, Role, StartError, Status,
     limits::EVENT_QUEUE,
@@ -12,7 +12,7 @@ use crate::{
         server::{self, Service},
     },
     raft::{LogId, Raft},
-    records::{self, HeadRecord, IdentityRecord, Kind},
+    records::{self, IdentityRecord, Kind},
     snapshot::Shelf,
     state::{Loaded, Published, StateError, StateMachine, StateStore, StateWriter},
 };
@@ -75,9 +75,9 @@ impl Replica {
         let (stamps, log_use) = (log.stamps(), log.usage());
         let mut background = JoinSet::new();
         let callers = Arc::default();
-        let service = Service { host, raft: raft.clone(), shelf, callers };
+        let service = Service { host, raft: raft.clone(), shelf: shelf.clone(), callers };
         background.spawn(server::serve(listener, service));
-        background.spawn(release_log(log, flushed));
+        background.spawn(release_log(log, flushed, shelf));
         background.spawn(tell_status(raft.clone(), told));
         let writing = tokio::spawn(watch_writer(writing, raft.clone()));
         let shared = Shared {
@@ -129,27 +129,8 @@ fn open(directory: &Path, identity: &IdentityRecord) -> Result<Opened, StartErro
     let shelf = directory.join("snapshots");
     let shelf = Shelf::open(&shelf).map_err(at("cannot open the snapshots", &shelf))?;
     crate::state::sync_directory(directory).map_err(at("cannot sync", directory))?;
-    cover(log.purged(), &loaded, &shelf)?;
+    let loaded = recover(log.purged(), &store, loaded, &shelf)?;
     Ok(Opened { log, store, loaded, shelf })
-}
-
-/// What is purged must be covered by a snapshot, which followers may need: one that was lost is made anew
-/// from the state, if that is there.
-fn cover(purged: Option<LogId>, loaded: &Loaded, shelf: &Shelf) -> Result<(), StartError> {
-    let snapshot = shelf.newest().and_then(|file| file.head().applied).map(LogId::from);
-    let state = loaded.head.applied;
-    let Some(purged) = purged.filter(|purged| snapshot < Some(*purged)) else { return Ok(()) };
-    if state < Some(purged) {
-        let covered = state.max(snapshot).map(|id| id.index);
-        return Err(StartError::StateLost { purged: purged.index, covered });
-    }
-    let built = shelf.build(&loaded.machine, HeadRecord::from(&loaded.head));
-    let failed = |source| StartError::Io {
-        what: "cannot make a snapshot anew",
-        path: "snapshots".into(),
-        source,
-    };
-    built.map(drop).map_err(failed)
 }
 
 const IDENTITY: &str = "identity";
@@ -190,10 +171,18 @@ fn is_ours(directory: &Path, identity: &IdentityRecord) -> Result<bool, StartErr
     })
 }
 
-/// Lets the journal go as far as the state on disk has come. May be cancelled: it is taken up later.
-async fn release_log(log: LogStore, mut flushed: watch::Receiver<Option<LogId>>) {
+/// Lets the journal go as far as the state on disk has come and the snapshot before the newest reaches: were
+/// state and newest snapshot damaged, that one and the journal still hold everything. May be cancelled: it
+/// is taken up later.
+async fn release_log(
+    log: LogStore,
+    mut flushed: watch::Receiver<Option<LogId>>,
+    shelf: Arc<Shelf>,
+) {
     while flushed.changed().await.is_ok() {
-        let Some(covered) = *flushed.borrow_and_update() else { continue };
+        let flushed = *flushed.borrow_and_update();
+        let covered = flushed.min(shelf.fallback().map(LogId::from));
+        let Some(covered) = covered else { continue };
         let log = log.clone();
         match spawn_blocking(move || log.release(covered)).await {
             Ok(Ok(())) => {}

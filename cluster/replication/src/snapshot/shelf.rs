@@ -49,12 +49,7 @@ impl Shelf {
         for path in names {
             match SnapshotFile::open(path.clone()) {
                 Ok(file) => kept.push(file),
-                Err(why) => {
-                    let mut aside = path.clone().into_os_string();
-                    aside.push(DAMAGED);
-                    tracing::error!(file = %path.display(), %why, "snapshot set aside");
-                    fs::rename(&path, aside)?;
-                }
+                Err(why) => move_aside(&path, &why)?,
             }
         }
         sync_directory(directory)?;
@@ -67,6 +62,26 @@ impl Shelf {
 
     pub(crate) fn newest(&self) -> Option<SnapshotFile> {
         self.kept().last().cloned()
+    }
+
+    pub(crate) fn newest_first(&self) -> Vec<SnapshotFile> {
+        self.kept().iter().rev().cloned().collect()
+    }
+
+    /// Up to where the log may go although the newest snapshot might turn out damaged: what the one before
+    /// it holds. `None` as long as there is none before it.
+    pub(crate) fn fallback(&self) -> Option<LogIdRecord> {
+        let kept = self.kept();
+        let oldest = kept.first().filter(|_| kept.len() >= SNAPSHOTS_KEPT);
+        oldest.and_then(|file| file.head().applied)
+    }
+
+    /// Takes a file that turned out damaged out of the shelf. It is renamed, not removed.
+    pub(crate) fn set_aside(&self, file: &SnapshotFile, why: &io::Error) -> io::Result<()> {
+        let mut kept = self.kept();
+        kept.retain(|held| held.path != file.path);
+        move_aside(&file.path, why)?;
+        sync_directory(&self.directory)
     }
 
     /// Writes a snapshot of the machine and keeps it. Blocks for as long as that takes.
@@ -102,6 +117,13 @@ impl Shelf {
     fn kept(&self) -> MutexGuard<'_, Vec<SnapshotFile>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn move_aside(path: &Path, why: &io::Error) -> io::Result<()> {
+    let mut aside = path.to_owned().into_os_string();
+    aside.push(DAMAGED);
+    tracing::error!(file = %path.display(), %why, "snapshot set aside");
+    fs::rename(path, aside)
 }
 
 fn name(applied: Option<LogIdRecord>) -> String {

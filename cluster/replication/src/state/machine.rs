@@ -165,9 +165,11 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         let (machine, head) = spawn_blocking(read).await.map_err(io::Error::other)??;
         let head = Head::try_from(head).map_err(io::Error::other)?;
         self.writer.replace(machine.clone(), head.clone()).await?;
-        self.machine = machine;
+        let old = std::mem::replace(&mut self.machine, machine);
         self.head = head;
         self.publish();
+        // Up to a million rows go with it: not on a thread that answers.
+        drop(spawn_blocking(move || drop(old)));
         Ok(())
     }
 
@@ -194,7 +196,8 @@ impl RaftSnapshotBuilder<TypeConfig> for Builder {
     type SnapshotData = SnapshotFile;
 
     async fn build_snapshot(&mut self) -> io::Result<SnapshotOf<TypeConfig, SnapshotFile>> {
-        let (machine, shelf) = (self.machine.clone(), self.shelf.clone());
+        // Taken: rows that have changed meanwhile go with the clone, and not on a thread that answers.
+        let (machine, shelf) = (std::mem::take(&mut self.machine), self.shelf.clone());
         let head = HeadRecord::from(&self.head);
         let file = spawn_blocking(move || shelf.build(&machine, head))
             .await

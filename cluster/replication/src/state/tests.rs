@@ -204,3 +204,16 @@ async fn a_damaged_snapshot_is_not_installed_and_takes_no_sound_ones_place() {
     let newest = machine.get_current_snapshot().await.unwrap().unwrap();
     assert_eq!(newest.meta, own.meta);
 }
+
+#[tokio::test]
+async fn a_snapshot_that_is_not_above_what_is_applied_changes_nothing() {
+    let home = tempfile::tempdir().unwrap();
+    let (mut machine, _task) = machine_at(home.path());
+    apply(&mut machine, 1..5).await;
+    let older = Shelf::open(&home.path().join("received")).unwrap();
+    let older = older.build(&applied_by_domain(1..4), HeadRecord::from(&head(3))).unwrap();
+    let meta = older.head().clone().meta().unwrap();
+    machine.install_snapshot(&meta, older).await.unwrap();
+    assert_eq!(machine.applied_state().await.unwrap().0, Some(id(4)));
+    assert!(machine.get_current_snapshot().await.unwrap().is_none());
+}

@@ -3,7 +3,7 @@
 
 use super::world::{World, eventually, rows, value};
 use crate::{Snapshots, StartError};
-use std::fs;
+use std::{fs, path::PathBuf};
 use tradewind_domain::ids::NodeId;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -59,6 +59,71 @@ async fn a_state_that_will_not_open_is_rebuilt_from_snapshot_and_journal() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_state_and_newest_snapshot_damaged_the_one_before_and_the_journal_hold_everything() {
+    // given: two snapshots, and a log that is purged as far as it may be
+    let mut world = world_with_a_purged_log().await;
+    let node = NodeId(1);
+    let before = rows(&world.settled().await[0]);
+    world.stop_all().await;
+    let snapshots = snapshots(&world, node);
+    assert_eq!(snapshots.len(), 2, "{snapshots:?}");
+    let mut bytes = fs::read(&snapshots[1]).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&snapshots[1], &bytes).unwrap();
+    fs::write(world.directory(node).join("state/conf"), b"not sled's").unwrap();
+    // when
+    world.start(node).await;
+    // then
+    assert_eq!(rows(&world.settled().await[0]), before);
+    let aside = format!("{}.damaged", snapshots[1].display());
+    assert_eq!(fs::read(aside).unwrap(), bytes, "set aside as it was");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_snapshot_whose_installing_was_cut_short_is_installed_at_the_next_start() {
+    // given: a follower that is away while the others go on and make a snapshot
+    let mut world = World::of(3);
+    world.snapshots = Snapshots { every: 50, keep_entries: 10 };
+    world.start_all().await;
+    world.form().await;
+    world.put("early", "1").await;
+    let node = world.follower().await.node();
+    world.settled().await;
+    world.stop(node).await;
+    for n in 0..120 {
+        world.put(&format!("r{n}"), "missed").await;
+    }
+    let leader = world.leader().await.node();
+    eventually("a snapshot", || snapshots(&world, leader).pop()).await;
+    world.stop_all().await;
+    // when: it had received the snapshot, its file was durable, and the power went
+    let sent = snapshots(&world, leader).pop().unwrap();
+    let received = world.directory(node).join("snapshots").join(sent.file_name().unwrap());
+    fs::copy(&sent, &received).unwrap();
+    world.start(node).await;
+    // then: it holds what the snapshot holds, and goes on from there
+    let index: u64 = sent.file_name().unwrap().to_str().unwrap()[..20].parse().unwrap();
+    let (revision, machine) = world.running[&node].machine_at();
+    assert_eq!(revision.0, index);
+    assert_eq!(value(&machine, "r10").as_deref(), Some("missed"));
+    world.start(leader).await;
+    world.put("late", "1").await;
+    let machines = world.settled().await;
+    assert!(machines.iter().all(|machine| rows(machine) == rows(&machines[0])));
+}
+
+/// Files of the snapshots this node keeps, oldest first.
+fn snapshots(world: &World, node: NodeId) -> Vec<PathBuf> {
+    let found = fs::read_dir(world.directory(node).join("snapshots")).unwrap();
+    let files = found.map(|file| file.unwrap().path());
+    let mut files: Vec<_> =
+        files.filter(|path| path.extension().is_some_and(|kind| kind == "snapshot")).collect();
+    files.sort();
+    files
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_directory_is_taken_over_by_no_other_node_and_no_second_process() {
     let mut world = World::serving(1).await;
     world.put("r", "1").await;
@@ -104,7 +169,7 @@ async fn world_with_a_purged_log() -> World {
     world.snapshots = Snapshots { every: 50, keep_entries: 10 };
     world.start_all().await;
     world.form().await;
-    for n in 0..120 {
+    for n in 0..180 {
         world.put(&format!("r{n}"), "kept").await;
     }
     let replica = world.running[&NodeId(1)].clone();
