@@ -8,6 +8,7 @@ pub mod desired;
 pub mod event;
 pub mod idempotency;
 pub mod invariants;
+pub mod life;
 pub mod machine;
 pub mod plan;
 pub mod refusal;

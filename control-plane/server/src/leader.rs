@@ -208,14 +208,13 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Once in a cluster's life. `false`: not decided, try again later.
+/// Once in each life of a cluster. `false`: not decided, try again later.
 async fn open_cluster(context: &Context) -> bool {
-    let opened = || context.replica.machine().cluster().incarnation.is_some();
+    let opened = || context.replica.machine().cluster().opened().is_some();
     if opened() {
         return true;
     }
-    // 53 bits: every reader of JSON takes such a number whole. Zero stands for a cluster not opened.
     let Ok(random) = getrandom::u64() else { return false };
-    let incarnation = ClusterIncarnation((random >> 11).max(1));
+    let incarnation = ClusterIncarnation::draw((context.clocks.unix)(), random);
     planner::propose(context, Command::OpenCluster { incarnation }).await || opened()
 }

@@ -45,7 +45,7 @@ pub(crate) fn open(service: &Service, secret: &str) -> Result<SessionOpened, Pro
 fn renewed(machine: &Machine, token: &str, now: UnixNanos) -> Result<Holder, Problem> {
     let refused = |why: String| Problem::new(Code::Unauthorized, format!("the token: {why}"));
     let key_of = |node| machine.member(node).and_then(|row| parse_public_key(&row.public_key));
-    let cluster = machine.cluster().incarnation.unwrap_or_default();
+    let cluster = machine.cluster().opened().unwrap_or_default();
     let claims = verify(token, key_of, cluster, now).map_err(|bad| refused(bad.to_string()))?;
     let customer = machine.customer(&claims.customer);
     let customer = customer.ok_or_else(|| refused("its customer is gone".to_owned()))?;
@@ -92,7 +92,7 @@ fn opened(service: &Service, machine: &Machine, holder: Holder) -> Result<Sessio
     if machine.member(parts.node).is_none_or(|row| row.public_key != public) {
         return Err(key_not_known(parts.node));
     }
-    let cluster = machine.cluster().incarnation.ok_or_else(|| key_not_known(parts.node))?;
+    let cluster = machine.cluster().opened().ok_or_else(|| key_not_known(parts.node))?;
     let issued_at = (parts.clocks.unix)();
     let Holder { customer, key_id, trader } = holder;
     let opened_trader = trader.as_ref().map(|claim| claim.trader.clone());

@@ -203,8 +203,12 @@ impl Ledger {
         match record {
             Record::Opened { .. } => Err(Broken::Opening),
             Record::Fenced { cluster, epoch } => {
-                self.highest =
-                    Fence { cluster: ClusterIncarnation(*cluster), epoch: Epoch(*epoch) };
+                let cluster = ClusterIncarnation(*cluster);
+                if cluster != self.highest.cluster {
+                    // A later life of the cluster gives its Traders epochs anew.
+                    self.traders.clear();
+                }
+                self.highest = Fence { cluster, epoch: Epoch(*epoch) };
                 Ok(())
             }
             Record::TraderSeen { customer, trader, epoch } => {

@@ -38,7 +38,7 @@ impl Machine {
     /// The fence for an epoch of this life of the cluster.
     #[must_use]
     pub fn fence(&self, epoch: Epoch) -> Fence {
-        Fence { cluster: self.tables.cluster.incarnation.unwrap_or_default(), epoch }
+        Fence { cluster: self.tables.cluster.opened().unwrap_or_default(), epoch }
     }
 
     #[must_use]

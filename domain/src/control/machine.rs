@@ -129,9 +129,12 @@ impl Machine {
     }
 
     fn open(&mut self, incarnation: ClusterIncarnation) -> Result<Vec<EventKind>, Refusal> {
-        if self.tables.cluster.incarnation.is_some() {
+        if self.tables.cluster.opened().is_some() {
             return Err(Refusal::AlreadyOpen);
         }
+        // Above the life before, whatever the clock of its first leader said.
+        let before = self.tables.cluster.incarnation.map_or(0, |before| before.0);
+        let incarnation = incarnation.max(ClusterIncarnation(before + 1));
         let row = ClusterRow {
             incarnation: Some(incarnation),
             feature_level: 1,

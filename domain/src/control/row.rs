@@ -22,10 +22,20 @@ pub struct Assignment {
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClusterRow {
+    /// Of this life, or until this life is opened of the one before; see [`opened`](Self::opened).
     pub incarnation: Option<ClusterIncarnation>,
     /// The latest stamp applied: time in the log never runs backwards.
     pub at: UnixNanos,
+    /// Zero until this life of the cluster is opened.
     pub feature_level: u32,
+}
+
+impl ClusterRow {
+    /// The incarnation under which rights are given; `None` until the first leader has drawn it.
+    #[must_use]
+    pub fn opened(&self) -> Option<ClusterIncarnation> {
+        self.incarnation.filter(|_| self.feature_level > 0)
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

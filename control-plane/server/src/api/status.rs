@@ -106,7 +106,7 @@ fn here(service: &Service, reached: Option<&BTreeMap<NodeId, bool>>) -> Status {
     Status {
         stand: service.stand(),
         node: parts.node,
-        cluster: machine.cluster().incarnation,
+        cluster: machine.cluster().opened(),
         members: members(service, reached),
         managers: managers(&machine, &view),
         services: services(&view),

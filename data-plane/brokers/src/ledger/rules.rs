@@ -73,7 +73,7 @@ impl Ledger {
     /// Whether a Broker of that assignment has been superseded.
     pub fn check_own(&self, assignment: &Assignment) -> Result<(), Fenced> {
         let (own, seen) = (assignment.fence, self.highest());
-        if own.cluster == seen.cluster && own.epoch < seen.epoch {
+        if own < seen {
             return Err(Fenced::Superseded { own, seen });
         }
         Ok(())
@@ -83,8 +83,7 @@ impl Ledger {
     #[must_use]
     pub fn assigned(&self, assignment: &Assignment) -> Option<Record> {
         let (own, seen) = (assignment.fence, self.highest());
-        let higher = own.cluster != seen.cluster || own.epoch > seen.epoch;
-        higher.then(|| fenced(own))
+        (own > seen).then(|| fenced(own))
     }
 
     /// Checks a command's fence. A higher one than the Broker's own supersedes it: see

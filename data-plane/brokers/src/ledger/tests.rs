@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod histories;
+mod lives;
 
 use super::*;
 use crate::{

@@ -73,7 +73,9 @@ impl Intent {
     fn judge(&self, offered: &Desired) -> Verdict {
         let Some(held) = self.current() else { return Verdict::Newer };
         if held.fence.cluster != offered.fence.cluster {
-            let ours = self.registered == Some(offered.fence.cluster);
+            // The later life wins: members of a lost one, started again by mistake, change nothing here.
+            let ours = self.registered == Some(offered.fence.cluster)
+                && offered.fence.cluster > held.fence.cluster;
             return if ours { Verdict::Newer } else { Verdict::Foreign };
         }
         let order = |desired: &Desired| (desired.fence.epoch, desired.revision);
@@ -129,6 +131,9 @@ mod tests {
         assert_eq!(intent.offer(desired(2, 3, 4)).await, Verdict::Foreign);
         intent.registered(ClusterIncarnation(2));
         assert_eq!(intent.offer(desired(2, 3, 4)).await, Verdict::Newer);
+        // Nor does an earlier life count again, not even registered there.
+        intent.registered(ClusterIncarnation(1));
+        assert_eq!(intent.offer(desired(1, 60, 200)).await, Verdict::Foreign);
     }
 
     #[test]
