@@ -43,6 +43,8 @@ pub(crate) enum Command {
     /// A Trader (spawned by a TraderManager)
     #[command(hide = true)]
     Trader,
+    /// Measures on this machine: the replicated writes and reads, the journal
+    Bench(crate::bench::BenchArgs),
     /// The sample algo of examples/sample_algo.rs
     SampleAlgo,
     /// Runs a command that ends with its parent (used by Traders)

@@ -1,5 +1,6 @@
 //! The one binary. Decides nothing: reads the command line and hands over to the role it names.
 
+mod bench;
 mod cli;
 mod clock;
 mod demo;
@@ -17,12 +18,13 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match cli.command {
-        // These two bring their own way of running.
+        // These bring their own way of running.
         Command::SampleAlgo => {
             telemetry::install("info");
             sample_algo::main().map(|()| ExitCode::SUCCESS).map_err(anyhow::Error::from)
         }
         Command::Exec { command } => Ok(roles::exec(&command)),
+        Command::Bench(args) => bench::run(args),
         command => run(command),
     };
     match done {

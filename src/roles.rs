@@ -28,9 +28,11 @@ pub(crate) async fn run(command: Command, stop: CancellationToken) -> anyhow::Re
         Command::Broker => tradewind_brokers::broker(stop).await?,
         Command::Market => tradewind_markets::market(stop).await?,
         Command::Trader => tradewind_traders::trader(stop).await?,
-        Command::Demo(_) | Command::Status(_) | Command::SampleAlgo | Command::Exec { .. } => {
-            bail!("not a role")
-        }
+        Command::Demo(_)
+        | Command::Status(_)
+        | Command::Bench(_)
+        | Command::SampleAlgo
+        | Command::Exec { .. } => bail!("not a role"),
     }
     Ok(())
 }

@@ -192,6 +192,16 @@ impl Cluster {
         }
     }
 
+    /// Asks an InfrastructureManager to stop (SIGTERM); kills it if it has not within the time. True if it
+    /// went by itself.
+    pub async fn stop_member(&mut self, node: u64, within: Duration) -> bool {
+        let member = self.infrastructure.iter_mut().find(|member| member.node == node);
+        match member.and_then(|member| member.process.as_mut()) {
+            Some(process) => process.stop(within).await,
+            None => true,
+        }
+    }
+
     /// `kill -9` of a Manager alone: its services live on.
     pub async fn kill_manager(&mut self, name: &str) {
         if let Some(process) = self.manager_mut(name).and_then(|manager| manager.process.as_mut()) {

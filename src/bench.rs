@@ -1,0 +1,36 @@
+//! `tradewind bench`: measures on this machine, with real processes and on its disk. Decides which
+//! benchmark runs and in what runtime: one thread, so that the load generator leaves the cores to what
+//! it measures.
+
+mod args;
+mod control;
+mod cpu;
+#[cfg(feature = "compare-etcd")]
+mod etcd;
+mod failover;
+mod http;
+mod journal;
+mod load;
+mod measured;
+mod members;
+mod report;
+mod writes;
+
+pub(crate) use args::BenchArgs;
+
+use crate::telemetry;
+use args::Benchmark;
+use std::process::ExitCode;
+use tokio::task::LocalSet;
+
+pub(crate) fn run(args: BenchArgs) -> anyhow::Result<ExitCode> {
+    telemetry::install("error,tradewind_launcher=warn");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    match args.benchmark {
+        Benchmark::Control(args) => {
+            LocalSet::new().block_on(&runtime, control::run(&args))?;
+        }
+        Benchmark::Journal(args) => journal::run(&args)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}

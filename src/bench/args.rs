@@ -1,0 +1,75 @@
+//! The command line of `bench`. Decides names, forms and defaults of the flags.
+
+use crate::cli::Output;
+use clap::{Args, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+pub(crate) struct BenchArgs {
+    #[command(subcommand)]
+    pub(crate) benchmark: Benchmark,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Benchmark {
+    /// Durable writes and linearizable reads of three InfrastructureManagers, through the public API
+    Control(ControlArgs),
+    /// Appends of the journal against a bare loop of write and fdatasync
+    Journal(JournalArgs),
+}
+
+/// Where clients connect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Endpoint {
+    /// All at the leader
+    Leader,
+    /// Spread over all members
+    Any,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Rival {
+    /// Three members of etcd, data on the same disk, measured in turn with ours
+    Etcd,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ControlArgs {
+    /// How many clients, each with a connection of its own and one request under way; a list gives a
+    /// measurement each
+    #[arg(long, value_delimiter = ',', default_value = "1,16,64,256",
+          value_parser = clap::value_parser!(u32).range(1..=2_000))]
+    pub(crate) clients: Vec<u32>,
+    /// Length of each measurement in seconds
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) seconds: u64,
+    /// Measure another system in the same run and give the ratios
+    #[arg(long, value_enum)]
+    pub(crate) compare: Option<Rival>,
+    /// Kill the leader so many times under load, and hand leadership over as often (at most 20 times)
+    #[arg(long, value_name = "KILLS", default_value_t = 0)]
+    pub(crate) failover: u32,
+    #[arg(long, value_enum, default_value = "leader")]
+    pub(crate) endpoint: Endpoint,
+    /// Where the members keep their data (default: a directory that is removed at the end)
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct JournalArgs {
+    /// Records an append; a list gives a measurement each
+    #[arg(long, value_delimiter = ',', default_value = "1,16,64",
+          value_parser = clap::value_parser!(u32).range(1..=1_024))]
+    pub(crate) batch: Vec<u32>,
+    /// Length of each measurement in seconds
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) seconds: u64,
+    /// Where the files are made (default: a directory that is removed at the end)
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(crate) output: Output,
+}
