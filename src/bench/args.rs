@@ -51,6 +51,9 @@ pub(crate) struct ControlArgs {
     pub(crate) failover: u32,
     #[arg(long, value_enum, default_value = "leader")]
     pub(crate) endpoint: Endpoint,
+    /// The program that the members run, to measure another build (default: this one)
+    #[arg(long, value_name = "PROGRAM")]
+    pub(crate) binary: Option<PathBuf>,
     /// Where the members keep their data (default: a directory that is removed at the end)
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,

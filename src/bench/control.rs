@@ -22,8 +22,8 @@ pub(crate) async fn run(args: &ControlArgs) -> anyhow::Result<()> {
     }
     let mut report = Report { runs: loads(args).await?, ..Report::default() };
     if args.failover > 0 {
-        let data = directory(args, "failover")?;
-        let (killed, handed_over) = failover::ours(data, args.failover).await?;
+        let members = Members::start(directory(args, "failover")?, args.binary.clone()).await?;
+        let (killed, handed_over) = failover::ours(members, args.failover).await?;
         report.failover_ms = Some(killed);
         report.transfer_ms = Some(handed_over);
         #[cfg(feature = "compare-etcd")]
@@ -60,7 +60,7 @@ fn directory(args: &ControlArgs, name: &str) -> anyhow::Result<DataDirectory> {
 const TMPFS: rustix::fs::FsWord = 0x0102_1994;
 
 async fn loads(args: &ControlArgs) -> anyhow::Result<Vec<Run>> {
-    let ours = Members::start(directory(args, "tradewind")?).await?;
+    let ours = Members::start(directory(args, "tradewind")?, args.binary.clone()).await?;
     load::fill(&mut ours.connect(1, false).await?).await?;
     #[cfg(feature = "compare-etcd")]
     let rival = Rival::start(args).await?;

@@ -12,7 +12,6 @@ use std::{
     time::{Duration, Instant},
 };
 use tradewind_control_client::{Answer, ControlClient, KeySource};
-use tradewind_launcher::DataDirectory;
 use tradewind_link::rest::{Method, Rest};
 use tradewind_protocol::control::{Changed, PutRegister};
 
@@ -24,8 +23,7 @@ const WRITE_WITHIN: Duration = Duration::from_secs(10);
 const STOP_WITHIN: Duration = Duration::from_secs(10);
 
 /// Kills, then planned stops (SIGTERM), of leading InfrastructureManagers.
-pub(crate) async fn ours(data: DataDirectory, kills: u32) -> anyhow::Result<(Outages, Outages)> {
-    let mut members = Members::start(data).await?;
+pub(crate) async fn ours(mut members: Members, kills: u32) -> anyhow::Result<(Outages, Outages)> {
     let mut writes = Writes::default();
     for number in 0..WRITERS {
         writes.add(writer(&members, number)?);

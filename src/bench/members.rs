@@ -26,8 +26,13 @@ pub(crate) struct Members {
 }
 
 impl Members {
-    pub(crate) async fn start(data: DataDirectory) -> anyhow::Result<Self> {
-        let binary: PathBuf = std::env::current_exe().context("this program's own path")?;
+    /// Members that run `binary`, or this program.
+    pub(crate) async fn start(
+        data: DataDirectory,
+        binary: Option<PathBuf>,
+    ) -> anyhow::Result<Self> {
+        let own = || std::env::current_exe().context("this program's own path");
+        let binary = binary.map_or_else(own, Ok)?;
         let environment = vec![("TRADEWIND_LOG".to_string(), "warn,openraft=error".to_string())];
         let plan =
             Plan { binary, nodes: MEMBERS, implementations: 0, port_base: None, environment };
