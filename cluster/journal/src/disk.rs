@@ -18,6 +18,8 @@ pub use simulated::SimulatedDisk;
 pub trait Disk: Send + Sync + 'static {
     /// Makes a directory and its missing parents, durably. It may exist already.
     fn create_directory(&self, path: &Path) -> io::Result<()>;
+    /// Whether a file or directory of that name is there.
+    fn exists(&self, path: &Path) -> io::Result<bool>;
     /// Names of the files in a directory, in any order.
     fn list(&self, directory: &Path) -> io::Result<Vec<String>>;
     /// Makes an empty file, or empties the one that is there; for reading and writing.
@@ -75,6 +77,10 @@ impl Disk for RealDisk {
             self.sync_directory(parent)?;
         }
         Ok(())
+    }
+
+    fn exists(&self, path: &Path) -> io::Result<bool> {
+        path.try_exists()
     }
 
     fn list(&self, directory: &Path) -> io::Result<Vec<String>> {

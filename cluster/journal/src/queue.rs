@@ -147,6 +147,11 @@ impl Shared {
         if group.is_empty() { Taken::Nothing } else { Taken::Group(group) }
     }
 
+    pub(crate) fn ended(&self) -> bool {
+        let state = self.state();
+        state.failed.is_some() || (state.closing && state.queue.is_empty())
+    }
+
     /// The last handle is gone: the writer ends when the queue is empty.
     pub(crate) fn close(&self) {
         self.state().closing = true;

@@ -59,6 +59,12 @@ impl Writer {
         self.step(false)
     }
 
+    /// Whether there will be no more work: the last handle is gone and the queue empty, or the journal has
+    /// stopped.
+    pub fn ended(&self) -> bool {
+        self.shared.ended()
+    }
+
     fn step(&mut self, wait: bool) -> bool {
         let group = match self.shared.take(wait) {
             Taken::Group(group) => group,

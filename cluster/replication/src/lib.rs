@@ -8,6 +8,7 @@
 //!
 //! In a state directory: `log/` (journal, vote, marks), `state/` (sled), `snapshots/`, `identity`.
 
+mod environment;
 mod errors;
 mod events;
 mod limits;
@@ -17,12 +18,14 @@ mod options;
 mod raft;
 mod records;
 mod replica;
+mod runtime;
 mod snapshot;
 mod state;
 mod status;
 #[cfg(test)]
 mod tests;
 
+pub use environment::{Accept, Environment, Network, OpenJournal, OpenRows, PeerListener, Socket};
 pub use errors::{
     InitializeError, KnownLeader, ProposeError, ReadError, StartError, TransferError,
 };
@@ -32,5 +35,6 @@ pub use log::LogError;
 pub use options::{InvalidOptions, Member, Options, Snapshots, Timing};
 pub use records::RecordError;
 pub use replica::{Clock, Proposed, Replica};
-pub use state::StateError;
+pub use runtime::{SimulatedThread, simulate};
+pub use state::{Batch, Kv, StateError, Visit};
 pub use status::{Role, Status};

@@ -14,12 +14,13 @@ mod tail;
 mod tests;
 
 use crate::{
+    Environment,
     raft::{Entry, LogId, Payload, Vote},
     records::{self, EntryRecord, Kind, LogIdRecord, RecordError, VoteRecord},
 };
 use committed::CommittedFile;
 use std::{
-    fs, io,
+    io,
     path::Path,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
@@ -29,7 +30,7 @@ use std::{
 use tail::Tail;
 use tokio::sync::watch;
 use tradewind_domain::time::UnixNanos;
-use tradewind_journal::{Journal, OpenError, Options, ReadError, SlotError, SlotFile};
+use tradewind_journal::{Disk, Journal, OpenError, Options, ReadError, SlotError, SlotFile};
 
 /// Why the log of this member cannot be used. It is never wiped: an operator decides.
 #[derive(Debug, thiserror::Error)]
@@ -102,17 +103,28 @@ impl LogUse {
 
 impl LogStore {
     /// Opens the log in `directory` and reads all of it. Blocks.
-    pub(crate) fn open(directory: &Path) -> Result<Self, LogError> {
-        fs::create_dir_all(directory)?;
-        Self::over(Journal::open(Options::at(directory.join("entries")))?, directory)
+    pub(crate) fn open_in(environment: &Environment, directory: &Path) -> Result<Self, LogError> {
+        let disk = &environment.disk;
+        disk.create_directory(directory)?;
+        let options = Options::at(directory.join("entries"));
+        let journal = (environment.journal)(options, disk.clone())?;
+        Self::over(journal, disk, directory)
     }
 
-    fn over(journal: Journal, directory: &Path) -> Result<Self, LogError> {
-        let vote_slot = SlotFile::new(directory.join("vote"));
+    /// The same on the machine itself.
+    #[cfg(test)]
+    pub(crate) fn open(directory: &Path) -> Result<Self, LogError> {
+        Self::open_in(&Environment::default(), directory)
+    }
+
+    fn over(journal: Journal, disk: &Arc<dyn Disk>, directory: &Path) -> Result<Self, LogError> {
+        let slot = |name| SlotFile::on(directory.join(name), disk.clone());
+        let vote_slot = slot("vote");
         let vote = load::<VoteRecord>(&vote_slot, Kind::Vote)?.map(Vote::from);
-        let purged_slot = PurgedSlot::open(SlotFile::new(directory.join("purged")))?;
+        let purged_slot = PurgedSlot::open(slot("purged"))?;
         let purged = purged_slot.get();
-        let (committed_file, committed) = CommittedFile::open(&directory.join("committed"))?;
+        let (committed_file, committed) =
+            CommittedFile::open(disk.as_ref(), &directory.join("committed"))?;
         let mut tail = Tail::new(purged, vote);
         let stamped = Stamps::default();
         read_back(&journal, &mut tail, &stamped)?;

@@ -1,13 +1,9 @@
 //! What a member is told at its start. Decides the defaults and what is refused; reading them from flags
 //! and files is left to the program.
 
-use crate::records::MemberRecord;
+use crate::{Environment, PeerListener, records::MemberRecord};
 use openraft::{Config, SnapshotPolicy};
-use std::{
-    net::{SocketAddr, TcpListener},
-    path::PathBuf,
-    time::Duration,
-};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use tradewind_domain::ids::NodeId;
 
 /// Everything a [`Replica`](crate::Replica) needs to start.
@@ -19,9 +15,11 @@ pub struct Options {
     /// Made if missing. Belongs to this node of this cluster for ever.
     pub state_dir: PathBuf,
     /// Bound already, so that the address is known before the member starts.
-    pub peer_listener: TcpListener,
+    pub peer_listener: PeerListener,
     pub timing: Timing,
     pub snapshots: Snapshots,
+    /// The machine itself, unless in a simulation.
+    pub environment: Environment,
 }
 
 /// A member of the group, as the log keeps it.
@@ -200,9 +198,10 @@ mod tests {
                 node: NodeId(1),
                 cluster: "test".to_owned(),
                 state_dir: PathBuf::new(),
-                peer_listener: TcpListener::bind("127.0.0.1:0").unwrap(),
+                peer_listener: std::net::TcpListener::bind("127.0.0.1:0").unwrap().into(),
                 timing,
                 snapshots: Snapshots::default(),
+                environment: Environment::default(),
             };
             options.config().unwrap().validate().unwrap();
         }

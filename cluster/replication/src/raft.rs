@@ -20,6 +20,7 @@ openraft::declare_raft_types!(
         R = Answer,
         NodeId = u64,
         Node = MemberRecord,
+        AsyncRuntime = crate::runtime::Runtime,
 );
 
 pub(crate) type Raft = openraft::Raft<TypeConfig, StateMachine>;

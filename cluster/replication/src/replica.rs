@@ -319,9 +319,10 @@ mod tests {
             node: NodeId(1),
             cluster: "test".to_owned(),
             state_dir: home.path().to_owned(),
-            peer_listener: std::net::TcpListener::bind("127.0.0.1:0").unwrap(),
+            peer_listener: std::net::TcpListener::bind("127.0.0.1:0").unwrap().into(),
             timing: Timing { propose: Duration::from_millis(100), ..Timing::default() },
             snapshots: Snapshots::default(),
+            environment: Default::default(),
         };
         let replica = Replica::start(options, Arc::new(|| UnixNanos(1))).await.unwrap();
         // As behind a disk that stands still, once openraft's queue is full.

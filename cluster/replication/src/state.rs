@@ -4,16 +4,20 @@
 //! An answer is sent only after the machine that contains it can be read. Sled may lag: the journal is the
 //! truth, and is kept until sled has flushed (`writer`).
 
+mod kv;
 mod machine;
+mod sled_rows;
 mod store;
 mod sync_hook;
 #[cfg(test)]
 mod tests;
 mod writer;
 
+pub use kv::{Batch, Kv, Visit};
 pub(crate) use machine::{Published, StateMachine};
+pub(crate) use sled_rows::open_sled;
 pub use store::StateError;
-pub(crate) use store::{Chain, Loaded, StateStore, sync_directory};
+pub(crate) use store::{Chain, Loaded, StateStore};
 pub(crate) use writer::StateWriter;
 
 use crate::{

@@ -31,9 +31,10 @@ async fn start(directory: &Path) -> (Replica, SocketAddr) {
         node: NodeId(1),
         cluster: "killed".to_owned(),
         state_dir: directory.to_owned(),
-        peer_listener,
+        peer_listener: peer_listener.into(),
         timing: Timing::default(),
         snapshots: Snapshots { every: 200, keep_entries: 50 },
+        environment: Default::default(),
     };
     (Replica::start(options, Arc::new(now)).await.unwrap(), address)
 }

@@ -15,9 +15,10 @@ async fn a_member_starts_where_sleds_flush_is_ours() {
         node: NodeId(1),
         cluster: "linked".to_owned(),
         state_dir: home.path().join("member"),
-        peer_listener,
+        peer_listener: peer_listener.into(),
         timing: Timing::default(),
         snapshots: Snapshots::default(),
+        environment: Default::default(),
     };
     let replica = Replica::start(options, Arc::new(|| UnixNanos(1))).await.unwrap();
     let member = Member { peer_address, api_address: String::new() };

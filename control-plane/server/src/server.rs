@@ -199,9 +199,10 @@ async fn replica(
         node: options.node,
         cluster: options.cluster.clone(),
         state_dir: options.state_dir.join("raft"),
-        peer_listener,
+        peer_listener: peer_listener.into(),
         timing: options.timing.clone(),
         snapshots: Snapshots::default(),
+        environment: Default::default(),
     };
     Replica::start(options, clocks.unix.clone()).await
 }

@@ -43,8 +43,10 @@ const ARROWS: [(&str, &[&str]); 18] = [
 ];
 
 /// Libraries with one home: named nowhere else, so that replacing one is one folder's work.
-const HOMES: [(&str, &[&str]); 3] = [
+const HOMES: [(&str, &[&str]); 5] = [
     ("openraft", &["tradewind-replication"]),
+    ("openraft-rt-tokio", &["tradewind-replication"]),
+    ("turmoil", &["simulation"]),
     ("sled", &["tradewind-replication"]),
     ("bincode", &["tradewind-journal"]),
 ];

@@ -30,6 +30,7 @@ struct World {
     durable_names: BTreeMap<PathBuf, usize>,
     unsynced_names: Vec<Change>,
     locks: BTreeSet<PathBuf>,
+    directories: BTreeSet<PathBuf>,
 }
 
 #[derive(Clone, Default)]
@@ -90,6 +91,11 @@ impl SimulatedDisk {
     /// The power goes in the middle of that changing operation, counted from the disk's beginning.
     pub fn lose_power_at(&self, operation: u64) {
         self.world().power_lost_at = Some(operation);
+    }
+
+    /// The power goes now. What is asked for from now on fails and changes nothing.
+    pub fn cut_power(&self) {
+        self.world().powerless = true;
     }
 
     /// Whether the power is on.
@@ -231,8 +237,14 @@ impl Contents {
 }
 
 impl Disk for SimulatedDisk {
-    fn create_directory(&self, _path: &Path) -> io::Result<()> {
+    fn create_directory(&self, path: &Path) -> io::Result<()> {
+        self.world().directories.extend(path.ancestors().map(Path::to_owned));
         Ok(())
+    }
+
+    fn exists(&self, path: &Path) -> io::Result<bool> {
+        let world = self.world();
+        Ok(world.directories.contains(path) || world.names.contains_key(path))
     }
 
     fn list(&self, directory: &Path) -> io::Result<Vec<String>> {

@@ -8,18 +8,17 @@ use crate::{
     records::{self, Kind, LogIdRecord},
 };
 use std::{
-    fs::{File, OpenOptions},
     io,
-    os::unix::fs::FileExt,
     path::Path,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
+use tradewind_journal::{Disk, DiskFile};
 
 /// A slot: length of the record in one byte, the record. Ids take at most 33 bytes with their envelope.
 const SLOT_BYTES: usize = 64;
 
 pub(super) struct CommittedFile {
-    file: File,
+    file: Arc<dyn DiskFile>,
     written: Mutex<Written>,
 }
 
@@ -30,17 +29,14 @@ struct Written {
 }
 
 impl CommittedFile {
-    pub(super) fn open(path: &Path) -> Result<(Self, Option<LogId>), LogError> {
-        let file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+    pub(super) fn open(disk: &dyn Disk, path: &Path) -> Result<(Self, Option<LogId>), LogError> {
+        let file = match disk.open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => disk.create(path)?,
+            opened => opened?,
+        };
         let mut bytes = [0; 2 * SLOT_BYTES];
-        let mut filled = 0;
-        while filled < bytes.len() {
-            match file.read_at(&mut bytes[filled..], filled as u64)? {
-                0 => break,
-                more => filled += more,
-            }
-        }
+        let filled = usize::try_from(file.size()?).unwrap_or(usize::MAX).min(bytes.len());
+        file.read_at(&mut bytes[..filled], 0)?;
         let (first, second) = bytes.split_at(SLOT_BYTES);
         let (first, second) = (whole(first), whole(second));
         let newest = first.max(second);
@@ -61,7 +57,7 @@ impl CommittedFile {
         slot[0] = record.len() as u8;
         slot[1..=record.len()].copy_from_slice(&record);
         let offset = if written.second_slot { SLOT_BYTES as u64 } else { 0 };
-        self.file.write_all_at(&slot, offset)?;
+        self.file.write_at(&slot, offset)?;
         *written = Written { newest: Some(to), second_slot: !written.second_slot };
         Ok(())
     }
@@ -82,6 +78,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::raft::LeaderId;
+    use tradewind_journal::RealDisk;
 
     fn id(index: u64) -> LogId {
         LogId::new(LeaderId { term: u64::MAX, node_id: u64::MAX }, index)
@@ -91,17 +88,17 @@ mod tests {
     fn the_newest_whole_slot_counts() {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("committed");
-        let (file, found) = CommittedFile::open(&path).unwrap();
+        let (file, found) = CommittedFile::open(&RealDisk, &path).unwrap();
         assert_eq!(found, None);
         for index in [3, 4, u64::MAX] {
             file.raise(id(index)).unwrap();
-            assert_eq!(CommittedFile::open(&path).unwrap().1, Some(id(index)));
+            assert_eq!(CommittedFile::open(&RealDisk, &path).unwrap().1, Some(id(index)));
         }
         file.raise(id(1)).unwrap();
-        let (file, found) = CommittedFile::open(&path).unwrap();
+        let (file, found) = CommittedFile::open(&RealDisk, &path).unwrap();
         assert_eq!(found, Some(id(u64::MAX)));
         // The slot written last is torn: the other one counts.
-        file.file.write_all_at(&[0x55; 8], SLOT_BYTES as u64 + 4).unwrap();
-        assert_eq!(CommittedFile::open(&path).unwrap().1, Some(id(4)));
+        file.file.write_at(&[0x55; 8], SLOT_BYTES as u64 + 4).unwrap();
+        assert_eq!(CommittedFile::open(&RealDisk, &path).unwrap().1, Some(id(4)));
     }
 }

@@ -6,6 +6,7 @@ use crate::{
     limits::APPEND_BYTES_MAX,
     raft::{Entry, TypeConfig, Vote},
     records::{self, EntryRecord, Kind},
+    runtime::spawn_blocking,
 };
 use futures_util::{Stream, TryStreamExt, stream};
 use openraft::{OptionalSend, storage::RaftLogReader};
@@ -14,7 +15,6 @@ use std::{
     io,
     ops::{Bound, Range, RangeBounds},
 };
-use tokio::task::spawn_blocking;
 use tradewind_journal::{Journal, ReadError};
 
 /// The part of `asked` that the log has in sight.

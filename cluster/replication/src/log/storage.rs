@@ -5,6 +5,7 @@ use super::LogStore;
 use crate::{
     raft::{Entry, LogId, TypeConfig, Vote},
     records::{self, EntryRecord, Kind, VoteRecord},
+    runtime::spawn_blocking,
 };
 use openraft::{
     OptionalSend,
@@ -14,7 +15,6 @@ use std::{
     io,
     sync::{Arc, Mutex, PoisonError},
 };
-use tokio::task::spawn_blocking;
 use tradewind_journal::{Failure, Record, SubmitError};
 
 /// Openraft's callback, kept until the journal has taken the append.

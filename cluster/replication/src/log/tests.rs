@@ -159,7 +159,7 @@ async fn nothing_is_given_out_for_applying_before_it_is_durable_here() {
     let options = Options::at(home.path().join("entries"));
     let disk = Arc::new(tradewind_journal::RealDisk);
     let (journal, mut writer) = Journal::open_inline(options, disk).unwrap();
-    let mut log = LogStore::over(journal, home.path()).unwrap();
+    let mut log = LogStore::over(journal, &Environment::default().disk, home.path()).unwrap();
     RaftLogStorage::append(&mut log, [blank(1, 0)], IOFlushed::noop()).await.unwrap();
     log.save_committed(Some(id(1, 0))).await.unwrap();
     assert_eq!(indices(&mut log).await, [0], "it can be read, and sent to followers");

@@ -8,6 +8,7 @@ use super::{
     wire::{AppendRecord, Reply, Request},
 };
 use crate::{
+    environment::Network,
     limits::{APPEND_WINDOW, CALL_DEADLINE},
     raft::{LogId, TypeConfig, Vote},
     records::{self, Kind, MemberRecord},
@@ -43,6 +44,7 @@ pub(crate) struct Peers {
 }
 
 struct Shared {
+    network: Arc<dyn Network>,
     node: u64,
     cluster: String,
     dial: Duration,
@@ -56,9 +58,14 @@ struct Links {
 }
 
 impl Peers {
-    pub(crate) fn new(node: u64, cluster: String, dial: Duration) -> Self {
+    pub(crate) fn new(
+        network: Arc<dyn Network>,
+        node: u64,
+        cluster: String,
+        dial: Duration,
+    ) -> Self {
         let links = Mutex::new(Links::default());
-        Self { shared: Arc::new(Shared { node, cluster, dial, links }) }
+        Self { shared: Arc::new(Shared { network, node, cluster, dial, links }) }
     }
 
     /// Ends every connection. Calls in flight end as broken.
@@ -76,6 +83,7 @@ impl Peers {
             return link.clone();
         }
         let target = Target {
+            network: self.shared.network.clone(),
             address: peer.peer_address.clone(),
             lane,
             from: self.shared.node,

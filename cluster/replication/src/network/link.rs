@@ -6,23 +6,17 @@ use super::{
     Lane, LinkError, frame,
     handshake::{self, Hello, VERSIONS},
 };
-use crate::limits::{HANDSHAKE_DEADLINE, LINK_OUT_BYTES_MAX, LINK_QUEUE};
-use bytes::{Bytes, BytesMut};
-use std::{
-    collections::BTreeMap,
-    io,
-    sync::Arc,
-    time::{Duration, Instant},
+use crate::{
+    environment::{Network, Socket},
+    limits::{HANDSHAKE_DEADLINE, LINK_OUT_BYTES_MAX, LINK_QUEUE},
 };
+use bytes::{Bytes, BytesMut};
+use std::{collections::BTreeMap, io, sync::Arc, time::Duration};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{
-        TcpStream,
-        tcp::{OwnedReadHalf, OwnedWriteHalf},
-    },
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     sync::{mpsc, oneshot},
     task::JoinSet,
-    time::{sleep_until, timeout},
+    time::{Instant, sleep_until, timeout},
 };
 
 pub(crate) type Answer = oneshot::Receiver<Result<Bytes, LinkError>>;
@@ -41,8 +35,8 @@ pub(crate) struct Link {
 }
 
 /// Whom a link calls, as whom.
-#[derive(Debug)]
 pub(crate) struct Target {
+    pub(crate) network: Arc<dyn Network>,
     pub(crate) address: String,
     pub(crate) lane: Lane,
     pub(crate) from: u64,
@@ -109,15 +103,15 @@ async fn run(mut calls: mpsc::Receiver<Call>, target: Arc<Target>) {
     }
 }
 
-async fn connect(target: &Target) -> Result<TcpStream, LinkError> {
+async fn connect(target: &Target) -> Result<Socket, LinkError> {
     let failed = |source: io::Error| LinkError::Dial {
         address: target.address.clone(),
         source: Arc::new(source),
     };
     let late = |_| failed(io::ErrorKind::TimedOut.into());
-    let dial = TcpStream::connect(&target.address);
-    let mut stream = timeout(target.dial, dial).await.map_err(late)?.map_err(failed)?;
-    stream.set_nodelay(true).map_err(failed)?;
+    let dial = target.network.dial(&target.address);
+    let (mut reader, mut writer) =
+        timeout(target.dial, dial).await.map_err(late)?.map_err(failed)?;
     let greet = async {
         let hello = Hello {
             versions: VERSIONS,
@@ -126,11 +120,11 @@ async fn connect(target: &Target) -> Result<TcpStream, LinkError> {
             to: target.to,
             cluster: target.cluster.clone(),
         };
-        handshake::send_hello(&mut stream, &hello).await?;
-        handshake::read_verdict(&mut stream).await
+        handshake::send_hello(&mut writer, &hello).await?;
+        handshake::read_verdict(&mut reader).await
     };
     match timeout(HANDSHAKE_DEADLINE.min(target.dial * 2), greet).await.map_err(late)? {
-        Ok(Ok(_version)) => Ok(stream),
+        Ok(Ok(_version)) => Ok((reader, writer)),
         Ok(Err(reason)) => Err(LinkError::Greeting { address: target.address.clone(), reason }),
         Err(error) => Err(failed(error)),
     }
@@ -142,8 +136,8 @@ struct Waiting {
 }
 
 struct Connection<'a> {
-    reader: OwnedReadHalf,
-    writer: OwnedWriteHalf,
+    reader: Box<dyn AsyncRead + Send + Unpin>,
+    writer: Box<dyn AsyncWrite + Send + Unpin>,
     target: &'a Target,
     input: BytesMut,
     output: BytesMut,
@@ -152,8 +146,7 @@ struct Connection<'a> {
 }
 
 impl<'a> Connection<'a> {
-    fn new(stream: TcpStream, target: &'a Target) -> Self {
-        let (reader, writer) = stream.into_split();
+    fn new((reader, writer): Socket, target: &'a Target) -> Self {
         Self {
             reader,
             writer,
@@ -181,7 +174,7 @@ impl<'a> Connection<'a> {
             let until = self.waiting.values().map(|waiting| waiting.until).min();
             let late = async {
                 match until {
-                    Some(until) => sleep_until(until.into()).await,
+                    Some(until) => sleep_until(until).await,
                     None => std::future::pending().await,
                 }
             };

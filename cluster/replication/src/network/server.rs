@@ -9,6 +9,7 @@ use super::{
     wire::{Reply, Request},
 };
 use crate::{
+    environment::{Accept, Socket},
     limits::{
         APPEND_WINDOW, CALL_DEADLINE, CONTROL_REQUESTS_MAX, HANDSHAKE_DEADLINE,
         PEER_CONNECTIONS_MAX,
@@ -28,11 +29,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{
-        TcpListener, TcpStream,
-        tcp::{OwnedReadHalf, OwnedWriteHalf},
-    },
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     sync::{mpsc, oneshot},
     task::JoinSet,
     time::timeout,
@@ -70,7 +67,7 @@ impl Callers {
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Accepts peers until cancelled.
-pub(crate) async fn serve(listener: TcpListener, service: Service) {
+pub(crate) async fn serve(mut listener: Box<dyn Accept>, service: Service) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
@@ -96,12 +93,11 @@ pub(crate) async fn serve(listener: TcpListener, service: Service) {
     }
 }
 
-async fn welcome(mut stream: TcpStream, service: Service) -> io::Result<()> {
-    stream.set_nodelay(true)?;
+async fn welcome((mut reader, mut writer): Socket, service: Service) -> io::Result<()> {
     let greet = async {
-        let hello = handshake::read_hello(&mut stream).await?;
+        let hello = handshake::read_hello(&mut reader).await?;
         let verdict = service.host.judge(&hello);
-        handshake::send_verdict(&mut stream, &verdict).await?;
+        handshake::send_verdict(&mut writer, &verdict).await?;
         io::Result::Ok((hello, verdict))
     };
     let (hello, verdict) =
@@ -112,13 +108,12 @@ async fn welcome(mut stream: TcpStream, service: Service) -> io::Result<()> {
     }
     let replaced = service.callers.take(hello.from, hello.lane);
     tokio::select! {
-        served = serve_lane(stream, &hello, service) => served,
+        served = serve_lane((reader, writer), &hello, service) => served,
         _ = replaced => Err(io::Error::other("the peer has called anew")),
     }
 }
 
-async fn serve_lane(stream: TcpStream, hello: &Hello, service: Service) -> io::Result<()> {
-    let (reader, writer) = stream.into_split();
+async fn serve_lane((reader, writer): Socket, hello: &Hello, service: Service) -> io::Result<()> {
     let calls = Calls { reader, input: BytesMut::new() };
     let answers = Answers { writer };
     match hello.lane {
@@ -129,7 +124,7 @@ async fn serve_lane(stream: TcpStream, hello: &Hello, service: Service) -> io::R
 }
 
 struct Calls {
-    reader: OwnedReadHalf,
+    reader: Box<dyn AsyncRead + Send + Unpin>,
     input: BytesMut,
 }
 
@@ -149,7 +144,7 @@ impl Calls {
 }
 
 struct Answers {
-    writer: OwnedWriteHalf,
+    writer: Box<dyn AsyncWrite + Send + Unpin>,
 }
 
 impl Answers {

@@ -11,11 +11,11 @@ use crate::{
     limits::{CHUNK_DEADLINE, INSTALL_DEADLINE, SNAPSHOT_CHUNK_BYTES},
     raft::{Raft, TypeConfig, Vote},
     records::{Body, HeadRecord, VoteRecord},
+    runtime::spawn_blocking,
     snapshot::{Incoming, Shelf, SnapshotFile},
 };
 use openraft::{errors::NetworkError, raft::SnapshotResponse, type_config::alias::SnapshotOf};
 use std::{io, sync::Arc};
-use tokio::task::spawn_blocking;
 
 fn unreadable(error: impl ToString) -> RpcError {
     NetworkError::from_string(error).into()

@@ -3,7 +3,8 @@
 
 use super::{Clock, Replica, Shared, Tasks, recover::recover};
 use crate::{
-    Options, Role, StartError, Status,
+    Environment, Options, PeerListener, Role, StartError, Status,
+    environment::Accept,
     limits::EVENT_QUEUE,
     log::LogStore,
     network::{
@@ -13,17 +14,18 @@ use crate::{
     },
     raft::{LogId, Raft},
     records::{self, IdentityRecord, Kind},
+    runtime::spawn_blocking,
     snapshot::Shelf,
     state::{Loaded, Published, StateError, StateMachine, StateStore, StateWriter},
 };
 use openraft::{Config, async_runtime::watch::WatchReceiver};
-use std::{fs, io, path::Path, sync::Arc, time::Duration};
+use std::{io, path::Path, sync::Arc, time::Duration};
 use tokio::{
     sync::{Mutex, broadcast, watch},
-    task::{JoinHandle, JoinSet, spawn_blocking},
+    task::{JoinHandle, JoinSet},
     time::sleep,
 };
-use tradewind_journal::SlotFile;
+use tradewind_journal::{Disk, SlotFile};
 
 /// What is opened on disk, in this order.
 struct Opened {
@@ -39,23 +41,22 @@ impl Replica {
     pub async fn start(options: Options, clock: Clock) -> Result<Self, StartError> {
         let config = options.config()?;
         let config = config.validate().map_err(|error| StartError::Raft(error.to_string()))?;
-        let listener = listener(&options)?;
         let identity = IdentityRecord { cluster: options.cluster.clone(), node: options.node.0 };
-        let directory = options.state_dir.clone();
-        let opened = spawn_blocking(move || open(&directory, &identity))
+        let (directory, environment) = (options.state_dir.clone(), options.environment.clone());
+        let opened = spawn_blocking(move || open(&environment, &directory, &identity))
             .await
             .map_err(|error| StartError::Raft(error.to_string()))??;
-        Self::run(options, config, clock, listener, opened).await
+        Self::run(options, config, clock, opened).await
     }
 
     async fn run(
         options: Options,
         config: Config,
         clock: Clock,
-        listener: tokio::net::TcpListener,
         opened: Opened,
     ) -> Result<Self, StartError> {
         let Opened { log, store, loaded, shelf } = opened;
+        let listener = listen(options.peer_listener, &options.state_dir)?;
         let (node, shelf) = (options.node.0, Arc::new(shelf));
         let published = Arc::new(Published {
             machine: watch::Sender::new((loaded.head.revision(), loaded.machine.clone())),
@@ -65,7 +66,12 @@ impl Replica {
         let (writer, writing) = StateWriter::start(store, loaded.head.applied);
         let flushed = writer.flushed();
         let machine = StateMachine::new(loaded, writer, shelf.clone(), published.clone());
-        let peers = Peers::new(node, options.cluster.clone(), options.timing.dial);
+        let peers = Peers::new(
+            options.environment.network.clone(),
+            node,
+            options.cluster.clone(),
+            options.timing.dial,
+        );
         let raft = Raft::new(node, Arc::new(config), peers.clone(), log.clone(), machine)
             .await
             .map_err(|error| StartError::Raft(error.to_string()))?;
@@ -97,38 +103,40 @@ impl Replica {
     }
 }
 
-fn listener(options: &Options) -> Result<tokio::net::TcpListener, StartError> {
-    let failed = |source| StartError::Io {
+fn listen(listener: PeerListener, directory: &Path) -> Result<Box<dyn Accept>, StartError> {
+    listener.listen().map_err(|source| StartError::Io {
         what: "the listener for peers cannot be used",
-        path: options.state_dir.clone(),
+        path: directory.to_owned(),
         source,
-    };
-    let listener = options.peer_listener.try_clone().map_err(failed)?;
-    listener.set_nonblocking(true).map_err(failed)?;
-    tokio::net::TcpListener::from_std(listener).map_err(failed)
+    })
 }
 
 /// The log comes first: its lock keeps a second process out of everything else.
-fn open(directory: &Path, identity: &IdentityRecord) -> Result<Opened, StartError> {
+fn open(
+    environment: &Environment,
+    directory: &Path,
+    identity: &IdentityRecord,
+) -> Result<Opened, StartError> {
+    let disk = &environment.disk;
     let at = |what, path: &Path| {
         let path = path.to_owned();
         move |source: io::Error| StartError::Io { what, path, source }
     };
-    fs::create_dir_all(directory).map_err(at("cannot make the directory", directory))?;
-    let was_here = is_ours(directory, identity)?;
+    disk.create_directory(directory).map_err(at("cannot make the directory", directory))?;
+    let was_here = is_ours(disk, directory, identity)?;
     let log = directory.join("log");
-    if was_here && !log.try_exists().map_err(at("cannot look for the log", &log))? {
+    if was_here && !disk.exists(&log).map_err(at("cannot look for the log", &log))? {
         return Err(StartError::LogGone { log });
     }
-    let log = LogStore::open(&log)?;
+    let log = LogStore::open_in(environment, &log)?;
     if !was_here {
         // Only now: a directory with an identity and without a log has lost it.
-        identify(directory, identity)?;
+        identify(disk, directory, identity)?;
     }
-    let (store, loaded) = StateStore::open(&directory.join("state"))?;
+    let (store, loaded) = StateStore::open_in(environment, &directory.join("state"))?;
     let shelf = directory.join("snapshots");
-    let shelf = Shelf::open(&shelf).map_err(at("cannot open the snapshots", &shelf))?;
-    crate::state::sync_directory(directory).map_err(at("cannot sync", directory))?;
+    let shelf = Shelf::open_on(disk, &shelf).map_err(at("cannot open the snapshots", &shelf))?;
+    disk.sync_directory(directory).map_err(at("cannot sync", directory))?;
     let loaded = recover(log.purged(), &store, loaded, &shelf)?;
     Ok(Opened { log, store, loaded, shelf })
 }
@@ -144,16 +152,24 @@ fn unusable(directory: &Path, error: &dyn std::error::Error) -> StartError {
 }
 
 /// Makes the directory this member's.
-fn identify(directory: &Path, identity: &IdentityRecord) -> Result<(), StartError> {
+fn identify(
+    disk: &Arc<dyn Disk>,
+    directory: &Path,
+    identity: &IdentityRecord,
+) -> Result<(), StartError> {
     let bytes =
         records::encode(Kind::Identity, identity).map_err(|error| unusable(directory, &error))?;
-    let slot = SlotFile::new(directory.join(IDENTITY));
+    let slot = SlotFile::on(directory.join(IDENTITY), disk.clone());
     slot.store(&bytes).map_err(|error| unusable(directory, &error))
 }
 
 /// Whether the directory is this member's; `false`: it is nobody's yet.
-fn is_ours(directory: &Path, identity: &IdentityRecord) -> Result<bool, StartError> {
-    let slot = SlotFile::new(directory.join(IDENTITY));
+fn is_ours(
+    disk: &Arc<dyn Disk>,
+    directory: &Path,
+    identity: &IdentityRecord,
+) -> Result<bool, StartError> {
+    let slot = SlotFile::on(directory.join(IDENTITY), disk.clone());
     let Some(bytes) = slot.load().map_err(|error| unusable(directory, &error))? else {
         return Ok(false);
     };

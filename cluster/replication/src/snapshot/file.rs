@@ -5,21 +5,21 @@ use crate::{
     records::{self, HeadRecord, Kind, SnapshotBlock},
 };
 use std::{
-    fs::{self, File},
+    fmt,
     io::{self, BufReader, BufWriter, Read, Write},
-    os::unix::fs::FileExt,
     path::{Path, PathBuf},
     sync::Arc,
 };
 use tradewind_domain::control::{Machine, Row};
+use tradewind_journal::{Disk, DiskFile};
 
 const MAGIC: &[u8; 8] = b"TWSNAP01";
 
 /// A snapshot on disk, open: it can be read even when it is no longer kept. Clones share the file.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct SnapshotFile {
     pub(super) path: PathBuf,
-    file: Arc<File>,
+    file: Arc<dyn DiskFile>,
     bytes: u64,
     head: HeadRecord,
     /// There until the file has its final name.
@@ -27,33 +27,73 @@ pub(crate) struct SnapshotFile {
 }
 
 /// A file under a temporary name: it goes when the last one who has it lets go of it unkept.
-#[derive(Debug)]
-struct Received(PathBuf);
+struct Received(Arc<dyn Disk>, PathBuf);
 
 impl Drop for Received {
     fn drop(&mut self) {
         // Kept, it has another name now. What stays behind all the same goes at the next start.
-        let _ = fs::remove_file(&self.0);
+        let _ = self.0.remove(&self.1);
+    }
+}
+
+impl fmt::Debug for SnapshotFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SnapshotFile").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+/// The bytes of a file one after the other.
+struct Bytes<'a> {
+    file: &'a dyn DiskFile,
+    at: u64,
+    end: u64,
+}
+
+impl<'a> Bytes<'a> {
+    fn of(file: &'a dyn DiskFile) -> io::Result<Self> {
+        Ok(Self { file, at: 0, end: file.size()? })
+    }
+}
+
+impl Read for Bytes<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = usize::try_from(self.end - self.at).unwrap_or(usize::MAX);
+        let bytes = buffer.len().min(left);
+        self.file.read_at(&mut buffer[..bytes], self.at)?;
+        self.at += bytes as u64;
+        Ok(bytes)
+    }
+}
+
+impl Write for Bytes<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write_at(bytes, self.at)?;
+        self.at += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
 impl SnapshotFile {
     /// Opens the file and reads its head.
-    pub(super) fn open(path: PathBuf) -> io::Result<Self> {
-        let file = File::open(&path)?;
-        let bytes = file.metadata()?.len();
-        let mut reader = BufReader::new(&file);
+    pub(super) fn open(disk: &Arc<dyn Disk>, path: PathBuf) -> io::Result<Self> {
+        let file = disk.open(&path)?;
+        let bytes = file.size()?;
+        let mut reader = BufReader::new(Bytes::of(file.as_ref())?);
         let head = match read_head(&mut reader)? {
             SnapshotBlock::Head(head) => head,
             _ => return Err(damaged("it does not begin with a head")),
         };
-        Ok(Self { path, file: Arc::new(file), bytes, head, _received: None })
+        Ok(Self { path, file, bytes, head, _received: None })
     }
 
     /// The same for a file that is removed unless it is kept.
-    pub(super) fn received(path: PathBuf) -> io::Result<Self> {
-        let _received = Some(Arc::new(Received(path.clone())));
-        Ok(Self { _received, ..Self::open(path)? })
+    pub(super) fn received(disk: &Arc<dyn Disk>, path: PathBuf) -> io::Result<Self> {
+        let _received = Some(Arc::new(Received(disk.clone(), path.clone())));
+        Ok(Self { _received, ..Self::open(disk, path)? })
     }
 
     pub(crate) fn head(&self) -> &HeadRecord {
@@ -68,14 +108,14 @@ impl SnapshotFile {
     pub(crate) fn chunk(&self, offset: u64, most: usize) -> io::Result<Vec<u8>> {
         let left = usize::try_from(self.bytes.saturating_sub(offset)).unwrap_or(usize::MAX);
         let mut chunk = vec![0; most.min(left)];
-        self.file.read_exact_at(&mut chunk, offset)?;
+        self.file.read_at(&mut chunk, offset)?;
         Ok(chunk)
     }
 
     /// Reads the whole file: the machine and how far it had come. Every block and the number of rows are
     /// checked.
     pub(crate) fn load(&self) -> io::Result<(Machine, HeadRecord)> {
-        let mut reader = BufReader::new(File::open(&self.path)?);
+        let mut reader = BufReader::new(Bytes::of(self.file.as_ref())?);
         read_head(&mut reader)?;
         let mut rows: Vec<Row> = Vec::new();
         loop {
@@ -91,8 +131,14 @@ impl SnapshotFile {
 }
 
 /// Writes the snapshot and syncs it. The name is the caller's; until it is final the file may be torn.
-pub(super) fn write(path: &Path, machine: &Machine, head: HeadRecord) -> io::Result<()> {
-    let mut out = BufWriter::new(File::create(path)?);
+pub(super) fn write(
+    disk: &dyn Disk,
+    path: &Path,
+    machine: &Machine,
+    head: HeadRecord,
+) -> io::Result<()> {
+    let file = disk.create(path)?;
+    let mut out = BufWriter::new(Bytes::of(file.as_ref())?);
     out.write_all(MAGIC)?;
     write_block(&mut out, &SnapshotBlock::Head(head))?;
     let (mut block, mut size, mut rows) = (Vec::new(), 0, 0u64);
@@ -109,7 +155,9 @@ pub(super) fn write(path: &Path, machine: &Machine, head: HeadRecord) -> io::Res
         write_block(&mut out, &SnapshotBlock::Rows(block))?;
     }
     write_block(&mut out, &SnapshotBlock::End { rows })?;
-    out.into_inner().map_err(|error| error.into_error())?.sync_all()
+    out.flush()?;
+    drop(out);
+    file.sync_all()
 }
 
 fn write_block(out: &mut impl Write, block: &SnapshotBlock) -> io::Result<()> {

@@ -3,15 +3,13 @@
 
 use super::{file::damaged, shelf::Shelf};
 use crate::{limits::SNAPSHOT_CHUNK_BYTES, records::HeadRecord, snapshot::SnapshotFile};
-use std::{
-    fs::{self, File},
-    io::{self, Write},
-    path::PathBuf,
-};
+use std::{io, path::PathBuf, sync::Arc};
+use tradewind_journal::{Disk, DiskFile};
 
 pub(crate) struct Incoming {
+    disk: Arc<dyn Disk>,
     path: PathBuf,
-    file: File,
+    file: Arc<dyn DiskFile>,
     head: HeadRecord,
     bytes: u64,
     received: u64,
@@ -23,9 +21,10 @@ impl Shelf {
     /// Begins to receive from that node.
     pub(crate) fn receive(&self, from: u64, head: HeadRecord, bytes: u64) -> io::Result<Incoming> {
         let path = self.temporary(&format!("from-{from}"));
-        let file = File::create(&path)?;
+        let disk = self.disk().clone();
+        let file = disk.create(&path)?;
         let crc = crc32fast::Hasher::new();
-        Ok(Incoming { path, file, head, bytes, received: 0, crc, finished: false })
+        Ok(Incoming { disk, path, file, head, bytes, received: 0, crc, finished: false })
     }
 }
 
@@ -36,7 +35,7 @@ impl Incoming {
         if offset != self.received || chunk.len() > SNAPSHOT_CHUNK_BYTES || end > self.bytes {
             return Err(damaged("a piece does not follow the one before"));
         }
-        self.file.write_all(chunk)?;
+        self.file.write_at(chunk, offset)?;
         self.crc.update(chunk);
         self.received = end;
         Ok(())
@@ -48,7 +47,7 @@ impl Incoming {
             return Err(damaged("what arrived is not what was sent"));
         }
         self.file.sync_all()?;
-        let file = SnapshotFile::received(self.path.clone())?;
+        let file = SnapshotFile::received(&self.disk, self.path.clone())?;
         if file.head() != &self.head {
             return Err(damaged("its head is not the one that was announced"));
         }
@@ -61,7 +60,7 @@ impl Drop for Incoming {
     fn drop(&mut self) {
         if !self.finished {
             // What stays behind goes at the next start.
-            let _ = fs::remove_file(&self.path);
+            let _ = self.disk.remove(&self.path);
         }
     }
 }

@@ -5,23 +5,24 @@ use super::file::{self, SnapshotFile};
 use crate::{
     limits::SNAPSHOTS_KEPT,
     records::{HeadRecord, LogIdRecord},
-    state::sync_directory,
 };
 use std::{
-    fs, io,
+    io,
     path::{Path, PathBuf},
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
 use tradewind_domain::control::Machine;
+use tradewind_journal::Disk;
 
 const SUFFIX: &str = ".snapshot";
 const TEMPORARY: &str = ".tmp";
 const DAMAGED: &str = ".damaged";
 
 pub(crate) struct Shelf {
+    disk: Arc<dyn Disk>,
     directory: PathBuf,
     /// Oldest first. Held while the directory changes.
     kept: Mutex<Vec<SnapshotFile>>,
@@ -31,14 +32,13 @@ pub(crate) struct Shelf {
 
 impl Shelf {
     /// Opens the directory, making it if need be. A file that is no whole snapshot is renamed and reported.
-    pub(crate) fn open(directory: &Path) -> io::Result<Self> {
-        fs::create_dir_all(directory)?;
+    pub(crate) fn open_on(disk: &Arc<dyn Disk>, directory: &Path) -> io::Result<Self> {
+        disk.create_directory(directory)?;
         let mut names = Vec::new();
-        for found in fs::read_dir(directory)? {
-            let path = found?.path();
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        for name in disk.list(directory)? {
+            let path = directory.join(&name);
             if name.ends_with(TEMPORARY) {
-                fs::remove_file(&path)?;
+                disk.remove(&path)?;
             } else if name.ends_with(SUFFIX) {
                 names.push(path);
             }
@@ -47,17 +47,28 @@ impl Shelf {
         names.sort();
         let mut kept = Vec::new();
         for path in names {
-            match SnapshotFile::open(path.clone()) {
+            match SnapshotFile::open(disk, path.clone()) {
                 Ok(file) => kept.push(file),
-                Err(why) => move_aside(&path, &why)?,
+                Err(why) => move_aside(disk.as_ref(), &path, &why)?,
             }
         }
-        sync_directory(directory)?;
+        disk.sync_directory(directory)?;
         Ok(Self {
+            disk: disk.clone(),
             directory: directory.to_owned(),
             kept: Mutex::new(kept),
             temporaries: AtomicU64::new(0),
         })
+    }
+
+    /// The same on the machine's own disk.
+    #[cfg(test)]
+    pub(crate) fn open(directory: &Path) -> io::Result<Self> {
+        Self::open_on(&crate::Environment::default().disk, directory)
+    }
+
+    pub(super) fn disk(&self) -> &Arc<dyn Disk> {
+        &self.disk
     }
 
     pub(crate) fn newest(&self) -> Option<SnapshotFile> {
@@ -80,15 +91,15 @@ impl Shelf {
     pub(crate) fn set_aside(&self, file: &SnapshotFile, why: &io::Error) -> io::Result<()> {
         let mut kept = self.kept();
         kept.retain(|held| held.path != file.path);
-        move_aside(&file.path, why)?;
-        sync_directory(&self.directory)
+        move_aside(self.disk.as_ref(), &file.path, why)?;
+        self.disk.sync_directory(&self.directory)
     }
 
     /// Writes a snapshot of the machine and keeps it. Blocks for as long as that takes.
     pub(crate) fn build(&self, machine: &Machine, head: HeadRecord) -> io::Result<SnapshotFile> {
         let path = self.temporary("building");
-        file::write(&path, machine, head)?;
-        self.keep(SnapshotFile::open(path)?)
+        file::write(self.disk.as_ref(), &path, machine, head)?;
+        self.keep(SnapshotFile::open(&self.disk, path)?)
     }
 
     /// Gives a whole, synced file its final name, durably, and removes what is too old.
@@ -96,15 +107,15 @@ impl Shelf {
         let mut kept = self.kept();
         let path = self.directory.join(name(file.head().applied));
         if path != file.path {
-            fs::rename(&file.path, &path)?;
-            sync_directory(&self.directory)?;
+            self.disk.rename(&file.path, &path)?;
+            self.disk.sync_directory(&self.directory)?;
         }
-        let file = SnapshotFile::open(path)?;
+        let file = SnapshotFile::open(&self.disk, path)?;
         kept.retain(|older| older.path != file.path);
         kept.push(file.clone());
         kept.sort_by(|a, b| a.path.cmp(&b.path));
         while kept.len() > SNAPSHOTS_KEPT {
-            fs::remove_file(&kept.remove(0).path)?;
+            self.disk.remove(&kept.remove(0).path)?;
         }
         Ok(file)
     }
@@ -119,11 +130,11 @@ impl Shelf {
     }
 }
 
-fn move_aside(path: &Path, why: &io::Error) -> io::Result<()> {
+fn move_aside(disk: &dyn Disk, path: &Path, why: &io::Error) -> io::Result<()> {
     let mut aside = path.to_owned().into_os_string();
     aside.push(DAMAGED);
     tracing::error!(file = %path.display(), %why, "snapshot set aside");
-    fs::rename(path, aside)
+    disk.rename(path, aside.as_ref())
 }
 
 fn name(applied: Option<LogIdRecord>) -> String {

@@ -6,6 +6,7 @@ use crate::{
     limits::APPLY_BATCH,
     raft::{Answer, Entry, LogId, Payload, SnapshotMeta, StoredMembership, TypeConfig},
     records::HeadRecord,
+    runtime::spawn_blocking,
     snapshot::{Shelf, SnapshotFile},
 };
 use futures_util::{Stream, StreamExt};
@@ -15,10 +16,7 @@ use openraft::{
     type_config::alias::SnapshotOf,
 };
 use std::{collections::BTreeSet, io, sync::Arc};
-use tokio::{
-    sync::{broadcast, watch},
-    task::spawn_blocking,
-};
+use tokio::sync::{broadcast, watch};
 use tradewind_domain::{
     control::{Event, Machine, RowKey},
     ids::Revision,

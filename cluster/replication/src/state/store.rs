@@ -1,34 +1,32 @@
-//! The machine's rows in sled. Decides the keys, what is written together, and how a generation of rows
-//! takes another's place; when that happens is `writer`'s decision.
+//! The machine's rows in an ordered map. Decides the keys, what is written together, and how a generation
+//! of rows takes another's place; when that happens is `writer`'s decision.
 //!
 //! | key | value |
 //! |---|---|
 //! | `0x00` | generation (8 bytes, big-endian), then the head record |
 //! | `0x01`, generation, encoded row key | encoded row |
-//! | `0x02` | how often the store was opened (8 bytes, big-endian) |
 //!
 //! Rows of a generation that the head does not name are leftovers of an interrupted change and go at start.
 
-use super::{Head, sync_hook};
+use super::{
+    Head,
+    kv::{Batch, Kv},
+    sled_rows::set_aside,
+};
 use crate::{
-    limits::{
-        STATE_CACHE_BYTES, STATE_LOCK_PAUSE, STATE_LOCK_TRIES, STATE_REMOVE_BATCH,
-        STATE_VALUE_BYTES,
-    },
+    Environment,
+    limits::{STATE_REMOVE_BATCH, STATE_VALUE_BYTES},
     records::{self, HeadRecord, Kind, RecordError},
 };
 use std::{
-    fs::{self, TryLockError},
     io,
     path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},
-    thread,
 };
 use tradewind_domain::control::{Machine, Row, RowKey};
 
 const HEAD_KEY: &[u8] = &[0];
 const ROW_PREFIX: u8 = 1;
-const OPENED_KEY: &[u8] = &[2];
 
 /// Why the state on disk cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -49,15 +47,9 @@ pub enum StateError {
     NotSynced,
 }
 
-impl From<sled::Error> for StateError {
-    fn from(error: sled::Error) -> Self {
-        Self::Sled(Box::new(error))
-    }
-}
-
-/// Rows in sled. All calls block; writes are not durable before a `flush`.
+/// The rows. All calls block; writes are not durable before a `flush`.
 pub(crate) struct StateStore {
-    db: sled::Db,
+    db: Box<dyn Kv>,
     /// Whose rows count. Changed by `replace` alone, which no write overlaps.
     generation: AtomicU64,
 }
@@ -71,47 +63,32 @@ pub(crate) struct Loaded {
 }
 
 impl StateStore {
-    /// Opens the state in `directory`. One that cannot be opened or understood is moved aside, never
-    /// deleted, and an empty one begins: snapshot and journal make up for it.
-    pub(crate) fn open(directory: &Path) -> Result<(Self, Loaded), StateError> {
-        let why = match Self::try_open(directory) {
+    /// Opens the state in `directory`. One that cannot be understood is moved aside, never deleted, and an
+    /// empty one begins: snapshot and journal make up for it.
+    pub(crate) fn open_in(
+        environment: &Environment,
+        directory: &Path,
+    ) -> Result<(Self, Loaded), StateError> {
+        let why = match Self::try_open(environment, directory) {
             Ok(opened) => return Ok(opened),
             Err(why @ (StateError::NotSynced | StateError::InUse { .. })) => return Err(why),
             Err(why) => why,
         };
         let aside = set_aside(directory)?;
         tracing::error!(error = %Chain(&why), moved_to = %aside.display(), "state set aside, rebuilding");
-        let (store, mut loaded) = Self::try_open(directory)?;
+        let (store, mut loaded) = Self::try_open(environment, directory)?;
         loaded.set_aside = Some(aside);
         Ok((store, loaded))
     }
 
-    fn try_open(directory: &Path) -> Result<(Self, Loaded), StateError> {
-        fs::create_dir_all(directory)?;
-        wait_until_free(directory)?;
-        remove_unfinished(directory)?;
-        let path = directory.to_owned();
-        // Sled asserts about its files where it should report; what it finds is not ours to trust.
-        let opened = std::panic::catch_unwind(move || {
-            sled::Config::new()
-                .path(path)
-                .cache_capacity(STATE_CACHE_BYTES)
-                .flush_every_ms(None)
-                .open()
-        });
-        let db = opened.map_err(|_| StateError::Panicked)??;
-        let before = sync_hook::calls();
-        let opened = db.get(OPENED_KEY)?.map_or(0, |count| number(&count));
-        db.insert(OPENED_KEY, &(opened + 1).to_be_bytes())?;
-        db.flush()?;
-        if sync_hook::calls() == before {
-            return Err(StateError::NotSynced);
-        }
-        sync_directory(directory)?;
-        if let Some(parent) = directory.parent() {
-            sync_directory(parent)?;
-        }
-        let store = Self { db, generation: AtomicU64::new(0) };
+    /// The same on the machine itself.
+    #[cfg(test)]
+    pub(crate) fn open(directory: &Path) -> Result<(Self, Loaded), StateError> {
+        Self::open_in(&Environment::default(), directory)
+    }
+
+    fn try_open(environment: &Environment, directory: &Path) -> Result<(Self, Loaded), StateError> {
+        let store = Self { db: (environment.rows)(directory)?, generation: AtomicU64::new(0) };
         let loaded = store.load()?;
         Ok((store, loaded))
     }
@@ -124,14 +101,13 @@ impl StateStore {
             head = records::decode::<HeadRecord>(Kind::Head, record)?.try_into()?;
         }
         self.remove_others()?;
-        let prefix = row_prefix(self.generation.load(Ordering::SeqCst));
-        let rows: Result<Vec<Row>, StateError> = self
-            .db
-            .scan_prefix(prefix)
-            .values()
-            .map(|value| Ok(records::decode::<Row>(Kind::Row, &value?)?))
-            .collect();
-        Ok(Loaded { machine: Machine::from_rows(rows?), head, set_aside: None })
+        let ours = self.generation.load(Ordering::SeqCst);
+        let mut rows: Vec<Row> = Vec::new();
+        self.db.range(&row_prefix(ours), &row_prefix(ours + 1), &mut |_, value| {
+            rows.push(records::decode(Kind::Row, value)?);
+            Ok(true)
+        })?;
+        Ok(Loaded { machine: Machine::from_rows(rows), head, set_aside: None })
     }
 
     /// Writes rows and head in one batch: after a crash both are there or neither is.
@@ -141,22 +117,17 @@ impl StateStore {
         head: &Head,
     ) -> Result<(), StateError> {
         let generation = self.generation.load(Ordering::SeqCst);
-        let mut batch = sled::Batch::default();
+        let mut batch = Batch::new();
         for (key, row) in rows {
-            let key = row_key(generation, key)?;
-            match row {
-                Some(row) => batch.insert(key, row_value(row)?),
-                None => batch.remove(key),
-            }
+            batch.push((row_key(generation, key)?, row.map(row_value).transpose()?));
         }
-        batch.insert(HEAD_KEY, head_value(generation, head)?);
-        Ok(self.db.apply_batch(batch)?)
+        batch.push((HEAD_KEY.to_vec(), Some(head_value(generation, head)?)));
+        self.db.apply(batch)
     }
 
     /// Makes everything written so far durable.
     pub(crate) fn flush(&self) -> Result<(), StateError> {
-        self.db.flush()?;
-        Ok(())
+        self.db.flush()
     }
 
     /// Puts `machine` in the place of all there is; durable when this returns. A crash in between leaves
@@ -166,13 +137,17 @@ impl StateStore {
         // Leftovers of an attempt that failed half-way must not show through.
         self.remove_range(row_prefix(new), row_prefix(new + 1))?;
         for row in machine.rows() {
-            self.db.insert(row_key(new, &row.key())?, row_value(&row)?)?;
+            self.insert(row_key(new, &row.key())?, row_value(&row)?)?;
         }
         self.db.flush()?;
-        self.db.insert(HEAD_KEY, head_value(new, head)?)?;
+        self.insert(HEAD_KEY.to_vec(), head_value(new, head)?)?;
         self.db.flush()?;
         self.generation.store(new, Ordering::SeqCst);
         self.remove_others()
+    }
+
+    fn insert(&self, key: Vec<u8>, value: Vec<u8>) -> Result<(), StateError> {
+        self.db.apply(vec![(key, Some(value))])
     }
 
     /// Removes the rows of every generation but the present one.
@@ -184,37 +159,39 @@ impl StateStore {
 
     fn remove_range(&self, from: Vec<u8>, to: Vec<u8>) -> Result<(), StateError> {
         loop {
-            let mut batch = sled::Batch::default();
-            let mut found = 0;
-            let keys = self.db.range(from.clone()..to.clone()).keys();
-            for key in keys.take(STATE_REMOVE_BATCH) {
-                batch.remove(key?);
-                found += 1;
-            }
-            if found == 0 {
+            let mut batch = Batch::new();
+            self.db.range(&from, &to, &mut |key, _| {
+                batch.push((key.to_vec(), None));
+                Ok(batch.len() < STATE_REMOVE_BATCH)
+            })?;
+            if batch.is_empty() {
                 return Ok(());
             }
-            self.db.apply_batch(batch)?;
+            self.db.apply(batch)?;
         }
     }
 
     #[cfg(test)]
     pub(super) fn rows_of_other_generations(&self) -> usize {
         let ours = row_prefix(self.generation.load(Ordering::SeqCst));
-        let keys = self.db.scan_prefix([ROW_PREFIX]).keys();
-        keys.filter(|key| !key.as_ref().is_ok_and(|key| key.starts_with(&ours))).count()
+        let mut others = 0;
+        let counted = self.db.range(&[ROW_PREFIX], &[ROW_PREFIX + 1], &mut |key, _| {
+            others += usize::from(!key.starts_with(&ours));
+            Ok(true)
+        });
+        counted.map_or(0, |()| others)
     }
 
     #[cfg(test)]
     pub(super) fn put_row_of_generation(&self, generation: u64, row: &Row) {
         let key = row_key(generation, &row.key());
         if let (Ok(key), Ok(value)) = (key, row_value(row)) {
-            self.db.insert(key, value).map(drop).unwrap_or_default();
+            self.insert(key, value).unwrap_or_default();
         }
     }
 }
 
-fn number(bytes: &[u8]) -> u64 {
+pub(super) fn number(bytes: &[u8]) -> u64 {
     bytes.first_chunk::<8>().map_or(0, |bytes| u64::from_be_bytes(*bytes))
 }
 
@@ -243,59 +220,6 @@ fn head_value(generation: u64, head: &Head) -> Result<Vec<u8>, RecordError> {
     let mut value = generation.to_be_bytes().to_vec();
     value.extend_from_slice(&records::encode(Kind::Head, &HeadRecord::from(head))?);
     Ok(value)
-}
-
-/// Sled's threads keep its lock for a moment after its last handle is dropped, and sled tells a lock held
-/// from no other failure: it would be taken for damage.
-fn wait_until_free(directory: &Path) -> Result<(), StateError> {
-    let file = match fs::File::open(directory.join("db")) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        opened => opened?,
-    };
-    for _ in 0..STATE_LOCK_TRIES {
-        match file.try_lock() {
-            Ok(()) => return Ok(()),
-            Err(TryLockError::WouldBlock) => thread::sleep(STATE_LOCK_PAUSE),
-            Err(TryLockError::Error(error)) => return Err(error.into()),
-        }
-    }
-    Err(StateError::InUse { directory: directory.to_owned() })
-}
-
-/// Sled leaves `snap.*.generating` behind when killed while writing one, and later takes it for whole.
-fn remove_unfinished(directory: &Path) -> io::Result<()> {
-    for file in fs::read_dir(directory)? {
-        let file = file?;
-        let name = file.file_name();
-        let name = name.to_string_lossy();
-        if name.starts_with("snap.") && name.ends_with(".generating") {
-            fs::remove_file(file.path())?;
-        }
-    }
-    Ok(())
-}
-
-pub(crate) fn sync_directory(directory: &Path) -> io::Result<()> {
-    fs::File::open(directory)?.sync_all()
-}
-
-/// Moves the directory to the first free name beside it.
-fn set_aside(directory: &Path) -> io::Result<PathBuf> {
-    let mut n = 1;
-    let aside = loop {
-        let mut name = directory.as_os_str().to_owned();
-        name.push(format!(".damaged-{n}"));
-        let aside = PathBuf::from(name);
-        if !aside.try_exists()? {
-            break aside;
-        }
-        n += 1;
-    };
-    fs::rename(directory, &aside)?;
-    if let Some(parent) = directory.parent() {
-        sync_directory(parent)?;
-    }
-    Ok(aside)
 }
 
 /// An error with its causes, on one line.

@@ -7,11 +7,12 @@ use super::{Head, StateError, StateStore};
 use crate::{
     limits::{STATE_BATCH, STATE_FLUSH_EVERY, STATE_QUEUE},
     raft::LogId,
+    runtime::spawn_blocking,
 };
 use std::{collections::BTreeMap, io, sync::Arc};
 use tokio::{
     sync::{mpsc, oneshot, watch},
-    task::{JoinHandle, spawn_blocking},
+    task::JoinHandle,
     time::{Instant, sleep_until},
 };
 use tradewind_domain::control::{Machine, Row, RowKey};

@@ -123,9 +123,10 @@ impl World {
             node,
             cluster: "test".to_owned(),
             state_dir: self.directory(node),
-            peer_listener,
+            peer_listener: peer_listener.into(),
             timing: self.timing.clone(),
             snapshots: self.snapshots.clone(),
+            environment: Default::default(),
         }
     }
 
