@@ -2,12 +2,23 @@
 //! tests, simulation and the fault harness call it.
 
 use super::{machine::Machine, row::ManagerState};
-use crate::ids::{Epoch, ManagerKind, Revision};
-use alloc::{format, string::String, vec::Vec};
+use crate::ids::{Epoch, Incarnation, ManagerId, ManagerKind, Revision};
+use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
 
 /// Every sentence that does not hold of `after`, given the state `before` it. Empty when all is well.
 #[must_use]
 pub fn violations(before: &Machine, after: &Machine, revision: Revision) -> Vec<String> {
+    violations_across(before, after, Revision(revision.0.saturating_sub(1)), revision)
+}
+
+/// The same where several commands lie between: those above revision `from` and up to `to`.
+#[must_use]
+pub fn violations_across(
+    before: &Machine,
+    after: &Machine,
+    from: Revision,
+    to: Revision,
+) -> Vec<String> {
     let mut found = Vec::new();
     for row in after.managers() {
         let held = before.manager(&row.manager);
@@ -15,7 +26,8 @@ pub fn violations(before: &Machine, after: &Machine, revision: Revision) -> Vec<
             found.push(format!("R2: {} went back to an older life", row.manager));
         }
         let anew = held.is_none_or(|old| old.incarnation != row.incarnation);
-        if anew && row.state == ManagerState::Live && row.epoch != Epoch(revision.0) {
+        let own = from.0 < row.epoch.0 && row.epoch.0 <= to.0;
+        if anew && row.state == ManagerState::Live && !own {
             found.push(format!("R2: {} lives under an epoch not its own", row.manager));
         }
     }
@@ -43,6 +55,26 @@ pub fn violations(before: &Machine, after: &Machine, revision: Revision) -> Vec<
         }
     }
     found
+}
+
+/// Every epoch ever seen and what it was given for: none is given twice.
+#[derive(Clone, Debug, Default)]
+pub struct Epochs(BTreeMap<Epoch, (ManagerId, Incarnation)>);
+
+impl Epochs {
+    /// Notes the epochs of a state; gives those that were given for something else before.
+    pub fn note(&mut self, machine: &Machine) -> Vec<String> {
+        let mut found = Vec::new();
+        for row in machine.managers() {
+            let life = (row.manager.clone(), row.incarnation);
+            let first = self.0.entry(row.epoch).or_insert_with(|| life.clone());
+            if *first != life {
+                let (other, _) = first;
+                found.push(format!("R2: epoch {} is {other}'s and {}'s", row.epoch, row.manager));
+            }
+        }
+        found
+    }
 }
 
 fn check_assignment(
