@@ -33,7 +33,13 @@ step "the release binary"
 cargo build --locked --release --bin tradewind
 
 step "tests"
-TRADEWIND_BINARY="$PWD/target/release/tradewind" tests --workspace
+TRADEWIND_BINARY="$PWD/target/release/tradewind" tests --workspace --exclude simulation
+
+step "simulation: kept, fixed and fresh seeds; a seed repeats; planted bugs are caught"
+profile=--profile
+cargo nextest --version >/dev/null 2>&1 && profile=--cargo-profile
+tests "$profile" simulation -p simulation
+cargo run --locked --profile simulation -p simulation -- --gate
 
 step "examples in the documentation"
 cargo test --locked --workspace --doc

@@ -1,6 +1,8 @@
 //! What must hold of the replicated machine after every command: R2, L1, A1. Written once; property
 //! tests, simulation and the fault harness call it.
 
+pub mod registers;
+
 use super::{machine::Machine, row::ManagerState};
 use crate::ids::{Epoch, Incarnation, ManagerId, ManagerKind, Revision};
 use alloc::{collections::BTreeMap, format, string::String, vec::Vec};

@@ -14,7 +14,7 @@ const LINES_MAX: usize = 400;
 const LONG_FILES: [(&str, &str); 0] = [];
 
 /// What each crate may use, in the order of the layers. A crate that is not named here may use nothing.
-const ARROWS: [(&str, &[&str]); 18] = [
+const ARROWS: [(&str, &[&str]); 19] = [
     ("tradewind-domain", &[]),
     ("tradewind-protocol", &["domain"]),
     ("tradewind-sdk", &["protocol"]),
@@ -36,6 +36,7 @@ const ARROWS: [(&str, &[&str]); 18] = [
         "tradewind-tests-cluster",
         &["domain", "protocol", "sdk", "launcher", "link", "control-client"],
     ),
+    ("simulation", &["domain", "journal", "replication"]),
     ("tradewind-tests-tidy", &[]),
     ("jepsen-like", &["domain", "protocol", "sdk", "launcher", "link", "control-client"]),
     // The binary puts everything together, and is the only one that may.

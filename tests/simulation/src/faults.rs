@@ -1,0 +1,300 @@
+//! Faults of a run, drawn as it goes. Decides what breaks, for how long and when it is whole again; every
+//! draw comes from the seed, and what is broken at the same time may overlap.
+
+use crate::{chance::Chance, planted::Planted, world::World};
+use std::{rc::Rc, sync::atomic::Ordering, time::Duration};
+use tradewind_domain::ids::NodeId;
+use tradewind_replication::{Replica, Role};
+use turmoil::Sim;
+
+/// Between two faults, in milliseconds.
+const PAUSE: std::ops::Range<u64> = 60..500;
+
+pub(crate) struct Faults {
+    chance: Chance,
+    next_at: u64,
+    ends: Vec<End>,
+    cuts: Vec<Cut>,
+    /// Messages are held or lost in a run, not both: turmoil cannot tell them apart on one link.
+    holds: bool,
+    /// What was done, by kind.
+    pub(crate) crashes: u64,
+    pub(crate) partitions: u64,
+    pub(crate) others: u64,
+}
+
+/// Something broken that is whole again at that time.
+struct End {
+    at: u64,
+    what: Broken,
+}
+
+enum Broken {
+    Down {
+        seat: usize,
+        power: bool,
+    },
+    /// Its disk fails, so that it stops by itself.
+    Failing {
+        seat: usize,
+    },
+    /// Asked to stop in order.
+    Stopping {
+        seat: usize,
+    },
+    Cut(u64),
+    Slow {
+        seat: usize,
+    },
+    Latency,
+}
+
+/// Links that carry nothing, one way or both.
+struct Cut {
+    id: u64,
+    from: String,
+    to: String,
+    both: bool,
+}
+
+impl Faults {
+    pub(crate) fn new(chance: Chance) -> Self {
+        let holds = chance.percent(30);
+        let next_at = 300 + chance.below(500);
+        let (ends, cuts) = (Vec::new(), Vec::new());
+        Self { chance, next_at, ends, cuts, holds, crashes: 0, partitions: 0, others: 0 }
+    }
+
+    /// Whether all is whole.
+    pub(crate) fn none_left(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// Does what is due. After the last fault nothing new breaks.
+    pub(crate) fn step(&mut self, sim: &mut Sim, world: &Rc<World>, now: u64, may_break: bool) {
+        let (due, later) =
+            std::mem::take(&mut self.ends).into_iter().partition(|end| end.at <= now);
+        self.ends = later;
+        let due: Vec<End> = due;
+        for end in due {
+            self.mend(sim, world, now, end.what);
+        }
+        if may_break && now >= self.next_at {
+            self.next_at = now + self.chance.within(PAUSE);
+            self.break_something(sim, world, now);
+        }
+    }
+
+    /// Everything broken is whole at once.
+    pub(crate) fn mend_all(&mut self) {
+        self.ends.iter_mut().for_each(|end| end.at = 0);
+    }
+
+    fn break_something(&mut self, sim: &mut Sim, world: &Rc<World>, now: u64) {
+        match self.chance.below(100) {
+            0..40 => self.crash(sim, world, now),
+            40..65 => self.partition(sim, world, now),
+            65..73 => self.slow_disk(world, now),
+            73..80 => self.slow_network(sim, world, now),
+            80..90 => self.transfer(world),
+            90..94 => self.fail_disk(world, now),
+            _ => self.stop_in_order(world, now),
+        }
+    }
+
+    /// Seats whose process is up, the leader first if there is one.
+    fn up(&self, world: &World) -> Vec<usize> {
+        let leads = |at: &usize| {
+            let running = world.seats[*at].running.borrow();
+            running.as_ref().is_some_and(|running| running.replica.status().role == Role::Leader)
+        };
+        let up = (0..world.seats.len()).filter(|at| world.seats[*at].running.borrow().is_some());
+        let (mut up, others): (Vec<usize>, Vec<usize>) = up.partition(leads);
+        up.extend(others);
+        up
+    }
+
+    fn crash(&mut self, sim: &mut Sim, world: &Rc<World>, now: u64) {
+        let up = self.up(world);
+        let members = world.seats.len();
+        let who = match self.chance.below(10) {
+            0..4 => up.first().copied().into_iter().collect(),
+            4..7 => self.chance.some(&up, 1),
+            7 => self.chance.some(&up, (members - 1) / 2),
+            8 => self.chance.some(&up, members / 2 + 1),
+            _ => up,
+        };
+        let power = self.chance.percent(60);
+        for seat in who {
+            world.note(&format!("crash m{} power {power}", seat + 1));
+            world.seats[seat].unplug();
+            sim.crash(world.seats[seat].name());
+            let at = now + self.outage();
+            self.ends.push(End { at, what: Broken::Down { seat, power } });
+        }
+        self.crashes += 1;
+    }
+
+    /// 1 ms to 3 s, mostly short.
+    fn outage(&self) -> u64 {
+        let longest = [3, 40, 400, 1_000, 3_000];
+        1 + self.chance.below(*self.chance.pick(&longest).unwrap_or(&3))
+    }
+
+    fn fail_disk(&mut self, world: &Rc<World>, now: u64) {
+        let up = self.up(world);
+        let Some(&seat) = self.chance.pick(&up) else { return };
+        world.note(&format!("syncs fail at m{}", seat + 1));
+        world.seats[seat].fail_disk();
+        let at = now + self.chance.within(50..1_500);
+        self.ends.push(End { at, what: Broken::Failing { seat } });
+        self.others += 1;
+    }
+
+    fn stop_in_order(&mut self, world: &Rc<World>, now: u64) {
+        let up = self.up(world);
+        let Some(&seat) = self.chance.pick(&up) else { return };
+        if let Some(running) = world.seats[seat].running.borrow().as_ref() {
+            world.note(&format!("stop m{}", seat + 1));
+            running.stop.notify_one();
+            let at = now + self.outage();
+            self.ends.push(End { at, what: Broken::Stopping { seat } });
+            self.others += 1;
+        }
+    }
+
+    fn partition(&mut self, sim: &mut Sim, world: &Rc<World>, now: u64) {
+        let names: Vec<String> = world.seats.iter().map(|seat| seat.name()).collect();
+        let up = self.up(world);
+        let alone = match self.chance.below(3) {
+            0 => up.first().copied().into_iter().collect(),
+            1 => self.chance.some(&(0..names.len()).collect::<Vec<_>>(), 1),
+            _ => self.chance.some(&(0..names.len()).collect::<Vec<_>>(), names.len() / 2),
+        };
+        let one_way = !self.holds && self.chance.percent(40);
+        let inwards = self.chance.percent(50);
+        let id = self.chance.next();
+        for &inside in &alone {
+            for outside in (0..names.len()).filter(|at| !alone.contains(at)) {
+                let (mut from, mut to) = (names[inside].clone(), names[outside].clone());
+                if inwards {
+                    std::mem::swap(&mut from, &mut to);
+                }
+                self.cuts.push(Cut { id, from, to, both: !one_way });
+            }
+        }
+        world.note(&format!("cut {alone:?} one way {one_way} holds {}", self.holds));
+        self.apply_cuts(sim, world);
+        let at =
+            now + 20 + self.chance.below(*self.chance.pick(&[100, 700, 2_000]).unwrap_or(&100));
+        self.ends.push(End { at, what: Broken::Cut(id) });
+        self.partitions += 1;
+    }
+
+    /// All links are mended, then what is still cut is cut.
+    fn apply_cuts(&self, sim: &mut Sim, world: &World) {
+        let names: Vec<String> = world.seats.iter().map(|seat| seat.name()).collect();
+        for (n, a) in names.iter().enumerate() {
+            for b in &names[..n] {
+                if self.holds {
+                    sim.release(a.as_str(), b.as_str());
+                } else {
+                    sim.repair(a.as_str(), b.as_str());
+                }
+            }
+        }
+        for Cut { from, to, both, .. } in &self.cuts {
+            match (self.holds, both) {
+                (true, _) => sim.hold(from.as_str(), to.as_str()),
+                (false, true) => sim.partition(from.as_str(), to.as_str()),
+                (false, false) => sim.partition_oneway(from.as_str(), to.as_str()),
+            }
+        }
+    }
+
+    fn slow_disk(&mut self, world: &Rc<World>, now: u64) {
+        let seat = self.chance.below(world.seats.len() as u64) as usize;
+        let micros = self.chance.within(5_000..120_000);
+        world.note(&format!("slow disk m{} {micros}", seat + 1));
+        world.seats[seat].slow.store(micros, Ordering::Relaxed);
+        let at = now + self.chance.within(100..1_500);
+        self.ends.push(End { at, what: Broken::Slow { seat } });
+        self.others += 1;
+    }
+
+    fn slow_network(&mut self, sim: &mut Sim, world: &Rc<World>, now: u64) {
+        let most = self.chance.within(10..80);
+        world.note(&format!("latency up to {most} ms"));
+        sim.set_max_message_latency(Duration::from_millis(most));
+        let at = now + self.chance.within(100..1_000);
+        self.ends.push(End { at, what: Broken::Latency });
+        self.others += 1;
+    }
+
+    fn transfer(&mut self, world: &Rc<World>) {
+        let up = self.up(world);
+        let (Some(&leader), Some(&to)) = (up.first(), self.chance.pick(&up)) else { return };
+        let running = world.seats[leader].running.borrow().clone();
+        let Some(running) = running else { return };
+        let to = self.chance.percent(70).then_some(NodeId(to as u64 + 1));
+        world.note(&format!("transfer from m{} to {to:?}", leader + 1));
+        let hand_over =
+            |replica: Replica| async move { drop(replica.transfer_leadership(to).await) };
+        drop(running.runtime.spawn(hand_over(running.replica)));
+        self.others += 1;
+    }
+
+    fn mend(&mut self, sim: &mut Sim, world: &Rc<World>, now: u64, what: Broken) {
+        match what {
+            Broken::Down { seat, power } => {
+                let member = &world.seats[seat];
+                member.replug(power);
+                let wipes = world.planted == Some(Planted::WipedUnderOldId);
+                if wipes && power && seat > 0 {
+                    member.wipe(world.planted);
+                }
+                world.note(&format!("boot m{}", seat + 1));
+                sim.bounce(member.name());
+            }
+            Broken::Failing { seat } => {
+                let member = &world.seats[seat];
+                // It may have died and come back in the meantime.
+                if member.failing.get() && member.running.borrow().is_some() {
+                    member.unplug();
+                    sim.crash(member.name());
+                    self.mend(sim, world, now, Broken::Down { seat, power: true });
+                }
+            }
+            Broken::Stopping { seat } => self.after_stop(sim, world, now, seat),
+            Broken::Cut(id) => {
+                self.cuts.retain(|cut| cut.id != id);
+                world.note("mended a cut");
+                self.apply_cuts(sim, world);
+            }
+            Broken::Slow { seat } => world.seats[seat].slow.store(0, Ordering::Relaxed),
+            Broken::Latency => sim.set_max_message_latency(MAX_LATENCY),
+        }
+    }
+
+    /// A member that stops in order takes its time, unless it was crashed meanwhile.
+    fn after_stop(&mut self, sim: &mut Sim, world: &Rc<World>, now: u64, seat: usize) {
+        let member = &world.seats[seat];
+        let crashed = self
+            .ends
+            .iter()
+            .any(|end| matches!(&end.what, Broken::Down { seat: down, .. } if *down == seat));
+        if crashed || member.running.borrow().is_some() {
+            return;
+        }
+        if sim.is_host_running(member.name()) {
+            self.ends.push(End { at: now + 5, what: Broken::Stopping { seat } });
+            return;
+        }
+        world.note(&format!("boot m{} after a stop", seat + 1));
+        member.hardware.borrow().stop();
+        member.replug(false);
+        sim.bounce(member.name());
+    }
+}
+
+pub(crate) const MAX_LATENCY: Duration = Duration::from_millis(4);

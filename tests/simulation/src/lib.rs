@@ -1,0 +1,30 @@
+//! Simulation: real `domain`, `cluster/replication` and `cluster/journal` of a whole group in one thread, on
+//! turmoil's network and time, a disk that forgets what was not synced, and a map in sled's place. Decides
+//! that one seed is one run, exactly repeatable: faults first, then repair and progress, the invariants after
+//! every step. What the members agree on and how is theirs to decide; nothing of it is replaced here.
+
+mod caller;
+mod chance;
+mod checks;
+mod disk;
+mod faults;
+mod forged_ack;
+mod forgery;
+mod history;
+mod log_id;
+mod managers;
+mod member;
+mod network;
+mod planted;
+mod registers;
+mod report;
+mod rows;
+mod run;
+mod sweep;
+mod watchers;
+mod world;
+
+pub use planted::Planted;
+pub use report::{Report, VIOLATION};
+pub use run::{Plan, run};
+pub use sweep::{Sweep, judged, sweep};

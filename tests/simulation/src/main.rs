@@ -1,0 +1,174 @@
+//! The simulation as a command: one seed, a range of them, or the blocks of the gate. Decides what is
+//! printed and the exit code: 0 all is well, 1 a seed failed, 2 it was not asked rightly.
+
+use simulation::{Plan, Planted, Report, Sweep, VIOLATION, judged, run, sweep};
+use std::{
+    env, fs, io,
+    ops::Range,
+    panic,
+    path::{Path, PathBuf},
+    process::{self, ExitCode},
+    thread,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+const USAGE: &str =
+    "usage: simulation --seed N [--trace] [--planted NAME] | --seeds A..B | --gate [N]
+  --seed N      one run, its trace hash and violations; --trace prints what happened
+  --seeds A..B  all seeds from A to below B
+  --gate [N]    kept seeds, a fixed block of N/2 and a fresh block of N/2 (N is 500 unless given)
+  --planted B   plants that bug; --planted list names them";
+
+/// Kept failing seeds, one file each, named after the seed.
+const KEPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/seeds");
+
+const GATE_SEEDS: u64 = 500;
+
+fn main() -> ExitCode {
+    let words: Vec<String> = env::args().skip(1).collect();
+    let value = |name: &str| {
+        let at = words.iter().position(|word| word == name)?;
+        words.get(at + 1).cloned()
+    };
+    if value("--planted").as_deref() == Some("list") {
+        Planted::ALL.iter().for_each(|planted| println!("{}", planted.name()));
+        return ExitCode::SUCCESS;
+    }
+    let planted = match value("--planted").map(|name| Planted::named(&name)) {
+        Some(None) => {
+            eprintln!("there is no such bug to plant; --planted list names them");
+            return ExitCode::from(2);
+        }
+        known => known.flatten(),
+    };
+    let said = |flag: &str| words.iter().any(|word| word == flag);
+    if let Some(seed) = value("--seed").and_then(|seed| seed.parse().ok()) {
+        return one(Plan { seed, planted, told: said("--trace") }, said("--report"));
+    }
+    if let Some(seeds) = value("--seeds").and_then(|seeds| range(&seeds)) {
+        return many("asked for", seeds);
+    }
+    if said("--gate") {
+        let seeds = value("--gate").and_then(|n| n.parse().ok()).unwrap_or(GATE_SEEDS);
+        return gate(seeds);
+    }
+    eprintln!("{USAGE}");
+    ExitCode::from(2)
+}
+
+fn range(text: &str) -> Option<Range<u64>> {
+    let (from, to) = text.split_once("..")?;
+    Some(from.parse().ok()?..to.parse().ok()?)
+}
+
+/// A run is a second or two. One that takes longer hangs in a step.
+const PATIENCE: Duration = Duration::from_secs(180);
+
+/// The run itself, in this process: a panic ends it, and is told as a violation.
+fn one(plan: Plan, bare: bool) -> ExitCode {
+    panic::set_hook(Box::new(|panic| {
+        let text = panic.to_string().replace('\n', " ");
+        println!("{VIOLATION} {text}");
+        process::exit(1);
+    }));
+    thread::spawn(|| {
+        thread::sleep(PATIENCE);
+        println!("{VIOLATION} the run hangs: no end after {PATIENCE:?}");
+        process::exit(1);
+    });
+    let begun = Instant::now();
+    let report = run(plan);
+    if bare {
+        report.print();
+    } else {
+        report.lines.iter().for_each(|line| println!("{line}"));
+        println!(
+            "seed {} trace {:016x}: {} members, {} operations, {} crashes, {} partitions, {} other faults, \
+             {} leaders, {} snapshots installed, revision {}, {} ms simulated in {} ms",
+            report.seed,
+            report.trace_hash,
+            report.members,
+            report.operations,
+            report.crashes,
+            report.partitions,
+            report.other_faults,
+            report.leaders,
+            report.installs,
+            report.revision,
+            report.virtual_ms,
+            begun.elapsed().as_millis()
+        );
+        tell(&report);
+    }
+    if report.violations.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn tell(report: &Report) {
+    for violation in &report.violations {
+        println!("seed {}: {VIOLATION} {violation}", report.seed);
+    }
+}
+
+fn program() -> io::Result<PathBuf> {
+    env::current_exe()
+}
+
+fn many(what: &str, seeds: Range<u64>) -> ExitCode {
+    let Ok(program) = program() else { return ExitCode::from(2) };
+    let at_once = thread::available_parallelism().map_or(1, usize::from);
+    let begun = Instant::now();
+    let sum = sweep(&program, seeds.clone(), at_once, &tell);
+    let seconds = begun.elapsed().as_secs_f64();
+    println!("seeds {what}, {}..{}: {}", seeds.start, seeds.end, figures(&sum, seconds));
+    match sum.failed.first() {
+        None => ExitCode::SUCCESS,
+        Some(first) => {
+            println!(
+                "repeat one with: cargo run --profile simulation -p simulation -- --seed {} --trace",
+                first.seed
+            );
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn figures(sum: &Sweep, seconds: f64) -> String {
+    format!(
+        "{} runs, {} failed; {} operations, {} crashes, {} partitions, {} other faults, {} leaders, {} \
+         snapshots installed; {:.0} s simulated in {seconds:.0} s, {:.1} seeds/s",
+        sum.seeds,
+        sum.failed.len(),
+        sum.operations,
+        sum.crashes,
+        sum.partitions,
+        sum.other_faults,
+        sum.leaders,
+        sum.installs,
+        sum.virtual_ms as f64 / 1000.0,
+        sum.seeds as f64 / seconds
+    )
+}
+
+/// Kept seeds first, then half of the runs on the same seeds always and half on new ones.
+fn gate(seeds: u64) -> ExitCode {
+    let mut kept: Vec<u64> = fs::read_dir(Path::new(KEPT))
+        .into_iter()
+        .flatten()
+        .filter_map(|file| file.ok()?.file_name().to_str()?.parse().ok())
+        .collect();
+    kept.sort_unstable();
+    let Ok(program) = program() else { return ExitCode::from(2) };
+    let plans = kept.iter().map(|seed| Plan { seed: *seed, planted: None, told: false });
+    let reports: io::Result<Vec<Report>> = plans.map(|plan| judged(&program, plan)).collect();
+    let Ok(mut failed) = reports else { return ExitCode::from(2) };
+    failed.retain(|report| !report.violations.is_empty());
+    failed.iter().for_each(tell);
+    println!("kept seeds: {} runs, {} failed", kept.len(), failed.len());
+    let age = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let fresh = 1_000_000 + age.as_secs() % 1_000_000_000 * 1_000;
+    println!("fresh seeds begin at {fresh}");
+    let fixed = many("of the fixed block", 1..1 + seeds / 2);
+    let fresh = many("of the fresh block", fresh..fresh + seeds.div_ceil(2));
+    let well = failed.is_empty() && fixed == ExitCode::SUCCESS && fresh == ExitCode::SUCCESS;
+    if well { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

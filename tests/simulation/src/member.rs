@@ -1,0 +1,240 @@
+//! One member: its disk, its rows, its process. Decides how it boots and what its death leaves behind; when
+//! it dies is the plan's decision.
+
+use crate::{
+    chance::Chance,
+    disk::Hardware,
+    network::{Door, Turmoil},
+    planted::Planted,
+    rows::Rows,
+    world::World,
+};
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{runtime::Handle, sync::Notify, time::sleep};
+use tradewind_domain::{
+    ids::{NodeId, Revision},
+    time::UnixNanos,
+};
+use tradewind_journal::{Disk, Journal, OpenError};
+use tradewind_replication::{
+    Environment, Member, OpenJournal, Options, PeerListener, Replica, Snapshots, Timing,
+};
+
+pub(crate) const PORT: u16 = 7000;
+
+/// So small that segments are filled, rolled and purged within a run.
+const SEGMENT_BYTES: u64 = 16 * 1024;
+
+/// Of the log's clock at the beginning of a run: any time long after 1970.
+const EPOCH_NANOS: u64 = 1_700_000_000_000_000_000;
+
+/// Between two looks whether a member is confirmed as leader: a step, so that all look in the same.
+const CONFIRMED_EVERY: Duration = Duration::from_millis(2);
+
+/// How far a member's clock may be off: less than half of the window in which keys are remembered.
+const SKEW_NANOS: u64 = 240_000_000_000;
+
+const DIRECTORY: &str = "/member";
+
+/// What a running member is reached by.
+#[derive(Clone)]
+pub(crate) struct Running {
+    pub(crate) replica: Replica,
+    /// Its own runtime: every call runs there, since each runtime has a clock of its own.
+    pub(crate) runtime: Handle,
+    pub(crate) stop: Rc<Notify>,
+}
+
+pub(crate) struct Seat {
+    pub(crate) node: NodeId,
+    pub(crate) hardware: RefCell<Hardware>,
+    pub(crate) rows: RefCell<Rows>,
+    pub(crate) running: RefCell<Option<Running>>,
+    /// Added to every turn of the journal, in microseconds: a slow disk.
+    pub(crate) slow: Arc<AtomicU64>,
+    /// When it last found itself confirmed as leader, in milliseconds.
+    pub(crate) confirmed: Cell<Option<u64>>,
+    /// Its syncs fail: it must stop, and is forgiven for it.
+    pub(crate) failing: Cell<bool>,
+    boots: AtomicU64,
+    chance: Chance,
+}
+
+impl Seat {
+    pub(crate) fn new(node: NodeId, planted: Option<Planted>, chance: &Chance) -> Self {
+        Self {
+            node,
+            hardware: RefCell::new(Hardware::new(chance.next(), planted)),
+            rows: RefCell::new(Rows::new(planted)),
+            running: RefCell::default(),
+            slow: Arc::default(),
+            confirmed: Cell::new(None),
+            failing: Cell::new(false),
+            boots: AtomicU64::new(0),
+            chance: chance.fork(),
+        }
+    }
+
+    pub(crate) fn name(&self) -> String {
+        format!("m{}", self.node.0)
+    }
+
+    /// Before the process is taken away: from now on nothing it does reaches its disk.
+    pub(crate) fn unplug(&self) {
+        self.hardware.borrow().stop();
+        self.running.replace(None);
+    }
+
+    /// From now on no sync of its disk succeeds, until it starts again.
+    pub(crate) fn fail_disk(&self) {
+        self.failing.set(true);
+        self.hardware.borrow().disk.fail_syncs(true);
+    }
+
+    /// The machine starts again; what was not durable may be gone. With `power` it had lost that too,
+    /// otherwise the process alone had died.
+    pub(crate) fn replug(&self, power: bool) {
+        self.failing.set(false);
+        let hardware = self.hardware.borrow();
+        hardware.disk.fail_syncs(false);
+        if power {
+            hardware.disk.restart()
+        } else {
+            hardware.disk.restart_process()
+        }
+        self.rows.borrow().crash(&self.chance);
+    }
+
+    /// A new disk under the old name.
+    pub(crate) fn wipe(&self, planted: Option<Planted>) {
+        self.hardware.borrow_mut().wipe(self.chance.next());
+        self.rows.replace(Rows::new(planted));
+    }
+
+    /// Whether a snapshot has put the member past entries above that revision: their events were never its
+    /// to tell.
+    pub(crate) fn installed_since(&self, revision: Revision) -> bool {
+        self.rows.borrow().installed().is_some_and(|installed| installed > revision.0)
+    }
+
+    fn environment(&self, disk: Arc<dyn Disk>) -> Environment {
+        let rows = self.rows.borrow().clone();
+        let (slow, seed) = (self.slow.clone(), self.chance.next());
+        let planted = self.hardware.borrow().planted;
+        let forges =
+            (planted == Some(Planted::AckForged)).then(|| AtomicU64::new(self.chance.next()));
+        Environment {
+            disk,
+            journal: journal(slow, seed),
+            rows: Arc::new(move |_| Ok(rows.open())),
+            network: Arc::new(Turmoil { forges }),
+        }
+    }
+}
+
+/// The journal's writer as a task: it finds work after a moment, as a disk does.
+fn journal(slow: Arc<AtomicU64>, seed: u64) -> OpenJournal {
+    Arc::new(move |mut options, disk| {
+        options.segment_bytes = SEGMENT_BYTES;
+        let (journal, mut writer) = Journal::open_inline(options, disk)?;
+        let (slow, chance) = (slow.clone(), seed);
+        tokio::spawn(async move {
+            let mut state = chance;
+            while !writer.ended() {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                let own = (state >> 33) % 3_000;
+                sleep(Duration::from_micros(slow.load(Ordering::Relaxed) + own)).await;
+                writer.turn();
+            }
+        });
+        Ok::<_, OpenError>(journal)
+    })
+}
+
+fn members(world: &World) -> BTreeMap<NodeId, Member> {
+    let of = |seat: &Seat| {
+        let address: IpAddr = turmoil::lookup(seat.name());
+        let member =
+            Member { peer_address: SocketAddr::new(address, PORT), api_address: seat.name() };
+        (seat.node, member)
+    };
+    world.seats.iter().map(of).collect()
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(&format!(": {error}"));
+        cause = error.source();
+    }
+    text
+}
+
+/// The process of a member, from boot to an orderly stop.
+pub(crate) async fn process(world: Rc<World>, at: usize) -> turmoil::Result {
+    let seat = &world.seats[at];
+    let boot = seat.boots.fetch_add(1, Ordering::Relaxed);
+    let listener = turmoil::net::TcpListener::bind((Ipv4Addr::UNSPECIFIED, PORT)).await?;
+    let vote = Path::new(DIRECTORY).join("log/vote");
+    if let Some(back) = seat.hardware.borrow().vote_went_back(&vote) {
+        world.violation(format!("S1: member {} promised more: {back}", seat.node));
+    }
+    let disk = seat.hardware.borrow().boot();
+    if world.planted == Some(Planted::ReplayBeyondCommitted) && boot > 0 {
+        crate::forgery::commit_all(&disk, Path::new(DIRECTORY));
+    }
+    let options = Options {
+        node: seat.node,
+        cluster: "simulated".to_owned(),
+        state_dir: PathBuf::from(DIRECTORY),
+        peer_listener: PeerListener::Other(Box::new(Door(listener))),
+        timing: Timing { propose: Duration::from_millis(700), ..Timing::default() },
+        snapshots: Snapshots {
+            every: world.snapshot_every,
+            keep_entries: world.snapshot_every / 2,
+        },
+        environment: seat.environment(disk),
+    };
+    // Each boot finds its clock somewhere else, forwards or back.
+    let skew = seat.chance.below(2 * SKEW_NANOS);
+    let clock = move || {
+        let elapsed = turmoil::sim_elapsed().unwrap_or_default();
+        UnixNanos(EPOCH_NANOS - SKEW_NANOS + skew + elapsed.as_nanos() as u64)
+    };
+    let replica = match Replica::start(options, Arc::new(clock)).await {
+        Ok(replica) => replica,
+        Err(_) if seat.failing.get() => return std::future::pending().await,
+        Err(error) => {
+            world.violation(format!("S1: member {} does not start: {}", seat.node, chain(&error)));
+            return std::future::pending().await;
+        }
+    };
+    // An earlier attempt may have been cut short; one that was not is refused.
+    if at == 0 && replica.is_initialized().await.is_ok_and(|formed| !formed) {
+        drop(replica.initialize(members(&world)).await);
+    }
+    let stop = Rc::new(Notify::new());
+    let running =
+        Running { replica: replica.clone(), runtime: Handle::current(), stop: stop.clone() };
+    seat.running.replace(Some(running));
+    while tokio::time::timeout(CONFIRMED_EVERY, stop.notified()).await.is_err() {
+        if replica.confirmed_leader() {
+            seat.confirmed.set(Some(world.now_ms.get()));
+        }
+    }
+    seat.running.replace(None);
+    replica.shutdown().await;
+    Ok(())
+}

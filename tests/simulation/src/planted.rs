@@ -1,0 +1,44 @@
+//! The bugs that can be planted: in the disk, the rows, the client or the operator, never in the code under
+//! test. Decides their names; each stands where it is planted. What finds none of them has proven nothing.
+
+macro_rules! planted {
+    ($($variant:ident = $name:literal,)*) => {
+        /// See the module.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Planted { $($variant,)* }
+
+        impl Planted {
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            #[must_use]
+            pub fn named(name: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|planted| planted.name() == name)
+            }
+        }
+    };
+}
+
+planted! {
+    NoSync = "a disk that syncs nothing",
+    JournalNotSynced = "appends acknowledged before they are durable",
+    NamesNotSynced = "directories that are never synced",
+    AckForged = "a commit counted without a majority",
+    VoteNotStored = "a vote that is not persisted",
+    ReplayBeyondCommitted = "replay beyond committed",
+    RowsNotFlushed = "a purge above what the state has flushed and a snapshot holds",
+    RowsUnordered = "half an installed snapshot: batches that reach the disk out of order",
+    AnswersForgotten = "no table of answers after a restart",
+    OldSnapshot = "an old snapshot installed over newer state",
+    RetryUnderNewKey = "a retried command applied twice",
+    StaleLeaderRead = "a read from a deposed leader",
+    StaleFollowerRead = "a read from a follower, without asking the leader",
+    WatchSkips = "a watch that skips a revision",
+    WatchRepeats = "a watch that repeats a revision",
+    WipedUnderOldId = "a wiped node voting under its old id",
+    EpochTwice = "an epoch used twice",
+}

@@ -1,0 +1,231 @@
+//! One run: a seed, its group, its faults, its verdict. Decides the phases: faults first, then everything is
+//! mended and must go on within a bound, then all members must hold the same.
+
+use crate::{
+    caller::Caller,
+    chance::Chance,
+    checks::{Checks, hash},
+    faults::{Faults, MAX_LATENCY},
+    managers, member,
+    planted::Planted,
+    registers,
+    report::Report,
+    watchers,
+    world::World,
+};
+use std::{rc::Rc, time::Duration};
+use tradewind_domain::ids::RegisterId;
+use turmoil::Sim;
+
+/// What a run is to be.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    pub seed: u64,
+    pub planted: Option<Planted>,
+    /// Keep the lines of the trace, not its hash alone.
+    pub told: bool,
+}
+
+const TICK_MS: u64 = 2;
+
+/// How long things break.
+const FAULTS_MS: u64 = 5_000;
+
+/// Within this after the last repair every member serves again, every client has its answer and all hold
+/// the same.
+const RECOVERY_MS: u64 = 15_000;
+
+const CLIENTS: &str = "clients";
+
+/// Runs one seed in this thread.
+#[must_use]
+pub fn run(plan: Plan) -> Report {
+    let chance = Chance::new(plan.seed);
+    let _thread = tradewind_replication::simulate(chance.next(), Duration::from_millis(2));
+    let members = if chance.percent(30) { 5 } else { 3 };
+    let snapshot_every = *chance.pick(&[12, 25, 60]).unwrap_or(&25);
+    let world = Rc::new(World::new(members, plan.planted, snapshot_every, plan.told, &chance));
+    let mut builder = turmoil::Builder::new();
+    builder
+        .rng_seed(chance.next())
+        .simulation_duration(Duration::from_secs(3_600))
+        .tick_duration(Duration::from_millis(TICK_MS))
+        .min_message_latency(Duration::from_millis(1))
+        .max_message_latency(MAX_LATENCY)
+        .tcp_capacity(1024)
+        .enable_random_order();
+    let mut sim = builder.build();
+    for (at, seat) in world.seats.iter().enumerate() {
+        let world = world.clone();
+        sim.host(seat.name(), move || member::process(world.clone(), at));
+    }
+    start_clients(&mut sim, &world, &chance);
+    let mut faults = Faults::new(chance.fork());
+    let mut checks = Checks::default();
+    let end = drive(&mut sim, &world, &mut faults, &mut checks);
+    if let Err(what) = end {
+        world.violation(what);
+    }
+    let revision = judge(&world);
+    let installs = world.seats.iter().map(|seat| seat.rows.borrow().installs()).sum();
+    // The members go before what they stand on, as in a crash: what they would still do is undone.
+    world.seats.iter().for_each(|seat| seat.unplug());
+    drop(sim);
+    let violations = world.violations.take();
+    Report {
+        seed: plan.seed,
+        trace_hash: world.trace_hash(),
+        violations,
+        lines: world.lines(),
+        members,
+        operations: world.history.borrow().len() as u64,
+        crashes: faults.crashes,
+        partitions: faults.partitions,
+        other_faults: faults.others,
+        leaders: checks.leaders.len() as u64,
+        installs,
+        revision,
+        virtual_ms: world.now_ms.get(),
+    }
+}
+
+fn start_clients(sim: &mut Sim, world: &Rc<World>, chance: &Chance) {
+    let (world, seed) = (world.clone(), chance.next());
+    sim.host(CLIENTS, move || {
+        let (world, chance) = (world.clone(), Chance::new(seed));
+        async move {
+            let begin = |name: &str| Caller::new(&world, name, chance.fork());
+            let mut tasks = Vec::new();
+            for n in 0..4 {
+                tasks.extend(
+                    begin(&format!("register-{n}")).map(|c| spawn(&world, registers::run(c))),
+                );
+            }
+            for n in 1..=2 {
+                tasks.extend(
+                    begin(&format!("manager-{n}")).map(|c| spawn(&world, managers::live(c, n))),
+                );
+            }
+            tasks.extend(begin("planner").map(|c| spawn(&world, managers::plan(c))));
+            for n in 0..2 {
+                tasks.extend(
+                    begin(&format!("watcher-{n}")).map(|c| spawn(&world, watchers::run(c))),
+                );
+            }
+            for task in tasks {
+                task.await?;
+            }
+            if let Some(last) = begin("last") {
+                finish(&last).await;
+            }
+            std::future::pending().await
+        }
+    });
+}
+
+fn spawn(
+    world: &Rc<World>,
+    client: impl Future<Output = ()> + 'static,
+) -> tokio::task::JoinHandle<()> {
+    world.busy.set(world.busy.get() + 1);
+    let world = world.clone();
+    tokio::task::spawn_local(async move {
+        client.await;
+        world.busy.set(world.busy.get() - 1);
+    })
+}
+
+/// The last reads: every register once more, linearizable.
+async fn finish(caller: &Caller) {
+    caller.world.busy.set(1);
+    for n in 0..3 {
+        let Ok(register) = RegisterId::new(&format!("r{n}")) else { continue };
+        while registers::read(caller, register.clone()).await.is_none() {}
+    }
+    caller.world.busy.set(0);
+    caller.world.read_all.set(true);
+}
+
+fn drive(
+    sim: &mut Sim,
+    world: &Rc<World>,
+    faults: &mut Faults,
+    checks: &mut Checks,
+) -> Result<(), String> {
+    let mut now = 0;
+    let mut mended_at = None;
+    loop {
+        sim.step().map_err(|error| format!("the simulation ended: {error}"))?;
+        now += TICK_MS;
+        world.now_ms.set(now);
+        checks.after_step(world);
+        faults.step(sim, world, now, now < FAULTS_MS);
+        if now == FAULTS_MS {
+            faults.mend_all();
+            world.finishing.set(true);
+            world.note("all is mended");
+        }
+        if now > FAULTS_MS && faults.none_left() && mended_at.is_none() {
+            mended_at = Some(now);
+        }
+        if now.is_multiple_of(20) && world.read_all.get() && at_one(world) {
+            return Ok(());
+        }
+        if world.violations.borrow().len() >= 10 {
+            return Ok(());
+        }
+        if now > FAULTS_MS + RECOVERY_MS {
+            return Err(format!("no progress: {}", stuck(world)));
+        }
+    }
+}
+
+/// Whether all members run, have applied all they have and are equally far.
+fn at_one(world: &World) -> bool {
+    let mut revisions = world.seats.iter().map(|seat| {
+        let running = seat.running.borrow();
+        let replica = &running.as_ref()?.replica;
+        let (revision, status) = (replica.machine_at().0, replica.status());
+        (status.last_log == status.applied).then_some(revision)
+    });
+    let first = revisions.next().flatten();
+    first.is_some() && revisions.all(|revision| revision == first)
+}
+
+fn stuck(world: &World) -> String {
+    let mut text = format!("{} clients wait", world.busy.get());
+    for seat in &world.seats {
+        let running = seat.running.borrow();
+        match running.as_ref().map(|running| running.replica.status()) {
+            Some(status) => text.push_str(&format!(
+                "; m{} {:?} term {} leader {:?} log {:?} applied {:?}",
+                seat.node, status.role, status.term, status.leader, status.last_log, status.applied
+            )),
+            None => text.push_str(&format!("; m{} is down", seat.node)),
+        }
+    }
+    text
+}
+
+/// The last state of all, and the history against it.
+fn judge(world: &World) -> u64 {
+    let mut last = None;
+    for seat in &world.seats {
+        let running = seat.running.borrow();
+        let Some(running) = running.as_ref() else { continue };
+        let (revision, machine) = running.replica.machine_at();
+        match &last {
+            None => last = Some((revision, machine)),
+            Some((at, first)) if *at == revision && hash(first) != hash(&machine) => {
+                world.violation(format!("m{} holds another state at the end", seat.node));
+            }
+            Some(_) => {}
+        }
+    }
+    let Some((revision, machine)) = last else { return 0 };
+    if world.read_all.get() {
+        let found = world.history.borrow().violations(&machine);
+        found.into_iter().for_each(|what| world.violation(what));
+    }
+    revision.0
+}

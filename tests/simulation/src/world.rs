@@ -1,0 +1,107 @@
+//! What all parts of a run share: the members, the history, the trace. Decides the order of events: one
+//! counter numbers them all.
+
+use crate::{chance::Chance, history::History, member::Seat, planted::Planted};
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+    future::Future,
+    hash::{DefaultHasher, Hasher},
+};
+use tradewind_domain::ids::NodeId;
+use tradewind_replication::Replica;
+
+pub(crate) struct World {
+    pub(crate) seats: Vec<Seat>,
+    pub(crate) planted: Option<Planted>,
+    pub(crate) snapshot_every: u64,
+    pub(crate) history: RefCell<History>,
+    /// Clients begin nothing new and bring to an end what they have begun.
+    pub(crate) finishing: Cell<bool>,
+    /// Clients that have not finished.
+    pub(crate) busy: Cell<u64>,
+    /// The last reads are done.
+    pub(crate) read_all: Cell<bool>,
+    /// Events by revision, as the first watcher saw them: all others must see the same.
+    pub(crate) events: RefCell<BTreeMap<u64, String>>,
+    pub(crate) violations: RefCell<Vec<String>>,
+    trace: RefCell<DefaultHasher>,
+    lines: RefCell<Vec<String>>,
+    told: bool,
+    events_so_far: Cell<u64>,
+    pub(crate) now_ms: Cell<u64>,
+}
+
+/// Violations kept of one run: the first tell the story.
+const VIOLATIONS_MAX: usize = 20;
+
+impl World {
+    pub(crate) fn new(
+        members: u64,
+        planted: Option<Planted>,
+        snapshot_every: u64,
+        told: bool,
+        chance: &Chance,
+    ) -> Self {
+        Self {
+            seats: (1..=members).map(|n| Seat::new(NodeId(n), planted, chance)).collect(),
+            planted,
+            snapshot_every,
+            history: RefCell::default(),
+            finishing: Cell::new(false),
+            busy: Cell::new(0),
+            read_all: Cell::new(false),
+            events: RefCell::default(),
+            violations: RefCell::default(),
+            trace: RefCell::new(DefaultHasher::new()),
+            lines: RefCell::default(),
+            told,
+            events_so_far: Cell::new(0),
+            now_ms: Cell::new(0),
+        }
+    }
+
+    /// The number of the next event.
+    pub(crate) fn tick(&self) -> u64 {
+        self.events_so_far.set(self.events_so_far.get() + 1);
+        self.events_so_far.get()
+    }
+
+    /// Notes what happened: part of the trace that two runs of a seed have in common.
+    pub(crate) fn note(&self, what: &str) {
+        let mut trace = self.trace.borrow_mut();
+        trace.write(what.as_bytes());
+        trace.write_u64(self.now_ms.get());
+        if self.told {
+            self.lines.borrow_mut().push(format!("{:>6} ms {what}", self.now_ms.get()));
+        }
+    }
+
+    pub(crate) fn violation(&self, what: String) {
+        self.note(&what);
+        let mut violations = self.violations.borrow_mut();
+        if violations.len() < VIOLATIONS_MAX {
+            violations.push(format!("{} ms: {what}", self.now_ms.get()));
+        }
+    }
+
+    pub(crate) fn trace_hash(&self) -> u64 {
+        self.trace.borrow().finish()
+    }
+
+    pub(crate) fn lines(&self) -> Vec<String> {
+        self.lines.take()
+    }
+
+    /// Has a member do something, in its own runtime. None: it is not there, or died over it.
+    pub(crate) async fn ask<T, F>(&self, at: usize, what: impl FnOnce(Replica) -> F) -> Option<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = T> + Send + 'static,
+    {
+        let running = self.seats[at].running.borrow().clone()?;
+        let answer = running.runtime.spawn(what(running.replica));
+        drop(running.stop);
+        answer.await.ok()
+    }
+}

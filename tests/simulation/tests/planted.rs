@@ -1,0 +1,56 @@
+//! Every planted bug is caught: a checker that has never failed has proven nothing.
+#![allow(clippy::unwrap_used)]
+
+use simulation::{Plan, Planted, judged};
+use std::path::Path;
+
+/// Seeds a bug may take; most are caught by the first few.
+const SEEDS: u64 = 120;
+
+fn caught(planted: Planted, by: &str) {
+    let program = Path::new(env!("CARGO_BIN_EXE_simulation"));
+    for seed in 1..=SEEDS {
+        let report = judged(program, Plan { seed, planted: Some(planted), told: false }).unwrap();
+        if let Some(first) = report.violations.first() {
+            println!("{}: caught by seed {seed}: {first}", planted.name());
+            return;
+        }
+    }
+    panic!("{} was not caught within {SEEDS} seeds ({by})", planted.name());
+}
+
+macro_rules! each_is_caught {
+    ($($name:ident: $planted:ident by $by:literal,)*) => {
+        $(#[test]
+        fn $name() {
+            caught(Planted::$planted, $by);
+        })*
+
+        #[test]
+        fn no_planted_bug_is_without_a_test() {
+            let tested = [$(Planted::$planted),*];
+            assert_eq!(tested.len(), Planted::ALL.len());
+            assert!(Planted::ALL.iter().all(|planted| tested.contains(planted)));
+        }
+    };
+}
+
+each_is_caught! {
+    a_disk_that_syncs_nothing: NoSync by "S1",
+    an_append_acknowledged_before_it_is_durable: JournalNotSynced by "S1, log matching",
+    directories_never_synced: NamesNotSynced by "S1",
+    a_commit_without_a_majority: AckForged by "R1, log matching",
+    a_vote_not_persisted: VoteNotStored by "S1",
+    replay_beyond_committed: ReplayBeyondCommitted by "log matching",
+    a_purge_above_what_is_durable: RowsNotFlushed by "S1",
+    half_an_installed_snapshot: RowsUnordered by "equal states",
+    no_table_of_answers_after_a_restart: AnswersForgotten by "equal states",
+    an_old_snapshot_over_newer_state: OldSnapshot by "equal states",
+    a_retry_applied_twice: RetryUnderNewKey by "R1",
+    a_read_from_a_deposed_leader: StaleLeaderRead by "R1",
+    a_read_from_a_follower: StaleFollowerRead by "R1",
+    a_watch_that_skips: WatchSkips by "W1",
+    a_watch_that_repeats: WatchRepeats by "W1",
+    a_wiped_node_under_its_old_id: WipedUnderOldId by "R1, openraft's own assertions",
+    an_epoch_used_twice: EpochTwice by "R2",
+}
