@@ -1,7 +1,7 @@
 //! What must hold after every step. Decides what is compared: each member with itself a step ago, and all
 //! members with one another at the same revision. Each sentence of `domain`'s invariants is called here.
 
-use crate::world::World;
+use crate::{member::Running, world::World};
 use std::{
     collections::{BTreeMap, BTreeSet},
     hash::{DefaultHasher, Hasher},
@@ -14,7 +14,7 @@ use tradewind_domain::{
     ids::Revision,
 };
 use tradewind_journal::codec;
-use tradewind_replication::{Replica, Role, Status};
+use tradewind_replication::{Role, Status};
 
 /// States are hashed at every so manieth revision: a hash costs as much as the state is large.
 const HASHED_EVERY: u64 = 4;
@@ -33,6 +33,7 @@ pub(crate) struct Checks {
 
 /// A member as it was a step ago, in this boot of it.
 struct Seen {
+    boot: u64,
     status: Status,
     revision: Revision,
     machine: Machine,
@@ -59,19 +60,23 @@ impl Checks {
             if seat.confirmed.get() == Some(world.now_ms.get()) {
                 confirmed.push(seat.node);
             }
-            self.member(world, &running.replica, seat.failing.get());
+            if self.seen.get(&seat.node.0).is_some_and(|seen| seen.boot != running.boot) {
+                self.seen.remove(&seat.node.0);
+            }
+            self.member(world, &running, seat.failing.get());
         }
         if confirmed.len() > 1 {
             world.violation(format!("election safety: {confirmed:?} lead at once"));
         }
     }
 
-    fn member(&mut self, world: &World, replica: &Replica, failing: bool) {
+    fn member(&mut self, world: &World, running: &Running, failing: bool) {
+        let (replica, boot) = (&running.replica, running.boot);
         let node = replica.node().0;
         let (status, (revision, machine)) = (replica.status(), replica.machine_at());
         let Some(seen) = self.seen.get(&node) else {
             self.state(world, node, revision, &machine);
-            self.seen.insert(node, Seen { status, revision, machine });
+            self.seen.insert(node, Seen { boot, status, revision, machine });
             return;
         };
         if status != seen.status {
@@ -91,7 +96,7 @@ impl Checks {
             }
             self.state(world, node, revision, &machine);
         }
-        self.seen.insert(node, Seen { status, revision, machine });
+        self.seen.insert(node, Seen { boot, status, revision, machine });
     }
 
     fn state(&mut self, world: &World, node: u64, revision: Revision, machine: &Machine) {

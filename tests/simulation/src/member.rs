@@ -50,6 +50,8 @@ const DIRECTORY: &str = "/member";
 /// What a running member is reached by.
 #[derive(Clone)]
 pub(crate) struct Running {
+    /// How often the member had booted before.
+    pub(crate) boot: u64,
     pub(crate) replica: Replica,
     /// Its own runtime: every call runs there, since each runtime has a clock of its own.
     pub(crate) runtime: Handle,
@@ -227,7 +229,7 @@ pub(crate) async fn process(world: Rc<World>, at: usize) -> turmoil::Result {
     }
     let stop = Rc::new(Notify::new());
     let running =
-        Running { replica: replica.clone(), runtime: Handle::current(), stop: stop.clone() };
+        Running { boot, replica: replica.clone(), runtime: Handle::current(), stop: stop.clone() };
     seat.running.replace(Some(running));
     while tokio::time::timeout(CONFIRMED_EVERY, stop.notified()).await.is_err() {
         if replica.confirmed_leader() {
