@@ -2,16 +2,45 @@
 //! draw comes from the seed, and what is broken at the same time may overlap.
 
 use crate::{chance::Chance, planted::Planted, world::World};
-use std::{rc::Rc, sync::atomic::Ordering, time::Duration};
+use std::{ops::Range, rc::Rc, sync::atomic::Ordering, time::Duration};
 use tradewind_domain::ids::NodeId;
 use tradewind_replication::{Replica, Role};
 use turmoil::Sim;
 
-/// Between two faults, in milliseconds.
-const PAUSE: std::ops::Range<u64> = 60..500;
+/// Between two faults, in milliseconds: a run is hectic, usual or calm.
+const PAUSES: [Range<u64>; 3] = [15..120, 60..500, 250..1_500];
+
+/// What can break, and how often it does beside the others.
+const KINDS: [(Kind, u64); 7] = [
+    (Kind::Crash, 40),
+    (Kind::Partition, 25),
+    (Kind::SlowDisk, 8),
+    (Kind::SlowNetwork, 7),
+    (Kind::Transfer, 10),
+    (Kind::DiskFails, 4),
+    (Kind::Stop, 6),
+];
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Crash,
+    Partition,
+    SlowDisk,
+    SlowNetwork,
+    Transfer,
+    DiskFails,
+    Stop,
+}
+
+/// Of a hundred runs, those in which a kind of fault happens at all: some orders of events are met only where
+/// others do not disturb them.
+const KIND_HAPPENS: u64 = 75;
 
 pub(crate) struct Faults {
     chance: Chance,
+    /// What happens in this run, each as often as it stands here.
+    kinds: Vec<Kind>,
+    pause: Range<u64>,
     next_at: u64,
     ends: Vec<End>,
     cuts: Vec<Cut>,
@@ -61,8 +90,16 @@ impl Faults {
     pub(crate) fn new(chance: Chance) -> Self {
         let holds = chance.percent(30);
         let next_at = 300 + chance.below(500);
+        let mut kinds = Vec::new();
+        for (kind, weight) in KINDS {
+            if chance.percent(KIND_HAPPENS) {
+                kinds.extend(std::iter::repeat_n(kind, weight as usize));
+            }
+        }
+        let pause = chance.pick(&PAUSES).cloned().unwrap_or(PAUSES[1].clone());
         let (ends, cuts) = (Vec::new(), Vec::new());
-        Self { chance, next_at, ends, cuts, holds, crashes: 0, partitions: 0, others: 0 }
+        let (crashes, partitions, others) = (0, 0, 0);
+        Self { chance, kinds, pause, next_at, ends, cuts, holds, crashes, partitions, others }
     }
 
     /// Whether all is whole.
@@ -80,7 +117,7 @@ impl Faults {
             self.mend(sim, world, now, end.what);
         }
         if may_break && now >= self.next_at {
-            self.next_at = now + self.chance.within(PAUSE);
+            self.next_at = now + self.chance.within(self.pause.clone());
             self.break_something(sim, world, now);
         }
     }
@@ -91,14 +128,15 @@ impl Faults {
     }
 
     fn break_something(&mut self, sim: &mut Sim, world: &Rc<World>, now: u64) {
-        match self.chance.below(100) {
-            0..40 => self.crash(sim, world, now),
-            40..65 => self.partition(sim, world, now),
-            65..73 => self.slow_disk(world, now),
-            73..80 => self.slow_network(sim, world, now),
-            80..90 => self.transfer(world),
-            90..94 => self.fail_disk(world, now),
-            _ => self.stop_in_order(world, now),
+        match self.chance.pick(&self.kinds) {
+            // Every run has some faults.
+            None | Some(Kind::Crash) => self.crash(sim, world, now),
+            Some(Kind::Partition) => self.partition(sim, world, now),
+            Some(Kind::SlowDisk) => self.slow_disk(world, now),
+            Some(Kind::SlowNetwork) => self.slow_network(sim, world, now),
+            Some(Kind::Transfer) => self.transfer(world),
+            Some(Kind::DiskFails) => self.fail_disk(world, now),
+            Some(Kind::Stop) => self.stop_in_order(world, now),
         }
     }
 

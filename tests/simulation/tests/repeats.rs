@@ -7,14 +7,16 @@ use std::{collections::BTreeSet, path::Path};
 #[test]
 fn a_seed_twice_gives_one_trace_and_two_seeds_give_two() {
     let program = Path::new(env!("CARGO_BIN_EXE_simulation"));
-    let mut traces = BTreeSet::new();
+    let (mut traces, mut faults) = (BTreeSet::new(), 0);
     for seed in 1..6 {
         let plan = Plan { seed, planted: None, told: false };
         let (once, again) = (judged(program, plan).unwrap(), judged(program, plan).unwrap());
         assert_eq!(once.violations, Vec::<String>::new());
-        assert!(once.operations > 50 && once.crashes + once.partitions > 3, "{once:?}");
+        assert!(once.operations > 50, "{once:?}");
+        faults += once.crashes + once.partitions + once.other_faults;
         assert_eq!(once.trace_hash, again.trace_hash, "seed {seed}");
         traces.insert(once.trace_hash);
     }
     assert_eq!(traces.len(), 5);
+    assert!(faults > 20, "{faults} faults in five runs");
 }
