@@ -28,7 +28,7 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval, sleep},
 };
 use tradewind_domain::{
-    control::{Command, IdempotencyKey, Request},
+    control::{Command, IdempotencyKey, Request, plan::Settled},
     ids::{ClientId, ClusterIncarnation, Epoch, Incarnation, ManagerId, NodeId},
     limits::PLAN_EVERY,
     time::Monotonic,
@@ -93,6 +93,7 @@ struct Leadership<'a> {
     confirmed_at: Instant,
     awake: Awake,
     plan_due: Instant,
+    settled: Settled,
 }
 
 async fn lead(context: &Context, term: u64, told: &watch::Sender<LeaderView>) {
@@ -116,6 +117,7 @@ async fn lead(context: &Context, term: u64, told: &watch::Sender<LeaderView>) {
         confirmed_at: now,
         awake: Awake::now(),
         plan_due: now,
+        settled: Settled::default(),
     };
     leadership.run().await;
 }
@@ -191,7 +193,8 @@ impl Leadership<'_> {
         if Instant::now() < self.plan_due {
             return;
         }
-        let round = planner::round(self.context, &mut self.seen, &mut self.reports, now);
+        let (seen, reports) = (&mut self.seen, &mut self.reports);
+        let round = planner::round(self.context, seen, reports, &mut self.settled, now);
         let (accepted, asleep) = self.awake.during(round).await;
         if let Some(asleep) = asleep {
             self.restart_ages(asleep);

@@ -3,10 +3,14 @@
 //! A Broker's ledger has one copy so far: a Broker is placed once and then waits for its Manager, since
 //! another node would not know what was sent (O1 before availability).
 
+mod settled;
+
+pub use settled::Settled;
+
 use super::{
     command::{Command, DownReason},
     machine::Machine,
-    row::{Assignment, ManagerRow, ManagerState},
+    row::{Assignment, BrokerRow, CustomerRow, ManagerRow, ManagerState},
 };
 use crate::{
     ids::{Incarnation, ManagerId, ManagerKind},
@@ -76,13 +80,17 @@ impl Observed {
 /// refused and decided anew.
 #[must_use]
 pub fn plan(machine: &Machine, observed: &Observed, now: Monotonic) -> Vec<Command> {
-    let mut commands = expiries(machine, observed, now);
+    let commands = expiries(machine, observed, now);
     if !commands.is_empty() {
         // Placement is decided on a state that knows of these.
         return commands;
     }
+    placements(machine, observed, now)
+}
+
+fn placements(machine: &Machine, observed: &Observed, now: Monotonic) -> Vec<Command> {
     let mut places = Places::of(machine, observed, now);
-    commands.extend(broker_placements(machine, &mut places));
+    let mut commands = broker_placements(machine, &mut places);
     commands.extend(customer_placements(machine, &mut places));
     commands.extend(trader_placements(machine));
     commands
@@ -137,9 +145,12 @@ impl Places {
     }
 }
 
+fn unplaced(machine: &Machine) -> impl Iterator<Item = &BrokerRow> {
+    machine.brokers().filter(|row| row.assignment.is_none())
+}
+
 fn broker_placements(machine: &Machine, places: &mut Places) -> Vec<Command> {
-    let unplaced = machine.brokers().filter(|row| row.assignment.is_none());
-    let placed = unplaced.filter_map(|row| {
+    let placed = unplaced(machine).filter_map(|row| {
         let manager = places.take(ManagerKind::BrokerManager)?;
         let (account, shard) = (row.account.clone(), row.shard);
         Some(Command::AssignBroker { account, shard, manager, replaces: None })
@@ -152,12 +163,14 @@ fn is_down(machine: &Machine, assignment: &Assignment) -> bool {
     row.is_none_or(|row| row.state == ManagerState::Down)
 }
 
+fn homeless(machine: &Machine) -> impl Iterator<Item = &CustomerRow> {
+    let away = |affinity: &Assignment| is_down(machine, affinity);
+    machine.customers().filter(move |row| row.affinity.as_ref().is_none_or(away))
+}
+
 /// A1: a customer moves whole, and only when his TraderManager is down.
 fn customer_placements(machine: &Machine, places: &mut Places) -> Vec<Command> {
-    let homeless = machine
-        .customers()
-        .filter(|row| row.affinity.as_ref().is_none_or(|affinity| is_down(machine, affinity)));
-    let placed = homeless.filter_map(|row| {
+    let placed = homeless(machine).filter_map(|row| {
         let manager = places.take(ManagerKind::TraderManager)?;
         let replaces = row.affinity.as_ref().map(|affinity| affinity.epoch);
         Some(Command::AssignCustomer { customer: row.customer.clone(), manager, replaces })
