@@ -1,6 +1,7 @@
 //! The command line: one binary, every role a subcommand. Decides names and forms of the flags; what
 //! they do stands with the roles.
 
+use crate::snapshot::{RecoverArgs, SnapshotArgs};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use tradewind_domain::ids::{ImplementationId, LocationId};
@@ -24,6 +25,10 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     /// Members, leader, Managers and services, asked of any InfrastructureManager
     Status(StatusArgs),
+    /// Save, check and restore the state of a whole cluster
+    Snapshot(SnapshotArgs),
+    /// Begin a new group of the one member that is left
+    Recover(RecoverArgs),
     /// An InfrastructureManager: a member of the Raft group
     Infra(InfraArgs),
     /// A BrokerManager: spins Brokers up and down
@@ -121,6 +126,9 @@ pub(crate) struct InfraArgs {
     /// A member of a group that is to be formed: NODE=PEER_ADDRESS,API_ADDRESS; name all, on all
     #[arg(long, value_name = "MEMBER")]
     pub(crate) init: Vec<String>,
+    /// Make a snapshot after so many entries of the log
+    #[arg(long, value_name = "ENTRIES", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(100..))]
+    pub(crate) snapshot_every: u64,
     /// Serve /v1/registers, the test range of the replicated state
     #[arg(long)]
     pub(crate) enable_registers: bool,

@@ -7,6 +7,7 @@ mod demo;
 mod roles;
 #[path = "../examples/sample_algo.rs"]
 mod sample_algo;
+mod snapshot;
 mod status;
 mod stopping;
 mod telemetry;
@@ -39,13 +40,17 @@ fn main() -> ExitCode {
 #[tokio::main]
 async fn run(command: Command) -> anyhow::Result<ExitCode> {
     telemetry::install(match command {
-        Command::Demo(_) | Command::Status(_) => "error,tradewind_launcher=warn",
+        Command::Demo(_) | Command::Status(_) | Command::Snapshot(_) | Command::Recover(_) => {
+            "error,tradewind_launcher=warn"
+        }
         _ => "info,openraft=error,sled=warn",
     });
     let stop = stopping::token()?;
     match command {
         Command::Demo(args) => demo::run(args, stop).await,
         Command::Status(args) => status::run(&args).await.map(|()| ExitCode::SUCCESS),
+        Command::Snapshot(args) => snapshot::run(args).await,
+        Command::Recover(args) => snapshot::recover(&args),
         role => roles::run(role, stop).await.map(|()| ExitCode::SUCCESS),
     }
 }

@@ -31,6 +31,8 @@ pub(crate) async fn run(command: Command, stop: CancellationToken) -> anyhow::Re
         Command::Demo(_)
         | Command::Status(_)
         | Command::Bench(_)
+        | Command::Snapshot(_)
+        | Command::Recover(_)
         | Command::SampleAlgo
         | Command::Exec { .. } => bail!("not a role"),
     }
@@ -70,11 +72,12 @@ fn infra_options(args: InfraArgs) -> anyhow::Result<infra::Options> {
         init: (!members.is_empty()).then_some(members),
         timing: infra::Timing::default(),
         enable_registers: args.enable_registers,
+        snapshots: infra::Snapshots { every: args.snapshot_every, ..infra::Snapshots::default() },
     })
 }
 
 /// `1=127.0.0.1:4101,127.0.0.1:4001`: node, peer address, API address.
-fn member(text: &str) -> anyhow::Result<infra::InitMember> {
+pub(crate) fn member(text: &str) -> anyhow::Result<infra::InitMember> {
     let form = || format!("--init {text}: must read NODE=PEER_ADDRESS,API_ADDRESS");
     let (node, addresses) = text.split_once('=').with_context(form)?;
     let (peer, api) = addresses.split_once(',').with_context(form)?;

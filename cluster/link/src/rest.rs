@@ -1,6 +1,8 @@
 //! Calls by REST. Decides what is known about a request that got no answer: surely not received, or
 //! perhaps. Retries nothing: whoever calls knows whether the same key may be sent again.
 
+mod download;
+
 use crate::{failure::code_of, limits};
 use axum::http::{HeaderMap, StatusCode, header};
 use bytes::{Bytes, BytesMut};

@@ -8,6 +8,7 @@
 //!
 //! In a state directory: `log/` (journal, vote, marks), `state/` (sled), `snapshots/`, `identity`.
 
+mod backup;
 mod environment;
 mod errors;
 mod events;
@@ -18,6 +19,7 @@ mod options;
 mod raft;
 mod records;
 mod replica;
+mod rows;
 mod runtime;
 mod snapshot;
 mod state;
@@ -25,6 +27,10 @@ mod status;
 #[cfg(test)]
 mod tests;
 
+pub use backup::{
+    Backup, BackupError, BackupInfo, Export, ExportError, FoundError, NewGroup, Survivor,
+    SurvivorError,
+};
 pub use environment::{Accept, Environment, Network, OpenJournal, OpenRows, PeerListener, Socket};
 pub use errors::{
     InitializeError, KnownLeader, ProposeError, ReadError, StartError, TransferError,

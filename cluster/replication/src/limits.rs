@@ -21,6 +21,17 @@ pub(crate) const APPEND_WINDOW: usize = 16;
 /// Snapshots travel in pieces, so that a deadline can be put on each.
 pub(crate) const SNAPSHOT_CHUNK_BYTES: usize = 1024 * 1024;
 
+/// Read from a snapshot file, or written to it, at a time.
+pub(crate) const SNAPSHOT_READ_BYTES: usize = 256 * 1024;
+
+/// A snapshot is synced whenever so much of it was written, whether built or received: the journal's own
+/// sync, on the same disk, waits for no more than that.
+pub(crate) const SNAPSHOT_SYNC_BYTES: usize = 2 * 1024 * 1024;
+
+/// A snapshot is made when it was due, and at most for one part in so many of the time: a large state under
+/// load is not written out again and again.
+pub(crate) const SNAPSHOT_TIME_SHARE: u32 = 10;
+
 /// Rows of one block of a snapshot file: what is held in memory twice while it is read or written.
 pub(crate) const SNAPSHOT_BLOCK_ROWS: usize = 128;
 
@@ -29,6 +40,9 @@ pub(crate) const SNAPSHOT_BLOCK_BYTES: usize = 256 * 1024;
 
 /// Largest block accepted when reading a snapshot file.
 pub(crate) const SNAPSHOT_BLOCK_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Largest head of a backup: names, addresses and membership of a group.
+pub(crate) const BACKUP_HEAD_BYTES_MAX: usize = 1024 * 1024;
 
 /// Calls waiting for one peer connection. Raft keeps far fewer in flight; more means it hangs.
 pub(crate) const LINK_QUEUE: usize = 256;
@@ -78,6 +92,12 @@ pub(crate) const STATE_CACHE_BYTES: u64 = 16 * 1024 * 1024;
 
 /// sled keeps values below this size inline in pages; a larger row is reported.
 pub(crate) const STATE_VALUE_BYTES: usize = 128 * 1024;
+
+/// Rows read from sled in one block at the start.
+pub(crate) const STATE_READ_ROWS: usize = 512;
+
+/// Rows written in one sled batch when a generation comes: few, since they block those that read.
+pub(crate) const STATE_WRITE_ROWS: usize = 256;
 
 /// Rows removed in one sled batch when a generation goes.
 pub(crate) const STATE_REMOVE_BATCH: usize = 1024;

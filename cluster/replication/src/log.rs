@@ -6,6 +6,7 @@
 //! `committed` never names an entry that this journal does not durably hold. G3 entries leave the disk only
 //! when [`LogStore::release`] says that state and snapshot cover them durably.
 
+mod begun;
 mod committed;
 mod reader;
 mod storage;

@@ -33,6 +33,7 @@ pub(crate) enum Kind {
     Identity = 9,
     Request = 10,
     Reply = 11,
+    Backup = 12,
 }
 
 /// A record that is not what it should be.

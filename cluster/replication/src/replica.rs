@@ -4,6 +4,8 @@
 mod recover;
 mod start;
 
+pub(crate) use start::{Opened, identify, identity_of, open};
+
 use crate::{
     Events, InitializeError, KnownLeader, Member, ProposeError, ReadError, Role, Status,
     TransferError,
@@ -41,16 +43,18 @@ pub type Clock = Arc<dyn Fn() -> UnixNanos + Send + Sync>;
 /// there are.
 #[derive(Clone)]
 pub struct Replica {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
-struct Shared {
+pub(crate) struct Shared {
     node: NodeId,
-    raft: Raft,
+    /// The cluster's name.
+    pub(crate) cluster: String,
+    pub(crate) raft: Raft,
     stamps: Stamps,
     log_use: LogUse,
     peers: Peers,
-    clock: Clock,
+    pub(crate) clock: Clock,
     timing: Timing,
     published: Arc<Published>,
     status: watch::Receiver<Status>,

@@ -51,6 +51,11 @@ fn drawn() -> Option<(u64, Duration)> {
     })
 }
 
+/// Whether this thread is a simulation's.
+pub(crate) fn is_simulated() -> bool {
+    SIMULATED.with_borrow(Option::is_some)
+}
+
 /// As `tokio::task::spawn_blocking`, which it is outside a simulation. There the work is done whole in
 /// one turn, or not at all if the member is killed before.
 pub(crate) fn spawn_blocking<T: Send + 'static>(

@@ -7,9 +7,11 @@
 mod file;
 mod incoming;
 mod shelf;
+mod slow;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use file::SnapshotFile;
+pub(crate) use file::{SnapshotFile, read};
 pub(crate) use incoming::Incoming;
 pub(crate) use shelf::Shelf;
+pub(crate) use slow::slowly;

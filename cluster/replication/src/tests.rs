@@ -5,4 +5,4 @@ mod catch_up;
 mod group;
 mod restart;
 mod strangers;
-mod world;
+pub(crate) mod world;

@@ -1,6 +1,7 @@
 //! The public interface: paths and what stands behind each. Handlers parse, ask and render; how a change
 //! finds the leader is `service`'s work, what it does `domain::control`'s decision.
 
+pub(crate) mod backup;
 pub(crate) mod changes;
 mod headers;
 pub(crate) mod problems;
@@ -31,6 +32,7 @@ pub(crate) fn router(service: Service) -> Router {
         .route("/readyz", get(status::readyz))
         .route("/v1/status", get(status::status))
         .route(REVISION, get(status::revision))
+        .route(backup::SNAPSHOT, get(backup::get))
         .route("/v1/managers/check-in", post(changes::check_in))
         .route("/v1/members/{node}", put(changes::put_member))
         .route("/v1/customers/{customer}", put(changes::put_customer))

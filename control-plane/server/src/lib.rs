@@ -20,6 +20,14 @@ mod session;
 #[cfg(test)]
 mod tests;
 
+pub use api::backup::SNAPSHOT as SNAPSHOT_PATH;
 pub use options::{InitMember, Options};
-pub use server::{Listeners, RunError, Server, run};
-pub use tradewind_replication::Timing;
+pub use server::{Listeners, RAFT_DIRECTORY, RunError, Server, run};
+pub use tradewind_replication::{Snapshots, Timing};
+
+/// Backups and groups that begin anew: for a program that works on a stopped member's files.
+pub mod backup {
+    pub use tradewind_replication::{
+        Backup, BackupError, BackupInfo, FoundError, Member, NewGroup, Survivor, SurvivorError,
+    };
+}

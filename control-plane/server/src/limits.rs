@@ -41,3 +41,5 @@ pub(crate) const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 
 /// A member tells the group its key again after this, until it stands there.
 pub(crate) const TELL_MEMBER_EVERY: Duration = Duration::from_millis(200);
+/// A backup is read and sent in pieces of this size.
+pub(crate) const BACKUP_PIECE_BYTES: usize = 256 << 10;

@@ -3,7 +3,7 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 use tradewind_domain::ids::NodeId;
-use tradewind_replication::Timing;
+use tradewind_replication::{Snapshots, Timing};
 
 /// Everything an InfrastructureManager needs to start.
 #[derive(Clone, Debug)]
@@ -22,6 +22,7 @@ pub struct Options {
     /// Once in a cluster's life, the same full list on all members. Ignored when there is a group.
     pub init: Option<Vec<InitMember>>,
     pub timing: Timing,
+    pub snapshots: Snapshots,
     /// Serves `/v1/registers`: the test range of the replicated state.
     pub enable_registers: bool,
 }
@@ -85,6 +86,7 @@ mod tests {
             peer_listen: "127.0.0.1:0".parse().unwrap(),
             init: Some(members.collect()),
             timing: Timing::default(),
+            snapshots: Snapshots::default(),
             enable_registers: false,
         }
     }

@@ -23,7 +23,12 @@ use std::{
     net::SocketAddr,
     sync::{Arc, atomic::AtomicU64},
 };
-use tokio::{net::TcpListener, sync::watch, task::JoinSet, time::timeout};
+use tokio::{
+    net::TcpListener,
+    sync::{Semaphore, watch},
+    task::JoinSet,
+    time::timeout,
+};
 use tokio_util::sync::CancellationToken;
 use tradewind_domain::ids::{InvalidName, NodeId};
 use tradewind_link::{
@@ -31,8 +36,11 @@ use tradewind_link::{
     rest::{Method, Rest},
 };
 use tradewind_replication::{
-    InitializeError, Member, Options as ReplicaOptions, Replica, Role, Snapshots, StartError,
+    InitializeError, Member, Options as ReplicaOptions, Replica, Role, StartError,
 };
+
+/// Where below a member's directory its log, state and snapshots are.
+pub const RAFT_DIRECTORY: &str = "raft";
 
 /// Why an InfrastructureManager did not start, or stopped by itself.
 #[derive(Debug, thiserror::Error)]
@@ -132,6 +140,7 @@ impl Server {
             leading,
             view,
             keys: KeyIndex::default(),
+            backups: Arc::new(Semaphore::new(1)),
         });
         let shutdown = CancellationToken::new();
         let (mut door, mut work) = (JoinSet::new(), JoinSet::new());
@@ -198,10 +207,10 @@ async fn replica(
     let options = ReplicaOptions {
         node: options.node,
         cluster: options.cluster.clone(),
-        state_dir: options.state_dir.join("raft"),
+        state_dir: options.state_dir.join(RAFT_DIRECTORY),
         peer_listener: peer_listener.into(),
         timing: options.timing.clone(),
-        snapshots: Snapshots::default(),
+        snapshots: options.snapshots.clone(),
         environment: Default::default(),
     };
     Replica::start(options, clocks.unix.clone()).await

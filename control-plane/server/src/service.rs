@@ -13,7 +13,7 @@ use crate::{
     leading::Leading,
 };
 use std::sync::Arc;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tradewind_domain::{
     control::Machine,
     ids::{NodeId, Revision},
@@ -39,6 +39,8 @@ pub(crate) struct Parts {
     /// What this member knows of the Managers while it leads.
     pub(crate) view: watch::Receiver<LeaderView>,
     pub(crate) keys: KeyIndex,
+    /// One backup at a time: each is a file as large as the state.
+    pub(crate) backups: Arc<Semaphore>,
 }
 
 /// Where a request belongs at this moment.

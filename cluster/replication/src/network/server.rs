@@ -282,8 +282,16 @@ async fn serve_snapshots(
     let mut receiver = Receiver::new(service.shelf.clone(), from);
     while let Some((call, request)) = calls.next().await? {
         let reply = match request {
-            Request::SnapshotBegin { vote, head, bytes } => receiver.begin(vote, head, bytes).await,
-            Request::SnapshotChunk { offset, bytes } => receiver.chunk(offset, bytes).await,
+            Request::SnapshotOffer { vote, head, bytes, crc } => {
+                receiver.begin(vote, head, bytes, Some(crc)).await
+            }
+            Request::SnapshotPiece { offset, bytes, crc } => {
+                receiver.chunk(offset, bytes, Some(crc)).await
+            }
+            Request::SnapshotBegin { vote, head, bytes } => {
+                receiver.begin(vote, head, bytes, None).await
+            }
+            Request::SnapshotChunk { offset, bytes } => receiver.chunk(offset, bytes, None).await,
             Request::SnapshotEnd { crc } => receiver.end(crc, &service.raft).await,
             other => return Err(misplaced(&other)),
         };

@@ -1,6 +1,6 @@
 //! A snapshot on its way: sent in chunks, each answered once it is written, then installed. Decides the
-//! order and the checks of the transfer; the file's content is `crate::snapshot`'s, installing is Raft's
-//! and `state`'s work.
+//! order and the checks of the transfer, and that one that was interrupted goes on where it was; the file's
+//! content is `crate::snapshot`'s, installing is Raft's and `state`'s work.
 
 use super::{
     client::{RpcError, call},
@@ -12,7 +12,7 @@ use crate::{
     raft::{Raft, TypeConfig, Vote},
     records::{Body, HeadRecord, VoteRecord},
     runtime::spawn_blocking,
-    snapshot::{Incoming, Shelf, SnapshotFile},
+    snapshot::{Incoming, Shelf, SnapshotFile, slowly},
 };
 use openraft::{errors::NetworkError, raft::SnapshotResponse, type_config::alias::SnapshotOf};
 use std::{io, sync::Arc};
@@ -21,90 +21,95 @@ fn unreadable(error: impl ToString) -> RpcError {
     NetworkError::from_string(error).into()
 }
 
-/// Sends the whole file and waits until the peer has installed it, or told a higher vote.
+/// Sends what the peer does not have of the file, and waits until it has installed it or told a higher vote.
 pub(super) async fn send(
     link: &Link,
     vote: Vote,
     file: &SnapshotFile,
 ) -> Result<SnapshotResponse<TypeConfig>, RpcError> {
-    let begin = Request::SnapshotBegin {
-        vote: vote.into(),
-        head: file.head().clone(),
-        bytes: file.bytes(),
+    let whole = file.clone();
+    let crc = slowly(move || whole.crc()).await.map_err(unreadable)?.map_err(unreadable)?;
+    let (head, bytes) = (file.head().clone(), file.bytes());
+    let offer = Request::SnapshotOffer { vote: vote.into(), head, bytes, crc };
+    let mut offset = match call(link, &offer, CHUNK_DEADLINE).await? {
+        Reply::SnapshotHeld { bytes: held } if held <= bytes => held,
+        other => return Err(misfit(&other)),
     };
-    expect_continue(call(link, &begin, CHUNK_DEADLINE).await?)?;
-    let mut crc = crc32fast::Hasher::new();
-    let mut offset = 0;
-    while offset < file.bytes() {
+    if offset > 0 {
+        tracing::info!(offset, bytes, "snapshot goes on where it was interrupted");
+    }
+    while offset < bytes {
         let reading = file.clone();
         let chunk = spawn_blocking(move || reading.chunk(offset, SNAPSHOT_CHUNK_BYTES))
             .await
             .map_err(unreadable)?
             .map_err(unreadable)?;
-        crc.update(&chunk);
-        let next = offset + chunk.len() as u64;
-        let request = Request::SnapshotChunk { offset, bytes: Body::from(chunk) };
-        expect_continue(call(link, &request, CHUNK_DEADLINE).await?)?;
-        offset = next;
+        let (next, crc) = (offset + chunk.len() as u64, crc32fast::hash(&chunk));
+        let request = Request::SnapshotPiece { offset, bytes: Body::from(chunk), crc };
+        match call(link, &request, CHUNK_DEADLINE).await? {
+            Reply::SnapshotContinue => offset = next,
+            other => return Err(misfit(&other)),
+        }
     }
-    let end = Request::SnapshotEnd { crc: crc.finalize() };
-    match call(link, &end, INSTALL_DEADLINE).await? {
+    match call(link, &Request::SnapshotEnd { crc }, INSTALL_DEADLINE).await? {
         Reply::SnapshotInstalled { vote } => Ok(SnapshotResponse::new(vote.into())),
-        other => Err(unreadable(format!("the answer does not fit a snapshot: {other:?}"))),
+        other => Err(misfit(&other)),
     }
 }
 
-fn expect_continue(reply: Reply) -> Result<(), RpcError> {
-    match reply {
-        Reply::SnapshotContinue => Ok(()),
-        other => Err(unreadable(format!("the answer does not fit a snapshot: {other:?}"))),
-    }
+fn misfit(reply: &Reply) -> RpcError {
+    unreadable(format!("the answer does not fit a snapshot: {reply:?}"))
 }
 
-/// The receiving end, one a connection. A new `begin` abandons what was there.
+/// The receiving end, one a connection. What has arrived stays with the shelf when the connection breaks.
 pub(super) struct Receiver {
     shelf: Arc<Shelf>,
     from: u64,
-    transfer: Option<Transfer>,
-}
-
-struct Transfer {
-    vote: VoteRecord,
-    file: Incoming,
+    /// Under which vote the snapshot at hand was offered, and which one it is.
+    offered: Option<(VoteRecord, u64)>,
 }
 
 impl Receiver {
     pub(super) fn new(shelf: Arc<Shelf>, from: u64) -> Self {
-        Self { shelf, from, transfer: None }
+        Self { shelf, from, offered: None }
     }
 
+    /// `crc`: of the whole file; without it nothing of an earlier transfer can be told to be the same.
     pub(super) async fn begin(
         &mut self,
         vote: VoteRecord,
         head: HeadRecord,
         bytes: u64,
+        crc: Option<u32>,
     ) -> io::Result<Reply> {
-        self.transfer = None;
         let (shelf, from) = (self.shelf.clone(), self.from);
-        let file = blocking(move || shelf.receive(from, head, bytes)).await?;
-        self.transfer = Some(Transfer { vote, file });
-        Ok(Reply::SnapshotContinue)
+        let (number, held) = blocking(move || shelf.receive(from, head, bytes, crc)).await?;
+        self.offered = Some((vote, number));
+        Ok(match crc {
+            Some(_) => Reply::SnapshotHeld { bytes: held },
+            None => Reply::SnapshotContinue,
+        })
     }
 
-    pub(super) async fn chunk(&mut self, offset: u64, bytes: Body) -> io::Result<Reply> {
-        let mut transfer = self.transfer.take().ok_or_else(not_begun)?;
-        let transfer = blocking(move || {
-            transfer.file.write(offset, &bytes)?;
-            Ok(transfer)
-        })
-        .await?;
-        self.transfer = Some(transfer);
+    pub(super) async fn chunk(
+        &mut self,
+        offset: u64,
+        bytes: Body,
+        crc: Option<u32>,
+    ) -> io::Result<Reply> {
+        let (_, number) = self.offered.as_ref().ok_or_else(not_begun)?;
+        let (shelf, number) = (self.shelf.clone(), *number);
+        blocking(move || shelf.incoming(number, |incoming| incoming.write(offset, &bytes, crc)))
+            .await?;
         Ok(Reply::SnapshotContinue)
     }
 
     pub(super) async fn end(&mut self, crc: u32, raft: &Raft) -> io::Result<Reply> {
-        let Transfer { vote, file } = self.transfer.take().ok_or_else(not_begun)?;
-        let snapshot = blocking(move || file.finish(crc)).await?;
+        let (vote, number) = self.offered.take().ok_or_else(not_begun)?;
+        let shelf = self.shelf.clone();
+        let finish =
+            move || shelf.arrived(number).and_then(|incoming| Incoming::finish(incoming, crc));
+        let snapshot = slowly(finish).await??;
         let meta = snapshot.head().clone().meta().map_err(io::Error::other)?;
         let snapshot: SnapshotOf<TypeConfig, SnapshotFile> = openraft::Snapshot { meta, snapshot };
         let response =

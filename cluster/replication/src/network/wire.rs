@@ -31,6 +31,20 @@ pub(crate) enum Request {
     SnapshotEnd {
         crc: u32,
     },
+    /// A snapshot by its identity: head, length and the checksum of all of it. What the receiver has of the
+    /// very same one is not sent again.
+    SnapshotOffer {
+        vote: VoteRecord,
+        head: HeadRecord,
+        bytes: u64,
+        crc: u32,
+    },
+    /// A chunk with its own checksum.
+    SnapshotPiece {
+        offset: u64,
+        bytes: Body,
+        crc: u32,
+    },
 }
 
 /// The answer to the call of the same number.
@@ -51,6 +65,10 @@ pub(crate) enum Reply {
     },
     /// The call cannot be answered, and why. Nothing is known of its effect.
     Failed(String),
+    /// So much of the snapshot offered is here already: go on behind it.
+    SnapshotHeld {
+        bytes: u64,
+    },
 }
 
 #[derive(Debug, Serialize, Deserialize)]

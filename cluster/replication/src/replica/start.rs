@@ -28,10 +28,10 @@ use tokio::{
 use tradewind_journal::{Disk, SlotFile};
 
 /// What is opened on disk, in this order.
-struct Opened {
-    log: LogStore,
+pub(crate) struct Opened {
+    pub(crate) log: LogStore,
     store: StateStore,
-    loaded: Loaded,
+    pub(crate) loaded: Loaded,
     shelf: Shelf,
 }
 
@@ -77,7 +77,7 @@ impl Replica {
             .map_err(|error| StartError::Raft(error.to_string()))?;
         let first = Status::from(&*raft.metrics().borrow_watched());
         let (told, status) = watch::channel(first);
-        let host = Arc::new(Host { node, cluster: options.cluster });
+        let host = Arc::new(Host { node, cluster: options.cluster.clone() });
         let (stamps, log_use) = (log.stamps(), log.usage());
         let mut background = JoinSet::new();
         let callers = Arc::default();
@@ -88,6 +88,7 @@ impl Replica {
         let writing = tokio::spawn(watch_writer(writing, raft.clone()));
         let shared = Shared {
             node: options.node,
+            cluster: options.cluster,
             raft,
             stamps,
             log_use,
@@ -112,7 +113,7 @@ fn listen(listener: PeerListener, directory: &Path) -> Result<Box<dyn Accept>, S
 }
 
 /// The log comes first: its lock keeps a second process out of everything else.
-fn open(
+pub(crate) fn open(
     environment: &Environment,
     directory: &Path,
     identity: &IdentityRecord,
@@ -152,7 +153,7 @@ fn unusable(directory: &Path, error: &dyn std::error::Error) -> StartError {
 }
 
 /// Makes the directory this member's.
-fn identify(
+pub(crate) fn identify(
     disk: &Arc<dyn Disk>,
     directory: &Path,
     identity: &IdentityRecord,
@@ -169,12 +170,7 @@ fn is_ours(
     directory: &Path,
     identity: &IdentityRecord,
 ) -> Result<bool, StartError> {
-    let slot = SlotFile::on(directory.join(IDENTITY), disk.clone());
-    let Some(bytes) = slot.load().map_err(|error| unusable(directory, &error))? else {
-        return Ok(false);
-    };
-    let found: IdentityRecord =
-        records::decode(Kind::Identity, &bytes).map_err(|error| unusable(directory, &error))?;
+    let Some(found) = identity_of(disk, directory)? else { return Ok(false) };
     if &found == identity {
         return Ok(true);
     }
@@ -185,6 +181,19 @@ fn is_ours(
         node: identity.node,
         cluster: identity.cluster.clone(),
     })
+}
+
+/// Whose the directory is, if it is anybody's.
+pub(crate) fn identity_of(
+    disk: &Arc<dyn Disk>,
+    directory: &Path,
+) -> Result<Option<IdentityRecord>, StartError> {
+    let slot = SlotFile::on(directory.join(IDENTITY), disk.clone());
+    let Some(bytes) = slot.load().map_err(|error| unusable(directory, &error))? else {
+        return Ok(None);
+    };
+    let found = records::decode(Kind::Identity, &bytes);
+    found.map(Some).map_err(|error| unusable(directory, &error))
 }
 
 /// Lets the journal go as far as the state on disk has come and the snapshot before the newest reaches: were

@@ -1,16 +1,23 @@
 //! One snapshot file, written and read. Decides the bytes; see `crate::snapshot`.
 
 use crate::{
-    limits::{SNAPSHOT_BLOCK_BYTES, SNAPSHOT_BLOCK_BYTES_MAX, SNAPSHOT_BLOCK_ROWS},
+    limits::{
+        SNAPSHOT_BLOCK_BYTES, SNAPSHOT_BLOCK_BYTES_MAX, SNAPSHOT_BLOCK_ROWS, SNAPSHOT_CHUNK_BYTES,
+        SNAPSHOT_READ_BYTES, SNAPSHOT_SYNC_BYTES,
+    },
     records::{self, HeadRecord, Kind, SnapshotBlock},
+    rows,
 };
 use std::{
     fmt,
     io::{self, BufReader, BufWriter, Read, Write},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
 };
-use tradewind_domain::control::{Machine, Row};
+use tradewind_domain::control::Machine;
 use tradewind_journal::{Disk, DiskFile};
 
 const MAGIC: &[u8; 8] = b"TWSNAP01";
@@ -22,6 +29,10 @@ pub(crate) struct SnapshotFile {
     file: Arc<dyn DiskFile>,
     bytes: u64,
     head: HeadRecord,
+    /// Checksum of the whole, once it was asked for.
+    crc: Arc<OnceLock<u32>>,
+    /// The machine, if it was read already.
+    machine: Option<Machine>,
     /// There until the file has its final name.
     _received: Option<Arc<Received>>,
 }
@@ -42,16 +53,17 @@ impl fmt::Debug for SnapshotFile {
     }
 }
 
-/// The bytes of a file one after the other.
-struct Bytes<'a> {
+/// The bytes of a file one after the other. What is written is synced step by step.
+pub(crate) struct Bytes<'a> {
     file: &'a dyn DiskFile,
     at: u64,
     end: u64,
+    synced: u64,
 }
 
 impl<'a> Bytes<'a> {
     fn of(file: &'a dyn DiskFile) -> io::Result<Self> {
-        Ok(Self { file, at: 0, end: file.size()? })
+        Ok(Self { file, at: 0, end: file.size()?, synced: 0 })
     }
 }
 
@@ -69,6 +81,10 @@ impl Write for Bytes<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.file.write_at(bytes, self.at)?;
         self.at += bytes.len() as u64;
+        if self.at - self.synced >= SNAPSHOT_SYNC_BYTES as u64 {
+            self.file.sync_data()?;
+            self.synced = self.at;
+        }
         Ok(bytes.len())
     }
 
@@ -87,7 +103,8 @@ impl SnapshotFile {
             SnapshotBlock::Head(head) => head,
             _ => return Err(damaged("it does not begin with a head")),
         };
-        Ok(Self { path, file, bytes, head, _received: None })
+        let crc = Arc::default();
+        Ok(Self { path, file, bytes, head, crc, machine: None, _received: None })
     }
 
     /// The same for a file that is removed unless it is kept.
@@ -104,6 +121,26 @@ impl SnapshotFile {
         self.bytes
     }
 
+    /// Checksum of all its bytes. Reads them the first time.
+    pub(crate) fn crc(&self) -> io::Result<u32> {
+        if let Some(crc) = self.crc.get() {
+            return Ok(*crc);
+        }
+        let (mut crc, mut offset) = (crc32fast::Hasher::new(), 0);
+        while offset < self.bytes {
+            let chunk = self.chunk(offset, SNAPSHOT_CHUNK_BYTES)?;
+            crc.update(&chunk);
+            offset += chunk.len() as u64;
+        }
+        Ok(*self.crc.get_or_init(|| crc.finalize()))
+    }
+
+    /// Reads the machine and keeps it for [`load`](Self::load), so that it is read once.
+    pub(super) fn loaded(self) -> io::Result<Self> {
+        let (machine, _) = self.load()?;
+        Ok(Self { machine: Some(machine), ..self })
+    }
+
     /// Up to `most` bytes from `offset`; fewer only at the end.
     pub(crate) fn chunk(&self, offset: u64, most: usize) -> io::Result<Vec<u8>> {
         let left = usize::try_from(self.bytes.saturating_sub(offset)).unwrap_or(usize::MAX);
@@ -115,19 +152,51 @@ impl SnapshotFile {
     /// Reads the whole file: the machine and how far it had come. Every block and the number of rows are
     /// checked.
     pub(crate) fn load(&self) -> io::Result<(Machine, HeadRecord)> {
-        let mut reader = BufReader::new(Bytes::of(self.file.as_ref())?);
-        read_head(&mut reader)?;
-        let mut rows: Vec<Row> = Vec::new();
-        loop {
-            match read_block(&mut reader)? {
-                SnapshotBlock::Rows(more) => rows.extend(more),
-                SnapshotBlock::End { rows: told } if told == rows.len() as u64 => break,
-                SnapshotBlock::End { .. } => return Err(damaged("rows are missing")),
-                SnapshotBlock::Head(_) => return Err(damaged("it has two heads")),
+        if let Some(machine) = &self.machine {
+            return Ok((machine.clone(), self.head.clone()));
+        }
+        read(self.reader()?)
+    }
+
+    /// All of its bytes.
+    pub(crate) fn reader(&self) -> io::Result<BufReader<Bytes<'_>>> {
+        Ok(BufReader::with_capacity(SNAPSHOT_READ_BYTES, Bytes::of(self.file.as_ref())?))
+    }
+}
+
+/// Reads a whole snapshot, every block and the number of rows checked.
+pub(crate) fn read(mut reader: impl Read) -> io::Result<(Machine, HeadRecord)> {
+    let SnapshotBlock::Head(head) = read_head(&mut reader)? else {
+        return Err(damaged("it does not begin with a head"));
+    };
+    let feed = |hand_on: &mut dyn FnMut(Vec<u8>) -> bool| {
+        while let Some(record) = read_record(&mut reader)? {
+            if !hand_on(record) {
+                break;
             }
         }
-        Ok((Machine::from_rows(rows), self.head.clone()))
-    }
+        Ok(())
+    };
+    let (mut found, ended) = (0, AtomicBool::new(false));
+    let decode = |record: Vec<u8>| {
+        if ended.load(Ordering::Relaxed) {
+            return Err(damaged("it goes on behind its end"));
+        }
+        match records::decode(Kind::SnapshotBlock, &record).map_err(io::Error::other)? {
+            SnapshotBlock::Rows(rows) => {
+                found += rows.len() as u64;
+                Ok(rows)
+            }
+            SnapshotBlock::End { rows } if rows == found => {
+                ended.store(true, Ordering::Relaxed);
+                Ok(Vec::new())
+            }
+            SnapshotBlock::End { .. } => Err(damaged("rows are missing")),
+            SnapshotBlock::Head(_) => Err(damaged("it has two heads")),
+        }
+    };
+    let machine = rows::build(feed, decode)?;
+    if ended.into_inner() { Ok((machine, head)) } else { Err(damaged("its end is missing")) }
 }
 
 /// Writes the snapshot and syncs it. The name is the caller's; until it is final the file may be torn.
@@ -138,7 +207,7 @@ pub(super) fn write(
     head: HeadRecord,
 ) -> io::Result<()> {
     let file = disk.create(path)?;
-    let mut out = BufWriter::new(Bytes::of(file.as_ref())?);
+    let mut out = BufWriter::with_capacity(SNAPSHOT_READ_BYTES, Bytes::of(file.as_ref())?);
     out.write_all(MAGIC)?;
     write_block(&mut out, &SnapshotBlock::Head(head))?;
     let (mut block, mut size, mut rows) = (Vec::new(), 0, 0u64);
@@ -175,19 +244,28 @@ fn read_head(reader: &mut impl Read) -> io::Result<SnapshotBlock> {
     if &magic != MAGIC {
         return Err(damaged("it is not a snapshot of a known format"));
     }
-    read_block(reader)
+    let record = read_record(reader)?.ok_or_else(|| damaged("its head is missing"))?;
+    records::decode(Kind::SnapshotBlock, &record).map_err(io::Error::other)
 }
 
-fn read_block(reader: &mut impl Read) -> io::Result<SnapshotBlock> {
+/// The next block as it is written; none at the end of the file.
+fn read_record(reader: &mut impl Read) -> io::Result<Option<Vec<u8>>> {
     let mut length = [0; 4];
-    reader.read_exact(&mut length)?;
+    let mut filled = 0;
+    while filled < length.len() {
+        match reader.read(&mut length[filled..])? {
+            0 if filled == 0 => return Ok(None),
+            0 => return Err(damaged("it ends within a block")),
+            more => filled += more,
+        }
+    }
     let length = u32::from_be_bytes(length) as usize;
     if length > SNAPSHOT_BLOCK_BYTES_MAX {
         return Err(damaged("a block is too large"));
     }
     let mut record = vec![0; length];
     reader.read_exact(&mut record)?;
-    records::decode(Kind::SnapshotBlock, &record).map_err(io::Error::other)
+    Ok(Some(record))
 }
 
 pub(super) fn damaged(what: &str) -> io::Error {

@@ -1,7 +1,10 @@
 //! The directory of snapshots. Decides names, which file is the newest, and what is removed: all but the two
 //! newest, and unfinished ones at start.
 
-use super::file::{self, SnapshotFile};
+use super::{
+    Incoming,
+    file::{self, SnapshotFile},
+};
 use crate::{
     limits::SNAPSHOTS_KEPT,
     records::{HeadRecord, LogIdRecord},
@@ -26,8 +29,10 @@ pub(crate) struct Shelf {
     directory: PathBuf,
     /// Oldest first. Held while the directory changes.
     kept: Mutex<Vec<SnapshotFile>>,
-    /// Temporary names given so far: none is given twice.
-    temporaries: AtomicU64,
+    /// What is being received.
+    partial: Mutex<Option<Incoming>>,
+    /// Numbers given so far, to temporary names and transfers: none is given twice.
+    numbers: AtomicU64,
 }
 
 impl Shelf {
@@ -57,7 +62,8 @@ impl Shelf {
             disk: disk.clone(),
             directory: directory.to_owned(),
             kept: Mutex::new(kept),
-            temporaries: AtomicU64::new(0),
+            partial: Mutex::default(),
+            numbers: AtomicU64::new(0),
         })
     }
 
@@ -102,6 +108,13 @@ impl Shelf {
         self.keep(SnapshotFile::open(&self.disk, path)?)
     }
 
+    /// Writes a snapshot that is not kept: it goes when the last one who has it lets go of it.
+    pub(crate) fn export(&self, machine: &Machine, head: HeadRecord) -> io::Result<SnapshotFile> {
+        let path = self.temporary("export");
+        file::write(self.disk.as_ref(), &path, machine, head)?;
+        SnapshotFile::received(&self.disk, path)
+    }
+
     /// Gives a whole, synced file its final name, durably, and removes what is too old.
     pub(crate) fn keep(&self, file: SnapshotFile) -> io::Result<SnapshotFile> {
         let mut kept = self.kept();
@@ -121,8 +134,16 @@ impl Shelf {
     }
 
     pub(super) fn temporary(&self, name: &str) -> PathBuf {
-        let n = self.temporaries.fetch_add(1, Ordering::Relaxed);
+        let n = self.number();
         self.directory.join(format!("{name}-{n}{TEMPORARY}"))
+    }
+
+    pub(super) fn number(&self) -> u64 {
+        self.numbers.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(super) fn partial(&self) -> MutexGuard<'_, Option<Incoming>> {
+        self.partial.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn kept(&self) -> MutexGuard<'_, Vec<SnapshotFile>> {

@@ -100,15 +100,65 @@ fn any_byte_changed_in_a_snapshot_is_found_when_it_is_loaded() {
 }
 
 fn send(file: &SnapshotFile, to: &Shelf, chunk: usize) -> std::io::Result<SnapshotFile> {
-    let mut incoming = to.receive(1, file.head().clone(), file.bytes())?;
-    let (mut crc, mut offset) = (crc32fast::Hasher::new(), 0);
+    let (number, mut offset) = offer(file, to)?;
     while offset < file.bytes() {
         let piece = file.chunk(offset, chunk)?;
-        crc.update(&piece);
-        incoming.write(offset, &piece)?;
+        let crc = Some(crc32fast::hash(&piece));
+        to.incoming(number, |incoming| incoming.write(offset, &piece, crc))?;
         offset += piece.len() as u64;
     }
-    incoming.finish(crc.finalize())
+    to.arrived(number)?.finish(file.crc()?)
+}
+
+/// Number of the transfer, and how much of it is there.
+fn offer(file: &SnapshotFile, to: &Shelf) -> std::io::Result<(u64, u64)> {
+    to.receive(1, file.head().clone(), file.bytes(), Some(file.crc()?))
+}
+
+#[test]
+fn a_transfer_that_was_interrupted_goes_on_behind_what_is_there() {
+    // given
+    let (near, far) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (from, to) = (Shelf::open(near.path()).unwrap(), Shelf::open(far.path()).unwrap());
+    let file = from.build(&machine(1_000), head(10)).unwrap();
+    let (first, held) = offer(&file, &to).unwrap();
+    assert_eq!(held, 0);
+    let half = file.chunk(0, 100_000).unwrap();
+    let write = |number, offset, bytes: &[u8]| {
+        to.incoming(number, |incoming| incoming.write(offset, bytes, Some(crc32fast::hash(bytes))))
+    };
+    write(first, 0, &half).unwrap();
+    // when: the same is offered again
+    let (second, held) = offer(&file, &to).unwrap();
+    assert_eq!(held, 100_000);
+    assert!(write(first, held, b"late").is_err(), "the transfer before has ended");
+    let rest = file.chunk(held, usize::MAX).unwrap();
+    for (place, piece) in rest.chunks(50_000).enumerate() {
+        write(second, held + 50_000 * place as u64, piece).unwrap();
+    }
+    // then
+    let received = to.arrived(second).unwrap().finish(file.crc().unwrap()).unwrap();
+    assert_eq!(rows(&received.load().unwrap().0), rows(&machine(1_000)));
+    drop(received);
+    // and another snapshot begins anew, and leaves nothing of one that was begun
+    offer(&file, &to).unwrap();
+    let other = from.build(&machine(999), head(11)).unwrap();
+    assert_eq!(offer(&other, &to).unwrap().1, 0);
+    assert_eq!(names(far.path()).len(), 1, "{:?}", names(far.path()));
+}
+
+#[test]
+fn a_snapshot_that_was_damaged_where_it_came_from_is_refused_at_the_door() {
+    let (near, far) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (from, to) = (Shelf::open(near.path()).unwrap(), Shelf::open(far.path()).unwrap());
+    let file = from.build(&machine(1_000), head(10)).unwrap();
+    let mut bytes = fs::read(&file.path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&file.path, &bytes).unwrap();
+    let refused = send(&file, &to, 10_000).unwrap_err();
+    assert_eq!(refused.kind(), std::io::ErrorKind::Other, "{refused}");
+    assert_eq!(names(far.path()), Vec::<String>::new());
 }
 
 #[test]
@@ -127,19 +177,25 @@ fn pieces_missing_repeated_or_damaged_are_refused_and_leave_nothing() {
     let shelf = Shelf::open(home.path()).unwrap();
     let file = shelf.build(&machine(3), head(10)).unwrap();
     let whole = file.chunk(0, usize::MAX).unwrap();
-    let incoming = || shelf.receive(1, head(10), file.bytes()).unwrap();
+    let begin = |head| shelf.receive(1, head, file.bytes(), None).unwrap().0;
+    let write = |number, offset, bytes: &[u8], crc| {
+        shelf.incoming(number, |incoming| incoming.write(offset, bytes, crc))
+    };
+    let finish = |number, crc| shelf.arrived(number).and_then(|incoming| incoming.finish(crc));
+    let sum = crc32fast::hash(&whole);
 
-    assert!(incoming().write(1, &whole).is_err());
-    let mut twice = incoming();
-    twice.write(0, &whole[..5]).unwrap();
-    assert!(twice.write(0, &whole[..5]).is_err());
-    assert!(twice.finish(crc32fast::hash(&whole)).is_err());
-    let mut damaged = incoming();
-    damaged.write(0, &whole).unwrap();
-    assert!(damaged.finish(crc32fast::hash(&whole) ^ 1).is_err());
-    let mut other_head = shelf.receive(1, head(11), file.bytes()).unwrap();
-    other_head.write(0, &whole).unwrap();
-    assert!(other_head.finish(crc32fast::hash(&whole)).is_err());
+    assert!(write(begin(head(10)), 1, &whole, None).is_err());
+    let twice = begin(head(10));
+    write(twice, 0, &whole[..5], None).unwrap();
+    assert!(write(twice, 0, &whole[..5], None).is_err());
+    assert!(finish(twice, sum).is_err());
+    let damaged = begin(head(10));
+    assert!(write(damaged, 0, &whole, Some(sum ^ 1)).is_err());
+    write(damaged, 0, &whole, Some(sum)).unwrap();
+    assert!(finish(damaged, sum ^ 1).is_err());
+    let other_head = begin(head(11));
+    write(other_head, 0, &whole, None).unwrap();
+    assert!(finish(other_head, sum).is_err());
     assert_eq!(names(home.path()), ["00000000000000000010-3-2.snapshot"]);
 }
 

@@ -1,22 +1,28 @@
 //! Openraft's state machine: applies entries, publishes the machine, answers, makes and installs snapshots.
 //! Decides the order: applied, handed to the writer, published, told, answered.
 
-use super::{Head, Loaded, StateWriter, writer::Rows};
+use super::{
+    Head, Loaded, StateWriter,
+    builder::{Builder, Pace, in_terms_of_openraft},
+    writer::Rows,
+};
 use crate::{
     limits::APPLY_BATCH,
     raft::{Answer, Entry, LogId, Payload, SnapshotMeta, StoredMembership, TypeConfig},
-    records::HeadRecord,
     runtime::spawn_blocking,
     snapshot::{Shelf, SnapshotFile},
 };
 use futures_util::{Stream, StreamExt};
 use openraft::{
-    OptionalSend, RaftSnapshotBuilder, Snapshot,
+    OptionalSend,
     storage::{ApplyResponder, EntryResponder, RaftStateMachine},
     type_config::alias::SnapshotOf,
 };
 use std::{collections::BTreeSet, io, sync::Arc};
-use tokio::sync::{broadcast, watch};
+use tokio::{
+    sync::{broadcast, watch},
+    time::Instant,
+};
 use tradewind_domain::{
     control::{Event, Machine, RowKey},
     ids::Revision,
@@ -35,6 +41,7 @@ pub(crate) struct StateMachine {
     head: Head,
     writer: StateWriter,
     shelf: Arc<Shelf>,
+    pace: Pace,
     published: Arc<Published>,
 }
 
@@ -55,7 +62,13 @@ impl StateMachine {
         published: Arc<Published>,
     ) -> Self {
         let Loaded { machine, head, .. } = loaded;
-        Self { machine, head, writer, shelf, published }
+        Self { machine, head, writer, shelf, pace: Pace::default(), published }
+    }
+
+    /// What a snapshot or a backup of this moment is made from.
+    pub(crate) fn builder(&self) -> Builder {
+        let (machine, head) = (self.machine.clone(), self.head.clone());
+        Builder::new(machine, head, self.shelf.clone(), self.pace.clone())
     }
 
     fn apply_one(
@@ -135,12 +148,12 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         self.finish(batch).await
     }
 
+    async fn try_create_snapshot_builder(&mut self, force: bool) -> Option<Builder> {
+        (force || self.pace.is_due(Instant::now())).then(|| self.builder())
+    }
+
     async fn get_snapshot_builder(&mut self) -> Builder {
-        Builder {
-            machine: self.machine.clone(),
-            head: self.head.clone(),
-            shelf: self.shelf.clone(),
-        }
+        self.builder()
     }
 
     /// The file is durable already, and is read whole before it takes the place of older ones. Rows come under a new generation; only when that is durable does this
@@ -175,31 +188,5 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         &mut self,
     ) -> io::Result<Option<SnapshotOf<TypeConfig, SnapshotFile>>> {
         self.shelf.newest().map(in_terms_of_openraft).transpose()
-    }
-}
-
-fn in_terms_of_openraft(file: SnapshotFile) -> io::Result<SnapshotOf<TypeConfig, SnapshotFile>> {
-    let meta = file.head().clone().meta().map_err(io::Error::other)?;
-    Ok(Snapshot { meta, snapshot: file })
-}
-
-/// Makes a snapshot from a clone of the machine, away from the runtime's threads.
-pub(crate) struct Builder {
-    machine: Machine,
-    head: Head,
-    shelf: Arc<Shelf>,
-}
-
-impl RaftSnapshotBuilder<TypeConfig> for Builder {
-    type SnapshotData = SnapshotFile;
-
-    async fn build_snapshot(&mut self) -> io::Result<SnapshotOf<TypeConfig, SnapshotFile>> {
-        // Taken: rows that have changed meanwhile go with the clone, and not on a thread that answers.
-        let (machine, shelf) = (std::mem::take(&mut self.machine), self.shelf.clone());
-        let head = HeadRecord::from(&self.head);
-        let file = spawn_blocking(move || shelf.build(&machine, head))
-            .await
-            .map_err(io::Error::other)??;
-        in_terms_of_openraft(file)
     }
 }

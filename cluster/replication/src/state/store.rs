@@ -15,11 +15,12 @@ use super::{
 };
 use crate::{
     Environment,
-    limits::{STATE_REMOVE_BATCH, STATE_VALUE_BYTES},
+    limits::{STATE_READ_ROWS, STATE_REMOVE_BATCH, STATE_VALUE_BYTES, STATE_WRITE_ROWS},
     records::{self, HeadRecord, Kind, RecordError},
+    rows,
 };
 use std::{
-    io,
+    io, mem,
     path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},
 };
@@ -102,12 +103,20 @@ impl StateStore {
         }
         self.remove_others()?;
         let ours = self.generation.load(Ordering::SeqCst);
-        let mut rows: Vec<Row> = Vec::new();
-        self.db.range(&row_prefix(ours), &row_prefix(ours + 1), &mut |_, value| {
-            rows.push(records::decode(Kind::Row, value)?);
-            Ok(true)
-        })?;
-        Ok(Loaded { machine: Machine::from_rows(rows), head, set_aside: None })
+        let feed = |hand_on: &mut dyn FnMut(Vec<Vec<u8>>) -> bool| {
+            let mut block = Vec::with_capacity(STATE_READ_ROWS);
+            self.db.range(&row_prefix(ours), &row_prefix(ours + 1), &mut |_, value| {
+                block.push(value.to_vec());
+                Ok(block.len() < STATE_READ_ROWS || hand_on(mem::take(&mut block)))
+            })?;
+            hand_on(block);
+            Ok(())
+        };
+        let decode = |block: Vec<Vec<u8>>| {
+            let rows = block.iter().map(|value| Ok(records::decode::<Row>(Kind::Row, value)?));
+            rows.collect::<Result<Vec<Row>, StateError>>()
+        };
+        Ok(Loaded { machine: rows::build(feed, decode)?, head, set_aside: None })
     }
 
     /// Writes rows and head in one batch: after a crash both are there or neither is.
@@ -136,8 +145,13 @@ impl StateStore {
         let new = self.generation.load(Ordering::SeqCst) + 1;
         // Leftovers of an attempt that failed half-way must not show through.
         self.remove_range(row_prefix(new), row_prefix(new + 1))?;
-        for row in machine.rows() {
-            self.insert(row_key(new, &row.key())?, row_value(&row)?)?;
+        let mut rows = machine.rows().peekable();
+        while rows.peek().is_some() {
+            let mut batch = Batch::new();
+            for row in rows.by_ref().take(STATE_WRITE_ROWS) {
+                batch.push((row_key(new, &row.key())?, Some(row_value(&row)?)));
+            }
+            self.db.apply(batch)?;
         }
         self.db.flush()?;
         self.insert(HEAD_KEY.to_vec(), head_value(new, head)?)?;

@@ -182,22 +182,21 @@ fn a_flush_of_sled_is_an_fdatasync() {
 
 #[tokio::test]
 async fn a_damaged_snapshot_is_not_installed_and_takes_no_sound_ones_place() {
-    // given: a snapshot whose rows were damaged on the sender's disk; its checksum on the wire is right
-    let (near, home) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let sender = Shelf::open(near.path()).unwrap();
-    let built = sender.build(&applied_by_domain(1..9), HeadRecord::from(&head(8))).unwrap();
-    let mut bytes = built.chunk(0, usize::MAX).unwrap();
+    // given: a snapshot that was damaged after it had been checked
+    let home = tempfile::tempdir().unwrap();
+    let near = home.path().join("received");
+    let built = Shelf::open(&near).unwrap();
+    let built = built.build(&applied_by_domain(1..9), HeadRecord::from(&head(8))).unwrap();
+    let path = std::fs::read_dir(&near).unwrap().next().unwrap().unwrap().path();
+    let mut bytes = std::fs::read(&path).unwrap();
     *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(&path, &bytes).unwrap();
     let (mut machine, _task) = machine_at(home.path());
     apply(&mut machine, 1..3).await;
     let own = machine.get_snapshot_builder().await.build_snapshot().await.unwrap();
-    let receiver = Shelf::open(&home.path().join("received")).unwrap();
-    let mut incoming = receiver.receive(2, built.head().clone(), built.bytes()).unwrap();
-    incoming.write(0, &bytes).unwrap();
-    let file = incoming.finish(crc32fast::hash(&bytes)).unwrap();
     // when
-    let meta = file.head().clone().meta().unwrap();
-    let installed = machine.install_snapshot(&meta, file).await;
+    let meta = built.head().clone().meta().unwrap();
+    let installed = machine.install_snapshot(&meta, built).await;
     // then
     assert!(installed.is_err());
     assert_eq!(machine.applied_state().await.unwrap().0, Some(id(2)));
@@ -216,4 +215,15 @@ async fn a_snapshot_that_is_not_above_what_is_applied_changes_nothing() {
     machine.install_snapshot(&meta, older).await.unwrap();
     assert_eq!(machine.applied_state().await.unwrap().0, Some(id(4)));
     assert!(machine.get_current_snapshot().await.unwrap().is_none());
+}
+
+#[test]
+fn a_snapshot_is_not_due_again_before_ten_times_what_the_last_one_took() {
+    let pace = builder::Pace::default();
+    let begun = tokio::time::Instant::now();
+    let after = |millis| begun + std::time::Duration::from_millis(millis);
+    assert!(pace.is_due(begun));
+    pace.made(begun, after(300));
+    assert!(!pace.is_due(after(2_999)));
+    assert!(pace.is_due(after(3_000)));
 }

@@ -21,10 +21,10 @@ use tradewind_domain::{
     time::UnixNanos,
 };
 
-pub(super) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Waits until the condition gives a value. Fails the test with `what` when it takes too long.
-pub(super) async fn eventually<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+pub(crate) async fn eventually<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + PATIENCE;
     loop {
         if let Some(value) = condition() {
@@ -40,7 +40,7 @@ fn now() -> UnixNanos {
     UnixNanos(u64::try_from(age.as_nanos()).unwrap())
 }
 
-pub(super) fn put(register: &str, value: &str) -> Request {
+pub(crate) fn put(register: &str, value: &str) -> Request {
     static N: AtomicU64 = AtomicU64::new(0);
     let n = N.fetch_add(1, Ordering::Relaxed);
     let key = IdempotencyKey { client: ClientId::new("test").unwrap(), issued_at: now(), n };
@@ -49,27 +49,27 @@ pub(super) fn put(register: &str, value: &str) -> Request {
     Request { key, command }
 }
 
-pub(super) fn value(machine: &Machine, register: &str) -> Option<String> {
+pub(crate) fn value(machine: &Machine, register: &str) -> Option<String> {
     let register = RegisterId::new(register).unwrap();
     machine.register(&register).map(|row| row.value.clone())
 }
 
-pub(super) fn rows(machine: &Machine) -> Vec<Row> {
+pub(crate) fn rows(machine: &Machine) -> Vec<Row> {
     machine.rows().collect()
 }
 
-pub(super) struct World {
+pub(crate) struct World {
     home: TempDir,
-    pub(super) members: BTreeMap<NodeId, Member>,
-    pub(super) running: BTreeMap<NodeId, Replica>,
-    pub(super) snapshots: Snapshots,
-    pub(super) timing: Timing,
+    pub(crate) members: BTreeMap<NodeId, Member>,
+    pub(crate) running: BTreeMap<NodeId, Replica>,
+    pub(crate) snapshots: Snapshots,
+    pub(crate) timing: Timing,
     listeners: BTreeMap<NodeId, TcpListener>,
 }
 
 impl World {
     /// A world of so many members, none of them running.
-    pub(super) fn of(count: u64) -> Self {
+    pub(crate) fn of(count: u64) -> Self {
         let mut members = BTreeMap::new();
         let mut listeners = BTreeMap::new();
         for node in (1..=count).map(NodeId) {
@@ -96,24 +96,24 @@ impl World {
     }
 
     /// All members running, the group formed and a leader found.
-    pub(super) async fn serving(count: u64) -> Self {
+    pub(crate) async fn serving(count: u64) -> Self {
         let mut world = Self::of(count);
         world.start_all().await;
         world.form().await;
         world
     }
 
-    pub(super) async fn form(&self) {
+    pub(crate) async fn form(&self) {
         let first = self.running.values().next().unwrap();
         first.initialize(self.members.clone()).await.unwrap();
         self.leader().await;
     }
 
-    pub(super) fn directory(&self, node: NodeId) -> PathBuf {
+    pub(crate) fn directory(&self, node: NodeId) -> PathBuf {
         self.home.path().join(node.to_string())
     }
 
-    pub(super) fn options(&self, node: NodeId) -> Options {
+    pub(crate) fn options(&self, node: NodeId) -> Options {
         let address: SocketAddr = self.members[&node].peer_address;
         let peer_listener = match self.listeners.get(&node) {
             Some(listener) => listener.try_clone().unwrap(),
@@ -130,41 +130,41 @@ impl World {
         }
     }
 
-    pub(super) async fn try_start(&mut self, node: NodeId) -> Result<(), StartError> {
+    pub(crate) async fn try_start(&mut self, node: NodeId) -> Result<(), StartError> {
         let replica = Replica::start(self.options(node), Arc::new(now)).await?;
         self.running.insert(node, replica);
         Ok(())
     }
 
-    pub(super) async fn start(&mut self, node: NodeId) {
+    pub(crate) async fn start(&mut self, node: NodeId) {
         self.try_start(node).await.unwrap();
     }
 
-    pub(super) async fn start_all(&mut self) {
+    pub(crate) async fn start_all(&mut self) {
         for node in self.members.keys().copied().collect::<Vec<_>>() {
             self.start(node).await;
         }
     }
 
     /// Begins to stop a member, without waiting for it.
-    pub(super) fn let_go(&mut self, node: NodeId) -> JoinHandle<()> {
+    pub(crate) fn let_go(&mut self, node: NodeId) -> JoinHandle<()> {
         self.listeners.remove(&node);
         tokio::spawn(self.running.remove(&node).unwrap().shutdown())
     }
 
     /// Stops a member. Its port refuses connections from then on, as that of a dead process does.
-    pub(super) async fn stop(&mut self, node: NodeId) {
+    pub(crate) async fn stop(&mut self, node: NodeId) {
         self.let_go(node).await.unwrap();
     }
 
-    pub(super) async fn stop_all(&mut self) {
+    pub(crate) async fn stop_all(&mut self) {
         for node in self.running.keys().copied().collect::<Vec<_>>() {
             self.stop(node).await;
         }
     }
 
     /// The member that leads and is confirmed by a quorum.
-    pub(super) async fn leader(&self) -> Replica {
+    pub(crate) async fn leader(&self) -> Replica {
         eventually("a confirmed leader", || {
             let mut running = self.running.values();
             running.find(|replica| replica.confirmed_leader()).cloned()
@@ -172,14 +172,14 @@ impl World {
         .await
     }
 
-    pub(super) async fn follower(&self) -> Replica {
+    pub(crate) async fn follower(&self) -> Replica {
         let leader = self.leader().await.node();
         let mut others = self.running.values().filter(|replica| replica.node() != leader);
         others.next().unwrap().clone()
     }
 
     /// Proposes on whoever leads, as a client does: until somebody answers.
-    pub(super) async fn propose(&self, request: Request) -> Proposed {
+    pub(crate) async fn propose(&self, request: Request) -> Proposed {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let leader = self.leader().await;
@@ -191,14 +191,14 @@ impl World {
         }
     }
 
-    pub(super) async fn put(&self, register: &str, value: &str) -> Proposed {
+    pub(crate) async fn put(&self, register: &str, value: &str) -> Proposed {
         let proposed = self.propose(put(register, value)).await;
         assert!(matches!(proposed.outcome, Outcome::Accepted { .. }), "{proposed:?}");
         proposed
     }
 
     /// Waits until every running member has applied what the leader has, and gives the machines.
-    pub(super) async fn settled(&self) -> Vec<Machine> {
+    pub(crate) async fn settled(&self) -> Vec<Machine> {
         let leader = self.leader().await;
         let revision = leader.read_barrier().await.unwrap();
         let mut machines = Vec::new();
@@ -212,6 +212,6 @@ impl World {
     }
 }
 
-pub(super) fn is_stopped(status: &Status) -> bool {
+pub(crate) fn is_stopped(status: &Status) -> bool {
     status.role == Role::Stopped
 }

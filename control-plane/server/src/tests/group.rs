@@ -50,6 +50,7 @@ impl Group {
                 peer_listen: "127.0.0.1:0".parse().unwrap(),
                 init: None,
                 timing: Timing::default(),
+                snapshots: crate::Snapshots::default(),
                 enable_registers,
             };
             let bound = Listeners::bind(&own).await.unwrap();
