@@ -10,10 +10,13 @@ mod etcd;
 mod failover;
 mod http;
 mod journal;
+mod large;
 mod load;
 mod measured;
 mod members;
 mod report;
+mod restart;
+mod snapshot;
 mod writes;
 
 pub(crate) use args::BenchArgs;
@@ -29,6 +32,10 @@ pub(crate) fn run(args: BenchArgs) -> anyhow::Result<ExitCode> {
     match args.benchmark {
         Benchmark::Control(args) => {
             LocalSet::new().block_on(&runtime, control::run(&args))?;
+        }
+        Benchmark::Restart(args) => runtime.block_on(restart::run(&args))?,
+        Benchmark::Snapshot(args) => {
+            LocalSet::new().block_on(&runtime, snapshot::run(&args))?;
         }
         Benchmark::Journal(args) => journal::run(&args)?,
     }

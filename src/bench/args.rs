@@ -14,6 +14,10 @@ pub(crate) struct BenchArgs {
 pub(crate) enum Benchmark {
     /// Durable writes and linearizable reads of three InfrastructureManagers, through the public API
     Control(ControlArgs),
+    /// A member with a large state, killed and started again: time and memory; an idle member beside it
+    Restart(RestartArgs),
+    /// What commits notice of a large snapshot that is written out, or sent
+    Snapshot(SnapshotArgs),
     /// Appends of the journal against a bare loop of write and fdatasync
     Journal(JournalArgs),
 }
@@ -71,6 +75,39 @@ pub(crate) struct JournalArgs {
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) seconds: u64,
     /// Where the files are made (default: a directory that is removed at the end)
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RestartArgs {
+    /// Traders in the state; customers are a tenth of them, Managers a thousand
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    pub(crate) rows: u64,
+    /// How often it is killed and started again
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub(crate) runs: u32,
+    /// Where the members keep their data (default: a directory that is removed at the end)
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SnapshotArgs {
+    /// Size of the snapshot, about
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=2_000))]
+    pub(crate) megabytes: u64,
+    /// Writers, each with one write under way
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=256))]
+    pub(crate) clients: u32,
+    /// Length of the conditions in seconds; a snapshot that is sent takes its own time
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) seconds: u64,
+    /// Where the members keep their data (default: a directory that is removed at the end)
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
     #[arg(short, long, value_enum, default_value_t)]
