@@ -19,7 +19,12 @@ use crate::{
     state::{Loaded, Published, StateError, StateMachine, StateStore, StateWriter},
 };
 use openraft::{Config, async_runtime::watch::WatchReceiver};
-use std::{io, path::Path, sync::Arc, time::Duration};
+use std::{
+    io,
+    path::Path,
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
 use tokio::{
     sync::{Mutex, broadcast, watch},
     task::{JoinHandle, JoinSet},
@@ -97,6 +102,7 @@ impl Replica {
             timing: options.timing,
             published,
             status,
+            handed_over: AtomicU64::new(0),
             stamping: Mutex::new(()),
             tasks: Mutex::new(Tasks { background, writing }),
         };

@@ -233,3 +233,25 @@ async fn leadership_is_not_handed_to_a_member_that_is_away() {
     let took = begun.elapsed();
     assert!(took < Duration::from_millis(350), "an election would be as fast: {took:?}");
 }
+
+/// Its heir is elected without waiting for its lease to end: were it still confirmed, two would be at once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_is_confirmed_no_more_once_it_hands_over() {
+    // given: an heir that is away, so that nobody takes over
+    let mut world = World::serving(3).await;
+    let heir = world.follower().await.node();
+    world.stop(heir).await;
+    let leader = world.leader().await;
+    // when
+    let handing_over = leader.transfer_leadership(Some(heir));
+    tokio::select! {
+        biased;
+        taken = handing_over => panic!("taken by one that is away: {taken:?}"),
+        () = tokio::task::yield_now() => {}
+    }
+    // then: within the lease, and with a quorum's answer
+    assert_eq!(leader.status().role, Role::Leader);
+    assert!(!leader.confirmed_leader());
+    // Whoever is elected next is confirmed again.
+    world.put("r", "after").await;
+}
