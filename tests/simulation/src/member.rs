@@ -28,7 +28,7 @@ use tradewind_domain::{
 };
 use tradewind_journal::{Disk, Journal, OpenError};
 use tradewind_replication::{
-    Environment, Member, OpenJournal, Options, PeerListener, Replica, Snapshots, Timing,
+    Environment, Member, OpenJournal, Options, PeerListener, Replica, Role, Snapshots, Timing,
 };
 
 pub(crate) const PORT: u16 = 7000;
@@ -174,6 +174,10 @@ fn members(world: &World) -> BTreeMap<NodeId, Member> {
     world.seats.iter().map(of).collect()
 }
 
+fn leads(replica: &Replica) -> bool {
+    replica.status().role == Role::Leader
+}
+
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -232,7 +236,8 @@ pub(crate) async fn process(world: Rc<World>, at: usize) -> turmoil::Result {
         Running { boot, replica: replica.clone(), runtime: Handle::current(), stop: stop.clone() };
     seat.running.replace(Some(running));
     while tokio::time::timeout(CONFIRMED_EVERY, stop.notified()).await.is_err() {
-        if replica.confirmed_leader() {
+        let unconfirmed = world.planted == Some(Planted::LeaderUnconfirmed);
+        if replica.confirmed_leader() || (unconfirmed && leads(&replica)) {
             seat.confirmed.set(Some(world.now_ms.get()));
         }
     }
