@@ -1,23 +1,24 @@
 //! `bench journal`: the journal's group commit against a bare loop of pwrite and fdatasync, in turns.
-//! Decides what is compared: the same bytes a sync, on the same file system, both on preallocated files;
-//! the journal is given the next append while it syncs one, as Raft does.
+//! Decides what is compared: the same bytes a sync, on the same file system, both on preallocated files, one
+//! append under way. The journal is given the next one in the callback that says the last is durable, so
+//! that each has a sync of its own.
 
 use super::{
     args::JournalArgs,
     measured::{Latencies, Measured, Ratio},
 };
 use crate::cli::Output;
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use rustix::fs::{FallocateFlags, fallocate};
 use serde::Serialize;
 use std::{
-    collections::VecDeque,
     fs::File,
     os::unix::fs::FileExt as _,
     path::Path,
+    sync::mpsc::{Sender, channel},
     time::{Duration, Instant},
 };
-use tradewind_journal::{Journal, Options, Record, SEGMENT_BYTES, Ticket};
+use tradewind_journal::{Failure, Journal, Options, Record, SEGMENT_BYTES, SubmitError};
 use tradewind_launcher::DataDirectory;
 
 const BODY_BYTES: usize = 256;
@@ -25,8 +26,6 @@ const BODY_BYTES: usize = 256;
 const RECORD_HEADER_BYTES: usize = 16;
 /// Both take turns of this length, so that a disk that slows down slows both.
 const TURN: Duration = Duration::from_millis(500);
-/// Appends under way: one is being synced, one waits.
-const UNDER_WAY: usize = 2;
 
 #[derive(Debug, Serialize)]
 struct Report {
@@ -90,28 +89,54 @@ impl Appender {
 
     fn turn(&mut self, latencies: &mut Latencies) -> anyhow::Result<Duration> {
         let begin = Instant::now();
-        let mut under_way = VecDeque::<(Instant, Ticket)>::new();
-        while begin.elapsed() < TURN {
-            if under_way.len() == UNDER_WAY
-                && let Some((begun, ticket)) = under_way.pop_front()
-            {
-                ticket.wait()?;
-                latencies.note(begun.elapsed());
-            }
-            let indices = self.next..self.next + u64::from(self.batch);
-            self.next = indices.end;
-            let records = indices.map(|index| Record::new(index, self.body.clone())).collect();
-            under_way.push_back((Instant::now(), self.journal.append(records)?));
-        }
-        for (begun, ticket) in under_way {
-            ticket.wait()?;
-            latencies.note(begun.elapsed());
-        }
+        let (told, ends) = channel();
+        let lap = Lap { until: begin + TURN, batch: self.batch, body: self.body.clone(), told };
+        let taken = Latencies::default();
+        let syncs = self.journal.stats().syncs;
+        append(self.journal.clone(), lap, self.next, taken)?;
+        let (next, taken) = ends.recv().context("the journal told no end")??;
         let took = begin.elapsed();
+        let syncs = self.journal.stats().syncs - syncs;
+        ensure!(syncs >= taken.len() as u64, "{syncs} syncs for {} appends", taken.len());
+        latencies.extend(taken);
+        self.next = next;
         // What was written is of no more use; the last segment stays.
-        self.journal.purge_to(self.next - 1)?.wait()?;
+        self.journal.purge_to(next - 1)?.wait()?;
         Ok(took)
     }
+}
+
+/// Where a turn ended: the next index, and what its appends took.
+type End = Result<(u64, Latencies), Failure>;
+
+/// What all appends of a turn have in common.
+struct Lap {
+    until: Instant,
+    batch: u32,
+    body: bytes::Bytes,
+    told: Sender<End>,
+}
+
+/// Appends a batch; its callback appends the next, until the turn is over.
+fn append(
+    journal: Journal,
+    lap: Lap,
+    first: u64,
+    mut latencies: Latencies,
+) -> Result<(), SubmitError> {
+    let begun = Instant::now();
+    let next = first + u64::from(lap.batch);
+    let records = (first..next).map(|index| Record::new(index, lap.body.clone())).collect();
+    journal.clone().append_then(records, move |outcome| {
+        latencies.note(begun.elapsed());
+        let over = begun >= lap.until;
+        match outcome {
+            // A failure to submit is told by the channel: its other end is dropped with the lap.
+            Ok(()) if !over => drop(append(journal, lap, next, latencies)),
+            // Whoever waited may be gone: then nobody wants to know.
+            ended => drop(lap.told.send(ended.map(|()| (next, latencies)))),
+        }
+    })
 }
 
 /// The bare loop, on a file of a segment's size, begun anew when it is full.

@@ -1,6 +1,6 @@
 //! The load: clients that each have one request under way, and send the next when it is answered. The
 //! same for every system that is measured. Decides what counts: requests answered within the measured
-//! time; one that fails ends the benchmark, since a rate with failures in it says nothing.
+//! time. A measurement in which one fails is made again, since a rate with failures in it says nothing.
 
 use super::{
     cpu,
@@ -62,8 +62,30 @@ pub(crate) async fn fill(callers: &mut [impl Caller]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// One measurement of `length`.
+/// How often a measurement is made before the benchmark gives up.
+const TRIES: u32 = 3;
+
+/// One measurement of `length`, made again if a request failed in it: on a busy machine a leader may be
+/// taken for dead.
 pub(crate) async fn measure<G: Group>(
+    group: &G,
+    operation: Operation,
+    clients: u32,
+    spread: bool,
+    length: Duration,
+) -> anyhow::Result<Measured> {
+    for _ in 1..TRIES {
+        match try_measure(group, operation, clients, spread, length).await {
+            Ok(measured) => return Ok(measured),
+            Err(error) => {
+                eprintln!("{} clients, {}: {error:#}; again", clients, operation.name());
+            }
+        }
+    }
+    try_measure(group, operation, clients, spread, length).await
+}
+
+async fn try_measure<G: Group>(
     group: &G,
     operation: Operation,
     clients: u32,

@@ -88,6 +88,7 @@ impl Group for Members {
     type Caller = HttpCaller;
 
     async fn connect(&self, clients: u32, spread: bool) -> anyhow::Result<Vec<HttpCaller>> {
+        self.whole().await?;
         let leader = self.leader().await?.1;
         let all: Vec<SocketAddr> =
             self.cluster.infrastructure.iter().map(|member| member.api_address).collect();

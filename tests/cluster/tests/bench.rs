@@ -1,0 +1,85 @@
+//! `tradewind bench`: what it prints is well formed and says that something was done. How much is the
+//! machine's affair; figures stand in docs/benchmarks.md.
+#![allow(clippy::unwrap_used)]
+
+use serde_json::Value;
+use std::{path::Path, process::Command};
+use tempfile::TempDir;
+use tradewind_tests_cluster::binary;
+
+/// Where the build is there is a disk; the directory for temporary files may be in memory.
+fn directory() -> TempDir {
+    TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
+}
+
+fn bench(arguments: &[&str], data: &Path) -> Value {
+    let output = Command::new(binary())
+        .arg("bench")
+        .args(arguments)
+        .args(["-o", "json", "--data"])
+        .arg(data)
+        .output()
+        .unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{arguments:?}: {errors}");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn above_zero(value: &Value, fields: &[&str]) {
+    for field in fields {
+        assert!(value[field].as_f64().is_some_and(|number| number > 0.0), "{field} in {value}");
+    }
+}
+
+const MEASURED: [&str; 4] = ["per_s", "p50_us", "p99_us", "p999_us"];
+
+#[test]
+fn the_control_plane_is_measured_and_survives_a_kill() {
+    let data = directory();
+    let arguments = ["control", "--clients", "4", "--seconds", "1", "--failover", "1"];
+    let report = bench(&arguments, data.path());
+    let runs = report["runs"].as_array().unwrap();
+    let told: Vec<_> = runs.iter().map(|run| (&run["op"], &run["clients"])).collect();
+    assert_eq!(told, [(&"write".into(), &4.into()), (&"read".into(), &4.into())]);
+    for run in runs {
+        above_zero(&run["tradewind"], &MEASURED);
+    }
+    above_zero(&report["failover_ms"], &["median", "worst"]);
+    assert_eq!(report["failover_ms"]["kills"], 1);
+    above_zero(&report["transfer_ms"], &["median", "worst"]);
+}
+
+#[test]
+fn the_journal_is_measured_beside_a_bare_loop() {
+    let data = directory();
+    let report = bench(&["journal", "--batch", "1,16", "--seconds", "1"], data.path());
+    let runs = report["runs"].as_array().unwrap();
+    assert_eq!(
+        runs.iter().map(|run| run["batch"].as_u64()).collect::<Vec<_>>(),
+        [Some(1), Some(16)]
+    );
+    for run in runs {
+        above_zero(&run["journal"], &MEASURED);
+        above_zero(&run["raw"], &MEASURED);
+        above_zero(&run["ratio"], &["per_s", "p99"]);
+    }
+}
+
+#[test]
+fn another_system_is_not_measured_by_a_build_that_cannot_speak_to_it() {
+    let data = directory();
+    let output = Command::new(binary())
+        .args(["bench", "control", "--compare", "etcd", "--clients", "1", "--seconds", "1"])
+        .arg("--data")
+        .arg(data.path())
+        .env("PATH", data.path())
+        .output()
+        .unwrap();
+    // Built with the feature it asks for the package, built without it for the feature.
+    assert!(!output.status.success());
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        errors.contains("--features compare-etcd") || errors.contains("etcd could not"),
+        "{errors}"
+    );
+}
