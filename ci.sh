@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The one gate: everything that must pass. `./ci.sh quick` is the part for between two edits.
-# Needs Rust (stable) and a C compiler; installs nothing but what cargo fetches.
+# Needs Rust (stable), a C compiler and make; installs nothing but what cargo fetches.
 set -euo pipefail
 cd "$(dirname "$0")"
 

@@ -15,6 +15,11 @@ mod telemetry;
 use clap::Parser as _;
 use cli::{Cli, Command};
 use std::process::ExitCode;
+use tikv_jemallocator::Jemalloc;
+
+/// A sixth of a write's CPU less than with the system's allocator: decision 17.
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
