@@ -18,6 +18,10 @@ pub(crate) const APPEND_ENTRIES_MAX: u64 = 512;
 /// Appends sent and not yet answered on one connection: hides a round trip and an fdatasync, no more.
 pub(crate) const APPEND_WINDOW: usize = 16;
 
+/// How long an append without entries waits for one that has some: a fraction of a heartbeat, and longer than
+/// a busy client takes for its next write.
+pub(crate) const COMMIT_HELD: Duration = Duration::from_millis(1);
+
 /// Snapshots travel in pieces, so that a deadline can be put on each.
 pub(crate) const SNAPSHOT_CHUNK_BYTES: usize = 1024 * 1024;
 
@@ -78,13 +82,20 @@ pub(crate) const LOG_CACHE_BYTES: usize = 32 * 1024 * 1024;
 /// Entries applied between two publications of the machine: an answer waits for its batch.
 pub(crate) const APPLY_BATCH: usize = 256;
 
-/// Batches handed to the state's writer and not yet written. When full, applying waits.
-pub(crate) const STATE_QUEUE: usize = 256;
+/// Changed rows noted for the state's writer at which it does not wait for its time: some ten MB in memory.
+pub(crate) const STATE_BEHIND_EARLY: usize = 65_536;
 
-/// Batches written to sled in one.
-pub(crate) const STATE_BATCH: usize = 64;
+/// Changed rows noted and not yet taken at which applying waits: the disk of the state is too slow.
+pub(crate) const STATE_BEHIND_MAX: usize = 4 * STATE_BEHIND_EARLY;
 
-/// Age at which written state is flushed: bounds what a restart must replay, and the journal kept for it.
+/// Answered commands, or forgotten ones, in one page of the state: with the largest refusals what sled keeps well.
+pub(crate) const ANSWERS_PAGE: usize = 96;
+
+/// What the pages may hold beyond twice what is remembered before they are written anew.
+pub(crate) const ANSWERS_SLACK: usize = 16_384;
+
+/// How often changed state is written and flushed: bounds what a restart must replay, and the journal kept
+/// for it.
 pub(crate) const STATE_FLUSH_EVERY: Duration = Duration::from_millis(500);
 
 /// Memory of sled's page cache. The state lives in memory already; sled is read only at start.

@@ -3,6 +3,7 @@
 //! what a lost connection means; what is said is Raft's.
 
 pub(crate) mod client;
+mod commits;
 pub(crate) mod frame;
 pub(crate) mod handshake;
 pub(crate) mod link;

@@ -15,7 +15,10 @@ use std::{
     fmt,
     ops::Deref,
 };
-use tradewind_domain::{control::Row, time::UnixNanos};
+use tradewind_domain::{
+    control::{IdempotencyKey, Row, row::AnsweredRow},
+    time::UnixNanos,
+};
 use tradewind_journal::codec;
 
 /// What a record is, as the envelope tells it. Numbers are never used twice.
@@ -34,6 +37,7 @@ pub(crate) enum Kind {
     Request = 10,
     Reply = 11,
     Backup = 12,
+    Answers = 20,
 }
 
 /// A record that is not what it should be.
@@ -252,6 +256,13 @@ pub(crate) enum SnapshotBlock {
     Head(HeadRecord),
     Rows(Vec<Row>),
     End { rows: u64 },
+}
+
+/// A page of the answered commands in the state on disk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum AnswersRecord {
+    Answered(Vec<AnsweredRow>),
+    Forgotten(Vec<IdempotencyKey>),
 }
 
 /// Whose state directory this is. It is never taken over by another node or cluster.

@@ -3,6 +3,7 @@
 
 mod recover;
 mod start;
+mod succession;
 
 pub(crate) use start::{Opened, identify, identity_of, open};
 
@@ -224,6 +225,13 @@ impl Replica {
     #[must_use]
     pub fn machine_at(&self) -> (Revision, Machine) {
         self.shared.published.machine.borrow().clone()
+    }
+
+    /// Looks at the machine where it is, without a clone: applying waits meanwhile, so be quick and do not
+    /// keep one.
+    pub fn look<T>(&self, look: impl FnOnce(Revision, &Machine) -> T) -> T {
+        let published = self.shared.published.machine.borrow();
+        look(published.0, &published.1)
     }
 
     /// The same, to be told of changes. Publications may be skipped by a slow watcher, never reordered.

@@ -4,6 +4,7 @@
 //! An answer is sent only after the machine that contains it can be read. Sled may lag: the journal is the
 //! truth, and is kept until sled has flushed (`writer`).
 
+mod answers;
 mod builder;
 mod kv;
 mod machine;

@@ -63,7 +63,7 @@ impl Service {
     /// How the group stands, as this member knows it.
     pub(crate) fn stand(&self) -> Stand {
         let Leading { term, leader, .. } = *self.0.leading.borrow();
-        Stand { term, revision: self.0.replica.machine_at().0, leader }
+        Stand { term, revision: self.0.replica.look(|revision, _| revision), leader }
     }
 
     pub(crate) fn machine(&self) -> (Revision, Machine) {
@@ -83,7 +83,8 @@ impl Service {
 
     /// Where a member serves clients: as it says itself, else as the group was formed.
     pub(crate) fn api_address(&self, node: NodeId) -> Option<String> {
-        let said = self.machine().1.member(node).map(|row| row.api_address.clone());
+        let address = |machine: &Machine| machine.member(node).map(|row| row.api_address.clone());
+        let said = self.0.replica.look(|_, machine| address(machine));
         said.or_else(|| {
             let status = self.0.replica.watch_status();
             let status = status.borrow();

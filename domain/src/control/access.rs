@@ -3,8 +3,8 @@
 use super::{
     machine::Machine,
     row::{
-        AccountRow, BrokerRow, ClusterRow, CustomerRow, ManagerRow, MarketRow, MemberRow,
-        RegisterRow, Row, RowKey, TraderRow,
+        AccountRow, AnsweredRow, BrokerRow, ClusterRow, CustomerRow, ManagerRow, MarketRow,
+        MemberRow, RegisterRow, Row, RowKey, TraderRow,
     },
     table::Tables,
 };
@@ -28,6 +28,16 @@ impl Machine {
         let mut tables = Tables::default();
         rows.into_iter().for_each(|row| tables.insert(row));
         Self { tables }
+    }
+
+    /// Commands that were answered and are remembered, in the order of their keys.
+    pub fn answered(&self) -> impl Iterator<Item = &AnsweredRow> + '_ {
+        self.tables.answered.values()
+    }
+
+    #[must_use]
+    pub fn answered_count(&self) -> usize {
+        self.tables.answered.len()
     }
 
     #[must_use]

@@ -3,6 +3,7 @@
 
 use super::{
     Lane, LinkError,
+    commits::{self, Bundle},
     link::{Answer, Link, Target},
     snapshot,
     wire::{AppendRecord, Reply, Request},
@@ -14,7 +15,7 @@ use crate::{
     records::{self, Kind, MemberRecord},
     snapshot::SnapshotFile,
 };
-use futures_util::{Stream, StreamExt};
+use futures_util::{Stream, StreamExt, stream};
 use openraft::{
     OptionalSend, RaftNetworkFactory, RaftNetworkV2,
     base::{BoxFuture, BoxStream},
@@ -167,6 +168,19 @@ fn append_result(reply: Reply) -> Result<StreamAppendResult<TypeConfig>, RpcErro
     }
 }
 
+/// One answer for each append: what was held is stored where the append is that stood for it.
+fn each(
+    answered: Result<(Vec<Option<LogId>>, StreamAppendResult<TypeConfig>), RpcError>,
+) -> Vec<Result<StreamAppendResult<TypeConfig>, RpcError>> {
+    match answered {
+        Ok((held, Ok(matching))) => {
+            held.into_iter().map(|at| Ok(Ok(at))).chain([Ok(Ok(matching))]).collect()
+        }
+        Ok((_, refused)) => vec![Ok(refused)],
+        Err(error) => vec![Err(error)],
+    }
+}
+
 /// The responses end with the first that is not a plain success: what was sent after it is void.
 fn until_failure(
     results: impl Stream<Item = Result<StreamAppendResult<TypeConfig>, RpcError>>,
@@ -211,15 +225,18 @@ impl RaftNetworkV2<TypeConfig> for Client {
         // Openraft's deadline, a heartbeat, is for a round trip; a follower may be syncing its disk.
         let deadline = CALL_DEADLINE.max(option.soft_ttl());
         Box::pin(async move {
-            let answers = input
-                .then(move |rpc| async move {
-                    let body = encode(&Request::Append(AppendRecord::from(&rpc)))?;
-                    Ok(link.begin(body, deadline).await)
+            let answers = commits::held(input)
+                .then(move |Bundle { append, held }| async move {
+                    let body = encode(&Request::Append(AppendRecord::from(&append)))?;
+                    Ok((link.begin(body, deadline).await, held))
                 })
-                .map(move |begun: Result<Answer, RpcError>| async move {
-                    append_result(finish(link, begun?).await?)
+                .map(move |begun: Result<(Answer, Vec<Option<LogId>>), RpcError>| async move {
+                    let (answer, held) = begun?;
+                    let result = append_result(finish(link, answer).await?)?;
+                    Ok((held, result))
                 })
-                .buffered(APPEND_WINDOW);
+                .buffered(APPEND_WINDOW)
+                .flat_map(|answered| stream::iter(each(answered)));
             let results: BoxStream<'s, _> = Box::pin(until_failure(answers));
             Ok(results)
         })

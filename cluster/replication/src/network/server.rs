@@ -30,7 +30,7 @@ use std::{
 };
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
-    sync::{mpsc, oneshot},
+    sync::{Notify, mpsc, oneshot},
     task::JoinSet,
     time::timeout,
 };
@@ -42,6 +42,8 @@ pub(crate) struct Service {
     pub(crate) raft: Raft,
     pub(crate) shelf: Arc<Shelf>,
     pub(crate) callers: Arc<Callers>,
+    /// Told whenever a connection from a peer has ended.
+    pub(crate) lost: Arc<Notify>,
 }
 
 /// The connection of each peer and lane. A peer has one: when it calls anew its old one is lost, also where
@@ -107,10 +109,13 @@ async fn welcome((mut reader, mut writer): Socket, service: Service) -> io::Resu
         return Ok(());
     }
     let replaced = service.callers.take(hello.from, hello.lane);
-    tokio::select! {
+    let lost = service.lost.clone();
+    let ended = tokio::select! {
         served = serve_lane((reader, writer), &hello, service) => served,
-        _ = replaced => Err(io::Error::other("the peer has called anew")),
-    }
+        _ = replaced => return Err(io::Error::other("the peer has called anew")),
+    };
+    lost.notify_one();
+    ended
 }
 
 async fn serve_lane((reader, writer): Socket, hello: &Hello, service: Service) -> io::Result<()> {

@@ -1,7 +1,7 @@
 //! Starting a member: its directory, log, state and snapshots, then Raft, then the door for peers. Decides
 //! the order, and what keeps a member from starting. Nothing is deleted here.
 
-use super::{Clock, Replica, Shared, Tasks, recover::recover};
+use super::{Clock, Replica, Shared, Tasks, recover::recover, succession::Succession};
 use crate::{
     Environment, Options, PeerListener, Role, StartError, Status,
     environment::Accept,
@@ -26,9 +26,9 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    sync::{Mutex, broadcast, watch},
+    sync::{Mutex, Notify, broadcast, watch},
     task::{JoinHandle, JoinSet},
-    time::sleep,
+    time::{sleep, timeout},
 };
 use tradewind_journal::{Disk, SlotFile};
 
@@ -68,7 +68,7 @@ impl Replica {
             events: broadcast::Sender::new(EVENT_QUEUE),
         });
         // What was read is durable: the store has flushed since.
-        let (writer, writing) = StateWriter::start(store, loaded.head.applied);
+        let (writer, writing) = StateWriter::start(store, loaded.head.applied, published.clone());
         let flushed = writer.flushed();
         let machine = StateMachine::new(loaded, writer, shelf.clone(), published.clone());
         let peers = Peers::new(
@@ -86,7 +86,17 @@ impl Replica {
         let (stamps, log_use) = (log.stamps(), log.usage());
         let mut background = JoinSet::new();
         let callers = Arc::default();
-        let service = Service { host, raft: raft.clone(), shelf: shelf.clone(), callers };
+        let lost = Arc::new(Notify::new());
+        let service =
+            Service { host, raft: raft.clone(), shelf: shelf.clone(), callers, lost: lost.clone() };
+        let succession = Succession {
+            raft: raft.clone(),
+            network: options.environment.network.clone(),
+            lost,
+            dial: options.timing.dial,
+            lease: options.timing.lease(),
+        };
+        background.spawn(succession.run());
         background.spawn(server::serve(listener, service));
         background.spawn(release_log(log, flushed, shelf));
         background.spawn(tell_status(raft.clone(), told));
@@ -202,6 +212,9 @@ pub(crate) fn identity_of(
     found.map(Some).map_err(|error| unusable(directory, &error))
 }
 
+/// Between two looks whether the journal may go further.
+const RELEASE_EVERY: Duration = Duration::from_millis(500);
+
 /// Lets the journal go as far as the state on disk has come and the snapshot before the newest reaches: were
 /// state and newest snapshot damaged, that one and the journal still hold everything. May be cancelled: it
 /// is taken up later.
@@ -210,9 +223,15 @@ async fn release_log(
     mut flushed: watch::Receiver<Option<LogId>>,
     shelf: Arc<Shelf>,
 ) {
-    while flushed.changed().await.is_ok() {
+    let mut released = None;
+    // Snapshots come, and openraft purges, also when nothing is flushed any more.
+    while !matches!(timeout(RELEASE_EVERY, flushed.changed()).await, Ok(Err(_))) {
         let flushed = *flushed.borrow_and_update();
-        let covered = flushed.min(shelf.fallback().map(LogId::from));
+        let covered = flushed.min(shelf.fallback().map(LogId::from)).min(log.purged());
+        if covered <= released {
+            continue;
+        }
+        released = covered;
         let Some(covered) = covered else { continue };
         let log = log.clone();
         match spawn_blocking(move || log.release(covered)).await {
@@ -223,24 +242,38 @@ async fn release_log(
     }
 }
 
-/// Openraft's metrics change with every append; the status is built at most so often.
-const STATUS_PAUSE: Duration = Duration::from_millis(1);
+/// Openraft's metrics change with every append; what they say of the log is told at most so often. Who
+/// leads is told at once.
+const STATUS_PAUSE: Duration = Duration::from_millis(10);
 
 /// Tells openraft's metrics in our words, as long as anybody may listen. May be cancelled.
 async fn tell_status(raft: Raft, told: watch::Sender<Status>) {
-    let mut metrics = raft.metrics();
+    let (mut metrics, mut server) = (raft.metrics(), raft.server_metrics());
+    let mut ended = false;
     loop {
-        let status = Status::from(&*metrics.borrow_and_update());
+        // Marked first: a change that comes after it is seen, here or in the next round.
+        let _ = server.borrow_and_update();
+        let mut status = Status::from(&*metrics.borrow_and_update());
+        if ended {
+            status.role = Role::Stopped;
+        }
         told.send_if_modified(|held| {
             let changed = *held != status;
             *held = status;
             changed
         });
-        sleep(STATUS_PAUSE).await;
-        if metrics.changed().await.is_err() {
-            told.send_modify(|status| status.role = Role::Stopped);
+        if ended {
             return;
         }
+        let log_moved = async {
+            sleep(STATUS_PAUSE).await;
+            metrics.changed().await
+        };
+        let changed = tokio::select! {
+            changed = server.changed() => changed,
+            changed = log_moved => changed,
+        };
+        ended = changed.is_err();
     }
 }
 

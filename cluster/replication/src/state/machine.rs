@@ -1,10 +1,10 @@
 //! Openraft's state machine: applies entries, publishes the machine, answers, makes and installs snapshots.
-//! Decides the order: applied, handed to the writer, published, told, answered.
+//! Decides the order: applied and noted for the writer, published, told, answered. The published machine is
+//! the only one: it is changed in place, so that a table nobody holds a clone of is not copied.
 
 use super::{
     Head, Loaded, StateWriter,
     builder::{Builder, Pace, in_terms_of_openraft},
-    writer::Rows,
 };
 use crate::{
     limits::APPLY_BATCH,
@@ -18,7 +18,7 @@ use openraft::{
     storage::{ApplyResponder, EntryResponder, RaftStateMachine},
     type_config::alias::SnapshotOf,
 };
-use std::{collections::BTreeSet, io, sync::Arc};
+use std::{io, sync::Arc};
 use tokio::{
     sync::{broadcast, watch},
     time::Instant,
@@ -37,7 +37,6 @@ pub(crate) struct Published {
 }
 
 pub(crate) struct StateMachine {
-    machine: Machine,
     head: Head,
     writer: StateWriter,
     shelf: Arc<Shelf>,
@@ -47,9 +46,8 @@ pub(crate) struct StateMachine {
 
 /// What a batch has done, to be told once the machine is published.
 #[derive(Default)]
-struct Batch {
-    entries: usize,
-    changed: BTreeSet<RowKey>,
+struct Done {
+    changed: Vec<RowKey>,
     events: Vec<(Revision, Arc<[Event]>)>,
     answers: Vec<(ApplyResponder<TypeConfig>, Answer)>,
 }
@@ -61,67 +59,68 @@ impl StateMachine {
         shelf: Arc<Shelf>,
         published: Arc<Published>,
     ) -> Self {
-        let Loaded { machine, head, .. } = loaded;
-        Self { machine, head, writer, shelf, pace: Pace::default(), published }
+        Self { head: loaded.head, writer, shelf, pace: Pace::default(), published }
     }
 
     /// What a snapshot or a backup of this moment is made from.
     pub(crate) fn builder(&self) -> Builder {
-        let (machine, head) = (self.machine.clone(), self.head.clone());
-        Builder::new(machine, head, self.shelf.clone(), self.pace.clone())
+        let machine = self.published.machine.borrow().1.clone();
+        Builder::new(machine, self.head.clone(), self.shelf.clone(), self.pace.clone())
     }
 
-    fn apply_one(
-        &mut self,
-        entry: Entry,
-        responder: Option<ApplyResponder<TypeConfig>>,
-        batch: &mut Batch,
-    ) {
-        let revision = Revision(entry.log_id.index);
-        let outcome = match entry.payload {
-            Payload::Blank => None,
-            Payload::Membership(membership) => {
-                self.head.membership = StoredMembership::new(Some(entry.log_id), membership);
-                None
-            }
-            Payload::Normal(proposal) => {
-                let stamped = proposal.stamped();
-                self.head.stamped = self.head.stamped.max(stamped.at);
-                let applied = self.machine.apply(revision, stamped);
-                batch.changed.extend(applied.changed);
-                if !applied.events.is_empty() {
-                    batch.events.push((revision, applied.events.into()));
-                }
-                Some(applied.outcome)
-            }
-        };
-        self.head.applied = Some(entry.log_id);
-        batch.entries += 1;
-        if let Some(responder) = responder {
-            batch.answers.push((responder, Answer { revision, outcome }));
-        }
-    }
-
-    async fn finish(&mut self, batch: Batch) -> io::Result<()> {
-        if batch.entries == 0 {
+    /// Applies entries and publishes what came of them as one.
+    async fn carry_out(&mut self, entries: Vec<EntryResponder<TypeConfig>>) -> io::Result<()> {
+        if entries.is_empty() {
             return Ok(());
         }
-        let rows: Rows =
-            batch.changed.into_iter().map(|key| (key.clone(), self.machine.row(&key))).collect();
-        self.writer.write(rows, self.head.clone()).await?;
-        self.publish();
-        for event in batch.events {
+        let mut done = Done::default();
+        let (head, writer) = (&mut self.head, &self.writer);
+        self.published.machine.send_modify(|(revision, machine)| {
+            for (entry, responder) in entries {
+                apply_one(machine, head, entry, responder, &mut done);
+            }
+            *revision = head.revision();
+            writer.note(done.changed.drain(..), head);
+        });
+        for event in done.events {
             // Nobody listening is no fault.
             let _ = self.published.events.send(event);
         }
-        for (responder, answer) in batch.answers {
+        for (responder, answer) in done.answers {
             responder.send(answer);
         }
-        Ok(())
+        self.writer.room().await
     }
+}
 
-    fn publish(&self) {
-        self.published.machine.send_replace((self.head.revision(), self.machine.clone()));
+fn apply_one(
+    machine: &mut Machine,
+    head: &mut Head,
+    entry: Entry,
+    responder: Option<ApplyResponder<TypeConfig>>,
+    done: &mut Done,
+) {
+    let revision = Revision(entry.log_id.index);
+    let outcome = match entry.payload {
+        Payload::Blank => None,
+        Payload::Membership(membership) => {
+            head.membership = StoredMembership::new(Some(entry.log_id), membership);
+            None
+        }
+        Payload::Normal(proposal) => {
+            let stamped = proposal.stamped();
+            head.stamped = head.stamped.max(stamped.at);
+            let applied = machine.apply(revision, stamped);
+            done.changed.extend(applied.changed);
+            if !applied.events.is_empty() {
+                done.events.push((revision, applied.events.into()));
+            }
+            Some(applied.outcome)
+        }
+    };
+    head.applied = Some(entry.log_id);
+    if let Some(responder) = responder {
+        done.answers.push((responder, Answer { revision, outcome }));
     }
 }
 
@@ -137,15 +136,14 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
     where
         S: Stream<Item = io::Result<EntryResponder<TypeConfig>>> + Unpin + OptionalSend,
     {
-        let mut batch = Batch::default();
+        let mut batch = Vec::new();
         while let Some(next) = entries.next().await {
-            let (entry, responder) = next?;
-            self.apply_one(entry, responder, &mut batch);
-            if batch.entries >= APPLY_BATCH {
-                self.finish(std::mem::take(&mut batch)).await?;
+            batch.push(next?);
+            if batch.len() >= APPLY_BATCH {
+                self.carry_out(std::mem::take(&mut batch)).await?;
             }
         }
-        self.finish(batch).await
+        self.carry_out(batch).await
     }
 
     async fn try_create_snapshot_builder(&mut self, force: bool) -> Option<Builder> {
@@ -176,9 +174,8 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         let (machine, head) = spawn_blocking(read).await.map_err(io::Error::other)??;
         let head = Head::try_from(head).map_err(io::Error::other)?;
         self.writer.replace(machine.clone(), head.clone()).await?;
-        let old = std::mem::replace(&mut self.machine, machine);
+        let old = self.published.machine.send_replace((head.revision(), machine));
         self.head = head;
-        self.publish();
         // Up to a million rows go with it: not on a thread that answers.
         drop(spawn_blocking(move || drop(old)));
         Ok(())

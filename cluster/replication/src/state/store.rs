@@ -5,11 +5,13 @@
 //! |---|---|
 //! | `0x00` | generation (8 bytes, big-endian), then the head record |
 //! | `0x01`, generation, encoded row key | encoded row |
+//! | `0x03`, generation, revision, piece | a page of answered commands: see `answers` |
 //!
 //! Rows of a generation that the head does not name are leftovers of an interrupted change and go at start.
 
 use super::{
     Head,
+    answers::{self, Answers, Pages, Reading},
     kv::{Batch, Kv},
     sled_rows::set_aside,
 };
@@ -22,7 +24,10 @@ use crate::{
 use std::{
     io, mem,
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 use tradewind_domain::control::{Machine, Row, RowKey};
 
@@ -40,6 +45,8 @@ pub enum StateError {
     Record(#[from] RecordError),
     #[error("a file of the state cannot be used")]
     Io(#[from] io::Error),
+    #[error("the state was written in an earlier form")]
+    EarlierForm,
     /// Another process has it open.
     #[error("{} is in use", directory.display())]
     InUse { directory: PathBuf },
@@ -53,6 +60,28 @@ pub(crate) struct StateStore {
     db: Box<dyn Kv>,
     /// Whose rows count. Changed by `replace` alone, which no write overlaps.
     generation: AtomicU64,
+    pages: Mutex<Pages>,
+}
+
+/// What is read at once.
+enum Block {
+    Encoded(Vec<Vec<u8>>),
+    Answers(Vec<Row>),
+}
+
+impl Block {
+    fn rows(self) -> Result<Vec<Row>, StateError> {
+        let values = match self {
+            Self::Encoded(values) => values,
+            Self::Answers(rows) => return Ok(rows),
+        };
+        let row = |value: Vec<u8>| match records::decode(Kind::Row, &value)? {
+            // They stand in pages.
+            Row::Answered(_) => Err(StateError::EarlierForm),
+            row => Ok(row),
+        };
+        values.into_iter().map(row).collect()
+    }
 }
 
 /// What was on disk.
@@ -89,7 +118,8 @@ impl StateStore {
     }
 
     fn try_open(environment: &Environment, directory: &Path) -> Result<(Self, Loaded), StateError> {
-        let store = Self { db: (environment.rows)(directory)?, generation: AtomicU64::new(0) };
+        let db = (environment.rows)(directory)?;
+        let store = Self { db, generation: AtomicU64::new(0), pages: Mutex::default() };
         let loaded = store.load()?;
         Ok((store, loaded))
     }
@@ -103,33 +133,66 @@ impl StateStore {
         }
         self.remove_others()?;
         let ours = self.generation.load(Ordering::SeqCst);
-        let feed = |hand_on: &mut dyn FnMut(Vec<Vec<u8>>) -> bool| {
+        let feed = |hand_on: &mut dyn FnMut(Block) -> bool| {
             let mut block = Vec::with_capacity(STATE_READ_ROWS);
             self.db.range(&row_prefix(ours), &row_prefix(ours + 1), &mut |_, value| {
                 block.push(value.to_vec());
-                Ok(block.len() < STATE_READ_ROWS || hand_on(mem::take(&mut block)))
+                let full = block.len() >= STATE_READ_ROWS;
+                Ok(!full || hand_on(Block::Encoded(mem::take(&mut block))))
             })?;
-            hand_on(block);
+            if hand_on(Block::Encoded(block)) {
+                hand_on(Block::Answers(self.read_answers(ours)?));
+            }
             Ok(())
         };
-        let decode = |block: Vec<Vec<u8>>| {
-            let rows = block.iter().map(|value| Ok(records::decode::<Row>(Kind::Row, value)?));
-            rows.collect::<Result<Vec<Row>, StateError>>()
-        };
-        Ok(Loaded { machine: rows::build(feed, decode)?, head, set_aside: None })
+        Ok(Loaded { machine: rows::build(feed, Block::rows)?, head, set_aside: None })
     }
 
-    /// Writes rows and head in one batch: after a crash both are there or neither is.
-    pub(crate) fn write<'a>(
+    /// The answered commands, from their pages.
+    fn read_answers(&self, generation: u64) -> Result<Vec<Row>, StateError> {
+        let mut reading = Reading::default();
+        let (from, to) = (answers::prefix(generation), answers::prefix(generation + 1));
+        self.db.range(&from, &to, &mut |_, page| {
+            reading.page(page)?;
+            Ok(true)
+        })?;
+        let (pages, answered) = reading.done();
+        *self.pages() = pages;
+        Ok(answered.collect())
+    }
+
+    fn pages(&self) -> MutexGuard<'_, Pages> {
+        self.pages.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes the changed rows as the machine has them, and the head, in one batch: after a crash all are
+    /// there or none is.
+    pub(crate) fn write(
         &self,
-        rows: impl IntoIterator<Item = (&'a RowKey, Option<&'a Row>)>,
+        changed: &[RowKey],
+        machine: &Machine,
         head: &Head,
     ) -> Result<(), StateError> {
         let generation = self.generation.load(Ordering::SeqCst);
         let mut batch = Batch::new();
-        for (key, row) in rows {
-            batch.push((row_key(generation, key)?, row.map(row_value).transpose()?));
+        let mut answers = Answers::default();
+        for key in changed {
+            if !answers.take(key, machine) {
+                let row = machine.row(key).as_ref().map(row_value).transpose()?;
+                batch.push((row_key(generation, key)?, row));
+            }
         }
+        let mut pages = self.pages();
+        if pages.full(&answers, machine) {
+            let (from, to) = (answers::prefix(generation), answers::prefix(generation + 1));
+            self.db.range(&from, &to, &mut |key, _| {
+                batch.push((key.to_vec(), None));
+                Ok(true)
+            })?;
+            pages.clear();
+            answers = Answers::all_of(machine);
+        }
+        batch.extend(pages.add(generation, head.revision(), &answers)?);
         batch.push((HEAD_KEY.to_vec(), Some(head_value(generation, head)?)));
         self.db.apply(batch)
     }
@@ -145,7 +208,8 @@ impl StateStore {
         let new = self.generation.load(Ordering::SeqCst) + 1;
         // Leftovers of an attempt that failed half-way must not show through.
         self.remove_range(row_prefix(new), row_prefix(new + 1))?;
-        let mut rows = machine.rows().peekable();
+        self.remove_range(answers::prefix(new), answers::prefix(new + 1))?;
+        let mut rows = machine.rows().filter(|row| !matches!(row, Row::Answered(_))).peekable();
         while rows.peek().is_some() {
             let mut batch = Batch::new();
             for row in rows.by_ref().take(STATE_WRITE_ROWS) {
@@ -153,10 +217,13 @@ impl StateStore {
             }
             self.db.apply(batch)?;
         }
+        let mut pages = Pages::default();
+        self.db.apply(pages.add(new, head.revision(), &Answers::all_of(machine))?)?;
         self.db.flush()?;
         self.insert(HEAD_KEY.to_vec(), head_value(new, head)?)?;
         self.db.flush()?;
         self.generation.store(new, Ordering::SeqCst);
+        *self.pages() = pages;
         self.remove_others()
     }
 
@@ -168,7 +235,9 @@ impl StateStore {
     fn remove_others(&self) -> Result<(), StateError> {
         let ours = self.generation.load(Ordering::SeqCst);
         self.remove_range(row_prefix(0), row_prefix(ours))?;
-        self.remove_range(row_prefix(ours + 1), vec![ROW_PREFIX + 1])
+        self.remove_range(row_prefix(ours + 1), vec![ROW_PREFIX + 1])?;
+        self.remove_range(answers::prefix(0), answers::prefix(ours))?;
+        self.remove_range(answers::prefix(ours + 1), answers::end())
     }
 
     fn remove_range(&self, from: Vec<u8>, to: Vec<u8>) -> Result<(), StateError> {

@@ -32,7 +32,7 @@ fn machine_at(home: &Path) -> (StateMachine, JoinHandle<Result<(), StateError>>)
         machine: watch::Sender::new((loaded.head.revision(), loaded.machine.clone())),
         events: broadcast::Sender::new(16),
     });
-    let (writer, task) = StateWriter::start(store, loaded.head.applied);
+    let (writer, task) = StateWriter::start(store, loaded.head.applied, published.clone());
     let shelf = Arc::new(Shelf::open(&home.join("snapshots")).unwrap());
     (StateMachine::new(loaded, writer, shelf, published), task)
 }
@@ -96,7 +96,7 @@ async fn what_was_applied_and_flushed_is_there_after_a_restart() {
     let machine = applied_by_domain(1..700);
     let all = rows(&machine);
     let keys: Vec<_> = all.iter().map(Row::key).collect();
-    store.write(keys.iter().zip(all.iter().map(Some)), &head(699)).unwrap();
+    store.write(&keys, &machine, &head(699)).unwrap();
     store.flush().unwrap();
     drop(store);
     let (_store, loaded) = StateStore::open(home.path()).unwrap();
@@ -175,7 +175,7 @@ fn a_flush_of_sled_is_an_fdatasync() {
     let home = tempfile::tempdir().unwrap();
     let (store, _) = StateStore::open(home.path()).unwrap();
     let before = sync_hook::calls();
-    store.write([], &head(1)).unwrap();
+    store.write(&[], &Machine::default(), &head(1)).unwrap();
     store.flush().unwrap();
     assert!(sync_hook::calls() > before);
 }

@@ -1,66 +1,129 @@
-//! Writing the state behind the machine's back: batches go to sled in order, flushes follow in their own
-//! time. Decides when sled is flushed and up to where it counts; the journal may let go of nothing above.
-//! One task owns the store; when it fails it stops, and so does the member. It may be cancelled only when
-//! nothing needs to be written any more.
+//! Writing the state behind the machine's back: what has changed is noted as entries are applied, and goes
+//! to sled in one batch at the next flush. Decides when that is and up to where it counts; the journal may
+//! let go of nothing above. One task owns the store; when it fails it stops, and so does the member. It may
+//! be cancelled only when nothing needs to be written any more.
+//!
+//! A row that changes often is written once a flush, and applying waits for no disk. What is written is the
+//! machine exactly as its head says: rows are noted and taken under the machine's own lock.
 
-use super::{Head, StateError, StateStore};
+use super::{Head, Published, StateError, StateStore};
 use crate::{
-    limits::{STATE_BATCH, STATE_FLUSH_EVERY, STATE_QUEUE},
+    limits::{STATE_BEHIND_EARLY, STATE_BEHIND_MAX, STATE_FLUSH_EVERY},
     raft::LogId,
     runtime::spawn_blocking,
 };
-use std::{collections::BTreeMap, io, sync::Arc};
+use std::{
+    io,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 use tokio::{
-    sync::{mpsc, oneshot, watch},
+    sync::{Notify, mpsc, oneshot, watch},
     task::JoinHandle,
     time::{Instant, sleep_until},
 };
-use tradewind_domain::control::{Machine, Row, RowKey};
+use tradewind_domain::control::{Machine, RowKey};
 
-/// Rows as they are after a batch of entries; `None` is a row that is gone.
-pub(crate) type Rows = BTreeMap<RowKey, Option<Row>>;
+/// A whole machine in the place of all rows.
+struct Replace {
+    machine: Box<Machine>,
+    head: Head,
+    done: oneshot::Sender<Result<(), String>>,
+}
 
-enum Order {
-    Write { rows: Rows, head: Head },
-    Replace { machine: Box<Machine>, head: Head, done: oneshot::Sender<Result<(), String>> },
+/// What sled does not have yet.
+#[derive(Default)]
+struct Behind {
+    /// Rows changed since, some of them several times.
+    changed: Vec<RowKey>,
+    /// The head of the machine that holds them; none if there is nothing to write.
+    head: Option<Head>,
+}
+
+#[derive(Default)]
+struct Noted {
+    behind: Mutex<Behind>,
+    /// There is something to write, or much of it.
+    more: Notify,
+    /// It was taken.
+    taken: Notify,
+}
+
+impl Noted {
+    fn behind(&self) -> MutexGuard<'_, Behind> {
+        self.behind.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn many(&self, most: usize) -> bool {
+        self.behind().changed.len() >= most
+    }
 }
 
 /// A cheap handle to the writer's task.
 #[derive(Clone)]
 pub(crate) struct StateWriter {
-    inbox: mpsc::Sender<Order>,
+    noted: Arc<Noted>,
+    inbox: mpsc::Sender<Replace>,
     flushed: watch::Receiver<Option<LogId>>,
 }
 
 impl StateWriter {
-    /// Starts the task that owns `store`, whose head was `flushed` when it was opened. The task ends when
-    /// the last handle is gone, after a last flush.
+    /// Starts the task that owns `store`, whose head was `flushed` when it was opened. Rows are read from
+    /// the published machine. The task ends when the last handle is gone, after a last flush.
     pub(crate) fn start(
         store: StateStore,
         flushed: Option<LogId>,
+        published: Arc<Published>,
     ) -> (Self, JoinHandle<Result<(), StateError>>) {
-        let (inbox, orders) = mpsc::channel(STATE_QUEUE);
+        let (inbox, orders) = mpsc::channel(1);
         let (told, watched) = watch::channel(flushed);
+        let noted = Arc::new(Noted::default());
         let task = Task {
             store: Arc::new(store),
+            published,
+            noted: noted.clone(),
             orders,
-            written: flushed,
             flush_at: None,
             flushing: None,
             told,
         };
-        (Self { inbox, flushed: watched }, tokio::spawn(task.run()))
+        (Self { noted, inbox, flushed: watched }, tokio::spawn(task.run()))
     }
 
-    /// Queues a batch; waits only if the writer is far behind.
-    pub(crate) async fn write(&self, rows: Rows, head: Head) -> io::Result<()> {
-        self.inbox.send(Order::Write { rows, head }).await.map_err(|_| stopped())
+    /// Notes what a batch of entries has changed. To be called while the machine is locked for the change.
+    pub(crate) fn note(&self, changed: impl IntoIterator<Item = RowKey>, head: &Head) {
+        let mut behind = self.noted.behind();
+        let before = behind.changed.len();
+        behind.changed.extend(changed);
+        let much = before < STATE_BEHIND_EARLY && behind.changed.len() >= STATE_BEHIND_EARLY;
+        let first = behind.head.replace(head.clone()).is_none();
+        drop(behind);
+        if first || much {
+            self.noted.more.notify_one();
+        }
     }
 
-    /// Puts a whole machine in the place of all rows; durable when this returns.
+    /// Waits while the writer is far behind; an error if it has stopped.
+    pub(crate) async fn room(&self) -> io::Result<()> {
+        loop {
+            let taken = self.noted.taken.notified();
+            if self.inbox.is_closed() {
+                return Err(stopped());
+            }
+            if !self.noted.many(STATE_BEHIND_MAX) {
+                return Ok(());
+            }
+            tokio::select! {
+                () = taken => {}
+                () = self.inbox.closed() => {}
+            }
+        }
+    }
+
+    /// Puts a whole machine in the place of all rows; durable when this returns. What was noted before is
+    /// void.
     pub(crate) async fn replace(&self, machine: Machine, head: Head) -> io::Result<()> {
         let (done, answer) = oneshot::channel();
-        let order = Order::Replace { machine: Box::new(machine), head, done };
+        let order = Replace { machine: Box::new(machine), head, done };
         self.inbox.send(order).await.map_err(|_| stopped())?;
         answer.await.map_err(|_| stopped())?.map_err(io::Error::other)
     }
@@ -75,15 +138,15 @@ fn stopped() -> io::Error {
     io::Error::other("the state's writer has stopped")
 }
 
-/// A flush on its way, and what it covers.
+/// A write with its flush on its way, and what it covers.
 type Flush = (JoinHandle<Result<(), StateError>>, Option<LogId>);
 
 struct Task {
     store: Arc<StateStore>,
-    orders: mpsc::Receiver<Order>,
-    /// Head of what sled has been given.
-    written: Option<LogId>,
-    /// When the next flush is due; none if there is nothing to flush.
+    published: Arc<Published>,
+    noted: Arc<Noted>,
+    orders: mpsc::Receiver<Replace>,
+    /// When the next flush is due; none if nothing was noted.
     flush_at: Option<Instant>,
     flushing: Option<Flush>,
     told: watch::Sender<Option<LogId>>,
@@ -91,6 +154,7 @@ struct Task {
 
 impl Task {
     async fn run(mut self) -> Result<(), StateError> {
+        let noted = self.noted.clone();
         loop {
             let due = self.flush_at.filter(|_| self.flushing.is_none());
             let flush_due = async {
@@ -110,57 +174,40 @@ impl Task {
                     Some(order) => self.obey(order).await?,
                     None => break,
                 },
+                () = noted.more.notified() => self.plan_flush(),
                 () = flush_due => self.begin_flush(),
                 flushed = flush_done => self.end_flush(flushed)?,
             }
         }
-        self.flush().await
+        self.finish_flush().await?;
+        self.begin_flush();
+        self.finish_flush().await
     }
 
-    /// Writes that lie in the queue one after the other go to sled as one.
-    async fn obey(&mut self, first: Order) -> Result<(), StateError> {
-        let mut next = Some(first);
-        let mut taken = 1;
-        let mut write: Option<(Rows, Head)> = None;
-        while let Some(Order::Write { rows, head }) = next {
-            match &mut write {
-                Some(together) => {
-                    together.0.extend(rows);
-                    together.1 = head;
-                }
-                None => write = Some((rows, head)),
-            }
-            next = if taken < STATE_BATCH { self.orders.try_recv().ok() } else { None };
-            taken += 1;
-        }
-        if let Some((rows, head)) = write {
-            self.write(rows, head).await?;
-        }
-        match next {
-            Some(Order::Replace { machine, head, done }) => {
-                let (store, applied) = (self.store.clone(), head.applied);
-                let replaced = blocking(move || store.replace(&machine, &head)).await;
-                // Whoever asked may be gone; the outcome stands all the same.
-                let _ = done.send(replaced.as_ref().map(drop).map_err(ToString::to_string));
-                replaced?;
-                self.written = applied;
-                self.tell(applied);
-                Ok(())
-            }
-            Some(Order::Write { .. }) | None => Ok(()),
-        }
+    /// Soon, and at once if there is much.
+    fn plan_flush(&mut self) {
+        let soon = Instant::now() + STATE_FLUSH_EVERY;
+        let much = self.noted.many(STATE_BEHIND_EARLY);
+        self.flush_at = Some(if much { Instant::now() } else { self.flush_at.unwrap_or(soon) });
     }
 
-    async fn write(&mut self, rows: Rows, head: Head) -> Result<(), StateError> {
+    async fn obey(&mut self, order: Replace) -> Result<(), StateError> {
+        // No write may overlap it: rows would come under the wrong generation.
+        self.finish_flush().await?;
+        *self.noted.behind() = Behind::default();
+        self.noted.taken.notify_waiters();
+        self.flush_at = None;
+        let Replace { machine, head, done } = order;
         let (store, applied) = (self.store.clone(), head.applied);
-        blocking(move || store.write(rows.iter().map(|(key, row)| (key, row.as_ref())), &head))
-            .await?;
-        self.written = applied;
-        self.flush_at.get_or_insert_with(|| Instant::now() + STATE_FLUSH_EVERY);
+        let replaced = blocking(move || store.replace(&machine, &head)).await;
+        // Whoever asked may be gone; the outcome stands all the same.
+        let _ = done.send(replaced.as_ref().map(drop).map_err(ToString::to_string));
+        replaced?;
+        self.tell(applied);
         Ok(())
     }
 
-    /// A flush that began before a replacement may end after it: what is durable never falls.
+    /// What is durable never falls.
     fn tell(&self, covered: Option<LogId>) {
         self.told.send_if_modified(|told| {
             let more = covered > *told;
@@ -169,34 +216,46 @@ impl Task {
         });
     }
 
+    /// Takes what was noted, with the machine as it is at that moment, and writes it.
     fn begin_flush(&mut self) {
-        let store = self.store.clone();
-        self.flushing = Some((spawn_blocking(move || store.flush()), self.written));
         self.flush_at = None;
+        let (behind, machine) = {
+            // Nothing can be noted meanwhile: that needs the machine.
+            let published = self.published.machine.borrow();
+            let behind = std::mem::take(&mut *self.noted.behind());
+            (behind, published.1.clone())
+        };
+        self.noted.taken.notify_waiters();
+        let Behind { mut changed, head: Some(head) } = behind else { return };
+        let (store, covered) = (self.store.clone(), head.applied);
+        let write = move || {
+            changed.sort_unstable();
+            changed.dedup();
+            store.write(&changed, &machine, &head)?;
+            store.flush()
+        };
+        self.flushing = Some((spawn_blocking(write), covered));
     }
 
     fn end_flush(
         &mut self,
         flushed: Result<Result<(), StateError>, tokio::task::JoinError>,
     ) -> Result<(), StateError> {
+        let covered = self.flushing.take().and_then(|(_, covered)| covered);
         flushed.map_err(io::Error::other)??;
-        if let Some((_, covered)) = self.flushing.take() {
-            self.tell(covered);
-        }
+        self.tell(covered);
         Ok(())
     }
 
-    /// Flushes now, after a flush that may be under way.
-    async fn flush(&mut self) -> Result<(), StateError> {
-        if let Some((flush, covered)) = self.flushing.take() {
-            flush.await.map_err(io::Error::other)??;
-            self.tell(covered);
+    /// Waits for a flush that may be under way.
+    async fn finish_flush(&mut self) -> Result<(), StateError> {
+        match &mut self.flushing {
+            Some((flush, _)) => {
+                let flushed = flush.await;
+                self.end_flush(flushed)
+            }
+            None => Ok(()),
         }
-        let store = self.store.clone();
-        blocking(move || store.flush()).await?;
-        self.flush_at = None;
-        self.tell(self.written);
-        Ok(())
     }
 }
 

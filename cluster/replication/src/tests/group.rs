@@ -216,6 +216,28 @@ async fn with_the_default_timing_writes_go_on_soon_after_the_leader_has_gone() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_whose_process_is_gone_is_replaced_without_waiting_for_the_timers() {
+    // given: timers that nobody would want to wait for
+    let mut world = World::of(3);
+    let seconds = Duration::from_secs;
+    world.timing =
+        Timing { election_min: seconds(9), election_max: seconds(10), ..Timing::default() };
+    world.timing.propose = seconds(20);
+    world.start_all().await;
+    world.form().await;
+    world.put("r", "before").await;
+    // when
+    let old = world.leader().await.node();
+    let begun = Instant::now();
+    let stopping = world.let_go(old);
+    world.put("r", "after").await;
+    // then: its lease, half of the longest timer, had to be waited for
+    let outage = begun.elapsed();
+    assert!(outage < seconds(8), "{outage:?}");
+    stopping.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn leadership_is_not_handed_to_a_member_that_is_away() {
     // given: an idle group; the member that is away has as much of the log as the other
     let mut world = World::serving(3).await;

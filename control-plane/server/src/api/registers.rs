@@ -40,7 +40,8 @@ pub(super) async fn get(
             return Ok(Json(answer));
         }
     }
-    let register = service.machine().1.register(&register).cloned();
+    let replica = &service.parts().replica;
+    let register = replica.look(|_, machine| machine.register(&register).cloned());
     Ok(Json(RegisterAnswer { stand: service.stand(), register }))
 }
 

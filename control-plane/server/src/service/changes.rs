@@ -122,7 +122,7 @@ impl Service {
         B: Sync,
     {
         // A right given before the cluster has its incarnation could be compared with none given later.
-        if self.machine().1.cluster().opened().is_none() {
+        if self.parts().replica.look(|_, machine| machine.cluster().opened().is_none()) {
             return Attempt::NotHanded;
         }
         let request = Request { key: change.key.clone(), command: change.command.clone() };
