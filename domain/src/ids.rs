@@ -1,6 +1,7 @@
 //! Names and numbers that tell things apart. Decides what a legal name is; who may use it is decided
 //! elsewhere. Every id has its own type, so that none can be passed in another's place.
 
+pub use disk::DiskId;
 pub use order::{OrderId, VenueOrderId};
 
 use crate::time::UnixNanos;
@@ -119,6 +120,7 @@ macro_rules! number_id {
     };
 }
 
+mod disk;
 mod order;
 
 text_id!(/// A place that can fail as a whole: a data centre, a rack.

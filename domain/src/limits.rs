@@ -93,6 +93,15 @@ pub const SESSION_TOKEN_LIFE: Duration = Duration::from_secs(12 * 3_600);
 /// Heartbeat to algos: a lost frame shows within one, a dead socket within three.
 pub const HEARTBEAT_EVERY: Duration = Duration::from_secs(1);
 
+/// Members of the group, learners among them: five voters, their five successors, and some in trouble.
+pub const MEMBERS: usize = 16;
+/// A learner is promoted once it was at most so many entries behind for so long: a short catch-up, and no
+/// lucky moment.
+pub const CAUGHT_UP_ENTRIES: u64 = 250;
+pub const CAUGHT_UP_FOR: Duration = Duration::from_secs(2);
+/// A member that has not answered the leader for so long does not count as there when members change.
+pub const MEMBER_HEARD_WITHIN: Duration = Duration::from_millis(500);
+
 /// A value in the test range of the replicated state.
 pub const REGISTER_VALUE_BYTES: usize = 1_024;
 /// Routes of one Market, grants of one account, keys of one customer. A row of the state stays below

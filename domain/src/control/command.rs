@@ -1,6 +1,7 @@
 //! What can be asked of the replicated machine. Decides the shape of every command; what becomes of one
 //! is `machine`'s decision. Records of released versions are frozen: variants are only appended.
 
+use super::group::GroupCommand;
 use super::row::{AccountSpec, CustomerSpec, MarketSpec, TraderSpec};
 use crate::{
     ids::{
@@ -103,6 +104,8 @@ pub enum Command {
         value: String,
         expected: Option<String>,
     },
+    /// Who belongs to the Raft group.
+    Group(GroupCommand),
 }
 
 /// What the leader knew when it took a Manager for down.

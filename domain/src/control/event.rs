@@ -4,8 +4,8 @@
 use super::command::DownReason;
 use crate::{
     ids::{
-        AccountId, ClusterIncarnation, CustomerId, Epoch, Incarnation, ManagerId, MarketId, NodeId,
-        Revision, TraderId,
+        AccountId, ClusterIncarnation, CustomerId, DiskId, Epoch, Incarnation, ManagerId, MarketId,
+        NodeId, Revision, TraderId,
     },
     time::UnixNanos,
 };
@@ -21,15 +21,65 @@ pub struct Event {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EventKind {
-    ClusterOpened { incarnation: ClusterIncarnation },
-    MemberKnown { node: NodeId },
-    ManagerCheckedIn { manager: ManagerId, incarnation: Incarnation, epoch: Epoch },
-    ManagerDown { manager: ManagerId, why: DownReason },
-    AccountChanged { account: AccountId },
-    CustomerChanged { customer: CustomerId },
-    MarketChanged { market: MarketId },
-    TraderChanged { trader: TraderId },
-    BrokerAssigned { account: AccountId, shard: u16, manager: ManagerId, epoch: Epoch },
-    CustomerAssigned { customer: CustomerId, manager: ManagerId, epoch: Epoch },
-    TraderAssigned { trader: TraderId, manager: ManagerId, epoch: Epoch },
+    ClusterOpened {
+        incarnation: ClusterIncarnation,
+    },
+    MemberKnown {
+        node: NodeId,
+    },
+    ManagerCheckedIn {
+        manager: ManagerId,
+        incarnation: Incarnation,
+        epoch: Epoch,
+    },
+    ManagerDown {
+        manager: ManagerId,
+        why: DownReason,
+    },
+    AccountChanged {
+        account: AccountId,
+    },
+    CustomerChanged {
+        customer: CustomerId,
+    },
+    MarketChanged {
+        market: MarketId,
+    },
+    TraderChanged {
+        trader: TraderId,
+    },
+    BrokerAssigned {
+        account: AccountId,
+        shard: u16,
+        manager: ManagerId,
+        epoch: Epoch,
+    },
+    CustomerAssigned {
+        customer: CustomerId,
+        manager: ManagerId,
+        epoch: Epoch,
+    },
+    TraderAssigned {
+        trader: TraderId,
+        manager: ManagerId,
+        epoch: Epoch,
+    },
+    /// A node id was given to a disk.
+    MemberAdmitted {
+        node: NodeId,
+        disk: DiskId,
+    },
+    /// It is reached elsewhere now.
+    MemberMoved {
+        node: NodeId,
+    },
+    MemberRemoving {
+        node: NodeId,
+    },
+    MemberRemoved {
+        node: NodeId,
+    },
+    VotersWanted {
+        voters: u8,
+    },
 }

@@ -125,6 +125,7 @@ impl Machine {
             Command::PutRegister { register, value, expected } => {
                 self.put_register(register, value, expected)
             }
+            Command::Group(command) => self.decide_group(command),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Why a command is refused. Decides the reasons; when one applies is `machine`'s decision.
 
-use crate::ids::Incarnation;
+use crate::ids::{Incarnation, NodeId};
 use alloc::string::String;
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +28,14 @@ pub enum Refusal {
     TooLarge { what: Noun },
     #[error("the register holds another value")]
     Mismatch { held: Option<String> },
+    #[error("node {removing} is being removed: wait until that is done, then ask under a new key")]
+    Busy { removing: NodeId },
+    #[error("node {node} is known with another disk: remove it and join as a new member")]
+    OtherDisk { node: NodeId },
+    #[error("as many as there may be of: {what}; remove one first")]
+    TooMany { what: Noun },
+    #[error("a group has 3 or 5 voters: 4 bear no more failures than 3")]
+    VotersNotPossible,
 }
 
 /// What a refusal is about.
@@ -43,6 +51,7 @@ pub enum Noun {
     Register,
     Command,
     Member,
+    Group,
 }
 
 impl core::fmt::Display for Noun {
@@ -57,6 +66,7 @@ impl core::fmt::Display for Noun {
             Self::Register => "register",
             Self::Command => "command",
             Self::Member => "member",
+            Self::Group => "group: its leader has not founded it yet",
         })
     }
 }

@@ -2,7 +2,11 @@
 //! Decides their shape; how they change is `machine`'s decision. Released shapes are frozen: variants
 //! are only appended.
 
-use super::{command::IdempotencyKey, machine::Outcome};
+use super::{
+    command::IdempotencyKey,
+    group::{AdmissionRow, GroupRow},
+    machine::Outcome,
+};
 use crate::{
     ids::{
         AccountId, ClientId, ClusterIncarnation, CustomerId, Epoch, Incarnation, InstrumentId,
@@ -224,4 +228,6 @@ rows! {
     Register(RegisterRow): RegisterId = |r| r.register.clone(),
     Answered(AnsweredRow): IdempotencyKey = |r| r.key.clone(),
     Client(ClientRow): ClientId = |r| r.client.clone(),
+    Group(GroupRow): () = |_| (),
+    Admission(AdmissionRow): NodeId = |r| r.node,
 }

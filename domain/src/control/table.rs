@@ -4,6 +4,7 @@
 
 use super::{
     command::IdempotencyKey,
+    group::{AdmissionRow, GroupRow},
     row::{
         AccountRow, AnsweredRow, BrokerRow, ClientRow, ClusterRow, CustomerRow, ManagerRow,
         MarketRow, MemberRow, RegisterRow, Row, RowKey, TraderRow,
@@ -29,6 +30,8 @@ pub(super) struct Tables {
     pub(super) registers: OrdMap<RegisterId, RegisterRow>,
     pub(super) answered: OrdMap<IdempotencyKey, AnsweredRow>,
     pub(super) clients: OrdMap<ClientId, ClientRow>,
+    pub(super) group: Option<GroupRow>,
+    pub(super) admissions: OrdMap<NodeId, AdmissionRow>,
     /// Derived from `answered`: the oldest answers first.
     pub(super) answered_by_age: OrdSet<(UnixNanos, IdempotencyKey)>,
     /// Keys written since the last `take_changed`.
@@ -61,6 +64,8 @@ impl Tables {
                 self.answered.insert(row.key.clone(), row);
             }
             Row::Client(row) => drop(self.clients.insert(row.client.clone(), row)),
+            Row::Group(row) => self.group = Some(row),
+            Row::Admission(row) => drop(self.admissions.insert(row.node, row)),
         }
     }
 
@@ -75,6 +80,12 @@ impl Tables {
     pub(super) fn forget_client(&mut self, client: &ClientId) {
         if self.clients.remove(client).is_some() {
             self.changed.push(RowKey::Client(client.clone()));
+        }
+    }
+
+    pub(super) fn forget_admission(&mut self, node: NodeId) {
+        if self.admissions.remove(&node).is_some() {
+            self.changed.push(RowKey::Admission(node));
         }
     }
 
@@ -98,6 +109,8 @@ impl Tables {
             RowKey::Register(k) => self.registers.get(k).cloned().map(Row::Register),
             RowKey::Answered(k) => self.answered.get(k).cloned().map(Row::Answered),
             RowKey::Client(k) => self.clients.get(k).cloned().map(Row::Client),
+            RowKey::Group(()) => self.group.map(Row::Group),
+            RowKey::Admission(k) => self.admissions.get(k).cloned().map(Row::Admission),
         }
     }
 
@@ -113,5 +126,7 @@ impl Tables {
             .chain(self.registers.values().cloned().map(Row::Register))
             .chain(self.answered.values().cloned().map(Row::Answered))
             .chain(self.clients.values().cloned().map(Row::Client))
+            .chain(self.group.map(Row::Group))
+            .chain(self.admissions.values().cloned().map(Row::Admission))
     }
 }

@@ -1,0 +1,153 @@
+//! Claims about node ids, disks and removals.
+
+use super::*;
+use crate::{
+    control::{
+        command::{Command, IdempotencyKey, Request, Stamped},
+        machine::Outcome,
+    },
+    ids::Revision,
+    time::UnixNanos,
+};
+use alloc::{format, string::ToString};
+use proptest::prelude::*;
+
+pub(in crate::control) fn address(n: u64) -> MemberAddress {
+    MemberAddress { peer: format!("127.0.0.1:{n}"), api: format!("127.0.0.1:1{n}") }
+}
+
+/// A machine with a log of commands about the group.
+#[derive(Default)]
+pub(in crate::control) struct Log {
+    pub(in crate::control) machine: Machine,
+    revision: u64,
+}
+
+impl Log {
+    pub(in crate::control) fn founded(count: u64) -> Self {
+        let mut log = Self::default();
+        let founder = |n| Founder { address: address(n), disk: Some(DiskId(u128::from(n))) };
+        let members = (1..=count).map(|n| (NodeId(n), founder(n))).collect();
+        let voters_wanted = u8::try_from(count).unwrap_or(5);
+        log.apply(GroupCommand::Found { voters_wanted, members }).expect("founded");
+        log
+    }
+
+    pub(in crate::control) fn apply(&mut self, command: GroupCommand) -> Result<Revision, Refusal> {
+        self.revision += 1;
+        let client = "test".parse().expect("a legal name");
+        let key = IdempotencyKey { client, issued_at: UnixNanos(1), n: self.revision };
+        let request = Request { key, command: Command::Group(command) };
+        let entry = Stamped { at: UnixNanos(1), request };
+        match self.machine.apply(Revision(self.revision), &entry).outcome {
+            Outcome::Accepted { revision } => Ok(revision),
+            Outcome::Refused { refusal } => Err(refusal),
+        }
+    }
+
+    pub(in crate::control) fn admit(&mut self, disk: u128) -> Result<NodeId, Refusal> {
+        let address = address(u64::try_from(disk).unwrap_or(0));
+        self.apply(GroupCommand::Admit { disk: DiskId(disk), address })?;
+        Ok(self.machine.admitted(DiskId(disk)).expect("admitted").node)
+    }
+
+    pub(in crate::control) fn remove(&mut self, node: u64) -> Result<Revision, Refusal> {
+        self.apply(GroupCommand::Remove { node: NodeId(node), forced: false })
+    }
+}
+
+#[test]
+fn a_join_repeated_is_the_same_member_and_a_number_is_never_given_twice() {
+    let mut log = Log::founded(3);
+    assert_eq!(log.admit(44), Ok(NodeId(4)));
+    assert_eq!(log.admit(44), Ok(NodeId(4)));
+    log.remove(4).expect("removed");
+    log.apply(GroupCommand::Forget { node: NodeId(4) }).expect("forgotten");
+    assert!(log.machine.was_removed(NodeId(4)));
+    assert!(!log.machine.was_removed(NodeId(5)));
+    // The same disk again is a new member: what it held as the old one counts no more.
+    assert_eq!(log.admit(44), Ok(NodeId(5)));
+}
+
+#[test]
+fn a_node_id_is_bound_to_one_disk_and_a_wiped_one_is_told_what_to_do() {
+    let mut log = Log::founded(3);
+    let tell = |disk| {
+        let disk = DiskId(disk);
+        GroupCommand::Tell { node: NodeId(2), disk, address: address(77) }
+    };
+    assert_eq!(log.apply(tell(99)), Err(Refusal::OtherDisk { node: NodeId(2) }));
+    let told = Refusal::OtherDisk { node: NodeId(2) }.to_string();
+    assert!(told.contains("remove it and join as a new member"), "{told}");
+    log.apply(tell(2)).expect("its own disk may move");
+    assert_eq!(log.machine.admission(NodeId(2)).map(|row| row.address.clone()), Some(address(77)));
+}
+
+#[test]
+fn a_member_without_a_known_disk_is_bound_by_the_first_that_tells() {
+    let mut log = Log::default();
+    let founder = Founder { address: address(1), disk: None };
+    let members = [(NodeId(1), founder)].into();
+    log.apply(GroupCommand::Found { voters_wanted: 1, members }).expect("founded");
+    let tell =
+        |disk| GroupCommand::Tell { node: NodeId(1), disk: DiskId(disk), address: address(1) };
+    log.apply(tell(7)).expect("bound");
+    assert_eq!(log.apply(tell(8)), Err(Refusal::OtherDisk { node: NodeId(1) }));
+}
+
+#[test]
+fn while_one_member_is_removed_other_changes_are_busy_and_a_repeat_is_not() {
+    let mut log = Log::founded(5);
+    log.remove(2).expect("begun");
+    let busy = Refusal::Busy { removing: NodeId(2) };
+    assert_eq!(log.remove(3), Err(busy.clone()));
+    assert_eq!(log.admit(9), Err(busy.clone()));
+    assert_eq!(log.apply(GroupCommand::WantVoters { voters: 3 }), Err(busy));
+    log.remove(2).expect("the same again");
+    log.apply(GroupCommand::Remove { node: NodeId(2), forced: true }).expect("now forced");
+    let forced = AdmissionState::Removing { forced: true };
+    assert_eq!(log.machine.admission(NodeId(2)).map(|row| row.state), Some(forced));
+    let nobody = Err(Refusal::Superseded);
+    assert_eq!(log.apply(GroupCommand::Forget { node: NodeId(3) }), nobody);
+}
+
+#[test]
+fn three_or_five_voters_are_possible_and_nothing_between() {
+    let mut log = Log::founded(3);
+    for voters in [0, 1, 2, 4, 6, 255] {
+        let refused = log.apply(GroupCommand::WantVoters { voters });
+        assert_eq!(refused, Err(Refusal::VotersNotPossible));
+    }
+    log.apply(GroupCommand::WantVoters { voters: 5 }).expect("five");
+    assert_eq!(log.machine.group().map(|group| group.voters_wanted), Some(5));
+}
+
+#[test]
+fn the_rows_of_the_group_survive_being_stored() {
+    let mut log = Log::founded(3);
+    log.admit(44).expect("admitted");
+    let again = Machine::from_rows(log.machine.rows());
+    assert_eq!(again.group(), log.machine.group());
+    assert!(again.admissions().eq(log.machine.admissions()));
+}
+
+proptest! {
+    #[test]
+    fn no_number_ever_names_two_disks(steps in prop::collection::vec((0_u8..4, 0_u64..9), 1..80)) {
+        let mut log = Log::founded(3);
+        let mut names: BTreeMap<NodeId, DiskId> = BTreeMap::new();
+        for (what, which) in steps {
+            let _ = match what {
+                0 | 1 => log.admit(u128::from(which) + 100).map(|_| Revision(0)),
+                2 => log.remove(which),
+                _ => log.apply(GroupCommand::Forget { node: NodeId(which) }),
+            };
+            for row in log.machine.admissions() {
+                let Some(disk) = row.disk else { continue };
+                prop_assert_eq!(*names.entry(row.node).or_insert(disk), disk);
+            }
+            let removing = log.machine.admissions().filter(|row| row.is_removing()).count();
+            prop_assert!(removing <= 1, "M2");
+        }
+    }
+}
