@@ -21,6 +21,12 @@ pub enum StartError {
         node: u64,
         cluster: String,
     },
+    /// The group has removed this member, and no member comes back.
+    #[error(
+        "node {node} was removed from the group: move {} away and start with --join to be a new member",
+        directory.display()
+    )]
+    Removed { directory: PathBuf, node: u64 },
     /// The log is damaged, in use or unreadable. It is never wiped: without it this member could vote
     /// twice.
     #[error(

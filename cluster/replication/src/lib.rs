@@ -40,7 +40,9 @@ pub use limits::PROPOSAL_BYTES_MAX;
 pub use log::LogError;
 pub use options::{InvalidOptions, Member, Options, Snapshots, Timing};
 pub use records::RecordError;
-pub use replica::{Clock, Proposed, Replica};
+pub use replica::{
+    Belongs, ChangeError, Clock, GroupView, Progress, Proposed, Replica, belongs, disk_of,
+};
 pub use runtime::{SimulatedThread, simulate};
 pub use state::{Batch, Kv, StateError, Visit};
 pub use status::{Role, Status};

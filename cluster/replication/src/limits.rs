@@ -60,6 +60,12 @@ pub(crate) const PEER_CONNECTIONS_MAX: usize = 128;
 /// Requests of one vote or heartbeat connection in work at once.
 pub(crate) const CONTROL_REQUESTS_MAX: usize = 64;
 
+/// A member that nobody has called for so long asks the others whether it belongs to them still.
+pub(crate) const ASK_AFTER: Duration = Duration::from_secs(2);
+
+/// How often that is looked at, and callers that have become strangers are shown out.
+pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(250);
+
 /// Time for a peer to say who it is, and to answer that.
 pub(crate) const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(2);
 

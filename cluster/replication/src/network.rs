@@ -9,6 +9,7 @@ pub(crate) mod handshake;
 pub(crate) mod link;
 pub(crate) mod server;
 mod snapshot;
+pub(crate) mod standing;
 pub(crate) mod wire;
 
 use std::io;

@@ -4,7 +4,7 @@
 use crate::{Environment, PeerListener, records::MemberRecord};
 use openraft::{Config, SnapshotPolicy};
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
-use tradewind_domain::ids::NodeId;
+use tradewind_domain::ids::{DiskId, NodeId};
 
 /// Everything a [`Replica`](crate::Replica) needs to start.
 #[derive(Debug)]
@@ -14,6 +14,8 @@ pub struct Options {
     pub cluster: String,
     /// Made if missing. Belongs to this node of this cluster for ever.
     pub state_dir: PathBuf,
+    /// The identity of the disk, if the directory has none yet: random, never used before.
+    pub new_disk: DiskId,
     /// Bound already, so that the address is known before the member starts.
     pub peer_listener: PeerListener,
     pub timing: Timing,
@@ -29,6 +31,9 @@ pub struct Member {
     pub peer_address: SocketAddr,
     /// Where it serves clients; carried, never dialled here.
     pub api_address: String,
+    /// The disk it belongs to: with another one it is not spoken to. `None`: any disk is welcome, which a
+    /// group should not be formed with.
+    pub disk: Option<DiskId>,
 }
 
 impl From<&Member> for MemberRecord {
@@ -36,6 +41,7 @@ impl From<&Member> for MemberRecord {
         Self {
             peer_address: member.peer_address.to_string(),
             api_address: member.api_address.clone(),
+            disk: member.disk.map(|disk| disk.0),
         }
     }
 }
@@ -44,7 +50,8 @@ impl MemberRecord {
     /// `None` if the stored address is no address: written by a version that knows other kinds.
     pub(crate) fn member(&self) -> Option<Member> {
         let peer_address = self.peer_address.parse().ok()?;
-        Some(Member { peer_address, api_address: self.api_address.clone() })
+        let disk = self.disk.map(DiskId);
+        Some(Member { peer_address, api_address: self.api_address.clone(), disk })
     }
 }
 
@@ -198,6 +205,7 @@ mod tests {
                 node: NodeId(1),
                 cluster: "test".to_owned(),
                 state_dir: PathBuf::new(),
+                new_disk: DiskId(1),
                 peer_listener: std::net::TcpListener::bind("127.0.0.1:0").unwrap().into(),
                 timing,
                 snapshots: Snapshots::default(),

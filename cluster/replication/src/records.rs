@@ -37,6 +37,8 @@ pub(crate) enum Kind {
     Request = 10,
     Reply = 11,
     Backup = 12,
+    Disk = 13,
+    Removed = 14,
     Answers = 20,
 }
 
@@ -144,6 +146,8 @@ impl From<VoteRecord> for Vote {
 pub(crate) struct MemberRecord {
     pub(crate) peer_address: String,
     pub(crate) api_address: String,
+    /// Which disk it votes and acknowledges with; `None` where nobody has told yet.
+    pub(crate) disk: Option<u128>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,10 +1,15 @@
 //! A member of the group: the handle that callers hold. Decides how a request becomes an entry, what may be
 //! read when, and how a member starts and stops.
 
+mod disk;
+mod membership;
+mod notice;
 mod recover;
 mod start;
 mod succession;
 
+pub use disk::{Belongs, belongs, disk_of};
+pub use membership::{ChangeError, GroupView, Progress};
 pub(crate) use start::{Opened, identify, identity_of, open};
 
 use crate::{
@@ -29,7 +34,7 @@ use std::{
     collections::BTreeMap,
     fmt,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -41,7 +46,7 @@ use tokio::{
 };
 use tradewind_domain::{
     control::{Machine, Outcome, Request, Stamped},
-    ids::{NodeId, Revision},
+    ids::{DiskId, NodeId, Revision},
     time::UnixNanos,
 };
 
@@ -57,6 +62,7 @@ pub struct Replica {
 
 pub(crate) struct Shared {
     node: NodeId,
+    disk: DiskId,
     /// The cluster's name.
     pub(crate) cluster: String,
     pub(crate) raft: Raft,
@@ -70,6 +76,8 @@ pub(crate) struct Shared {
     /// The last term in which this member began to hand leadership over: its heir need not wait for the
     /// lease to end, so the lease is worth nothing in that term.
     handed_over: AtomicU64,
+    /// Why it stopped by itself, once it has.
+    reason: Arc<OnceLock<String>>,
     /// Held while a stamp is taken and its proposal queued: stamps enter the log in order.
     stamping: Mutex<()>,
     tasks: Mutex<Tasks>,
@@ -354,6 +362,7 @@ mod tests {
             node: NodeId(1),
             cluster: "test".to_owned(),
             state_dir: home.path().to_owned(),
+            new_disk: tradewind_domain::ids::DiskId(1),
             peer_listener: std::net::TcpListener::bind("127.0.0.1:0").unwrap().into(),
             timing: Timing { propose: Duration::from_millis(100), ..Timing::default() },
             snapshots: Snapshots::default(),

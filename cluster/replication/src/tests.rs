@@ -3,6 +3,7 @@
 
 mod catch_up;
 mod group;
+mod membership;
 mod restart;
 mod strangers;
 pub(crate) mod world;

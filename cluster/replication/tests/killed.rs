@@ -12,7 +12,7 @@ use std::{
 };
 use tradewind_domain::{
     control::{Command, IdempotencyKey, Request},
-    ids::{ClientId, NodeId, RegisterId},
+    ids::{ClientId, DiskId, NodeId, RegisterId},
     time::UnixNanos,
 };
 use tradewind_replication::{Member, Options, Replica, Snapshots, Timing};
@@ -31,6 +31,7 @@ async fn start(directory: &Path) -> (Replica, SocketAddr) {
         node: NodeId(1),
         cluster: "killed".to_owned(),
         state_dir: directory.to_owned(),
+        new_disk: DiskId(1),
         peer_listener: peer_listener.into(),
         timing: Timing::default(),
         snapshots: Snapshots { every: 200, keep_entries: 50 },
@@ -58,7 +59,7 @@ async fn serve_until_killed() {
     let Ok(directory) = std::env::var(DIRECTORY) else { return };
     let (replica, peer_address) = start(directory.as_ref()).await;
     if !replica.is_initialized().await.unwrap() {
-        let member = Member { peer_address, api_address: String::new() };
+        let member = Member { peer_address, api_address: String::new(), disk: None };
         replica.initialize(BTreeMap::from([(NodeId(1), member)])).await.unwrap();
     }
     lead(&replica).await;

@@ -2,7 +2,10 @@
 #![allow(clippy::unwrap_used)]
 
 use std::{collections::BTreeMap, net::TcpListener, sync::Arc};
-use tradewind_domain::{ids::NodeId, time::UnixNanos};
+use tradewind_domain::{
+    ids::{DiskId, NodeId},
+    time::UnixNanos,
+};
 use tradewind_replication::{Member, Options, Replica, Snapshots, Timing};
 
 /// A member refuses to start where a flush of sled does not reach `fdatasync`.
@@ -15,13 +18,14 @@ async fn a_member_starts_where_sleds_flush_is_ours() {
         node: NodeId(1),
         cluster: "linked".to_owned(),
         state_dir: home.path().join("member"),
+        new_disk: DiskId(1),
         peer_listener: peer_listener.into(),
         timing: Timing::default(),
         snapshots: Snapshots::default(),
         environment: Default::default(),
     };
     let replica = Replica::start(options, Arc::new(|| UnixNanos(1))).await.unwrap();
-    let member = Member { peer_address, api_address: String::new() };
+    let member = Member { peer_address, api_address: String::new(), disk: None };
     replica.initialize(BTreeMap::from([(NodeId(1), member)])).await.unwrap();
     let mut status = replica.watch_status();
     status.wait_for(|status| status.leader == Some(NodeId(1))).await.unwrap();

@@ -4,8 +4,10 @@
 use super::{
     Lane, LinkError,
     commits::{self, Bundle},
-    link::{Answer, Link, Target},
+    handshake::Host,
+    link::{Answer, Link, Place, Target},
     snapshot,
+    standing::Notices,
     wire::{AppendRecord, Reply, Request},
 };
 use crate::{
@@ -34,6 +36,7 @@ use std::{
     time::Duration,
 };
 use tokio::task::JoinSet;
+use tradewind_domain::ids::DiskId;
 
 pub(crate) type RpcError = RPCError<TypeConfig>;
 
@@ -48,6 +51,8 @@ struct Shared {
     network: Arc<dyn Network>,
     node: u64,
     cluster: String,
+    disk: DiskId,
+    notices: Arc<Notices>,
     dial: Duration,
     links: Mutex<Links>,
 }
@@ -61,12 +66,13 @@ struct Links {
 impl Peers {
     pub(crate) fn new(
         network: Arc<dyn Network>,
-        node: u64,
-        cluster: String,
+        host: &Host,
+        notices: Arc<Notices>,
         dial: Duration,
     ) -> Self {
         let links = Mutex::new(Links::default());
-        Self { shared: Arc::new(Shared { network, node, cluster, dial, links }) }
+        let Host { node, cluster, disk } = host.clone();
+        Self { shared: Arc::new(Shared { network, node, cluster, disk, notices, dial, links }) }
     }
 
     /// Ends every connection. Calls in flight end as broken.
@@ -79,22 +85,42 @@ impl Peers {
         let mut links = self.shared.links.lock().unwrap_or_else(PoisonError::into_inner);
         let Links { by_peer, tasks } = &mut *links;
         while tasks.try_join_next().is_some() {}
-        let known = by_peer.get(&(to, lane)).filter(|link| link.address() == peer.peer_address);
-        if let Some(link) = known {
+        let place = Place { address: peer.peer_address.clone(), disk: peer.disk.map(DiskId) };
+        if let Some(link) = by_peer.get(&(to, lane)) {
+            link.redirect(&place);
             return link.clone();
         }
         let target = Target {
             network: self.shared.network.clone(),
-            address: peer.peer_address.clone(),
+            place: Mutex::new(place),
             lane,
             from: self.shared.node,
             to,
             cluster: self.shared.cluster.clone(),
+            disk: self.shared.disk,
+            notices: self.shared.notices.clone(),
             dial: self.shared.dial,
         };
         let link = Link::start(target, tasks);
         by_peer.insert((to, lane), link.clone());
         link
+    }
+
+    /// Follows a member that has moved: streams to it that are there already, too.
+    pub(crate) fn redirect(&self, to: u64, peer: &MemberRecord) {
+        let place = Place { address: peer.peer_address.clone(), disk: peer.disk.map(DiskId) };
+        let links = self.shared.links.lock().unwrap_or_else(PoisonError::into_inner);
+        let lanes = links.by_peer.range((to, Lane::Append)..=(to, Lane::Snapshot));
+        lanes.for_each(|(_, link)| link.redirect(&place));
+    }
+
+    /// Makes sure of a connection to a peer; what it has to say against this member is heard on it.
+    pub(crate) fn greet(&self, to: u64, peer: &MemberRecord) {
+        let link = self.link(Lane::Control, to, peer);
+        let mut links = self.shared.links.lock().unwrap_or_else(PoisonError::into_inner);
+        links.tasks.spawn(async move {
+            let _ = call(&link, &Request::Greet, CALL_DEADLINE).await;
+        });
     }
 
     fn client(&self, lane: Lane, to: u64, peer: &MemberRecord) -> Client {

@@ -11,13 +11,32 @@
 //! | 8 | node id called | | |
 //! | 1 | length of the cluster's name | | |
 //! | n | the name | | |
+//!
+//! A caller whose highest version is 2 or more goes on, and so does whoever answers him: 2 bytes of length,
+//! then so many bytes, of which later versions may append more.
+//!
+//! | hello | | welcome | |
+//! |---|---|---|---|
+//! | 16 | caller's disk | 16 | own disk |
+//! | 1 | 1 if a disk is expected | | |
+//! | 16 | the disk expected | | |
 
-use super::Lane;
+use super::{
+    Lane,
+    standing::{Notice, Why},
+};
 use std::io;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tradewind_domain::ids::DiskId;
 
 /// Versions of the messages in `wire` that this program speaks, lowest and highest.
-pub(crate) const VERSIONS: (u16, u16) = (1, 1);
+pub(crate) const VERSIONS: (u16, u16) = (2, 2);
+
+/// From this version on a greeting tells disks.
+const WITH_DISKS: u16 = 2;
+
+/// What later versions may append to a greeting.
+const MORE_BYTES_MAX: usize = 1024;
 
 const HELLO: &[u8; 4] = b"TWPH";
 const WELCOME: &[u8; 4] = b"TWPW";
@@ -30,36 +49,56 @@ pub(crate) struct Hello {
     pub(crate) from: u64,
     pub(crate) to: u64,
     pub(crate) cluster: String,
+    /// The caller's disk.
+    pub(crate) disk: DiskId,
+    /// The disk the one called is known with, if it is.
+    pub(crate) expected: Option<DiskId>,
 }
+
+/// Whom a caller has reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Welcome {
+    /// The version to speak.
+    pub(crate) version: u16,
+    pub(crate) disk: DiskId,
+}
+
+/// The answer to a hello.
+pub(crate) type Verdict = Result<Welcome, Notice>;
 
 /// Who a listener is, to decide whom it welcomes.
 #[derive(Clone, Debug)]
 pub(crate) struct Host {
     pub(crate) node: u64,
     pub(crate) cluster: String,
+    pub(crate) disk: DiskId,
 }
 
 impl Host {
     /// The version to speak, or why the caller is refused.
-    pub(crate) fn judge(&self, hello: &Hello) -> Result<u16, String> {
+    pub(crate) fn judge(&self, hello: &Hello) -> Verdict {
+        let stranger = |reason| Err(Notice::stranger(reason));
         if hello.cluster != self.cluster {
-            return Err(format!("this is cluster {}, not {}", self.cluster, hello.cluster));
+            return stranger(format!("this is cluster {}, not {}", self.cluster, hello.cluster));
         }
         if hello.to != self.node {
-            return Err(format!("this is node {}, not {}", self.node, hello.to));
+            return stranger(format!("this is node {}, not {}", self.node, hello.to));
         }
         if hello.from == self.node {
-            return Err(format!("node {} is this one: two members share an id", self.node));
+            return stranger(format!("node {} is this one: two members share an id", self.node));
         }
         let (low, high) = hello.versions;
         let version = high.min(VERSIONS.1);
         if version < low.max(VERSIONS.0) {
             let (ours_low, ours_high) = VERSIONS;
-            return Err(format!(
+            return stranger(format!(
                 "versions {ours_low} to {ours_high} are spoken, not {low} to {high}"
             ));
         }
-        Ok(version)
+        if hello.expected.is_some_and(|expected| expected != self.disk) {
+            return Err(Notice::other_disk(self.node));
+        }
+        Ok(Welcome { version, disk: self.disk })
     }
 }
 
@@ -79,6 +118,13 @@ pub(crate) async fn send_hello(
     out.extend_from_slice(&hello.from.to_be_bytes());
     out.extend_from_slice(&hello.to.to_be_bytes());
     put_text(&mut out, &hello.cluster);
+    if hello.versions.1 >= WITH_DISKS {
+        let mut more = Vec::with_capacity(33);
+        more.extend_from_slice(&hello.disk.0.to_be_bytes());
+        more.push(u8::from(hello.expected.is_some()));
+        more.extend_from_slice(&hello.expected.map_or(0, |disk| disk.0).to_be_bytes());
+        put_more(&mut out, &more);
+    }
     io.write_all(&out).await
 }
 
@@ -92,30 +138,54 @@ pub(crate) async fn read_hello(io: &mut (impl AsyncRead + Unpin)) -> io::Result<
         other => return Err(bad(format!("there is no lane {other}"))),
     };
     let (from, to) = (io.read_u64().await?, io.read_u64().await?);
-    Ok(Hello { versions, lane, from, to, cluster: read_text(io).await? })
+    let cluster = read_text(io).await?;
+    let (mut disk, mut expected) = (DiskId(0), None);
+    if versions.1 >= WITH_DISKS {
+        let more = read_more(io).await?;
+        disk = disk_at(&more, 0)?;
+        let told = more.get(16) == Some(&1);
+        expected = told.then(|| disk_at(&more, 17)).transpose()?;
+    }
+    Ok(Hello { versions, lane, from, to, cluster, disk, expected })
 }
 
 pub(crate) async fn send_verdict(
     io: &mut (impl AsyncWrite + Unpin),
-    verdict: &Result<u16, String>,
+    hello: &Hello,
+    verdict: &Verdict,
+    disk: DiskId,
 ) -> io::Result<()> {
     let mut out = Vec::with_capacity(64);
     out.extend_from_slice(WELCOME);
-    out.push(u8::from(verdict.is_err()));
-    out.extend_from_slice(&verdict.as_ref().map_or(0, |version| *version).to_be_bytes());
-    put_text(&mut out, verdict.as_ref().err().map_or("", String::as_str));
+    let (why, version, reason) = match verdict {
+        Ok(welcome) => (0, welcome.version, ""),
+        Err(notice) => (notice.why as u8, 0, notice.reason.as_str()),
+    };
+    out.push(why);
+    out.extend_from_slice(&version.to_be_bytes());
+    put_text(&mut out, reason);
+    if hello.versions.1 >= WITH_DISKS {
+        put_more(&mut out, &disk.0.to_be_bytes());
+    }
     io.write_all(&out).await
 }
 
 /// The peer's verdict: the version it chose, or its reason to refuse.
-pub(crate) async fn read_verdict(
-    io: &mut (impl AsyncRead + Unpin),
-) -> io::Result<Result<u16, String>> {
+pub(crate) async fn read_verdict(io: &mut (impl AsyncRead + Unpin)) -> io::Result<Verdict> {
     read_magic(io, WELCOME).await?;
-    let refused = io.read_u8().await? != 0;
+    let why = match io.read_u8().await? {
+        0 => None,
+        2 => Some(Why::OtherDisk),
+        3 => Some(Why::Removed),
+        // Refused for a reason that this version has no name for.
+        _ => Some(Why::Stranger),
+    };
     let version = io.read_u16().await?;
     let reason = read_text(io).await?;
-    Ok(if refused { Err(reason) } else { Ok(version) })
+    match why {
+        Some(why) => Ok(Err(Notice { why, reason })),
+        None => Ok(Ok(Welcome { version, disk: disk_at(&read_more(io).await?, 0)? })),
+    }
 }
 
 async fn read_magic(io: &mut (impl AsyncRead + Unpin), magic: &[u8; 4]) -> io::Result<()> {
@@ -132,6 +202,28 @@ fn put_text(out: &mut Vec<u8>, text: &str) {
     }
     out.push(end as u8);
     out.extend_from_slice(&text.as_bytes()[..end]);
+}
+
+fn put_more(out: &mut Vec<u8>, more: &[u8]) {
+    out.extend_from_slice(&(more.len() as u16).to_be_bytes());
+    out.extend_from_slice(more);
+}
+
+async fn read_more(io: &mut (impl AsyncRead + Unpin)) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; more_bytes(io.read_u16().await?)?];
+    io.read_exact(&mut bytes).await?;
+    Ok(bytes)
+}
+
+fn more_bytes(told: u16) -> io::Result<usize> {
+    let bytes = usize::from(told);
+    if bytes > MORE_BYTES_MAX { Err(bad(format!("{bytes} bytes more"))) } else { Ok(bytes) }
+}
+
+fn disk_at(more: &[u8], at: usize) -> io::Result<DiskId> {
+    let bytes = more.get(at..).and_then(|rest| rest.first_chunk::<16>());
+    let bytes = bytes.ok_or_else(|| bad("a disk is missing in the greeting".to_owned()))?;
+    Ok(DiskId(u128::from_be_bytes(*bytes)))
 }
 
 async fn read_text(io: &mut (impl AsyncRead + Unpin)) -> io::Result<String> {
@@ -156,20 +248,29 @@ mod tests {
             from: 1,
             to: 2,
             cluster: "first".to_owned(),
+            disk: DiskId(0xa),
+            expected: Some(DiskId(0xb)),
         }
     }
 
     fn host() -> Host {
-        Host { node: 2, cluster: "first".to_owned() }
+        Host { node: 2, cluster: "first".to_owned(), disk: DiskId(0xb) }
     }
 
     #[tokio::test]
     async fn a_hello_and_its_verdict_arrive_as_they_were_sent() {
-        for verdict in [Ok(1), Err("this is node 3, not 2".to_owned())] {
+        let welcome = Welcome { version: 2, disk: DiskId(0xb) };
+        let verdicts = [
+            Ok(welcome),
+            Err(Notice::stranger("this is node 3, not 2".to_owned())),
+            Err(Notice::other_disk(2)),
+            Err(Notice::removed(1)),
+        ];
+        for verdict in verdicts {
             let (mut near, mut far) = tokio::io::duplex(1024);
             send_hello(&mut near, &hello()).await.unwrap();
             assert_eq!(read_hello(&mut far).await.unwrap(), hello());
-            send_verdict(&mut far, &verdict).await.unwrap();
+            send_verdict(&mut far, &hello(), &verdict, DiskId(0xb)).await.unwrap();
             assert_eq!(read_verdict(&mut near).await.unwrap(), verdict);
         }
     }
@@ -178,6 +279,15 @@ mod tests {
     async fn the_bytes_of_a_hello_never_change() {
         let mut out = Vec::new();
         send_hello(&mut out, &hello()).await.unwrap();
+        // The first part is the same for all versions, those before disks were told among them.
+        let base = b"TWPH\0\x02\0\x02\x01\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x02\x05first";
+        let mut golden = base.to_vec();
+        golden.extend_from_slice(b"\0\x21\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x0a");
+        golden.extend_from_slice(b"\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x0b");
+        assert_eq!(out, golden);
+        let old = Hello { versions: (1, 1), ..hello() };
+        let mut out = Vec::new();
+        send_hello(&mut out, &old).await.unwrap();
         let golden = b"TWPH\0\x01\0\x01\x01\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x02\x05first";
         assert_eq!(out, golden);
     }
@@ -187,13 +297,15 @@ mod tests {
         let refused = |change: fn(&mut Hello)| {
             let mut hello = hello();
             change(&mut hello);
-            host().judge(&hello).unwrap_err()
+            host().judge(&hello).unwrap_err().reason
         };
-        assert_eq!(host().judge(&hello()), Ok(1));
+        assert_eq!(host().judge(&hello()), Ok(Welcome { version: 2, disk: DiskId(0xb) }));
+        assert!(refused(|h| h.expected = Some(DiskId(0xc))).contains("known with another disk"));
         assert_eq!(refused(|h| h.cluster = "other".to_owned()), "this is cluster first, not other");
         assert_eq!(refused(|h| h.to = 3), "this is node 2, not 3");
         assert!(refused(|h| h.from = 2).contains("two members share an id"));
-        assert_eq!(refused(|h| h.versions = (2, 9)), "versions 1 to 1 are spoken, not 2 to 9");
+        assert_eq!(refused(|h| h.versions = (1, 1)), "versions 2 to 2 are spoken, not 1 to 1");
+        assert_eq!(refused(|h| h.versions = (3, 9)), "versions 2 to 2 are spoken, not 3 to 9");
     }
 
     #[tokio::test]

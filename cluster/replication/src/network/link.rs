@@ -5,19 +5,26 @@
 use super::{
     Lane, LinkError, frame,
     handshake::{self, Hello, VERSIONS},
+    standing::{Notice, Notices},
 };
 use crate::{
     environment::{Network, Socket},
     limits::{HANDSHAKE_DEADLINE, LINK_OUT_BYTES_MAX, LINK_QUEUE},
 };
 use bytes::{Bytes, BytesMut};
-use std::{collections::BTreeMap, io, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    io,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     sync::{mpsc, oneshot},
     task::JoinSet,
     time::{Instant, sleep_until, timeout},
 };
+use tradewind_domain::ids::DiskId;
 
 pub(crate) type Answer = oneshot::Receiver<Result<Bytes, LinkError>>;
 
@@ -34,14 +41,25 @@ pub(crate) struct Link {
     target: Arc<Target>,
 }
 
+/// Where a peer is, and on which disk, as the membership says at the moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) address: String,
+    pub(crate) disk: Option<DiskId>,
+}
+
 /// Whom a link calls, as whom.
 pub(crate) struct Target {
     pub(crate) network: Arc<dyn Network>,
-    pub(crate) address: String,
+    pub(crate) place: Mutex<Place>,
     pub(crate) lane: Lane,
     pub(crate) from: u64,
     pub(crate) to: u64,
     pub(crate) cluster: String,
+    /// This member's disk.
+    pub(crate) disk: DiskId,
+    /// Where a peer's word that this member must not go on is heard.
+    pub(crate) notices: Arc<Notices>,
     pub(crate) dial: Duration,
 }
 
@@ -54,8 +72,12 @@ impl Link {
         Self { inbox, target }
     }
 
-    pub(crate) fn address(&self) -> &str {
-        &self.target.address
+    /// From its next connection on the link goes there. Openraft keeps its clients when a member moves.
+    pub(crate) fn redirect(&self, place: &Place) {
+        let mut held = self.target.place.lock().unwrap_or_else(PoisonError::into_inner);
+        if *held != *place {
+            held.clone_from(place);
+        }
     }
 
     /// Queues a call: calls of one task leave in the order of their `begin`s. The answer comes later.
@@ -75,8 +97,12 @@ impl Link {
 }
 
 impl Target {
+    fn place(&self) -> Place {
+        self.place.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     fn broken(&self, reason: impl ToString) -> LinkError {
-        LinkError::Broken { address: self.address.clone(), reason: reason.to_string() }
+        LinkError::Broken { address: self.place().address, reason: reason.to_string() }
     }
 }
 
@@ -104,12 +130,11 @@ async fn run(mut calls: mpsc::Receiver<Call>, target: Arc<Target>) {
 }
 
 async fn connect(target: &Target) -> Result<Socket, LinkError> {
-    let failed = |source: io::Error| LinkError::Dial {
-        address: target.address.clone(),
-        source: Arc::new(source),
-    };
+    let Place { address, disk: expected } = target.place();
+    let failed =
+        |source: io::Error| LinkError::Dial { address: address.clone(), source: Arc::new(source) };
     let late = |_| failed(io::ErrorKind::TimedOut.into());
-    let dial = target.network.dial(&target.address);
+    let dial = target.network.dial(&address);
     let (mut reader, mut writer) =
         timeout(target.dial, dial).await.map_err(late)?.map_err(failed)?;
     let greet = async {
@@ -119,15 +144,30 @@ async fn connect(target: &Target) -> Result<Socket, LinkError> {
             from: target.from,
             to: target.to,
             cluster: target.cluster.clone(),
+            disk: target.disk,
+            expected,
         };
         handshake::send_hello(&mut writer, &hello).await?;
         handshake::read_verdict(&mut reader).await
     };
     match timeout(HANDSHAKE_DEADLINE.min(target.dial * 2), greet).await.map_err(late)? {
-        Ok(Ok(_version)) => Ok((reader, writer)),
-        Ok(Err(reason)) => Err(LinkError::Greeting { address: target.address.clone(), reason }),
+        Ok(Ok(welcome)) if expected.is_some_and(|disk| disk != welcome.disk) => {
+            Err(refused(target, Notice::other_disk(target.to)))
+        }
+        Ok(Ok(_)) => Ok((reader, writer)),
+        Ok(Err(notice)) => {
+            // A peer that refuses for its own disk's sake speaks of itself.
+            if notice != Notice::other_disk(target.to) {
+                target.notices.tell(&notice);
+            }
+            Err(refused(target, notice))
+        }
         Err(error) => Err(failed(error)),
     }
+}
+
+fn refused(target: &Target, notice: Notice) -> LinkError {
+    LinkError::Greeting { address: target.place().address, reason: notice.reason }
 }
 
 struct Waiting {
@@ -194,7 +234,7 @@ impl<'a> Connection<'a> {
                     }
                     None => return None,
                 },
-                () = late => Err(LinkError::Late { address: self.target.address.clone() }),
+                () = late => Err(LinkError::Late { address: self.target.place().address }),
             };
             if let Err(why) = step {
                 return Some(why);

@@ -6,12 +6,13 @@ use super::{
     Lane, frame,
     handshake::{self, Hello, Host},
     snapshot::Receiver,
+    standing::{Heard, Notice, Register, Standing},
     wire::{Reply, Request},
 };
 use crate::{
     environment::{Accept, Socket},
     limits::{
-        APPEND_WINDOW, CALL_DEADLINE, CONTROL_REQUESTS_MAX, HANDSHAKE_DEADLINE,
+        APPEND_WINDOW, CALL_DEADLINE, CONTROL_REQUESTS_MAX, HANDSHAKE_DEADLINE, LOOK_EVERY,
         PEER_CONNECTIONS_MAX,
     },
     raft::{Raft, TypeConfig},
@@ -32,8 +33,9 @@ use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     sync::{Notify, mpsc, oneshot},
     task::JoinSet,
-    time::timeout,
+    time::{interval, timeout},
 };
+use tradewind_domain::ids::DiskId;
 
 /// What serving a peer needs.
 #[derive(Clone)]
@@ -44,24 +46,31 @@ pub(crate) struct Service {
     pub(crate) callers: Arc<Callers>,
     /// Told whenever a connection from a peer has ended.
     pub(crate) lost: Arc<Notify>,
+    pub(crate) standing: Standing,
 }
 
 /// The connection of each peer and lane. A peer has one: when it calls anew its old one is lost, also where
 /// nobody ever told so, and must not stay open for ever.
 #[derive(Default)]
-pub(crate) struct Callers(Mutex<BTreeMap<(u64, Lane), Connection>>);
+pub(crate) struct Callers(Mutex<BTreeMap<(u64, Lane), (DiskId, Connection)>>);
 
 /// Dropped, it ends the connection; closed, the connection has ended.
 type Connection = oneshot::Sender<()>;
 
 impl Callers {
     /// Notes a connection; what is given comes to an end when another takes its place.
-    fn take(&self, from: u64, lane: Lane) -> oneshot::Receiver<()> {
+    fn take(&self, from: u64, lane: Lane, disk: DiskId) -> oneshot::Receiver<()> {
         let (connection, replaced) = oneshot::channel();
         let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        open.retain(|_, connection| !connection.is_closed());
-        open.insert((from, lane), connection);
+        open.retain(|_, (_, connection)| !connection.is_closed());
+        open.insert((from, lane), (disk, connection));
         replaced
+    }
+
+    /// Ends the connections of those that are not welcome any more.
+    fn show_out(&self, register: &Register) {
+        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        open.retain(|(from, _), (disk, _)| register.judge(*from, *disk).is_ok());
     }
 }
 
@@ -71,8 +80,10 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Accepts peers until cancelled.
 pub(crate) async fn serve(mut listener: Box<dyn Accept>, service: Service) {
     let mut connections = JoinSet::new();
+    let mut look = interval(LOOK_EVERY);
     loop {
         tokio::select! {
+            _ = look.tick() => service.callers.show_out(&service.standing.register),
             accepted = listener.accept() => match accepted {
                 Ok((stream, from)) if connections.len() < PEER_CONNECTIONS_MAX => {
                     let service = service.clone();
@@ -98,17 +109,23 @@ pub(crate) async fn serve(mut listener: Box<dyn Accept>, service: Service) {
 async fn welcome((mut reader, mut writer): Socket, service: Service) -> io::Result<()> {
     let greet = async {
         let hello = handshake::read_hello(&mut reader).await?;
-        let verdict = service.host.judge(&hello);
-        handshake::send_verdict(&mut writer, &verdict).await?;
+        let verdict = service.host.judge(&hello).and_then(|welcome| {
+            service.standing.register.judge(hello.from, hello.disk).map(|()| welcome)
+        });
+        handshake::send_verdict(&mut writer, &hello, &verdict, service.host.disk).await?;
         io::Result::Ok((hello, verdict))
     };
     let (hello, verdict) =
         timeout(HANDSHAKE_DEADLINE, greet).await.map_err(|_| io::ErrorKind::TimedOut)??;
-    if let Err(reason) = verdict {
-        tracing::warn!(peer = hello.from, reason, "peer refused");
+    if let Err(notice) = verdict {
+        tracing::warn!(peer = hello.from, reason = notice.reason, "peer refused");
+        if notice == Notice::other_disk(service.host.node) {
+            // The caller knows this member with another disk: it was wiped.
+            service.standing.notices.tell(&notice);
+        }
         return Ok(());
     }
-    let replaced = service.callers.take(hello.from, hello.lane);
+    let replaced = service.callers.take(hello.from, hello.lane, hello.disk);
     let lost = service.lost.clone();
     let ended = tokio::select! {
         served = serve_lane((reader, writer), &hello, service) => served,
@@ -119,7 +136,7 @@ async fn welcome((mut reader, mut writer): Socket, service: Service) -> io::Resu
 }
 
 async fn serve_lane((reader, writer): Socket, hello: &Hello, service: Service) -> io::Result<()> {
-    let calls = Calls { reader, input: BytesMut::new() };
+    let calls = Calls { reader, input: BytesMut::new(), heard: service.standing.heard.clone() };
     let answers = Answers { writer };
     match hello.lane {
         Lane::Append => serve_appends(calls, answers, service).await,
@@ -131,6 +148,7 @@ async fn serve_lane((reader, writer): Socket, hello: &Hello, service: Service) -
 struct Calls {
     reader: Box<dyn AsyncRead + Send + Unpin>,
     input: BytesMut,
+    heard: Arc<Heard>,
 }
 
 impl Calls {
@@ -139,6 +157,7 @@ impl Calls {
         loop {
             if let Some((call, body)) = frame::take(&mut self.input).map_err(io::Error::other)? {
                 let request = records::decode(Kind::Request, &body).map_err(io::Error::other)?;
+                self.heard.note();
                 return Ok(Some((call, request)));
             }
             if self.reader.read_buf(&mut self.input).await? == 0 {
@@ -274,6 +293,7 @@ async fn control(raft: &Raft, request: Request) -> io::Result<Reply> {
                 Err(error) => failed(&error),
             }
         }
+        Request::Greet => Reply::Greeted,
         other => return Err(misplaced(&other)),
     })
 }

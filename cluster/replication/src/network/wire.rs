@@ -45,6 +45,8 @@ pub(crate) enum Request {
         bytes: Body,
         crc: u32,
     },
+    /// Asks for nothing: whoever is not welcome hears of it before.
+    Greet,
 }
 
 /// The answer to the call of the same number.
@@ -69,6 +71,7 @@ pub(crate) enum Reply {
     SnapshotHeld {
         bytes: u64,
     },
+    Greeted,
 }
 
 #[derive(Debug, Serialize, Deserialize)]

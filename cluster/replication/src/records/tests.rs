@@ -50,7 +50,11 @@ fn vote() -> VoteRecord {
 }
 
 fn membership() -> MembershipRecord {
-    let member = MemberRecord { peer_address: "p:1".to_owned(), api_address: "a:2".to_owned() };
+    let member = MemberRecord {
+        peer_address: "p:1".to_owned(),
+        api_address: "a:2".to_owned(),
+        disk: Some(6),
+    };
     MembershipRecord { configs: vec![[5].into()], nodes: [(5, member)].into() }
 }
 
@@ -76,7 +80,7 @@ fn the_bytes_of_log_records_never_change() {
     golden(
         Kind::Entry,
         &entry(PayloadRecord::Membership(membership())),
-        "01020405fb580202010105010503703a3103613a32e69b3aff",
+        "01020405fb580202010105010503703a3103613a320106176758de",
     );
     golden(Kind::Vote, &vote(), "01030405014c1d8ee4");
     golden(Kind::LogId, &log_id(), "01040405fb58026fea2947");
@@ -84,11 +88,15 @@ fn the_bytes_of_log_records_never_change() {
 
 #[test]
 fn the_bytes_of_state_and_snapshot_records_never_change() {
-    golden(Kind::Head, &head(), "0105010405fb5802010405fb5802010105010503703a3103613a3201c9ee6ff1");
+    golden(
+        Kind::Head,
+        &head(),
+        "0105010405fb5802010405fb5802010105010503703a3103613a32010601f8d70e3d",
+    );
     golden(
         Kind::SnapshotBlock,
         &SnapshotBlock::Head(head()),
-        "010800010405fb5802010405fb5802010105010503703a3103613a3201d3e09b1a",
+        "010800010405fb5802010405fb5802010105010503703a3103613a32010601d0eb9b6a",
     );
     golden(Kind::SnapshotBlock, &SnapshotBlock::Rows(Vec::new()), "0108010080d8f08e");
     golden(Kind::SnapshotBlock, &SnapshotBlock::End { rows: 7 }, "01080207e01eb93b");

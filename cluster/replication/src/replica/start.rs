@@ -1,9 +1,15 @@
 //! Starting a member: its directory, log, state and snapshots, then Raft, then the door for peers. Decides
 //! the order, and what keeps a member from starting. Nothing is deleted here.
 
-use super::{Clock, Replica, Shared, Tasks, recover::recover, succession::Succession};
+use super::{
+    Clock, Replica, Shared, Tasks,
+    disk::{disk_on, refuse_removed},
+    notice,
+    recover::recover,
+    succession::Succession,
+};
 use crate::{
-    Environment, Options, PeerListener, Role, StartError, Status,
+    Environment, Options, PeerListener, Role, StartError, Status, Timing,
     environment::Accept,
     limits::EVENT_QUEUE,
     log::LogStore,
@@ -11,6 +17,7 @@ use crate::{
         client::Peers,
         handshake::Host,
         server::{self, Service},
+        standing::{Notices, Register, Standing},
     },
     raft::{LogId, Raft},
     records::{self, IdentityRecord, Kind},
@@ -22,7 +29,7 @@ use openraft::{Config, async_runtime::watch::WatchReceiver};
 use std::{
     io,
     path::Path,
-    sync::{Arc, atomic::AtomicU64},
+    sync::{Arc, OnceLock, atomic::AtomicU64},
     time::Duration,
 };
 use tokio::{
@@ -30,10 +37,12 @@ use tokio::{
     task::{JoinHandle, JoinSet},
     time::{sleep, timeout},
 };
+use tradewind_domain::ids::DiskId;
 use tradewind_journal::{Disk, SlotFile};
 
 /// What is opened on disk, in this order.
 pub(crate) struct Opened {
+    disk: DiskId,
     pub(crate) log: LogStore,
     store: StateStore,
     pub(crate) loaded: Loaded,
@@ -48,7 +57,8 @@ impl Replica {
         let config = config.validate().map_err(|error| StartError::Raft(error.to_string()))?;
         let identity = IdentityRecord { cluster: options.cluster.clone(), node: options.node.0 };
         let (directory, environment) = (options.state_dir.clone(), options.environment.clone());
-        let opened = spawn_blocking(move || open(&environment, &directory, &identity))
+        let new_disk = options.new_disk;
+        let opened = spawn_blocking(move || open(&environment, &directory, &identity, new_disk))
             .await
             .map_err(|error| StartError::Raft(error.to_string()))??;
         Self::run(options, config, clock, opened).await
@@ -60,7 +70,7 @@ impl Replica {
         clock: Clock,
         opened: Opened,
     ) -> Result<Self, StartError> {
-        let Opened { log, store, loaded, shelf } = opened;
+        let Opened { disk, log, store, loaded, shelf } = opened;
         let listener = listen(options.peer_listener, &options.state_dir)?;
         let (node, shelf) = (options.node.0, Arc::new(shelf));
         let published = Arc::new(Published {
@@ -71,39 +81,40 @@ impl Replica {
         let (writer, writing) = StateWriter::start(store, loaded.head.applied, published.clone());
         let flushed = writer.flushed();
         let machine = StateMachine::new(loaded, writer, shelf.clone(), published.clone());
-        let peers = Peers::new(
-            options.environment.network.clone(),
-            node,
-            options.cluster.clone(),
-            options.timing.dial,
-        );
+        let host = Arc::new(Host { node, cluster: options.cluster.clone(), disk });
+        let (notices, heard) = (Arc::<Notices>::default(), Arc::default());
+        let network = options.environment.network.clone();
+        let peers = Peers::new(network, &host, notices.clone(), options.timing.dial);
         let raft = Raft::new(node, Arc::new(config), peers.clone(), log.clone(), machine)
             .await
             .map_err(|error| StartError::Raft(error.to_string()))?;
         let first = Status::from(&*raft.metrics().borrow_watched());
         let (told, status) = watch::channel(first);
-        let host = Arc::new(Host { node, cluster: options.cluster.clone() });
         let (stamps, log_use) = (log.stamps(), log.usage());
         let mut background = JoinSet::new();
         let callers = Arc::default();
-        let lost = Arc::new(Notify::new());
-        let service =
-            Service { host, raft: raft.clone(), shelf: shelf.clone(), callers, lost: lost.clone() };
-        let succession = Succession {
-            raft: raft.clone(),
-            network: options.environment.network.clone(),
-            lost,
-            dial: options.timing.dial,
-            lease: options.timing.lease(),
-        };
-        background.spawn(succession.run());
+        let lost = succeed(&mut background, &raft, &options.environment, &options.timing);
+        let register = Register { raft: raft.clone(), published: published.clone() };
+        let standing = Standing { register, notices, heard };
+        let reason = Arc::default();
+        background.spawn(notice::watch(notice::Watch {
+            node,
+            directory: options.state_dir,
+            disk: options.environment.disk,
+            standing: standing.clone(),
+            peers: peers.clone(),
+            reason: Arc::clone(&reason),
+        }));
+        let (raft_served, shown) = (raft.clone(), shelf.clone());
+        let service = Service { host, raft: raft_served, shelf: shown, callers, lost, standing };
         background.spawn(server::serve(listener, service));
         background.spawn(release_log(log, flushed, shelf));
-        background.spawn(tell_status(raft.clone(), told));
+        background.spawn(tell_status(raft.clone(), told, Arc::clone(&reason)));
         let writing = tokio::spawn(watch_writer(writing, raft.clone()));
         let shared = Shared {
             node: options.node,
             cluster: options.cluster,
+            disk,
             raft,
             stamps,
             log_use,
@@ -113,11 +124,31 @@ impl Replica {
             published,
             status,
             handed_over: AtomicU64::new(0),
+            reason,
             stamping: Mutex::new(()),
             tasks: Mutex::new(Tasks { background, writing }),
         };
         Ok(Self { shared: Arc::new(shared) })
     }
+}
+
+/// Begins to wait for the end of a leader's process; gives where ended connections are told.
+fn succeed(
+    background: &mut JoinSet<()>,
+    raft: &Raft,
+    environment: &Environment,
+    timing: &Timing,
+) -> Arc<Notify> {
+    let lost = Arc::new(Notify::new());
+    let succession = Succession {
+        raft: raft.clone(),
+        network: environment.network.clone(),
+        lost: lost.clone(),
+        dial: timing.dial,
+        lease: timing.lease(),
+    };
+    background.spawn(succession.run());
+    lost
 }
 
 fn listen(listener: PeerListener, directory: &Path) -> Result<Box<dyn Accept>, StartError> {
@@ -133,29 +164,32 @@ pub(crate) fn open(
     environment: &Environment,
     directory: &Path,
     identity: &IdentityRecord,
+    new_disk: DiskId,
 ) -> Result<Opened, StartError> {
-    let disk = &environment.disk;
+    let on = &environment.disk;
     let at = |what, path: &Path| {
         let path = path.to_owned();
         move |source: io::Error| StartError::Io { what, path, source }
     };
-    disk.create_directory(directory).map_err(at("cannot make the directory", directory))?;
-    let was_here = is_ours(disk, directory, identity)?;
+    on.create_directory(directory).map_err(at("cannot make the directory", directory))?;
+    let was_here = is_ours(on, directory, identity)?;
+    refuse_removed(on, directory, identity.node)?;
+    let disk = disk_on(on, directory, new_disk)?;
     let log = directory.join("log");
-    if was_here && !disk.exists(&log).map_err(at("cannot look for the log", &log))? {
+    if was_here && !on.exists(&log).map_err(at("cannot look for the log", &log))? {
         return Err(StartError::LogGone { log });
     }
     let log = LogStore::open_in(environment, &log)?;
     if !was_here {
         // Only now: a directory with an identity and without a log has lost it.
-        identify(disk, directory, identity)?;
+        identify(on, directory, identity)?;
     }
     let (store, loaded) = StateStore::open_in(environment, &directory.join("state"))?;
     let shelf = directory.join("snapshots");
-    let shelf = Shelf::open_on(disk, &shelf).map_err(at("cannot open the snapshots", &shelf))?;
-    disk.sync_directory(directory).map_err(at("cannot sync", directory))?;
+    let shelf = Shelf::open_on(on, &shelf).map_err(at("cannot open the snapshots", &shelf))?;
+    on.sync_directory(directory).map_err(at("cannot sync", directory))?;
     let loaded = recover(log.purged(), &store, loaded, &shelf)?;
-    Ok(Opened { log, store, loaded, shelf })
+    Ok(Opened { disk, log, store, loaded, shelf })
 }
 
 const IDENTITY: &str = "identity";
@@ -247,7 +281,7 @@ async fn release_log(
 const STATUS_PAUSE: Duration = Duration::from_millis(10);
 
 /// Tells openraft's metrics in our words, as long as anybody may listen. May be cancelled.
-async fn tell_status(raft: Raft, told: watch::Sender<Status>) {
+async fn tell_status(raft: Raft, told: watch::Sender<Status>, reason: Arc<OnceLock<String>>) {
     let (mut metrics, mut server) = (raft.metrics(), raft.server_metrics());
     let mut ended = false;
     loop {
@@ -256,6 +290,9 @@ async fn tell_status(raft: Raft, told: watch::Sender<Status>) {
         let mut status = Status::from(&*metrics.borrow_and_update());
         if ended {
             status.role = Role::Stopped;
+        }
+        if status.role == Role::Stopped {
+            status.failure = status.failure.or_else(|| reason.get().cloned());
         }
         told.send_if_modified(|held| {
             let changed = *held != status;

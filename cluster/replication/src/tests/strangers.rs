@@ -13,10 +13,18 @@ use tokio::{
     net::TcpStream,
     time::timeout,
 };
-use tradewind_domain::ids::NodeId;
+use tradewind_domain::ids::{DiskId, NodeId};
 
 fn hello(cluster: &str) -> Hello {
-    Hello { versions: VERSIONS, lane: Lane::Control, from: 9, to: 1, cluster: cluster.to_owned() }
+    Hello {
+        versions: VERSIONS,
+        lane: Lane::Control,
+        from: 9,
+        to: 1,
+        cluster: cluster.to_owned(),
+        disk: DiskId(9),
+        expected: None,
+    }
 }
 
 async fn greet(world: &World, hello: &Hello) -> (TcpStream, Result<u16, String>) {
@@ -24,7 +32,7 @@ async fn greet(world: &World, hello: &Hello) -> (TcpStream, Result<u16, String>)
     let mut stream = TcpStream::connect(address).await.unwrap();
     send_hello(&mut stream, hello).await.unwrap();
     let verdict = read_verdict(&mut stream).await.unwrap();
-    (stream, verdict)
+    (stream, verdict.map(|welcome| welcome.version).map_err(|notice| notice.reason))
 }
 
 /// The peer has hung up: an end or a reset, but soon.
@@ -39,7 +47,7 @@ async fn a_caller_from_another_cluster_is_refused_and_told_why() {
     let (mut stream, verdict) = greet(&world, &hello("other")).await;
     assert_eq!(verdict, Err("this is cluster test, not other".to_owned()));
     assert!(hung_up(&mut stream).await);
-    assert_eq!(greet(&world, &hello("test")).await.1, Ok(1));
+    assert_eq!(greet(&world, &hello("test")).await.1, Ok(2));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -75,7 +83,7 @@ async fn noise_ends_the_connection_and_nothing_else() {
     ];
     for noise in frames {
         let (mut stream, verdict) = greet(&world, &hello("test")).await;
-        assert_eq!(verdict, Ok(1));
+        assert_eq!(verdict, Ok(2));
         stream.write_all(noise).await.unwrap();
         assert!(hung_up(&mut stream).await, "{noise:?}");
     }
@@ -89,13 +97,13 @@ async fn a_peer_that_calls_anew_ends_its_old_connection_so_that_lost_ones_never_
     let mut lost = Vec::new();
     for _ in 0..PEER_CONNECTIONS_MAX {
         let (stream, verdict) = greet(&world, &hello("test")).await;
-        assert_eq!(verdict, Ok(1));
+        assert_eq!(verdict, Ok(2));
         lost.push(stream);
     }
     // when
     let (mut latest, verdict) = greet(&world, &hello("test")).await;
     // then
-    assert_eq!(verdict, Ok(1));
+    assert_eq!(verdict, Ok(2));
     assert!(hung_up(&mut lost[0]).await);
     assert!(timeout(Duration::from_millis(200), latest.read_u8()).await.is_err());
     // Another lane is another connection.

@@ -4,7 +4,7 @@ use crate::{
     Member, Options, ProposeError, Proposed, Replica, Role, Snapshots, StartError, Status, Timing,
 };
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     net::{SocketAddr, TcpListener},
     path::PathBuf,
     sync::{
@@ -17,7 +17,7 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tradewind_domain::{
     control::{Command, IdempotencyKey, Machine, Outcome, Request, Row},
-    ids::{ClientId, NodeId, RegisterId},
+    ids::{ClientId, DiskId, NodeId, RegisterId},
     time::UnixNanos,
 };
 
@@ -40,13 +40,16 @@ fn now() -> UnixNanos {
     UnixNanos(u64::try_from(age.as_nanos()).unwrap())
 }
 
-pub(crate) fn put(register: &str, value: &str) -> Request {
+pub(crate) fn request(command: Command) -> Request {
     static N: AtomicU64 = AtomicU64::new(0);
     let n = N.fetch_add(1, Ordering::Relaxed);
     let key = IdempotencyKey { client: ClientId::new("test").unwrap(), issued_at: now(), n };
-    let register = RegisterId::new(register).unwrap();
-    let command = Command::PutRegister { register, value: value.to_owned(), expected: None };
     Request { key, command }
+}
+
+pub(crate) fn put(register: &str, value: &str) -> Request {
+    let register = RegisterId::new(register).unwrap();
+    request(Command::PutRegister { register, value: value.to_owned(), expected: None })
 }
 
 pub(crate) fn value(machine: &Machine, register: &str) -> Option<String> {
@@ -65,6 +68,7 @@ pub(crate) struct World {
     pub(crate) snapshots: Snapshots,
     pub(crate) timing: Timing,
     listeners: BTreeMap<NodeId, TcpListener>,
+    wiped: BTreeSet<NodeId>,
 }
 
 impl World {
@@ -75,7 +79,14 @@ impl World {
         for node in (1..=count).map(NodeId) {
             let listener = TcpListener::bind("127.0.0.1:0").unwrap();
             let peer_address = listener.local_addr().unwrap();
-            members.insert(node, Member { peer_address, api_address: format!("api-{node}") });
+            members.insert(
+                node,
+                Member {
+                    peer_address,
+                    api_address: format!("api-{node}"),
+                    disk: Some(DiskId(u128::from(node.0))),
+                },
+            );
             listeners.insert(node, listener);
         }
         // Tests share two cores: a slow moment is no reason for an election.
@@ -92,6 +103,7 @@ impl World {
             snapshots: Snapshots::default(),
             timing,
             listeners,
+            wiped: BTreeSet::new(),
         }
     }
 
@@ -109,6 +121,23 @@ impl World {
         self.leader().await;
     }
 
+    /// A member that the group does not know yet, with an address of its own. Not started.
+    pub(crate) fn newcomer(&mut self, node: NodeId) -> Member {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let peer_address = listener.local_addr().unwrap();
+        let (api_address, disk) = (format!("api-{node}"), Some(DiskId(u128::from(node.0))));
+        let member = Member { peer_address, api_address, disk };
+        self.members.insert(node, member.clone());
+        self.listeners.insert(node, listener);
+        member
+    }
+
+    /// From now on the directory of this node is on another disk, empty.
+    pub(crate) fn wipe(&mut self, node: NodeId) {
+        std::fs::remove_dir_all(self.directory(node)).unwrap();
+        self.wiped.insert(node);
+    }
+
     pub(crate) fn directory(&self, node: NodeId) -> PathBuf {
         self.home.path().join(node.to_string())
     }
@@ -123,6 +152,7 @@ impl World {
             node,
             cluster: "test".to_owned(),
             state_dir: self.directory(node),
+            new_disk: DiskId(u128::from(node.0) + if self.wiped.contains(&node) { 900 } else { 0 }),
             peer_listener: peer_listener.into(),
             timing: self.timing.clone(),
             snapshots: self.snapshots.clone(),

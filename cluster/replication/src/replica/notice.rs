@@ -1,0 +1,101 @@
+//! A member that must not go on: the group has removed it, or knows its number with another disk. Decides
+//! how it finds out: by its own copy of the log, by what other members answer, and by asking them when
+//! nobody has called for long. It stops, and says why; it never comes back by itself.
+
+use super::disk;
+use crate::{
+    limits::{ASK_AFTER, LOOK_EVERY},
+    network::{
+        client::Peers,
+        standing::{Notice, Standing, Why},
+    },
+    runtime::spawn_blocking,
+};
+use openraft::async_runtime::watch::WatchReceiver;
+use std::{
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+};
+use tokio::time::{Instant, interval};
+use tradewind_domain::ids::NodeId;
+use tradewind_journal::Disk;
+
+/// What watching over a member needs.
+pub(super) struct Watch {
+    pub(super) node: u64,
+    pub(super) directory: PathBuf,
+    pub(super) disk: Arc<dyn Disk>,
+    pub(super) standing: Standing,
+    pub(super) peers: Peers,
+    /// Told in the status once the member has stopped.
+    pub(super) reason: Arc<OnceLock<String>>,
+}
+
+/// Stops the member when it must not go on. May be cancelled.
+pub(super) async fn watch(watch: Watch) {
+    let notice = watch.found().await;
+    let reason = notice.reason.clone();
+    tracing::error!(node = watch.node, reason, "the group does not want this member, it stops");
+    if notice.why == Why::Removed {
+        let (on, directory, node) = (watch.disk.clone(), watch.directory.clone(), watch.node);
+        // Without the mark it would only find out anew at its next start.
+        match spawn_blocking(move || disk::mark_removed(&on, &directory, node)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "the directory is not marked as removed"),
+            Err(error) => tracing::warn!(%error, "the directory is not marked as removed"),
+        }
+    }
+    let _ = watch.reason.set(reason);
+    let _ = watch.standing.register.raft.shutdown().await;
+}
+
+impl Watch {
+    async fn found(&self) -> Notice {
+        let mut notices = self.standing.notices.watch();
+        let mut look = interval(LOOK_EVERY);
+        let mut asked = Instant::now();
+        loop {
+            tokio::select! {
+                notice = notices.wait_for(Option::is_some) => {
+                    if let Some(notice) = notice.ok().and_then(|notice| notice.clone()) {
+                        return notice;
+                    }
+                }
+                _ = look.tick() => {
+                    if self.standing.register.published.machine.borrow().1.was_removed(NodeId(self.node)) {
+                        return Notice::removed(self.node);
+                    }
+                    self.follow();
+                    let now = Instant::now();
+                    if self.standing.heard.age(now).min(now - asked) >= ASK_AFTER && !self.leads() {
+                        asked = now;
+                        self.ask();
+                    }
+                }
+            }
+        }
+    }
+
+    fn leads(&self) -> bool {
+        self.standing.register.raft.metrics().borrow_watched().state.is_leader()
+    }
+
+    /// Openraft keeps its streams to a member that moves: they are led to where it is now.
+    fn follow(&self) {
+        let metrics = self.standing.register.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        for (node, record) in metrics.membership_config.membership().nodes() {
+            self.peers.redirect(*node, record);
+        }
+    }
+
+    /// Greets all members it knows: one that does not want it says so.
+    fn ask(&self) {
+        let metrics = self.standing.register.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        let members = metrics.membership_config.membership().nodes();
+        for (node, record) in members.filter(|(node, _)| **node != self.node) {
+            self.peers.greet(*node, record);
+        }
+    }
+}
