@@ -95,6 +95,8 @@ pub enum MemberRole {
     Follower,
     /// The leader has not heard of it for longer than an election takes.
     Unreachable,
+    /// Receives the log and does not vote.
+    Learner,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -6,6 +6,7 @@ pub mod check_in;
 pub mod control;
 pub mod history;
 pub mod link;
+pub mod members;
 pub mod orders;
 pub mod problem;
 pub mod session;

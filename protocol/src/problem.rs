@@ -53,6 +53,8 @@ codes! {
     RequestTimeout: 408 After "The request took too long to arrive",
     /// The id was used for something else, or the state has moved on.
     Conflict: 409 Never "It conflicts with what is there",
+    /// Another change of the same thing is under way.
+    Busy: 409 Never "Another change is under way",
     BodyTooLarge: 413 Never "The body is larger than allowed",
     UnsupportedMediaType: 415 Never "The body must be application/json",
     /// Well-formed, and still not possible.

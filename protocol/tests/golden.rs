@@ -7,7 +7,7 @@ use serde_json::Value;
 use tradewind_protocol::{
     Problem, check_in, control,
     domain::control::row::{AccountSpec, CustomerSpec, MarketSpec, TraderSpec},
-    history, link, orders, session, stream, supervision, token, trade,
+    history, link, members, orders, session, stream, supervision, token, trade,
 };
 
 /// What a value of this type makes of a sample: the same, if the sample is one of its.
@@ -46,17 +46,25 @@ fn again_as(message: &str, body: &Value) -> serde_json::Result<Value> {
         "to_algo" => again::<stream::ToAlgo>(body),
         "trade_down" => again::<trade::TradeDown>(body),
         "trade_up" => again::<trade::TradeUp>(body),
+        "join_member" => again::<members::JoinMember>(body),
+        "member_joined" => again::<members::MemberJoined>(body),
+        "member_moved" => again::<members::MemberMoved>(body),
+        "voters_wanted" => again::<members::VotersWanted>(body),
+        "transfer_leader" => again::<members::TransferLeader>(body),
+        "leader_transferred" => again::<members::LeaderTransferred>(body),
+        "members" => again::<members::Members>(body),
         "operation" => again::<history::Operation>(body),
         "claims" => again::<token::Claims>(body),
         other => panic!("no type for {other}"),
     }
 }
 
-const FILES: [(&str, &str); 8] = [
+const FILES: [(&str, &str); 9] = [
     ("problem", include_str!("../golden/problem.jsonl")),
     ("check_in", include_str!("../golden/check_in.jsonl")),
     ("pipe", include_str!("../golden/pipe.jsonl")),
     ("control", include_str!("../golden/control.jsonl")),
+    ("members", include_str!("../golden/members.jsonl")),
     ("orders", include_str!("../golden/orders.jsonl")),
     ("stream", include_str!("../golden/stream.jsonl")),
     ("trade", include_str!("../golden/trade.jsonl")),
