@@ -4,6 +4,7 @@
 pub(crate) mod backup;
 pub(crate) mod changes;
 mod headers;
+mod members;
 pub(crate) mod problems;
 mod registers;
 mod sessions;
@@ -34,7 +35,14 @@ pub(crate) fn router(service: Service) -> Router {
         .route(REVISION, get(status::revision))
         .route(backup::SNAPSHOT, get(backup::get))
         .route("/v1/managers/check-in", post(changes::check_in))
-        .route("/v1/members/{node}", put(changes::put_member))
+        .route("/v1/members", get(members::list).post(members::join))
+        .route("/v1/members/voters-wanted", put(members::voters_wanted))
+        .route(
+            "/v1/members/{node}",
+            get(members::get).put(changes::put_member).delete(members::remove),
+        )
+        .route("/v1/members/{node}/address", put(members::moved))
+        .route("/v1/leader/transfer", post(members::transfer))
         .route("/v1/customers/{customer}", put(changes::put_customer))
         .route("/v1/accounts/{account}", put(changes::put_account))
         .route("/v1/markets/{market}", put(changes::put_market))

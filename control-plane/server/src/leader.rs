@@ -213,6 +213,10 @@ fn millis(duration: Duration) -> u64 {
 
 /// Once in each life of a cluster. `false`: not decided, try again later.
 async fn open_cluster(context: &Context) -> bool {
+    if context.replica.machine().group().is_none() {
+        // `group` founds it in a moment: changes are taken only when both stand.
+        return false;
+    }
     let opened = || context.replica.machine().cluster().opened().is_some();
     if opened() {
         return true;

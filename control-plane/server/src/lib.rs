@@ -7,7 +7,10 @@
 
 mod api;
 mod clock;
+mod formation;
+mod group;
 mod identity;
+mod joining;
 mod key_index;
 mod leader;
 mod leading;

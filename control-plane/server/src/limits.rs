@@ -39,6 +39,23 @@ pub(crate) const DIAL_MEMBER_WITHIN: Duration = Duration::from_millis(200);
 pub(crate) const HAND_OVER_WITHIN: Duration = Duration::from_secs(1);
 pub(crate) const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 
+/// How often the leader looks whether the group is as it is wanted: a removal takes a few steps.
+pub(crate) const LOOK_AT_MEMBERS_EVERY: Duration = Duration::from_millis(50);
+
+/// The member that forms the group asks again for those that do not answer yet.
+pub(crate) const FORM_EVERY: Duration = Duration::from_millis(50);
+
+/// A new member asks the group for its number for so long, one question and the pause after it.
+pub(crate) const JOIN_WITHIN: Duration = Duration::from_secs(60);
+pub(crate) const JOIN_ASKS_WITHIN: Duration = Duration::from_secs(5);
+pub(crate) const JOIN_AGAIN_AFTER: Duration = Duration::from_millis(500);
+
+/// A hand-over asked for at another member: an election and the way there.
+pub(crate) const TRANSFER_WITHIN: Duration = Duration::from_secs(2);
+
+/// One such telling, by way of other members.
+pub(crate) const TELL_MEMBER_WITHIN: Duration = Duration::from_secs(3);
+
 /// A member tells the group its key again after this, until it stands there.
 pub(crate) const TELL_MEMBER_EVERY: Duration = Duration::from_millis(200);
 /// A backup is read and sent in pieces of this size.

@@ -1,54 +1,120 @@
-//! This member's own row: where it serves clients and which key it signs sessions with. Decides when it
-//! is told to the group: at each start, by the way every change takes, until it stands there.
+//! What this member tells the group of itself: which key it signs sessions with, where it is reached, and
+//! on which disk it is. Decides when: at each start, by the way every change takes, until it stands there.
+//! One that was started at another address is not found by the leader, and so finds the leader itself.
 
 use crate::{
     api::changes::{TellMember, changed},
-    limits::TELL_MEMBER_EVERY,
+    limits::{TELL_MEMBER_EVERY, TELL_MEMBER_WITHIN},
     service::{Change, Service},
 };
 use tokio::time::sleep;
+use tradewind_control_client::{Answer, ControlClient};
 use tradewind_domain::{
-    control::{Command, IdempotencyKey},
+    control::{
+        Command, IdempotencyKey, Machine,
+        group::{GroupCommand, MemberAddress},
+    },
     ids::{ClientId, NodeId},
 };
 use tradewind_link::rest::Method;
 use tradewind_protocol::{
     Code, Problem,
+    control::Changed,
+    members::MemberMoved,
     token::{format_public_key, parse_public_key},
 };
 
-/// Ends when the row stands. May be cancelled.
+/// Ends when all of it stands. May be cancelled.
 pub(crate) async fn tell(service: Service) {
     let parts = service.parts();
     let node = parts.node;
-    let told = TellMember {
+    let Ok(client) = format!("member-{node}").parse::<ClientId>() else { return };
+    let key_told = TellMember {
         api_address: parts.api_address.clone(),
         public_key: format_public_key(&parts.identity.signing.verifying_key()),
     };
-    let Ok(client) = format!("member-{node}").parse::<ClientId>() else { return };
-    let path = format!("/v1/members/{node}");
-    let stands = || {
-        let machine = service.machine().1;
-        machine.member(node).is_some_and(|row| {
-            row.api_address == told.api_address && row.public_key == told.public_key
-        })
+    let moved = MemberMoved {
+        disk: parts.replica.disk(),
+        peer_address: parts.peer_address.to_string(),
+        api_address: parts.api_address.clone(),
     };
-    while !stands() {
-        // Nothing is done twice by a new key here. The log's time may be ahead of this clock.
-        let issued_at = (parts.clocks.unix)().max(service.machine().1.cluster().at);
-        let n = parts.identity.incarnation.0;
-        let key = IdempotencyKey { client: client.clone(), issued_at, n };
-        let TellMember { api_address, public_key } = told.clone();
-        let command = Command::PutMember { node, api_address, public_key };
-        let (method, body) = (Method::PUT, &told);
-        let change = Change { method, path: &path, body, key, command, forwarded: false };
+    let mut asked = 0;
+    loop {
+        let machine = service.machine().1;
+        let place = stands(&machine, node, &moved);
+        let key = machine.member(node).is_some_and(|row| {
+            row.api_address == key_told.api_address && row.public_key == key_told.public_key
+        });
+        if place && key {
+            tracing::info!(%node, "the group knows this member's key and address");
+            return;
+        }
+        asked += 1;
+        let told = if place {
+            tell_key(&service, &client, &key_told).await
+        } else {
+            tell_place(&service, &client, asked, &moved).await
+        };
         // Once accepted it is in this member's own state a moment later.
-        if let Err(problem) = service.change(change, changed).await {
-            tracing::debug!(%problem, "the group does not know this member's key yet");
+        if let Err(problem) = told {
+            tracing::debug!(%problem, "the group does not know this member's key and address yet");
         }
         sleep(TELL_MEMBER_EVERY).await;
     }
-    tracing::info!(%node, "the group knows this member's key");
+}
+
+fn stands(machine: &Machine, node: NodeId, moved: &MemberMoved) -> bool {
+    machine.admission(node).is_some_and(|row| {
+        row.disk == Some(moved.disk)
+            && row.address.peer == moved.peer_address
+            && row.address.api == moved.api_address
+    })
+}
+
+/// `n` is one that this life has not used: a place told before may have been told over since.
+fn fresh(service: &Service, client: &ClientId, n: u64) -> IdempotencyKey {
+    let parts = service.parts();
+    // The log's time may be ahead of this clock.
+    let issued_at = (parts.clocks.unix)().max(service.machine().1.cluster().at);
+    IdempotencyKey { client: client.clone(), issued_at, n }
+}
+
+async fn tell_key(service: &Service, client: &ClientId, told: &TellMember) -> Result<(), Problem> {
+    let parts = service.parts();
+    let path = format!("/v1/members/{}", parts.node);
+    // Nothing is done twice by a new key here.
+    let key = fresh(service, client, parts.identity.incarnation.0);
+    let TellMember { api_address, public_key } = told.clone();
+    let command = Command::PutMember { node: parts.node, api_address, public_key };
+    let change =
+        Change { method: Method::PUT, path: &path, body: told, key, command, forwarded: false };
+    service.change(change, changed).await.map(drop)
+}
+
+async fn tell_place(
+    service: &Service,
+    client: &ClientId,
+    asked: u64,
+    moved: &MemberMoved,
+) -> Result<(), Problem> {
+    let parts = service.parts();
+    let (node, path) = (parts.node, format!("/v1/members/{}/address", parts.node));
+    let key = fresh(service, client, parts.identity.incarnation.0 + asked);
+    if parts.leading.borrow().leader.is_some() {
+        let (peer, api) = (moved.peer_address.clone(), moved.api_address.clone());
+        let address = MemberAddress { peer, api };
+        let command = Command::Group(GroupCommand::Tell { node, disk: moved.disk, address });
+        let method = Method::PUT;
+        let change = Change { method, path: &path, body: moved, key, command, forwarded: false };
+        return service.change(change, changed).await.map(drop);
+    }
+    // Nobody calls here, perhaps because nobody knows where this is: any other member takes it on.
+    let others = service.member_addresses();
+    let others = others.into_iter().filter(|address| *address != parts.api_address).collect();
+    let control = ControlClient::new(others, parts.rest.clone());
+    let told: Answer<Changed> =
+        control.change(Method::PUT, &path, moved, &key, TELL_MEMBER_WITHIN).await;
+    told.accepted().map(drop)
 }
 
 impl Service {

@@ -8,7 +8,8 @@ use tradewind_replication::{Snapshots, Timing};
 /// Everything an InfrastructureManager needs to start.
 #[derive(Clone, Debug)]
 pub struct Options {
-    pub node: NodeId,
+    /// Needed with `init`; given by the group with `join`; else the directory knows.
+    pub node: Option<NodeId>,
     /// The cluster's name: members of another one are refused.
     pub cluster: String,
     /// Made if missing. Belongs to this node for ever.
@@ -19,8 +20,13 @@ pub struct Options {
     pub advertise: Option<String>,
     /// Where other members dial for Raft.
     pub peer_listen: SocketAddr,
-    /// Once in a cluster's life, the same full list on all members. Ignored when there is a group.
+    /// Address told to other members, if it is not the one bound.
+    pub advertise_peer: Option<SocketAddr>,
+    /// Once in a cluster's life, the same full list on all members. Of no account to a member that belongs
+    /// to a group.
     pub init: Option<Vec<InitMember>>,
+    /// API addresses of any members of the group to join with an empty directory; else of no account.
+    pub join: Vec<String>,
     pub timing: Timing,
     pub snapshots: Snapshots,
     /// Serves `/v1/registers`: the test range of the replicated state.
@@ -46,14 +52,44 @@ pub enum InvalidOptions {
     Twice(NodeId),
     #[error("the list for --init has {0} members: a group has 1, 3 or 5")]
     Count(usize),
+    #[error("say with --node which of the members named by --init this one is")]
+    NodeMissing,
+    #[error(
+        "the directory belongs to no member yet: form a group with --init, or join one with --join and the \
+         API address of any member"
+    )]
+    NoGroup,
+    #[error("--init forms a group and --join joins one: say one of them")]
+    InitAndJoin,
+    #[error("a new member's number comes from the group: leave --node out")]
+    NodeWithJoin,
+    #[error("{0} cannot be dialled by others: say where they reach this member")]
+    NotReachable(SocketAddr),
 }
 
 impl Options {
     pub(crate) fn check(&self) -> Result<(), InvalidOptions> {
+        let unreachable = |listen: SocketAddr| {
+            if listen.ip().is_unspecified() {
+                Err(InvalidOptions::NotReachable(listen))
+            } else {
+                Ok(())
+            }
+        };
+        if self.advertise.is_none() {
+            unreachable(self.listen)?;
+        }
+        unreachable(self.advertise_peer.unwrap_or(self.peer_listen))?;
+        if !self.join.is_empty() && self.init.is_some() {
+            return Err(InvalidOptions::InitAndJoin);
+        }
+        if !self.join.is_empty() && self.node.is_some() {
+            return Err(InvalidOptions::NodeWithJoin);
+        }
         let Some(members) = &self.init else { return Ok(()) };
         let nodes: Vec<NodeId> = members.iter().map(|member| member.node).collect();
-        if !nodes.contains(&self.node) {
-            return Err(InvalidOptions::NotNamed(self.node));
+        if let Some(node) = self.node.filter(|node| !nodes.contains(node)) {
+            return Err(InvalidOptions::NotNamed(node));
         }
         let twice = nodes.iter().enumerate().find(|(at, node)| nodes[..*at].contains(node));
         if let Some((_, node)) = twice {
@@ -78,13 +114,15 @@ mod tests {
             api_address: "127.0.0.1:2".to_owned(),
         });
         Options {
-            node: NodeId(node),
+            node: Some(NodeId(node)),
             cluster: "test".to_owned(),
             state_dir: PathBuf::new(),
             listen: "127.0.0.1:0".parse().unwrap(),
             advertise: None,
             peer_listen: "127.0.0.1:0".parse().unwrap(),
+            advertise_peer: None,
             init: Some(members.collect()),
+            join: Vec::new(),
             timing: Timing::default(),
             snapshots: Snapshots::default(),
             enable_registers: false,
@@ -98,5 +136,13 @@ mod tests {
         assert_eq!(options(4, &[1, 2, 3]).check(), Err(InvalidOptions::NotNamed(NodeId(4))));
         assert_eq!(options(1, &[1, 2, 2]).check(), Err(InvalidOptions::Twice(NodeId(2))));
         assert_eq!(options(1, &[1, 2]).check(), Err(InvalidOptions::Count(2)));
+        let joining = |node| Options { node, join: vec!["a:1".to_owned()], ..options(1, &[1]) };
+        assert_eq!(joining(None).check(), Err(InvalidOptions::InitAndJoin));
+        let joining = |node| Options { init: None, ..joining(node) };
+        assert_eq!(joining(None).check(), Ok(()));
+        assert_eq!(joining(Some(NodeId(4))).check(), Err(InvalidOptions::NodeWithJoin));
+        let everywhere: SocketAddr = "0.0.0.0:4101".parse().unwrap();
+        let unreachable = Options { peer_listen: everywhere, ..joining(None) };
+        assert_eq!(unreachable.check(), Err(InvalidOptions::NotReachable(everywhere)));
     }
 }

@@ -2,23 +2,21 @@
 //! group, door, leadership; at a stop leadership is handed over first, so that it costs no election.
 
 use crate::{
-    api::{
-        self,
-        status::{LIVEZ, Well},
-    },
+    api,
     clock::Clocks,
+    formation::Formation,
+    group,
     identity::{self, IdentityError},
+    joining::{self, Own},
     key_index::KeyIndex,
     leader, leading,
-    limits::{CLOSE_WITHIN, DIAL_MEMBER_WITHIN, HAND_OVER_WITHIN, MEMBER_ANSWERS_WITHIN},
+    limits::{CLOSE_WITHIN, DIAL_MEMBER_WITHIN, HAND_OVER_WITHIN},
     member,
-    options::{InitMember, InvalidOptions, Options},
+    options::{InvalidOptions, Options},
     service::{Parts, Service},
 };
-use futures_util::future::join_all;
 use leading::Leading;
 use std::{
-    collections::BTreeMap,
     io::{self, Write as _},
     net::SocketAddr,
     sync::{Arc, atomic::AtomicU64},
@@ -30,13 +28,11 @@ use tokio::{
     time::timeout,
 };
 use tokio_util::sync::CancellationToken;
-use tradewind_domain::ids::{InvalidName, NodeId};
-use tradewind_link::{
-    listen,
-    rest::{Method, Rest},
-};
+use tradewind_domain::ids::InvalidName;
+use tradewind_link::{listen, rest::Rest};
+use tradewind_protocol::Problem;
 use tradewind_replication::{
-    InitializeError, Member, Options as ReplicaOptions, Replica, Role, StartError,
+    InitializeError, Options as ReplicaOptions, Replica, Role, StartError,
 };
 
 /// Where below a member's directory its log, state and snapshots are.
@@ -65,9 +61,12 @@ pub enum RunError {
     /// is replaced by a new member under a new node id.
     #[error(
         "{address} already belongs to a group, and the directory of this member is empty: start it with its \
-         own directory, or replace it by a new member"
+         own directory; if that is lost, remove the member and start it with --join as a new one"
     )]
     DiskGone { address: String },
+    /// Look at the addresses and at the reason; started again it goes on as the same member.
+    #[error("not admitted to the group by {members}: {problem}")]
+    Join { members: String, problem: Problem },
     /// Its disk or its log failed; the others go on. Look at the reason before it is started again.
     #[error("the member stopped by itself: {0}")]
     Failed(String),
@@ -110,17 +109,21 @@ impl Server {
             .await
             .map_err(|error| RunError::Failed(error.to_string()))??;
         let address = listeners.api.local_addr().map_err(RunError::Listener)?;
-        let client = format!("leader-{}", options.node).parse()?;
-        let replica = replica(&options, listeners.peer, &clocks).await?;
+        let own = joining::identify(&options, &listeners, &clocks).await?;
+        let client = format!("leader-{}", own.node).parse()?;
+        let replica = replica(&options, &own, listeners.peer, &clocks).await?;
         let rest = Rest::new(DIAL_MEMBER_WITHIN);
-        if let Err(error) = form_group(&options, &replica, &rest).await {
-            replica.shutdown().await;
-            return Err(error);
-        }
+        let formation = match Formation::of(&options, &replica, &rest).await {
+            Ok(formation) => formation,
+            Err(error) => {
+                replica.shutdown().await;
+                return Err(error);
+            }
+        };
         let (leading_told, leading) = watch::channel(Leading::from(&replica.status()));
         let (view_told, view) = watch::channel(None);
         let context = leader::Context {
-            node: options.node,
+            node: own.node,
             incarnation: identity.incarnation,
             replica: replica.clone(),
             clocks: clocks.clone(),
@@ -130,12 +133,14 @@ impl Server {
             commands: Arc::new(AtomicU64::new(identity.incarnation.0 << 20)),
         };
         let service = Service::new(Parts {
-            node: options.node,
+            node: own.node,
+            cluster: options.cluster,
             replica: replica.clone(),
             rest,
             clocks,
             identity,
-            api_address: options.advertise.unwrap_or_else(|| address.to_string()),
+            api_address: own.api_address,
+            peer_address: own.peer_address,
             enable_registers: options.enable_registers,
             leading,
             view,
@@ -145,7 +150,11 @@ impl Server {
         let shutdown = CancellationToken::new();
         let (mut door, mut work) = (JoinSet::new(), JoinSet::new());
         work.spawn(leading::follow(replica.watch_status(), leading_told));
+        work.spawn(group::keep(context.clone()));
         work.spawn(leader::run(context, view_told));
+        if let Some(formation) = formation {
+            work.spawn(formation.run());
+        }
         work.spawn(member::tell(service.clone()));
         let router = api::router(service.clone());
         let limits = listen::Limits::default();
@@ -201,68 +210,21 @@ impl Server {
 
 async fn replica(
     options: &Options,
+    own: &Own,
     peer_listener: std::net::TcpListener,
     clocks: &Clocks,
 ) -> Result<Replica, StartError> {
     let options = ReplicaOptions {
-        node: options.node,
+        node: own.node,
         cluster: options.cluster.clone(),
         state_dir: options.state_dir.join(RAFT_DIRECTORY),
+        new_disk: own.new_disk,
         peer_listener: peer_listener.into(),
         timing: options.timing.clone(),
         snapshots: options.snapshots.clone(),
         environment: Default::default(),
     };
     Replica::start(options, clocks.unix.clone()).await
-}
-
-/// The first of the list forms the group; the others hear of it from there. Where there is a group
-/// already the list is of no account.
-async fn form_group(options: &Options, replica: &Replica, rest: &Rest) -> Result<(), RunError> {
-    let Some(members) = &options.init else { return Ok(()) };
-    let first = members.iter().map(|member| member.node).min();
-    if first != Some(options.node) {
-        return Ok(());
-    }
-    if replica.is_initialized().await? {
-        return Ok(());
-    }
-    refuse_second_group(members, options.node, rest).await?;
-    let members: BTreeMap<_, _> = members
-        .iter()
-        .map(|member| {
-            let api_address = member.api_address.clone();
-            (member.node, Member { peer_address: member.peer_address, api_address })
-        })
-        .collect();
-    match replica.initialize(members).await {
-        Ok(()) => {
-            tracing::info!("group formed");
-            Ok(())
-        }
-        Err(InitializeError::AlreadyInitialized) => Ok(()),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// Nobody but this member forms the group. If another one has entries already, it was formed before, and
-/// this member has lost what it promised then. Members that do not answer are not there yet.
-async fn refuse_second_group(
-    members: &[InitMember],
-    own: NodeId,
-    rest: &Rest,
-) -> Result<(), RunError> {
-    let others = members.iter().filter(|member| member.node != own);
-    let asked = others.map(|member| async move {
-        let (address, within) = (&member.api_address, MEMBER_ANSWERS_WITHIN);
-        let livez = rest.request::<(), Well>(Method::GET, address, LIVEZ, &[], None, within).await;
-        let formed = livez.is_ok_and(|(_, well)| well.node == member.node && well.stand.term > 0);
-        formed.then(|| address.clone())
-    });
-    match join_all(asked).await.into_iter().flatten().next() {
-        Some(address) => Err(RunError::DiskGone { address }),
-        None => Ok(()),
-    }
 }
 
 /// Runs an InfrastructureManager until `shutdown`, or until it fails. Says on standard output, in one

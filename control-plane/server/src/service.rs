@@ -3,6 +3,7 @@
 //! does is `domain::control`'s decision.
 
 mod changes;
+mod forward;
 mod reads;
 
 pub(crate) use changes::Change;
@@ -29,11 +30,13 @@ pub(crate) struct Service(Arc<Parts>);
 /// Everything a service is made of.
 pub(crate) struct Parts {
     pub(crate) node: NodeId,
+    pub(crate) cluster: String,
     pub(crate) replica: Replica,
     pub(crate) rest: Rest,
     pub(crate) clocks: Clocks,
     pub(crate) identity: Identity,
     pub(crate) api_address: String,
+    pub(crate) peer_address: std::net::SocketAddr,
     pub(crate) enable_registers: bool,
     pub(crate) leading: watch::Receiver<Leading>,
     /// What this member knows of the Managers while it leads.

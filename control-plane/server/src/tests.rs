@@ -8,6 +8,7 @@ mod group;
 mod leadership;
 mod manager;
 mod managers;
+mod members;
 mod sessions;
 
 use std::time::Duration;

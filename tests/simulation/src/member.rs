@@ -23,7 +23,7 @@ use std::{
 };
 use tokio::{runtime::Handle, sync::Notify, time::sleep};
 use tradewind_domain::{
-    ids::{NodeId, Revision},
+    ids::{DiskId, NodeId, Revision},
     time::UnixNanos,
 };
 use tradewind_journal::{Disk, Journal, OpenError};
@@ -167,8 +167,9 @@ fn journal(slow: Arc<AtomicU64>, seed: u64) -> OpenJournal {
 fn members(world: &World) -> BTreeMap<NodeId, Member> {
     let of = |seat: &Seat| {
         let address: IpAddr = turmoil::lookup(seat.name());
-        let member =
-            Member { peer_address: SocketAddr::new(address, PORT), api_address: seat.name() };
+        let peer_address = SocketAddr::new(address, PORT);
+        // Without its disk's identity a wiped member is welcome: that is what a planted bug is about.
+        let member = Member { peer_address, api_address: seat.name(), disk: None };
         (seat.node, member)
     };
     world.seats.iter().map(of).collect()
@@ -205,6 +206,7 @@ pub(crate) async fn process(world: Rc<World>, at: usize) -> turmoil::Result {
         node: seat.node,
         cluster: "simulated".to_owned(),
         state_dir: PathBuf::from(DIRECTORY),
+        new_disk: DiskId(u128::from(seat.node.0)),
         peer_listener: PeerListener::Other(Box::new(Door(listener))),
         timing: Timing { propose: Duration::from_millis(700), ..Timing::default() },
         snapshots: Snapshots {

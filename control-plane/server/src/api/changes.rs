@@ -39,7 +39,7 @@ pub(crate) fn changed(service: &Service, applied: Revision) -> Changed {
     Changed { stand: service.stand(), applied }
 }
 
-async fn put<B: Serialize + Sync>(
+pub(super) async fn put<B: Serialize + Sync>(
     service: &Service,
     keyed: Keyed,
     path: &str,

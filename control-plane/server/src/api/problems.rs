@@ -1,8 +1,12 @@
 //! How refusals and missing leaders are told. Decides the code of each: one a thing the caller can do.
 
 use crate::limits::NO_LEADER_RETRY_MS;
-use tradewind_domain::control::Refusal;
+use tradewind_domain::{
+    control::{Refusal, membership::RemovalRefused},
+    ids::NodeId,
+};
 use tradewind_protocol::{Code, Problem};
+use tradewind_replication::TransferError;
 
 /// The machine's refusal.
 pub(crate) fn refused(refusal: &Refusal) -> Problem {
@@ -11,14 +15,62 @@ pub(crate) fn refused(refusal: &Refusal) -> Problem {
         Refusal::AlreadyOpen
         | Refusal::StaleIncarnation { .. }
         | Refusal::Superseded
+        | Refusal::OtherDisk { .. }
         | Refusal::Mismatch { .. } => Code::Conflict,
+        Refusal::Busy { .. } => Code::Busy,
         Refusal::NotFound { .. } => Code::NotFound,
         Refusal::KeyFromFuture
         | Refusal::NotEligible
         | Refusal::AgainstAffinity
+        | Refusal::TooMany { .. }
+        | Refusal::VotersNotPossible
         | Refusal::TooLarge { .. } => Code::Refused,
     };
     Problem::new(code, refusal.to_string())
+}
+
+/// Why a member is not removed, and what to do.
+pub(crate) fn removal_refused(node: NodeId, refused: &RemovalRefused) -> Problem {
+    match refused {
+        RemovalRefused::NotAMember => {
+            Problem::new(Code::NotFound, format!("node {node} is not a member of this group"))
+        }
+        RemovalRefused::LastVoter => {
+            let detail = format!("node {node} is the only voter: join another member first");
+            Problem::new(Code::Conflict, detail)
+        }
+        RemovalRefused::QuorumLost { answering, needed } => {
+            let detail = format!(
+                "without node {node} {needed} voters must answer and {answering} do: bring the others \
+                 back or join a new member first; with force the group may stand still until they return"
+            );
+            Problem::new(Code::Conflict, detail)
+        }
+        RemovalRefused::UnderWay => {
+            let detail = "the voters are being changed: wait until that is done, then ask again";
+            Problem::new(Code::Busy, detail)
+        }
+    }
+}
+
+/// Why the leadership was not handed over.
+pub(crate) fn not_transferred(error: &TransferError) -> Problem {
+    match error {
+        TransferError::NotLeader { .. } | TransferError::Stopped => no_leader(false),
+        TransferError::NobodyElse => {
+            Problem::new(Code::Conflict, "there is no other voter to hand over to")
+        }
+        TransferError::NotAVoter(node) => {
+            let detail =
+                format!("node {node} is not a voter: see GET /v1/members for those that are");
+            Problem::new(Code::NotFound, detail)
+        }
+        TransferError::Unknown => {
+            let detail = "the hand-over was begun and no new leader was seen in time; GET /v1/members \
+                          says who leads";
+            Problem::new(Code::Unknown, detail).retry_after_ms(NO_LEADER_RETRY_MS)
+        }
+    }
 }
 
 /// Surely not done: nobody was there to do it.

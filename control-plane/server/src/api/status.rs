@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, sync::Arc};
 use tradewind_domain::{
     control::{Machine, row::ManagerState},
-    ids::{ManagerId, NodeId, Revision},
+    ids::{DiskId, ManagerId, NodeId, Revision},
 };
 use tradewind_link::{
     Failure,
@@ -30,6 +30,10 @@ pub(crate) const LIVEZ: &str = "/livez";
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Well {
     pub(crate) node: NodeId,
+    pub(crate) cluster: String,
+    pub(crate) disk: DiskId,
+    /// Of the program.
+    pub(crate) version: String,
     #[serde(flatten)]
     pub(crate) stand: Stand,
 }
@@ -44,9 +48,22 @@ pub(super) async fn front(State(service): State<Service>) -> String {
     )
 }
 
+impl Well {
+    fn of(service: &Service, stand: Stand) -> Self {
+        let parts = service.parts();
+        Self {
+            node: parts.node,
+            cluster: parts.cluster.clone(),
+            disk: parts.replica.disk(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            stand,
+        }
+    }
+}
+
 /// The process answers: that is all it says.
 pub(super) async fn livez(State(service): State<Service>) -> Json<Well> {
-    Json(Well { node: service.parts().node, stand: service.stand() })
+    Json(Well::of(&service, service.stand()))
 }
 
 /// The member can serve: it knows a leader.
@@ -55,7 +72,7 @@ pub(super) async fn readyz(State(service): State<Service>) -> Result<Json<Well>,
     if stand.leader.is_none() {
         return Err(Failure::new(Code::Unavailable, "this member knows no leader at the moment"));
     }
-    Ok(Json(Well { node: service.parts().node, stand }))
+    Ok(Json(Well::of(&service, stand)))
 }
 
 /// The revision as of now: what other members wait for before they answer from their own state.
@@ -84,7 +101,7 @@ pub(super) async fn status(
 }
 
 /// Which other members answer at the moment.
-async fn reached(service: &Service) -> BTreeMap<NodeId, bool> {
+pub(super) async fn reached(service: &Service) -> BTreeMap<NodeId, Option<Well>> {
     let own = service.parts().node;
     let nodes = service.parts().replica.status().members.into_keys().filter(|node| *node != own);
     let asked = nodes.filter_map(|node| Some((node, service.api_address(node)?)));
@@ -93,13 +110,14 @@ async fn reached(service: &Service) -> BTreeMap<NodeId, bool> {
         let within = MEMBER_ANSWERS_WITHIN;
         let asked = rest.request::<(), Well>(Method::GET, &address, LIVEZ, &[], None, within);
         // Another process may have taken the port.
-        (node, asked.await.is_ok_and(|(_, well)| well.node == node))
+        let answer = asked.await.ok().map(|(_, well)| well);
+        (node, answer.filter(|well| well.node == node))
     });
     join_all(answers).await.into_iter().collect()
 }
 
 /// From this member's own state; `reached` is what a leader found out about the other members.
-fn here(service: &Service, reached: Option<&BTreeMap<NodeId, bool>>) -> Status {
+fn here(service: &Service, reached: Option<&BTreeMap<NodeId, Option<Well>>>) -> Status {
     let parts = service.parts();
     let machine = service.machine().1;
     let view = parts.view.borrow().clone().unwrap_or_else(|| Arc::new(BTreeMap::new()));
@@ -114,15 +132,20 @@ fn here(service: &Service, reached: Option<&BTreeMap<NodeId, bool>>) -> Status {
     }
 }
 
-fn members(service: &Service, reached: Option<&BTreeMap<NodeId, bool>>) -> Vec<MemberStatus> {
+fn members(
+    service: &Service,
+    reached: Option<&BTreeMap<NodeId, Option<Well>>>,
+) -> Vec<MemberStatus> {
     let status = service.parts().replica.status();
     let leader = service.stand().leader;
     let each = status.members.iter().map(|(node, member)| {
-        let silent = reached.is_some_and(|reached| reached.get(node) == Some(&false));
+        let silent = reached.is_some_and(|reached| matches!(reached.get(node), Some(None)));
         let role = if Some(*node) == leader {
             MemberRole::Leader
         } else if silent {
             MemberRole::Unreachable
+        } else if !status.voters.contains(node) {
+            MemberRole::Learner
         } else {
             MemberRole::Follower
         };

@@ -28,7 +28,7 @@ pub(super) struct Group {
     options: Vec<Options>,
     pub(super) rest: Rest,
     pub(super) keys: KeySource,
-    _state: TempDir,
+    state: TempDir,
 }
 
 impl Group {
@@ -42,13 +42,15 @@ impl Group {
         let mut listeners = Vec::new();
         for node in 1..=count {
             let mut own = Options {
-                node: NodeId(node),
+                node: Some(NodeId(node)),
                 cluster: "test".to_owned(),
                 state_dir: state.path().join(node.to_string()),
                 listen: "127.0.0.1:0".parse().unwrap(),
                 advertise: None,
                 peer_listen: "127.0.0.1:0".parse().unwrap(),
+                advertise_peer: None,
                 init: None,
+                join: Vec::new(),
                 timing: Timing::default(),
                 snapshots: crate::Snapshots::default(),
                 enable_registers,
@@ -60,7 +62,7 @@ impl Group {
             listeners.push(bound);
         }
         let named = options.iter().map(|own| InitMember {
-            node: own.node,
+            node: own.node.unwrap(),
             peer_address: own.peer_listen,
             api_address: own.listen.to_string(),
         });
@@ -71,7 +73,7 @@ impl Group {
             servers.push(Some(Server::start(own.clone(), bound).await.unwrap()));
         }
         let keys = KeySource::new("test".parse().unwrap(), Arc::new(now));
-        let group = Self { servers, options, rest: Rest::default(), keys, _state: state };
+        let group = Self { servers, options, rest: Rest::default(), keys, state };
         group.leader().await;
         group
     }
@@ -107,6 +109,42 @@ impl Group {
         let leader = self.leader().await;
         let running = (0..self.servers.len()).filter(|member| self.servers[*member].is_some());
         running.filter(|member| *member != leader).collect()
+    }
+
+    /// A new member asks the running ones to be admitted. Gives its place in this group.
+    pub(super) async fn join(&mut self) -> usize {
+        let member = self.options.len();
+        let mut own = Options {
+            node: None,
+            init: None,
+            join: self.addresses(),
+            state_dir: self.state.path().join(format!("joined-{member}")),
+            listen: "127.0.0.1:0".parse().unwrap(),
+            peer_listen: "127.0.0.1:0".parse().unwrap(),
+            ..self.options[0].clone()
+        };
+        let bound = Listeners::bind(&own).await.unwrap();
+        own.listen = bound.api.local_addr().unwrap();
+        own.peer_listen = bound.peer.local_addr().unwrap();
+        let server = Server::start(own.clone(), bound).await.unwrap();
+        self.options.push(own);
+        self.servers.push(Some(server));
+        member
+    }
+
+    /// Where a stopped member will be found from its next start on.
+    pub(super) async fn move_away(&mut self, member: usize) {
+        let own = &mut self.options[member];
+        own.listen = "127.0.0.1:0".parse().unwrap();
+        own.peer_listen = own.listen;
+        let bound = Listeners::bind(own).await.unwrap();
+        own.listen = bound.api.local_addr().unwrap();
+        own.peer_listen = bound.peer.local_addr().unwrap();
+        self.servers[member] = Some(Server::start(own.clone(), bound).await.unwrap());
+    }
+
+    pub(super) fn server(&self, member: usize) -> &Server {
+        self.servers[member].as_ref().unwrap()
     }
 
     /// Stops a member without any hand-over.

@@ -1,0 +1,226 @@
+//! The members of the group: who they are, who comes and goes, and who leads. Decides which command a
+//! request is and what is refused before it is asked of the group; the rest is decided in
+//! `domain::control` when it is applied, and carried out by `group`.
+
+use super::{
+    changes::{changed, put},
+    headers::{Forwarded, Keyed},
+    problems,
+    status::{Well, reached},
+};
+use crate::{
+    group,
+    limits::{HAND_OVER_WITHIN, TRANSFER_WITHIN},
+    service::{Change, Service},
+};
+use axum::{extract::State, http::StatusCode};
+use std::collections::BTreeMap;
+use tokio::time::timeout;
+use tradewind_domain::{
+    control::{
+        Command,
+        group::{AdmissionRow, GroupCommand, MemberAddress},
+        membership::check_removal,
+    },
+    ids::{NodeId, Revision},
+};
+use tradewind_link::{
+    Failure,
+    json::{Json, Path, Query},
+    rest::Method,
+};
+use tradewind_protocol::{
+    Code, Problem,
+    control::{Changed, Consistency, ReadOptions},
+    members::{
+        JoinMember, LeaderTransferred, MemberInfo, MemberJoined, MemberMoved, MemberStanding,
+        Members, RemoveOptions, TransferLeader, VotersWanted,
+    },
+};
+use tradewind_replication::TransferError;
+
+const MEMBERS: &str = "/v1/members";
+const TRANSFER: &str = "/v1/leader/transfer";
+
+pub(super) async fn list(
+    State(service): State<Service>,
+    Query(options): Query<ReadOptions>,
+    Forwarded(forwarded): Forwarded,
+) -> Result<Json<Members>, Failure> {
+    Ok(Json(members(&service, options, forwarded).await?))
+}
+
+pub(super) async fn get(
+    State(service): State<Service>,
+    Path(node): Path<NodeId>,
+    Query(options): Query<ReadOptions>,
+) -> Result<Json<MemberInfo>, Failure> {
+    let all = members(&service, options, false).await?.members;
+    let found = all.into_iter().find(|member| member.node == node);
+    let missing = || {
+        let removed = service.machine().1.was_removed(node);
+        let what = if removed { "was removed" } else { "is not a member of this group" };
+        Failure::new(Code::NotFound, format!("node {node} {what}"))
+    };
+    found.map(Json).ok_or_else(missing)
+}
+
+async fn members(
+    service: &Service,
+    options: ReadOptions,
+    forwarded: bool,
+) -> Result<Members, Problem> {
+    if options.consistency == Consistency::Stale {
+        return Ok(here(service, &BTreeMap::new()));
+    }
+    match service.at_leader::<Members>(MEMBERS, forwarded).await? {
+        Some(there) => Ok(there),
+        None => Ok(here(service, &reached(service).await)),
+    }
+}
+
+/// From this member's own state, with what it knows of the others while it leads.
+fn here(service: &Service, reached: &BTreeMap<NodeId, Option<Well>>) -> Members {
+    let replica = &service.parts().replica;
+    let (view, machine) = (replica.group(), service.machine().1);
+    let (progress, status, stand) = (replica.progress(), replica.status(), service.stand());
+    let is_voter = |node: NodeId| view.voters.iter().any(|voters| voters.contains(&node));
+    let info = |node: NodeId, row: Option<&AdmissionRow>| {
+        let held = view.members.get(&node);
+        let own = node == status.node;
+        let known = progress.get(&node).copied().unwrap_or_default();
+        let matched = if own { status.last_log } else { known.matched };
+        let standing = match row {
+            Some(row) if row.is_removing() => MemberStanding::Removing,
+            _ if stand.leader == Some(node) => MemberStanding::Leader,
+            _ if is_voter(node) => MemberStanding::Voter,
+            _ if held.is_some() => MemberStanding::Learner,
+            _ => MemberStanding::Joining,
+        };
+        let told = row.map(|row| (row.address.api.clone(), row.address.peer.clone()));
+        let kept = held.map(|held| (held.api_address.clone(), held.peer_address.to_string()));
+        let (api_address, peer_address) = told.or(kept).unwrap_or_default();
+        let disk = row.and_then(|row| row.disk).or(held.and_then(|held| held.disk));
+        let answered = reached.get(&node).and_then(Option::as_ref);
+        let own_version = own.then(|| env!("CARGO_PKG_VERSION").to_owned());
+        MemberInfo {
+            node,
+            standing,
+            api_address,
+            peer_address,
+            disk: disk.map(|disk| disk.short()),
+            matched: matched.map(Revision),
+            lag: matched.and_then(|matched| Some(status.last_log?.saturating_sub(matched))),
+            heard_ms: known.heard.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
+            version: own_version.or_else(|| answered.map(|well| well.version.clone())),
+        }
+    };
+    let mut members: BTreeMap<NodeId, MemberInfo> =
+        view.members.keys().map(|node| (*node, info(*node, machine.admission(*node)))).collect();
+    members.extend(machine.admissions().map(|row| (row.node, info(row.node, Some(row)))));
+    Members {
+        stand,
+        voters_wanted: machine.group().map(|group| group.voters_wanted),
+        changing: view.voters.len() > 1 || !view.committed,
+        members: members.into_values().collect(),
+    }
+}
+
+pub(super) async fn join(
+    State(service): State<Service>,
+    keyed: Keyed,
+    Json(join): Json<JoinMember>,
+) -> Result<Json<MemberJoined>, Failure> {
+    let own = &service.parts().cluster;
+    if &join.cluster != own {
+        let detail = format!("this is cluster {own}, not {}: name the right members", join.cluster);
+        return Err(Failure::new(Code::Conflict, detail));
+    }
+    let address = address(&join.peer_address, &join.api_address)?;
+    let disk = join.disk;
+    let command = Command::Group(GroupCommand::Admit { disk, address });
+    let Keyed { key, forwarded } = keyed;
+    let change =
+        Change { method: Method::POST, path: MEMBERS, body: &join, key, command, forwarded };
+    let render = move |service: &Service, _| {
+        let node = service.machine().1.admitted(disk).map_or(NodeId(0), |row| row.node);
+        MemberJoined { stand: service.stand(), node }
+    };
+    let joined = service.change(change, render).await?;
+    if joined.node == NodeId(0) {
+        // Admitted by the first asking with this key, and removed since.
+        return Err(Failure::new(Code::Conflict, "it was admitted and removed again meanwhile"));
+    }
+    Ok(Json(joined))
+}
+
+fn address(peer: &str, api: &str) -> Result<MemberAddress, Failure> {
+    if peer.parse::<std::net::SocketAddr>().is_err() {
+        let detail = format!("peer_address must be IP:PORT, not `{peer}`");
+        return Err(Failure::new(Code::MalformedRequest, detail));
+    }
+    Ok(MemberAddress { peer: peer.to_owned(), api: api.to_owned() })
+}
+
+pub(super) async fn moved(
+    State(service): State<Service>,
+    Path(node): Path<NodeId>,
+    keyed: Keyed,
+    Json(moved): Json<MemberMoved>,
+) -> Result<Json<Changed>, Failure> {
+    let address = address(&moved.peer_address, &moved.api_address)?;
+    let command = Command::Group(GroupCommand::Tell { node, disk: moved.disk, address });
+    put(&service, keyed, &format!("/v1/members/{node}/address"), &moved, command).await
+}
+
+pub(super) async fn voters_wanted(
+    State(service): State<Service>,
+    keyed: Keyed,
+    Json(wanted): Json<VotersWanted>,
+) -> Result<Json<Changed>, Failure> {
+    let command = Command::Group(GroupCommand::WantVoters { voters: wanted.voters });
+    put(&service, keyed, "/v1/members/voters-wanted", &wanted, command).await
+}
+
+/// Begun when this answers; done when `GET /v1/members/{node}` says that it was removed.
+pub(super) async fn remove(
+    State(service): State<Service>,
+    Path(node): Path<NodeId>,
+    Query(options): Query<RemoveOptions>,
+    keyed: Keyed,
+) -> Result<(StatusCode, Json<Changed>), Failure> {
+    let forced = options.force;
+    // A repeat is answered by its key, and a removal under way goes on.
+    let machine = service.machine().1;
+    let begun = machine.admission(node).is_some_and(AdmissionRow::is_removing);
+    if service.leads_here() && !begun && !machine.was_removed(node) {
+        check_removal(&group::look(&service.parts().replica), node, forced)
+            .map_err(|refused| problems::removal_refused(node, &refused))?;
+    }
+    let Keyed { key, forwarded } = keyed;
+    let path = format!("/v1/members/{node}?force={forced}");
+    let command = Command::Group(GroupCommand::Remove { node, forced });
+    let change = Change { method: Method::DELETE, path: &path, body: &(), key, command, forwarded };
+    let changed = service.change(change, changed).await?;
+    Ok((StatusCode::ACCEPTED, Json(changed)))
+}
+
+/// Answers once another member leads. A repeat with `to` changes nothing more.
+pub(super) async fn transfer(
+    State(service): State<Service>,
+    keyed: Keyed,
+    Json(transfer): Json<TransferLeader>,
+) -> Result<Json<LeaderTransferred>, Failure> {
+    if !service.leads_here() {
+        let there =
+            service.hand_over(Method::POST, TRANSFER, &transfer, &keyed.key, keyed.forwarded);
+        return Ok(Json(there.await?));
+    }
+    let replica = &service.parts().replica;
+    let handed =
+        timeout(HAND_OVER_WITHIN.min(TRANSFER_WITHIN), replica.transfer_leadership(transfer.to));
+    match handed.await.unwrap_or(Err(TransferError::Unknown)) {
+        Ok(to) => Ok(Json(LeaderTransferred { stand: service.stand(), to })),
+        Err(error) => Err(problems::not_transferred(&error).into()),
+    }
+}
