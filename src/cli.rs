@@ -1,6 +1,8 @@
 //! The command line: one binary, every role a subcommand. Decides names and forms of the flags; what
 //! they do stands with the roles.
 
+pub(crate) mod member;
+
 use crate::snapshot::{RecoverArgs, SnapshotArgs};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
@@ -31,6 +33,8 @@ pub(crate) enum Command {
     Recover(RecoverArgs),
     /// An InfrastructureManager: a member of the Raft group
     Infra(InfraArgs),
+    /// Members of the Raft group: list, remove, how many voters, who leads
+    Member(member::MemberArgs),
     /// A BrokerManager: spins Brokers up and down
     BrokerManager(ManagerArgs),
     /// A MarketManager: spins Markets up and down; algos connect here
@@ -108,9 +112,9 @@ pub(crate) struct StatusArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct InfraArgs {
-    /// Number of this member; never used for another one
+    /// Which of the members named by --init this one is; with --join the group gives the number
     #[arg(long)]
-    pub(crate) node: u64,
+    pub(crate) node: Option<u64>,
     /// Name of the cluster: members of another one are refused
     #[arg(long, default_value = "tradewind")]
     pub(crate) cluster: String,
@@ -123,9 +127,20 @@ pub(crate) struct InfraArgs {
     /// The directory of this member's journal and state; made if missing
     #[arg(long, value_name = "DIR")]
     pub(crate) data: PathBuf,
-    /// A member of a group that is to be formed: NODE=PEER_ADDRESS,API_ADDRESS; name all, on all
+    /// Host and port where clients and Managers reach the API, if it is not --listen
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) advertise: Option<String>,
+    /// Address where other members dial for Raft, if it is not --peer-listen
+    #[arg(long, value_name = "IP:PORT")]
+    pub(crate) advertise_peer: Option<SocketAddr>,
+    /// A member of a group that is to be formed: NODE=PEER_ADDRESS,API_ADDRESS; name all, on all. Of no
+    /// account once this member belongs to a group
     #[arg(long, value_name = "MEMBER")]
     pub(crate) init: Vec<String>,
+    /// API addresses of any members of a group to join with an empty directory. Of no account once this
+    /// member belongs to a group
+    #[arg(long, value_name = "HOST:PORT", value_delimiter = ',', conflicts_with_all = ["init", "node"])]
+    pub(crate) join: Vec<String>,
     /// Make a snapshot after so many entries of the log
     #[arg(long, value_name = "ENTRIES", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(100..))]
     pub(crate) snapshot_every: u64,

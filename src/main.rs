@@ -4,6 +4,7 @@ mod bench;
 mod cli;
 mod clock;
 mod demo;
+mod member;
 mod roles;
 #[path = "../examples/sample_algo.rs"]
 mod sample_algo;
@@ -45,9 +46,11 @@ fn main() -> ExitCode {
 #[tokio::main]
 async fn run(command: Command) -> anyhow::Result<ExitCode> {
     telemetry::install(match command {
-        Command::Demo(_) | Command::Status(_) | Command::Snapshot(_) | Command::Recover(_) => {
-            "error,tradewind_launcher=warn"
-        }
+        Command::Demo(_)
+        | Command::Status(_)
+        | Command::Member(_)
+        | Command::Snapshot(_)
+        | Command::Recover(_) => "error,tradewind_launcher=warn",
         _ => "info,openraft=error,sled=warn",
     });
     let stop = stopping::token()?;
@@ -56,6 +59,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Status(args) => status::run(&args).await.map(|()| ExitCode::SUCCESS),
         Command::Snapshot(args) => snapshot::run(args).await,
         Command::Recover(args) => snapshot::recover(&args),
+        Command::Member(args) => Ok(member::run(&args.action).await),
         role => roles::run(role, stop).await.map(|()| ExitCode::SUCCESS),
     }
 }

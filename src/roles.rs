@@ -33,6 +33,7 @@ pub(crate) async fn run(command: Command, stop: CancellationToken) -> anyhow::Re
         | Command::Bench(_)
         | Command::Snapshot(_)
         | Command::Recover(_)
+        | Command::Member(_)
         | Command::SampleAlgo
         | Command::Exec { .. } => bail!("not a role"),
     }
@@ -63,13 +64,15 @@ fn infra_options(args: InfraArgs) -> anyhow::Result<infra::Options> {
     secure(args.peer_listen, args.insecure)?;
     let members = args.init.iter().map(|text| member(text)).collect::<anyhow::Result<Vec<_>>>()?;
     Ok(infra::Options {
-        node: NodeId(args.node),
+        node: args.node.map(NodeId),
         cluster: args.cluster,
         state_dir: args.data,
         listen: args.listen,
-        advertise: None,
+        advertise: args.advertise,
         peer_listen: args.peer_listen,
+        advertise_peer: args.advertise_peer,
         init: (!members.is_empty()).then_some(members),
+        join: args.join,
         timing: infra::Timing::default(),
         enable_registers: args.enable_registers,
         snapshots: infra::Snapshots { every: args.snapshot_every, ..infra::Snapshots::default() },

@@ -1,0 +1,62 @@
+//! `tradewind member ...`: the members of the InfrastructureManagers' group. Decides names and forms of the
+//! flags; what they do stands in `crate::member`.
+
+use super::Output;
+use clap::{Args, Subcommand};
+
+#[derive(Debug, Args)]
+pub(crate) struct MemberArgs {
+    #[command(subcommand)]
+    pub(crate) action: MemberAction,
+}
+
+/// Whom to ask and how to answer.
+#[derive(Debug, Args)]
+pub(crate) struct Asked {
+    /// API addresses of InfrastructureManagers, any of them
+    #[arg(long, value_name = "HOST:PORT", value_delimiter = ',', default_value = "127.0.0.1:4001")]
+    pub(crate) addr: Vec<String>,
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum MemberAction {
+    /// All members: role, addresses, disk, how far each has come
+    List {
+        #[command(flatten)]
+        asked: Asked,
+    },
+    /// One member
+    Show {
+        node: u64,
+        #[command(flatten)]
+        asked: Asked,
+    },
+    /// Remove a member and wait until it is gone; its number is never given again
+    Remove {
+        node: u64,
+        /// Also where the voters that remain are too few to decide: the group may stand still then
+        #[arg(long)]
+        force: bool,
+        /// Do not wait until it is done
+        #[arg(long)]
+        no_wait: bool,
+        #[command(flatten)]
+        asked: Asked,
+    },
+    /// How many voters there should be; learners are promoted up to it
+    Voters {
+        /// 3 or 5
+        #[arg(value_parser = super::nodes)]
+        voters: u64,
+        #[command(flatten)]
+        asked: Asked,
+    },
+    /// Hand leadership to a voter (without NODE: to the one that has most of the log)
+    Transfer {
+        node: Option<u64>,
+        #[command(flatten)]
+        asked: Asked,
+    },
+}

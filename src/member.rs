@@ -1,0 +1,209 @@
+//! `tradewind member`: asks the group about its members and changes them. Decides the form of the answer
+//! and the exit code: 0 done, 1 failed, 3 no such member, 4 conflict, 5 no leader, 6 outcome not known in
+//! time (2, wrong usage, is the command line's).
+
+use crate::{
+    cli::{
+        Output,
+        member::{Asked, MemberAction},
+    },
+    clock,
+};
+use serde::Serialize;
+use std::{
+    fmt::Write as _,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+use tradewind_control_client::{Answer, ControlClient, KeySource};
+use tradewind_domain::ids::NodeId;
+use tradewind_link::rest::{Method, Rest};
+use tradewind_protocol::{
+    Code, Problem,
+    control::Changed,
+    members::{LeaderTransferred, MemberInfo, Members, TransferLeader, VotersWanted},
+};
+
+/// One question, with its repeats.
+const WITHIN: Duration = Duration::from_secs(10);
+/// A removal with a successor that catches up first.
+const REMOVED_WITHIN: Duration = Duration::from_secs(120);
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+pub(crate) async fn run(action: &MemberAction) -> ExitCode {
+    let done = match action {
+        MemberAction::List { asked } => Client::new(asked).list().await,
+        MemberAction::Show { node, asked } => Client::new(asked).show(NodeId(*node)).await,
+        MemberAction::Remove { node, force, no_wait, asked } => {
+            Client::new(asked).remove(NodeId(*node), *force, !*no_wait).await
+        }
+        MemberAction::Voters { voters, asked } => {
+            Client::new(asked).voters(u8::try_from(*voters).unwrap_or(u8::MAX)).await
+        }
+        MemberAction::Transfer { node, asked } => {
+            Client::new(asked).transfer(node.map(NodeId)).await
+        }
+    };
+    match done {
+        Ok(text) => {
+            print!("{text}");
+            ExitCode::SUCCESS
+        }
+        Err(problem) => {
+            eprintln!("tradewind: {problem}");
+            ExitCode::from(exit_code(&problem))
+        }
+    }
+}
+
+/// One code a thing the caller can do.
+fn exit_code(problem: &Problem) -> u8 {
+    match problem.code {
+        Code::NotFound => 3,
+        Code::Conflict | Code::Busy => 4,
+        Code::NoLeader | Code::Unavailable => 5,
+        Code::Unknown | Code::RequestTimeout => 6,
+        _ => 1,
+    }
+}
+
+struct Client {
+    control: ControlClient,
+    keys: KeySource,
+    output: Output,
+}
+
+impl Client {
+    fn new(asked: &Asked) -> Self {
+        // The process is new for each command: its number tells its keys from others'.
+        let name = format!("member-cli-{}", std::process::id());
+        let client = name.parse().unwrap_or_else(|_| unreachable!("{name} is a legal name"));
+        Self {
+            control: ControlClient::new(asked.addr.clone(), Rest::default()),
+            keys: KeySource::new(client, std::sync::Arc::new(clock::now)),
+            output: asked.output,
+        }
+    }
+
+    fn told<T: Serialize>(&self, answer: &T, text: impl FnOnce() -> String) -> String {
+        match self.output {
+            Output::Json => {
+                serde_json::to_string(answer).map_or_else(|e| e.to_string(), |json| json + "\n")
+            }
+            Output::Table => text(),
+        }
+    }
+
+    async fn members(&self) -> Result<Members, Problem> {
+        self.control.read("/v1/members", WITHIN).await
+    }
+
+    async fn list(&self) -> Result<String, Problem> {
+        let members = self.members().await?;
+        Ok(self.told(&members, || table(&members)))
+    }
+
+    async fn show(&self, node: NodeId) -> Result<String, Problem> {
+        let member: MemberInfo = self.control.read(&format!("/v1/members/{node}"), WITHIN).await?;
+        Ok(self.told(&member, || rows(std::slice::from_ref(&member))))
+    }
+
+    async fn remove(&self, node: NodeId, force: bool, wait: bool) -> Result<String, Problem> {
+        let path = format!("/v1/members/{node}?force={force}");
+        let key = self.keys.next();
+        let asked: Answer<Changed> =
+            self.control.change(Method::DELETE, &path, &(), &key, WITHIN).await;
+        let changed = asked.accepted()?;
+        if !wait {
+            return Ok(self.told(&changed, || format!("node {node} is being removed\n")));
+        }
+        self.gone(node).await?;
+        Ok(self.told(&changed, || format!("node {node} was removed\n")))
+    }
+
+    /// Waits until the group says that there is no such member.
+    async fn gone(&self, node: NodeId) -> Result<(), Problem> {
+        let until = Instant::now() + REMOVED_WITHIN;
+        let path = format!("/v1/members/{node}");
+        loop {
+            match self.control.read::<MemberInfo>(&path, WITHIN).await {
+                Err(problem) if problem.code == Code::NotFound => return Ok(()),
+                Err(problem) if Instant::now() >= until => return Err(problem),
+                Ok(_) if Instant::now() >= until => {
+                    let detail = format!(
+                        "node {node} is still being removed: a successor that does not catch up, or voters \
+                         that do not answer; see `tradewind member list`"
+                    );
+                    return Err(Problem::new(Code::Unknown, detail));
+                }
+                Ok(_) | Err(_) => tokio::time::sleep(LOOK_EVERY).await,
+            }
+        }
+    }
+
+    async fn voters(&self, voters: u8) -> Result<String, Problem> {
+        let key = self.keys.next();
+        let path = "/v1/members/voters-wanted";
+        let wanted = VotersWanted { voters };
+        let asked: Answer<Changed> =
+            self.control.change(Method::PUT, path, &wanted, &key, WITHIN).await;
+        let changed = asked.accepted()?;
+        Ok(self.told(&changed, || format!("{voters} voters wanted\n")))
+    }
+
+    async fn transfer(&self, to: Option<NodeId>) -> Result<String, Problem> {
+        let key = self.keys.next();
+        let path = "/v1/leader/transfer";
+        let asked: Answer<LeaderTransferred> =
+            self.control.change(Method::POST, path, &TransferLeader { to }, &key, WITHIN).await;
+        let done = asked.accepted()?;
+        Ok(self.told(&done, || format!("node {} leads\n", done.to)))
+    }
+}
+
+fn table(members: &Members) -> String {
+    let wanted = members.voters_wanted.map_or("-".to_string(), |voters| voters.to_string());
+    let leader = members.stand.leader.map_or("none".to_string(), |node| node.to_string());
+    let changing = if members.changing { "   voters are being changed" } else { "" };
+    format!("leader {leader}   voters wanted {wanted}{changing}\n\n{}", rows(&members.members))
+}
+
+fn rows(members: &[MemberInfo]) -> String {
+    let mut text = format!(
+        "{:<6}{:<10}{:<24}{:<24}{:<10}{:>10}{:>8}{:>10}  VERSION\n",
+        "NODE", "ROLE", "API", "PEER", "DISK", "MATCHED", "LAG", "HEARD"
+    );
+    let shown = |value: Option<u64>, unit: &str| {
+        value.map_or_else(|| "-".to_string(), |value| format!("{value}{unit}"))
+    };
+    for member in members {
+        let role = format!("{:?}", member.standing).to_lowercase();
+        let disk = member.disk.as_deref().unwrap_or("-");
+        let version = member.version.as_deref().unwrap_or("-");
+        let matched = shown(member.matched.map(|revision| revision.0), "");
+        let (lag, heard) = (shown(member.lag, ""), shown(member.heard_ms, "ms"));
+        let (node, api, peer) =
+            (member.node.to_string(), &member.api_address, &member.peer_address);
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            text,
+            "{node:<6}{role:<10}{api:<24}{peer:<24}{disk:<10}{matched:>10}{lag:>8}{heard:>10}  {version}"
+        );
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_exit_code_says_what_to_do() {
+        let code = |code| exit_code(&Problem::new(code, ""));
+        assert_eq!(code(Code::NotFound), 3);
+        assert_eq!(code(Code::Busy), 4);
+        assert_eq!(code(Code::NoLeader), 5);
+        assert_eq!(code(Code::Unknown), 6);
+        assert_eq!(code(Code::Refused), 1);
+    }
+}
