@@ -2,6 +2,8 @@
 //! Decides where the binary is found and how long things may take; the claims stand in `tests/`.
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
 
+pub mod members;
+
 use rustix::process::{Pid, Signal, kill_process};
 use std::{
     fs,
