@@ -66,7 +66,7 @@ pub struct Founder {
 /// What holds of the group as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GroupRow {
-    /// Learners are promoted up to so many voters.
+    /// Learners are promoted up to so many voters. 0: to be founded anew, in a new life of the cluster.
     pub voters_wanted: u8,
     /// The next admission's node id; above all ever given.
     pub next_node: NodeId,
@@ -103,7 +103,8 @@ impl Machine {
     /// `None` until the first leader has founded it.
     #[must_use]
     pub fn group(&self) -> Option<&GroupRow> {
-        self.tables.group.as_ref()
+        // In a new life of the cluster only the numbers given before are known.
+        self.tables.group.as_ref().filter(|group| group.voters_wanted > 0)
     }
 
     #[must_use]
@@ -124,7 +125,7 @@ impl Machine {
     /// Whether the node id was a member's and is nobody's any more.
     #[must_use]
     pub fn was_removed(&self, node: NodeId) -> bool {
-        let given = self.tables.group.is_some_and(|group| node < group.next_node);
+        let given = self.group().is_some_and(|group| node < group.next_node);
         // Ids that the founders left out were never a member's; they are not given either.
         given && self.admission(node).is_none()
     }
@@ -148,10 +149,13 @@ impl Machine {
         voters_wanted: u8,
         members: BTreeMap<NodeId, Founder>,
     ) -> Result<Vec<EventKind>, Refusal> {
-        if self.tables.group.is_some() {
+        if self.group().is_some() {
             return Err(Refusal::AlreadyOpen);
         }
         let highest = members.keys().next_back().copied().unwrap_or_default();
+        if voters_wanted == 0 {
+            return Err(Refusal::VotersNotPossible);
+        }
         if members.len() > limits::MEMBERS
             || members.values().any(|founder| long(&founder.address))
             || highest.0 == u64::MAX
@@ -162,13 +166,22 @@ impl Machine {
             let state = AdmissionState::Admitted;
             self.tables.put(Row::Admission(AdmissionRow { node, disk, address, state }));
         }
-        let next_node = NodeId(highest.0 + 1);
+        let given = self.tables.group.map_or(NodeId(0), |group| group.next_node);
+        let next_node = NodeId(highest.0 + 1).max(given);
         self.tables.put(Row::Group(GroupRow { voters_wanted, next_node }));
         Ok(vec![EventKind::VotersWanted { voters: voters_wanted }])
     }
 
+    /// A new life begins with other members: only the numbers given before are kept.
+    pub(super) fn forget_group(&mut self) {
+        self.tables.admissions = Default::default();
+        if let Some(group) = &mut self.tables.group {
+            group.voters_wanted = 0;
+        }
+    }
+
     fn standing_group(&self) -> Result<GroupRow, Refusal> {
-        self.tables.group.ok_or(Refusal::NotFound { what: Noun::Group })
+        self.group().copied().ok_or(Refusal::NotFound { what: Noun::Group })
     }
 
     /// M2.

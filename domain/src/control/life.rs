@@ -10,6 +10,7 @@ impl Machine {
     #[must_use]
     pub fn begin_new_life(mut self) -> Self {
         self.tables.members = Default::default();
+        self.forget_group();
         self.tables.cluster = ClusterRow { feature_level: 0, ..self.tables.cluster };
         self
     }

@@ -123,6 +123,19 @@ fn three_or_five_voters_are_possible_and_nothing_between() {
 }
 
 #[test]
+fn a_new_life_is_founded_anew_and_gives_no_number_of_the_one_before() {
+    let mut log = Log::founded(3);
+    assert_eq!(log.admit(44), Ok(NodeId(4)));
+    log.machine = log.machine.clone().begin_new_life();
+    assert!(log.machine.group().is_none() && log.machine.admissions().next().is_none());
+    assert!(!log.machine.was_removed(NodeId(3)), "nobody is told before the group is founded");
+    let members = [(NodeId(3), Founder { address: address(3), disk: Some(DiskId(3)) })].into();
+    log.apply(GroupCommand::Found { voters_wanted: 1, members }).expect("founded");
+    assert!(log.machine.was_removed(NodeId(1)));
+    assert_eq!(log.admit(55), Ok(NodeId(5)));
+}
+
+#[test]
 fn the_rows_of_the_group_survive_being_stored() {
     let mut log = Log::founded(3);
     log.admit(44).expect("admitted");

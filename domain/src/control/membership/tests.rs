@@ -209,7 +209,7 @@ impl Life {
                     seen.caught_up = seen.answers;
                 }
             }
-            _ => drop(self.step(which % 3 == 0)),
+            _ => drop(self.step(which.is_multiple_of(3))),
         }
     }
 }
