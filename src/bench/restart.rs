@@ -54,7 +54,7 @@ async fn measure(args: &RestartArgs, home: &Path) -> anyhow::Result<Report> {
     let mut members = Vec::new();
     for node in 1..=3 {
         let (peer_address, api) = (ports.take()?, ports.take()?);
-        members.push((node, Member { peer_address, api_address: api.to_string() }));
+        members.push((node, Member { peer_address, api_address: api.to_string(), disk: None }));
     }
     {
         let machine = large::machine(args.rows)?;
@@ -93,7 +93,7 @@ async fn measure(args: &RestartArgs, home: &Path) -> anyhow::Result<Report> {
 async fn idle(home: &Path) -> anyhow::Result<f64> {
     let mut ports = Ports::new(None);
     let (peer_address, api) = (ports.take()?, ports.take()?);
-    let address = Member { peer_address, api_address: api.to_string() };
+    let address = Member { peer_address, api_address: api.to_string(), disk: None };
     let data = home.join("idle");
     let mut spec = member(&data, home, &address)?;
     spec.arguments.extend(["--init".to_owned(), format!("1={peer_address},{api}")]);

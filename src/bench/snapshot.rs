@@ -138,7 +138,8 @@ impl Members {
         let mut addresses = Vec::new();
         for node in 1..=3 {
             let (peer_address, api) = (ports.take()?, ports.take()?);
-            addresses.push((node, Member { peer_address, api_address: api.to_string() }));
+            addresses
+                .push((node, Member { peer_address, api_address: api.to_string(), disk: None }));
         }
         let machine = large::registers(megabytes)?;
         for node in [1, 2] {

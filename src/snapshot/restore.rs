@@ -16,7 +16,12 @@ pub(crate) fn run(args: &RestoreArgs) -> anyhow::Result<ExitCode> {
     let mut members = std::collections::BTreeMap::new();
     for text in &args.init {
         let named = member(text)?;
-        let address = Member { peer_address: named.peer_address, api_address: named.api_address };
+        let address = Member {
+            peer_address: named.peer_address,
+            api_address: named.api_address,
+            // Made at its first start, and bound when it tells the group.
+            disk: None,
+        };
         members.insert(named.node, address);
     }
     let data = &args.data;

@@ -67,7 +67,7 @@ impl Survivor {
         }
         let environment = Environment::default();
         let identity = identity_of(&environment.disk, directory)?.ok_or_else(not_a_member)?;
-        let opened = open(&environment, directory, &identity)?;
+        let opened = open(&environment, directory, &identity, None)?;
         let (mut machine, mut head) = (opened.loaded.machine.clone(), opened.loaded.head.clone());
         let from = head.applied.map_or(0, |id| id.index + 1);
         let mut next = from;
@@ -112,6 +112,8 @@ impl Survivor {
     pub fn found_anew(self, cluster: Option<String>) -> Result<PathBuf, SurvivorError> {
         let Self { directory, machine, head, node, members, _opened, .. } = self;
         let own = members.get(&node).cloned().ok_or(SurvivorError::NoAddress(node))?;
+        // Members of the old group know its disk: under a new one they do not speak to it.
+        let own = Member { disk: None, ..own };
         let group = NewGroup {
             node,
             cluster: cluster.unwrap_or(self.cluster),

@@ -35,14 +35,14 @@ fn slot(on: &Arc<dyn Disk>, path: &Path) -> SlotFile {
 /// The identity of the disk in a member's directory, made from `new` if there is none. Durable when this
 /// returns. Blocks on the disk.
 pub fn disk_of(directory: &Path, new: DiskId) -> Result<DiskId, StartError> {
-    disk_on(&(Arc::new(RealDisk) as Arc<dyn Disk>), directory, new)
+    disk_on(&(Arc::new(RealDisk) as Arc<dyn Disk>), directory, Some(new))
 }
 
-/// The same on another disk.
+/// The same on another disk; without a new one a directory that has none is no member's.
 pub(super) fn disk_on(
     on: &Arc<dyn Disk>,
     directory: &Path,
-    new: DiskId,
+    new: Option<DiskId>,
 ) -> Result<DiskId, StartError> {
     let path = directory.join(DISK);
     on.create_directory(directory).map_err(|error| unusable(&path, error))?;
@@ -52,6 +52,7 @@ pub(super) fn disk_on(
             records::decode(Kind::Disk, &bytes).map_err(|error| unusable(&path, error))?;
         return Ok(DiskId(disk));
     }
+    let new = new.ok_or_else(|| unusable(&path, "the identity of its disk is missing"))?;
     let bytes = records::encode(Kind::Disk, &new.0).map_err(|error| unusable(&path, error))?;
     slot.store(&bytes).map_err(|error| unusable(&path, error))?;
     Ok(new)

@@ -58,9 +58,10 @@ impl Replica {
         let identity = IdentityRecord { cluster: options.cluster.clone(), node: options.node.0 };
         let (directory, environment) = (options.state_dir.clone(), options.environment.clone());
         let new_disk = options.new_disk;
-        let opened = spawn_blocking(move || open(&environment, &directory, &identity, new_disk))
-            .await
-            .map_err(|error| StartError::Raft(error.to_string()))??;
+        let opened =
+            spawn_blocking(move || open(&environment, &directory, &identity, Some(new_disk)))
+                .await
+                .map_err(|error| StartError::Raft(error.to_string()))??;
         Self::run(options, config, clock, opened).await
     }
 
@@ -164,7 +165,7 @@ pub(crate) fn open(
     environment: &Environment,
     directory: &Path,
     identity: &IdentityRecord,
-    new_disk: DiskId,
+    new_disk: Option<DiskId>,
 ) -> Result<Opened, StartError> {
     let on = &environment.disk;
     let at = |what, path: &Path| {
