@@ -105,5 +105,7 @@ fn kind(row: &Row) -> &'static str {
         Row::Register(_) => "register",
         Row::Answered(_) => "answered",
         Row::Client(_) => "client",
+        Row::Group(_) => "group",
+        Row::Admission(_) => "admission",
     }
 }
