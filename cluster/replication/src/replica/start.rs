@@ -303,15 +303,12 @@ async fn tell_status(raft: Raft, told: watch::Sender<Status>, reason: Arc<OnceLo
         if ended {
             return;
         }
-        let log_moved = async {
-            sleep(STATUS_PAUSE).await;
-            metrics.changed().await
-        };
-        let changed = tokio::select! {
-            changed = server.changed() => changed,
-            changed = log_moved => changed,
-        };
-        ended = changed.is_err();
+        // Who leads is told in the server's metrics first, and a moment later in all of them.
+        tokio::select! {
+            _ = server.changed() => {}
+            () = sleep(STATUS_PAUSE) => {}
+        }
+        ended = metrics.changed().await.is_err();
     }
 }
 

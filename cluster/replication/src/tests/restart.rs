@@ -44,13 +44,17 @@ async fn a_state_that_will_not_open_is_rebuilt_from_snapshot_and_journal() {
     world.snapshots = Snapshots { every: 50, keep_entries: 10 };
     world.start_all().await;
     world.form().await;
-    for n in 0..180 {
-        world.put(&format!("r{n}"), "kept").await;
-    }
-    let before = rows(&world.settled().await[0]);
     let node = NodeId(1);
-    let snapshot = world.running[&node].status().snapshot;
-    assert!(snapshot.is_some_and(|index| index >= 50), "{snapshot:?}");
+    let replica = world.running[&node].clone();
+    let deadline = std::time::Instant::now() + 3 * super::world::PATIENCE;
+    let mut n = 0;
+    while n < 180 || replica.status().snapshot.is_none_or(|index| index < 50) {
+        assert!(std::time::Instant::now() < deadline, "no second snapshot");
+        world.put(&format!("r{}", n % 180), "kept").await;
+        n += 1;
+    }
+    drop(replica);
+    let before = rows(&world.settled().await[0]);
     world.stop_all().await;
     fs::write(world.directory(node).join("state/conf"), b"not sled's").unwrap();
     world.start(node).await;
@@ -169,11 +173,15 @@ async fn world_with_a_purged_log() -> World {
     world.snapshots = Snapshots { every: 50, keep_entries: 10 };
     world.start_all().await;
     world.form().await;
-    for n in 0..180 {
-        world.put(&format!("r{n}"), "kept").await;
-    }
     let replica = world.running[&NodeId(1)].clone();
-    eventually("the purge", || replica.status().purged.filter(|index| *index > 50)).await;
+    let deadline = std::time::Instant::now() + 3 * super::world::PATIENCE;
+    let mut n = 0;
+    // A snapshot that was put off is made with later entries.
+    while n < 180 || replica.status().purged.is_none_or(|index| index <= 50) {
+        assert!(std::time::Instant::now() < deadline, "nothing is purged");
+        world.put(&format!("r{}", n % 180), "kept").await;
+        n += 1;
+    }
     drop(replica);
     // A restart tells what is purged on disk, not only in memory.
     eventually("the purge mark", || {
