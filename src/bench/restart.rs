@@ -2,9 +2,9 @@
 //! what counts: a real process on its own directory, killed and started again, from its start until it says
 //! that it serves; an empty member beside it.
 
-use super::{args::RestartArgs, large};
+use super::{args::RestartArgs, cpu, large};
 use crate::cli::Output;
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use serde::Serialize;
 use std::{
     fs,
@@ -13,12 +13,17 @@ use std::{
     process::Stdio,
     time::{Duration, Instant},
 };
-use tokio::time::sleep;
+use tokio::{
+    io::{AsyncBufReadExt as _, BufReader},
+    process::{Child, Command},
+    time::{sleep, timeout},
+};
 use tradewind_control_server::backup::Member;
 use tradewind_launcher::{DataDirectory, Ports, Process, Spec};
 
 /// What is not yet given back a moment after the start never is.
 const SETTLES_WITHIN: Duration = Duration::from_secs(2);
+const READY_WITHIN: Duration = Duration::from_secs(300);
 
 #[derive(Serialize)]
 struct Report {
@@ -27,6 +32,8 @@ struct Report {
     traders: u64,
     /// From the start of the process to its word that it serves.
     ready_ms: Vec<u64>,
+    /// CPU that each of them took until then: the time on a machine that has nothing else to do is below it.
+    cpu_ms: Vec<u64>,
     median_ready_ms: u64,
     /// The first start: the state is read from a snapshot and written to sled.
     first_ready_ms: u64,
@@ -62,17 +69,20 @@ async fn measure(args: &RestartArgs, home: &Path) -> anyhow::Result<Report> {
     }
     let snapshot_mib = mib(size(&data)?);
     let spec = member(&data, home, &members[0].1)?;
-    let mut ready = Vec::new();
+    let (mut ready, mut cpu) = (Vec::new(), Vec::new());
     let (mut rss, mut peak) = (0, 0);
     for _ in 0..=args.runs {
         let begun = Instant::now();
-        let mut process = Process::start(&spec, Stdio::null()).await?;
+        let mut process = started(&spec).await?;
         ready.push(u64::try_from(begun.elapsed().as_millis())?);
+        let pid = process.id().context("the member has ended")?;
+        cpu.push(u64::try_from(cpu::used(pid).as_millis())?);
         sleep(SETTLES_WITHIN).await;
-        (rss, peak) = memory(process.pid())?;
-        process.kill().await;
+        (rss, peak) = memory(pid)?;
+        process.kill().await?;
     }
     let first_ready_ms = ready.remove(0);
+    cpu.remove(0);
     let mut sorted = ready.clone();
     sorted.sort_unstable();
     Ok(Report {
@@ -81,12 +91,35 @@ async fn measure(args: &RestartArgs, home: &Path) -> anyhow::Result<Report> {
         traders: args.rows,
         median_ready_ms: sorted.get(sorted.len() / 2).copied().unwrap_or_default(),
         ready_ms: ready,
+        cpu_ms: cpu,
         first_ready_ms,
         rss_mib: mib(rss),
         rss_peak_mib: mib(peak),
         snapshot_mib,
         idle_rss_mib,
     })
+}
+
+/// Starts the member and waits for its word, longer than a launcher would: the first start writes the whole
+/// state, and the machine may be busy.
+async fn started(spec: &Spec) -> anyhow::Result<Child> {
+    let mut process = Command::new(&spec.binary)
+        .args(&spec.arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(fs::File::options().append(true).create(true).open(&spec.log)?)
+        .kill_on_drop(true)
+        .spawn()
+        .context("the member was not started")?;
+    let output = process.stdout.take().context("the member has no output")?;
+    let mut lines = BufReader::new(output).lines();
+    let word = timeout(READY_WITHIN, lines.next_line()).await;
+    let word =
+        word.with_context(|| format!("the member was not ready within {READY_WITHIN:?}"))??;
+    if word.is_none() {
+        bail!("the member ended before it was ready; see {}", spec.log.display());
+    }
+    Ok(process)
 }
 
 /// A member that has formed a group of its own and has nothing to do.

@@ -119,11 +119,15 @@ async fn measure(args: &SnapshotArgs, home: &Path) -> anyhow::Result<Report> {
     })
 }
 
-/// Has the leader write out a snapshot and takes it; gives its length.
+/// Has the leader write out a snapshot and takes it, away from the thread that measures; gives its length.
 async fn fetch(leader: SocketAddr) -> anyhow::Result<u64> {
-    let (rest, leader) = (Rest::default(), leader.to_string());
-    let fetched = rest.download(&leader, SNAPSHOT_PATH, SENT_WITHIN, |_| Ok(()));
-    fetched.await.context("no snapshot from the leader")
+    let fetched = tokio::task::spawn_blocking(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let (rest, leader) = (Rest::default(), leader.to_string());
+        let fetched = rest.download(&leader, SNAPSHOT_PATH, SENT_WITHIN, |_| Ok(()));
+        runtime.block_on(fetched).context("no snapshot from the leader")
+    });
+    fetched.await?
 }
 
 /// Three members, of which two have the state and the third has nothing.

@@ -32,6 +32,9 @@ pub(crate) const SNAPSHOT_READ_BYTES: usize = 256 * 1024;
 /// sync, on the same disk, waits for no more than that.
 pub(crate) const SNAPSHOT_SYNC_BYTES: usize = 2 * 1024 * 1024;
 
+/// A smaller snapshot is made whenever it is due: how long it took says more of the machine than of it.
+pub(crate) const SNAPSHOT_SMALL_BYTES: u64 = 8 * 1024 * 1024;
+
 /// A snapshot is made when it was due, and at most for one part in so many of the time: a large state under
 /// load is not written out again and again.
 pub(crate) const SNAPSHOT_TIME_SHARE: u32 = 10;

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod catch_up;
+mod cutting;
 mod group;
 mod membership;
 mod restart;

@@ -4,7 +4,7 @@
 
 use super::Head;
 use crate::{
-    limits::SNAPSHOT_TIME_SHARE,
+    limits::{SNAPSHOT_SMALL_BYTES, SNAPSHOT_TIME_SHARE},
     raft::TypeConfig,
     records::HeadRecord,
     snapshot::{Shelf, SnapshotFile, slowly},
@@ -28,7 +28,10 @@ impl Pace {
         not_before.is_none_or(|not_before| now >= not_before)
     }
 
-    pub(super) fn made(&self, begun: Instant, done: Instant) {
+    pub(super) fn made(&self, bytes: u64, begun: Instant, done: Instant) {
+        if bytes < SNAPSHOT_SMALL_BYTES {
+            return;
+        }
         let not_before = begun + (done - begun) * SNAPSHOT_TIME_SHARE;
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(not_before);
     }
@@ -76,7 +79,7 @@ impl RaftSnapshotBuilder<TypeConfig> for Builder {
         let (machine, shelf) = (std::mem::take(&mut self.machine), self.shelf.clone());
         let (head, begun) = (HeadRecord::from(&self.head), Instant::now());
         let file = slowly(move || shelf.build(&machine, head)).await??;
-        self.pace.made(begun, Instant::now());
+        self.pace.made(file.bytes(), begun, Instant::now());
         in_terms_of_openraft(file)
     }
 }

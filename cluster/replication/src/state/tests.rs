@@ -218,12 +218,14 @@ async fn a_snapshot_that_is_not_above_what_is_applied_changes_nothing() {
 }
 
 #[test]
-fn a_snapshot_is_not_due_again_before_ten_times_what_the_last_one_took() {
+fn a_large_snapshot_is_not_due_again_before_ten_times_what_the_last_one_took() {
     let pace = builder::Pace::default();
     let begun = tokio::time::Instant::now();
     let after = |millis| begun + std::time::Duration::from_millis(millis);
     assert!(pace.is_due(begun));
-    pace.made(begun, after(300));
+    pace.made(100_000, begun, after(300));
+    assert!(pace.is_due(after(300)), "a small one is no matter");
+    pace.made(100_000_000, begun, after(300));
     assert!(!pace.is_due(after(2_999)));
     assert!(pace.is_due(after(3_000)));
 }

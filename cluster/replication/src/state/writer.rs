@@ -11,6 +11,7 @@ use crate::{
     limits::{STATE_BEHIND_EARLY, STATE_BEHIND_MAX, STATE_FLUSH_EVERY},
     raft::LogId,
     runtime::spawn_blocking,
+    snapshot::slowly,
 };
 use std::{
     io,
@@ -199,7 +200,9 @@ impl Task {
         self.flush_at = None;
         let Replace { machine, head, done } = order;
         let (store, applied) = (self.store.clone(), head.applied);
-        let replaced = blocking(move || store.replace(&machine, &head)).await;
+        // A member that is brought up to date has time; others on its machine may not.
+        let replaced = slowly(move || store.replace(&machine, &head)).await;
+        let replaced = replaced.map_err(StateError::from).and_then(|replaced| replaced);
         // Whoever asked may be gone; the outcome stands all the same.
         let _ = done.send(replaced.as_ref().map(drop).map_err(ToString::to_string));
         replaced?;

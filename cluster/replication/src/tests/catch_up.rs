@@ -1,8 +1,16 @@
 //! Lagging members: entries while they are kept, a snapshot when they are gone.
 #![allow(clippy::unwrap_used)]
 
-use super::world::{World, eventually, put, rows, value};
+use super::{
+    cutting::Cutting,
+    world::{World, eventually, put, rows, value},
+};
 use crate::Snapshots;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+use tradewind_domain::ids::NodeId;
 
 async fn lagging_world() -> World {
     let mut world = World::of(3);
@@ -65,7 +73,7 @@ async fn the_journal_gives_its_space_back_once_state_and_snapshot_are_durable() 
     world.start_all().await;
     world.form().await;
     let large = "x".repeat(1_000);
-    let entries = world.directory(tradewind_domain::ids::NodeId(1)).join("log/entries");
+    let entries = world.directory(NodeId(1)).join("log/entries");
     for _ in 0..100 {
         let batch = (0..50).map(|n| world.propose(put(&format!("r{n}"), &large)));
         futures_util::future::join_all(batch).await;
@@ -85,4 +93,57 @@ async fn the_journal_gives_its_space_back_once_state_and_snapshot_are_durable() 
     world.stop_all().await;
     world.start_all().await;
     assert_eq!(rows(&world.settled().await[0]), before);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_snapshot_cut_in_the_middle_goes_on_where_it_was_while_writes_go_on() {
+    // given: two of three, whose log begins behind a snapshot of some megabytes, and writes that go on
+    const CUT_AFTER: u64 = 3_500_000;
+    let node = NodeId(3);
+    let mut world = World::of(3);
+    world.snapshots = Snapshots { every: 6_000, keep_entries: 20 };
+    let real = world.members[&node].peer_address;
+    let (way, address) = Cutting::to(real, CUT_AFTER).await;
+    world.members.get_mut(&node).unwrap().peer_address = address;
+    world.start(NodeId(1)).await;
+    world.start(NodeId(2)).await;
+    world.form().await;
+    let large = "x".repeat(1_000);
+    for batch in 0..65 {
+        let puts = (0..100).map(|n| world.propose(put(&format!("r{batch}-{n}"), &large)));
+        futures_util::future::join_all(puts).await;
+    }
+    let leader = world.leader().await;
+    eventually("the leader to purge", || leader.status().purged.filter(|index| *index > 5_000))
+        .await;
+    let writing = {
+        let (leader, stop) = (leader.clone(), Arc::new(AtomicBool::new(false)));
+        let stopped = stop.clone();
+        let writer = tokio::spawn(async move {
+            let mut written = 0;
+            while !stopped.load(Ordering::SeqCst) {
+                leader.propose(put("during", &written.to_string())).await.unwrap();
+                written += 1;
+            }
+            written
+        });
+        (stop, writer)
+    };
+    // when: the third comes, and its snapshot is cut in the middle
+    world.start(node).await;
+    let third = world.running[&node].clone();
+    eventually("the third to have the snapshot", || {
+        (value(&third.machine(), "r0-0").is_some() && way.was_cut()).then_some(())
+    })
+    .await;
+    writing.0.store(true, Ordering::SeqCst);
+    assert!(writing.1.await.unwrap() > 0, "writes went on");
+    // then: it has everything, and little was sent twice
+    let machines = world.settled().await;
+    assert!(machines.iter().all(|machine| rows(machine) == rows(&machines[0])));
+    let files = std::fs::read_dir(world.directory(leader.node()).join("snapshots")).unwrap();
+    let bytes = files.map(|file| file.unwrap().metadata().unwrap().len()).max().unwrap();
+    assert!(bytes > CUT_AFTER + 2_000_000, "{bytes}");
+    let carried = way.carried();
+    assert!(carried < bytes + 2_500_000, "{carried} bytes went for a snapshot of {bytes}");
 }
