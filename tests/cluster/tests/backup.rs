@@ -70,8 +70,8 @@ impl Trio {
 
     fn start(&mut self, node: usize, cluster: &str, data: &Path) {
         let (peer, api) = self.addresses[node - 1];
-        let log = fs::File::options().append(true).create(true);
-        let log = log.clone().open(self.home.path().join(format!("{node}.log"))).unwrap();
+        let log = self.home.path().join(format!("{node}.log"));
+        let log = fs::File::options().append(true).create(true).open(log).unwrap();
         let child = Command::new(binary())
             .args(["infra", "--enable-registers", "--cluster", cluster])
             .args(["--node", &node.to_string(), "--listen", &api.to_string()])

@@ -17,7 +17,10 @@ use super::{
 };
 use crate::{
     Environment,
-    limits::{STATE_READ_ROWS, STATE_REMOVE_BATCH, STATE_VALUE_BYTES, STATE_WRITE_ROWS},
+    limits::{
+        SNAPSHOT_SYNC_BYTES, STATE_READ_ROWS, STATE_REMOVE_BATCH, STATE_VALUE_BYTES,
+        STATE_WRITE_ROWS,
+    },
     records::{self, HeadRecord, Kind, RecordError},
     rows,
 };
@@ -210,12 +213,20 @@ impl StateStore {
         self.remove_range(row_prefix(new), row_prefix(new + 1))?;
         self.remove_range(answers::prefix(new), answers::prefix(new + 1))?;
         let mut rows = machine.rows().filter(|row| !matches!(row, Row::Answered(_))).peekable();
+        let mut unsynced = 0;
         while rows.peek().is_some() {
             let mut batch = Batch::new();
             for row in rows.by_ref().take(STATE_WRITE_ROWS) {
-                batch.push((row_key(new, &row.key())?, Some(row_value(&row)?)));
+                let value = row_value(&row)?;
+                unsynced += value.len();
+                batch.push((row_key(new, &row.key())?, Some(value)));
             }
             self.db.apply(batch)?;
+            if unsynced >= SNAPSHOT_SYNC_BYTES {
+                // One flush at the end would have the journal's sync, on the same disk, wait for all of it.
+                self.db.flush()?;
+                unsynced = 0;
+            }
         }
         let mut pages = Pages::default();
         self.db.apply(pages.add(new, head.revision(), &Answers::all_of(machine))?)?;

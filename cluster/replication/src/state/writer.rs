@@ -261,9 +261,3 @@ impl Task {
         }
     }
 }
-
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, StateError> + Send + 'static,
-) -> Result<T, StateError> {
-    spawn_blocking(work).await.map_err(io::Error::other)?
-}
