@@ -165,11 +165,15 @@ impl Members {
             ("--snapshot-every", u32::MAX.to_string()),
         ];
         let arguments = arguments.into_iter().flat_map(|(flag, value)| [flag.to_owned(), value]);
+        // An empty directory must be told which group it is of; the others know.
+        let init = self.addresses.iter().map(|(node, member)| {
+            format!("--init={node}={},{}", member.peer_address, member.api_address)
+        });
         let first = ["infra", "--enable-registers"].map(str::to_owned);
         let spec = Spec {
             name: format!("member {node}"),
             binary: std::env::current_exe().context("this program's own path")?,
-            arguments: first.into_iter().chain(arguments).collect(),
+            arguments: first.into_iter().chain(arguments).chain(init).collect(),
             environment: Vec::new(),
             log: self.home.join(format!("{node}.log")),
         };
