@@ -68,7 +68,12 @@ pub(crate) async fn stand_between(
     from_caller.read_exact(&mut hello).await?;
     let mut name = vec![0; usize::from(hello[HELLO_BYTES])];
     from_caller.read_exact(&mut name).await?;
-    to_peer.write_all(&[hello.as_slice(), &name].concat()).await?;
+    // What later versions append: its length in two bytes, and so much.
+    let mut length = [0; 2];
+    from_caller.read_exact(&mut length).await?;
+    let mut more = vec![0; usize::from(u16::from_be_bytes(length))];
+    from_caller.read_exact(&mut more).await?;
+    to_peer.write_all(&[hello.as_slice(), &name, &length, &more].concat()).await?;
     let appends = hello[LANE] == APPEND_LANE;
     let (mut out, mut back) = (Vec::new(), Vec::new());
     loop {
