@@ -14,7 +14,7 @@ const LINES_MAX: usize = 400;
 const LONG_FILES: [(&str, &str); 0] = [];
 
 /// What each crate may use, in the order of the layers. A crate that is not named here may use nothing.
-const ARROWS: [(&str, &[&str]); 19] = [
+const ARROWS: [(&str, &[&str]); 20] = [
     ("tradewind-domain", &[]),
     ("tradewind-protocol", &["domain"]),
     ("tradewind-sdk", &["protocol"]),
@@ -34,9 +34,10 @@ const ARROWS: [(&str, &[&str]); 19] = [
     ("tradewind-traders", &["domain", "protocol", "link", "control-client", "node"]),
     (
         "tradewind-tests-cluster",
-        &["domain", "protocol", "sdk", "launcher", "link", "control-client"],
+        &["domain", "protocol", "sdk", "launcher", "link", "control-client", "faulty-disk"],
     ),
     ("simulation", &["domain", "journal", "replication"]),
+    ("tradewind-faulty-disk", &[]),
     ("tradewind-tests-tidy", &[]),
     ("jepsen-like", &["domain", "protocol", "sdk", "launcher", "link", "control-client"]),
     // The binary puts everything together, and is the only one that may.
