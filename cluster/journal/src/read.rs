@@ -90,3 +90,28 @@ impl Iterator for Records {
         record.map(Ok)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Options, Record};
+
+    #[test]
+    fn a_log_of_any_length_is_streamed_a_chunk_at_a_time() {
+        let home = tempfile::tempdir().unwrap();
+        let journal = Journal::open(Options::at(home.path().join("log"))).unwrap();
+        for index in 1..=30 {
+            let body = vec![index as u8; STREAM_CHUNK_BYTES / 2];
+            journal.append(vec![Record::new(index, body)]).unwrap().wait().unwrap();
+        }
+        let (mut stream, mut seen) = (journal.stream_from(1), 0);
+        while let Some(record) = stream.next() {
+            let (index, body) = record.unwrap();
+            seen += 1;
+            assert_eq!((index, body[0]), (seen, seen as u8));
+            let held: usize = stream.ready.as_slice().iter().map(|(_, body)| body.len()).sum();
+            assert!(held <= STREAM_CHUNK_BYTES, "{held} bytes are held at record {index}");
+        }
+        assert_eq!(seen, 30);
+    }
+}

@@ -149,7 +149,7 @@ fn scan(bytes: &[u8], first: u64) -> Scan {
                 scan.end += record::bytes_of(body_bytes) as u32;
                 scan.next += 1;
             }
-            Found::Nothing if rest.iter().all(|byte| *byte == 0) => return scan,
+            Found::Nothing if used(rest) == 0 => return scan,
             Found::Nothing => {
                 scan.damage = Some("zeros stand there, and more behind them");
                 return scan;
@@ -162,12 +162,23 @@ fn scan(bytes: &[u8], first: u64) -> Scan {
     }
 }
 
+/// Length without the zeros at the end. By blocks: most of a preallocated segment is zeros.
+fn used(bytes: &[u8]) -> usize {
+    const ZEROS: [u8; 4096] = [0; 4096];
+    let mut chunks = bytes.chunks(ZEROS.len()).enumerate().rev();
+    let last = chunks.find(|(_, chunk)| **chunk != ZEROS[..chunk.len()]);
+    last.map_or(0, |(number, chunk)| {
+        let zeros = chunk.iter().rev().take_while(|byte| **byte == 0).count();
+        number * ZEROS.len() + chunk.len() - zeros
+    })
+}
+
 /// Looks behind the place where record `missing` should be for a whole record with the sync mark,
 /// which proves that `missing` was durable. Every offset is tried, the damage may have hidden the
 /// lengths.
 fn later_mark(bytes: &[u8], from: u32, missing: u64) -> Option<u64> {
     let most = missing.saturating_add((bytes.len() / record::HEADER_BYTES) as u64);
-    (from as usize + 1..bytes.len()).find_map(|offset| {
+    (from as usize + 1..used(bytes)).find_map(|offset| {
         let index = record::marked_index(&bytes[offset..])?;
         let plausible = index > missing && index <= most;
         let whole = || record::find(&bytes[offset..], offset as u32, index);
