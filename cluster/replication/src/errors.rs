@@ -11,7 +11,8 @@ pub enum StartError {
     Options(#[from] InvalidOptions),
     /// The directory is another member's. Give the right one, or an empty one to join as a new member.
     #[error(
-        "{} belongs to node {found_node} of cluster {found_cluster:?}, not to node {node} of {cluster:?}",
+        "{} belongs to node {found_node} of cluster {found_cluster:?}, not to node {node} of {cluster:?}: start \
+         this node on its own directory, or on an empty one as a new member",
         directory.display()
     )]
     WrongIdentity {

@@ -71,7 +71,9 @@ impl LogStore {
             self.durable(last.index).await?;
             let committed = self.tail().committed;
             if committed.is_some_and(|committed| last <= committed) {
-                self.0.committed_file.raise(last)?;
+                let failed =
+                    |error| io::Error::other(format!("cannot write log/committed: {error}"));
+                self.0.committed_file.raise(last).map_err(failed)?;
             }
         }
         Ok(entries)
@@ -88,7 +90,7 @@ impl LogStore {
         if state.append >= append {
             Ok(())
         } else {
-            Err(io::Error::other("the journal has stopped"))
+            Err(io::Error::other("the journal has stopped: a write or a sync failed"))
         }
     }
 }

@@ -111,7 +111,7 @@ impl Replica {
         background.spawn(server::serve(listener, service));
         background.spawn(release_log(log, flushed, shelf));
         background.spawn(tell_status(raft.clone(), told, Arc::clone(&reason)));
-        let writing = tokio::spawn(watch_writer(writing, raft.clone()));
+        let writing = tokio::spawn(watch_writer(writing, raft.clone(), Arc::clone(&reason)));
         let shared = Shared {
             node: options.node,
             cluster: options.cluster,
@@ -313,12 +313,18 @@ async fn tell_status(raft: Raft, told: watch::Sender<Status>, reason: Arc<OnceLo
 }
 
 /// A member whose state cannot be written must not go on: its journal would never be let go.
-async fn watch_writer(writing: JoinHandle<Result<(), StateError>>, raft: Raft) {
+async fn watch_writer(
+    writing: JoinHandle<Result<(), StateError>>,
+    raft: Raft,
+    told: Arc<OnceLock<String>>,
+) {
     let why = match writing.await {
         Ok(Ok(())) => return,
         Ok(Err(error)) => crate::state::Chain(&error).to_string(),
         Err(error) => error.to_string(),
     };
     tracing::error!(why, "state not written, the member stops");
+    // Told once: there is one writer.
+    let _ = told.set(format!("the state cannot be written: {why}"));
     let _ = raft.shutdown().await;
 }

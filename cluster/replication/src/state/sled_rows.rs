@@ -22,7 +22,11 @@ const OPENED_KEY: &[u8] = &[2];
 
 impl From<sled::Error> for StateError {
     fn from(error: sled::Error) -> Self {
-        Self::Sled(Box::new(error))
+        match error {
+            // Of its own accord sled tells the operating system's answer in the words of a program.
+            sled::Error::Io(error) => Self::Sled(Box::new(error)),
+            other => Self::Sled(Box::new(other)),
+        }
     }
 }
 
@@ -78,6 +82,7 @@ pub(crate) fn open_sled(directory: &Path) -> Result<Box<dyn Kv>, StateError> {
     if sync_hook::calls() == before {
         return Err(StateError::NotSynced);
     }
+    sync_files(directory)?;
     sync_directory(directory)?;
     if let Some(parent) = directory.parent() {
         sync_directory(parent)?;
@@ -110,6 +115,17 @@ fn remove_unfinished(directory: &Path) -> io::Result<()> {
         let name = name.to_string_lossy();
         if name.starts_with("snap.") && name.ends_with(".generating") {
             fs::remove_file(file.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Sled never syncs the file with its configuration, and can read nothing without it.
+fn sync_files(directory: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(directory)? {
+        let path = entry?.path();
+        if path.is_file() {
+            fs::File::open(path)?.sync_all()?;
         }
     }
     Ok(())

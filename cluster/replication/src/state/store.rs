@@ -51,7 +51,7 @@ pub enum StateError {
     #[error("the state was written in an earlier form")]
     EarlierForm,
     /// Another process has it open.
-    #[error("{} is in use", directory.display())]
+    #[error("{} is in use by another process: stop that one first", directory.display())]
     InUse { directory: PathBuf },
     /// The state would not survive a power loss. A fault of this build, not of the disk.
     #[error("a flush of sled did not reach fdatasync: this build must not keep state")]
