@@ -1,9 +1,13 @@
 //! The clocks of this program, read here and nowhere else. Decides nothing; tests pass others.
 
+pub(crate) mod steady;
+pub(crate) mod watch;
+
 use std::{
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::{Instant, SystemTime, UNIX_EPOCH},
 };
+use steady::{Steady, Step};
 use tradewind_domain::time::{Monotonic, UnixNanos};
 
 /// Both kinds of time, as functions to be passed on.
@@ -11,16 +15,26 @@ use tradewind_domain::time::{Monotonic, UnixNanos};
 pub(crate) struct Clocks {
     pub(crate) unix: Arc<dyn Fn() -> UnixNanos + Send + Sync>,
     pub(crate) monotonic: Arc<dyn Fn() -> Monotonic + Send + Sync>,
+    /// How far the calendar is from `unix`.
+    pub(crate) step: Arc<dyn Fn() -> Step + Send + Sync>,
 }
 
 impl Clocks {
     pub(crate) fn system() -> Self {
         let start = Instant::now();
+        let monotonic = move || Monotonic(nanos(start.elapsed()));
+        let steady = Arc::new(Mutex::new(Steady::new(unix_now(), monotonic())));
+        let stepped = steady.clone();
         Self {
-            unix: Arc::new(unix_now),
-            monotonic: Arc::new(move || Monotonic(nanos(start.elapsed()))),
+            unix: Arc::new(move || locked(&steady).read(unix_now(), monotonic())),
+            monotonic: Arc::new(monotonic),
+            step: Arc::new(move || locked(&stepped).step(unix_now(), monotonic())),
         }
     }
+}
+
+fn locked(steady: &Mutex<Steady>) -> std::sync::MutexGuard<'_, Steady> {
+    steady.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn unix_now() -> UnixNanos {

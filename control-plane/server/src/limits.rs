@@ -60,3 +60,13 @@ pub(crate) const TELL_MEMBER_WITHIN: Duration = Duration::from_secs(3);
 pub(crate) const TELL_MEMBER_EVERY: Duration = Duration::from_millis(200);
 /// A backup is read and sent in pieces of this size.
 pub(crate) const BACKUP_PIECE_BYTES: usize = 256 << 10;
+
+/// A calendar that differs from the time used by more than this is not followed, and one that is so far behind
+/// the log is reported: well above what a time service corrects at once, well below the window of the keys.
+pub(crate) const CLOCK_STEP_MAX: Duration = Duration::from_secs(60);
+pub(crate) const CLOCK_LOOK_EVERY: Duration = Duration::from_secs(1);
+
+const _: () = assert!(
+    CLOCK_STEP_MAX.as_secs() * 5 < tradewind_domain::limits::IDEMPOTENCY_WINDOW.as_secs(),
+    "a clock that is followed refuses nobody's keys"
+);

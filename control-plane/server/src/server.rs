@@ -3,7 +3,7 @@
 
 use crate::{
     api,
-    clock::Clocks,
+    clock::{self, Clocks},
     formation::Formation,
     group,
     identity::{self, IdentityError},
@@ -132,6 +132,7 @@ impl Server {
             // Above those of every earlier life, also where the clock was set back in between.
             commands: Arc::new(AtomicU64::new(identity.incarnation.0 << 20)),
         };
+        let watched_clocks = clocks.clone();
         let service = Service::new(Parts {
             node: own.node,
             cluster: options.cluster,
@@ -156,6 +157,7 @@ impl Server {
             work.spawn(formation.run());
         }
         work.spawn(member::tell(service.clone()));
+        work.spawn(clock::watch::watch(watched_clocks, replica.clone()));
         let router = api::router(service.clone());
         let limits = listen::Limits::default();
         door.spawn(listen::serve(listeners.api, router, limits, shutdown.clone()));
