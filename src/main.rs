@@ -1,5 +1,6 @@
 //! The one binary. Decides nothing: reads the command line and hands over to the role it names.
 
+mod advice;
 mod bench;
 mod cli;
 mod clock;
@@ -37,7 +38,11 @@ fn main() -> ExitCode {
     match done {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("tradewind: {error:#}");
+            let text = format!("{error:#}");
+            match advice::advice(&text) {
+                Some(advice) => eprintln!("tradewind: {text}; {advice}"),
+                None => eprintln!("tradewind: {text}"),
+            }
             ExitCode::FAILURE
         }
     }
