@@ -2,6 +2,8 @@
 //! Decides where the binary is found and how long things may take; the claims stand in `tests/`.
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
 
+pub mod group;
+pub mod load;
 pub mod members;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -31,6 +33,12 @@ pub fn binary() -> PathBuf {
     binary
 }
 
+/// A number from the environment, for tests that can be run longer than the gate has time for.
+#[must_use]
+pub fn asked(variable: &str, otherwise: u64) -> u64 {
+    std::env::var(variable).map_or(otherwise, |text| text.parse().unwrap())
+}
+
 /// Waits until the condition holds.
 pub fn eventually(what: &str, within: Duration, mut condition: impl FnMut() -> bool) {
     let began = Instant::now();
@@ -54,7 +62,7 @@ pub async fn eventually_async<F: Future<Output = bool>>(
 }
 
 /// One cluster at a time, also where all tests run in one process.
-fn turn() -> MutexGuard<'static, ()> {
+pub(crate) fn turn() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }

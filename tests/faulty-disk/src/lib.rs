@@ -8,11 +8,13 @@
 #![allow(clippy::missing_panics_doc, clippy::missing_errors_doc)]
 
 mod disk;
+mod image;
 mod power;
 mod random;
 mod tape;
 
 pub use disk::FaultyDisk;
+pub use image::{Image, cut_power};
 pub use power::Replay;
 pub use random::Random;
 pub use tape::{Event, Kind, read_tape};

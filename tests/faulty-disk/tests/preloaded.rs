@@ -56,6 +56,9 @@ fn the_clock_is_moved() {
     assert!((3595..=3600).contains(&(now - told)), "{told} at {now}");
 }
 
+/// What is left of three files.
+type Left = (Option<Vec<u8>>, Option<Vec<u8>>, Option<Vec<u8>>);
+
 #[test]
 fn what_was_synced_is_left_by_every_power_loss_and_what_was_not_is_not_by_some() {
     let home = tempfile::tempdir().unwrap();
@@ -93,9 +96,7 @@ fn what_was_synced_is_left_by_every_power_loss_and_what_was_not_is_not_by_some()
     assert_eq!(whole.len(), 15_000);
     let images: Vec<_> = (0..100).map(|seed| image(false, seed)).collect();
     assert!(images.iter().all(|(synced, _, _)| synced.as_ref() == Some(&whole)));
-    let found = |of: &dyn Fn(&(Option<Vec<u8>>, Option<Vec<u8>>, Option<Vec<u8>>)) -> bool| {
-        images.iter().any(of)
-    };
+    let found = |of: &dyn Fn(&Left) -> bool| images.iter().any(of);
     assert!(found(&|(_, lost, moved)| lost.is_none() && moved.is_none()));
     assert!(found(&|(_, lost, _)| lost.is_some()));
     assert!(found(&|(_, _, moved)| moved.as_deref() == Some(b"x\n")));
