@@ -15,7 +15,10 @@ pub mod membership;
 pub mod plan;
 pub mod refusal;
 pub mod row;
+pub mod stamp;
+pub mod state_hash;
 mod table;
+pub mod watch;
 
 pub use command::{Command, IdempotencyKey, Request, Stamped};
 pub use desired::{Desired, desired};
@@ -24,3 +27,4 @@ pub use machine::{Applied, Machine, Outcome};
 pub use plan::{Observed, Sighting, plan};
 pub use refusal::Refusal;
 pub use row::{Row, RowKey};
+pub use state_hash::StateHash;

@@ -31,6 +31,17 @@ pub const FORWARD_ATTEMPT: Duration = Duration::from_millis(250);
 pub const IDEMPOTENCY_WINDOW: Duration = Duration::from_secs(600);
 /// And this many commands of one client: above a minute of a busy client's writes, a few MB a client.
 pub const IDEMPOTENCY_PER_CLIENT: u32 = 16_384;
+/// And this many of all clients together: about 70 MB, half a minute of 8,000 writes a second, and a client
+/// repeats within seconds.
+pub const IDEMPOTENCY_ANSWERS: usize = 262_144;
+
+/// How far a leader's clock may be from what the members' clocks say together before it is not followed:
+/// far above what synchronised clocks differ by, far below what `IDEMPOTENCY_WINDOW` bears.
+pub const CLOCK_SKEW: Duration = Duration::from_secs(5);
+const _: () = assert!(CLOCK_SKEW.as_millis() * 20 < IDEMPOTENCY_WINDOW.as_millis());
+
+/// Members compare the hashes of their states at every so many entries.
+pub const CHECKPOINT_EVERY: u64 = 1_000;
 
 /// A body of a request; the largest legal one, a market with all its routes, has about 170 KiB.
 pub const BODY_BYTES: usize = 1 << 20;

@@ -2,10 +2,11 @@
 //! form of an idempotency key in a header; what a command does is decided in `domain::control`.
 
 use crate::{problem::Problem, supervision::ServiceReport};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+use std::collections::BTreeMap;
 use tradewind_domain::{
     control::{
-        IdempotencyKey,
+        IdempotencyKey, StateHash,
         row::{ManagerState, RegisterRow},
     },
     ids::{
@@ -17,6 +18,8 @@ use tradewind_domain::{
 
 /// The header that every change carries: `client/issued_at/n`, the time in Unix nanoseconds.
 pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
+/// In every answer: the time the group goes by, in Unix nanoseconds. Keys are issued by it.
+pub const GROUP_TIME: &str = "tradewind-time";
 /// Set on a request that one member hands to another: it is not handed on again.
 pub const FORWARDED: &str = "tradewind-forwarded";
 
@@ -45,6 +48,15 @@ pub struct Stand {
     pub term: u64,
     pub revision: Revision,
     pub leader: Option<NodeId>,
+    /// Of a read that asked nobody: how long ago the member that answers heard of its leader, or as the leader
+    /// of a quorum. `null`: never since it started.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "given")]
+    pub age_ms: Option<Option<u64>>,
+}
+
+/// A field that is there, be it `null`.
+fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<u64>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
 }
 
 /// The answer to an accepted change.
@@ -63,6 +75,9 @@ pub enum Consistency {
     /// As if there were one copy; asks the leader, who asks a quorum.
     #[default]
     Linearizable,
+    /// What the leader has applied, while a quorum has acknowledged it within its lease: as sure as the
+    /// members' clocks run at one speed, and a round trip faster.
+    Leader,
     /// What the asked member has applied.
     Stale,
 }
@@ -86,6 +101,20 @@ pub struct Status {
     pub managers: Vec<ManagerStatus>,
     pub services: Vec<ServiceStatus>,
     pub customers: Vec<CustomerStatus>,
+    /// An alarm: members whose states differ from that of the member that answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub divergence: Option<DivergenceStatus>,
+}
+
+/// States that should be the same and are not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DivergenceStatus {
+    /// The entry after which they were compared.
+    pub index: Revision,
+    /// Who has which hash.
+    pub hashes: BTreeMap<NodeId, StateHash>,
+    /// Those that differ from the member that answered.
+    pub nodes: Vec<NodeId>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

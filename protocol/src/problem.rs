@@ -51,10 +51,12 @@ codes! {
     NotFound: 404 Never "There is no such thing",
     MethodNotAllowed: 405 Never "This address does not take that method",
     RequestTimeout: 408 After "The request took too long to arrive",
+    SlowConsumer: 408 After "What was sent was not read in time",
     /// The id was used for something else, or the state has moved on.
     Conflict: 409 Never "It conflicts with what is there",
     /// Another change of the same thing is under way.
     Busy: 409 Never "Another change is under way",
+    Gone: 410 Never "What was asked for is no longer kept",
     BodyTooLarge: 413 Never "The body is larger than allowed",
     UnsupportedMediaType: 415 Never "The body must be application/json",
     /// Well-formed, and still not possible.
@@ -87,6 +89,9 @@ pub struct Problem {
     pub retry: Retry,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_ms: Option<u64>,
+    /// Of what is no longer kept: the path of the state to start from instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<String>,
 }
 
 impl Problem {
@@ -102,6 +107,7 @@ impl Problem {
             code,
             retry: code.retry(),
             retry_after_ms: None,
+            snapshot: None,
         }
     }
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 use tradewind_protocol::{
     Problem, check_in, control,
     domain::control::row::{AccountSpec, CustomerSpec, MarketSpec, TraderSpec},
-    history, link, members, orders, session, stream, supervision, token, trade,
+    events, history, link, members, orders, session, stream, supervision, token, trade,
 };
 
 /// What a value of this type makes of a sample: the same, if the sample is one of its.
@@ -53,13 +53,16 @@ fn again_as(message: &str, body: &Value) -> serde_json::Result<Value> {
         "transfer_leader" => again::<members::TransferLeader>(body),
         "leader_transferred" => again::<members::LeaderTransferred>(body),
         "members" => again::<members::Members>(body),
+        "event_frame" => again::<events::EventFrame>(body),
+        "event_page" => again::<events::EventPage>(body),
         "operation" => again::<history::Operation>(body),
         "claims" => again::<token::Claims>(body),
         other => panic!("no type for {other}"),
     }
 }
 
-const FILES: [(&str, &str); 9] = [
+const FILES: [(&str, &str); 10] = [
+    ("events", include_str!("../golden/events.jsonl")),
     ("problem", include_str!("../golden/problem.jsonl")),
     ("check_in", include_str!("../golden/check_in.jsonl")),
     ("pipe", include_str!("../golden/pipe.jsonl")),

@@ -107,5 +107,6 @@ fn kind(row: &Row) -> &'static str {
         Row::Client(_) => "client",
         Row::Group(_) => "group",
         Row::Admission(_) => "admission",
+        Row::Forgotten(_) => "forgotten",
     }
 }

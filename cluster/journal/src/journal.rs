@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 use crate::directory::Directory;
 use crate::disk::{Disk, RealDisk};
 use crate::error::{Failure, OpenError, ReadError, StorageError, SubmitError};
+use crate::histogram::Meters;
 use crate::limits::{SEGMENT_BYTES, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN};
 use crate::queue::{Done, Operation, Shared};
 use crate::read::{self, Records};
@@ -249,6 +250,11 @@ impl Journal {
             last_sync_us: counters.last_sync_us.load(Ordering::Relaxed),
             size_bytes: self.size_bytes(),
         }
+    }
+
+    /// Histograms of its work; they may be kept when the journal is gone.
+    pub fn meters(&self) -> Arc<Meters> {
+        self.0.shared.counters.meters.clone()
     }
 
     /// Why the journal has stopped, if it has. The process should exit then.

@@ -69,6 +69,7 @@ pub mod codec;
 mod directory;
 pub mod disk;
 mod error;
+mod histogram;
 mod journal;
 mod limits;
 mod queue;
@@ -81,6 +82,7 @@ mod writer;
 
 pub use disk::{Disk, DiskFile, RealDisk};
 pub use error::{Failure, OpenError, ReadError, SlotError, StorageError, SubmitError};
+pub use histogram::{Counted, Histogram, Meters};
 pub use journal::{Journal, Options, Stats, Ticket};
 pub use limits::{RECORD_BYTES_MAX, SEGMENT_BYTES, SLOT_BYTES_MAX};
 pub use read::Records;

@@ -4,12 +4,13 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 
 use crate::error::{Failure, SubmitError};
+use crate::histogram::Meters;
 use crate::limits::{GROUP_BYTES_MAX, QUEUE_BYTES_MAX, QUEUE_OPERATIONS_MAX};
 use crate::record::{self, Record};
 use crate::view::View;
@@ -74,6 +75,7 @@ pub(crate) struct Counters {
     pub(crate) records: AtomicU64,
     pub(crate) bytes: AtomicU64,
     pub(crate) last_sync_us: AtomicU64,
+    pub(crate) meters: Arc<Meters>,
 }
 
 impl Counters {
@@ -82,6 +84,8 @@ impl Counters {
         self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
         self.records.fetch_add(records as u64, Ordering::Relaxed);
         self.last_sync_us.store(took.as_micros() as u64, Ordering::Relaxed);
+        self.meters.sync_us.count(took.as_micros() as u64);
+        self.meters.batch_records.count(records as u64);
     }
 }
 

@@ -4,7 +4,7 @@
 mod download;
 
 use crate::{failure::code_of, limits};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{StatusCode, header};
 use bytes::{Bytes, BytesMut};
 use reqwest::{Client, Response};
 use serde::{Serialize, de::DeserializeOwned};
@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout_at};
 use tradewind_domain::limits as system;
 use tradewind_protocol::{Code, Problem, Retry};
 
-pub use axum::http::{HeaderName, HeaderValue, Method};
+pub use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 /// What became of a call that was not accepted.
 #[derive(Debug, thiserror::Error)]
@@ -88,6 +88,35 @@ impl Rest {
         body: Option<&B>,
         deadline: Duration,
     ) -> Result<(u16, T), RestError> {
+        self.told(method, address, path, headers, body, deadline).await.1
+    }
+
+    /// The same, with the headers of the answer, if there was one: they are told of a refusal too.
+    pub async fn told<B: Serialize + ?Sized, T: DeserializeOwned>(
+        &self,
+        method: Method,
+        address: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<&B>,
+        deadline: Duration,
+    ) -> (HeaderMap, Result<(u16, T), RestError>) {
+        let mut told = HeaderMap::new();
+        let asked = self.ask(method, address, path, headers, body, deadline, &mut told).await;
+        (told, asked)
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    async fn ask<B: Serialize + ?Sized, T: DeserializeOwned>(
+        &self,
+        method: Method,
+        address: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<&B>,
+        deadline: Duration,
+        told: &mut HeaderMap,
+    ) -> Result<(u16, T), RestError> {
         let not_sent = |reason: String| RestError::NotSent { address: address.to_string(), reason };
         let mut map = HeaderMap::new();
         for (name, value) in headers {
@@ -101,7 +130,8 @@ impl Rest {
             bytes = serde_json::to_vec(body).map_err(|error| not_sent(error.to_string()))?.into();
             map.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
-        let (status, _, answer) = self.raw(method, address, path, map, bytes, deadline).await?;
+        let (status, answer);
+        (status, *told, answer) = self.raw(method, address, path, map, bytes, deadline).await?;
         if !status.is_success() {
             return Err(refusal(address, status, &answer));
         }

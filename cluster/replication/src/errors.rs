@@ -90,6 +90,9 @@ pub enum ProposeError {
     /// Surely not proposed: this member is stopping or has failed.
     #[error("the member is stopping")]
     Stopped,
+    /// Surely not proposed: too few members have told what time it is. Try again shortly.
+    #[error("the clocks of a majority of the members are not known yet")]
+    NoTime,
 }
 
 /// Why a read cannot be answered from this member's state.

@@ -8,17 +8,22 @@
 //!
 //! In a state directory: `log/` (journal, vote, marks), `state/` (sled), `snapshots/`, `identity`.
 
+mod audit;
 mod backup;
+mod contact;
 mod environment;
 mod errors;
 mod events;
+mod group_clock;
 mod limits;
 mod log;
+mod meters;
 mod network;
 mod options;
 mod raft;
 mod records;
 mod replica;
+mod rounds;
 mod rows;
 mod runtime;
 mod snapshot;
@@ -27,6 +32,7 @@ mod status;
 #[cfg(test)]
 mod tests;
 
+pub use audit::{AuditStatus, Checkpoint, Divergence};
 pub use backup::{
     Backup, BackupError, BackupInfo, Export, ExportError, FoundError, NewGroup, Survivor,
     SurvivorError,
@@ -35,14 +41,17 @@ pub use environment::{Accept, Environment, Network, OpenJournal, OpenRows, PeerL
 pub use errors::{
     InitializeError, KnownLeader, ProposeError, ReadError, StartError, TransferError,
 };
-pub use events::{Events, EventsError};
+pub use events::{EntryEvents, EventStream, EventsError, Gone};
 pub use limits::PROPOSAL_BYTES_MAX;
 pub use log::LogError;
+pub use meters::{Meters, Proposals};
 pub use options::{InvalidOptions, Member, Options, Snapshots, Timing};
 pub use records::RecordError;
 pub use replica::{
-    Belongs, ChangeError, Clock, GroupView, Progress, Proposed, Replica, belongs, disk_of,
+    Belongs, ChangeError, Clock, GroupView, Progress, Proposed, Replica, SnapshotFigures, belongs,
+    disk_of,
 };
 pub use runtime::{SimulatedThread, simulate};
 pub use state::{Batch, Kv, StateError, Visit};
 pub use status::{Role, Status};
+pub use tradewind_journal::Counted;

@@ -131,8 +131,22 @@ pub(crate) const STATE_LOCK_TRIES: u32 = 1000;
 /// Snapshot files kept: the newest and the one before.
 pub(crate) const SNAPSHOTS_KEPT: usize = 2;
 
-/// Applied entries with events that a reader may lie behind before he is told of a gap.
-pub(crate) const EVENT_QUEUE: usize = 4096;
+/// Hashes of this member's state kept to compare: of the last 64,000 entries, what a member lags at most that
+/// gets entries and no snapshot.
+pub(crate) const CHECKPOINTS_KEPT: usize = 64;
+
+/// Members ask each other for clock and hashes once in so long.
+pub(crate) const ROUND_EVERY: Duration = Duration::from_secs(1);
+
+/// And so often while too few clocks are known to stamp by.
+pub(crate) const ROUND_SOON: Duration = Duration::from_millis(25);
+
+/// One such question; who does not answer in time is asked again in the next round.
+pub(crate) const REPORT_WITHIN: Duration = Duration::from_millis(500);
+
+/// Applied entries with events that are kept for watchers, some 4 MB: one that was away for the time of that
+/// many changes goes on where it was, a later one starts from the state.
+pub(crate) const EVENTS_KEPT: usize = 16_384;
 
 const _: () =
     assert!(PROPOSAL_BYTES_MAX * 4 < FRAME_BYTES_MAX, "an entry fits into a frame with room");

@@ -31,7 +31,9 @@ use std::{
 use tail::Tail;
 use tokio::sync::watch;
 use tradewind_domain::time::UnixNanos;
-use tradewind_journal::{Disk, Journal, OpenError, Options, ReadError, SlotError, SlotFile};
+use tradewind_journal::{
+    Disk, Journal, Meters, OpenError, Options, ReadError, SlotError, SlotFile,
+};
 
 /// Why the log of this member cannot be used. It is never wiped: an operator decides.
 #[derive(Debug, thiserror::Error)]
@@ -151,6 +153,10 @@ impl LogStore {
 
     pub(crate) fn stamps(&self) -> Stamps {
         self.0.stamped.clone()
+    }
+
+    pub(crate) fn meters(&self) -> Arc<Meters> {
+        self.0.journal.meters()
     }
 
     pub(crate) fn usage(&self) -> LogUse {

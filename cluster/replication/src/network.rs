@@ -23,6 +23,8 @@ pub(crate) enum Lane {
 }
 
 impl Lane {
+    pub(crate) const ALL: [Self; 3] = [Self::Append, Self::Control, Self::Snapshot];
+
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Append => "append",

@@ -5,31 +5,38 @@ mod disk;
 mod membership;
 mod notice;
 mod recover;
+mod refusal;
 mod start;
 mod succession;
+mod view;
+
+pub use view::SnapshotFigures;
 
 pub use disk::{Belongs, belongs, disk_of};
 pub use membership::{ChangeError, GroupView, Progress};
 pub(crate) use start::{Opened, identify, identity_of, open};
 
 use crate::{
-    Events, InitializeError, KnownLeader, Member, ProposeError, ReadError, Role, Status,
-    TransferError,
+    InitializeError, Member, ProposeError, ReadError, Role, Status, TransferError,
+    contact::Contact,
+    group_clock::GroupClock,
     limits::PROPOSAL_BYTES_MAX,
     log::{LogUse, Stamps},
-    network::client::Peers,
+    network::{client::Peers, server::Callers},
     options::Timing,
     raft::{Proposal, Raft, TypeConfig},
     records::MemberRecord,
+    snapshot::Shelf,
     state::Published,
 };
 use openraft::{
     Instant as _, ReadPolicy,
     async_runtime::watch::WatchReceiver,
-    errors::{ClientWriteError, ForwardToLeader, LinearizableReadError, RaftError},
+    errors::{LinearizableReadError, RaftError},
     impls::ProgressResponder,
     raft::ClientWriteResult,
 };
+use refusal::{leader_of, not_written};
 use std::{
     collections::BTreeMap,
     fmt,
@@ -69,7 +76,10 @@ pub(crate) struct Shared {
     stamps: Stamps,
     log_use: LogUse,
     peers: Peers,
-    pub(crate) clock: Clock,
+    pub(crate) clock: Arc<GroupClock>,
+    contact: Contact,
+    callers: Arc<Callers>,
+    shelf: Arc<Shelf>,
     timing: Timing,
     published: Arc<Published>,
     status: watch::Receiver<Status>,
@@ -143,6 +153,12 @@ impl Replica {
     /// Has the group decide on the request, if this member leads. The outcome is in [`machine`](Self::machine)
     /// when this returns. Dropping the future, or no answer within `Timing::propose`, leaves it unknown.
     pub async fn propose(&self, request: Request) -> Result<Proposed, ProposeError> {
+        let proposed = self.put_forward(request).await;
+        self.shared.published.meters.proposed(&proposed);
+        proposed
+    }
+
+    async fn put_forward(&self, request: Request) -> Result<Proposed, ProposeError> {
         // The whole of it: behind a disk that stands still already the queue may be full.
         let decided = timeout(self.shared.timing.propose, self.decide(request)).await;
         match decided.map_err(|_| ProposeError::Unknown)?? {
@@ -151,10 +167,7 @@ impl Replica {
                 // Proposals always have one; whatever this is, nothing is known of the request.
                 None => Err(ProposeError::Unknown),
             },
-            Err(ClientWriteError::ForwardToLeader(forward)) => {
-                Err(ProposeError::NotLeader { leader: leader_of(&forward) })
-            }
-            Err(_) => Err(ProposeError::Unknown),
+            Err(error) => Err(not_written(&error)),
         }
     }
 
@@ -175,7 +188,8 @@ impl Replica {
     /// Time never runs backwards in the log, neither by this clock nor by another leader's.
     fn stamp(&self, request: Request) -> Result<Proposal, ProposeError> {
         let applied = self.shared.published.machine.borrow().1.cluster().at;
-        let at = (self.shared.clock)().max(self.shared.stamps.latest()).max(applied);
+        let now = self.shared.clock.now().ok_or(ProposeError::NoTime)?;
+        let at = now.max(self.shared.stamps.latest()).max(applied);
         let most = PROPOSAL_BYTES_MAX;
         let too_large = |bytes| ProposeError::TooLarge { bytes, most };
         let proposal = Proposal::new(Stamped { at, request }).map_err(|_| too_large(usize::MAX))?;
@@ -187,7 +201,11 @@ impl Replica {
     /// call: [`machine`](Self::machine) is then fit to answer a linearizable read. Gives the index it holds
     /// at least.
     pub async fn read_barrier(&self) -> Result<Revision, ReadError> {
-        let read = self.shared.raft.ensure_linearizable(ReadPolicy::ReadIndex);
+        self.read(ReadPolicy::ReadIndex).await
+    }
+
+    async fn read(&self, policy: ReadPolicy) -> Result<Revision, ReadError> {
+        let read = self.shared.raft.ensure_linearizable(policy);
         let within = timeout(self.shared.timing.propose, read).await;
         match within.map_err(|_| ReadError::NoQuorum)? {
             Ok(read) => Ok(Revision(read.index())),
@@ -202,16 +220,12 @@ impl Replica {
     }
 
     /// Whether this member leads and a quorum has acknowledged a message that it sent within the last
-    /// lease (`Timing::lease`, 150 ms by default): what effects of the leader alone are gated on. Never from
-    /// the moment on at which it begins to hand leadership over.
+    /// lease (`Timing::lease`, 150 ms by default): what effects of the leader alone are gated on.
     #[must_use]
     pub fn confirmed_leader(&self) -> bool {
         let metrics = self.shared.raft.metrics();
         let metrics = metrics.borrow_watched();
         if metrics.running_state.is_err() || !metrics.state.is_leader() {
-            return false;
-        }
-        if metrics.current_term <= self.shared.handed_over.load(Ordering::SeqCst) {
             return false;
         }
         let mut voters = metrics.membership_config.voter_ids();
@@ -249,11 +263,6 @@ impl Replica {
     }
 
     #[must_use]
-    pub fn subscribe_events(&self) -> Events {
-        Events(self.shared.published.events.subscribe())
-    }
-
-    #[must_use]
     pub fn status(&self) -> Status {
         self.shared.status.borrow().clone()
     }
@@ -278,12 +287,8 @@ impl Replica {
             Some(to) => return Err(TransferError::NotAVoter(to)),
             None => self.heir(&status).ok_or(TransferError::NobodyElse)?,
         };
-        self.give_up_lease(status.term);
         let begun = self.shared.raft.trigger().transfer_leader(to.0).await;
         begun.map_err(|_| TransferError::Stopped)?;
-        // Should it have come to lead another term meanwhile, it is that one it hands over.
-        let term = self.shared.raft.with_raft_state(|state| state.vote_ref().leader_id.term).await;
-        self.give_up_lease(term.map_err(|_| TransferError::Stopped)?);
         let deadline: Duration = self.shared.timing.election_max * 4;
         let led_by_another = |status: &Status| {
             status.role == Role::Stopped || status.leader.is_some_and(|id| id != status.node)
@@ -293,10 +298,6 @@ impl Replica {
             Ok(Err(_)) => Err(TransferError::Stopped),
             Err(_) => Err(TransferError::Unknown),
         }
-    }
-
-    fn give_up_lease(&self, term: u64) {
-        self.shared.handed_over.fetch_max(term, Ordering::SeqCst);
     }
 
     /// The voter that answered within the last lease and has most of the log; of those that are away only
@@ -339,10 +340,6 @@ impl Replica {
             );
         }
     }
-}
-
-fn leader_of(forward: &ForwardToLeader<TypeConfig>) -> KnownLeader {
-    Some((NodeId(forward.leader_id?), forward.leader_node.as_ref()?.member()?))
 }
 
 #[cfg(test)]

@@ -3,11 +3,14 @@
 
 mod catch_up;
 mod cutting;
+mod divergence;
 mod group;
 mod membership;
 mod power_loss;
 mod recorded;
+mod remembered;
 mod restart;
 mod state_damage;
 mod strangers;
+mod watching;
 pub(crate) mod world;

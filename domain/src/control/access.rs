@@ -6,6 +6,7 @@ use super::{
         AccountRow, AnsweredRow, BrokerRow, ClusterRow, CustomerRow, ManagerRow, MarketRow,
         MemberRow, RegisterRow, Row, RowKey, TraderRow,
     },
+    state_hash::StateHash,
     table::Tables,
 };
 use crate::ids::{AccountId, CustomerId, Epoch, Fence, ManagerId, NodeId, RegisterId, TraderId};
@@ -20,6 +21,12 @@ impl Machine {
     /// Every row: what a snapshot holds.
     pub fn rows(&self) -> impl Iterator<Item = Row> + '_ {
         self.tables.rows()
+    }
+
+    /// Of all rows, kept up to date by every change: two machines with one hash hold the same. Cheap.
+    #[must_use]
+    pub fn state_hash(&self) -> StateHash {
+        self.tables.state_hash()
     }
 
     /// The machine that has these rows.

@@ -1,14 +1,31 @@
 //! The table of answered commands. Decides whether a key is new, repeated or too old to tell, and what
-//! is forgotten when: by age (`limits::IDEMPOTENCY_WINDOW`) and by number a client
-//! (`limits::IDEMPOTENCY_PER_CLIENT`). What cannot be told is refused, never applied.
+//! is forgotten when: by age (`limits::IDEMPOTENCY_WINDOW`), by number a client
+//! (`limits::IDEMPOTENCY_PER_CLIENT`) and by number in all (`limits::IDEMPOTENCY_ANSWERS`, which bounds the
+//! clients too: one is known only while an answer of his is). What cannot be told is refused, never applied:
+//! every key that was forgotten is too old, at or below its client's mark, or at or below the mark of all.
 
 use super::{
     command::IdempotencyKey,
     machine::Outcome,
-    row::{AnsweredRow, ClientRow, Row},
+    row::{AnsweredRow, ClientRow, ForgottenRow, Row},
     table::Tables,
 };
 use crate::{limits, time::UnixNanos};
+use core::time::Duration;
+
+/// How much is remembered. The tests draw tighter ones.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    pub(super) window: Duration,
+    pub(super) per_client: u32,
+    pub(super) answers: usize,
+}
+
+pub(super) const BOUNDS: Bounds = Bounds {
+    window: limits::IDEMPOTENCY_WINDOW,
+    per_client: limits::IDEMPOTENCY_PER_CLIENT,
+    answers: limits::IDEMPOTENCY_ANSWERS,
+};
 
 pub(super) enum Known {
     New,
@@ -19,16 +36,22 @@ pub(super) enum Known {
     FromFuture,
 }
 
-pub(super) fn look_up(tables: &Tables, key: &IdempotencyKey, at: UnixNanos) -> Known {
+pub(super) fn look_up(
+    tables: &Tables,
+    bounds: &Bounds,
+    key: &IdempotencyKey,
+    at: UnixNanos,
+) -> Known {
     if let Some(row) = tables.answered.get(key) {
         return Known::Answered(row.outcome.clone());
     }
     let evicted = tables.clients.get(&key.client).and_then(|client| client.evicted);
     let below_mark = evicted.is_some_and(|mark| (key.issued_at, key.n) <= mark);
-    if below_mark || at.since(key.issued_at) >= limits::IDEMPOTENCY_WINDOW {
+    let below_all = tables.forgotten.as_ref().is_some_and(|row| key.issued_at <= row.up_to);
+    if below_mark || below_all || at.since(key.issued_at) >= bounds.window {
         return Known::Expired;
     }
-    if key.issued_at.since(at) > limits::IDEMPOTENCY_WINDOW {
+    if key.issued_at.since(at) > bounds.window {
         return Known::FromFuture;
     }
     Known::New
@@ -36,13 +59,14 @@ pub(super) fn look_up(tables: &Tables, key: &IdempotencyKey, at: UnixNanos) -> K
 
 pub(super) fn remember(
     tables: &mut Tables,
+    bounds: &Bounds,
     key: &IdempotencyKey,
     at: UnixNanos,
     outcome: &Outcome,
 ) {
     let mut client = client_of(tables, key);
     client.remembered += 1;
-    let full = client.remembered > limits::IDEMPOTENCY_PER_CLIENT;
+    let full = client.remembered > bounds.per_client;
     tables.put(Row::Client(client));
     tables.put(Row::Answered(AnsweredRow {
         key: key.clone(),
@@ -52,7 +76,8 @@ pub(super) fn remember(
     if full {
         forget_oldest_of(tables, key);
     }
-    forget_aged(tables, at);
+    forget_aged(tables, bounds, at);
+    forget_excess(tables, bounds);
 }
 
 fn client_of(tables: &Tables, key: &IdempotencyKey) -> ClientRow {
@@ -73,15 +98,28 @@ fn forget_oldest_of(tables: &mut Tables, key: &IdempotencyKey) {
 
 /// At most two a command, so that no command pays for many; the table still shrinks, since each
 /// command adds only one.
-fn forget_aged(tables: &mut Tables, at: UnixNanos) {
+fn forget_aged(tables: &mut Tables, bounds: &Bounds, at: UnixNanos) {
     for _ in 0..2 {
         let oldest = tables.answered_by_age.get_min().cloned();
         match oldest {
-            Some((from, key)) if at.since(from) > limits::IDEMPOTENCY_WINDOW => {
-                forget(tables, &key);
-            }
+            Some((from, key)) if at.since(from) > bounds.window => forget(tables, &key),
             _ => return,
         }
+    }
+}
+
+/// The oldest of all goes, and the mark of all rises to it. One a command would do; a table that was longer
+/// under another version shrinks.
+fn forget_excess(tables: &mut Tables, bounds: &Bounds) {
+    for _ in 0..2 {
+        if tables.answered.len() <= bounds.answers {
+            return;
+        }
+        let Some((_, key)) = tables.answered_by_age.get_min().cloned() else { return };
+        let held = tables.forgotten.as_ref().map_or(UnixNanos(0), |row| row.up_to);
+        let up_to = held.max(key.issued_at);
+        tables.put(Row::Forgotten(ForgottenRow { up_to }));
+        forget(tables, &key);
     }
 }
 
@@ -91,9 +129,13 @@ fn forget(tables: &mut Tables, key: &IdempotencyKey) {
     client.remembered = client.remembered.saturating_sub(1);
     client.evicted = client.evicted.max(Some((key.issued_at, key.n)));
     if client.remembered == 0 {
-        // Every key at or below the mark is older than the window by now, and refused for that.
+        // Every key at or below its mark is refused without it: it was issued before the client's last
+        // answer, which went because it was older than the window or than the mark of all.
         tables.forget_client(&client.client);
     } else {
         tables.put(Row::Client(client));
     }
 }
+
+#[cfg(test)]
+mod tests;

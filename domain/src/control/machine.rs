@@ -5,7 +5,7 @@
 use super::{
     command::{Command, DownReason, IdempotencyKey, Stamped},
     event::{Event, EventKind},
-    idempotency::{self, Known},
+    idempotency::{self, BOUNDS, Known},
     refusal::{Noun, Refusal},
     row::{
         AccountRow, AccountSpec, Assignment, BrokerRow, ClusterRow, CustomerRow, CustomerSpec,
@@ -54,7 +54,7 @@ impl Machine {
         let at = entry.at.max(self.tables.cluster.at);
         self.tables.put(Row::Cluster(ClusterRow { at, ..self.tables.cluster.clone() }));
         let key = &entry.request.key;
-        let (outcome, kinds) = match idempotency::look_up(&self.tables, key, at) {
+        let (outcome, kinds) = match idempotency::look_up(&self.tables, &BOUNDS, key, at) {
             Known::Answered(outcome) => (outcome, vec![]),
             Known::Expired => (Outcome::Refused { refusal: Refusal::KeyExpired }, vec![]),
             Known::FromFuture => (Outcome::Refused { refusal: Refusal::KeyFromFuture }, vec![]),
@@ -75,7 +75,7 @@ impl Machine {
             Ok(kinds) => (Outcome::Accepted { revision }, kinds),
             Err(refusal) => (Outcome::Refused { refusal }, vec![]),
         };
-        idempotency::remember(&mut self.tables, key, at, &outcome);
+        idempotency::remember(&mut self.tables, &BOUNDS, key, at, &outcome);
         (outcome, kinds)
     }
 

@@ -192,6 +192,12 @@ pub struct ClientRow {
     pub evicted: Option<(UnixNanos, u64)>,
 }
 
+/// Answers were forgotten because there were too many in all: keys issued up to here are refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForgottenRow {
+    pub up_to: UnixNanos,
+}
+
 macro_rules! rows {
     ($($variant:ident($row:ty): $key:ty = $of:expr,)*) => {
         /// One row. The order of the variants is the order on disk: append only.
@@ -230,4 +236,5 @@ rows! {
     Client(ClientRow): ClientId = |r| r.client.clone(),
     Group(GroupRow): () = |_| (),
     Admission(AdmissionRow): NodeId = |r| r.node,
+    Forgotten(ForgottenRow): () = |_| (),
 }

@@ -6,9 +6,10 @@ use super::{
     command::IdempotencyKey,
     group::{AdmissionRow, GroupRow},
     row::{
-        AccountRow, AnsweredRow, BrokerRow, ClientRow, ClusterRow, CustomerRow, ManagerRow,
-        MarketRow, MemberRow, RegisterRow, Row, RowKey, TraderRow,
+        AccountRow, AnsweredRow, BrokerRow, ClientRow, ClusterRow, CustomerRow, ForgottenRow,
+        ManagerRow, MarketRow, MemberRow, RegisterRow, Row, RowKey, TraderRow,
     },
+    state_hash::{StateHash, Sum},
 };
 use crate::{
     ids::{AccountId, ClientId, CustomerId, ManagerId, MarketId, NodeId, RegisterId, TraderId},
@@ -32,10 +33,13 @@ pub(super) struct Tables {
     pub(super) clients: OrdMap<ClientId, ClientRow>,
     pub(super) group: Option<GroupRow>,
     pub(super) admissions: OrdMap<NodeId, AdmissionRow>,
+    pub(super) forgotten: Option<ForgottenRow>,
     /// Derived from `answered`: the oldest answers first.
     pub(super) answered_by_age: OrdSet<(UnixNanos, IdempotencyKey)>,
     /// Keys written since the last `take_changed`.
     changed: Vec<RowKey>,
+    /// Of all rows but the cluster's, which is there from the beginning and changes with every entry.
+    sum: Sum,
 }
 
 impl Tables {
@@ -47,25 +51,39 @@ impl Tables {
 
     /// Puts a row without noting it: for loading.
     pub(super) fn insert(&mut self, row: Row) {
-        match row {
-            Row::Cluster(row) => self.cluster = row,
-            Row::Member(row) => drop(self.members.insert(row.node, row)),
-            Row::Manager(row) => drop(self.managers.insert(row.manager.clone(), row)),
-            Row::Account(row) => drop(self.accounts.insert(row.account.clone(), row)),
-            Row::Broker(row) => {
-                drop(self.brokers.insert((row.account.clone(), row.shard), row));
+        if !matches!(row, Row::Cluster(_)) {
+            self.sum.add(&row);
+        }
+        let replaced = match row {
+            Row::Cluster(row) => {
+                self.cluster = row;
+                None
             }
-            Row::Customer(row) => drop(self.customers.insert(row.customer.clone(), row)),
-            Row::Market(row) => drop(self.markets.insert(row.market.clone(), row)),
-            Row::Trader(row) => drop(self.traders.insert(row.trader.clone(), row)),
-            Row::Register(row) => drop(self.registers.insert(row.register.clone(), row)),
+            Row::Member(row) => self.members.insert(row.node, row).map(Row::Member),
+            Row::Manager(row) => self.managers.insert(row.manager.clone(), row).map(Row::Manager),
+            Row::Account(row) => self.accounts.insert(row.account.clone(), row).map(Row::Account),
+            Row::Broker(row) => {
+                self.brokers.insert((row.account.clone(), row.shard), row).map(Row::Broker)
+            }
+            Row::Customer(row) => {
+                self.customers.insert(row.customer.clone(), row).map(Row::Customer)
+            }
+            Row::Market(row) => self.markets.insert(row.market.clone(), row).map(Row::Market),
+            Row::Trader(row) => self.traders.insert(row.trader.clone(), row).map(Row::Trader),
+            Row::Register(row) => {
+                self.registers.insert(row.register.clone(), row).map(Row::Register)
+            }
             Row::Answered(row) => {
                 self.answered_by_age.insert((row.remembered_from(), row.key.clone()));
-                self.answered.insert(row.key.clone(), row);
+                self.answered.insert(row.key.clone(), row).map(Row::Answered)
             }
-            Row::Client(row) => drop(self.clients.insert(row.client.clone(), row)),
-            Row::Group(row) => self.group = Some(row),
-            Row::Admission(row) => drop(self.admissions.insert(row.node, row)),
+            Row::Client(row) => self.clients.insert(row.client.clone(), row).map(Row::Client),
+            Row::Group(row) => self.group.replace(row).map(Row::Group),
+            Row::Admission(row) => self.admissions.insert(row.node, row).map(Row::Admission),
+            Row::Forgotten(row) => self.forgotten.replace(row).map(Row::Forgotten),
+        };
+        if let Some(replaced) = replaced {
+            self.sum.take(&replaced);
         }
     }
 
@@ -74,19 +92,27 @@ impl Tables {
         if let Some(row) = self.answered.remove(key) {
             self.answered_by_age.remove(&(row.remembered_from(), key.clone()));
             self.changed.push(RowKey::Answered(key.clone()));
+            self.sum.take(&Row::Answered(row));
         }
     }
 
     pub(super) fn forget_client(&mut self, client: &ClientId) {
-        if self.clients.remove(client).is_some() {
+        if let Some(row) = self.clients.remove(client) {
             self.changed.push(RowKey::Client(client.clone()));
+            self.sum.take(&Row::Client(row));
         }
     }
 
     pub(super) fn forget_admission(&mut self, node: NodeId) {
-        if self.admissions.remove(&node).is_some() {
+        if let Some(row) = self.admissions.remove(&node) {
             self.changed.push(RowKey::Admission(node));
+            self.sum.take(&Row::Admission(row));
         }
+    }
+
+    /// Of all rows; costs the hash of one.
+    pub(super) fn state_hash(&self) -> StateHash {
+        self.sum.with(&Row::Cluster(self.cluster.clone()))
     }
 
     pub(super) fn take_changed(&mut self) -> Vec<RowKey> {
@@ -111,6 +137,7 @@ impl Tables {
             RowKey::Client(k) => self.clients.get(k).cloned().map(Row::Client),
             RowKey::Group(()) => self.group.map(Row::Group),
             RowKey::Admission(k) => self.admissions.get(k).cloned().map(Row::Admission),
+            RowKey::Forgotten(()) => self.forgotten.clone().map(Row::Forgotten),
         }
     }
 
@@ -128,5 +155,6 @@ impl Tables {
             .chain(self.clients.values().cloned().map(Row::Client))
             .chain(self.group.map(Row::Group))
             .chain(self.admissions.values().cloned().map(Row::Admission))
+            .chain(self.forgotten.iter().cloned().map(Row::Forgotten))
     }
 }

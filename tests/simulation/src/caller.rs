@@ -84,7 +84,7 @@ impl Caller {
                         return Heard { outcome: None, judged_at: None, key: request.key };
                     }
                 }
-                Some(Err(ProposeError::Stopped)) => {
+                Some(Err(ProposeError::Stopped | ProposeError::NoTime)) => {
                     self.anybody();
                     if self.gives_up_for_good(&request.key, unknown) {
                         return Heard { outcome: None, judged_at: None, key: request.key };

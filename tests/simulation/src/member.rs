@@ -23,12 +23,12 @@ use std::{
 };
 use tokio::{runtime::Handle, sync::Notify, time::sleep};
 use tradewind_domain::{
-    ids::{DiskId, NodeId, Revision},
+    ids::{DiskId, NodeId},
     time::UnixNanos,
 };
 use tradewind_journal::{Disk, Journal, OpenError};
 use tradewind_replication::{
-    Environment, Member, OpenJournal, Options, PeerListener, Replica, Role, Snapshots, Timing,
+    Environment, Member, OpenJournal, Options, PeerListener, Replica, Snapshots, Timing,
 };
 
 pub(crate) const PORT: u16 = 7000;
@@ -124,12 +124,6 @@ impl Seat {
         self.rows.replace(Rows::new(planted));
     }
 
-    /// Whether a snapshot has put the member past entries above that revision: their events were never its
-    /// to tell.
-    pub(crate) fn installed_since(&self, revision: Revision) -> bool {
-        self.rows.borrow().installed().is_some_and(|installed| installed > revision.0)
-    }
-
     fn environment(&self, disk: Arc<dyn Disk>) -> Environment {
         let rows = self.rows.borrow().clone();
         let (slow, seed) = (self.slow.clone(), self.chance.next());
@@ -173,10 +167,6 @@ fn members(world: &World) -> BTreeMap<NodeId, Member> {
         (seat.node, member)
     };
     world.seats.iter().map(of).collect()
-}
-
-fn leads(replica: &Replica) -> bool {
-    replica.status().role == Role::Leader
 }
 
 fn chain(error: &dyn std::error::Error) -> String {
@@ -238,8 +228,7 @@ pub(crate) async fn process(world: Rc<World>, at: usize) -> turmoil::Result {
         Running { boot, replica: replica.clone(), runtime: Handle::current(), stop: stop.clone() };
     seat.running.replace(Some(running));
     while tokio::time::timeout(CONFIRMED_EVERY, stop.notified()).await.is_err() {
-        let unconfirmed = world.planted == Some(Planted::LeaderUnconfirmed);
-        if replica.confirmed_leader() || (unconfirmed && leads(&replica)) {
+        if replica.confirmed_leader() {
             seat.confirmed.set(Some(world.now_ms.get()));
         }
     }

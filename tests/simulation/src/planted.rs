@@ -36,7 +36,6 @@ planted! {
     OldSnapshot = "an old snapshot installed over newer state",
     RetryUnderNewKey = "a retried command applied twice",
     StaleLeaderRead = "a read from a deposed leader",
-    LeaderUnconfirmed = "effects of a leader whose leadership nobody has confirmed",
     StaleFollowerRead = "a read from a follower, without asking the leader",
     WatchSkips = "a watch that skips a revision",
     WatchRepeats = "a watch that repeats a revision",

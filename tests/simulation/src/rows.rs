@@ -31,9 +31,8 @@ struct Inner {
     unflushed: Vec<Batch>,
     /// Ids of the last entries of batches applied, since somebody looked.
     applied: Vec<LogId>,
-    /// The generation of rows that counts, and where the last install of a snapshot led to.
+    /// The generation of rows that counts.
     generation: Vec<u8>,
-    installed: Option<u64>,
     installs: u64,
     opened: u64,
     planted: Option<Planted>,
@@ -67,11 +66,6 @@ impl Rows {
     /// Ids of entries applied since the last call.
     pub(crate) fn take_applied(&self) -> Vec<LogId> {
         std::mem::take(&mut self.inner().applied)
-    }
-
-    /// Up to where the last snapshot that was installed went.
-    pub(crate) fn installed(&self) -> Option<u64> {
-        self.inner().installed
     }
 
     pub(crate) fn installs(&self) -> u64 {
@@ -151,7 +145,6 @@ impl Kv for Opened {
             inner.applied.extend(id);
             let generation = head[..8].to_vec();
             if !inner.generation.is_empty() && inner.generation != generation {
-                inner.installed = id.map(|id| id.index);
                 inner.installs += 1;
             }
             inner.generation = generation;

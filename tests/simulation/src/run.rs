@@ -155,9 +155,9 @@ fn drive(
     let mut now = 0;
     let mut mended_at = None;
     loop {
+        sim.step().map_err(|error| format!("the simulation ended: {error}"))?;
         now += TICK_MS;
         world.now_ms.set(now);
-        sim.step().map_err(|error| format!("the simulation ended: {error}"))?;
         checks.after_step(world);
         faults.step(sim, world, now, now < FAULTS_MS);
         if now == FAULTS_MS {

@@ -1,84 +1,74 @@
-//! Watchers of events (W1). Decides what a watcher must see: revisions that rise, each once, the same events
-//! as every other watcher, and no revision passed over unless it was told or came with a snapshot.
+//! Watchers of events (W1). Decides what a watcher does: he goes on at one member after another where he was,
+//! also at one that was away or lags, and starts anew only when he is told that it is gone. What he may see
+//! is decided by `domain::control::watch`, against what all watchers were shown.
 
 use crate::{caller::Caller, planted::Planted};
-use tradewind_domain::{control::Event, ids::Revision};
-use tradewind_replication::{Events, EventsError};
+use tradewind_domain::{
+    control::watch::{Seen, violations},
+    ids::Revision,
+};
+use tradewind_replication::{EventStream, Gone};
 
 /// Follows the events of one member after another until the run finishes.
 pub(crate) async fn run(caller: Caller) {
+    let mut place = None;
     while !caller.world.finishing.get() {
         caller.anybody();
         let at = caller.target();
         let running = caller.world.seats[at].running.borrow().clone();
-        match running {
-            Some(running) => {
-                let events = running.replica.subscribe_events();
-                let (from, _) = running.replica.machine_at();
+        let Some(running) = running else {
+            caller.pause(10..100).await;
+            continue;
+        };
+        let since = place.unwrap_or_else(|| running.replica.events_kept_after());
+        match running.replica.events_since(since) {
+            Ok(stream) => {
                 drop(running);
-                follow(&caller, at, from, events).await;
+                place = follow(&caller, at, stream).await;
             }
-            None => caller.pause(10..100).await,
+            // A gap that is told is none.
+            Err(Gone { .. }) => place = None,
         }
     }
 }
 
-async fn follow(caller: &Caller, at: usize, from: Revision, mut events: Events) {
-    let mut last = from;
+/// Gives the place to go on from; none if what comes next is gone.
+async fn follow(caller: &Caller, at: usize, mut stream: EventStream) -> Option<Revision> {
     let patience = caller.chance.within(200..3_000);
     let until = tokio::time::Instant::now() + std::time::Duration::from_millis(patience);
-    let mut seen = 0;
-    loop {
-        let next = tokio::time::timeout_at(until, events.next()).await;
-        let (revision, events) = match next {
-            Ok(Ok(next)) => next,
-            // A gap that is told is none.
-            Ok(Err(EventsError::Missed { .. } | EventsError::Stopped)) | Err(_) => return,
+    let mut seen = vec![Seen::Opened { since: stream.place() }];
+    let mut count = 0;
+    let place = loop {
+        let Ok(ready) = stream.ready(16) else {
+            seen.push(Seen::Gone);
+            break None;
         };
-        seen += 1;
-        let skips = caller.world.planted == Some(Planted::WatchSkips) && seen % 7 == 0;
-        let repeats = caller.world.planted == Some(Planted::WatchRepeats) && seen % 7 == 0;
-        for _ in 0..if skips { 0 } else { 1 + usize::from(repeats) } {
-            take(caller, at, &mut last, from, revision, &events);
+        let rest = ready.len() < 16;
+        for (revision, events) in ready {
+            count += 1;
+            caller.world.note(&format!("event {revision} at m{}", at + 1));
+            let planted = |what| caller.world.planted == Some(what) && count % 7 == 0;
+            let shown = Seen::Events { revision, events: events.to_vec() };
+            if planted(Planted::WatchRepeats) {
+                seen.push(shown.clone());
+            }
+            if !planted(Planted::WatchSkips) {
+                seen.push(shown);
+            }
+            let mut happened = caller.world.events.borrow_mut();
+            happened.entry(revision).or_insert_with(|| events.to_vec());
         }
-    }
-}
-
-fn take(
-    caller: &Caller,
-    at: usize,
-    last: &mut Revision,
-    from: Revision,
-    revision: Revision,
-    events: &[Event],
-) {
-    let world = &caller.world;
-    // Published before the watcher looked where the state is: told, but not required.
-    if revision <= from {
-        return;
-    }
-    if revision <= *last {
-        world.violation(format!("W1: revision {revision} after {last} at member {}", at + 1));
-    }
-    if events.iter().any(|event| event.revision != revision) {
-        world.violation(format!("W1: revision {revision} holds another one's events"));
-    }
-    let shown = format!("{events:?}");
-    let mut all = world.events.borrow_mut();
-    let between = last.0 + 1..revision.0;
-    let skipped: Vec<u64> = if between.is_empty() {
-        Vec::new()
-    } else {
-        all.range(between).map(|(revision, _)| *revision).collect()
+        if rest {
+            seen.push(Seen::Beat { revision: stream.place() });
+        }
+        match tokio::time::timeout_at(until, stream.changed()).await {
+            Ok(Ok(())) => {}
+            // He loses patience, or the member stops: he goes on elsewhere.
+            Ok(Err(_)) | Err(_) => break Some(stream.place()),
+        }
     };
-    let first = all.entry(revision.0).or_insert_with(|| shown.clone()).clone();
-    drop(all);
-    if first != shown {
-        world.violation(format!("W1: revision {revision} was {first}, is {shown}"));
+    for violation in violations(&seen, &caller.world.events.borrow()) {
+        caller.world.violation(format!("{violation}, at member {}", at + 1));
     }
-    if !skipped.is_empty() && !world.seats[at].installed_since(*last) {
-        world.violation(format!("W1: {skipped:?} passed over at member {}", at + 1));
-    }
-    world.note(&format!("event {revision} at m{}", at + 1));
-    *last = revision;
+    place
 }

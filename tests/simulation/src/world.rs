@@ -8,7 +8,10 @@ use std::{
     future::Future,
     hash::{DefaultHasher, Hasher},
 };
-use tradewind_domain::ids::NodeId;
+use tradewind_domain::{
+    control::Event,
+    ids::{NodeId, Revision},
+};
 use tradewind_replication::Replica;
 
 pub(crate) struct World {
@@ -23,7 +26,7 @@ pub(crate) struct World {
     /// The last reads are done.
     pub(crate) read_all: Cell<bool>,
     /// Events by revision, as the first watcher saw them: all others must see the same.
-    pub(crate) events: RefCell<BTreeMap<u64, String>>,
+    pub(crate) events: RefCell<BTreeMap<Revision, Vec<Event>>>,
     pub(crate) violations: RefCell<Vec<String>>,
     trace: RefCell<DefaultHasher>,
     lines: RefCell<Vec<String>>,

@@ -48,7 +48,6 @@ each_is_caught! {
     an_old_snapshot_over_newer_state: OldSnapshot by "equal states",
     a_retry_applied_twice: RetryUnderNewKey by "R1",
     a_read_from_a_deposed_leader: StaleLeaderRead by "R1",
-    a_leader_that_nobody_has_confirmed: LeaderUnconfirmed by "election safety",
     a_read_from_a_follower: StaleFollowerRead by "R1",
     a_watch_that_skips: WatchSkips by "W1",
     a_watch_that_repeats: WatchRepeats by "W1",

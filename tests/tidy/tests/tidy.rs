@@ -45,12 +45,14 @@ const ARROWS: [(&str, &[&str]); 20] = [
 ];
 
 /// Libraries with one home: named nowhere else, so that replacing one is one folder's work.
-const HOMES: [(&str, &[&str]); 5] = [
+const HOMES: [(&str, &[&str]); 7] = [
     ("openraft", &["tradewind-replication"]),
     ("openraft-rt-tokio", &["tradewind-replication"]),
     ("turmoil", &["simulation"]),
     ("sled", &["tradewind-replication"]),
     ("bincode", &["tradewind-journal"]),
+    ("twox-hash", &["tradewind-domain"]),
+    ("prometheus-client", &["tradewind-control-server"]),
 ];
 
 fn root() -> PathBuf {

@@ -44,7 +44,7 @@ impl Replica {
             async move { builder }.boxed()
         });
         let builder = builder.await.map_err(|_| ExportError::Stopped)?;
-        let (cluster, saved_at) = (self.shared.cluster.clone(), (self.shared.clock)());
+        let (cluster, saved_at) = (self.shared.cluster.clone(), self.shared.clock.own());
         let made = slowly(move || -> Result<Export, ExportError> {
             let incarnation = builder.machine().cluster().opened();
             let head = HeadRecord::from(builder.head());

@@ -8,7 +8,7 @@ use super::{
     link::{Answer, Link, Place, Target},
     snapshot,
     standing::Notices,
-    wire::{AppendRecord, Reply, Request},
+    wire::{AppendRecord, Reply, ReportRecord, Request},
 };
 use crate::{
     environment::Network,
@@ -121,6 +121,20 @@ impl Peers {
         links.tasks.spawn(async move {
             let _ = call(&link, &Request::Greet, CALL_DEADLINE).await;
         });
+    }
+
+    /// Asks a member for its clock and for its checkpoints above an index.
+    pub(crate) async fn report(
+        &self,
+        to: u64,
+        peer: &MemberRecord,
+        above: u64,
+    ) -> Result<ReportRecord, RpcError> {
+        let link = self.link(Lane::Control, to, peer);
+        match call(&link, &Request::Report { above }, CALL_DEADLINE).await? {
+            Reply::Report(report) => Ok(report),
+            other => Err(unexpected(&other)),
+        }
     }
 
     fn client(&self, lane: Lane, to: u64, peer: &MemberRecord) -> Client {

@@ -7,10 +7,13 @@ use super::{
     handshake::{self, Hello, Host},
     snapshot::Receiver,
     standing::{Heard, Notice, Register, Standing},
-    wire::{Reply, Request},
+    wire::{Reply, ReportRecord, Request},
 };
 use crate::{
+    audit::Audit,
+    contact::Contact,
     environment::{Accept, Socket},
+    group_clock::GroupClock,
     limits::{
         APPEND_WINDOW, CALL_DEADLINE, CONTROL_REQUESTS_MAX, HANDSHAKE_DEADLINE, LOOK_EVERY,
         PEER_CONNECTIONS_MAX,
@@ -47,6 +50,9 @@ pub(crate) struct Service {
     /// Told whenever a connection from a peer has ended.
     pub(crate) lost: Arc<Notify>,
     pub(crate) standing: Standing,
+    pub(crate) clock: Arc<GroupClock>,
+    pub(crate) audit: Arc<Audit>,
+    pub(crate) contact: Contact,
 }
 
 /// The connection of each peer and lane. A peer has one: when it calls anew its old one is lost, also where
@@ -58,6 +64,16 @@ pub(crate) struct Callers(Mutex<BTreeMap<(u64, Lane), (DiskId, Connection)>>);
 type Connection = oneshot::Sender<()>;
 
 impl Callers {
+    /// Open connections on each lane.
+    pub(crate) fn open(&self) -> BTreeMap<&'static str, usize> {
+        let open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts: BTreeMap<_, _> = Lane::ALL.map(|lane| (lane.name(), 0)).into();
+        for (_, lane) in open.iter().filter(|(_, c)| !c.is_closed()).map(|(key, _)| key) {
+            *counts.entry(lane.name()).or_default() += 1;
+        }
+        counts
+    }
+
     /// Notes a connection; what is given comes to an end when another takes its place.
     fn take(&self, from: u64, lane: Lane, disk: DiskId) -> oneshot::Receiver<()> {
         let (connection, replaced) = oneshot::channel();
@@ -219,6 +235,7 @@ async fn serve_appends(mut calls: Calls, mut answers: Answers, service: Service)
             reply = run.results.next(), if !run.open.is_empty() => {
                 let reply = reply.unwrap_or_else(|| Reply::Failed("raft has stopped".to_owned()));
                 let ended = !matches!(reply, Reply::Appended(_));
+                service.contact.heard(&reply);
                 let call = run.open.pop_front().unwrap_or_default();
                 let mut frames = BytesMut::from(&answer(call, &reply)?[..]);
                 if ended {
@@ -256,8 +273,8 @@ async fn serve_control(mut calls: Calls, mut answers: Answers, service: Service)
         tokio::select! {
             next = calls.next(), if work.len() < CONTROL_REQUESTS_MAX => {
                 let Some((call, request)) = next? else { return Ok(()) };
-                let raft = service.raft.clone();
-                work.spawn(async move { (call, control(&raft, request).await) });
+                let service = service.clone();
+                work.spawn(async move { (call, control(&service, request).await) });
             }
             Some(done) = work.join_next() => {
                 let (call, reply) = done.map_err(io::Error::other)?;
@@ -267,17 +284,20 @@ async fn serve_control(mut calls: Calls, mut answers: Answers, service: Service)
     }
 }
 
-async fn control(raft: &Raft, request: Request) -> io::Result<Reply> {
+async fn control(service: &Service, request: Request) -> io::Result<Reply> {
+    let raft = &service.raft;
     let failed = |fatal: &dyn std::error::Error| Reply::Failed(fatal.to_string());
     Ok(match request {
         Request::Append(append) => {
             let append = AppendEntriesRequest::try_from(append).map_err(io::Error::other)?;
             let previous = append.prev_log_id;
             let last = append.entries.last().map(|entry| entry.log_id).or(previous);
-            match raft.append_entries(append).await {
+            let reply = match raft.append_entries(append).await {
                 Ok(response) => Reply::from(response.into_stream_result(previous, last)),
                 Err(error) => failed(&error),
-            }
+            };
+            service.contact.heard(&reply);
+            reply
         }
         Request::Vote(call) => match raft.vote(call.into()).await {
             Ok(response) => Reply::Vote(response.into()),
@@ -294,6 +314,9 @@ async fn control(raft: &Raft, request: Request) -> io::Result<Reply> {
             }
         }
         Request::Greet => Reply::Greeted,
+        Request::Report { above } => {
+            Reply::Report(ReportRecord::new(service.clock.own(), service.audit.above(above)))
+        }
         other => return Err(misplaced(&other)),
     })
 }

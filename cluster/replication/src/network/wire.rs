@@ -2,6 +2,7 @@
 //! translation from and to openraft's; when they are sent is openraft's decision.
 
 use crate::{
+    audit::Checkpoint,
     raft::{Entry, LogId, TypeConfig, Vote},
     records::{Body, EntryRecord, HeadRecord, LogIdRecord, RecordError, VoteRecord},
 };
@@ -10,6 +11,7 @@ use openraft::raft::{
     TransferLeaderRequest, TransferLeaderResponse, VoteRequest, VoteResponse,
 };
 use serde::{Deserialize, Serialize};
+use tradewind_domain::{control::StateHash, time::UnixNanos};
 
 /// From a caller.
 #[derive(Debug, Serialize, Deserialize)]
@@ -47,6 +49,10 @@ pub(crate) enum Request {
     },
     /// Asks for nothing: whoever is not welcome hears of it before.
     Greet,
+    /// What time is it there, and which hashes has the state at indices above this.
+    Report {
+        above: u64,
+    },
 }
 
 /// The answer to the call of the same number.
@@ -72,6 +78,31 @@ pub(crate) enum Reply {
         bytes: u64,
     },
     Greeted,
+    Report(ReportRecord),
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct ReportRecord {
+    pub(crate) clock: UnixNanos,
+    checkpoints: Vec<CheckpointRecord>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct CheckpointRecord {
+    index: u64,
+    hash: StateHash,
+}
+
+impl ReportRecord {
+    pub(crate) fn new(clock: UnixNanos, checkpoints: Vec<Checkpoint>) -> Self {
+        let record = |Checkpoint { index, hash }| CheckpointRecord { index, hash };
+        Self { clock, checkpoints: checkpoints.into_iter().map(record).collect() }
+    }
+
+    pub(crate) fn checkpoints(&self) -> Vec<Checkpoint> {
+        let told = |held: &CheckpointRecord| Checkpoint { index: held.index, hash: held.hash };
+        self.checkpoints.iter().map(told).collect()
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize)]

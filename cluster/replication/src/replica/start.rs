@@ -10,17 +10,21 @@ use super::{
 };
 use crate::{
     Environment, Options, PeerListener, Role, StartError, Status, Timing,
+    contact::Contact,
     environment::Accept,
-    limits::EVENT_QUEUE,
+    events::EventRing,
+    group_clock::GroupClock,
     log::LogStore,
+    meters::Meters,
     network::{
         client::Peers,
         handshake::Host,
-        server::{self, Service},
+        server::{self, Callers, Service},
         standing::{Notices, Register, Standing},
     },
     raft::{LogId, Raft},
     records::{self, IdentityRecord, Kind},
+    rounds::Rounds,
     runtime::spawn_blocking,
     snapshot::Shelf,
     state::{Loaded, Published, StateError, StateMachine, StateStore, StateWriter},
@@ -33,7 +37,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    sync::{Mutex, Notify, broadcast, watch},
+    sync::{Mutex, Notify, watch},
     task::{JoinHandle, JoinSet},
     time::{sleep, timeout},
 };
@@ -65,6 +69,8 @@ impl Replica {
         Self::run(options, config, clock, opened).await
     }
 
+    // One part after the other, in the order that matters.
+    #[allow(clippy::too_many_lines)]
     async fn run(
         options: Options,
         config: Config,
@@ -74,10 +80,7 @@ impl Replica {
         let Opened { disk, log, store, loaded, shelf } = opened;
         let listener = listen(options.peer_listener, &options.state_dir)?;
         let (node, shelf) = (options.node.0, Arc::new(shelf));
-        let published = Arc::new(Published {
-            machine: watch::Sender::new((loaded.head.revision(), loaded.machine.clone())),
-            events: broadcast::Sender::new(EVENT_QUEUE),
-        });
+        let published = Arc::new(published(&loaded, &log));
         // What was read is durable: the store has flushed since.
         let (writer, writing) = StateWriter::start(store, loaded.head.applied, published.clone());
         let flushed = writer.flushed();
@@ -93,11 +96,13 @@ impl Replica {
         let (told, status) = watch::channel(first);
         let (stamps, log_use) = (log.stamps(), log.usage());
         let mut background = JoinSet::new();
-        let callers = Arc::default();
+        let callers: Arc<Callers> = Arc::default();
         let lost = succeed(&mut background, &raft, &options.environment, &options.timing);
         let register = Register { raft: raft.clone(), published: published.clone() };
         let standing = Standing { register, notices, heard };
-        let reason = Arc::default();
+        let reason: Arc<OnceLock<String>> = Arc::default();
+        let (clock, audit) = (Arc::new(GroupClock::new(clock)), published.audit.clone());
+        let contact = Contact::new();
         background.spawn(notice::watch(notice::Watch {
             node,
             directory: options.state_dir,
@@ -106,11 +111,22 @@ impl Replica {
             peers: peers.clone(),
             reason: Arc::clone(&reason),
         }));
-        let (raft_served, shown) = (raft.clone(), shelf.clone());
-        let service = Service { host, raft: raft_served, shelf: shown, callers, lost, standing };
+        let service = Service {
+            host,
+            raft: raft.clone(),
+            shelf: shelf.clone(),
+            callers: callers.clone(),
+            lost,
+            standing,
+            clock: clock.clone(),
+            audit: audit.clone(),
+            contact: contact.clone(),
+        };
         background.spawn(server::serve(listener, service));
-        background.spawn(release_log(log, flushed, shelf));
+        background.spawn(release_log(log, flushed, shelf.clone()));
         background.spawn(tell_status(raft.clone(), told, Arc::clone(&reason)));
+        let rounds = Rounds::new(options.node, &peers, &status, &clock, audit);
+        background.spawn(stop_when_outvoted(rounds, raft.clone(), Arc::clone(&reason)));
         let writing = tokio::spawn(watch_writer(writing, raft.clone(), Arc::clone(&reason)));
         let shared = Shared {
             node: options.node,
@@ -121,6 +137,9 @@ impl Replica {
             log_use,
             peers,
             clock,
+            contact,
+            callers,
+            shelf,
             timing: options.timing,
             published,
             status,
@@ -150,6 +169,16 @@ fn succeed(
     };
     background.spawn(succession.run());
     lost
+}
+
+fn published(loaded: &Loaded, log: &LogStore) -> Published {
+    let revision = loaded.head.revision();
+    Published {
+        machine: watch::Sender::new((revision, loaded.machine.clone())),
+        events: Arc::new(EventRing::new(revision)),
+        audit: Arc::default(),
+        meters: Arc::new(Meters::new(log.meters())),
+    }
 }
 
 fn listen(listener: PeerListener, directory: &Path) -> Result<Box<dyn Accept>, StartError> {
@@ -316,7 +345,7 @@ async fn tell_status(raft: Raft, told: watch::Sender<Status>, reason: Arc<OnceLo
 async fn watch_writer(
     writing: JoinHandle<Result<(), StateError>>,
     raft: Raft,
-    told: Arc<OnceLock<String>>,
+    reason: Arc<OnceLock<String>>,
 ) {
     let why = match writing.await {
         Ok(Ok(())) => return,
@@ -324,7 +353,14 @@ async fn watch_writer(
         Err(error) => error.to_string(),
     };
     tracing::error!(why, "state not written, the member stops");
-    // Told once: there is one writer.
-    let _ = told.set(format!("the state cannot be written: {why}"));
+    reason.get_or_init(|| format!("the state cannot be written: {why}"));
+    let _ = raft.shutdown().await;
+}
+
+/// A member whose state is not the group's must answer nobody. May be cancelled.
+async fn stop_when_outvoted(rounds: Rounds, raft: Raft, reason: Arc<OnceLock<String>>) {
+    let why = rounds.run().await;
+    tracing::error!(why, "the member stops");
+    reason.get_or_init(|| why);
     let _ = raft.shutdown().await;
 }

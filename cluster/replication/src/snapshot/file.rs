@@ -16,6 +16,7 @@ use std::{
         Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 use tradewind_domain::control::Machine;
 use tradewind_journal::{Disk, DiskFile};
@@ -139,6 +140,12 @@ impl SnapshotFile {
     pub(super) fn loaded(self) -> io::Result<Self> {
         let (machine, _) = self.load()?;
         Ok(Self { machine: Some(machine), ..self })
+    }
+
+    /// Since it was written whole; zero where the disk tells no such time, as a simulated one.
+    pub(crate) fn age(&self) -> Duration {
+        let written = std::fs::metadata(&self.path).and_then(|metadata| metadata.modified());
+        written.ok().and_then(|at| at.elapsed().ok()).unwrap_or_default()
     }
 
     /// Up to `most` bytes from `offset`; fewer only at the end.

@@ -5,6 +5,7 @@
 use super::Head;
 use crate::{
     limits::{SNAPSHOT_SMALL_BYTES, SNAPSHOT_TIME_SHARE},
+    meters::Meters,
     raft::TypeConfig,
     records::HeadRecord,
     snapshot::{Shelf, SnapshotFile, slowly},
@@ -50,11 +51,18 @@ pub(crate) struct Builder {
     head: Head,
     shelf: Arc<Shelf>,
     pace: Pace,
+    meters: Arc<Meters>,
 }
 
 impl Builder {
-    pub(super) fn new(machine: Machine, head: Head, shelf: Arc<Shelf>, pace: Pace) -> Self {
-        Self { machine, head, shelf, pace }
+    pub(super) fn new(
+        machine: Machine,
+        head: Head,
+        shelf: Arc<Shelf>,
+        pace: Pace,
+        meters: Arc<Meters>,
+    ) -> Self {
+        Self { machine, head, shelf, pace, meters }
     }
 
     pub(crate) fn machine(&self) -> &Machine {
@@ -79,7 +87,9 @@ impl RaftSnapshotBuilder<TypeConfig> for Builder {
         let (machine, shelf) = (std::mem::take(&mut self.machine), self.shelf.clone());
         let (head, begun) = (HeadRecord::from(&self.head), Instant::now());
         let file = slowly(move || shelf.build(&machine, head)).await??;
-        self.pace.made(file.bytes(), begun, Instant::now());
+        let done = Instant::now();
+        self.pace.made(file.bytes(), begun, done);
+        self.meters.snapshot_built(done - begun);
         in_terms_of_openraft(file)
     }
 }

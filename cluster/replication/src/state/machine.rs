@@ -7,7 +7,10 @@ use super::{
     builder::{Builder, Pace, in_terms_of_openraft},
 };
 use crate::{
+    audit::Audit,
+    events::{EntryEvents, EventRing},
     limits::APPLY_BATCH,
+    meters::Meters,
     raft::{Answer, Entry, LogId, Payload, SnapshotMeta, StoredMembership, TypeConfig},
     runtime::spawn_blocking,
     snapshot::{Shelf, SnapshotFile},
@@ -19,12 +22,9 @@ use openraft::{
     type_config::alias::SnapshotOf,
 };
 use std::{io, sync::Arc};
-use tokio::{
-    sync::{broadcast, watch},
-    time::Instant,
-};
+use tokio::{sync::watch, time::Instant};
 use tradewind_domain::{
-    control::{Event, Machine, RowKey},
+    control::{Machine, RowKey},
     ids::Revision,
 };
 
@@ -33,7 +33,10 @@ pub(crate) struct Published {
     /// The machine and the index of the last entry in it.
     pub(crate) machine: watch::Sender<(Revision, Machine)>,
     /// The events of each entry that had any, in order.
-    pub(crate) events: broadcast::Sender<(Revision, Arc<[Event]>)>,
+    pub(crate) events: Arc<EventRing>,
+    /// The hashes of the state at every thousandth entry.
+    pub(crate) audit: Arc<Audit>,
+    pub(crate) meters: Arc<Meters>,
 }
 
 pub(crate) struct StateMachine {
@@ -48,7 +51,7 @@ pub(crate) struct StateMachine {
 #[derive(Default)]
 struct Done {
     changed: Vec<RowKey>,
-    events: Vec<(Revision, Arc<[Event]>)>,
+    events: Vec<EntryEvents>,
     answers: Vec<(ApplyResponder<TypeConfig>, Answer)>,
 }
 
@@ -65,7 +68,8 @@ impl StateMachine {
     /// What a snapshot or a backup of this moment is made from.
     pub(crate) fn builder(&self) -> Builder {
         let machine = self.published.machine.borrow().1.clone();
-        Builder::new(machine, self.head.clone(), self.shelf.clone(), self.pace.clone())
+        let (head, meters) = (self.head.clone(), self.published.meters.clone());
+        Builder::new(machine, head, self.shelf.clone(), self.pace.clone(), meters)
     }
 
     /// Applies entries and publishes what came of them as one.
@@ -73,19 +77,18 @@ impl StateMachine {
         if entries.is_empty() {
             return Ok(());
         }
-        let mut done = Done::default();
-        let (head, writer) = (&mut self.head, &self.writer);
+        let (mut done, began) = (Done::default(), Instant::now());
+        let (head, writer, audit) = (&mut self.head, &self.writer, &self.published.audit);
         self.published.machine.send_modify(|(revision, machine)| {
             for (entry, responder) in entries {
                 apply_one(machine, head, entry, responder, &mut done);
+                audit.reached(head.revision().0, || machine.state_hash());
             }
             *revision = head.revision();
             writer.note(done.changed.drain(..), head);
         });
-        for event in done.events {
-            // Nobody listening is no fault.
-            let _ = self.published.events.send(event);
-        }
+        self.published.events.push(done.events, self.head.revision());
+        self.published.meters.applied(began.elapsed());
         for (responder, answer) in done.answers {
             responder.send(answer);
         }
@@ -121,6 +124,12 @@ fn apply_one(
     head.applied = Some(entry.log_id);
     if let Some(responder) = responder {
         done.answers.push((responder, Answer { revision, outcome }));
+    }
+}
+
+impl Drop for StateMachine {
+    fn drop(&mut self) {
+        self.published.events.stop();
     }
 }
 
@@ -176,6 +185,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         self.writer.replace(machine.clone(), head.clone()).await?;
         let old = self.published.machine.send_replace((head.revision(), machine));
         self.head = head;
+        self.published.events.restart(self.head.revision());
         // Up to a million rows go with it: not on a thread that answers.
         drop(spawn_blocking(move || drop(old)));
         Ok(())

@@ -3,7 +3,9 @@
 
 use super::*;
 use crate::{
+    events::EventRing,
     log::LogStore,
+    meters::Meters,
     raft::{Entry, LeaderId, Payload, Proposal, TypeConfig},
     snapshot::Shelf,
 };
@@ -15,10 +17,7 @@ use openraft::{
 };
 use std::{path::Path, sync::Arc};
 use tempfile::TempDir;
-use tokio::{
-    sync::{broadcast, watch},
-    task::JoinHandle,
-};
+use tokio::{sync::watch, task::JoinHandle};
 use tradewind_domain::{
     control::{Command, IdempotencyKey, Machine, Request, Row, Stamped},
     ids::{ClientId, RegisterId},
@@ -30,7 +29,9 @@ fn machine_at(home: &Path) -> (StateMachine, JoinHandle<Result<(), StateError>>)
     let (store, loaded) = StateStore::open(&home.join("state")).unwrap();
     let published = Arc::new(Published {
         machine: watch::Sender::new((loaded.head.revision(), loaded.machine.clone())),
-        events: broadcast::Sender::new(16),
+        events: Arc::new(EventRing::new(Revision(0))),
+        audit: Arc::default(),
+        meters: Arc::new(Meters::new(Arc::default())),
     });
     let (writer, task) = StateWriter::start(store, loaded.head.applied, published.clone());
     let shelf = Arc::new(Shelf::open(&home.join("snapshots")).unwrap());

@@ -67,6 +67,8 @@ pub(crate) struct World {
     pub(crate) running: BTreeMap<NodeId, Replica>,
     pub(crate) snapshots: Snapshots,
     pub(crate) timing: Timing,
+    /// How far a member's clock is ahead.
+    pub(crate) ahead: BTreeMap<NodeId, Duration>,
     listeners: BTreeMap<NodeId, TcpListener>,
     wiped: BTreeSet<NodeId>,
 }
@@ -102,6 +104,7 @@ impl World {
             running: BTreeMap::new(),
             snapshots: Snapshots::default(),
             timing,
+            ahead: BTreeMap::new(),
             listeners,
             wiped: BTreeSet::new(),
         }
@@ -161,7 +164,9 @@ impl World {
     }
 
     pub(crate) async fn try_start(&mut self, node: NodeId) -> Result<(), StartError> {
-        let replica = Replica::start(self.options(node), Arc::new(now)).await?;
+        let ahead = self.ahead.get(&node).copied().unwrap_or_default();
+        let clock = Arc::new(move || now() + ahead);
+        let replica = Replica::start(self.options(node), clock).await?;
         self.running.insert(node, replica);
         Ok(())
     }

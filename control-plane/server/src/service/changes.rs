@@ -87,6 +87,7 @@ impl Service {
                 }
                 Turn::There { node, address } if due(asked, node, again) => {
                     (asked, again) = (Some(node), Instant::now() + FORWARD_ATTEMPT);
+                    self.parts().metrics.forwarded_change();
                     attempts.push(self.attempt_there(change, address, until).boxed());
                 }
                 Turn::Here | Turn::There { .. } | Turn::Nowhere => {}
@@ -134,7 +135,9 @@ impl Service {
             Err(error @ ProposeError::TooLarge { .. }) => {
                 Attempt::Done(Err(Problem::new(Code::Refused, error.to_string())))
             }
-            Err(ProposeError::NotLeader { .. } | ProposeError::Stopped) => Attempt::NotHanded,
+            Err(ProposeError::NotLeader { .. } | ProposeError::Stopped | ProposeError::NoTime) => {
+                Attempt::NotHanded
+            }
             Err(ProposeError::Unknown) => Attempt::Maybe,
         }
     }

@@ -1,0 +1,121 @@
+//! Claims about what is remembered: nothing is applied twice, whatever is forgotten, and what is remembered
+//! stays within its bounds.
+
+use super::*;
+use crate::{
+    control::{
+        Command, Machine, Request, Stamped, machine::Applied, refusal::Refusal,
+        state_hash::StateHash,
+    },
+    ids::{ClientId, Revision},
+};
+use alloc::{collections::BTreeSet, format, string::ToString};
+use proptest::prelude::*;
+
+const SECOND: u64 = 1_000_000_000;
+
+fn client(number: u8) -> ClientId {
+    format!("c{number}").parse().expect("a legal name")
+}
+
+const TIGHT: Bounds = Bounds { window: Duration::from_secs(600), per_client: 4, answers: 7 };
+
+/// Clients with clocks up to five minutes off send new keys and repeat old ones, any of them at any time.
+#[derive(Clone, Debug)]
+enum Step {
+    New { client: u8, skew: i64, n: u64 },
+    Repeat { which: usize },
+    Wait { seconds: u64 },
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => (0..4_u8, -300_i64..300, 0..3_u64)
+            .prop_map(|(client, skew, n)| Step::New { client, skew, n }),
+        4 => any::<usize>().prop_map(|which| Step::Repeat { which }),
+        1 => (0..400_u64).prop_map(|seconds| Step::Wait { seconds }),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #[test]
+    fn no_key_is_applied_twice_whatever_was_forgotten(
+        steps in prop::collection::vec(any_step(), 1..120)
+    ) {
+        let (mut tables, mut now) = (Tables::default(), 1_000_000 * SECOND);
+        let (mut sent, mut applied) = (alloc::vec::Vec::<IdempotencyKey>::new(), BTreeSet::new());
+        for step in steps {
+            let key = match step {
+                Step::Wait { seconds } => {
+                    now += seconds * SECOND;
+                    continue;
+                }
+                Step::New { client: number, skew, n } => {
+                    let issued_at = UnixNanos(now.saturating_add_signed(skew * SECOND as i64));
+                    IdempotencyKey { client: client(number), issued_at, n }
+                }
+                Step::Repeat { .. } if sent.is_empty() => continue,
+                Step::Repeat { which } => sent[which % sent.len()].clone(),
+            };
+            sent.push(key.clone());
+            now += SECOND;
+            if matches!(look_up(&tables, &TIGHT, &key, UnixNanos(now)), Known::New) {
+                prop_assert!(applied.insert(key.clone()), "applied twice: {key:?}");
+                let outcome = Outcome::Refused { refusal: Refusal::NotEligible };
+                remember(&mut tables, &TIGHT, &key, UnixNanos(now), &outcome);
+            }
+            prop_assert!(tables.answered.len() <= TIGHT.answers);
+            prop_assert!(tables.clients.len() <= tables.answered.len());
+            prop_assert!(tables.clients.values().all(|row| row.remembered <= TIGHT.per_client));
+            prop_assert_eq!(tables.answered.len(), tables.answered_by_age.len());
+            prop_assert_eq!(tables.state_hash(), StateHash::of_rows(tables.rows()));
+        }
+    }
+}
+
+fn apply(machine: &mut Machine, key: &IdempotencyKey, at: UnixNanos) -> Applied {
+    let (register, value) = ("x".parse().expect("a legal name"), at.to_string());
+    let command = Command::PutRegister { register, value, expected: None };
+    machine.apply(Revision(1), &Stamped { at, request: Request { key: key.clone(), command } })
+}
+
+/// Of a machine that holds as many answers as it may, all a minute old.
+#[test]
+fn at_the_bound_of_all_the_oldest_answer_goes_and_its_repeat_is_refused() {
+    let begin = UnixNanos(1_000_000 * SECOND);
+    let per_client = 16_000;
+    let keys = |n: u64| IdempotencyKey {
+        client: client((n / per_client) as u8),
+        issued_at: UnixNanos(begin.0 + n),
+        n,
+    };
+    let full = limits::IDEMPOTENCY_ANSWERS as u64;
+    let outcome = Outcome::Accepted { revision: Revision(1) };
+    let answered = (0..full).map(|n| {
+        let (key, outcome) = (keys(n), outcome.clone());
+        Row::Answered(AnsweredRow { key, applied_at: UnixNanos(begin.0 + n), outcome })
+    });
+    let clients = (0..=(full - 1) / per_client).map(|number| {
+        let remembered = per_client.min(full - number * per_client) as u32;
+        Row::Client(ClientRow { client: client(number as u8), remembered, evicted: None })
+    });
+    let mut machine = Machine::from_rows(answered.chain(clients));
+    let now = UnixNanos(begin.0 + 60 * SECOND);
+    let fresh = IdempotencyKey { client: client(200), issued_at: now, n: 0 };
+    // given: every answer is remembered
+    assert_eq!(apply(&mut machine, &keys(0), now).outcome, outcome);
+    // when: one more comes
+    let first = apply(&mut machine, &fresh, now).outcome;
+    // then: the oldest is refused, the second oldest still answered, and the newest too
+    let expired = Outcome::Refused { refusal: Refusal::KeyExpired };
+    assert_eq!(apply(&mut machine, &keys(0), now).outcome, expired);
+    assert_eq!(apply(&mut machine, &keys(1), now).outcome, outcome);
+    assert_eq!(apply(&mut machine, &fresh, now).outcome, first);
+    // and so it is after a restart, and for a client nobody has heard of
+    let mut loaded = Machine::from_rows(machine.rows().collect::<alloc::vec::Vec<_>>());
+    assert_eq!(loaded.state_hash(), machine.state_hash());
+    assert_eq!(apply(&mut loaded, &keys(0), now).outcome, expired);
+    let late = IdempotencyKey { client: client(201), issued_at: begin, n: 0 };
+    assert_eq!(apply(&mut loaded, &late, now).outcome, expired);
+}
