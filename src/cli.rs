@@ -31,6 +31,8 @@ pub(crate) enum Command {
     Snapshot(SnapshotArgs),
     /// Begin a new group of the one member that is left
     Recover(RecoverArgs),
+    /// What happened in the replicated state, and what happens next
+    Events(EventsArgs),
     /// An InfrastructureManager: a member of the Raft group
     Infra(InfraArgs),
     /// Members of the Raft group: list, remove, how many voters, who leads
@@ -108,6 +110,28 @@ pub(crate) struct StatusArgs {
     /// What the asked member knows, without asking the leader
     #[arg(long)]
     pub(crate) stale: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum EventsOutput {
+    #[default]
+    Table,
+    Jsonl,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EventsArgs {
+    /// API addresses of InfrastructureManagers, any of them
+    #[arg(long, value_name = "HOST:PORT", value_delimiter = ',', default_value = "127.0.0.1:4001")]
+    pub(crate) addr: Vec<String>,
+    /// Go on with what happens next, at another member when this one goes, until Ctrl-C
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+    /// Only what came after this revision; without it everything that is still kept
+    #[arg(long, value_name = "REVISION")]
+    pub(crate) since: Option<u64>,
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(crate) output: EventsOutput,
 }
 
 #[derive(Debug, Args)]

@@ -5,6 +5,7 @@ mod bench;
 mod cli;
 mod clock;
 mod demo;
+mod events;
 mod member;
 mod roles;
 #[path = "../examples/sample_algo.rs"]
@@ -54,6 +55,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Demo(_)
         | Command::Status(_)
         | Command::Member(_)
+        | Command::Events(_)
         | Command::Snapshot(_)
         | Command::Recover(_) => "error,tradewind_launcher=warn",
         _ => "info,openraft=error,sled=warn",
@@ -65,6 +67,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Snapshot(args) => snapshot::run(args).await,
         Command::Recover(args) => snapshot::recover(&args),
         Command::Member(args) => Ok(member::run(&args.action).await),
+        Command::Events(args) => events::run(&args, stop).await.map(|()| ExitCode::SUCCESS),
         role => roles::run(role, stop).await.map(|()| ExitCode::SUCCESS),
     }
 }

@@ -34,6 +34,7 @@ pub(crate) async fn run(command: Command, stop: CancellationToken) -> anyhow::Re
         | Command::Snapshot(_)
         | Command::Recover(_)
         | Command::Member(_)
+        | Command::Events(_)
         | Command::SampleAlgo
         | Command::Exec { .. } => bail!("not a role"),
     }

@@ -4,6 +4,7 @@ use crate::cli::{Output, StatusArgs};
 use anyhow::Context as _;
 use std::{fmt::Write as _, time::Duration};
 use tradewind_control_client::ControlClient;
+use tradewind_domain::ids::NodeId;
 use tradewind_link::rest::Rest;
 use tradewind_protocol::control::Status;
 
@@ -24,11 +25,19 @@ pub(crate) async fn run(args: &StatusArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
+fn names(nodes: &[NodeId]) -> String {
+    nodes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
 fn table(status: &Status) -> Result<String, std::fmt::Error> {
     let mut text = String::new();
     let leader = status.stand.leader.map_or("none".to_string(), |node| node.to_string());
     let (term, revision) = (status.stand.term, status.stand.revision);
     writeln!(text, "leader {leader}   term {term}   revision {revision}\n")?;
+    if let Some(divergence) = &status.divergence {
+        let (index, nodes) = (divergence.index, names(&divergence.nodes));
+        writeln!(text, "ALARM: at entry {index} the state of nodes {nodes} is another one\n")?;
+    }
     writeln!(text, "{:<8}{:<14}{:<24}PEER", "MEMBER", "ROLE", "API")?;
     for member in &status.members {
         let role = format!("{:?}", member.role).to_lowercase();

@@ -43,10 +43,11 @@ impl Stage {
         let rest = Rest::default();
         let client = ControlClient::new(cluster.members(), rest.clone());
         let name = ClientId::new(&format!("demo-{}", std::process::id()))?;
+        let keys = KeySource::new(name, Arc::new(crate::clock::now)).following(client.time());
         Ok(Self {
             cluster,
             client,
-            keys: Arc::new(KeySource::new(name, Arc::new(crate::clock::now))),
+            keys: Arc::new(keys),
             history: History::at(history),
             account: AccountId::new("sim-1")?,
             customer: CustomerId::new("acme")?,

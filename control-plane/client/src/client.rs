@@ -6,6 +6,8 @@ use crate::{
     answer::Answer,
     limits::{ATTEMPT_WITHIN, NEXT_MEMBER_AFTER, ROUND_PAUSE, ROUND_PAUSE_MAX},
     members::Members,
+    time::GroupTime,
+    watch::Watch,
 };
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use serde::{Serialize, de::DeserializeOwned};
@@ -16,13 +18,13 @@ use tradewind_domain::{
         IdempotencyKey,
         row::{AccountSpec, CustomerSpec, MarketSpec, TraderSpec},
     },
-    ids::{AccountId, CustomerId, MarketId, TraderId},
+    ids::{AccountId, CustomerId, MarketId, Revision, TraderId},
 };
 use tradewind_link::rest::{Method, Rest, RestError};
 use tradewind_protocol::{
     Code, Problem, Retry,
     check_in::{ManagerCheckIn, ManagerCheckedIn},
-    control::{Changed, IDEMPOTENCY_KEY, Status, format_key},
+    control::{Changed, IDEMPOTENCY_KEY, Stand, Status, format_key},
     session::{OpenTraderSession, SessionOpened},
 };
 
@@ -31,6 +33,7 @@ use tradewind_protocol::{
 pub struct ControlClient {
     rest: Rest,
     members: Arc<Members>,
+    time: GroupTime,
 }
 
 /// A request as it goes to each member that is asked.
@@ -71,7 +74,7 @@ enum Attempt<T> {
 impl ControlClient {
     /// `members` are addresses (host:port) of any InfrastructureManagers; the others are learnt.
     pub fn new(members: Vec<String>, rest: Rest) -> Self {
-        Self { rest, members: Arc::new(Members::new(members)) }
+        Self { rest, members: Arc::new(Members::new(members)), time: GroupTime::default() }
     }
 
     /// All addresses known, the one that answered last first.
@@ -83,6 +86,24 @@ impl ControlClient {
     /// Takes over a list of the members as the group tells it.
     pub fn learn(&self, members: &[String]) {
         self.members.learn(members);
+    }
+
+    /// The group's time as its answers tell it, for a [`KeySource`](crate::KeySource) to follow.
+    #[must_use]
+    pub fn time(&self) -> GroupTime {
+        self.time.clone()
+    }
+
+    /// Learns the group's time, so that keys are good from the first one on, whatever the clock here says.
+    pub async fn learn_time(&self, within: Duration) -> Result<(), Problem> {
+        self.read::<Stand>("/v1/revision?consistency=stale", within).await.map(drop)
+    }
+
+    /// Watches what happens after `since`, from any member, and goes on at another one where it was; without
+    /// `since` from the oldest event that the first member keeps.
+    #[must_use]
+    pub fn watch(&self, since: Option<Revision>) -> Watch {
+        Watch::new(self.members.clone(), since)
     }
 
     /// A change under its key, repeated under the same key until it is answered or `within` is over.
@@ -281,8 +302,10 @@ impl ControlClient {
         let Question { method, path, headers, body } = question;
         let headers: Vec<(&str, &str)> =
             headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        let asked = self.rest.request(method.clone(), &address, path, &headers, *body, within);
-        let result = asked.await;
+        let began = Instant::now();
+        let asked = self.rest.told(method.clone(), &address, path, &headers, *body, within);
+        let (told, result) = asked.await;
+        self.time.told(&told, began);
         (address, result)
     }
 

@@ -1,7 +1,7 @@
 //! Makes idempotency keys. Decides that keys of one source rise, so that what was evicted from the
 //! cluster's table is never mistaken for new; the clock is the program's.
 
-use crate::limits::CLOCK_STEP;
+use crate::{limits::CLOCK_STEP, time::GroupTime};
 use std::sync::{Arc, Mutex, PoisonError};
 use tradewind_domain::{control::IdempotencyKey, ids::ClientId, time::UnixNanos};
 
@@ -13,6 +13,7 @@ pub struct KeySource {
     client: ClientId,
     clock: Clock,
     last: Mutex<(UnixNanos, u64)>,
+    group: Option<GroupTime>,
 }
 
 impl KeySource {
@@ -22,14 +23,22 @@ impl KeySource {
         let mut start = [0_u8; 4];
         // Without randomness the time still tells the keys apart.
         let n = getrandom::fill(&mut start).map_or(0, |()| u64::from(u32::from_le_bytes(start)));
-        Self { client, clock, last: Mutex::new((UnixNanos(0), n)) }
+        Self { client, clock, last: Mutex::new((UnixNanos(0), n)), group: None }
+    }
+
+    /// The same, going by the group's time once that is known: a wrong clock here then does no harm.
+    #[must_use]
+    pub fn following(mut self, group: GroupTime) -> Self {
+        self.group = Some(group);
+        self
     }
 
     /// A key never given before; later than all given before, unless the clock was set back by much: keys
     /// from the future would be refused for as long as the clock was ahead.
     pub fn next(&self) -> IdempotencyKey {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = (self.clock)();
+        let group = self.group.as_ref().and_then(GroupTime::now);
+        let now = group.unwrap_or_else(|| (self.clock)());
         let corrected = last.0.since(now) > CLOCK_STEP;
         let issued_at = if corrected { now } else { now.max(last.0) };
         *last = (issued_at, last.1 + 1);

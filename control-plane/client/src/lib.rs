@@ -7,7 +7,11 @@ mod client;
 mod keys;
 pub mod limits;
 mod members;
+mod time;
+mod watch;
 
 pub use answer::Answer;
 pub use client::ControlClient;
 pub use keys::{Clock, KeySource};
+pub use time::GroupTime;
+pub use watch::{Watch, WatchEnd, Watched};

@@ -15,6 +15,19 @@ pub const ROUND_PAUSE: Duration = Duration::from_millis(50);
 /// The longest wait a member can ask for before the next round.
 pub const ROUND_PAUSE_MAX: Duration = Duration::from_secs(1);
 
+/// A stream of events on which nothing came for so long is dead: three beats of the member.
+pub const WATCH_SILENCE: Duration = Duration::from_secs(3);
+
+/// A connection to a member for watching, and its first frame.
+pub const WATCH_OPENS_WITHIN: Duration = Duration::from_secs(1);
+
+/// A frame of events: an entry has few, this is far above.
+pub const WATCH_FRAME_BYTES: usize = 1 << 20;
+
+/// The group's time as told in an answer counts from the middle between asking and hearing; an answer that took
+/// longer than this tells it too roughly.
+pub const TIME_TOLD_WITHIN: Duration = Duration::from_secs(1);
+
 /// A clock set back by more than this was wrong before and is followed; by less it is waited for. Well below
 /// what the cluster bears of a key from the future.
 pub const CLOCK_STEP: Duration = Duration::from_secs(60);

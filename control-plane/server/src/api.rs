@@ -3,34 +3,32 @@
 
 pub(crate) mod backup;
 pub(crate) mod changes;
+mod events;
 mod headers;
+pub(crate) mod health;
 mod members;
 pub(crate) mod problems;
 mod registers;
 mod sessions;
+mod stand;
+mod state;
 pub(crate) mod status;
 
 use crate::service::{REVISION, Service};
 use axum::{
-    Router,
-    extract::{Request, State},
-    http::HeaderValue,
-    middleware::{self, Next},
-    response::Response,
+    Router, middleware,
     routing::{get, post, put},
 };
-use tradewind_protocol::control::Stand;
-
-/// Names of the headers in which every answer, also a problem, says how the group stood.
-const TERM: &str = "tradewind-term";
-const REVISION_HEADER: &str = "tradewind-revision";
-const LEADER: &str = "tradewind-leader";
+use tradewind_protocol::events::{EVENTS, STATE};
 
 pub(crate) fn router(service: Service) -> Router {
     Router::new()
         .route("/", get(status::front))
-        .route("/livez", get(status::livez))
-        .route("/readyz", get(status::readyz))
+        .route("/livez", get(health::livez))
+        .route("/readyz", get(health::readyz))
+        .route("/metrics", get(health::metrics))
+        .route(EVENTS, get(events::watch))
+        .route(STATE, get(state::state))
         .route("/v1/status", get(status::status))
         .route(REVISION, get(status::revision))
         .route(backup::SNAPSHOT, get(backup::get))
@@ -51,18 +49,8 @@ pub(crate) fn router(service: Service) -> Router {
         .route("/v1/sessions", post(sessions::open))
         .route("/v1/registers/{register}", get(registers::get).put(registers::put))
         .route("/v1/registers/{register}/cas", post(registers::compare_and_set))
-        .layer(middleware::from_fn_with_state(service.clone(), say_stand))
+        .fallback(stand::nothing_here)
+        .method_not_allowed_fallback(stand::not_by_that_method)
+        .layer(middleware::from_fn_with_state(service.clone(), stand::say))
         .with_state(service)
-}
-
-async fn say_stand(State(service): State<Service>, request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
-    let Stand { term, revision, leader } = service.stand();
-    let headers = response.headers_mut();
-    headers.insert(TERM, HeaderValue::from(term));
-    headers.insert(REVISION_HEADER, HeaderValue::from(revision.0));
-    if let Some(leader) = leader {
-        headers.insert(LEADER, HeaderValue::from(leader.0));
-    }
-    response
 }

@@ -3,7 +3,7 @@
 //! knows who may vote on which. Where there is a group already none is formed.
 
 use crate::{
-    api::status::{LIVEZ, Well},
+    api::health::{LIVEZ, Well},
     limits::{FORM_EVERY, MEMBER_ANSWERS_WITHIN},
     options::{InitMember, Options},
     server::RunError,

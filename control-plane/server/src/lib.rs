@@ -16,6 +16,7 @@ mod leader;
 mod leading;
 mod limits;
 mod member;
+mod metrics;
 mod options;
 mod server;
 mod service;

@@ -35,6 +35,28 @@ pub(crate) const MEMBER_ANSWERS_WITHIN: Duration = Duration::from_millis(200);
 /// A member is on the same network: one that takes longer to connect to is away.
 pub(crate) const DIAL_MEMBER_WITHIN: Duration = Duration::from_millis(200);
 
+/// A watcher is told once in so long that he misses nothing: what a client waits three times for.
+pub(crate) const EVENT_BEAT_EVERY: Duration = Duration::from_secs(1);
+
+/// A frame that a watcher does not take within this ends his stream: he is slow, or gone without a word.
+pub(crate) const EVENT_TAKEN_WITHIN: Duration = Duration::from_secs(5);
+
+/// Entries taken from the ring at once: between two such the stream looks at its other duties.
+pub(crate) const EVENT_FRAMES_AT_ONCE: usize = 64;
+
+/// Entries of a page of events.
+pub(crate) const EVENT_PAGE: usize = 1_000;
+
+/// Watchers of one member: dashboards and tools of a large site; each costs a task and its buffers.
+pub(crate) const WATCHERS: usize = 1_024;
+
+/// Without a word from its leader for this, or four elections if they are slower, a member is out of touch:
+/// an election in between goes unnoticed.
+pub(crate) const OUT_OF_TOUCH_AFTER: Duration = Duration::from_secs(1);
+
+/// Committed entries a ready member may have left to apply: some tenths of a second.
+pub(crate) const READY_LAG_ENTRIES: u64 = 2_000;
+
 /// Stopping: so long for handing over leadership, and for the state's files to close.
 pub(crate) const HAND_OVER_WITHIN: Duration = Duration::from_secs(1);
 pub(crate) const CLOSE_WITHIN: Duration = Duration::from_secs(2);

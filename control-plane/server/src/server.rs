@@ -10,8 +10,9 @@ use crate::{
     joining::{self, Own},
     key_index::KeyIndex,
     leader, leading,
-    limits::{CLOSE_WITHIN, DIAL_MEMBER_WITHIN, HAND_OVER_WITHIN},
-    member,
+    limits::{CLOSE_WITHIN, DIAL_MEMBER_WITHIN, HAND_OVER_WITHIN, OUT_OF_TOUCH_AFTER, WATCHERS},
+    member, metrics,
+    metrics::Metrics,
     options::{InvalidOptions, Options},
     service::{Parts, Service},
 };
@@ -133,6 +134,7 @@ impl Server {
             commands: Arc::new(AtomicU64::new(identity.incarnation.0 << 20)),
         };
         let watched_clocks = clocks.clone();
+        let metrics = Metrics::new(replica.clone());
         let service = Service::new(Parts {
             node: own.node,
             cluster: options.cluster,
@@ -147,11 +149,15 @@ impl Server {
             view,
             keys: KeyIndex::default(),
             backups: Arc::new(Semaphore::new(1)),
+            metrics: metrics.clone(),
+            watchers: Arc::new(Semaphore::new(WATCHERS)),
+            out_of_touch_after: OUT_OF_TOUCH_AFTER.max(options.timing.election_max * 4),
         });
         let shutdown = CancellationToken::new();
         let (mut door, mut work) = (JoinSet::new(), JoinSet::new());
         work.spawn(leading::follow(replica.watch_status(), leading_told));
         work.spawn(group::keep(context.clone()));
+        work.spawn(metrics::follow(replica.watch_status(), metrics));
         work.spawn(leader::run(context, view_told));
         if let Some(formation) = formation {
             work.spawn(formation.run());

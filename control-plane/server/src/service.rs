@@ -7,17 +7,18 @@ mod forward;
 mod reads;
 
 pub(crate) use changes::Change;
-pub(crate) use reads::REVISION;
+pub(crate) use reads::{Answerer, REVISION};
 
 use crate::{
     api::problems, clock::Clocks, identity::Identity, key_index::KeyIndex, leader::LeaderView,
-    leading::Leading,
+    leading::Leading, metrics::Metrics,
 };
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use tokio::sync::{Semaphore, watch};
 use tradewind_domain::{
     control::Machine,
     ids::{NodeId, Revision},
+    time::UnixNanos,
 };
 use tradewind_link::rest::Rest;
 use tradewind_protocol::{Problem, control::Stand};
@@ -44,6 +45,10 @@ pub(crate) struct Parts {
     pub(crate) keys: KeyIndex,
     /// One backup at a time: each is a file as large as the state.
     pub(crate) backups: Arc<Semaphore>,
+    pub(crate) metrics: Metrics,
+    /// A permit a watcher.
+    pub(crate) watchers: Arc<Semaphore>,
+    pub(crate) out_of_touch_after: Duration,
 }
 
 /// Where a request belongs at this moment.
@@ -66,7 +71,25 @@ impl Service {
     /// How the group stands, as this member knows it.
     pub(crate) fn stand(&self) -> Stand {
         let Leading { term, leader, .. } = *self.0.leading.borrow();
-        Stand { term, revision: self.0.replica.look(|revision, _| revision), leader }
+        Stand { term, revision: self.0.replica.look(|revision, _| revision), leader, age_ms: None }
+    }
+
+    /// The same for an answer that asked nobody.
+    pub(crate) fn stale_stand(&self) -> Stand {
+        let age = self.0.replica.leader_age();
+        let millis = |age: Duration| u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
+        Stand { age_ms: Some(age.map(millis)), ..self.stand() }
+    }
+
+    /// Whether this member has heard of a leader, or as the leader of a quorum, a moment ago.
+    pub(crate) fn in_touch(&self) -> bool {
+        self.0.replica.leader_age().is_some_and(|age| age < self.0.out_of_touch_after)
+    }
+
+    /// What time it is for the group: not before what stands in the log.
+    pub(crate) fn group_time(&self) -> Option<UnixNanos> {
+        let applied = self.0.replica.look(|_, machine| machine.cluster().at);
+        self.0.replica.group_time().map(|now| now.max(applied))
     }
 
     pub(crate) fn machine(&self) -> (Revision, Machine) {

@@ -9,7 +9,9 @@ mod leadership;
 mod manager;
 mod managers;
 mod members;
+mod reads;
 mod sessions;
+mod watching;
 
 use std::time::Duration;
 use tokio::time::{Instant, sleep};

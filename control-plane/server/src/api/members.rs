@@ -5,13 +5,14 @@
 use super::{
     changes::{changed, put},
     headers::{Forwarded, Keyed},
+    health::Well,
     problems,
-    status::{Well, reached},
+    status::reached,
 };
 use crate::{
     group,
     limits::{HAND_OVER_WITHIN, TRANSFER_WITHIN},
-    service::{Change, Service},
+    service::{Answerer, Change, Service},
 };
 use axum::{extract::State, http::StatusCode};
 use std::collections::BTreeMap;
@@ -31,7 +32,7 @@ use tradewind_link::{
 };
 use tradewind_protocol::{
     Code, Problem,
-    control::{Changed, Consistency, ReadOptions},
+    control::{Changed, Consistency, ReadOptions, Stand},
     members::{
         JoinMember, LeaderTransferred, MemberInfo, MemberJoined, MemberMoved, MemberStanding,
         Members, RemoveOptions, TransferLeader, VotersWanted,
@@ -70,20 +71,20 @@ async fn members(
     options: ReadOptions,
     forwarded: bool,
 ) -> Result<Members, Problem> {
-    if options.consistency == Consistency::Stale {
-        return Ok(here(service, &BTreeMap::new()));
-    }
-    match service.at_leader::<Members>(MEMBERS, forwarded).await? {
-        Some(there) => Ok(there),
-        None => Ok(here(service, &reached(service).await)),
+    match service.read::<Members>(MEMBERS, options.consistency, forwarded).await? {
+        Answerer::There(there) => Ok(there),
+        Answerer::Here(stand) if options.consistency == Consistency::Stale => {
+            Ok(here(service, stand, &BTreeMap::new()))
+        }
+        Answerer::Here(stand) => Ok(here(service, stand, &reached(service).await)),
     }
 }
 
 /// From this member's own state, with what it knows of the others while it leads.
-fn here(service: &Service, reached: &BTreeMap<NodeId, Option<Well>>) -> Members {
+fn here(service: &Service, stand: Stand, reached: &BTreeMap<NodeId, Option<Well>>) -> Members {
     let replica = &service.parts().replica;
     let (view, machine) = (replica.group(), service.machine().1);
-    let (progress, status, stand) = (replica.progress(), replica.status(), service.stand());
+    let (progress, status) = (replica.progress(), replica.status());
     let is_voter = |node: NodeId| view.voters.iter().any(|voters| voters.contains(&node));
     let info = |node: NodeId, row: Option<&AdmissionRow>| {
         let held = view.members.get(&node);

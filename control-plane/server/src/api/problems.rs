@@ -5,8 +5,8 @@ use tradewind_domain::{
     control::{Refusal, membership::RemovalRefused},
     ids::NodeId,
 };
-use tradewind_protocol::{Code, Problem};
-use tradewind_replication::TransferError;
+use tradewind_protocol::{Code, Problem, events::STATE};
+use tradewind_replication::{Gone, TransferError};
 
 /// The machine's refusal.
 pub(crate) fn refused(refusal: &Refusal) -> Problem {
@@ -81,6 +81,25 @@ pub(crate) fn no_leader(stopped: bool) -> Problem {
         "the group has no leader at the moment; an election takes less than a second"
     };
     Problem::new(Code::NoLeader, detail).retry_after_ms(NO_LEADER_RETRY_MS)
+}
+
+/// Asked for what this member, at least, no longer keeps.
+pub(crate) fn gone(gone: &Gone) -> Problem {
+    let detail = format!("{gone}; read {STATE} and go on from its revision");
+    let mut problem = Problem::new(Code::Gone, detail);
+    problem.snapshot = Some(STATE.to_owned());
+    problem
+}
+
+/// This member has not heard of its leader for longer than an election takes.
+pub(crate) fn out_of_touch() -> Problem {
+    let detail = "this member has lost its leader; go on at another one";
+    Problem::new(Code::NoLeader, detail).retry_after_ms(NO_LEADER_RETRY_MS)
+}
+
+pub(crate) fn slow_consumer() -> Problem {
+    let detail = "what was sent was not read in time; come back and go on from the last revision";
+    Problem::new(Code::SlowConsumer, detail)
 }
 
 /// Handed to a leader whose answer did not come.

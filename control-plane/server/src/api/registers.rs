@@ -6,7 +6,7 @@ use super::{
     headers::{Forwarded, Keyed},
     problems,
 };
-use crate::service::{Change, Service};
+use crate::service::{Answerer, Change, Service};
 use axum::extract::State;
 use tradewind_domain::{control::Command, ids::RegisterId};
 use tradewind_link::{
@@ -16,7 +16,7 @@ use tradewind_link::{
 };
 use tradewind_protocol::{
     Code,
-    control::{Changed, Consistency, PutRegister, ReadOptions, RegisterAnswer},
+    control::{Changed, PutRegister, ReadOptions, RegisterAnswer, Stand},
 };
 
 fn enabled(service: &Service) -> Result<(), Failure> {
@@ -34,15 +34,18 @@ pub(super) async fn get(
     Forwarded(forwarded): Forwarded,
 ) -> Result<Json<RegisterAnswer>, Failure> {
     enabled(&service)?;
-    if options.consistency == Consistency::Linearizable {
-        let path = format!("/v1/registers/{register}");
-        if let Some(answer) = service.at_leader(&path, forwarded).await? {
-            return Ok(Json(answer));
+    let path = format!("/v1/registers/{register}");
+    match service.read(&path, options.consistency, forwarded).await? {
+        Answerer::There(answer) => Ok(Json(answer)),
+        Answerer::Here(stand) => {
+            // Looked at in place: a clone that is held would make the next change copy its table.
+            let (revision, register) = service
+                .parts()
+                .replica
+                .look(|revision, machine| (revision, machine.register(&register).cloned()));
+            Ok(Json(RegisterAnswer { stand: Stand { revision, ..stand }, register }))
         }
     }
-    let replica = &service.parts().replica;
-    let register = replica.look(|_, machine| machine.register(&register).cloned());
-    Ok(Json(RegisterAnswer { stand: service.stand(), register }))
 }
 
 pub(super) async fn put(

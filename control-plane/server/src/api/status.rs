@@ -1,45 +1,34 @@
 //! How the cluster stands. Decides how the replicated state, the leader's view of the Managers and the
 //! members' own condition are put together; decides nothing about any of them.
 
-use super::headers::Forwarded;
-use crate::{leader::observe::ManagerView, limits::MEMBER_ANSWERS_WITHIN, service::Service};
+use super::{
+    headers::Forwarded,
+    health::{LIVEZ, Well},
+};
+use crate::{
+    leader::observe::ManagerView,
+    limits::MEMBER_ANSWERS_WITHIN,
+    service::{Answerer, Service},
+};
 use axum::extract::State;
 use futures_util::future::join_all;
-use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, sync::Arc};
 use tradewind_domain::{
     control::{Machine, row::ManagerState},
-    ids::{DiskId, ManagerId, NodeId, Revision},
+    ids::{ManagerId, NodeId, Revision},
 };
 use tradewind_link::{
     Failure,
     json::{Json, Query},
     rest::Method,
 };
-use tradewind_protocol::{
-    Code,
-    control::{
-        Consistency, CustomerStatus, Health, ManagerStatus, MemberRole, MemberStatus, ReadOptions,
-        ServiceStatus, Stand, Status,
-    },
+use tradewind_protocol::control::{
+    Consistency, CustomerStatus, DivergenceStatus, Health, ManagerStatus, MemberRole, MemberStatus,
+    ReadOptions, ServiceStatus, Stand, Status,
 };
 
-pub(crate) const LIVEZ: &str = "/livez";
-
-/// What `/livez` and `/readyz` say when all is well.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Well {
-    pub(crate) node: NodeId,
-    pub(crate) cluster: String,
-    pub(crate) disk: DiskId,
-    /// Of the program.
-    pub(crate) version: String,
-    #[serde(flatten)]
-    pub(crate) stand: Stand,
-}
-
 pub(super) async fn front(State(service): State<Service>) -> String {
-    let Stand { term, revision, leader } = service.stand();
+    let Stand { term, revision, leader, .. } = service.stand();
     let leader = leader.map_or_else(|| "none".to_owned(), |leader| leader.to_string());
     format!(
         "Tradewind InfrastructureManager {}: term {term}, revision {revision}, leader {leader}.\n\
@@ -48,40 +37,16 @@ pub(super) async fn front(State(service): State<Service>) -> String {
     )
 }
 
-impl Well {
-    fn of(service: &Service, stand: Stand) -> Self {
-        let parts = service.parts();
-        Self {
-            node: parts.node,
-            cluster: parts.cluster.clone(),
-            disk: parts.replica.disk(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            stand,
-        }
-    }
-}
-
-/// The process answers: that is all it says.
-pub(super) async fn livez(State(service): State<Service>) -> Json<Well> {
-    Json(Well::of(&service, service.stand()))
-}
-
-/// The member can serve: it knows a leader.
-pub(super) async fn readyz(State(service): State<Service>) -> Result<Json<Well>, Failure> {
-    let stand = service.stand();
-    if stand.leader.is_none() {
-        return Err(Failure::new(Code::Unavailable, "this member knows no leader at the moment"));
-    }
-    Ok(Json(Well::of(&service, stand)))
-}
-
 /// The revision as of now: what other members wait for before they answer from their own state.
 pub(super) async fn revision(
     State(service): State<Service>,
+    Query(options): Query<ReadOptions>,
     Forwarded(forwarded): Forwarded,
 ) -> Result<Json<Stand>, Failure> {
-    let there = service.at_leader(crate::service::REVISION, forwarded).await?;
-    Ok(Json(there.unwrap_or_else(|| service.stand())))
+    let answer = service.read(crate::service::REVISION, options.consistency, forwarded).await?;
+    Ok(Json(match answer {
+        Answerer::Here(stand) | Answerer::There(stand) => stand,
+    }))
 }
 
 pub(super) async fn status(
@@ -90,14 +55,16 @@ pub(super) async fn status(
     Forwarded(forwarded): Forwarded,
 ) -> Result<Json<Status>, Failure> {
     let node = service.parts().node;
-    if options.consistency == Consistency::Stale {
-        return Ok(Json(here(&service, None)));
-    }
-    if let Some(there) = service.at_leader::<Status>("/v1/status", forwarded).await? {
-        return Ok(Json(Status { node, ..there }));
+    let consistency = options.consistency;
+    let stand = match service.read::<Status>("/v1/status", consistency, forwarded).await? {
+        Answerer::There(there) => return Ok(Json(Status { node, ..there })),
+        Answerer::Here(stand) => stand,
+    };
+    if consistency == Consistency::Stale {
+        return Ok(Json(here(&service, stand, None)));
     }
     let reached = reached(&service).await;
-    Ok(Json(here(&service, Some(&reached))))
+    Ok(Json(here(&service, stand, Some(&reached))))
 }
 
 /// Which other members answer at the moment.
@@ -117,18 +84,27 @@ pub(super) async fn reached(service: &Service) -> BTreeMap<NodeId, Option<Well>>
 }
 
 /// From this member's own state; `reached` is what a leader found out about the other members.
-fn here(service: &Service, reached: Option<&BTreeMap<NodeId, Option<Well>>>) -> Status {
+fn here(
+    service: &Service,
+    stand: Stand,
+    reached: Option<&BTreeMap<NodeId, Option<Well>>>,
+) -> Status {
     let parts = service.parts();
-    let machine = service.machine().1;
+    let (revision, machine) = service.machine();
     let view = parts.view.borrow().clone().unwrap_or_else(|| Arc::new(BTreeMap::new()));
     Status {
-        stand: service.stand(),
+        stand: Stand { revision, ..stand },
         node: parts.node,
         cluster: machine.cluster().opened(),
         members: members(service, reached),
         managers: managers(&machine, &view),
         services: services(&view),
         customers: customers(&machine),
+        divergence: parts.replica.audit().alarm.map(|alarm| DivergenceStatus {
+            index: Revision(alarm.index),
+            hashes: alarm.hashes,
+            nodes: alarm.others,
+        }),
     }
 }
 

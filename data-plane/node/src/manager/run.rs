@@ -141,8 +141,9 @@ pub async fn start<W: Work>(options: Options, work: Arc<W>) -> Result<Running<W>
     tasks.spawn(listen::serve(listener, router, work.listen_limits(), end.clone()));
     let mut background = JoinSet::new();
     background.spawn(work.clone().background(handle.clone(), background_end.clone()));
+    let keys = KeySource::new(client_of(&options)?, Arc::new(clock::now));
     let core = Core::new(Parts {
-        keys: Arc::new(KeySource::new(client_of(&options)?, Arc::new(clock::now))),
+        keys: Arc::new(keys.following(handle.control.time())),
         proof: Proof::new(supervisor.clone(), &state_dir).map_err(state)?,
         options,
         incarnation,
