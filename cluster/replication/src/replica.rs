@@ -220,12 +220,16 @@ impl Replica {
     }
 
     /// Whether this member leads and a quorum has acknowledged a message that it sent within the last
-    /// lease (`Timing::lease`, 150 ms by default): what effects of the leader alone are gated on.
+    /// lease (`Timing::lease`, 150 ms by default): what effects of the leader alone are gated on. Never from
+    /// the moment on at which it begins to hand leadership over.
     #[must_use]
     pub fn confirmed_leader(&self) -> bool {
         let metrics = self.shared.raft.metrics();
         let metrics = metrics.borrow_watched();
         if metrics.running_state.is_err() || !metrics.state.is_leader() {
+            return false;
+        }
+        if metrics.current_term <= self.shared.handed_over.load(Ordering::SeqCst) {
             return false;
         }
         let mut voters = metrics.membership_config.voter_ids();
@@ -287,8 +291,12 @@ impl Replica {
             Some(to) => return Err(TransferError::NotAVoter(to)),
             None => self.heir(&status).ok_or(TransferError::NobodyElse)?,
         };
+        self.give_up_lease(status.term);
         let begun = self.shared.raft.trigger().transfer_leader(to.0).await;
         begun.map_err(|_| TransferError::Stopped)?;
+        // Should it have come to lead another term meanwhile, it is that one it hands over.
+        let term = self.shared.raft.with_raft_state(|state| state.vote_ref().leader_id.term).await;
+        self.give_up_lease(term.map_err(|_| TransferError::Stopped)?);
         let deadline: Duration = self.shared.timing.election_max * 4;
         let led_by_another = |status: &Status| {
             status.role == Role::Stopped || status.leader.is_some_and(|id| id != status.node)
@@ -298,6 +306,10 @@ impl Replica {
             Ok(Err(_)) => Err(TransferError::Stopped),
             Err(_) => Err(TransferError::Unknown),
         }
+    }
+
+    fn give_up_lease(&self, term: u64) {
+        self.shared.handed_over.fetch_max(term, Ordering::SeqCst);
     }
 
     /// The voter that answered within the last lease and has most of the log; of those that are away only

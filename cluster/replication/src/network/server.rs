@@ -68,7 +68,7 @@ impl Callers {
     pub(crate) fn open(&self) -> BTreeMap<&'static str, usize> {
         let open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut counts: BTreeMap<_, _> = Lane::ALL.map(|lane| (lane.name(), 0)).into();
-        for (_, lane) in open.iter().filter(|(_, c)| !c.is_closed()).map(|(key, _)| key) {
+        for (_, lane) in open.iter().filter(|(_, c)| !c.1.is_closed()).map(|(key, _)| key) {
             *counts.entry(lane.name()).or_default() += 1;
         }
         counts
