@@ -94,7 +94,7 @@ async fn ask(members: &[String], join: &JoinMember, clocks: &Clocks) -> Result<N
             Answer::Refused(problem) | Answer::Unknown(problem) => problem,
         };
         if !may_pass(&problem) || Instant::now() >= until {
-            return Err(RunError::Join { members: members.join(","), problem });
+            return Err(RunError::Join { members: members.join(","), problem: Box::new(problem) });
         }
         tracing::info!(%problem, "not admitted yet, asking again");
         sleep(JOIN_AGAIN_AFTER).await;

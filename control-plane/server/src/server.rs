@@ -67,7 +67,7 @@ pub enum RunError {
     DiskGone { address: String },
     /// Look at the addresses and at the reason; started again it goes on as the same member.
     #[error("not admitted to the group by {members}: {problem}")]
-    Join { members: String, problem: Problem },
+    Join { members: String, problem: Box<Problem> },
     /// Its disk or its log failed; the others go on. Look at the reason before it is started again.
     #[error("the member stopped by itself: {0}")]
     Failed(String),
