@@ -7,7 +7,7 @@ use crate::state::{Head, StateStore};
 use futures_util::future::join_all;
 use std::time::Duration;
 use tradewind_domain::{
-    control::{Row, row::RegisterRow},
+    control::{Machine, Row, row::RegisterRow},
     ids::NodeId,
 };
 
@@ -19,7 +19,9 @@ fn plant(world: &World, node: NodeId) {
         value: "altered".to_owned(),
     });
     let head: Head = loaded.head;
-    store.write([(&row.key(), Some(&row))], &head).unwrap();
+    let key = row.key();
+    let machine = Machine::from_rows(loaded.machine.rows().chain([row]));
+    store.write(&[key], &machine, &head).unwrap();
     store.flush().unwrap();
 }
 
