@@ -41,6 +41,12 @@ pub enum StartError {
         log.display()
     )]
     LogGone { log: PathBuf },
+    /// Its entries are of a term that its vote does not reach: it could vote a second time in that one.
+    #[error(
+        "the vote in {} is older than the log, or gone (entries are of term {term}): bring it back, or \
+         remove the member, move the directory away and join as a new member", log.display()
+    )]
+    VoteLost { log: PathBuf, term: u64 },
     #[error("the state of this member cannot be used")]
     State(#[from] StateError),
     /// Neither state nor snapshot reach the beginning of the journal. The log alone cannot make up for it.

@@ -163,6 +163,19 @@ impl LogStore {
         LogUse(Arc::downgrade(&self.0))
     }
 
+    /// Whether this member has ever voted or followed: others may rely on what it answered a moment ago.
+    pub(crate) fn took_part(&self) -> bool {
+        self.tail().vote.is_some_and(|vote| vote.leader_id.term > 0)
+    }
+
+    /// The term of its last entry, if the vote on disk is older or gone: a vote is always durable before the
+    /// entries of its term, so one has been lost.
+    pub(crate) fn vote_lost_in(&self) -> Option<u64> {
+        let tail = self.tail();
+        let voted = tail.vote.map_or(0, |vote| vote.leader_id.term);
+        tail.last.map(|id| id.leader_id.term).filter(|term| *term > voted)
+    }
+
     /// The last entry that is no longer in the log.
     pub(crate) fn purged(&self) -> Option<LogId> {
         self.tail().purged

@@ -291,12 +291,11 @@ impl Replica {
             Some(to) => return Err(TransferError::NotAVoter(to)),
             None => self.heir(&status).ok_or(TransferError::NobodyElse)?,
         };
-        self.give_up_lease(status.term);
+        self.give_up_lease(self.term_led().await?);
         let begun = self.shared.raft.trigger().transfer_leader(to.0).await;
         begun.map_err(|_| TransferError::Stopped)?;
         // Should it have come to lead another term meanwhile, it is that one it hands over.
-        let term = self.shared.raft.with_raft_state(|state| state.vote_ref().leader_id.term).await;
-        self.give_up_lease(term.map_err(|_| TransferError::Stopped)?);
+        self.give_up_lease(self.term_led().await?);
         let deadline: Duration = self.shared.timing.election_max * 4;
         let led_by_another = |status: &Status| {
             status.role == Role::Stopped || status.leader.is_some_and(|id| id != status.node)
@@ -306,6 +305,12 @@ impl Replica {
             Ok(Err(_)) => Err(TransferError::Stopped),
             Err(_) => Err(TransferError::Unknown),
         }
+    }
+
+    /// As openraft has it now; the status may be a moment old.
+    async fn term_led(&self) -> Result<u64, TransferError> {
+        let term = self.shared.raft.with_raft_state(|state| state.vote_ref().leader_id.term).await;
+        term.map_err(|_| TransferError::Stopped)
     }
 
     fn give_up_lease(&self, term: u64) {

@@ -117,6 +117,7 @@ impl Server {
         let formation = match Formation::of(&options, &replica, &rest).await {
             Ok(formation) => formation,
             Err(error) => {
+                let error = why_stopped(&replica, error).await;
                 replica.shutdown().await;
                 return Err(error);
             }
@@ -214,6 +215,20 @@ impl Server {
             tracing::warn!("the member's files did not close in time; nothing is lost by that");
         }
     }
+}
+
+/// A member may be told that it must not go on before it has quite started: that is then the reason.
+async fn why_stopped(replica: &Replica, error: RunError) -> RunError {
+    if !matches!(error, RunError::Initialize(InitializeError::Stopped)) {
+        return error;
+    }
+    let mut status = replica.watch_status();
+    let stopped = status.wait_for(|status| status.role == Role::Stopped);
+    let failure = match timeout(CLOSE_WITHIN, stopped).await {
+        Ok(Ok(status)) => status.failure.clone(),
+        Ok(Err(_)) | Err(_) => None,
+    };
+    failure.map_or(error, RunError::Failed)
 }
 
 async fn replica(

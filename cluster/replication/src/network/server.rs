@@ -135,8 +135,10 @@ async fn welcome((mut reader, mut writer): Socket, service: Service) -> io::Resu
         timeout(HANDSHAKE_DEADLINE, greet).await.map_err(|_| io::ErrorKind::TimedOut)??;
     if let Err(notice) = verdict {
         tracing::warn!(peer = hello.from, reason = notice.reason, "peer refused");
-        if notice == Notice::other_disk(service.host.node) {
-            // The caller knows this member with another disk: it was wiped.
+        let caller_is_one = service.standing.register.judge(hello.from, hello.disk).is_ok();
+        if caller_is_one && notice == Notice::other_disk(service.host.node) {
+            // The caller knows this member with another disk: it was wiped. One that is on another disk itself
+            // than the group knows is of another life of the cluster, and proves nothing.
             service.standing.notices.tell(&notice);
         }
         return Ok(());

@@ -54,8 +54,8 @@ pub(crate) struct Opened {
 }
 
 impl Replica {
-    /// Starts the member in the runtime of the caller. It takes part in elections at once if its log knows
-    /// a group; else it waits for [`initialize`](Self::initialize), here or on another member.
+    /// Starts the member in the runtime of the caller. It takes part in elections after one lease if its log
+    /// knows a group; else it waits for [`initialize`](Self::initialize), here or on another member.
     pub async fn start(options: Options, clock: Clock) -> Result<Self, StartError> {
         let config = options.config()?;
         let config = config.validate().map_err(|error| StartError::Raft(error.to_string()))?;
@@ -66,6 +66,11 @@ impl Replica {
             spawn_blocking(move || open(&environment, &directory, &identity, Some(new_disk)))
                 .await
                 .map_err(|error| StartError::Raft(error.to_string()))??;
+        if opened.log.took_part() {
+            // A leader may rely for one lease on what this member answered before it went down, and openraft
+            // does not remember that: whoever is back sooner could help to elect another beside it.
+            sleep(options.timing.lease()).await;
+        }
         Self::run(options, config, clock, opened).await
     }
 
@@ -209,7 +214,10 @@ pub(crate) fn open(
     if was_here && !on.exists(&log).map_err(at("cannot look for the log", &log))? {
         return Err(StartError::LogGone { log });
     }
-    let log = LogStore::open_in(environment, &log)?;
+    let (log, place) = (LogStore::open_in(environment, &log)?, log);
+    if let Some(term) = log.vote_lost_in() {
+        return Err(StartError::VoteLost { log: place, term });
+    }
     if !was_here {
         // Only now: a directory with an identity and without a log has lost it.
         identify(on, directory, identity)?;

@@ -58,6 +58,34 @@ pub enum StateError {
     NotSynced,
 }
 
+impl StateError {
+    /// Whether the operating system has refused, which says nothing about what is on disk.
+    fn is_refusal(&self) -> bool {
+        let error = match self {
+            Self::Io(error) => error,
+            Self::Sled(error) => match error.downcast_ref::<io::Error>() {
+                Some(error) => error,
+                None => return false,
+            },
+            Self::Panicked
+            | Self::Record(_)
+            | Self::EarlierForm
+            | Self::InUse { .. }
+            | Self::NotSynced => return false,
+        };
+        // 23 and 24: no file can be opened any more, ENFILE and EMFILE.
+        matches!(error.raw_os_error(), Some(23 | 24))
+            || matches!(
+                error.kind(),
+                io::ErrorKind::StorageFull
+                    | io::ErrorKind::QuotaExceeded
+                    | io::ErrorKind::PermissionDenied
+                    | io::ErrorKind::ReadOnlyFilesystem
+                    | io::ErrorKind::OutOfMemory
+            )
+    }
+}
+
 /// The rows. All calls block; writes are not durable before a `flush`.
 pub(crate) struct StateStore {
     db: Box<dyn Kv>,
@@ -105,6 +133,8 @@ impl StateStore {
         let why = match Self::try_open(environment, directory) {
             Ok(opened) => return Ok(opened),
             Err(why @ (StateError::NotSynced | StateError::InUse { .. })) => return Err(why),
+            // Nothing is wrong with what is there, and beside it nothing would open either.
+            Err(why) if why.is_refusal() => return Err(why),
             Err(why) => why,
         };
         let aside = set_aside(directory)?;

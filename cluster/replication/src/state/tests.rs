@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::{
+    Environment,
     events::EventRing,
     log::LogStore,
     meters::Meters,
@@ -15,7 +16,7 @@ use openraft::{
     storage::RaftStateMachine,
     testing::log::{StoreBuilder, Suite},
 };
-use std::{path::Path, sync::Arc};
+use std::{io, path::Path, sync::Arc};
 use tempfile::TempDir;
 use tokio::{sync::watch, task::JoinHandle};
 use tradewind_domain::{
@@ -229,4 +230,21 @@ fn a_large_snapshot_is_not_due_again_before_ten_times_what_the_last_one_took() {
     pace.made(100_000_000, begun, after(300));
     assert!(!pace.is_due(after(2_999)));
     assert!(pace.is_due(after(3_000)));
+}
+
+#[test]
+fn a_state_that_the_system_refuses_to_open_stays_where_it_is() {
+    for refusal in [io::ErrorKind::StorageFull, io::ErrorKind::PermissionDenied] {
+        let home = tempfile::tempdir().unwrap();
+        let state = home.path().join("state");
+        drop(StateStore::open(&state).unwrap());
+        let refusing = Environment {
+            rows: Arc::new(move |_| Err(StateError::Io(refusal.into()))),
+            ..Environment::default()
+        };
+        let refused = StateStore::open_in(&refusing, &state).err().unwrap();
+        assert!(matches!(refused, StateError::Io(_)), "{refused}");
+        let found = std::fs::read_dir(home.path()).unwrap().count();
+        assert_eq!(found, 1, "nothing is moved aside");
+    }
 }

@@ -9,7 +9,7 @@ use std::path::Path;
 use tradewind_faulty_disk::{Event, Random, Replay};
 
 /// In the gate; `TRADEWIND_RECORDED_CUTS` asks for more, `TRADEWIND_SEED` for others.
-const CUTS: usize = 4_200;
+const CUTS: usize = 5_000;
 /// Of the cuts so many are also started as a whole member.
 const STARTED_EVERY: usize = 100;
 

@@ -23,6 +23,44 @@ async fn a_restart_of_all_keeps_all() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_voter_that_is_back_takes_part_only_after_one_lease() {
+    let mut world = World::serving(3).await;
+    let node = world.follower().await.node();
+    world.stop(node).await;
+    let begun = std::time::Instant::now();
+    world.start(node).await;
+    // What it answered before it went down may be what the leader relies on for so long.
+    assert!(begun.elapsed() >= world.timing.lease());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_whose_vote_is_gone_or_old_does_not_start() {
+    let mut world = World::serving(3).await;
+    let node = world.follower().await.node();
+    let vote = world.directory(node).join("log/vote");
+    let old = {
+        // The group lives on in a later term: an old vote is kept from before.
+        let old = fs::read(&vote).unwrap();
+        let leader = world.leader().await;
+        leader.transfer_leadership(None).await.unwrap();
+        world.put("r", "in the new term").await;
+        old
+    };
+    world.settled().await;
+    world.stop_all().await;
+    let sound = fs::read(&vote).unwrap();
+    fs::remove_file(&vote).unwrap();
+    let refused = world.try_start(node).await.unwrap_err();
+    assert!(matches!(refused, StartError::VoteLost { .. }), "{refused}");
+    assert!(refused.to_string().contains("join as a new member"));
+    fs::write(&vote, old).unwrap();
+    let refused = world.try_start(node).await.unwrap_err();
+    assert!(matches!(refused, StartError::VoteLost { .. }), "{refused}");
+    fs::write(&vote, sound).unwrap();
+    world.start(node).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_restarted_member_has_what_it_had_applied_before_any_leader_speaks() {
     let mut world = World::serving(3).await;
     for n in 0..30 {

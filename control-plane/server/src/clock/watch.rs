@@ -53,7 +53,9 @@ pub(crate) async fn watch(clocks: Clocks, replica: Replica) {
         }
         told = true;
         if !handed_over && replica.status().role == Role::Leader {
-            handed_over = hand_over(&replica).await;
+            // Tried once a finding: each try stops writes for a moment.
+            handed_over = true;
+            hand_over(&replica).await;
         }
     }
 }
@@ -67,17 +69,11 @@ fn tell(finding: Finding) {
     tracing::error!(what, seconds = by.as_secs(), advice = ADVICE, "clock not trusted");
 }
 
-async fn hand_over(replica: &Replica) -> bool {
+async fn hand_over(replica: &Replica) {
     match timeout(HAND_OVER_WITHIN, replica.transfer_leadership(None)).await {
-        Ok(Ok(to)) => {
-            tracing::warn!(%to, "leadership handed over, for the clock");
-            true
-        }
-        Ok(Err(error)) => {
-            tracing::warn!(%error, "leadership not handed over");
-            false
-        }
-        Err(_) => false,
+        Ok(Ok(to)) => tracing::warn!(%to, "leadership handed over, for the clock"),
+        Ok(Err(error)) => tracing::warn!(%error, "leadership not handed over"),
+        Err(_) => tracing::warn!("leadership not handed over in time"),
     }
 }
 
