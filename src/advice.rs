@@ -3,8 +3,7 @@
 
 /// A sentence to go on with after the error's own text, if there is anything to advise.
 pub(crate) fn advice(error: &str) -> Option<&'static str> {
-    let number = error.rsplit_once("(os error ")?.1.split_once(')')?.0.parse().ok()?;
-    Some(match rustix::io::Errno::from_raw_os_error(number) {
+    Some(match rustix::io::Errno::from_raw_os_error(number(error)?) {
         rustix::io::Errno::NOSPC | rustix::io::Errno::DQUOT => {
             "the disk is full: free space on it or enlarge it, then start it again; nothing that was \
              acknowledged is lost"
@@ -25,6 +24,14 @@ pub(crate) fn advice(error: &str) -> Option<&'static str> {
     })
 }
 
+/// Sled tells some errors in the words of a program: `Os { code: 28, .. }`.
+fn number(error: &str) -> Option<i32> {
+    let between = |before: &str, after: char| {
+        error.rsplit_once(before)?.1.split_once(after)?.0.parse::<i32>().ok()
+    };
+    between("(os error ", ')').or_else(|| between("Os { code: ", ','))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -36,6 +43,8 @@ mod tests {
         assert!(said("source: Input/output error (os error 5); source: x").contains("dmesg"));
         assert!(said("Read-only file system (os error 30)").contains("mount it writable"));
         assert!(said("Permission denied (os error 13)").contains("chown"));
+        let sled = "sled failed: Os { code: 28, kind: StorageFull, message: \"No space\" }";
+        assert!(said(sled).contains("free space"));
         assert_eq!(advice("No such file or directory (os error 2)"), None);
         assert_eq!(advice("(os error "), None);
         assert_eq!(advice("all is well"), None);
