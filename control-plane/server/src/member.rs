@@ -112,9 +112,15 @@ async fn tell_place(
     let others = service.member_addresses();
     let others = others.into_iter().filter(|address| *address != parts.api_address).collect();
     let control = ControlClient::new(others, parts.rest.clone());
-    let told: Answer<Changed> =
-        control.change(Method::PUT, &path, moved, &key, TELL_MEMBER_WITHIN).await;
-    told.accepted().map(drop)
+    let mut leading = parts.leading.clone();
+    tokio::select! {
+        told = control.change(Method::PUT, &path, moved, &key, TELL_MEMBER_WITHIN) => {
+            let told: Answer<Changed> = told;
+            told.accepted().map(drop)
+        }
+        // A leader is known here by now: it is asked itself. A group that forms begins so.
+        _ = leading.wait_for(|leading| leading.leader.is_some()) => Err(service.no_leader()),
+    }
 }
 
 impl Service {

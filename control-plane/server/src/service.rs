@@ -124,7 +124,7 @@ impl Service {
         nodes.into_iter().filter_map(|node| self.api_address(node)).collect()
     }
 
-    fn no_leader(&self) -> Problem {
+    pub(crate) fn no_leader(&self) -> Problem {
         problems::no_leader(self.0.leading.borrow().stopped)
     }
 }
