@@ -148,27 +148,40 @@ async fn a_watcher_through_three_kills_of_the_leader_sees_each_revision_once_and
     assert_eq!(shown, written.len(), "each of them once");
     let opened = seen.iter().filter(|step| matches!(step, Seen::Opened { .. })).count();
     assert!(opened > 1, "it never had to go on elsewhere");
+    // The one that was started last has missed writes, and is told them now.
+    let has_all = async |member: String| {
+        series(&member).await["tradewind_raft_applied_index"] >= last.0 as f64
+    };
+    for member in cluster.members() {
+        eventually_async("all has arrived", SOON, async || has_all(member.clone()).await).await;
+    }
     figures(&cluster).await;
     cluster.stop().await;
 }
 
-/// At every member, in the form that scrapers read.
-async fn figures(cluster: &Cluster) {
+/// What a member tells, in the form that scrapers read.
+async fn series(member: &str) -> BTreeMap<String, f64> {
     let rest = Rest::default();
+    let asked =
+        rest.raw(Method::GET, member, "/metrics", HeaderMap::new(), Default::default(), SOON);
+    let (status, _, body) = asked.await.unwrap();
+    assert_eq!(status.as_u16(), 200);
+    let text = String::from_utf8(body.to_vec()).unwrap();
+    let mut series = BTreeMap::new();
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        let (name, value) = line.rsplit_once(' ').unwrap();
+        let value: f64 = value.parse().unwrap_or_else(|_| panic!("{line}"));
+        assert!(name.starts_with("tradewind_"), "{line}");
+        assert!(series.insert(name.to_owned(), value).is_none(), "twice: {line}");
+    }
+    series
+}
+
+/// At every member.
+async fn figures(cluster: &Cluster) {
     let mut leaders = 0;
     for member in cluster.members() {
-        let asked =
-            rest.raw(Method::GET, &member, "/metrics", HeaderMap::new(), Default::default(), SOON);
-        let (status, _, body) = asked.await.unwrap();
-        assert_eq!(status.as_u16(), 200);
-        let text = String::from_utf8(body.to_vec()).unwrap();
-        let mut series = BTreeMap::new();
-        for line in text.lines().filter(|line| !line.starts_with('#')) {
-            let (name, value) = line.rsplit_once(' ').unwrap();
-            let value: f64 = value.parse().unwrap_or_else(|_| panic!("{line}"));
-            assert!(name.starts_with("tradewind_"), "{line}");
-            assert!(series.insert(name.to_owned(), value).is_none(), "twice: {line}");
-        }
+        let series = series(&member).await;
         for name in [
             "raft_term",
             "raft_leader_id",
