@@ -15,7 +15,7 @@ use std::{
     io,
     ops::{Bound, Range, RangeBounds},
 };
-use tradewind_journal::{Journal, ReadError};
+use tradewind_journal::{Failure, Journal, ReadError};
 
 /// The part of `asked` that the log has in sight.
 fn clip(tail: &Tail, asked: &impl RangeBounds<u64>) -> Range<u64> {
@@ -90,7 +90,8 @@ impl LogStore {
         if state.append >= append {
             Ok(())
         } else {
-            Err(io::Error::other("the journal has stopped: a write or a sync failed"))
+            // Openraft may come here before it is told of the append: the cause must be in both.
+            Err(io::Error::other(self.0.journal.failed().unwrap_or(Failure::Closed)))
         }
     }
 }

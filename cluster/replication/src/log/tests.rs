@@ -9,6 +9,7 @@ use tradewind_domain::{
     control::{Command, IdempotencyKey, Request, Stamped},
     ids::{ClientId, RegisterId},
 };
+use tradewind_journal::disk::SimulatedDisk;
 
 fn id(term: u64, index: u64) -> LogId {
     LogId::new(LeaderId { term, node_id: 1 }, index)
@@ -58,6 +59,23 @@ async fn the_commit_index_is_saved_once_its_entries_are_given_out_for_applying()
     }
     let mut log = LogStore::open(home.path()).unwrap();
     assert_eq!(log.read_committed().await.unwrap(), Some(id(1, 2)));
+}
+
+/// Openraft may ask for entries to apply before it is told that their append failed: whichever error ends the
+/// member, the operator reads what the disk said.
+#[tokio::test]
+async fn what_the_disk_said_is_told_to_whoever_waits_for_an_entry() {
+    let disk = SimulatedDisk::new(1);
+    let environment = Environment { disk: Arc::new(disk.clone()), ..Environment::default() };
+    let mut log = LogStore::open_in(&environment, std::path::Path::new("log")).unwrap();
+    fill(&mut log, 1, 0..5).await;
+    disk.fail_syncs(true);
+    log.append([blank(1, 5)], IOFlushed::noop()).await.unwrap();
+    let given: Vec<_> = log.entries_stream(5..6).await.collect().await;
+    let error = given.into_iter().next().unwrap().unwrap_err();
+    let told = crate::state::Chain(&error).to_string();
+    assert!(told.contains("cannot sync log/entries"), "{told}");
+    assert!(told.contains("Input/output error (os error 5)"), "{told}");
 }
 
 #[tokio::test]
