@@ -166,7 +166,7 @@ pub(crate) struct InfraArgs {
     #[arg(long, value_name = "HOST:PORT", value_delimiter = ',', conflicts_with_all = ["init", "node"])]
     pub(crate) join: Vec<String>,
     /// Make a snapshot after so many entries of the log
-    #[arg(long, value_name = "ENTRIES", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(100..))]
+    #[arg(long, value_name = "ENTRIES", default_value_t = 50_000, value_parser = clap::value_parser!(u64).range(100..))]
     pub(crate) snapshot_every: u64,
     /// Serve /v1/registers, the test range of the replicated state
     #[arg(long)]

@@ -3,6 +3,7 @@
 //! are left to the crates around.
 
 mod access;
+mod answered;
 pub mod command;
 pub mod desired;
 pub mod event;

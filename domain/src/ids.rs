@@ -6,8 +6,8 @@ pub use order::{OrderId, VenueOrderId};
 
 use crate::time::UnixNanos;
 use alloc::{format, string::String, string::ToString, sync::Arc};
-use core::{fmt, str::FromStr};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use core::{cmp::Ordering, fmt, str::FromStr};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A name that is not legal, and why.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -42,8 +42,25 @@ fn is_token(text: &str) -> bool {
 macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident, $what:literal, $check:path, $rule:expr) => {
         $(#[$doc])*
-        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Clone, PartialEq, Eq, Hash)]
         pub struct $name(Arc<str>);
+
+        impl Ord for $name {
+            /// In the order of their letters, which are not looked at where both are one text in memory.
+            fn cmp(&self, other: &Self) -> Ordering {
+                if Arc::ptr_eq(&self.0, &other.0) {
+                    Ordering::Equal
+                } else {
+                    self.0.cmp(&other.0)
+                }
+            }
+        }
+
+        impl PartialOrd for $name {
+            fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+                Some(self.cmp(other))
+            }
+        }
 
         impl $name {
             /// Takes the text if it is a legal name of this kind.
@@ -81,7 +98,13 @@ macro_rules! text_id {
             }
         }
 
-        serde_as_text!($name);
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
+            }
+        }
+
+        deserialize_from_text!($name);
     };
 }
 
@@ -94,10 +117,30 @@ macro_rules! serde_as_text {
             }
         }
 
+        deserialize_from_text!($name);
+    };
+}
+
+/// Reads a type with `FromStr` from a string, of which no copy is made if it stands there whole.
+macro_rules! deserialize_from_text {
+    ($name:ident) => {
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = String::deserialize(deserializer)?;
-                text.parse().map_err(D::Error::custom)
+                struct Text;
+
+                impl serde::de::Visitor<'_> for Text {
+                    type Value = $name;
+
+                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                        f.write_str("a string")
+                    }
+
+                    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<$name, E> {
+                        text.parse().map_err(E::custom)
+                    }
+                }
+
+                deserializer.deserialize_str(Text)
             }
         }
     };

@@ -15,6 +15,12 @@ pub(crate) const APPEND_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// Entries of one append: what a follower journals in one write.
 pub(crate) const APPEND_ENTRIES_MAX: u64 = 512;
 
+/// Requests that wait to become entries. More than this many clients at once wait at the door.
+pub(crate) const PROPOSALS_QUEUED: usize = 4096;
+
+/// Batches of entries out at once: more would make them smaller, and each costs syncs, frames and waking.
+pub(crate) const BATCHES_OUT: usize = 1;
+
 /// Appends sent and not yet answered on one connection: hides a round trip and an fdatasync, no more.
 pub(crate) const APPEND_WINDOW: usize = 16;
 

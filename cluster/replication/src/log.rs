@@ -163,6 +163,11 @@ impl LogStore {
         LogUse(Arc::downgrade(&self.0))
     }
 
+    /// The vote on disk: whom this member has promised to follow, and nobody before him.
+    pub(crate) fn vote(&self) -> Option<Vote> {
+        self.tail().vote
+    }
+
     /// Whether this member has ever voted or followed: others may rely on what it answered a moment ago.
     pub(crate) fn took_part(&self) -> bool {
         self.tail().vote.is_some_and(|vote| vote.leader_id.term > 0)

@@ -94,7 +94,7 @@ pub struct Snapshots {
 
 impl Default for Snapshots {
     fn default() -> Self {
-        Self { every: 10_000, keep_entries: 5_000 }
+        Self { every: 50_000, keep_entries: 10_000 }
     }
 }
 

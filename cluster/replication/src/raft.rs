@@ -97,3 +97,27 @@ pub(crate) struct Answer {
     pub(crate) revision: Revision,
     pub(crate) outcome: Option<Outcome>,
 }
+
+/// Whether whoever holds this vote has promised nobody anything that comes after `asked`.
+pub(crate) fn promised_no_later(held: Option<Vote>, asked: &Vote) -> bool {
+    held.is_none_or(|held| held.leader_id <= asked.leader_id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn vote(term: u64, node_id: u64) -> Vote {
+        Vote { leader_id: LeaderId { term, node_id }, committed: false }
+    }
+
+    #[test]
+    fn a_vote_for_anybody_later_is_no_consent() {
+        assert!(promised_no_later(None, &vote(3, 2)));
+        assert!(promised_no_later(Some(vote(3, 2)), &vote(3, 2)));
+        assert!(promised_no_later(Some(vote(2, 9)), &vote(3, 2)));
+        assert!(!promised_no_later(Some(vote(4, 1)), &vote(3, 2)));
+        // A term may see several leaders here: the one with the higher number comes later.
+        assert!(!promised_no_later(Some(vote(3, 3)), &vote(3, 2)));
+    }
+}

@@ -1,9 +1,11 @@
 //! A member of the group: the handle that callers hold. Decides how a request becomes an entry, what may be
 //! read when, and how a member starts and stops.
 
+mod confirm;
 mod disk;
 mod membership;
 mod notice;
+mod proposer;
 mod recover;
 mod refusal;
 mod start;
@@ -20,23 +22,22 @@ use crate::{
     InitializeError, Member, ProposeError, ReadError, Role, Status, TransferError,
     contact::Contact,
     group_clock::GroupClock,
-    limits::PROPOSAL_BYTES_MAX,
-    log::{LogUse, Stamps},
+    log::LogUse,
     network::{client::Peers, server::Callers},
     options::Timing,
-    raft::{Proposal, Raft, TypeConfig},
+    raft::Raft,
     records::MemberRecord,
     snapshot::Shelf,
     state::Published,
 };
+use confirm::Confirmer;
 use openraft::{
     Instant as _, ReadPolicy,
     async_runtime::watch::WatchReceiver,
     errors::{LinearizableReadError, RaftError},
-    impls::ProgressResponder,
-    raft::ClientWriteResult,
 };
-use refusal::{leader_of, not_written};
+use proposer::Proposer;
+use refusal::leader_of;
 use std::{
     collections::BTreeMap,
     fmt,
@@ -52,7 +53,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 use tradewind_domain::{
-    control::{Machine, Outcome, Request, Stamped},
+    control::{Machine, Outcome, Request},
     ids::{DiskId, NodeId, Revision},
     time::UnixNanos,
 };
@@ -73,7 +74,6 @@ pub(crate) struct Shared {
     /// The cluster's name.
     pub(crate) cluster: String,
     pub(crate) raft: Raft,
-    stamps: Stamps,
     log_use: LogUse,
     peers: Peers,
     pub(crate) clock: Arc<GroupClock>,
@@ -88,8 +88,8 @@ pub(crate) struct Shared {
     handed_over: AtomicU64,
     /// Why it stopped by itself, once it has.
     reason: Arc<OnceLock<String>>,
-    /// Held while a stamp is taken and its proposal queued: stamps enter the log in order.
-    stamping: Mutex<()>,
+    proposer: Proposer,
+    confirmer: Confirmer,
     tasks: Mutex<Tasks>,
 }
 
@@ -153,55 +153,19 @@ impl Replica {
     /// Has the group decide on the request, if this member leads. The outcome is in [`machine`](Self::machine)
     /// when this returns. Dropping the future, or no answer within `Timing::propose`, leaves it unknown.
     pub async fn propose(&self, request: Request) -> Result<Proposed, ProposeError> {
-        let proposed = self.put_forward(request).await;
+        let proposed = self.shared.proposer.propose(request).await;
         self.shared.published.meters.proposed(&proposed);
         proposed
-    }
-
-    async fn put_forward(&self, request: Request) -> Result<Proposed, ProposeError> {
-        // The whole of it: behind a disk that stands still already the queue may be full.
-        let decided = timeout(self.shared.timing.propose, self.decide(request)).await;
-        match decided.map_err(|_| ProposeError::Unknown)?? {
-            Ok(written) => match written.data.outcome {
-                Some(outcome) => Ok(Proposed { revision: written.data.revision, outcome }),
-                // Proposals always have one; whatever this is, nothing is known of the request.
-                None => Err(ProposeError::Unknown),
-            },
-            Err(error) => Err(not_written(&error)),
-        }
-    }
-
-    async fn decide(
-        &self,
-        request: Request,
-    ) -> Result<ClientWriteResult<TypeConfig>, ProposeError> {
-        let (responder, answer) = ProgressResponder::complete_only();
-        {
-            let _order = self.shared.stamping.lock().await;
-            let proposal = self.stamp(request)?;
-            let queued = self.shared.raft.client_write_ff(proposal, Some(responder)).await;
-            queued.map_err(|_| ProposeError::Stopped)?;
-        }
-        answer.await.map_err(|_| ProposeError::Unknown)
-    }
-
-    /// Time never runs backwards in the log, neither by this clock nor by another leader's.
-    fn stamp(&self, request: Request) -> Result<Proposal, ProposeError> {
-        let applied = self.shared.published.machine.borrow().1.cluster().at;
-        let now = self.shared.clock.now().ok_or(ProposeError::NoTime)?;
-        let at = now.max(self.shared.stamps.latest()).max(applied);
-        let most = PROPOSAL_BYTES_MAX;
-        let too_large = |bytes| ProposeError::TooLarge { bytes, most };
-        let proposal = Proposal::new(Stamped { at, request }).map_err(|_| too_large(usize::MAX))?;
-        let bytes = proposal.body().len();
-        if bytes > most { Err(too_large(bytes)) } else { Ok(proposal) }
     }
 
     /// Waits until this member is confirmed as leader and has applied everything acknowledged before the
     /// call: [`machine`](Self::machine) is then fit to answer a linearizable read. Gives the index it holds
     /// at least.
     pub async fn read_barrier(&self) -> Result<Revision, ReadError> {
-        self.read(ReadPolicy::ReadIndex).await
+        match self.shared.confirmer.confirm().await {
+            Some(revision) => Ok(revision),
+            None => self.read(ReadPolicy::ReadIndex).await,
+        }
     }
 
     async fn read(&self, policy: ReadPolicy) -> Result<Revision, ReadError> {
@@ -356,41 +320,5 @@ impl Replica {
                 "files are still in use after the member stopped"
             );
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-    use crate::{Options, Snapshots};
-    use tradewind_domain::{
-        control::{Command, IdempotencyKey},
-        ids::ClusterIncarnation,
-    };
-
-    #[tokio::test]
-    async fn a_proposal_that_cannot_even_be_queued_is_answered_in_its_time() {
-        let home = tempfile::tempdir().unwrap();
-        let options = Options {
-            node: NodeId(1),
-            cluster: "test".to_owned(),
-            state_dir: home.path().to_owned(),
-            new_disk: tradewind_domain::ids::DiskId(1),
-            peer_listener: std::net::TcpListener::bind("127.0.0.1:0").unwrap().into(),
-            timing: Timing { propose: Duration::from_millis(100), ..Timing::default() },
-            snapshots: Snapshots::default(),
-            environment: Default::default(),
-        };
-        let replica = Replica::start(options, Arc::new(|| UnixNanos(1))).await.unwrap();
-        // As behind a disk that stands still, once openraft's queue is full.
-        let held = replica.shared.stamping.lock().await;
-        let key = IdempotencyKey { client: "c".parse().unwrap(), issued_at: UnixNanos(1), n: 1 };
-        let command = Command::OpenCluster { incarnation: ClusterIncarnation(1) };
-        let answer =
-            timeout(Duration::from_secs(5), replica.propose(Request { key, command })).await;
-        assert_eq!(answer, Ok(Err(ProposeError::Unknown)));
-        drop(held);
-        replica.shutdown().await;
     }
 }

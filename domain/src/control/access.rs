@@ -39,7 +39,7 @@ impl Machine {
 
     /// Commands that were answered and are remembered, in the order of their keys.
     pub fn answered(&self) -> impl Iterator<Item = &AnsweredRow> + '_ {
-        self.tables.answered.values()
+        self.tables.answered.rows()
     }
 
     #[must_use]

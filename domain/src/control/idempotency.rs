@@ -42,10 +42,13 @@ pub(super) fn look_up(
     key: &IdempotencyKey,
     at: UnixNanos,
 ) -> Known {
-    if let Some(row) = tables.answered.get(key) {
+    // A client is known as long as an answer of his is remembered.
+    let client = tables.clients.get(&key.client);
+    let answer = client.and_then(|row| tables.answered.get(&named_as(row, key)));
+    if let Some(row) = answer {
         return Known::Answered(row.outcome.clone());
     }
-    let evicted = tables.clients.get(&key.client).and_then(|client| client.evicted);
+    let evicted = client.and_then(|client| client.evicted);
     let below_mark = evicted.is_some_and(|mark| (key.issued_at, key.n) <= mark);
     let below_all = tables.forgotten.as_ref().is_some_and(|row| key.issued_at <= row.up_to);
     if below_mark || below_all || at.since(key.issued_at) >= bounds.window {
@@ -66,18 +69,21 @@ pub(super) fn remember(
 ) {
     let mut client = client_of(tables, key);
     client.remembered += 1;
-    let full = client.remembered > bounds.per_client;
+    let (full, key) = (client.remembered > bounds.per_client, named_as(&client, key));
     tables.put(Row::Client(client));
-    tables.put(Row::Answered(AnsweredRow {
-        key: key.clone(),
-        applied_at: at,
-        outcome: outcome.clone(),
-    }));
+    let row = AnsweredRow { key: key.clone(), applied_at: at, outcome: outcome.clone() };
+    tables.put(Row::Answered(row));
     if full {
-        forget_oldest_of(tables, key);
+        forget_oldest_of(tables, &key);
     }
     forget_aged(tables, bounds, at);
     forget_excess(tables, bounds);
+}
+
+/// The key with the client's name as it stands in his row: where two names are one text in memory, their
+/// letters are not compared.
+fn named_as(row: &ClientRow, key: &IdempotencyKey) -> IdempotencyKey {
+    IdempotencyKey { client: row.client.clone(), issued_at: key.issued_at, n: key.n }
 }
 
 fn client_of(tables: &Tables, key: &IdempotencyKey) -> ClientRow {
@@ -89,9 +95,7 @@ fn client_of(tables: &Tables, key: &IdempotencyKey) -> ClientRow {
 }
 
 fn forget_oldest_of(tables: &mut Tables, key: &IdempotencyKey) {
-    let first = IdempotencyKey { client: key.client.clone(), issued_at: UnixNanos(0), n: 0 };
-    let oldest = tables.answered.range(first..).next().map(|(oldest, _)| oldest.clone());
-    if let Some(oldest) = oldest {
+    if let Some(oldest) = tables.answered.first_of(&key.client) {
         forget(tables, &oldest);
     }
 }
@@ -100,11 +104,12 @@ fn forget_oldest_of(tables: &mut Tables, key: &IdempotencyKey) {
 /// command adds only one.
 fn forget_aged(tables: &mut Tables, bounds: &Bounds, at: UnixNanos) {
     for _ in 0..2 {
-        let oldest = tables.answered_by_age.get_min().cloned();
-        match oldest {
-            Some((from, key)) if at.since(from) > bounds.window => forget(tables, &key),
+        match tables.answered.oldest_from() {
+            Some(from) if at.since(from) > bounds.window => {}
             _ => return,
         }
+        let Some(key) = tables.answered.oldest() else { return };
+        forget(tables, &key);
     }
 }
 
@@ -115,7 +120,7 @@ fn forget_excess(tables: &mut Tables, bounds: &Bounds) {
         if tables.answered.len() <= bounds.answers {
             return;
         }
-        let Some((_, key)) = tables.answered_by_age.get_min().cloned() else { return };
+        let Some(key) = tables.answered.oldest() else { return };
         let held = tables.forgotten.as_ref().map_or(UnixNanos(0), |row| row.up_to);
         let up_to = held.max(key.issued_at);
         tables.put(Row::Forgotten(ForgottenRow { up_to }));

@@ -3,20 +3,20 @@
 //! about what the rows mean.
 
 use super::{
+    answered::Answered,
     command::IdempotencyKey,
     group::{AdmissionRow, GroupRow},
     row::{
-        AccountRow, AnsweredRow, BrokerRow, ClientRow, ClusterRow, CustomerRow, ForgottenRow,
-        ManagerRow, MarketRow, MemberRow, RegisterRow, Row, RowKey, TraderRow,
+        AccountRow, BrokerRow, ClientRow, ClusterRow, CustomerRow, ForgottenRow, ManagerRow,
+        MarketRow, MemberRow, RegisterRow, Row, RowKey, TraderRow,
     },
     state_hash::{StateHash, Sum},
 };
-use crate::{
-    ids::{AccountId, ClientId, CustomerId, ManagerId, MarketId, NodeId, RegisterId, TraderId},
-    time::UnixNanos,
+use crate::ids::{
+    AccountId, ClientId, CustomerId, ManagerId, MarketId, NodeId, RegisterId, TraderId,
 };
 use alloc::vec::Vec;
-use imbl::{OrdMap, OrdSet};
+use imbl::OrdMap;
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tables {
@@ -29,13 +29,11 @@ pub(super) struct Tables {
     pub(super) markets: OrdMap<MarketId, MarketRow>,
     pub(super) traders: OrdMap<TraderId, TraderRow>,
     pub(super) registers: OrdMap<RegisterId, RegisterRow>,
-    pub(super) answered: OrdMap<IdempotencyKey, AnsweredRow>,
+    pub(super) answered: Answered,
     pub(super) clients: OrdMap<ClientId, ClientRow>,
     pub(super) group: Option<GroupRow>,
     pub(super) admissions: OrdMap<NodeId, AdmissionRow>,
     pub(super) forgotten: Option<ForgottenRow>,
-    /// Derived from `answered`: the oldest answers first.
-    pub(super) answered_by_age: OrdSet<(UnixNanos, IdempotencyKey)>,
     /// Keys written since the last `take_changed`.
     changed: Vec<RowKey>,
     /// Of all rows but the cluster's, which is there from the beginning and changes with every entry.
@@ -73,10 +71,7 @@ impl Tables {
             Row::Register(row) => {
                 self.registers.insert(row.register.clone(), row).map(Row::Register)
             }
-            Row::Answered(row) => {
-                self.answered_by_age.insert((row.remembered_from(), row.key.clone()));
-                self.answered.insert(row.key.clone(), row).map(Row::Answered)
-            }
+            Row::Answered(row) => self.answered.insert(row).map(Row::Answered),
             Row::Client(row) => self.clients.insert(row.client.clone(), row).map(Row::Client),
             Row::Group(row) => self.group.replace(row).map(Row::Group),
             Row::Admission(row) => self.admissions.insert(row.node, row).map(Row::Admission),
@@ -90,7 +85,6 @@ impl Tables {
     /// Takes an answer out of the table that remembers them.
     pub(super) fn forget_answer(&mut self, key: &IdempotencyKey) {
         if let Some(row) = self.answered.remove(key) {
-            self.answered_by_age.remove(&(row.remembered_from(), key.clone()));
             self.changed.push(RowKey::Answered(key.clone()));
             self.sum.take(&Row::Answered(row));
         }
@@ -151,7 +145,7 @@ impl Tables {
             .chain(self.markets.values().cloned().map(Row::Market))
             .chain(self.traders.values().cloned().map(Row::Trader))
             .chain(self.registers.values().cloned().map(Row::Register))
-            .chain(self.answered.values().cloned().map(Row::Answered))
+            .chain(self.answered.rows().cloned().map(Row::Answered))
             .chain(self.clients.values().cloned().map(Row::Client))
             .chain(self.group.map(Row::Group))
             .chain(self.admissions.values().cloned().map(Row::Admission))

@@ -4,7 +4,7 @@
 use super::InvalidName;
 use alloc::string::{String, ToString};
 use core::{fmt, str::FromStr};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// 128 random bits, 32 hexadecimal digits as text.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -2,9 +2,9 @@
 //! client_order_id alone, so that whoever computes one, whenever, gets the same.
 
 use super::{AccountId, ClientOrderId, CustomerId, InvalidName};
-use alloc::{format, string::String};
+use alloc::format;
 use core::{fmt, str::FromStr};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The id an order has at the venue: the first 128 bits of SHA-256 over account, customer and
 /// client_order_id, so that it is the same whoever computes it, whenever.

@@ -137,6 +137,21 @@ impl Peers {
         }
     }
 
+    /// Asks a voter whether it has promised no leader after this one anything.
+    pub(crate) async fn confirm(
+        &self,
+        to: u64,
+        peer: &MemberRecord,
+        vote: &Vote,
+    ) -> Result<bool, RpcError> {
+        let link = self.link(Lane::Control, to, peer);
+        match call(&link, &Request::Confirm((*vote).into()), CALL_DEADLINE).await? {
+            Reply::Confirmed => Ok(true),
+            Reply::HigherVote(_) => Ok(false),
+            other => Err(unexpected(&other)),
+        }
+    }
+
     fn client(&self, lane: Lane, to: u64, peer: &MemberRecord) -> Client {
         Client { main: self.link(lane, to, peer), control: self.link(Lane::Control, to, peer) }
     }

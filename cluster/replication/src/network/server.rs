@@ -18,8 +18,9 @@ use crate::{
         APPEND_WINDOW, CALL_DEADLINE, CONTROL_REQUESTS_MAX, HANDSHAKE_DEADLINE, LOOK_EVERY,
         PEER_CONNECTIONS_MAX,
     },
-    raft::{Raft, TypeConfig},
-    records::{self, Kind},
+    log::LogStore,
+    raft::{Raft, TypeConfig, promised_no_later},
+    records::{self, Kind, VoteRecord},
     snapshot::Shelf,
 };
 use bytes::{Bytes, BytesMut};
@@ -45,6 +46,7 @@ use tradewind_domain::ids::DiskId;
 pub(crate) struct Service {
     pub(crate) host: Arc<Host>,
     pub(crate) raft: Raft,
+    pub(crate) log: LogStore,
     pub(crate) shelf: Arc<Shelf>,
     pub(crate) callers: Arc<Callers>,
     /// Told whenever a connection from a peer has ended.
@@ -275,6 +277,10 @@ async fn serve_control(mut calls: Calls, mut answers: Answers, service: Service)
         tokio::select! {
             next = calls.next(), if work.len() < CONTROL_REQUESTS_MAX => {
                 let Some((call, request)) = next? else { return Ok(()) };
+                if let Request::Confirm(vote) = request {
+                    answers.send(&answer(call, &confirm(&service, vote))?).await?;
+                    continue;
+                }
                 let service = service.clone();
                 work.spawn(async move { (call, control(&service, request).await) });
             }
@@ -283,6 +289,16 @@ async fn serve_control(mut calls: Calls, mut answers: Answers, service: Service)
                 answers.send(&answer(call, &reply?)?).await?;
             }
         }
+    }
+}
+
+/// By the vote on disk: one that was given away is there before anybody hears of it.
+fn confirm(service: &Service, asked: VoteRecord) -> Reply {
+    match service.log.vote() {
+        Some(held) if !promised_no_later(Some(held), &asked.into()) => {
+            Reply::HigherVote(held.into())
+        }
+        Some(_) | None => Reply::Confirmed,
     }
 }
 

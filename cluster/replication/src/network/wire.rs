@@ -53,6 +53,8 @@ pub(crate) enum Request {
     Report {
         above: u64,
     },
+    /// Whether the peer has promised no leader after this one anything.
+    Confirm(VoteRecord),
 }
 
 /// The answer to the call of the same number.
@@ -79,6 +81,7 @@ pub(crate) enum Reply {
     },
     Greeted,
     Report(ReportRecord),
+    Confirmed,
 }
 
 #[derive(Debug, Serialize, Deserialize)]

@@ -3,8 +3,10 @@
 
 use super::{
     Clock, Replica, Shared, Tasks,
+    confirm::{Ballot, Confirmer},
     disk::{disk_on, refuse_removed},
     notice,
+    proposer::{Desk, Proposer},
     recover::recover,
     succession::Succession,
 };
@@ -12,10 +14,8 @@ use crate::{
     Environment, Options, PeerListener, Role, StartError, Status, Timing,
     contact::Contact,
     environment::Accept,
-    events::EventRing,
     group_clock::GroupClock,
     log::LogStore,
-    meters::Meters,
     network::{
         client::Peers,
         handshake::Host,
@@ -85,7 +85,7 @@ impl Replica {
         let Opened { disk, log, store, loaded, shelf } = opened;
         let listener = listen(options.peer_listener, &options.state_dir)?;
         let (node, shelf) = (options.node.0, Arc::new(shelf));
-        let published = Arc::new(published(&loaded, &log));
+        let published = Arc::new(Published::new(&loaded, log.meters()));
         // What was read is durable: the store has flushed since.
         let (writer, writing) = StateWriter::start(store, loaded.head.applied, published.clone());
         let flushed = writer.flushed();
@@ -107,6 +107,20 @@ impl Replica {
         let standing = Standing { register, notices, heard };
         let reason: Arc<OnceLock<String>> = Arc::default();
         let (clock, audit) = (Arc::new(GroupClock::new(clock)), published.audit.clone());
+        let desk =
+            Desk { raft: raft.clone(), published: published.clone(), clock: clock.clone(), stamps };
+        let (proposer, proposing) = Proposer::new(desk, options.timing.propose);
+        background.spawn(proposing);
+        let ballot = Ballot {
+            node,
+            raft: raft.clone(),
+            peers: peers.clone(),
+            log: log.clone(),
+            published: published.clone(),
+            within: options.timing.lease(),
+        };
+        let (confirmer, confirming) = Confirmer::new(ballot);
+        background.spawn(confirming);
         let contact = Contact::new();
         background.spawn(notice::watch(notice::Watch {
             node,
@@ -119,6 +133,7 @@ impl Replica {
         let service = Service {
             host,
             raft: raft.clone(),
+            log: log.clone(),
             shelf: shelf.clone(),
             callers: callers.clone(),
             lost,
@@ -138,7 +153,6 @@ impl Replica {
             cluster: options.cluster,
             disk,
             raft,
-            stamps,
             log_use,
             peers,
             clock,
@@ -150,7 +164,8 @@ impl Replica {
             status,
             handed_over: AtomicU64::new(0),
             reason,
-            stamping: Mutex::new(()),
+            proposer,
+            confirmer,
             tasks: Mutex::new(Tasks { background, writing }),
         };
         Ok(Self { shared: Arc::new(shared) })
@@ -174,16 +189,6 @@ fn succeed(
     };
     background.spawn(succession.run());
     lost
-}
-
-fn published(loaded: &Loaded, log: &LogStore) -> Published {
-    let revision = loaded.head.revision();
-    Published {
-        machine: watch::Sender::new((revision, loaded.machine.clone())),
-        events: Arc::new(EventRing::new(revision)),
-        audit: Arc::default(),
-        meters: Arc::new(Meters::new(log.meters())),
-    }
 }
 
 fn listen(listener: PeerListener, directory: &Path) -> Result<Box<dyn Accept>, StartError> {

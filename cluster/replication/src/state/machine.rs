@@ -11,7 +11,7 @@ use crate::{
     events::{EntryEvents, EventRing},
     limits::APPLY_BATCH,
     meters::Meters,
-    raft::{Answer, Entry, LogId, Payload, SnapshotMeta, StoredMembership, TypeConfig},
+    raft::{Answer, Entry, LeaderId, LogId, Payload, SnapshotMeta, StoredMembership, TypeConfig},
     runtime::spawn_blocking,
     snapshot::{Shelf, SnapshotFile},
 };
@@ -21,22 +21,51 @@ use openraft::{
     storage::{ApplyResponder, EntryResponder, RaftStateMachine},
     type_config::alias::SnapshotOf,
 };
-use std::{io, sync::Arc};
+use std::{
+    io,
+    sync::{Arc, Mutex, PoisonError},
+};
 use tokio::{sync::watch, time::Instant};
 use tradewind_domain::{
     control::{Machine, RowKey},
     ids::Revision,
 };
+use tradewind_journal::Meters as JournalMeters;
 
 /// Where applied state is seen.
 pub(crate) struct Published {
     /// The machine and the index of the last entry in it.
     pub(crate) machine: watch::Sender<(Revision, Machine)>,
+    /// Whose entry that was. Changed together with the machine, so look while borrowing that.
+    applied_by: Mutex<Option<LeaderId>>,
     /// The events of each entry that had any, in order.
     pub(crate) events: Arc<EventRing>,
     /// The hashes of the state at every thousandth entry.
     pub(crate) audit: Arc<Audit>,
     pub(crate) meters: Arc<Meters>,
+}
+
+impl Published {
+    pub(crate) fn new(loaded: &Loaded, journal: Arc<JournalMeters>) -> Self {
+        let revision = loaded.head.revision();
+        Self {
+            machine: watch::Sender::new((revision, loaded.machine.clone())),
+            applied_by: Mutex::new(loaded.head.applied.map(|id| id.leader_id)),
+            events: Arc::new(EventRing::new(revision)),
+            audit: Arc::default(),
+            meters: Arc::new(Meters::new(journal)),
+        }
+    }
+
+    /// The leader whose entry was applied last.
+    pub(crate) fn applied_by(&self) -> Option<LeaderId> {
+        *self.applied_by.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set_applied_by(&self, head: &Head) {
+        let by = head.applied.map(|id| id.leader_id);
+        *self.applied_by.lock().unwrap_or_else(PoisonError::into_inner) = by;
+    }
 }
 
 pub(crate) struct StateMachine {
@@ -78,13 +107,14 @@ impl StateMachine {
             return Ok(());
         }
         let (mut done, began) = (Done::default(), Instant::now());
-        let (head, writer, audit) = (&mut self.head, &self.writer, &self.published.audit);
+        let (head, writer, published) = (&mut self.head, &self.writer, &self.published);
         self.published.machine.send_modify(|(revision, machine)| {
             for (entry, responder) in entries {
                 apply_one(machine, head, entry, responder, &mut done);
-                audit.reached(head.revision().0, || machine.state_hash());
+                published.audit.reached(head.revision().0, || machine.state_hash());
             }
             *revision = head.revision();
+            published.set_applied_by(head);
             writer.note(done.changed.drain(..), head);
         });
         self.published.events.push(done.events, self.head.revision());
@@ -183,7 +213,11 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         let (machine, head) = spawn_blocking(read).await.map_err(io::Error::other)??;
         let head = Head::try_from(head).map_err(io::Error::other)?;
         self.writer.replace(machine.clone(), head.clone()).await?;
-        let old = self.published.machine.send_replace((head.revision(), machine));
+        let mut old = (head.revision(), machine);
+        self.published.machine.send_modify(|held| {
+            std::mem::swap(held, &mut old);
+            self.published.set_applied_by(&head);
+        });
         self.head = head;
         self.published.events.restart(self.head.revision());
         // Up to a million rows go with it: not on a thread that answers.

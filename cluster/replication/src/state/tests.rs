@@ -4,9 +4,7 @@
 use super::*;
 use crate::{
     Environment,
-    events::EventRing,
     log::LogStore,
-    meters::Meters,
     raft::{Entry, LeaderId, Payload, Proposal, TypeConfig},
     snapshot::Shelf,
 };
@@ -18,7 +16,7 @@ use openraft::{
 };
 use std::{io, path::Path, sync::Arc};
 use tempfile::TempDir;
-use tokio::{sync::watch, task::JoinHandle};
+use tokio::task::JoinHandle;
 use tradewind_domain::{
     control::{Command, IdempotencyKey, Machine, Request, Row, Stamped},
     ids::{ClientId, RegisterId},
@@ -28,12 +26,7 @@ struct OnDisk;
 
 fn machine_at(home: &Path) -> (StateMachine, JoinHandle<Result<(), StateError>>) {
     let (store, loaded) = StateStore::open(&home.join("state")).unwrap();
-    let published = Arc::new(Published {
-        machine: watch::Sender::new((loaded.head.revision(), loaded.machine.clone())),
-        events: Arc::new(EventRing::new(Revision(0))),
-        audit: Arc::default(),
-        meters: Arc::new(Meters::new(Arc::default())),
-    });
+    let published = Arc::new(Published::new(&loaded, Arc::default()));
     let (writer, task) = StateWriter::start(store, loaded.head.applied, published.clone());
     let shelf = Arc::new(Shelf::open(&home.join("snapshots")).unwrap());
     (StateMachine::new(loaded, writer, shelf, published), task)

@@ -68,7 +68,7 @@ proptest! {
             prop_assert!(tables.answered.len() <= TIGHT.answers);
             prop_assert!(tables.clients.len() <= tables.answered.len());
             prop_assert!(tables.clients.values().all(|row| row.remembered <= TIGHT.per_client));
-            prop_assert_eq!(tables.answered.len(), tables.answered_by_age.len());
+            prop_assert_eq!(tables.answered.len(), tables.answered.aged());
             prop_assert_eq!(tables.state_hash(), StateHash::of_rows(tables.rows()));
         }
     }
