@@ -104,6 +104,10 @@ pub(crate) struct SnapshotArgs {
     /// Writers, each with one write under way
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=256))]
     pub(crate) clients: u32,
+    /// Writes a second in all, at times set beforehand: a write that waits for the one before it is counted
+    /// from when it was due. 0: as many as there can be, so that the writes themselves fill the machine
+    #[arg(long, default_value_t = 1_000)]
+    pub(crate) rate: u32,
     /// Length of the conditions in seconds; a snapshot that is sent takes its own time
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) seconds: u64,

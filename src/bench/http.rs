@@ -17,9 +17,8 @@ const CLIENTS_PER_ADDRESS: u32 = 100;
 
 pub(crate) struct HttpCaller {
     stream: TcpStream,
-    /// Which client this is, as its idempotency keys say, and since when.
+    /// Which client this is, as its idempotency keys say.
     name: String,
-    issued_at: u64,
     sent: u64,
     /// The body of every write, ready to be sent.
     body: String,
@@ -41,7 +40,6 @@ impl HttpCaller {
         Ok(Self {
             stream,
             name: format!("bench-{number}"),
-            issued_at: crate::clock::now().0,
             sent: 0,
             body: format!("{{\"value\":\"{value}\"}}"),
             output: Vec::new(),
@@ -95,8 +93,10 @@ fn parse(head: &[u8]) -> anyhow::Result<(u16, usize)> {
 impl Caller for HttpCaller {
     async fn write(&mut self, key: u64) -> anyhow::Result<()> {
         self.sent += 1;
+        // A new time for each: a key as old as this client would be older than what is remembered.
+        let issued_at = crate::clock::now().0;
         self.output.clear();
-        let Self { name, issued_at, sent, body, output, .. } = self;
+        let Self { name, sent, body, output, .. } = self;
         let length = body.len();
         write!(
             output,

@@ -37,6 +37,8 @@ const POLL: Duration = Duration::from_millis(20);
 struct Report {
     snapshot_mib: f64,
     clients: u32,
+    /// Writes wanted a second; none: as many as there can be.
+    rate: Option<u32>,
     quiet: Commits,
     building: Commits,
     sending: Commits,
@@ -81,7 +83,7 @@ async fn measure(args: &SnapshotArgs, home: &Path) -> anyhow::Result<Report> {
     let group = Members::found(home, args.megabytes)?;
     let mut running = [group.start(1).await?, group.start(2).await?];
     let leader = group.leader().await?;
-    let clients = Clients::start(leader, args.clients).await?;
+    let clients = Clients::start(leader, args.clients, args.rate).await?;
     sleep(WARM_UP).await;
     let quiet = clients.during(sleep(Duration::from_secs(args.seconds))).await.1;
     let mut bytes = 0;
@@ -111,6 +113,7 @@ async fn measure(args: &SnapshotArgs, home: &Path) -> anyhow::Result<Report> {
     Ok(Report {
         snapshot_mib: hundredths(bytes as f64 / f64::from(1 << 20)),
         clients: args.clients,
+        rate: Some(args.rate).filter(|rate| *rate > 0),
         ratio: Ratios { building_p99: ratio(&building), sending_p99: ratio(&sending) },
         stall_ms_p99: Stalls { building: stall(&building), sending: stall(&sending) },
         quiet,
@@ -229,17 +232,19 @@ struct Clients {
 }
 
 impl Clients {
-    async fn start(leader: SocketAddr, clients: u32) -> anyhow::Result<Self> {
+    async fn start(leader: SocketAddr, clients: u32, rate: u32) -> anyhow::Result<Self> {
+        let started = Instant::now();
         let noted = Rc::new(RefCell::new(Vec::new()));
         let (stop, mut tasks) = (Rc::new(Cell::new(false)), JoinSet::new());
         for number in 0..clients {
             let mut caller = HttpCaller::connect(leader, number).await?;
             let (noted, stop) = (noted.clone(), stop.clone());
+            let mut pace = Pace::new(rate, clients, number, started);
             tasks.spawn_local(async move {
                 let mut key = u64::from(number) * 7_919 % KEYS;
                 while !stop.get() {
                     key = (key + 1) % KEYS;
-                    let began = Instant::now();
+                    let began = pace.next().await;
                     caller.write(key).await?;
                     let took = u32::try_from(began.elapsed().as_micros()).unwrap_or(u32::MAX);
                     noted.borrow_mut().push(took);
@@ -277,8 +282,37 @@ impl Clients {
     }
 }
 
+/// When a client's next write is due.
+struct Pace {
+    every: Option<Duration>,
+    due: Instant,
+}
+
+impl Pace {
+    /// The clients share the rate, each at times of its own.
+    fn new(rate: u32, clients: u32, number: u32, started: Instant) -> Self {
+        let every = (rate > 0).then(|| Duration::from_secs(u64::from(clients)) / rate);
+        let due = started + every.unwrap_or_default() * (number + 1) / clients.max(1);
+        Self { every, due }
+    }
+
+    /// Waits until then. Gives when the write began to wait: when it was due, unless nothing but the timer
+    /// held it back.
+    async fn next(&mut self) -> Instant {
+        let (now, due) = (Instant::now(), self.due);
+        let Some(every) = self.every else { return now };
+        self.due += every;
+        if due <= now {
+            return due;
+        }
+        tokio::time::sleep_until(due.into()).await;
+        Instant::now()
+    }
+}
+
 fn print(report: &Report) {
-    println!("snapshot   {} MiB, {} clients", report.snapshot_mib, report.clients);
+    let rate = report.rate.map_or("all they can".to_owned(), |rate| format!("{rate} writes/s"));
+    println!("snapshot   {} MiB, {} clients, {rate}", report.snapshot_mib, report.clients);
     let conditions =
         [("quiet", &report.quiet), ("building", &report.building), ("sending", &report.sending)];
     for (name, of) in conditions {
