@@ -113,6 +113,13 @@ pub const CAUGHT_UP_FOR: Duration = Duration::from_secs(2);
 /// A member that has not answered the leader for so long does not count as there when members change.
 pub const MEMBER_HEARD_WITHIN: Duration = Duration::from_millis(500);
 
+/// After an exchange's close something may have to wait for so long, at most: far enough for settlement
+/// and reports, short enough to be over before the next opening.
+pub const CALENDAR_OFFSET_MAX: Duration = Duration::from_secs(12 * 3_600);
+/// Days of an exchange that an operator closes, and hours that a location keeps.
+pub const OPERATOR_DAYS: usize = 400;
+pub const HOURS_PER_LOCATION: usize = 16;
+
 /// A value in the test range of the replicated state.
 pub const REGISTER_VALUE_BYTES: usize = 1_024;
 /// Routes of one Market, grants of one account, keys of one customer. A row of the state stays below
