@@ -22,6 +22,10 @@ pub enum Exchange {
     Xnys,
 }
 
+impl Exchange {
+    pub const ALL: [Self; 1] = [Self::Xnys];
+}
+
 impl fmt::Display for Exchange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -4,7 +4,9 @@
 
 mod access;
 pub mod command;
+mod declare;
 pub mod desired;
+pub mod drain;
 pub mod event;
 pub mod group;
 pub mod idempotency;
@@ -12,6 +14,7 @@ pub mod invariants;
 pub mod life;
 pub mod machine;
 pub mod membership;
+pub mod placement;
 pub mod plan;
 pub mod refusal;
 pub mod row;
