@@ -3,7 +3,8 @@
 //! cause, and a cause is a Manager that is gone or is being emptied. What it decides on is gathered beside.
 //!
 //! Hard: the kind, a Manager that takes something new, its capacity, one holder. Soft, in this order: stay; the
-//! same implementation; the same location; not beside another Broker of the account; the least loaded.
+//! same location; not beside another Broker of the account; the least loaded. An implementation has one Manager
+//! of a kind, so to stay in it is to stay.
 
 mod field;
 mod gather;
@@ -13,7 +14,7 @@ mod scales;
 pub use gather::{Gathered, gather};
 pub use rebalance::{Move, RebalanceCommand, RebalanceRow, rebalance};
 
-use crate::ids::{AccountId, CustomerId, ImplementationId, LocationId, ManagerId, ManagerKind};
+use crate::ids::{AccountId, CustomerId, LocationId, ManagerId, ManagerKind};
 use alloc::{collections::BTreeMap, vec::Vec};
 use field::Field;
 
@@ -99,16 +100,13 @@ pub fn solve(problem: &Problem, previous: &Placed) -> Placed {
         }
     }
     for (item, from, weight) in moving {
-        let near =
-            Near { implementation: Some(&from.implementation), location: problem.location(from) };
-        if let Some(to) = field.take(item, weight, &near) {
+        if let Some(to) = field.take(item, weight, problem.location(from)) {
             placed.insert(item.clone(), to);
         }
     }
     field.now_first_placements();
     for (item, weight) in new {
-        let nowhere = Near { implementation: None, location: None };
-        if let Some(to) = field.take(item, weight, &nowhere) {
+        if let Some(to) = field.take(item, weight, None) {
             placed.insert(item.clone(), to);
         }
     }
@@ -120,13 +118,6 @@ impl Problem {
         let place = self.places.get(manager).map(|place| &place.location);
         place.or_else(|| self.gone.get(manager))
     }
-}
-
-/// What an item would like to be close to.
-#[derive(Clone, Copy, Debug)]
-struct Near<'a> {
-    implementation: Option<&'a ImplementationId>,
-    location: Option<&'a LocationId>,
 }
 
 /// Whether placements count against the moves at once.

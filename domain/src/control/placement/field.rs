@@ -1,7 +1,7 @@
 //! The open places in the order in which they are taken. Decides which of them is the best for an item; kept
 //! sorted by load, so that thousands of items find their places among thousands of Managers at once.
 
-use super::{Counted, Door, Item, Near, Problem};
+use super::{Counted, Door, Item, Problem};
 use crate::ids::{AccountId, LocationId, ManagerId, ManagerKind};
 use alloc::{
     collections::{BTreeMap, BTreeSet},
@@ -115,12 +115,12 @@ impl<'a> Field<'a> {
         }
     }
 
-    /// The best place for an item, which it takes.
+    /// The best place for an item, which it takes: in its location if it comes from one.
     pub(super) fn take(
         &mut self,
         item: &'a Item,
         weight: u32,
-        near: &Near<'_>,
+        near: Option<&LocationId>,
     ) -> Option<ManagerId> {
         let n = self.best(item, weight, near)?;
         let moved = match self.counted {
@@ -139,22 +139,12 @@ impl<'a> Field<'a> {
         }
     }
 
-    fn best(&self, item: &Item, weight: u32, near: &Near<'_>) -> Option<usize> {
+    fn best(&self, item: &Item, weight: u32, near: Option<&LocationId>) -> Option<usize> {
         let kind = item.kind();
         let fits = |n: &usize| self.spots[*n].room() >= weight;
-        let listed = |n: &usize| {
-            let all = self.all.get(&kind);
-            all.is_some_and(|all| all.contains(&(self.spots[*n].load(), *n)))
-        };
-        let same = near.implementation.and_then(|implementation| {
-            let manager = ManagerId { implementation: implementation.clone(), kind };
-            self.numbers.get(&manager).copied().filter(|n| listed(n) && fits(n))
-        });
-        let here = || {
-            let set = self.near.get(&(kind, near.location?))?;
-            self.first(set, item, fits)
-        };
-        same.or_else(here).or_else(|| self.first(self.all.get(&kind)?, item, fits))
+        let here = near.and_then(|location| self.near.get(&(kind, location)));
+        let here = here.and_then(|set| self.first(set, item, fits));
+        here.or_else(|| self.first(self.all.get(&kind)?, item, fits))
     }
 
     /// The least loaded that fits; one with fewer of the same group before.

@@ -157,3 +157,41 @@ fn the_drain_of_an_implementation_ends_those_of_its_managers() {
     assert_eq!(state(&world, "a"), Some(DrainState::Dropped));
     assert_eq!(state(&world, "a.broker-manager"), None);
 }
+
+#[test]
+fn a_manager_that_comes_back_with_what_it_held_keeps_its_implementation_from_being_dropped() {
+    // given: a BrokerManager that was dropped by force, with its Broker
+    let mut world = serving();
+    put_account(&mut world, "one");
+    world.settle(&[]);
+    let forced = name::<DrainTarget>("a.broker-manager");
+    world.accept(begin("a.broker-manager", DropSchedule::WhenIdle));
+    let force = DrainCommand::Force { target: forced, at: None, by: by("broken disk") };
+    world.accept(Command::Drain(force));
+    world.settle(&[]);
+    assert_eq!(state(&world, "a.broker-manager"), Some(DrainState::Dropped));
+    world.accept(begin("a", DropSchedule::Never));
+    idle(&mut world);
+    world.settle(&[]);
+    assert_eq!(state(&world, "a"), Some(DrainState::Drained));
+    // when it comes back in a new life
+    world.check_in("a.broker-manager", 2);
+    let (target, drop) = (name("a"), DropSchedule::WhenIdle);
+    let now = DrainCommand::Reschedule { target, at: None, by: by("go"), drop };
+    world.accept(Command::Drain(now));
+    // then neither the planner nor anybody else drops it with the Broker's ledger
+    world.settle(&[]);
+    let drop = DrainCommand::Drop { target: name("a"), epoch: epoch(&world, "a"), within: None };
+    assert_eq!(refused(world.apply(Command::Drain(drop))), Refusal::StillHeld);
+}
+
+#[test]
+fn what_was_told_before_this_leaders_time_proves_nothing() {
+    let mut world = serving();
+    world.accept(begin("a", DropSchedule::WhenIdle));
+    idle(&mut world);
+    let mut observed = world.observed(&[]);
+    assert!(!plan(&world.machine, &observed, Monotonic(0)).is_empty());
+    observed.leader_since = Monotonic(1);
+    assert_eq!(plan(&world.machine, &observed, Monotonic(1)), []);
+}
