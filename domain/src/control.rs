@@ -5,7 +5,9 @@
 mod access;
 mod answered;
 pub mod command;
+mod declare;
 pub mod desired;
+pub mod drain;
 pub mod event;
 pub mod group;
 pub mod idempotency;
@@ -13,6 +15,7 @@ pub mod invariants;
 pub mod life;
 pub mod machine;
 pub mod membership;
+pub mod placement;
 pub mod plan;
 pub mod refusal;
 pub mod row;

@@ -3,6 +3,7 @@
 
 pub use disk::DiskId;
 pub use order::{OrderId, VenueOrderId};
+pub use target::DrainTarget;
 
 use crate::time::UnixNanos;
 use alloc::{format, string::String, string::ToString, sync::Arc};
@@ -76,6 +77,12 @@ macro_rules! text_id {
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
+            }
+
+            /// Stands before every name and is none: where a search of names begins.
+            #[allow(dead_code)]
+            pub(crate) fn below_all() -> Self {
+                Self("".into())
             }
         }
 
@@ -165,6 +172,7 @@ macro_rules! number_id {
 
 mod disk;
 mod order;
+mod target;
 
 text_id!(/// A place that can fail as a whole: a data centre, a rack.
     LocationId, "location", is_name, NAME_RULE);

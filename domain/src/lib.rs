@@ -6,6 +6,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod calendar;
 pub mod control;
 pub mod ids;
 pub mod limits;

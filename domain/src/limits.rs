@@ -113,6 +113,31 @@ pub const CAUGHT_UP_FOR: Duration = Duration::from_secs(2);
 /// A member that has not answered the leader for so long does not count as there when members change.
 pub const MEMBER_HEARD_WITHIN: Duration = Duration::from_millis(500);
 
+/// After an exchange's close something may have to wait for so long, at most: far enough for settlement
+/// and reports, short enough to be over before the next opening.
+pub const CALENDAR_OFFSET_MAX: Duration = Duration::from_secs(12 * 3_600);
+/// Days of an exchange that an operator closes, and hours that a location keeps.
+pub const OPERATOR_DAYS: usize = 400;
+pub const HOURS_PER_LOCATION: usize = 16;
+pub const LOCATIONS: usize = 1_024;
+
+/// Customers, and Brokers, on their way to one Manager: their services start there, and what it runs already
+/// must not starve.
+pub const MOVES_AT_ONCE: u32 = 4;
+/// Commands of placement in one round of the leader: a quarter of a second of writes, so that a Manager's death
+/// is decided soon even while a hundred thousand customers are placed.
+pub const PLACEMENTS_A_ROUND: usize = 2_048;
+/// Moves of one rebalance; its row stays below 128 KiB.
+pub const REBALANCE_MOVES: usize = 700;
+/// Drains that are kept, those that are done among them; the oldest of these makes room.
+pub const DRAINS: usize = 1_024;
+/// Managers that were dropped and are known as such: a life that stopped is asked to come back by nobody, and
+/// within one life of a machine at most so many are dropped.
+pub const DROPPED: usize = 4_096;
+/// Who asked for something, and why: a name, and a few sentences.
+pub const WHO_BYTES: usize = 256;
+pub const WHY_BYTES: usize = 1_024;
+
 /// A value in the test range of the replicated state.
 pub const REGISTER_VALUE_BYTES: usize = 1_024;
 /// Routes of one Market, grants of one account, keys of one customer. A row of the state stays below

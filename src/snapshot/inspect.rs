@@ -108,5 +108,10 @@ fn kind(row: &Row) -> &'static str {
         Row::Group(_) => "group",
         Row::Admission(_) => "admission",
         Row::Forgotten(_) => "forgotten",
+        Row::Location(_) => "location",
+        Row::Exchange(_) => "exchange",
+        Row::Drain(_) => "drain",
+        Row::Dropped(_) => "dropped",
+        Row::Rebalance(_) => "rebalance",
     }
 }

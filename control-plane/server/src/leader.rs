@@ -28,7 +28,7 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval, sleep},
 };
 use tradewind_domain::{
-    control::{Command, IdempotencyKey, Request, plan::Settled},
+    control::{Command, IdempotencyKey, Request},
     ids::{ClientId, ClusterIncarnation, Epoch, Incarnation, ManagerId, NodeId},
     limits::PLAN_EVERY,
     time::Monotonic,
@@ -93,7 +93,6 @@ struct Leadership<'a> {
     confirmed_at: Instant,
     awake: Awake,
     plan_due: Instant,
-    settled: Settled,
 }
 
 async fn lead(context: &Context, term: u64, told: &watch::Sender<LeaderView>) {
@@ -117,7 +116,6 @@ async fn lead(context: &Context, term: u64, told: &watch::Sender<LeaderView>) {
         confirmed_at: now,
         awake: Awake::now(),
         plan_due: now,
-        settled: Settled::default(),
     };
     leadership.run().await;
 }
@@ -194,7 +192,7 @@ impl Leadership<'_> {
             return;
         }
         let (seen, reports) = (&mut self.seen, &mut self.reports);
-        let round = planner::round(self.context, seen, reports, &mut self.settled, now);
+        let round = planner::round(self.context, seen, reports, now);
         let (accepted, asleep) = self.awake.during(round).await;
         if let Some(asleep) = asleep {
             self.restart_ages(asleep);

@@ -67,6 +67,7 @@ mod tests {
             fence: Fence::default(),
             work: Wish::Brokers { brokers: brokers.clone() },
             market_managers: Vec::new(),
+            cordons: Default::default(),
         };
         // when
         let services = Brokers.wanted(&desired);

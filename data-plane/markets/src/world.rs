@@ -153,6 +153,7 @@ pub(crate) fn desired(markets: Vec<MarketWanted>) -> Desired {
             endpoint("a1.market-manager", "127.0.0.1:1"),
             endpoint("a2.market-manager", "127.0.0.1:2"),
         ],
+        cordons: BTreeSet::new(),
     }
 }
 

@@ -1,16 +1,19 @@
 //! What can be asked of the replicated machine. Decides the shape of every command; what becomes of one
 //! is `machine`'s decision. Records of released versions are frozen: variants are only appended.
 
+use super::drain::DrainCommand;
 use super::group::GroupCommand;
-use super::row::{AccountSpec, CustomerSpec, MarketSpec, TraderSpec};
+use super::placement::RebalanceCommand;
+use super::row::{AccountSpec, CustomerSpec, LocationSpec, MarketSpec, TraderSpec};
 use crate::{
+    calendar::{Day, Exchange, OperatorDay},
     ids::{
         AccountId, ClientId, ClusterIncarnation, CustomerId, Epoch, Incarnation, LocationId,
         ManagerId, MarketId, NodeId, RegisterId, TraderId,
     },
     time::UnixNanos,
 };
-use alloc::string::String;
+use alloc::{collections::BTreeMap, string::String};
 use serde::{Deserialize, Serialize};
 
 /// Names one command for ever: a repeated key gets the first answer. `issued_at` is the sender's clock,
@@ -106,6 +109,20 @@ pub enum Command {
     },
     /// Who belongs to the Raft group.
     Group(GroupCommand),
+    /// When it is after hours in a location.
+    PutLocation {
+        location: LocationId,
+        spec: LocationSpec,
+    },
+    /// All of an operator's days of an exchange.
+    PutExchangeDays {
+        exchange: Exchange,
+        days: BTreeMap<Day, OperatorDay>,
+    },
+    /// Emptying an implementation or a Manager before it stops.
+    Drain(DrainCommand),
+    /// Evening out what placement left as it was.
+    Rebalance(RebalanceCommand),
 }
 
 /// What the leader knew when it took a Manager for down.

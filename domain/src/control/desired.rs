@@ -19,8 +19,11 @@ pub struct Desired {
     /// The Manager's own right to act.
     pub fence: Fence,
     pub work: Work,
-    /// Managers of the algos' edge that are live, for `goaway` and for Traders.
+    /// Managers of the algos' edge that are live and not being drained, for `goaway` and for Traders.
     pub market_managers: Vec<ManagerEndpoint>,
+    /// Drains of this Manager, by their epochs: while there is one it takes nothing new.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub cordons: BTreeSet<Epoch>,
 }
 
 /// What the Manager runs, by its kind.
@@ -112,14 +115,17 @@ pub fn desired(machine: &Machine, revision: Revision, manager: &ManagerId) -> Op
         ManagerKind::TraderManager => Work::Traders { traders: traders(machine, manager) },
     };
     let market_managers = live_endpoints(machine, ManagerKind::MarketManager);
-    Some(Desired { revision, fence: machine.fence(row.epoch), work, market_managers })
+    let cordons = machine.cordons(manager).map(|row| row.epoch).collect();
+    Some(Desired { revision, fence: machine.fence(row.epoch), work, market_managers, cordons })
 }
 
-/// The live Managers of a kind and where they are, in order of their names.
+/// The Managers of a kind that are live and take something new, and where they are, in order of their
+/// names.
 #[must_use]
 pub fn live_endpoints(machine: &Machine, kind: ManagerKind) -> Vec<ManagerEndpoint> {
     let live = |row: &&ManagerRow| row.manager.kind == kind && row.state == ManagerState::Live;
-    machine.managers().filter(live).map(endpoint).collect()
+    let open = |row: &&ManagerRow| machine.cordon(&row.manager).is_none();
+    machine.managers().filter(live).filter(open).map(endpoint).collect()
 }
 
 fn endpoint(row: &ManagerRow) -> ManagerEndpoint {

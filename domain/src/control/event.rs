@@ -1,11 +1,15 @@
 //! What happened in the replicated machine, as watchers see it. Decides nothing. Every event carries
 //! the revision that made it.
 
-use super::command::DownReason;
+use super::{
+    command::DownReason,
+    drain::{By, DropSchedule},
+};
 use crate::{
+    calendar::Exchange,
     ids::{
-        AccountId, ClusterIncarnation, CustomerId, DiskId, Epoch, Incarnation, ManagerId, MarketId,
-        NodeId, Revision, TraderId,
+        AccountId, ClusterIncarnation, CustomerId, DiskId, DrainTarget, Epoch, Incarnation,
+        LocationId, ManagerId, MarketId, NodeId, Revision, TraderId,
     },
     time::UnixNanos,
 };
@@ -81,5 +85,69 @@ pub enum EventKind {
     },
     VotersWanted {
         voters: u8,
+    },
+    LocationChanged {
+        location: LocationId,
+    },
+    /// An operator's days of it.
+    ExchangeChanged {
+        exchange: Exchange,
+    },
+    /// A drain has begun: nothing new is placed there.
+    Cordoned {
+        target: DrainTarget,
+        epoch: Epoch,
+        by: By,
+        deadline: Option<UnixNanos>,
+        drop: DropSchedule,
+    },
+    /// Every Manager concerned takes nothing new, and what is there moves away.
+    CordonAcknowledged {
+        target: DrainTarget,
+        epoch: Epoch,
+    },
+    Drained {
+        target: DrainTarget,
+        epoch: Epoch,
+    },
+    /// An alarm: the deadline has passed. Nothing follows from it.
+    DrainOverdue {
+        target: DrainTarget,
+        epoch: Epoch,
+    },
+    DrainForced {
+        target: DrainTarget,
+        epoch: Epoch,
+        by: By,
+    },
+    DropRescheduled {
+        target: DrainTarget,
+        epoch: Epoch,
+        by: By,
+        drop: DropSchedule,
+    },
+    /// It is active again.
+    DrainCancelled {
+        target: DrainTarget,
+        epoch: Epoch,
+        by: By,
+    },
+    /// It has left the registry.
+    Dropped {
+        target: DrainTarget,
+        epoch: Epoch,
+    },
+    RebalanceBegun {
+        epoch: Epoch,
+        by: By,
+        moves: u64,
+    },
+    /// Nothing is left of it to do.
+    Rebalanced {
+        epoch: Epoch,
+    },
+    RebalanceCancelled {
+        epoch: Epoch,
+        by: By,
     },
 }

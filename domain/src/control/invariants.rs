@@ -1,6 +1,7 @@
-//! What must hold of the replicated machine after every command: R2, L1, A1. Written once; property
+//! What must hold of the replicated machine after every command: R2, L1, A1, D1, D2. Written once; property
 //! tests, simulation and the fault harness call it.
 
+mod drains;
 pub mod registers;
 
 use super::{machine::Machine, row::ManagerState};
@@ -56,6 +57,7 @@ pub fn violations_across(
             found.push(format!("A1: {} was placed away from its customer", row.trader));
         }
     }
+    found.extend(drains::violations(before, after));
     found
 }
 

@@ -1,28 +1,26 @@
 //! The replicated machine: `apply` answers every command, the same way on every member. Decides what is
 //! true in the cluster; who proposes what is `plan`'s decision. R2: one registration a Manager
-//! incarnation, epochs only grow. L1: an assignment has one holder an epoch.
+//! incarnation, epochs only grow. L1: an assignment has one holder an epoch. D1: nothing is given to a
+//! Manager that is being drained.
 
 use super::{
     command::{Command, DownReason, IdempotencyKey, Stamped},
+    drain::Entry,
     event::{Event, EventKind},
     idempotency::{self, BOUNDS, Known},
     refusal::{Noun, Refusal},
-    row::{
-        AccountRow, AccountSpec, Assignment, BrokerRow, ClusterRow, CustomerRow, CustomerSpec,
-        ManagerRow, ManagerState, MarketRow, MarketSpec, MemberRow, RegisterRow, Row, RowKey,
-        TraderRow, TraderSpec,
-    },
+    row::{Assignment, ClusterRow, ManagerRow, ManagerState, MemberRow, Row, RowKey},
     table::Tables,
 };
 use crate::{
     ids::{
         AccountId, ClusterIncarnation, CustomerId, Epoch, Incarnation, ManagerId, ManagerKind,
-        MarketId, RegisterId, Revision, TraderId,
+        Revision, TraderId,
     },
     limits,
     time::UnixNanos,
 };
-use alloc::{string::String, vec, vec::Vec};
+use alloc::{vec, vec::Vec};
 use serde::{Deserialize, Serialize};
 
 /// The answer to a command, recorded under its key. A repeat gets it again, with the first revision.
@@ -126,6 +124,10 @@ impl Machine {
                 self.put_register(register, value, expected)
             }
             Command::Group(command) => self.decide_group(command),
+            Command::PutLocation { location, spec } => self.put_location(location, spec),
+            Command::PutExchangeDays { exchange, days } => self.put_exchange_days(exchange, days),
+            Command::Drain(command) => self.decide_drain(Entry { revision, at }, command),
+            Command::Rebalance(command) => self.decide_rebalance(Entry { revision, at }, command),
         }
     }
 
@@ -174,6 +176,7 @@ impl Machine {
                 }
             }
         }
+        self.admit_life(&row.manager, row.incarnation)?;
         let kind = EventKind::ManagerCheckedIn {
             manager: row.manager.clone(),
             incarnation: row.incarnation,
@@ -203,93 +206,8 @@ impl Machine {
         Ok(vec![EventKind::ManagerDown { manager, why }])
     }
 
-    fn put_account(
-        &mut self,
-        account: AccountId,
-        spec: AccountSpec,
-    ) -> Result<Vec<EventKind>, Refusal> {
-        let many = spec.customers.len() > limits::CUSTOMERS_PER_ACCOUNT;
-        if many || long(&spec.adapter) || long(&spec.endpoint) {
-            return Err(Refusal::TooLarge { what: Noun::Account });
-        }
-        if spec.customers.iter().any(|customer| !self.tables.customers.contains_key(customer)) {
-            return Err(Refusal::NotFound { what: Noun::Customer });
-        }
-        let ledger = (account.clone(), 0);
-        if !self.tables.brokers.contains_key(&ledger) {
-            let (account, shard) = ledger;
-            self.tables.put(Row::Broker(BrokerRow { account, shard, assignment: None }));
-        }
-        let row = AccountRow { account: account.clone(), spec };
-        if self.tables.accounts.get(&account) == Some(&row) {
-            return Ok(vec![]);
-        }
-        self.tables.put(Row::Account(row));
-        Ok(vec![EventKind::AccountChanged { account }])
-    }
-
-    fn put_customer(
-        &mut self,
-        customer: CustomerId,
-        spec: CustomerSpec,
-    ) -> Result<Vec<EventKind>, Refusal> {
-        if spec.key_hashes.len() > limits::KEYS_PER_CUSTOMER {
-            return Err(Refusal::TooLarge { what: Noun::Customer });
-        }
-        let held = self.tables.customers.get(&customer);
-        if held.is_some_and(|row| row.spec == spec) {
-            return Ok(vec![]);
-        }
-        let affinity = held.and_then(|row| row.affinity.clone());
-        let affinity_version = held.map_or(0, |row| row.affinity_version);
-        let row = CustomerRow { customer: customer.clone(), spec, affinity, affinity_version };
-        self.tables.put(Row::Customer(row));
-        Ok(vec![EventKind::CustomerChanged { customer }])
-    }
-
-    fn put_market(
-        &mut self,
-        market: MarketId,
-        spec: MarketSpec,
-        epoch: Epoch,
-    ) -> Result<Vec<EventKind>, Refusal> {
-        if spec.routes.len() > limits::ROUTES_PER_MARKET {
-            return Err(Refusal::TooLarge { what: Noun::Market });
-        }
-        if self.tables.markets.get(&market).is_some_and(|row| row.spec == spec) {
-            return Ok(vec![]);
-        }
-        self.tables.put(Row::Market(MarketRow { market: market.clone(), spec, epoch }));
-        Ok(vec![EventKind::MarketChanged { market }])
-    }
-
-    fn put_trader(
-        &mut self,
-        trader: TraderId,
-        spec: TraderSpec,
-    ) -> Result<Vec<EventKind>, Refusal> {
-        let words = &spec.command;
-        let bytes: usize = words.iter().map(String::len).sum();
-        let large = words.len() > limits::COMMAND_WORDS || bytes > limits::COMMAND_BYTES;
-        if words.is_empty() || large {
-            return Err(Refusal::TooLarge { what: Noun::Command });
-        }
-        if !self.tables.customers.contains_key(&spec.customer) {
-            return Err(Refusal::NotFound { what: Noun::Customer });
-        }
-        let held = self.tables.traders.get(&trader);
-        if held.is_some_and(|row| row.spec == spec) {
-            return Ok(vec![]);
-        }
-        // A Trader that changes hands starts anew: its old assignment was another customer's.
-        let same = held.filter(|row| row.spec.customer == spec.customer);
-        let assignment = same.and_then(|row| row.assignment.clone());
-        self.tables.put(Row::Trader(TraderRow { trader: trader.clone(), spec, assignment }));
-        Ok(vec![EventKind::TraderChanged { trader }])
-    }
-
-    /// L1: whoever is given something is live, of the right kind, and replaces exactly the holder that
-    /// the decision was made on.
+    /// L1 and D1: whoever is given something is live, of the right kind, not being drained, and replaces
+    /// exactly the holder that the decision was made on.
     fn eligible(
         &self,
         kind: ManagerKind,
@@ -304,6 +222,9 @@ impl Machine {
         let manager = manager.ok_or(Refusal::NotFound { what: Noun::Manager })?;
         if manager.state != ManagerState::Live || to.manager.kind != kind {
             return Err(Refusal::NotEligible);
+        }
+        if let Some(cordon) = self.cordon(&to.manager) {
+            return Err(Refusal::Cordoned { target: cordon.target.clone() });
         }
         Ok(())
     }
@@ -359,28 +280,13 @@ impl Machine {
         self.tables.put(Row::Trader(row));
         Ok(vec![EventKind::TraderAssigned { trader, manager, epoch }])
     }
-
-    fn put_register(
-        &mut self,
-        register: RegisterId,
-        value: String,
-        expected: Option<String>,
-    ) -> Result<Vec<EventKind>, Refusal> {
-        if value.len() > limits::REGISTER_VALUE_BYTES {
-            return Err(Refusal::TooLarge { what: Noun::Register });
-        }
-        let held = self.tables.registers.get(&register).map(|row| row.value.clone());
-        if expected.is_some() && held != expected {
-            return Err(Refusal::Mismatch { held });
-        }
-        self.tables.put(Row::Register(RegisterRow { register, value }));
-        Ok(vec![])
-    }
 }
 
-fn long(text: &str) -> bool {
+pub(super) fn long(text: &str) -> bool {
     text.len() > limits::ADDRESS_BYTES
 }
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(super) mod world;

@@ -1,6 +1,7 @@
 //! Why a command is refused. Decides the reasons; when one applies is `machine`'s decision.
 
-use crate::ids::{Incarnation, NodeId};
+use super::drain::DrainState;
+use crate::ids::{DrainTarget, Epoch, Incarnation, LocationId, ManagerId, NodeId};
 use alloc::string::String;
 use serde::{Deserialize, Serialize};
 
@@ -36,6 +37,24 @@ pub enum Refusal {
     TooMany { what: Noun },
     #[error("a group has 3 or 5 voters: 4 bear no more failures than 3")]
     VotersNotPossible,
+    #[error("nothing new is placed there: {target} is being drained")]
+    Cordoned { target: DrainTarget },
+    #[error("{manager} was dropped: start it anew to bring it back")]
+    Dropped { manager: ManagerId },
+    #[error("not while the drain is {state}")]
+    WrongState { state: DrainState },
+    #[error("a Manager concerned has not confirmed the cordon")]
+    NotConfirmed,
+    #[error("something is still there")]
+    StillHeld,
+    #[error("it is not time for that")]
+    NotDue,
+    #[error(
+        "nobody has said when it is after hours in {location}: name a time, or declare its hours"
+    )]
+    NoHours { location: LocationId },
+    #[error("the rebalance of epoch {epoch} is still under way")]
+    Rebalancing { epoch: Epoch },
 }
 
 /// What a refusal is about.
@@ -52,6 +71,10 @@ pub enum Noun {
     Command,
     Member,
     Group,
+    Drain,
+    Location,
+    Exchange,
+    Rebalance,
 }
 
 impl core::fmt::Display for Noun {
@@ -67,6 +90,10 @@ impl core::fmt::Display for Noun {
             Self::Command => "command",
             Self::Member => "member",
             Self::Group => "group: its leader has not founded it yet",
+            Self::Drain => "drain",
+            Self::Location => "location",
+            Self::Exchange => "exchange",
+            Self::Rebalance => "rebalance",
         })
     }
 }

@@ -4,17 +4,25 @@
 
 use super::{
     command::IdempotencyKey,
+    drain::{DrainRow, DroppedRow},
     group::{AdmissionRow, GroupRow},
     machine::Outcome,
+    placement::RebalanceRow,
 };
 use crate::{
+    calendar::{Day, Exchange, Hours, OperatorDay},
     ids::{
-        AccountId, ClientId, ClusterIncarnation, CustomerId, Epoch, Incarnation, InstrumentId,
-        KeyHash, LocationId, ManagerId, MarketId, NodeId, RegisterId, TraderId, VenueId,
+        AccountId, ClientId, ClusterIncarnation, CustomerId, DrainTarget, Epoch, Incarnation,
+        InstrumentId, KeyHash, LocationId, ManagerId, MarketId, NodeId, RegisterId, TraderId,
+        VenueId,
     },
     time::UnixNanos,
 };
-use alloc::{collections::BTreeSet, string::String, vec::Vec};
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    string::String,
+    vec::Vec,
+};
 use serde::{Deserialize, Serialize};
 
 /// Who holds something, and since which log entry.
@@ -198,6 +206,27 @@ pub struct ForgottenRow {
     pub up_to: UnixNanos,
 }
 
+/// What an operator says of a location.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LocationSpec {
+    /// It is after hours there while it is after all of these.
+    pub after_hours: Vec<Hours>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LocationRow {
+    pub location: LocationId,
+    pub spec: LocationSpec,
+}
+
+/// An operator's days of an exchange, beside its table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExchangeRow {
+    pub exchange: Exchange,
+    pub days: BTreeMap<Day, OperatorDay>,
+}
+
 macro_rules! rows {
     ($($variant:ident($row:ty): $key:ty = $of:expr,)*) => {
         /// One row. The order of the variants is the order on disk: append only.
@@ -237,4 +266,9 @@ rows! {
     Group(GroupRow): () = |_| (),
     Admission(AdmissionRow): NodeId = |r| r.node,
     Forgotten(ForgottenRow): () = |_| (),
+    Location(LocationRow): LocationId = |r| r.location.clone(),
+    Exchange(ExchangeRow): Exchange = |r| r.exchange,
+    Drain(DrainRow): DrainTarget = |r| r.target.clone(),
+    Dropped(DroppedRow): ManagerId = |r| r.manager.clone(),
+    Rebalance(RebalanceRow): () = |_| (),
 }

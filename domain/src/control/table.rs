@@ -2,18 +2,28 @@
 //! `put` or `remove`, which note the key: what was noted is what a store must write. Decides nothing
 //! about what the rows mean.
 
+mod index;
+
+pub(super) use index::{Index, follows};
+
 use super::{
     answered::Answered,
     command::IdempotencyKey,
+    drain::{DrainRow, DroppedRow},
     group::{AdmissionRow, GroupRow},
+    placement::RebalanceRow,
     row::{
-        AccountRow, BrokerRow, ClientRow, ClusterRow, CustomerRow, ForgottenRow, ManagerRow,
-        MarketRow, MemberRow, RegisterRow, Row, RowKey, TraderRow,
+        AccountRow, BrokerRow, ClientRow, ClusterRow, CustomerRow, ExchangeRow, ForgottenRow,
+        LocationRow, ManagerRow, MarketRow, MemberRow, RegisterRow, Row, RowKey, TraderRow,
     },
     state_hash::{StateHash, Sum},
 };
-use crate::ids::{
-    AccountId, ClientId, CustomerId, ManagerId, MarketId, NodeId, RegisterId, TraderId,
+use crate::{
+    calendar::Exchange,
+    ids::{
+        AccountId, ClientId, CustomerId, DrainTarget, LocationId, ManagerId, MarketId, NodeId,
+        RegisterId, TraderId,
+    },
 };
 use alloc::vec::Vec;
 use imbl::OrdMap;
@@ -34,6 +44,13 @@ pub(super) struct Tables {
     pub(super) group: Option<GroupRow>,
     pub(super) admissions: OrdMap<NodeId, AdmissionRow>,
     pub(super) forgotten: Option<ForgottenRow>,
+    pub(super) locations: OrdMap<LocationId, LocationRow>,
+    pub(super) exchanges: OrdMap<Exchange, ExchangeRow>,
+    pub(super) drains: OrdMap<DrainTarget, DrainRow>,
+    pub(super) dropped: OrdMap<ManagerId, DroppedRow>,
+    pub(super) rebalance: Option<RebalanceRow>,
+    /// Derived from Brokers, customers and Traders.
+    pub(super) index: Index,
     /// Keys written since the last `take_changed`.
     changed: Vec<RowKey>,
     /// Of all rows but the cluster's, which is there from the beginning and changes with every entry.
@@ -61,13 +78,20 @@ impl Tables {
             Row::Manager(row) => self.managers.insert(row.manager.clone(), row).map(Row::Manager),
             Row::Account(row) => self.accounts.insert(row.account.clone(), row).map(Row::Account),
             Row::Broker(row) => {
-                self.brokers.insert((row.account.clone(), row.shard), row).map(Row::Broker)
+                let key = (row.account.clone(), row.shard);
+                self.index.broker(self.brokers.get(&key), &row);
+                self.brokers.insert(key, row).map(Row::Broker)
             }
             Row::Customer(row) => {
+                let old = self.customers.get(&row.customer);
+                self.index.customer(old, &row, &self.traders);
                 self.customers.insert(row.customer.clone(), row).map(Row::Customer)
             }
             Row::Market(row) => self.markets.insert(row.market.clone(), row).map(Row::Market),
-            Row::Trader(row) => self.traders.insert(row.trader.clone(), row).map(Row::Trader),
+            Row::Trader(row) => {
+                self.index.trader(self.traders.get(&row.trader), &row, &self.customers);
+                self.traders.insert(row.trader.clone(), row).map(Row::Trader)
+            }
             Row::Register(row) => {
                 self.registers.insert(row.register.clone(), row).map(Row::Register)
             }
@@ -76,6 +100,13 @@ impl Tables {
             Row::Group(row) => self.group.replace(row).map(Row::Group),
             Row::Admission(row) => self.admissions.insert(row.node, row).map(Row::Admission),
             Row::Forgotten(row) => self.forgotten.replace(row).map(Row::Forgotten),
+            Row::Location(row) => {
+                self.locations.insert(row.location.clone(), row).map(Row::Location)
+            }
+            Row::Exchange(row) => self.exchanges.insert(row.exchange, row).map(Row::Exchange),
+            Row::Drain(row) => self.drains.insert(row.target.clone(), row).map(Row::Drain),
+            Row::Dropped(row) => self.dropped.insert(row.manager.clone(), row).map(Row::Dropped),
+            Row::Rebalance(row) => self.rebalance.replace(row).map(Row::Rebalance),
         };
         if let Some(replaced) = replaced {
             self.sum.take(&replaced);
@@ -101,6 +132,34 @@ impl Tables {
         if let Some(row) = self.admissions.remove(&node) {
             self.changed.push(RowKey::Admission(node));
             self.sum.take(&Row::Admission(row));
+        }
+    }
+
+    pub(super) fn forget_manager(&mut self, manager: &ManagerId) {
+        if let Some(row) = self.managers.remove(manager) {
+            self.changed.push(RowKey::Manager(manager.clone()));
+            self.sum.take(&Row::Manager(row));
+        }
+    }
+
+    pub(super) fn forget_drain(&mut self, target: &DrainTarget) {
+        if let Some(row) = self.drains.remove(target) {
+            self.changed.push(RowKey::Drain(target.clone()));
+            self.sum.take(&Row::Drain(row));
+        }
+    }
+
+    pub(super) fn forget_dropped(&mut self, manager: &ManagerId) {
+        if let Some(row) = self.dropped.remove(manager) {
+            self.changed.push(RowKey::Dropped(manager.clone()));
+            self.sum.take(&Row::Dropped(row));
+        }
+    }
+
+    pub(super) fn forget_rebalance(&mut self) {
+        if let Some(row) = self.rebalance.take() {
+            self.changed.push(RowKey::Rebalance(()));
+            self.sum.take(&Row::Rebalance(row));
         }
     }
 
@@ -132,6 +191,11 @@ impl Tables {
             RowKey::Group(()) => self.group.map(Row::Group),
             RowKey::Admission(k) => self.admissions.get(k).cloned().map(Row::Admission),
             RowKey::Forgotten(()) => self.forgotten.clone().map(Row::Forgotten),
+            RowKey::Location(k) => self.locations.get(k).cloned().map(Row::Location),
+            RowKey::Exchange(k) => self.exchanges.get(k).cloned().map(Row::Exchange),
+            RowKey::Drain(k) => self.drains.get(k).cloned().map(Row::Drain),
+            RowKey::Dropped(k) => self.dropped.get(k).cloned().map(Row::Dropped),
+            RowKey::Rebalance(()) => self.rebalance.clone().map(Row::Rebalance),
         }
     }
 
@@ -150,5 +214,10 @@ impl Tables {
             .chain(self.group.map(Row::Group))
             .chain(self.admissions.values().cloned().map(Row::Admission))
             .chain(self.forgotten.iter().cloned().map(Row::Forgotten))
+            .chain(self.locations.values().cloned().map(Row::Location))
+            .chain(self.exchanges.values().cloned().map(Row::Exchange))
+            .chain(self.drains.values().cloned().map(Row::Drain))
+            .chain(self.dropped.values().cloned().map(Row::Dropped))
+            .chain(self.rebalance.iter().cloned().map(Row::Rebalance))
     }
 }

@@ -2,6 +2,8 @@
 //! here is a change that old directories and old members would not survive.
 #![allow(clippy::unwrap_used)]
 
+mod drains;
+
 use super::*;
 use crate::{
     limits::{PROPOSAL_BYTES_MAX, STATE_VALUE_BYTES},
@@ -11,6 +13,8 @@ use std::fmt::Debug;
 use tradewind_domain::{
     control::{
         Command, IdempotencyKey, Stamped,
+        drain::By,
+        placement::{Move, RebalanceCommand, RebalanceRow},
         row::{
             AccountRow, AccountSpec, MarketRow, MarketSpec, Route, TraderRow, TraderSpec,
             TraderWish,
@@ -196,7 +200,16 @@ fn the_largest_legal_rows_fit_into_a_proposal_and_into_a_value_of_the_state() {
         spec: market_spec.clone(),
         epoch: Epoch(u64::MAX),
     };
+    let moves = (0..limits::REBALANCE_MOVES).map(|_| Move {
+        customer: name.parse().unwrap(),
+        replaces: Epoch(u64::MAX),
+        to: format!("{name}.trader-manager").parse().unwrap(),
+    });
+    let (who, why) = ("w".repeat(limits::WHO_BYTES), "y".repeat(limits::WHY_BYTES));
+    let (by, moves) = (By { who, why }, moves.collect::<Vec<_>>());
+    let begin = RebalanceCommand::Begin { by: by.clone(), moves: moves.clone() };
     let commands = [
+        Command::Rebalance(begin),
         Command::PutMarket { market: name.parse().unwrap(), spec: market_spec },
         Command::PutAccount { account: name.parse().unwrap(), spec: account.clone() },
         Command::PutTrader { trader: name.parse().unwrap(), spec: trader.clone() },
@@ -211,6 +224,12 @@ fn the_largest_legal_rows_fit_into_a_proposal_and_into_a_value_of_the_state() {
         Row::Market(market_row),
         Row::Account(AccountRow { account: name.parse().unwrap(), spec: account }),
         Row::Trader(TraderRow { trader: name.parse().unwrap(), spec: trader, assignment: None }),
+        Row::Rebalance(RebalanceRow {
+            epoch: Epoch(u64::MAX),
+            since: UnixNanos(u64::MAX),
+            by,
+            moves,
+        }),
     ];
     for row in rows {
         let bytes = encode(Kind::Row, &row).unwrap().len();

@@ -16,14 +16,21 @@ pub(crate) fn refused(refusal: &Refusal) -> Problem {
         | Refusal::StaleIncarnation { .. }
         | Refusal::Superseded
         | Refusal::OtherDisk { .. }
-        | Refusal::Mismatch { .. } => Code::Conflict,
-        Refusal::Busy { .. } => Code::Busy,
+        | Refusal::Mismatch { .. }
+        | Refusal::WrongState { .. }
+        | Refusal::Dropped { .. } => Code::Conflict,
+        Refusal::Busy { .. } | Refusal::Rebalancing { .. } => Code::Busy,
         Refusal::NotFound { .. } => Code::NotFound,
         Refusal::KeyFromFuture
         | Refusal::NotEligible
         | Refusal::AgainstAffinity
         | Refusal::TooMany { .. }
         | Refusal::VotersNotPossible
+        | Refusal::Cordoned { .. }
+        | Refusal::NotConfirmed
+        | Refusal::StillHeld
+        | Refusal::NotDue
+        | Refusal::NoHours { .. }
         | Refusal::TooLarge { .. } => Code::Refused,
     };
     Problem::new(code, refusal.to_string())

@@ -88,5 +88,10 @@ fn shown(row: Row) -> Option<Value> {
         Row::Register(row) => json!({ "register": row }),
         Row::Group(row) => json!({ "group": row }),
         Row::Admission(row) => json!({ "admission": row }),
+        Row::Location(row) => json!({ "location": row }),
+        Row::Exchange(row) => json!({ "exchange": row }),
+        Row::Drain(row) => json!({ "drain": row }),
+        Row::Dropped(row) => json!({ "dropped": row }),
+        Row::Rebalance(row) => json!({ "rebalance": row }),
     })
 }

@@ -2,17 +2,20 @@
 //! nothing is written. Decides what counts as a proof of life or of death; what follows from it is
 //! `domain::control::plan`'s decision. One task owns it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tradewind_domain::{
     control::{
         Machine, Observed, Sighting,
-        plan::Health,
+        plan::{self, Health},
         row::{ManagerRow, ManagerState},
     },
-    ids::{Epoch, Incarnation, ManagerId},
-    time::Monotonic,
+    ids::{Epoch, Incarnation, ManagerId, ServiceId},
+    time::{Monotonic, UnixNanos},
 };
-use tradewind_protocol::{control, supervision::ServiceReport};
+use tradewind_protocol::{
+    control,
+    supervision::{ServiceReport, ServiceState},
+};
 
 /// A Manager as its leader's pipes have it: of an older registration nothing is taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,13 +85,18 @@ pub(crate) struct Observations {
 impl Observations {
     /// Begins at a confirmed leadership.
     pub(crate) fn since(leader_since: Monotonic) -> Self {
-        let observed = Observed { leader_since, managers: BTreeMap::new() };
+        let observed = Observed { leader_since, ..Observed::default() };
         Self { observed, ..Self::default() }
     }
 
     /// Time cannot be trusted: every age counts from now.
     pub(crate) fn restart_ages(&mut self, now: Monotonic) {
         self.observed.leader_since = now;
+    }
+
+    /// Notes the calendar's time, for what is planned next.
+    pub(crate) fn at(&mut self, at: UnixNanos) {
+        self.observed.at = at;
     }
 
     pub(crate) fn observed(&self) -> &Observed {
@@ -101,7 +109,12 @@ impl Observations {
         self.told.remove(&of.manager);
         self.observed.managers.remove(&of.manager);
         if let Some(at) = checked_in {
-            let sighting = Sighting { incarnation: of.incarnation, last_proof: at, refused: false };
+            let sighting = Sighting {
+                incarnation: of.incarnation,
+                last_proof: at,
+                refused: false,
+                told: None,
+            };
             self.observed.managers.insert(of.manager.clone(), sighting);
         }
         self.registered.insert(of.manager.clone(), of);
@@ -119,8 +132,12 @@ impl Observations {
         if self.registered.get(&of.manager) != Some(&of) {
             return;
         }
-        let unseen =
-            Sighting { incarnation: of.incarnation, last_proof: Monotonic(0), refused: false };
+        let unseen = Sighting {
+            incarnation: of.incarnation,
+            last_proof: Monotonic(0),
+            refused: false,
+            told: None,
+        };
         let sighting = self.observed.managers.entry(of.manager.clone()).or_insert(unseen);
         match what {
             What::Up { incarnation } => {
@@ -131,6 +148,7 @@ impl Observations {
             }
             What::Beat { services, sessions } => {
                 (sighting.last_proof, sighting.refused) = (at, false);
+                sighting.told = Some(own_word(&services, sessions));
                 self.told.insert(of.manager, Told { services, sessions });
             }
             What::Refused => sighting.refused = true,
@@ -159,13 +177,28 @@ impl Observations {
     }
 }
 
+/// What a beat says that placement and drains are decided on.
+fn own_word(services: &[ServiceReport], sessions: u64) -> plan::Told {
+    let exclusive = |report: &&ServiceReport| match report.service {
+        ServiceId::Broker { .. } | ServiceId::Trader { .. } => true,
+        ServiceId::Market { .. } => false,
+    };
+    let held = services.iter().filter(exclusive).count() as u64;
+    let starting = services.iter().filter(|report| report.state == ServiceState::Starting).count();
+    plan::Told {
+        cordons: BTreeSet::new(),
+        held: Some(held.saturating_add(sessions)),
+        starting: u32::try_from(starting).unwrap_or(u32::MAX),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use std::time::Duration;
     use tradewind_domain::{
-        control::{Command, IdempotencyKey, Request, Stamped, command::DownReason, plan},
+        control::{Command, IdempotencyKey, Request, Stamped, command::DownReason, plan::plan},
         ids::Revision,
         limits::DOWN_AFTER,
         time::UnixNanos,

@@ -10,7 +10,7 @@ use crate::limits::PROPOSALS_AT_ONCE;
 use futures_util::{StreamExt as _, stream};
 use tokio::sync::mpsc;
 use tradewind_domain::{
-    control::{Command, Outcome, plan::Settled},
+    control::{Command, Outcome, plan},
     time::Monotonic,
 };
 
@@ -21,10 +21,10 @@ pub(super) async fn round(
     context: &Context,
     seen: &mut Observations,
     reports: &mut mpsc::Receiver<Report>,
-    settled: &mut Settled,
     now: Monotonic,
 ) -> bool {
-    if settled.plan(&context.replica.machine(), seen.observed(), now).is_empty() {
+    seen.at((context.clocks.unix)());
+    if plan(&context.replica.machine(), seen.observed(), now).is_empty() {
         return false;
     }
     if context.replica.read_barrier().await.is_err() {
@@ -33,7 +33,7 @@ pub(super) async fn round(
     while let Ok(report) = reports.try_recv() {
         seen.heard(report);
     }
-    let commands = settled.plan(&context.replica.machine(), seen.observed(), now);
+    let commands = plan(&context.replica.machine(), seen.observed(), now);
     let proposals = commands.into_iter().map(|command| propose(context, command));
     let decided = stream::iter(proposals).buffer_unordered(PROPOSALS_AT_ONCE);
     decided.fold(false, async |any, accepted| any || accepted).await

@@ -104,6 +104,7 @@ mod tests {
             fence: Fence { cluster: ClusterIncarnation(cluster), epoch: Epoch(epoch) },
             work: Work::Traders { traders: Vec::new() },
             market_managers: Vec::new(),
+            cordons: Default::default(),
         }
     }
 

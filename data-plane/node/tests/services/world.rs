@@ -132,6 +132,7 @@ impl World {
             fence: fence(self.cluster, 1),
             work: DesiredWork::Brokers { brokers: accounts.iter().map(broker).collect() },
             market_managers: Vec::new(),
+            cordons: Default::default(),
         });
     }
 

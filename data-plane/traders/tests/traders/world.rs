@@ -141,6 +141,7 @@ impl World {
             fence: fence(1),
             work: DesiredWork::Traders { traders },
             market_managers: market_managers.collect(),
+            cordons: Default::default(),
         });
     }
 

@@ -1,116 +1,21 @@
 //! Claims about the machine: by example, and over random logs.
 
-use super::*;
+use super::{world::*, *};
 use crate::{
     control::{
-        StateHash,
         command::Request,
-        invariants::violations,
-        plan::{Observed, Sighting, plan},
-        row::TraderWish,
+        drain::{By, DrainCommand, DropSchedule},
+        row::{AccountSpec, CustomerSpec, TraderSpec, TraderWish},
     },
-    ids::{ClientId, KeyHash, NodeId},
-    time::Monotonic,
+    ids::{ClientId, CustomerId, DrainTarget, NodeId},
+    limits,
 };
-use alloc::{collections::BTreeSet, format, string::ToString};
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    format,
+    string::{String, ToString},
+};
 use proptest::prelude::*;
-
-/// A machine with a log: every command gets the next revision and a key of its own.
-struct World {
-    machine: Machine,
-    revision: u64,
-}
-
-fn name<T: core::str::FromStr>(text: &str) -> T
-where
-    T::Err: core::fmt::Debug,
-{
-    text.parse().expect("a legal name")
-}
-
-fn key(n: u64, issued_at: u64) -> IdempotencyKey {
-    IdempotencyKey { client: name("test"), issued_at: UnixNanos(issued_at), n }
-}
-
-const SECOND: u64 = 1_000_000_000;
-
-impl World {
-    fn new() -> Self {
-        Self { machine: Machine::default(), revision: 0 }
-    }
-
-    fn apply_as(&mut self, key: IdempotencyKey, at: u64, command: Command) -> Applied {
-        self.revision += 1;
-        let before = self.machine.clone();
-        let entry = Stamped { at: UnixNanos(at), request: Request { key, command } };
-        let applied = self.machine.apply(Revision(self.revision), &entry);
-        let found = violations(&before, &self.machine, Revision(self.revision));
-        assert!(found.is_empty(), "{found:?} after {entry:?}");
-        // All rows: too many after each entry of a long log.
-        if self.revision < 200 || self.revision.is_multiple_of(1_000) {
-            let hash = StateHash::of_rows(self.machine.rows());
-            assert_eq!(self.machine.state_hash(), hash, "after {entry:?}");
-        }
-        applied
-    }
-
-    fn apply(&mut self, command: Command) -> Applied {
-        let n = self.revision;
-        self.apply_as(key(n, SECOND), SECOND, command)
-    }
-
-    fn accept(&mut self, command: Command) -> Revision {
-        match self.apply(command).outcome {
-            Outcome::Accepted { revision } => revision,
-            Outcome::Refused { refusal } => panic!("refused: {refusal}"),
-        }
-    }
-
-    fn check_in(&mut self, manager: &str, incarnation: u64) -> Outcome {
-        let command = Command::CheckIn {
-            manager: name(manager),
-            location: name("here"),
-            address: "127.0.0.1:1".to_string(),
-            incarnation: Incarnation(incarnation),
-            capacity: 10,
-        };
-        self.apply(command).outcome
-    }
-
-    fn with_a_customer_and_a_trader() -> Self {
-        let mut world = Self::new();
-        world.check_in("a.trader-manager", 1);
-        world.check_in("b.trader-manager", 1);
-        let spec = CustomerSpec { key_hashes: BTreeSet::from([KeyHash::of("secret")]) };
-        world.accept(Command::PutCustomer { customer: name("acme"), spec });
-        let (customer, command) = (name("acme"), vec!["algo".to_string()]);
-        let spec = TraderSpec { customer, command, state: TraderWish::Running };
-        world.accept(Command::PutTrader { trader: name("sample"), spec });
-        world
-    }
-
-    /// Everybody registered is well, but for those named.
-    fn observed(&self, lost: &[&str]) -> Observed {
-        let managers = self.machine.managers().map(|row| {
-            let refused = lost.contains(&row.manager.to_string().as_str());
-            let incarnation = row.incarnation;
-            (row.manager.clone(), Sighting { incarnation, last_proof: Monotonic(0), refused })
-        });
-        Observed { leader_since: Monotonic(0), managers: managers.collect() }
-    }
-
-    /// Plans and applies until nothing is left to do.
-    fn settle(&mut self, lost: &[&str]) {
-        for _ in 0..20 {
-            let commands = plan(&self.machine, &self.observed(lost), Monotonic(0));
-            if commands.is_empty() {
-                return;
-            }
-            commands.into_iter().for_each(|command| drop(self.apply(command)));
-        }
-        panic!("the planner does not come to rest");
-    }
-}
 
 #[test]
 fn a_repeated_key_gets_the_first_answer_and_changes_nothing() {
@@ -260,6 +165,43 @@ fn a_stale_assignment_is_refused() {
     assert_eq!(outcome, Outcome::Refused { refusal: Refusal::Superseded });
 }
 
+fn any_drain() -> impl Strategy<Value = Command> {
+    let target =
+        || "[abc](\\.trader-manager|\\.broker-manager)?".prop_map(|t| name::<DrainTarget>(&t));
+    let epoch = || (1_u64..60).prop_map(Epoch);
+    let at = || prop::option::of((1_u64..60).prop_map(Revision));
+    let by = || By { who: "me".to_string(), why: "test".to_string() };
+    let drop = prop::sample::select(vec![
+        DropSchedule::WhenIdle,
+        DropSchedule::Never,
+        DropSchedule::At(UnixNanos(2 * SECOND)),
+        DropSchedule::AfterHours,
+    ]);
+    let command = prop_oneof![
+        3 => (target(), drop.clone()).prop_map(move |(target, drop)| {
+            DrainCommand::Begin { target, by: by(), deadline: Some(UnixNanos(0)), drop }
+        }),
+        1 => (target(), epoch()).prop_map(|(target, epoch)| {
+            DrainCommand::Acknowledge { target, epoch, confirmed: BTreeMap::new() }
+        }),
+        1 => (target(), epoch()).prop_map(|(target, epoch)| DrainCommand::Emptied { target, epoch }),
+        1 => (target(), epoch()).prop_map(|(target, epoch)| DrainCommand::Overdue { target, epoch }),
+        2 => (target(), epoch()).prop_map(|(target, epoch)| {
+            DrainCommand::Drop { target, epoch, within: None }
+        }),
+        1 => (target(), at()).prop_map(move |(target, at)| {
+            DrainCommand::Cancel { target, at, by: by() }
+        }),
+        2 => (target(), at()).prop_map(move |(target, at)| {
+            DrainCommand::Force { target, at, by: by() }
+        }),
+        1 => (target(), at(), drop).prop_map(move |(target, at, drop)| {
+            DrainCommand::Reschedule { target, at, by: by(), drop }
+        }),
+    ];
+    command.prop_map(Command::Drain)
+}
+
 fn any_command() -> impl Strategy<Value = Command> {
     let manager = || {
         let kinds = prop::sample::select(ManagerKind::ALL.to_vec());
@@ -268,6 +210,7 @@ fn any_command() -> impl Strategy<Value = Command> {
     let epoch = || (1_u64..60).prop_map(Epoch);
     let customer = || "[xyz]".prop_map(|text| name::<CustomerId>(&text));
     prop_oneof![
+        any_drain(),
         (manager(), 1_u64..4).prop_map(|(manager, incarnation)| Command::CheckIn {
             manager,
             location: name("here"),
@@ -315,7 +258,7 @@ proptest! {
         repeat in prop::collection::vec(any::<bool>(), 60),
     ) {
         let mut world = World::new();
-        let mut stored = alloc::collections::BTreeMap::new();
+        let mut stored = BTreeMap::new();
         for (n, command) in commands.into_iter().enumerate() {
             // Half of the keys are used twice.
             for _ in 0..=usize::from(repeat[n]) {
@@ -329,7 +272,6 @@ proptest! {
             }
             if n % 10 == 9 {
                 world.settle(&["a.trader-manager"]);
-                world = World { machine: world.machine, revision: world.revision };
                 stored = world.machine.rows().map(|row| (row.key(), row)).collect();
             }
         }

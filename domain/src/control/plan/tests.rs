@@ -3,10 +3,11 @@
 use super::*;
 use crate::{
     control::{
-        command::{IdempotencyKey, Request, Stamped},
+        command::{DownReason, IdempotencyKey, Request, Stamped},
         row::{AccountSpec, CustomerSpec},
     },
-    ids::Revision,
+    ids::{Incarnation, Revision},
+    limits,
     time::UnixNanos,
 };
 use alloc::{collections::BTreeSet, string::ToString, vec};
@@ -48,10 +49,11 @@ fn account(name: &str) -> Command {
 fn seen(managers: &[(&str, Duration, bool)]) -> Observed {
     let sightings = managers.iter().map(|(name, at, refused)| {
         let last_proof = Monotonic(0) + *at;
-        let sighting = Sighting { incarnation: Incarnation(1), last_proof, refused: *refused };
+        let (incarnation, refused) = (Incarnation(1), *refused);
+        let sighting = Sighting { incarnation, last_proof, refused, told: None };
         (name.parse().expect("legal"), sighting)
     });
-    Observed { leader_since: Monotonic(0), managers: sightings.collect() }
+    Observed { managers: sightings.collect(), ..Observed::default() }
 }
 
 const NOW: Monotonic = Monotonic(10_000_000_000);
@@ -161,37 +163,4 @@ fn a_new_leader_gives_nothing_to_a_manager_it_has_not_heard_of() {
     assert_eq!(plan(&machine, &seen(&[]), Monotonic(0)), vec![]);
     let observed = seen(&[("a.broker-manager", Duration::ZERO, false)]);
     assert_eq!(plan(&machine, &observed, Monotonic(0)).len(), 1);
-}
-
-#[test]
-fn what_is_settled_is_planned_anew_only_when_placement_may_have_changed() {
-    // given: a Broker that waits for a Manager
-    let mut settled = Settled::default();
-    let observed = seen(&[("a.broker-manager", WELL, false)]);
-    let alone = machine(vec![account("sim-1")]);
-    assert_eq!(settled.plan(&alone, &observed, NOW), vec![]);
-    // when one is there, then it is placed, as if nothing had been planned before
-    let mut both = machine(vec![account("sim-1"), check_in("a.broker-manager", 1)]);
-    let commands = settled.plan(&both, &observed, NOW);
-    assert_eq!(commands, plan(&both, &observed, NOW));
-    assert_eq!(commands.len(), 1);
-    let apply = |machine: &mut Machine, n: u64, command: Command| {
-        let client = "later".parse().expect("legal");
-        let key = IdempotencyKey { client, issued_at: UnixNanos(1), n };
-        let entry = Stamped { at: UnixNanos(1), request: Request { key, command } };
-        machine.apply(Revision(10 + n), &entry);
-    };
-    apply(&mut both, 1, commands[0].clone());
-    assert_eq!(settled.plan(&both, &observed, NOW), vec![]);
-    // a write that has nothing to do with placement leaves it settled, one that has does not
-    let (register, value) = ("r".parse().expect("legal"), "v".to_string());
-    apply(&mut both, 2, Command::PutRegister { register, value, expected: None });
-    assert_eq!(settled.plan(&both, &observed, NOW), vec![]);
-    apply(&mut both, 3, account("sim-2"));
-    apply(&mut both, 4, check_in("b.broker-manager", 1));
-    let observed = seen(&[("a.broker-manager", WELL, false), ("b.broker-manager", WELL, false)]);
-    assert_eq!(settled.plan(&both, &observed, NOW), plan(&both, &observed, NOW));
-    // and a Manager that falls silent is noticed in any case
-    let silent = seen(&[("a.broker-manager", WELL, true), ("b.broker-manager", WELL, false)]);
-    assert!(matches!(settled.plan(&both, &silent, NOW)[..], [Command::ExpireManager { .. }]));
 }

@@ -1,0 +1,171 @@
+//! What operators declare: accounts, customers, Markets, Traders, hours, and the registers of the test range.
+//! Decides what is legal to declare and what a change of it means for what stands already.
+
+use super::{
+    event::EventKind,
+    machine::{Machine, long},
+    refusal::{Noun, Refusal},
+    row::{
+        AccountRow, AccountSpec, BrokerRow, CustomerRow, CustomerSpec, ExchangeRow, LocationRow,
+        LocationSpec, MarketRow, MarketSpec, RegisterRow, Row, TraderRow, TraderSpec,
+    },
+};
+use crate::{
+    calendar::{Day, Exchange, Hours, OperatorDay},
+    ids::{AccountId, CustomerId, Epoch, LocationId, MarketId, RegisterId, TraderId},
+    limits,
+};
+use alloc::{collections::BTreeMap, string::String, vec, vec::Vec};
+
+impl Machine {
+    pub(super) fn put_account(
+        &mut self,
+        account: AccountId,
+        spec: AccountSpec,
+    ) -> Result<Vec<EventKind>, Refusal> {
+        let many = spec.customers.len() > limits::CUSTOMERS_PER_ACCOUNT;
+        if many || long(&spec.adapter) || long(&spec.endpoint) {
+            return Err(Refusal::TooLarge { what: Noun::Account });
+        }
+        if spec.customers.iter().any(|customer| !self.tables.customers.contains_key(customer)) {
+            return Err(Refusal::NotFound { what: Noun::Customer });
+        }
+        let ledger = (account.clone(), 0);
+        if !self.tables.brokers.contains_key(&ledger) {
+            let (account, shard) = ledger;
+            self.tables.put(Row::Broker(BrokerRow { account, shard, assignment: None }));
+        }
+        let row = AccountRow { account: account.clone(), spec };
+        if self.tables.accounts.get(&account) == Some(&row) {
+            return Ok(vec![]);
+        }
+        self.tables.put(Row::Account(row));
+        Ok(vec![EventKind::AccountChanged { account }])
+    }
+
+    pub(super) fn put_customer(
+        &mut self,
+        customer: CustomerId,
+        spec: CustomerSpec,
+    ) -> Result<Vec<EventKind>, Refusal> {
+        if spec.key_hashes.len() > limits::KEYS_PER_CUSTOMER {
+            return Err(Refusal::TooLarge { what: Noun::Customer });
+        }
+        let held = self.tables.customers.get(&customer);
+        if held.is_some_and(|row| row.spec == spec) {
+            return Ok(vec![]);
+        }
+        let affinity = held.and_then(|row| row.affinity.clone());
+        let affinity_version = held.map_or(0, |row| row.affinity_version);
+        let row = CustomerRow { customer: customer.clone(), spec, affinity, affinity_version };
+        self.tables.put(Row::Customer(row));
+        Ok(vec![EventKind::CustomerChanged { customer }])
+    }
+
+    pub(super) fn put_market(
+        &mut self,
+        market: MarketId,
+        spec: MarketSpec,
+        epoch: Epoch,
+    ) -> Result<Vec<EventKind>, Refusal> {
+        if spec.routes.len() > limits::ROUTES_PER_MARKET {
+            return Err(Refusal::TooLarge { what: Noun::Market });
+        }
+        if self.tables.markets.get(&market).is_some_and(|row| row.spec == spec) {
+            return Ok(vec![]);
+        }
+        self.tables.put(Row::Market(MarketRow { market: market.clone(), spec, epoch }));
+        Ok(vec![EventKind::MarketChanged { market }])
+    }
+
+    pub(super) fn put_trader(
+        &mut self,
+        trader: TraderId,
+        spec: TraderSpec,
+    ) -> Result<Vec<EventKind>, Refusal> {
+        let words = &spec.command;
+        let bytes: usize = words.iter().map(String::len).sum();
+        let large = words.len() > limits::COMMAND_WORDS || bytes > limits::COMMAND_BYTES;
+        if words.is_empty() || large {
+            return Err(Refusal::TooLarge { what: Noun::Command });
+        }
+        if !self.tables.customers.contains_key(&spec.customer) {
+            return Err(Refusal::NotFound { what: Noun::Customer });
+        }
+        let held = self.tables.traders.get(&trader);
+        if held.is_some_and(|row| row.spec == spec) {
+            return Ok(vec![]);
+        }
+        // A Trader that changes hands starts anew: its old assignment was another customer's.
+        let same = held.filter(|row| row.spec.customer == spec.customer);
+        let assignment = same.and_then(|row| row.assignment.clone());
+        self.tables.put(Row::Trader(TraderRow { trader: trader.clone(), spec, assignment }));
+        Ok(vec![EventKind::TraderChanged { trader }])
+    }
+
+    pub(super) fn put_register(
+        &mut self,
+        register: RegisterId,
+        value: String,
+        expected: Option<String>,
+    ) -> Result<Vec<EventKind>, Refusal> {
+        if value.len() > limits::REGISTER_VALUE_BYTES {
+            return Err(Refusal::TooLarge { what: Noun::Register });
+        }
+        let held = self.tables.registers.get(&register).map(|row| row.value.clone());
+        if expected.is_some() && held != expected {
+            return Err(Refusal::Mismatch { held });
+        }
+        self.tables.put(Row::Register(RegisterRow { register, value }));
+        Ok(vec![])
+    }
+
+    pub(super) fn put_location(
+        &mut self,
+        location: LocationId,
+        spec: LocationSpec,
+    ) -> Result<Vec<EventKind>, Refusal> {
+        if spec.after_hours.len() > limits::HOURS_PER_LOCATION {
+            return Err(Refusal::TooLarge { what: Noun::Location });
+        }
+        let row = LocationRow { location: location.clone(), spec };
+        if self.tables.locations.get(&location) == Some(&row) {
+            return Ok(vec![]);
+        }
+        let known = self.tables.locations.contains_key(&location);
+        if !known && self.tables.locations.len() >= limits::LOCATIONS {
+            return Err(Refusal::TooMany { what: Noun::Location });
+        }
+        self.tables.put(Row::Location(row));
+        Ok(vec![EventKind::LocationChanged { location }])
+    }
+
+    pub(super) fn put_exchange_days(
+        &mut self,
+        exchange: Exchange,
+        days: BTreeMap<Day, OperatorDay>,
+    ) -> Result<Vec<EventKind>, Refusal> {
+        if days.len() > limits::OPERATOR_DAYS {
+            return Err(Refusal::TooLarge { what: Noun::Exchange });
+        }
+        let row = ExchangeRow { exchange, days };
+        if self.tables.exchanges.get(&exchange) == Some(&row) {
+            return Ok(vec![]);
+        }
+        self.tables.put(Row::Exchange(row));
+        Ok(vec![EventKind::ExchangeChanged { exchange }])
+    }
+
+    /// When it is after hours in a location; empty if nobody has said.
+    #[must_use]
+    pub fn hours(&self, location: &LocationId) -> &[Hours] {
+        let row = self.tables.locations.get(location);
+        row.map_or(&[], |row| &row.spec.after_hours)
+    }
+
+    /// What an operator says of an exchange's days.
+    #[must_use]
+    pub fn exchange_days(&self, exchange: Exchange) -> Option<&BTreeMap<Day, OperatorDay>> {
+        self.tables.exchanges.get(&exchange).map(|row| &row.days)
+    }
+}

@@ -1,0 +1,60 @@
+//! D1: after a cordon nothing new is placed there. D2: dropped only after drained, and in time by its
+//! schedule. Decides both from two states; written once for all levels of tests.
+
+use crate::{
+    control::{
+        drain::{DrainRow, DrainState, DropSchedule},
+        machine::Machine,
+        plan::drains::after_hours,
+        row::Assignment,
+    },
+    ids::DrainTarget,
+};
+use alloc::{format, string::String, vec::Vec};
+
+pub(super) fn violations(before: &Machine, after: &Machine) -> Vec<String> {
+    let mut found = placed_behind_a_cordon(after);
+    for row in after.drains().filter(|row| row.state == DrainState::Dropped) {
+        let held = before.drain(&row.target).filter(|held| held.epoch == row.epoch);
+        if held.is_none_or(|held| held.state != DrainState::Dropped) {
+            found.extend(dropped_too_soon(before, held, row));
+        }
+    }
+    found
+}
+
+/// D1. It holds from the commit of the cordon on, which is before it is acknowledged.
+fn placed_behind_a_cordon(machine: &Machine) -> Vec<String> {
+    if machine.drains().next().is_none() {
+        return Vec::new();
+    }
+    let brokers = machine.brokers().filter_map(|row| row.assignment.as_ref());
+    let customers = machine.customers().filter_map(|row| row.affinity.as_ref());
+    let traders = machine.traders().filter_map(|row| row.assignment.as_ref());
+    let behind = |given: &Assignment| {
+        let cordons = DrainTarget::of(&given.manager).into_iter();
+        let mut rows = cordons.filter_map(|target| machine.drain(&target));
+        let cordon = rows.find(|row| row.state.cordons() && given.epoch > row.epoch)?;
+        Some(format!(
+            "D1: something was placed on {} in epoch {}, after the cordon of epoch {}",
+            given.manager, given.epoch, cordon.epoch
+        ))
+    };
+    brokers.chain(customers).chain(traders).filter_map(behind).collect()
+}
+
+/// D2. `held`: the drain as it was before, if it had begun then.
+fn dropped_too_soon(before: &Machine, held: Option<&DrainRow>, row: &DrainRow) -> Option<String> {
+    let (target, at) = (&row.target, row.since);
+    if row.drained.is_none_or(|drained| drained > at) {
+        return Some(format!("D2: {target} was dropped and had not been drained"));
+    }
+    let in_time = match row.drop {
+        DropSchedule::WhenIdle => true,
+        DropSchedule::At(time) => at >= time,
+        DropSchedule::Never => false,
+        // Where its Managers were is known only as long as they are registered.
+        DropSchedule::AfterHours => held.is_none() || after_hours(before, at, target).is_some(),
+    };
+    (!in_time).then(|| format!("D2: {target} was dropped at {at}, scheduled {:?}", row.drop))
+}

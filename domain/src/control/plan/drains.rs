@@ -1,0 +1,119 @@
+//! What the leader proposes for drains: the next step of each, as soon as what it has heard allows it.
+//! Decides steps only; who moves where is placement's decision. Nothing is asked twice of one drain in a
+//! round, and a step that no longer fits is refused by the machine.
+
+use super::Observed;
+use crate::{
+    calendar::{
+        Exchange, Span,
+        hours::{OperatorDays, after_all},
+    },
+    control::{
+        Command, Machine,
+        drain::{DrainCommand, DrainRow, DrainState, DropSchedule, remains},
+        row::ManagerState,
+    },
+    ids::{DrainTarget, Incarnation, ManagerId},
+    time::{Monotonic, UnixNanos},
+};
+use alloc::{collections::BTreeMap, vec::Vec};
+
+pub(super) fn steps(machine: &Machine, observed: &Observed, now: Monotonic) -> Vec<Command> {
+    let steps = machine.drains().filter_map(|row| {
+        step(machine, observed, now, row).or_else(|| overdue(observed, row)).map(Command::Drain)
+    });
+    steps.collect()
+}
+
+fn step(
+    machine: &Machine,
+    observed: &Observed,
+    now: Monotonic,
+    row: &DrainRow,
+) -> Option<DrainCommand> {
+    let (target, epoch) = (row.target.clone(), row.epoch);
+    match row.state {
+        DrainState::Cordoned => {
+            let confirmed = confirmations(machine, observed, row)?;
+            Some(DrainCommand::Acknowledge { target, epoch, confirmed })
+        }
+        DrainState::Draining => remains(machine, observed, now, &target)
+            .is_nothing()
+            .then_some(DrainCommand::Emptied { target, epoch }),
+        DrainState::Drained => {
+            // Whatever is there was accepted as lost by whoever forced it.
+            let idle =
+                row.forced.is_some() || remains(machine, observed, now, &target).is_nothing();
+            let within = match due(machine, observed.at, row).filter(|_| idle)? {
+                Due::Now => None,
+                Due::AfterHours(span) => Some(span),
+            };
+            Some(DrainCommand::Drop { target, epoch, within })
+        }
+        DrainState::Dropped => None,
+    }
+}
+
+/// The lives that have confirmed the cordon, once none is missing. A Manager that is down counts as one
+/// whose lease is over.
+fn confirmations(
+    machine: &Machine,
+    observed: &Observed,
+    row: &DrainRow,
+) -> Option<BTreeMap<ManagerId, Incarnation>> {
+    let live = machine.concerned(&row.target).filter(|row| row.state == ManagerState::Live);
+    let each = live.map(|manager| {
+        let told = observed.told(manager)?;
+        let confirmed = told.cordons.contains(&row.epoch);
+        confirmed.then(|| (manager.manager.clone(), manager.incarnation))
+    });
+    each.collect()
+}
+
+fn overdue(observed: &Observed, row: &DrainRow) -> Option<DrainCommand> {
+    let passed = row.deadline.is_some_and(|deadline| observed.at >= deadline);
+    let waits = match row.state {
+        DrainState::Cordoned | DrainState::Draining => true,
+        DrainState::Drained | DrainState::Dropped => false,
+    };
+    let alarm = passed && waits && row.overdue.is_none();
+    alarm.then(|| DrainCommand::Overdue { target: row.target.clone(), epoch: row.epoch })
+}
+
+/// What a schedule says that has come.
+enum Due {
+    Now,
+    AfterHours(Span),
+}
+
+fn due(machine: &Machine, at: UnixNanos, row: &DrainRow) -> Option<Due> {
+    match row.drop {
+        DropSchedule::WhenIdle => Some(Due::Now),
+        DropSchedule::At(time) => (at >= time).then_some(Due::Now),
+        DropSchedule::Never => None,
+        DropSchedule::AfterHours => after_hours(machine, at, &row.target).map(Due::AfterHours),
+    }
+}
+
+/// The time after hours around a moment, at all locations of a target's Managers. `None` as well where no
+/// table says whether an exchange trades: the drain waits.
+#[must_use]
+pub fn after_hours(machine: &Machine, at: UnixNanos, target: &DrainTarget) -> Option<Span> {
+    let mut hours = Vec::new();
+    let mut concerned = machine.concerned(target).peekable();
+    if concerned.peek().is_none() {
+        // Nobody is there any more who could trade.
+        return Some(Span { from: UnixNanos(0), until: UnixNanos(u64::MAX) });
+    }
+    for manager in concerned {
+        let said = machine.hours(&manager.location);
+        if said.is_empty() {
+            return None;
+        }
+        hours.extend(said);
+    }
+    let exchanges = Exchange::ALL.into_iter();
+    let days: OperatorDays =
+        exchanges.filter_map(|e| Some((e, machine.exchange_days(e)?.clone()))).collect();
+    after_all(hours, at, &days).ok().flatten()
+}

@@ -1,0 +1,92 @@
+//! What the leader knows beside the log: soft state, counted from its own election. Decides what a Manager's
+//! silence says; what follows from that is decided by whoever plans.
+
+use crate::{
+    control::{command::DownReason, row::ManagerRow},
+    ids::{AccountId, Epoch, Incarnation, ManagerId},
+    limits,
+    time::{Monotonic, UnixNanos},
+};
+use alloc::collections::{BTreeMap, BTreeSet};
+
+/// What the leader knows of a Manager beside the log: soft state, counted from its own election.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sighting {
+    pub incarnation: Incarnation,
+    /// The last beat or the acceptance of a pipe.
+    pub last_proof: Monotonic,
+    /// Its pipe was reset and its port refused the next dial: the process is gone.
+    pub refused: bool,
+    /// Its own word, as of its last beat to this leader.
+    pub told: Option<Told>,
+}
+
+/// What a Manager says of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Told {
+    /// The drains, by their epochs, that it knows of, with nothing under way that they forbid.
+    pub cordons: BTreeSet<Epoch>,
+    /// Brokers, Traders and sessions that it has; Markets are warm copies and count as nothing. `None` until
+    /// every service below it has reported to this life of it.
+    pub held: Option<u64>,
+    /// Services it was given that are not at work yet.
+    pub starting: u32,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Observed {
+    /// When this member's leadership was confirmed: no age counts from before.
+    pub leader_since: Monotonic,
+    pub managers: BTreeMap<ManagerId, Sighting>,
+    /// The calendar's time, as the leader would stamp it: for deadlines and hours.
+    pub at: UnixNanos,
+    /// Brokers whose ledger was sealed so that another node goes on with it: they need not wait for
+    /// their holder. None so far.
+    pub sealed: BTreeSet<(AccountId, u16)>,
+}
+
+/// What a Manager's silence says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Health {
+    Well,
+    /// Gets nothing new.
+    Suspect,
+    Lost(DownReason),
+}
+
+impl Observed {
+    /// Whether this leader has a proof of its own that the Manager lives: one that died with the leader
+    /// before is not `Suspect` yet.
+    pub(in crate::control) fn has_heard(&self, row: &ManagerRow) -> bool {
+        let seen = self.managers.get(&row.manager);
+        seen.is_some_and(|sighting| {
+            sighting.incarnation == row.incarnation && sighting.last_proof >= self.leader_since
+        })
+    }
+
+    /// What a registered Manager has told this leader.
+    #[must_use]
+    pub fn told(&self, row: &ManagerRow) -> Option<&Told> {
+        let seen = self.managers.get(&row.manager).filter(|_| self.has_heard(row))?;
+        seen.told.as_ref()
+    }
+
+    /// How a registered Manager is doing, as of `now`.
+    #[must_use]
+    pub fn health(&self, row: &ManagerRow, now: Monotonic) -> Health {
+        let seen = self.managers.get(&row.manager);
+        let seen = seen.filter(|sighting| sighting.incarnation == row.incarnation);
+        if seen.is_some_and(|sighting| sighting.refused) {
+            return Health::Lost(DownReason::Refused);
+        }
+        let proof = seen.map_or(Monotonic(0), |sighting| sighting.last_proof);
+        let age = now.since(proof.max(self.leader_since));
+        if age >= limits::DOWN_AFTER {
+            Health::Lost(DownReason::Silent)
+        } else if age >= limits::SUSPECT_AFTER {
+            Health::Suspect
+        } else {
+            Health::Well
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! From where everything is to be, to the commands that bring it there. Decides their order and how many come
+//! in one round; where everything is to be is `placement`'s decision.
+
+use super::Observed;
+use crate::{
+    control::{
+        Command, Machine,
+        placement::{Door, Gathered, Item, Move, Placed, RebalanceCommand, gather, solve},
+        row::{Assignment, ManagerState},
+        table::follows,
+    },
+    ids::{CustomerId, ManagerId},
+    limits,
+    time::Monotonic,
+};
+use alloc::{collections::BTreeMap, vec::Vec};
+
+/// What was begun comes first: a customer's Traders before other customers.
+pub(super) fn placements(machine: &Machine, observed: &Observed, now: Monotonic) -> Vec<Command> {
+    let mut commands = trader_placements(machine);
+    let gathered = gather(machine, observed, now);
+    let placed = solve(&gathered.problem, &gathered.previous);
+    let moved = placed.iter().filter(|(item, to)| gathered.previous.get(item) != Some(to));
+    commands.extend(moved.map(|(item, to)| assign(machine, item, to)));
+    commands.extend(rebalancing(machine, &gathered, &placed));
+    commands.truncate(limits::PLACEMENTS_A_ROUND);
+    commands
+}
+
+fn assign(machine: &Machine, item: &Item, to: &ManagerId) -> Command {
+    let manager = to.clone();
+    let epoch = |held: &Assignment| held.epoch;
+    match item.clone() {
+        Item::Broker { account, shard } => {
+            let row = machine.tables.brokers.get(&(account.clone(), shard));
+            let replaces = row.and_then(|row| row.assignment.as_ref()).map(epoch);
+            Command::AssignBroker { account, shard, manager, replaces }
+        }
+        Item::Customer { customer } => {
+            let row = machine.customer(&customer);
+            let replaces = row.and_then(|row| row.affinity.as_ref()).map(epoch);
+            Command::AssignCustomer { customer, manager, replaces }
+        }
+    }
+}
+
+/// A Trader is where its customer is, once he is where something new may be placed.
+fn trader_placements(machine: &Machine) -> Vec<Command> {
+    let customers = machine.tables.index.unsettled.iter();
+    let misplaced = customers.flat_map(|customer| traders_of(machine, customer));
+    misplaced.take(limits::PLACEMENTS_A_ROUND).collect()
+}
+
+fn traders_of(machine: &Machine, customer: &CustomerId) -> Vec<Command> {
+    let affinity = machine.customer(customer).and_then(|row| row.affinity.as_ref());
+    let takes = |affinity: &&Assignment| {
+        let live = machine.manager(&affinity.manager).map(|row| row.state);
+        live == Some(ManagerState::Live) && machine.cordon(&affinity.manager).is_none()
+    };
+    let Some(affinity) = affinity.filter(takes) else { return Vec::new() };
+    let rows = machine.tables.index.traders(customer).filter_map(|trader| machine.trader(trader));
+    let astray = rows.filter(|row| !follows(row.assignment.as_ref(), affinity));
+    let commands = astray.map(|row| Command::AssignTrader {
+        trader: row.trader.clone(),
+        manager: affinity.manager.clone(),
+        replaces: row.assignment.as_ref().map(|held| held.epoch),
+    });
+    commands.collect()
+}
+
+/// What an operator's rebalance still has to do, as far as its targets take it now; its end, when nothing
+/// of it can be done any more.
+fn rebalancing(machine: &Machine, gathered: &Gathered, placed: &Placed) -> Vec<Command> {
+    let Some(row) = machine.rebalance() else { return Vec::new() };
+    let mut room = Room::of(gathered, placed);
+    let mut commands = Vec::new();
+    let mut waiting = false;
+    for each in machine.pending_moves() {
+        let item = Item::Customer { customer: each.customer.clone() };
+        if gathered.problem.items.contains_key(&item) {
+            // He loses his place anyway.
+            continue;
+        }
+        match room.take(machine, each) {
+            Answer::Now => commands.push(assign(machine, &item, &each.to)),
+            Answer::Later => waiting = true,
+            Answer::Never => {}
+        }
+    }
+    if commands.is_empty() && !waiting {
+        commands.push(Command::Rebalance(RebalanceCommand::End { epoch: row.epoch }));
+    }
+    commands
+}
+
+enum Answer {
+    Now,
+    Later,
+    Never,
+}
+
+/// What targets take, after what was placed in this round already.
+struct Room<'a> {
+    gathered: &'a Gathered,
+    moving: BTreeMap<&'a ManagerId, u32>,
+    taken: BTreeMap<&'a ManagerId, u32>,
+}
+
+impl<'a> Room<'a> {
+    fn of(gathered: &'a Gathered, placed: &'a Placed) -> Self {
+        let (mut moving, mut taken) = (BTreeMap::new(), BTreeMap::new());
+        for (item, to) in placed {
+            let from = gathered.previous.get(item);
+            let weight = gathered.problem.items.get(item).copied().unwrap_or_default();
+            *taken.entry(to).or_default() += weight;
+            if from.is_some_and(|from| from != to) {
+                *moving.entry(to).or_default() += 1;
+            }
+        }
+        Self { gathered, moving, taken }
+    }
+
+    fn take(&mut self, machine: &Machine, each: &'a Move) -> Answer {
+        let to = &each.to;
+        let Some(place) = self.gathered.problem.places.get(to) else { return Answer::Never };
+        let weight = machine.tables.index.followers(&each.customer).weight();
+        let taken = self.taken.entry(to).or_default();
+        let fits = place.held.saturating_add(*taken).saturating_add(weight) <= place.capacity;
+        if !fits || machine.cordon(to).is_some() {
+            return Answer::Never;
+        }
+        let moving = self.moving.entry(to).or_default();
+        let full = place.moving.saturating_add(*moving) >= self.gathered.problem.moves_at_once;
+        match place.door {
+            Door::Open if !full => {
+                *moving += 1;
+                *taken += weight;
+                Answer::Now
+            }
+            Door::Open | Door::Shut | Door::Leaving => Answer::Later,
+        }
+    }
+}
