@@ -32,6 +32,17 @@ pub(crate) const SNAPSHOT_READ_BYTES: usize = 256 * 1024;
 /// sync, on the same disk, waits for no more than that.
 pub(crate) const SNAPSHOT_SYNC_BYTES: usize = 2 * 1024 * 1024;
 
+/// No snapshot is made, and so no log is let go of, while a follower is being sent one; unless so much of the
+/// log has come meanwhile. A million rows have gone over in less than a minute, in which the fastest group seen
+/// writes half of this; a follower that is slower still must not fill the others' disks.
+pub(crate) const LOG_HELD_BYTES: u64 = 1024 * 1024 * 1024;
+
+/// A snapshot whose connection broke goes on within this, or not at all: a new dial and what it waits for.
+pub(crate) const SENDING_RESUMES_WITHIN: Duration = Duration::from_secs(2);
+
+/// What an entry takes in the journal beside its proposal, about.
+pub(crate) const ENTRY_BYTES_BESIDE: u64 = 48;
+
 /// A smaller snapshot is made whenever it is due: how long it took says more of the machine than of it.
 pub(crate) const SNAPSHOT_SMALL_BYTES: u64 = 8 * 1024 * 1024;
 

@@ -6,6 +6,7 @@
 
 mod file;
 mod incoming;
+mod sending;
 mod shelf;
 mod slow;
 #[cfg(test)]
@@ -13,5 +14,6 @@ mod tests;
 
 pub(crate) use file::{SnapshotFile, read};
 pub(crate) use incoming::Incoming;
+pub(crate) use sending::Sending;
 pub(crate) use shelf::Shelf;
 pub(crate) use slow::slowly;

@@ -12,7 +12,7 @@ use crate::{
     raft::{Raft, TypeConfig, Vote},
     records::{Body, HeadRecord, VoteRecord},
     runtime::spawn_blocking,
-    snapshot::{Incoming, Shelf, SnapshotFile, slowly},
+    snapshot::{Incoming, Sending, Shelf, SnapshotFile, slowly},
 };
 use openraft::{errors::NetworkError, raft::SnapshotResponse, type_config::alias::SnapshotOf};
 use std::{io, sync::Arc};
@@ -26,6 +26,7 @@ pub(super) async fn send(
     link: &Link,
     vote: Vote,
     file: &SnapshotFile,
+    sending: &Sending,
 ) -> Result<SnapshotResponse<TypeConfig>, RpcError> {
     let whole = file.clone();
     let crc = slowly(move || whole.crc()).await.map_err(unreadable)?.map_err(unreadable)?;
@@ -35,6 +36,8 @@ pub(super) async fn send(
         Reply::SnapshotHeld { bytes: held } if held <= bytes => held,
         other => return Err(misfit(&other)),
     };
+    // Only now: nothing is kept for a follower that is away.
+    let on_its_way = sending.begin();
     if offset > 0 {
         tracing::info!(offset, bytes, "snapshot goes on where it was interrupted");
     }
@@ -52,7 +55,10 @@ pub(super) async fn send(
         }
     }
     match call(link, &Request::SnapshotEnd { crc }, INSTALL_DEADLINE).await? {
-        Reply::SnapshotInstalled { vote } => Ok(SnapshotResponse::new(vote.into())),
+        Reply::SnapshotInstalled { vote } => {
+            on_its_way.arrived();
+            Ok(SnapshotResponse::new(vote.into()))
+        }
         other => Err(misfit(&other)),
     }
 }

@@ -26,7 +26,7 @@ use crate::{
     records::{self, IdentityRecord, Kind},
     rounds::Rounds,
     runtime::spawn_blocking,
-    snapshot::Shelf,
+    snapshot::{Sending, Shelf},
     state::{Loaded, Published, StateError, StateMachine, StateStore, StateWriter},
 };
 use openraft::{Config, async_runtime::watch::WatchReceiver};
@@ -66,6 +66,12 @@ impl Replica {
             spawn_blocking(move || open(&environment, &directory, &identity, Some(new_disk)))
                 .await
                 .map_err(|error| StartError::Raft(error.to_string()))??;
+        if let Some(applied) = opened.loaded.head.applied {
+            let path = options.state_dir.join("log");
+            let what = "the log cannot be made to fit the state";
+            let fit = opened.log.fit(applied).await;
+            fit.map_err(|source| StartError::Io { what, path, source })?;
+        }
         if opened.log.took_part() {
             // A leader may rely for one lease on what this member answered before it went down, and openraft
             // does not remember that: whoever is back sooner could help to elect another beside it.
@@ -89,11 +95,19 @@ impl Replica {
         // What was read is durable: the store has flushed since.
         let (writer, writing) = StateWriter::start(store, loaded.head.applied, published.clone());
         let flushed = writer.flushed();
-        let machine = StateMachine::new(loaded, writer, shelf.clone(), published.clone());
+        let sending = Sending::default();
+        let machine = StateMachine::new(
+            loaded,
+            writer,
+            log.clone(),
+            shelf.clone(),
+            sending.clone(),
+            published.clone(),
+        );
         let host = Arc::new(Host { node, cluster: options.cluster.clone(), disk });
         let (notices, heard) = (Arc::<Notices>::default(), Arc::default());
         let network = options.environment.network.clone();
-        let peers = Peers::new(network, &host, notices.clone(), options.timing.dial);
+        let peers = Peers::new(network, &host, notices.clone(), options.timing.dial, sending);
         let raft = Raft::new(node, Arc::new(config), peers.clone(), log.clone(), machine)
             .await
             .map_err(|error| StartError::Raft(error.to_string()))?;
