@@ -87,6 +87,23 @@ pub(crate) const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(2);
 /// own, shorter deadlines end the call before, not the connection.
 pub(crate) const CALL_DEADLINE: Duration = Duration::from_secs(2);
 
+/// A snapshot is found, or made and summed up, for a member that has lost its state: a million rows take a tenth
+/// of it. Who takes longer is given up, and the next one asked.
+pub(crate) const GIVE_DEADLINE: Duration = Duration::from_secs(30);
+
+/// Between two rounds of a member without a state asking all others for a snapshot.
+pub(crate) const ASK_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// So many rounds go by between two words about it in the log.
+pub(crate) const ROUNDS_UNSAID: u32 = 30;
+
+/// How often a member makes its state anew because it was not the majority's. A disk or memory that fails more
+/// often is to be replaced, and a build that decides differently does so again and again.
+pub(crate) const DIVERGENCES_MAX: u32 = 3;
+
+/// A member that was outvoted is marked before it stops, unless its disk takes longer than this.
+pub(crate) const MARK_WITHIN: Duration = Duration::from_secs(2);
+
 /// One chunk of a snapshot: the receiver writes it to its disk before it answers.
 pub(crate) const CHUNK_DEADLINE: Duration = Duration::from_secs(10);
 

@@ -2,7 +2,7 @@
 //! a file under its final name is whole and durable; when one is made or sent, openraft decides.
 //!
 //! A file is `TWSNAP01`, then blocks: length (4 bytes, big-endian) and a record of kind `SnapshotBlock`. The
-//! first is the head, the last tells the number of rows; each carries its checksum.
+//! first is the head, the last tells the number of rows and the state's hash; each carries its checksum.
 
 mod file;
 mod incoming;

@@ -84,7 +84,7 @@ impl Peers {
         *links = Links::default();
     }
 
-    fn link(&self, lane: Lane, to: u64, peer: &MemberRecord) -> Link {
+    pub(super) fn link(&self, lane: Lane, to: u64, peer: &MemberRecord) -> Link {
         let mut links = self.shared.links.lock().unwrap_or_else(PoisonError::into_inner);
         let Links { by_peer, tasks } = &mut *links;
         while tasks.try_join_next().is_some() {}

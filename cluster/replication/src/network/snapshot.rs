@@ -1,6 +1,7 @@
 //! A snapshot on its way: sent in chunks, each answered once it is written, then installed. Decides the
 //! order and the checks of the transfer, and that one that was interrupted goes on where it was; the file's
-//! content is `crate::snapshot`'s, installing is Raft's and `state`'s work.
+//! content is `crate::snapshot`'s, installing is Raft's and `state`'s work. The other way round, a member
+//! that has no state to start with is in `fetch`.
 
 use super::{
     client::{RpcError, call},
@@ -17,7 +18,7 @@ use crate::{
 use openraft::{errors::NetworkError, raft::SnapshotResponse, type_config::alias::SnapshotOf};
 use std::{io, sync::Arc};
 
-fn unreadable(error: impl ToString) -> RpcError {
+pub(super) fn unreadable(error: impl ToString) -> RpcError {
     NetworkError::from_string(error).into()
 }
 

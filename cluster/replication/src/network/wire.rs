@@ -53,6 +53,14 @@ pub(crate) enum Request {
     Report {
         above: u64,
     },
+    /// From a member whose state is lost: a snapshot is wanted that reaches at least so far.
+    SnapshotWanted {
+        least: Option<LogIdRecord>,
+    },
+    /// The next piece of the one that was given.
+    SnapshotRead {
+        offset: u64,
+    },
 }
 
 /// The answer to the call of the same number.
@@ -79,6 +87,16 @@ pub(crate) enum Reply {
     },
     Greeted,
     Report(ReportRecord),
+    /// This one can be read, on this connection; `crc` is that of all of it.
+    SnapshotGiven {
+        head: HeadRecord,
+        bytes: u64,
+        crc: u32,
+    },
+    SnapshotPart {
+        bytes: Body,
+        crc: u32,
+    },
 }
 
 #[derive(Debug, Serialize, Deserialize)]

@@ -124,24 +124,13 @@ fn apply_one(
     done: &mut Done,
 ) {
     let revision = Revision(entry.log_id.index);
-    let outcome = match entry.payload {
-        Payload::Blank => None,
-        Payload::Membership(membership) => {
-            head.membership = StoredMembership::new(Some(entry.log_id), membership);
-            None
+    let outcome = head.take(machine, entry).map(|applied| {
+        done.changed.extend(applied.changed);
+        if !applied.events.is_empty() {
+            done.events.push((revision, applied.events.into()));
         }
-        Payload::Normal(proposal) => {
-            let stamped = proposal.stamped();
-            head.stamped = head.stamped.max(stamped.at);
-            let applied = machine.apply(revision, stamped);
-            done.changed.extend(applied.changed);
-            if !applied.events.is_empty() {
-                done.events.push((revision, applied.events.into()));
-            }
-            Some(applied.outcome)
-        }
-    };
-    head.applied = Some(entry.log_id);
+        applied.outcome
+    });
     if let Some(responder) = responder {
         done.answers.push((responder, Answer { revision, outcome }));
     }
