@@ -2,12 +2,14 @@
 //! member's own snapshot and journal, with no other member there to help; from another's if those are lost.
 #![allow(clippy::unwrap_used)]
 
-use std::{fs, path::Path, time::Duration};
+use rustix::process::Signal;
+use std::{fs, net::TcpStream, path::Path, time::Duration};
 use tradewind_protocol::control::{RegisterAnswer, Stand};
 use tradewind_tests_cluster::{
-    eventually_async,
+    eventually, eventually_async,
     group::{Group, copy_directory},
     load::{Load, all_hold},
+    send,
 };
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -116,7 +118,13 @@ async fn a_member_without_state_and_snapshots_is_given_them_by_another() {
     let raft = group.member(3).raft();
     fs::remove_dir_all(raft.join("state")).unwrap();
     fs::remove_dir_all(raft.join("snapshots")).unwrap();
-    // when: it is back before those that can help
+    // when: it is back before those that can help. Told to stop it does, for all its waiting.
+    group.spawn(3);
+    let waiting = group.member(3).api;
+    eventually("member 3 has begun", PATIENCE, || TcpStream::connect(waiting).is_ok());
+    send(group.member(3).pid(), Signal::TERM);
+    let ended = group.member(3).ended(PATIENCE);
+    assert!(ended.success(), "{ended}");
     group.spawn(3);
     group.spawn(1);
     group.spawn(2);
