@@ -50,8 +50,18 @@ pub struct AuditStatus {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Finding {
     Well,
-    /// The voters' majority has another state: this member must stop, and why.
-    Stop(String),
+    /// The voters' majority has another state: this member must stop.
+    Stop(Outvoted),
+}
+
+/// The majority's state at an index at which this member has another one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Outvoted {
+    pub(crate) index: u64,
+    pub(crate) theirs: StateHash,
+    pub(crate) nodes: Vec<NodeId>,
+    /// What is told of it.
+    pub(crate) why: String,
 }
 
 #[derive(Debug, Default)]
@@ -122,7 +132,8 @@ impl Audit {
                 Verdict::Differs(others) => state.raise(node, hash, index, told, others),
                 Verdict::Outvoted { theirs, nodes } => {
                     state.raise(node, hash, index, told, nodes.clone());
-                    return Finding::Stop(outvoted(node, index, hash, theirs, &nodes));
+                    let why = outvoted(node, index, hash, theirs, &nodes);
+                    return Finding::Stop(Outvoted { index, theirs, nodes, why });
                 }
             }
         }
@@ -180,8 +191,8 @@ fn outvoted(
 ) -> String {
     format!(
         "the state of node {node} differs from the majority's: at entry {index} its hash is {own}, that of \
-         nodes {} is {theirs}; its disk or memory has altered it. Remove this member, move its directory \
-         away and join as a new member",
+         nodes {} is {theirs}; its disk or memory has altered it. Started again, it sets its state aside and \
+         makes it anew",
         names(nodes)
     )
 }
@@ -242,8 +253,12 @@ mod tests {
         let audit = Audit::default();
         audit.reached(1_000, || StateHash(8));
         [2, 3].into_iter().for_each(|id| audit.told(NodeId(id), &[checkpoint(1_000, 7)]));
-        let Finding::Stop(why) = audit.judge(NodeId(1), &voters()) else { panic!("it goes on") };
+        let Finding::Stop(outvoted) = audit.judge(NodeId(1), &voters()) else {
+            panic!("it goes on")
+        };
+        let Outvoted { index, theirs, nodes, why } = outvoted;
+        assert_eq!((index, theirs, nodes), (1_000, StateHash(7), vec![NodeId(2), NodeId(3)]));
         assert!(why.contains("entry 1000") && why.contains("nodes 2, 3"), "{why}");
-        assert!(why.contains("join as a new member"), "{why}");
+        assert!(why.contains("Started again"), "{why}");
     }
 }

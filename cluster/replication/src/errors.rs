@@ -49,12 +49,37 @@ pub enum StartError {
     VoteLost { log: PathBuf, term: u64 },
     #[error("the state of this member cannot be used")]
     State(#[from] StateError),
-    /// Neither state nor snapshot reach the beginning of the journal. The log alone cannot make up for it.
+    /// Neither state nor snapshot reach the beginning of the journal, and no other member is known that could
+    /// be asked. The log alone cannot make up for it.
     #[error(
-        "entries up to {purged} are purged, but state and snapshot reach only {covered:?}: remove the \
-         member, move the directory away and join as a new member"
+        "entries up to {purged} are purged, but state and snapshot reach only {covered:?}, and no other \
+         member is known: remove the member, move the directory away and join as a new member"
     )]
     StateLost { purged: u64, covered: Option<u64> },
+    /// The state was outvoted, no snapshot of this member's is proven, and none of the majority is known.
+    #[error(
+        "the state of this member is not the majority's at entry {index}, none of its snapshots is, and no \
+         member of that majority is known: remove the member, move the directory away and join as a new \
+         member"
+    )]
+    NotTheMajoritys { index: u64 },
+    /// Made anew again and again, the state does not stay the group's.
+    #[error(
+        "the state of this member has differed from the majority's {times} times, at entry {index} the last \
+         time: its disk or memory fails, or it is another build than the others. Remove the member, move the \
+         directory away and join as a new member, on another machine"
+    )]
+    Diverged { times: u32, index: u64 },
+    /// This program decides differently from the majority's.
+    #[error(
+        "the journal of this member, applied to a snapshot of the majority's, gives another state than theirs \
+         at entry {index}: start it with the others' build, or remove the member, move the directory away and \
+         join as a new member"
+    )]
+    Reproduced { index: u64 },
+    /// Asked for a snapshot, another member says that this one does not belong to the group.
+    #[error("the group does not want this member: {reason}")]
+    Unwelcome { reason: String },
     #[error("{what}: {}", path.display())]
     Io {
         what: &'static str,

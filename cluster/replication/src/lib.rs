@@ -6,7 +6,8 @@
 //! applied only once it is durable in this member's own journal. State in sled is written behind and made up
 //! for from the journal; the journal is purged only below what sled has flushed and a durable snapshot holds.
 //!
-//! In a state directory: `log/` (journal, vote, marks), `state/` (sled), `snapshots/`, `identity`.
+//! In a state directory: `log/` (journal, vote, marks), `state/` (sled), `snapshots/`, `identity`, `disk`, `members`
+//! (whom it knew), and `removed` or `diverged` where that is so.
 
 mod audit;
 mod backup;

@@ -38,6 +38,17 @@ pub(crate) const SNAPSHOT_READ_BYTES: usize = 256 * 1024;
 /// sync, on the same disk, waits for no more than that.
 pub(crate) const SNAPSHOT_SYNC_BYTES: usize = 2 * 1024 * 1024;
 
+/// No snapshot is made, and so no log is let go of, while a follower is being sent one; unless so much of the
+/// log has come meanwhile. A million rows have gone over in less than a minute, in which the fastest group seen
+/// writes half of this; a follower that is slower still must not fill the others' disks.
+pub(crate) const LOG_HELD_BYTES: u64 = 1024 * 1024 * 1024;
+
+/// A snapshot whose connection broke goes on within this, or not at all: a new dial and what it waits for.
+pub(crate) const SENDING_RESUMES_WITHIN: Duration = Duration::from_secs(2);
+
+/// What an entry takes in the journal beside its proposal, about.
+pub(crate) const ENTRY_BYTES_BESIDE: u64 = 48;
+
 /// A smaller snapshot is made whenever it is due: how long it took says more of the machine than of it.
 pub(crate) const SNAPSHOT_SMALL_BYTES: u64 = 8 * 1024 * 1024;
 
@@ -81,6 +92,23 @@ pub(crate) const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(2);
 /// One append, vote or heartbeat. A connection silent for so long is torn down and dialled anew; openraft's
 /// own, shorter deadlines end the call before, not the connection.
 pub(crate) const CALL_DEADLINE: Duration = Duration::from_secs(2);
+
+/// A snapshot is found, or made and summed up, for a member that has lost its state: a million rows take a tenth
+/// of it. Who takes longer is given up, and the next one asked.
+pub(crate) const GIVE_DEADLINE: Duration = Duration::from_secs(30);
+
+/// Between two rounds of a member without a state asking all others for a snapshot.
+pub(crate) const ASK_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// So many rounds go by between two words about it in the log.
+pub(crate) const ROUNDS_UNSAID: u32 = 30;
+
+/// How often a member makes its state anew because it was not the majority's. A disk or memory that fails more
+/// often is to be replaced, and a build that decides differently does so again and again.
+pub(crate) const DIVERGENCES_MAX: u32 = 3;
+
+/// A member that was outvoted is marked before it stops, unless its disk takes longer than this.
+pub(crate) const MARK_WITHIN: Duration = Duration::from_secs(2);
 
 /// One chunk of a snapshot: the receiver writes it to its disk before it answers.
 pub(crate) const CHUNK_DEADLINE: Duration = Duration::from_secs(10);

@@ -8,6 +8,7 @@
 
 mod begun;
 mod committed;
+mod fit;
 mod reader;
 mod storage;
 mod tail;
@@ -120,7 +121,11 @@ impl LogStore {
         Self::open_in(&Environment::default(), directory)
     }
 
-    fn over(journal: Journal, disk: &Arc<dyn Disk>, directory: &Path) -> Result<Self, LogError> {
+    pub(crate) fn over(
+        journal: Journal,
+        disk: &Arc<dyn Disk>,
+        directory: &Path,
+    ) -> Result<Self, LogError> {
         let slot = |name| SlotFile::on(directory.join(name), disk.clone());
         let vote_slot = slot("vote");
         let vote = load::<VoteRecord>(&vote_slot, Kind::Vote)?.map(Vote::from);

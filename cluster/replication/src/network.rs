@@ -4,6 +4,7 @@
 
 pub(crate) mod client;
 mod commits;
+pub(crate) mod fetch;
 pub(crate) mod frame;
 pub(crate) mod handshake;
 pub(crate) mod link;

@@ -16,7 +16,8 @@ use std::{
     ops::Deref,
 };
 use tradewind_domain::{
-    control::{IdempotencyKey, Row, row::AnsweredRow},
+    control::{IdempotencyKey, Row, StateHash, row::AnsweredRow},
+    ids::ClusterIncarnation,
     time::UnixNanos,
 };
 use tradewind_journal::codec;
@@ -39,6 +40,8 @@ pub(crate) enum Kind {
     Backup = 12,
     Disk = 13,
     Removed = 14,
+    Diverged = 15,
+    Known = 16,
     Answers = 20,
 }
 
@@ -259,7 +262,16 @@ impl HeadRecord {
 pub(crate) enum SnapshotBlock {
     Head(HeadRecord),
     Rows(Vec<Row>),
-    End { rows: u64 },
+    /// As it ended before its hash was told.
+    End {
+        rows: u64,
+    },
+    /// The end, with the hash that the machine had when it was written: a sum kept from write to write, so a
+    /// row that memory altered does not fit it any more.
+    Sealed {
+        rows: u64,
+        hash: StateHash,
+    },
 }
 
 /// A page of the answered commands in the state on disk.
@@ -274,6 +286,28 @@ pub(crate) enum AnswersRecord {
 pub(crate) struct IdentityRecord {
     pub(crate) cluster: String,
     pub(crate) node: u64,
+}
+
+/// How often this member's state was found to differ from the majority's, and whether it is to be made anew.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct DivergedRecord {
+    pub(crate) times: u32,
+    pub(crate) open: Option<OutvotedRecord>,
+}
+
+/// The majority's state at one index: its hash, and who has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct OutvotedRecord {
+    pub(crate) index: u64,
+    pub(crate) hash: StateHash,
+    pub(crate) nodes: Vec<u64>,
+}
+
+/// Whom this member knew, and in which life of the cluster: beside the state, for when that is lost.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct KnownRecord {
+    pub(crate) members: BTreeMap<u64, MemberRecord>,
+    pub(crate) incarnation: Option<ClusterIncarnation>,
 }
 
 #[cfg(test)]

@@ -3,20 +3,23 @@
 
 mod confirm;
 mod disk;
+pub(crate) mod diverged;
+mod known;
 mod membership;
 mod notice;
+mod open;
 mod proposer;
+mod rebuild;
 mod recover;
 mod refusal;
 mod start;
 mod succession;
 mod view;
 
-pub use view::SnapshotFigures;
-
 pub use disk::{Belongs, belongs, disk_of};
 pub use membership::{ChangeError, GroupView, Progress};
-pub(crate) use start::{Opened, identify, identity_of, open};
+pub(crate) use open::{Opened, identify, identity_of, open};
+pub use view::SnapshotFigures;
 
 use crate::{
     InitializeError, Member, ProposeError, ReadError, Role, Status, TransferError,
@@ -71,7 +74,8 @@ pub struct Replica {
 pub(crate) struct Shared {
     node: NodeId,
     disk: DiskId,
-    /// The cluster's name.
+    /// Whether its state is another member's, since its own was lost or outvoted.
+    given: bool,
     pub(crate) cluster: String,
     pub(crate) raft: Raft,
     log_use: LogUse,

@@ -4,7 +4,7 @@
 
 use crate::{
     Status,
-    audit::{Audit, Finding},
+    audit::{Audit, Finding, Outvoted},
     group_clock::GroupClock,
     limits::{REPORT_WITHIN, ROUND_EVERY, ROUND_SOON},
     network::client::Peers,
@@ -39,13 +39,13 @@ impl Rounds {
     }
 
     /// Runs until this member must stop, and gives the reason.
-    pub(crate) async fn run(mut self) -> String {
+    pub(crate) async fn run(mut self) -> Outvoted {
         loop {
             let status = self.status.borrow_and_update().clone();
             self.ask(&status).await;
             let known = self.clock.settle(self.node, &status.voters);
-            if let Finding::Stop(why) = self.audit.judge(self.node, &status.voters) {
-                return why;
+            if let Finding::Stop(outvoted) = self.audit.judge(self.node, &status.voters) {
+                return outvoted;
             }
             self.rest(known, &status).await;
         }

@@ -23,10 +23,14 @@ pub(crate) use store::{Chain, Loaded, StateStore};
 pub(crate) use writer::StateWriter;
 
 use crate::{
-    raft::{LogId, StoredMembership},
+    raft::{Entry, LogId, Payload, StoredMembership},
     records::{HeadRecord, LogIdRecord, RecordError},
 };
-use tradewind_domain::{ids::Revision, time::UnixNanos};
+use tradewind_domain::{
+    control::{Applied, Machine},
+    ids::Revision,
+    time::UnixNanos,
+};
 
 /// How far a state has come, in openraft's terms.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,6 +44,26 @@ impl Head {
     /// The index of the last entry applied; 0 before the first.
     pub(crate) fn revision(&self) -> Revision {
         Revision(self.applied.map_or(0, |applied| applied.index))
+    }
+}
+
+impl Head {
+    /// Applies one entry to the machine that this is the head of; what came of it, if it asked for anything.
+    pub(crate) fn take(&mut self, machine: &mut Machine, entry: Entry) -> Option<Applied> {
+        let applied = match entry.payload {
+            Payload::Blank => None,
+            Payload::Membership(membership) => {
+                self.membership = StoredMembership::new(Some(entry.log_id), membership);
+                None
+            }
+            Payload::Normal(proposal) => {
+                let stamped = proposal.stamped();
+                self.stamped = self.stamped.max(stamped.at);
+                Some(machine.apply(Revision(entry.log_id.index), stamped))
+            }
+        };
+        self.applied = Some(entry.log_id);
+        applied
     }
 }
 

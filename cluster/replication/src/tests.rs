@@ -7,6 +7,7 @@ mod divergence;
 mod group;
 mod membership;
 mod power_loss;
+mod rebuilt;
 mod recorded;
 mod remembered;
 mod restart;

@@ -123,9 +123,12 @@ async fn lead(context: &Context, term: u64, told: &watch::Sender<LeaderView>) {
 impl Leadership<'_> {
     async fn run(mut self) {
         let mut machine = self.context.replica.watch_machine();
-        for of in self.pipes.follow(&machine.borrow_and_update().1).0 {
+        // A clone, here and below: as long as it is looked at where it stands, no entry is applied.
+        let held = machine.borrow_and_update().1.clone();
+        for of in self.pipes.follow(&held).0 {
             self.seen.registered(of, None);
         }
+        drop(held);
         let mut look = interval(LOOK_EVERY);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -135,7 +138,8 @@ impl Leadership<'_> {
                     if changed.is_err() {
                         return;
                     }
-                    let (new, gone) = self.pipes.follow(&machine.borrow_and_update().1);
+                    let held = machine.borrow_and_update().1.clone();
+                    let (new, gone) = self.pipes.follow(&held);
                     gone.iter().for_each(|manager| self.seen.forget(manager));
                     let now = self.now();
                     new.into_iter().for_each(|of| self.seen.registered(of, Some(now)));

@@ -254,7 +254,11 @@ async fn replica(
 /// line of JSON, that it is there and where.
 pub async fn run(options: Options, shutdown: CancellationToken) -> Result<(), RunError> {
     let listeners = Listeners::bind(&options).await?;
-    let server = Server::start(options, listeners).await?;
+    // A member may wait long before it can start: for others to admit it, or to give it its state.
+    let server = tokio::select! {
+        server = Server::start(options, listeners) => server?,
+        () = shutdown.cancelled() => return Ok(()),
+    };
     // Nobody may be listening there: the member serves all the same.
     let _ = writeln!(io::stdout(), "{{\"ready\":true,\"address\":\"{}\"}}", server.address());
     tracing::info!(address = %server.address(), "infrastructure manager ready");

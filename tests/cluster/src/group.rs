@@ -29,6 +29,8 @@ pub struct Member {
     pub cluster: String,
     /// Added to its environment.
     pub environment: Vec<(String, String)>,
+    /// Added to its command line.
+    pub options: Vec<String>,
     /// Put before its command line, to start it as somebody else.
     pub prefix: Vec<String>,
     log: PathBuf,
@@ -56,6 +58,7 @@ impl Group {
             data: home.path().join(format!("infra-{node}")),
             cluster: "tested".to_owned(),
             environment: Vec::new(),
+            options: Vec::new(),
             prefix: Vec::new(),
             log: home.path().join(format!("infra-{node}.log")),
             child: None,
@@ -177,6 +180,7 @@ impl Member {
             .arg("--data")
             .arg(&self.data)
             .args(init)
+            .args(&self.options)
             // Whatever becomes of the test, its members end with it.
             .env("TRADEWIND_UNTIL_STDIN_CLOSES", "1")
             .envs(self.environment.iter().cloned())

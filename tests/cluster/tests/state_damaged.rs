@@ -1,13 +1,15 @@
 //! A damaged state directory stops nobody: it is set aside and reported, and the state is made anew from this
-//! member's own snapshot and journal, with no other member there to help.
+//! member's own snapshot and journal, with no other member there to help; from another's if those are lost.
 #![allow(clippy::unwrap_used)]
 
-use std::{fs, path::Path, time::Duration};
+use rustix::process::Signal;
+use std::{fs, net::TcpStream, path::Path, time::Duration};
 use tradewind_protocol::control::{RegisterAnswer, Stand};
 use tradewind_tests_cluster::{
-    eventually_async,
+    eventually, eventually_async,
     group::{Group, copy_directory},
     load::{Load, all_hold},
+    send,
 };
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -89,4 +91,50 @@ async fn a_damaged_state_is_made_anew_from_the_members_own_snapshot_and_journal(
     // With the others it goes on as if nothing had been.
     group.start_all().await;
     all_hold(&group, &registers, PATIENCE).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_without_state_and_snapshots_is_given_them_by_another() {
+    // given: a journal that begins behind what is lost
+    let mut group = Group::new();
+    for member in &mut group.members {
+        member.options = vec!["--snapshot-every".to_owned(), "500".to_owned()];
+    }
+    group.start_all().await;
+    let load = Load::start(&group, 48, 20);
+    let purged = group.member(3).raft().join("log/purged");
+    for _ in 0..40 {
+        load.goes_on(1_000, Duration::from_secs(120)).await;
+        if purged.exists() {
+            break;
+        }
+    }
+    assert!(purged.exists(), "nothing is purged");
+    let registers = load.finish().await;
+    all_hold(&group, &registers, PATIENCE).await;
+    for node in [1, 2, 3] {
+        group.member(node).kill();
+    }
+    let raft = group.member(3).raft();
+    fs::remove_dir_all(raft.join("state")).unwrap();
+    fs::remove_dir_all(raft.join("snapshots")).unwrap();
+    // when: it is back before those that can help. Told to stop it does, for all its waiting.
+    group.spawn(3);
+    let waiting = group.member(3).api;
+    eventually("member 3 has begun", PATIENCE, || TcpStream::connect(waiting).is_ok());
+    send(group.member(3).pid(), Signal::TERM);
+    let ended = group.member(3).ended(PATIENCE);
+    assert!(ended.success(), "{ended}");
+    group.spawn(3);
+    group.spawn(1);
+    group.spawn(2);
+    // then
+    for node in [1, 2, 3] {
+        group.ready(node).await;
+    }
+    all_hold(&group, &registers, PATIENCE).await;
+    let said = group.member(3).log();
+    assert!(said.contains("state rebuilt from another member's snapshot"), "{said}");
+    let answer: Stand = group.told_by(3, "/livez").await.unwrap();
+    assert!(answer.leader.is_some());
 }

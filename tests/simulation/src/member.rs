@@ -219,6 +219,10 @@ pub(crate) async fn process(world: Rc<World>, at: usize) -> turmoil::Result {
             return std::future::pending().await;
         }
     };
+    if replica.was_given_its_state() {
+        // It goes on, and nothing is lost as long as another has it; but nothing here damages a state.
+        world.violation(format!("S1: member {} had lost its state", seat.node));
+    }
     // An earlier attempt may have been cut short; one that was not is refused.
     if at == 0 && replica.is_initialized().await.is_ok_and(|formed| !formed) {
         drop(replica.initialize(members(&world)).await);

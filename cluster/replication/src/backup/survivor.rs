@@ -5,7 +5,7 @@
 use super::found::{self, FoundError, NewGroup, beside, failed, found, sync_parent};
 use crate::{
     Environment, Member, StartError,
-    raft::{LogId, Payload},
+    raft::LogId,
     replica::{Opened, identity_of, open},
     state::Head,
 };
@@ -68,7 +68,8 @@ impl Survivor {
         let environment = Environment::default();
         let identity = identity_of(&environment.disk, directory)?.ok_or_else(not_a_member)?;
         let opened = open(&environment, directory, &identity, None)?;
-        let (mut machine, mut head) = (opened.loaded.machine.clone(), opened.loaded.head.clone());
+        let loaded = opened.found.whole()?;
+        let (mut machine, mut head) = (loaded.machine.clone(), loaded.head.clone());
         let from = head.applied.map_or(0, |id| id.index + 1);
         let mut next = from;
         for entry in opened.log.all_from(from) {
@@ -77,21 +78,9 @@ impl Survivor {
                 return Err(SurvivorError::Hole { missing: next });
             }
             next = entry.log_id.index + 1;
-            match entry.payload {
-                Payload::Normal(proposal) => {
-                    let stamped = proposal.stamped();
-                    head.stamped = head.stamped.max(stamped.at);
-                    machine.apply(Revision(entry.log_id.index), stamped);
-                }
-                Payload::Membership(membership) => {
-                    head.membership =
-                        crate::raft::StoredMembership::new(Some(entry.log_id), membership);
-                }
-                Payload::Blank => {}
-            }
-            head.applied = Some(entry.log_id);
+            head.take(&mut machine, entry);
         }
-        let committed = opened.log.committed().max(opened.loaded.head.applied);
+        let committed = opened.log.committed().max(loaded.head.applied);
         Ok(Self {
             directory: directory.to_owned(),
             machine,

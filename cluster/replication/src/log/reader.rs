@@ -73,6 +73,9 @@ impl LogStore {
             if committed.is_some_and(|committed| last <= committed) {
                 let failed =
                     |error| io::Error::other(format!("cannot write log/committed: {error}"));
+                // On this thread: 64 bytes into a page that is in memory, never synced. With the disk flooded
+                // by another writer (325 MB/s into the page cache, ext4) it took 6 us, 0.1 ms in one of a
+                // thousand cases and 5 ms at worst; to hand it to another thread costs more, at every commit.
                 self.0.committed_file.raise(last).map_err(failed)?;
             }
         }

@@ -194,3 +194,70 @@ async fn nothing_is_given_out_for_applying_before_it_is_durable_here() {
     assert_eq!(given.await.unwrap(), 1);
     assert_eq!(log.0.committed_file.newest(), Some(id(1, 0)));
 }
+
+fn on_disk(home: &std::path::Path) -> (Option<LogId>, Option<u64>, Option<Vote>) {
+    let log = LogStore::open(home).unwrap();
+    assert_eq!(log.vote_lost_in(), None);
+    let tail = log.tail();
+    (tail.purged, tail.last.map(|last| last.index), tail.vote)
+}
+
+#[tokio::test]
+async fn a_log_whose_past_the_state_has_stays_as_it_is() {
+    let home = tempfile::tempdir().unwrap();
+    let mut log = LogStore::open(home.path()).unwrap();
+    log.save_vote(&Vote::new(1, 0)).await.unwrap();
+    fill(&mut log, 1, 0..20).await;
+    log.fit(id(1, 12)).await.unwrap();
+    assert_eq!(indices(&mut log).await, (0..20).collect::<Vec<_>>());
+    drop(log);
+    assert_eq!(on_disk(home.path()), (None, Some(19), Some(Vote::new(1, 0))));
+}
+
+#[tokio::test]
+async fn a_log_that_ends_before_the_state_goes_on_behind_it_and_its_vote_reaches_the_states_term() {
+    let home = tempfile::tempdir().unwrap();
+    let mut log = LogStore::open(home.path()).unwrap();
+    log.save_vote(&Vote::new(1, 0)).await.unwrap();
+    fill(&mut log, 1, 0..20).await;
+    log.fit(id(3, 30)).await.unwrap();
+    assert_eq!(indices(&mut log).await, [0; 0]);
+    fill(&mut log, 3, 31..33).await;
+    drop(log);
+    let vote = Vote::new(3, id(3, 30).leader_id.node_id);
+    assert_eq!(on_disk(home.path()), (Some(id(3, 30)), Some(32), Some(vote)));
+}
+
+#[tokio::test]
+async fn a_log_with_another_entry_at_the_states_index_loses_it_and_all_behind_it() {
+    // given: entries that were never committed, more of them than memory holds
+    for all in [20, crate::limits::LOG_CACHE_ENTRIES as u64 + 500] {
+        let home = tempfile::tempdir().unwrap();
+        let mut log = LogStore::open(home.path()).unwrap();
+        log.save_vote(&Vote::new(7, 0)).await.unwrap();
+        fill(&mut log, 1, 0..10).await;
+        fill(&mut log, 2, 10..all).await;
+        fill(&mut log, 2, all..all + 1).await;
+        // when: the state holds another leader's
+        log.fit(id(3, 12)).await.unwrap();
+        // then
+        assert_eq!(indices(&mut log).await, [0; 0]);
+        fill(&mut log, 3, 13..15).await;
+        assert_eq!(indices(&mut log).await, [13, 14]);
+        drop(log);
+        assert_eq!(on_disk(home.path()), (Some(id(3, 12)), Some(14), Some(Vote::new(7, 0))));
+    }
+}
+
+#[tokio::test]
+async fn a_log_that_knows_another_entry_to_be_committed_is_not_cut() {
+    let home = tempfile::tempdir().unwrap();
+    let mut log = LogStore::open(home.path()).unwrap();
+    fill(&mut log, 1, 0..20).await;
+    log.save_committed(Some(id(1, 12))).await.unwrap();
+    let refused = log.fit(id(3, 12)).await.unwrap_err();
+    assert!(refused.to_string().contains("another entry 12"), "{refused}");
+    assert_eq!(indices(&mut log).await, (0..20).collect::<Vec<_>>());
+    log.fit(id(1, 12)).await.unwrap();
+    assert!(log.contradicts(id(2, 3)).unwrap() && !log.contradicts(id(2, 13)).unwrap());
+}

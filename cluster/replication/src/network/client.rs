@@ -15,7 +15,7 @@ use crate::{
     limits::{APPEND_WINDOW, CALL_DEADLINE},
     raft::{LogId, TypeConfig, Vote},
     records::{self, Kind, MemberRecord},
-    snapshot::SnapshotFile,
+    snapshot::{Sending, SnapshotFile},
 };
 use futures_util::{Stream, StreamExt, stream};
 use openraft::{
@@ -54,6 +54,7 @@ struct Shared {
     disk: DiskId,
     notices: Arc<Notices>,
     dial: Duration,
+    sending: Sending,
     links: Mutex<Links>,
 }
 
@@ -69,10 +70,12 @@ impl Peers {
         host: &Host,
         notices: Arc<Notices>,
         dial: Duration,
+        sending: Sending,
     ) -> Self {
         let links = Mutex::new(Links::default());
         let Host { node, cluster, disk } = host.clone();
-        Self { shared: Arc::new(Shared { network, node, cluster, disk, notices, dial, links }) }
+        let shared = Shared { network, node, cluster, disk, notices, dial, sending, links };
+        Self { shared: Arc::new(shared) }
     }
 
     /// Ends every connection. Calls in flight end as broken.
@@ -81,7 +84,7 @@ impl Peers {
         *links = Links::default();
     }
 
-    fn link(&self, lane: Lane, to: u64, peer: &MemberRecord) -> Link {
+    pub(super) fn link(&self, lane: Lane, to: u64, peer: &MemberRecord) -> Link {
         let mut links = self.shared.links.lock().unwrap_or_else(PoisonError::into_inner);
         let Links { by_peer, tasks } = &mut *links;
         while tasks.try_join_next().is_some() {}
@@ -153,7 +156,8 @@ impl Peers {
     }
 
     fn client(&self, lane: Lane, to: u64, peer: &MemberRecord) -> Client {
-        Client { main: self.link(lane, to, peer), control: self.link(Lane::Control, to, peer) }
+        let (main, control) = (self.link(lane, to, peer), self.link(Lane::Control, to, peer));
+        Client { main, control, sending: self.shared.sending.clone() }
     }
 }
 
@@ -178,6 +182,7 @@ impl RaftNetworkFactory<TypeConfig> for Peers {
 pub(crate) struct Client {
     main: Link,
     control: Link,
+    sending: Sending,
 }
 
 pub(super) fn rpc_error(error: &LinkError) -> RpcError {
@@ -330,7 +335,7 @@ impl RaftNetworkV2<TypeConfig> for Client {
     ) -> Result<SnapshotResponse<TypeConfig>, StreamingError<TypeConfig>> {
         tokio::select! {
             closed = cancel => Err(StreamingError::Closed(closed)),
-            sent = snapshot::send(&self.main, vote, &snapshot.snapshot) => {
+            sent = snapshot::send(&self.main, vote, &snapshot.snapshot, &self.sending) => {
                 sent.map_err(StreamingError::from)
             }
         }

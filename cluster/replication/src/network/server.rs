@@ -3,7 +3,9 @@
 //! cancelled at any point.
 
 use super::{
-    Lane, frame,
+    Lane,
+    fetch::Giver,
+    frame,
     handshake::{self, Hello, Host},
     snapshot::Receiver,
     standing::{Heard, Notice, Register, Standing},
@@ -346,6 +348,7 @@ async fn serve_snapshots(
     from: u64,
 ) -> io::Result<()> {
     let mut receiver = Receiver::new(service.shelf.clone(), from);
+    let mut giver = Giver::new(service.shelf.clone(), service.raft.clone(), from);
     while let Some((call, request)) = calls.next().await? {
         let reply = match request {
             Request::SnapshotOffer { vote, head, bytes, crc } => {
@@ -359,10 +362,12 @@ async fn serve_snapshots(
             }
             Request::SnapshotChunk { offset, bytes } => receiver.chunk(offset, bytes, None).await,
             Request::SnapshotEnd { crc } => receiver.end(crc, &service.raft).await,
+            Request::SnapshotWanted { least } => giver.give(least).await,
+            Request::SnapshotRead { offset } => giver.read(offset).await,
             other => return Err(misplaced(&other)),
         };
         let reply = reply.unwrap_or_else(|why| {
-            tracing::warn!(peer = from, %why, "snapshot not received");
+            tracing::warn!(peer = from, %why, "snapshot not passed on");
             Reply::Failed(why.to_string())
         });
         answers.send(&answer(call, &reply)?).await?;

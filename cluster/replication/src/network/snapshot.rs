@@ -1,6 +1,7 @@
 //! A snapshot on its way: sent in chunks, each answered once it is written, then installed. Decides the
 //! order and the checks of the transfer, and that one that was interrupted goes on where it was; the file's
-//! content is `crate::snapshot`'s, installing is Raft's and `state`'s work.
+//! content is `crate::snapshot`'s, installing is Raft's and `state`'s work. The other way round, a member
+//! that has no state to start with is in `fetch`.
 
 use super::{
     client::{RpcError, call},
@@ -12,12 +13,12 @@ use crate::{
     raft::{Raft, TypeConfig, Vote},
     records::{Body, HeadRecord, VoteRecord},
     runtime::spawn_blocking,
-    snapshot::{Incoming, Shelf, SnapshotFile, slowly},
+    snapshot::{Incoming, Sending, Shelf, SnapshotFile, slowly},
 };
 use openraft::{errors::NetworkError, raft::SnapshotResponse, type_config::alias::SnapshotOf};
 use std::{io, sync::Arc};
 
-fn unreadable(error: impl ToString) -> RpcError {
+pub(super) fn unreadable(error: impl ToString) -> RpcError {
     NetworkError::from_string(error).into()
 }
 
@@ -26,6 +27,7 @@ pub(super) async fn send(
     link: &Link,
     vote: Vote,
     file: &SnapshotFile,
+    sending: &Sending,
 ) -> Result<SnapshotResponse<TypeConfig>, RpcError> {
     let whole = file.clone();
     let crc = slowly(move || whole.crc()).await.map_err(unreadable)?.map_err(unreadable)?;
@@ -35,6 +37,8 @@ pub(super) async fn send(
         Reply::SnapshotHeld { bytes: held } if held <= bytes => held,
         other => return Err(misfit(&other)),
     };
+    // Only now: nothing is kept for a follower that is away.
+    let on_its_way = sending.begin();
     if offset > 0 {
         tracing::info!(offset, bytes, "snapshot goes on where it was interrupted");
     }
@@ -52,7 +56,10 @@ pub(super) async fn send(
         }
     }
     match call(link, &Request::SnapshotEnd { crc }, INSTALL_DEADLINE).await? {
-        Reply::SnapshotInstalled { vote } => Ok(SnapshotResponse::new(vote.into())),
+        Reply::SnapshotInstalled { vote } => {
+            on_its_way.arrived();
+            Ok(SnapshotResponse::new(vote.into()))
+        }
         other => Err(misfit(&other)),
     }
 }

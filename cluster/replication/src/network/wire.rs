@@ -55,6 +55,14 @@ pub(crate) enum Request {
     },
     /// Whether the peer has promised no leader after this one anything.
     Confirm(VoteRecord),
+    /// From a member whose state is lost: a snapshot is wanted that reaches at least so far.
+    SnapshotWanted {
+        least: Option<LogIdRecord>,
+    },
+    /// The next piece of the one that was given.
+    SnapshotRead {
+        offset: u64,
+    },
 }
 
 /// The answer to the call of the same number.
@@ -82,6 +90,16 @@ pub(crate) enum Reply {
     Greeted,
     Report(ReportRecord),
     Confirmed,
+    /// This one can be read, on this connection; `crc` is that of all of it.
+    SnapshotGiven {
+        head: HeadRecord,
+        bytes: u64,
+        crc: u32,
+    },
+    SnapshotPart {
+        bytes: Body,
+        crc: u32,
+    },
 }
 
 #[derive(Debug, Serialize, Deserialize)]

@@ -104,6 +104,19 @@ fn the_bytes_of_state_and_snapshot_records_never_change() {
     );
     golden(Kind::SnapshotBlock, &SnapshotBlock::Rows(Vec::new()), "0108010080d8f08e");
     golden(Kind::SnapshotBlock, &SnapshotBlock::End { rows: 7 }, "01080207e01eb93b");
+    let sealed = SnapshotBlock::Sealed { rows: 7, hash: StateHash(9) };
+    golden(Kind::SnapshotBlock, &sealed, "010803070978662d0a");
+    let open = OutvotedRecord { index: 1_000, hash: StateHash(9), nodes: vec![2, 3] };
+    golden(
+        Kind::Diverged,
+        &DivergedRecord { times: 1, open: Some(open) },
+        "010f0101fbe80309020203bc04ae8e",
+    );
+    let known = KnownRecord {
+        members: [(5, MemberRecord::default())].into(),
+        incarnation: Some(ClusterIncarnation(6)),
+    };
+    golden(Kind::Known, &known, "011001050000000106b53f0b8b");
     let identity = IdentityRecord { cluster: "c".to_owned(), node: 5 };
     golden(Kind::Identity, &identity, "0109016305fb3732b9");
 }
@@ -128,6 +141,11 @@ fn the_bytes_of_messages_between_members_never_change() {
     golden(Kind::Reply, &Reply::HigherVote(vote()), "010b0204050193e73eaa");
     golden(Kind::Reply, &Reply::SnapshotInstalled { vote: vote() }, "010b07040501a117e09d");
     golden(Kind::Reply, &Reply::Failed("why".to_owned()), "010b0803776879c4965aa6");
+    let wanted = Request::SnapshotWanted { least: Some(log_id()) };
+    golden(Kind::Request, &wanted, "010a0b010405fb5802c9e74a4e");
+    golden(Kind::Request, &Request::SnapshotRead { offset: 9 }, "010a0c0907ca0641");
+    let part = Reply::SnapshotPart { bytes: Body::from(vec![1, 2]), crc: 8 };
+    golden(Kind::Reply, &part, "010b0d02010208b4a86a3e");
 }
 
 #[test]

@@ -20,7 +20,7 @@ pub struct Belongs {
     pub cluster: String,
 }
 
-fn unusable(path: &Path, error: impl ToString) -> StartError {
+pub(super) fn unusable(path: &Path, error: impl ToString) -> StartError {
     StartError::Io {
         what: "cannot use the member's directory",
         path: path.to_owned(),
@@ -28,7 +28,7 @@ fn unusable(path: &Path, error: impl ToString) -> StartError {
     }
 }
 
-fn slot(on: &Arc<dyn Disk>, path: &Path) -> SlotFile {
+pub(super) fn slot(on: &Arc<dyn Disk>, path: &Path) -> SlotFile {
     SlotFile::on(path, on.clone())
 }
 

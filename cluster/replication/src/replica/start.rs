@@ -1,13 +1,15 @@
-//! Starting a member: its directory, log, state and snapshots, then Raft, then the door for peers. Decides
-//! the order, and what keeps a member from starting. Nothing is deleted here.
+//! Starting a member: what it has on disk, then Raft, then the door for peers, then what runs beside. Decides
+//! the order.
 
 use super::{
     Clock, Replica, Shared, Tasks,
     confirm::{Ballot, Confirmer},
-    disk::{disk_on, refuse_removed},
+    diverged,
+    known::KnownMembers,
     notice,
+    open::open,
     proposer::{Desk, Proposer},
-    recover::recover,
+    rebuild::{Home, Ready, made_whole},
     succession::Succession,
 };
 use crate::{
@@ -23,15 +25,14 @@ use crate::{
         standing::{Notices, Register, Standing},
     },
     raft::{LogId, Raft},
-    records::{self, IdentityRecord, Kind},
+    records::IdentityRecord,
     rounds::Rounds,
     runtime::spawn_blocking,
-    snapshot::Shelf,
-    state::{Loaded, Published, StateError, StateMachine, StateStore, StateWriter},
+    snapshot::{Sending, Shelf},
+    state::{Loaded, Published, StateError, StateMachine, StateWriter},
 };
 use openraft::{Config, async_runtime::watch::WatchReceiver};
 use std::{
-    io,
     path::Path,
     sync::{Arc, OnceLock, atomic::AtomicU64},
     time::Duration,
@@ -41,17 +42,6 @@ use tokio::{
     task::{JoinHandle, JoinSet},
     time::{sleep, timeout},
 };
-use tradewind_domain::ids::DiskId;
-use tradewind_journal::{Disk, SlotFile};
-
-/// What is opened on disk, in this order.
-pub(crate) struct Opened {
-    disk: DiskId,
-    pub(crate) log: LogStore,
-    store: StateStore,
-    pub(crate) loaded: Loaded,
-    shelf: Shelf,
-}
 
 impl Replica {
     /// Starts the member in the runtime of the caller. It takes part in elections after one lease if its log
@@ -66,12 +56,13 @@ impl Replica {
             spawn_blocking(move || open(&environment, &directory, &identity, Some(new_disk)))
                 .await
                 .map_err(|error| StartError::Raft(error.to_string()))??;
-        if opened.log.took_part() {
+        let ready = made_whole(Home::of(&options), opened).await?;
+        if ready.log.took_part() {
             // A leader may rely for one lease on what this member answered before it went down, and openraft
             // does not remember that: whoever is back sooner could help to elect another beside it.
             sleep(options.timing.lease()).await;
         }
-        Self::run(options, config, clock, opened).await
+        Self::run(options, config, clock, ready).await
     }
 
     // One part after the other, in the order that matters.
@@ -80,20 +71,27 @@ impl Replica {
         options: Options,
         config: Config,
         clock: Clock,
-        opened: Opened,
+        ready: Ready,
     ) -> Result<Self, StartError> {
-        let Opened { disk, log, store, loaded, shelf } = opened;
+        let Ready { disk, log, store, loaded, shelf, given } = ready;
         let listener = listen(options.peer_listener, &options.state_dir)?;
-        let (node, shelf) = (options.node.0, Arc::new(shelf));
+        let (node, sending) = (options.node.0, Sending::default());
         let published = Arc::new(Published::new(&loaded, log.meters()));
         // What was read is durable: the store has flushed since.
         let (writer, writing) = StateWriter::start(store, loaded.head.applied, published.clone());
         let flushed = writer.flushed();
-        let machine = StateMachine::new(loaded, writer, shelf.clone(), published.clone());
+        let machine = StateMachine::new(
+            loaded,
+            writer,
+            log.clone(),
+            shelf.clone(),
+            sending.clone(),
+            published.clone(),
+        );
         let host = Arc::new(Host { node, cluster: options.cluster.clone(), disk });
         let (notices, heard) = (Arc::<Notices>::default(), Arc::default());
         let network = options.environment.network.clone();
-        let peers = Peers::new(network, &host, notices.clone(), options.timing.dial);
+        let peers = Peers::new(network, &host, notices.clone(), options.timing.dial, sending);
         let raft = Raft::new(node, Arc::new(config), peers.clone(), log.clone(), machine)
             .await
             .map_err(|error| StartError::Raft(error.to_string()))?;
@@ -122,10 +120,13 @@ impl Replica {
         let (confirmer, confirming) = Confirmer::new(ballot);
         background.spawn(confirming);
         let contact = Contact::new();
+        let (directory, on) = (options.state_dir, options.environment.disk);
+        let known = KnownMembers::of(&on, &directory);
+        background.spawn(known.keep(standing.register.clone()));
         background.spawn(notice::watch(notice::Watch {
             node,
-            directory: options.state_dir,
-            disk: options.environment.disk,
+            directory: directory.clone(),
+            disk: on.clone(),
             standing: standing.clone(),
             peers: peers.clone(),
             reason: Arc::clone(&reason),
@@ -146,12 +147,14 @@ impl Replica {
         background.spawn(release_log(log, flushed, shelf.clone()));
         background.spawn(tell_status(raft.clone(), told, Arc::clone(&reason)));
         let rounds = Rounds::new(options.node, &peers, &status, &clock, audit);
-        background.spawn(stop_when_outvoted(rounds, raft.clone(), Arc::clone(&reason)));
+        let stop = diverged::Stop { on, directory, raft: raft.clone(), reason: reason.clone() };
+        background.spawn(stop.when_outvoted(rounds));
         let writing = tokio::spawn(watch_writer(writing, raft.clone(), Arc::clone(&reason)));
         let shared = Shared {
             node: options.node,
             cluster: options.cluster,
             disk,
+            given,
             raft,
             log_use,
             peers,
@@ -197,96 +200,6 @@ fn listen(listener: PeerListener, directory: &Path) -> Result<Box<dyn Accept>, S
         path: directory.to_owned(),
         source,
     })
-}
-
-/// The log comes first: its lock keeps a second process out of everything else.
-pub(crate) fn open(
-    environment: &Environment,
-    directory: &Path,
-    identity: &IdentityRecord,
-    new_disk: Option<DiskId>,
-) -> Result<Opened, StartError> {
-    let on = &environment.disk;
-    let at = |what, path: &Path| {
-        let path = path.to_owned();
-        move |source: io::Error| StartError::Io { what, path, source }
-    };
-    on.create_directory(directory).map_err(at("cannot make the directory", directory))?;
-    let was_here = is_ours(on, directory, identity)?;
-    refuse_removed(on, directory, identity.node)?;
-    let disk = disk_on(on, directory, new_disk)?;
-    let log = directory.join("log");
-    if was_here && !on.exists(&log).map_err(at("cannot look for the log", &log))? {
-        return Err(StartError::LogGone { log });
-    }
-    let (log, place) = (LogStore::open_in(environment, &log)?, log);
-    if let Some(term) = log.vote_lost_in() {
-        return Err(StartError::VoteLost { log: place, term });
-    }
-    if !was_here {
-        // Only now: a directory with an identity and without a log has lost it.
-        identify(on, directory, identity)?;
-    }
-    let (store, loaded) = StateStore::open_in(environment, &directory.join("state"))?;
-    let shelf = directory.join("snapshots");
-    let shelf = Shelf::open_on(on, &shelf).map_err(at("cannot open the snapshots", &shelf))?;
-    on.sync_directory(directory).map_err(at("cannot sync", directory))?;
-    let loaded = recover(log.purged(), &store, loaded, &shelf)?;
-    Ok(Opened { disk, log, store, loaded, shelf })
-}
-
-const IDENTITY: &str = "identity";
-
-fn unusable(directory: &Path, error: &dyn std::error::Error) -> StartError {
-    StartError::Io {
-        what: "cannot use the identity",
-        path: directory.join(IDENTITY),
-        source: io::Error::other(error.to_string()),
-    }
-}
-
-/// Makes the directory this member's.
-pub(crate) fn identify(
-    disk: &Arc<dyn Disk>,
-    directory: &Path,
-    identity: &IdentityRecord,
-) -> Result<(), StartError> {
-    let bytes =
-        records::encode(Kind::Identity, identity).map_err(|error| unusable(directory, &error))?;
-    let slot = SlotFile::on(directory.join(IDENTITY), disk.clone());
-    slot.store(&bytes).map_err(|error| unusable(directory, &error))
-}
-
-/// Whether the directory is this member's; `false`: it is nobody's yet.
-fn is_ours(
-    disk: &Arc<dyn Disk>,
-    directory: &Path,
-    identity: &IdentityRecord,
-) -> Result<bool, StartError> {
-    let Some(found) = identity_of(disk, directory)? else { return Ok(false) };
-    if &found == identity {
-        return Ok(true);
-    }
-    Err(StartError::WrongIdentity {
-        directory: directory.to_owned(),
-        found_node: found.node,
-        found_cluster: found.cluster,
-        node: identity.node,
-        cluster: identity.cluster.clone(),
-    })
-}
-
-/// Whose the directory is, if it is anybody's.
-pub(crate) fn identity_of(
-    disk: &Arc<dyn Disk>,
-    directory: &Path,
-) -> Result<Option<IdentityRecord>, StartError> {
-    let slot = SlotFile::on(directory.join(IDENTITY), disk.clone());
-    let Some(bytes) = slot.load().map_err(|error| unusable(directory, &error))? else {
-        return Ok(None);
-    };
-    let found = records::decode(Kind::Identity, &bytes);
-    found.map(Some).map_err(|error| unusable(directory, &error))
 }
 
 /// Between two looks whether the journal may go further.
@@ -367,13 +280,5 @@ async fn watch_writer(
     };
     tracing::error!(why, "state not written, the member stops");
     reason.get_or_init(|| format!("the state cannot be written: {why}"));
-    let _ = raft.shutdown().await;
-}
-
-/// A member whose state is not the group's must answer nobody. May be cancelled.
-async fn stop_when_outvoted(rounds: Rounds, raft: Raft, reason: Arc<OnceLock<String>>) {
-    let why = rounds.run().await;
-    tracing::error!(why, "the member stops");
-    reason.get_or_init(|| why);
     let _ = raft.shutdown().await;
 }

@@ -58,6 +58,12 @@ impl Replica {
         metrics.last_quorum_acked.map(|acked| acked.elapsed())
     }
 
+    /// Whether another member had to give it its state when it started: its own was lost, or was outvoted.
+    #[must_use]
+    pub fn was_given_its_state(&self) -> bool {
+        self.shared.given
+    }
+
     /// What is known of the others' states beside this member's.
     #[must_use]
     pub fn audit(&self) -> AuditStatus {

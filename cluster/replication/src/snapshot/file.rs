@@ -184,7 +184,7 @@ pub(crate) fn read(mut reader: impl Read) -> io::Result<(Machine, HeadRecord)> {
         }
         Ok(())
     };
-    let (mut found, ended) = (0, AtomicBool::new(false));
+    let (mut found, mut sealed, ended) = (0, None, AtomicBool::new(false));
     let decode = |record: Vec<u8>| {
         if ended.load(Ordering::Relaxed) {
             return Err(damaged("it goes on behind its end"));
@@ -194,16 +194,29 @@ pub(crate) fn read(mut reader: impl Read) -> io::Result<(Machine, HeadRecord)> {
                 found += rows.len() as u64;
                 Ok(rows)
             }
-            SnapshotBlock::End { rows } if rows == found => {
+            SnapshotBlock::End { rows } | SnapshotBlock::Sealed { rows, .. } if rows != found => {
+                Err(damaged("rows are missing"))
+            }
+            SnapshotBlock::End { .. } => {
                 ended.store(true, Ordering::Relaxed);
                 Ok(Vec::new())
             }
-            SnapshotBlock::End { .. } => Err(damaged("rows are missing")),
+            SnapshotBlock::Sealed { hash, .. } => {
+                sealed = Some(hash);
+                ended.store(true, Ordering::Relaxed);
+                Ok(Vec::new())
+            }
             SnapshotBlock::Head(_) => Err(damaged("it has two heads")),
         }
     };
     let machine = rows::build(feed, decode)?;
-    if ended.into_inner() { Ok((machine, head)) } else { Err(damaged("its end is missing")) }
+    if !ended.into_inner() {
+        return Err(damaged("its end is missing"));
+    }
+    if sealed.is_some_and(|hash| hash != machine.state_hash()) {
+        return Err(damaged("its rows are not those of the state it was made of"));
+    }
+    Ok((machine, head))
 }
 
 /// Writes the snapshot and syncs it. The name is the caller's; until it is final the file may be torn.
@@ -230,7 +243,7 @@ pub(super) fn write(
     if !block.is_empty() {
         write_block(&mut out, &SnapshotBlock::Rows(block))?;
     }
-    write_block(&mut out, &SnapshotBlock::End { rows })?;
+    write_block(&mut out, &SnapshotBlock::Sealed { rows, hash: machine.state_hash() })?;
     out.flush()?;
     drop(out);
     file.sync_all()

@@ -89,8 +89,9 @@ impl Shelf {
     /// it holds. `None` as long as there is none before it.
     pub(crate) fn fallback(&self) -> Option<LogIdRecord> {
         let kept = self.kept();
-        let oldest = kept.first().filter(|_| kept.len() >= SNAPSHOTS_KEPT);
-        oldest.and_then(|file| file.head().applied)
+        // More are there while one is being installed.
+        let before = kept.len().checked_sub(SNAPSHOTS_KEPT)?;
+        kept.get(before).and_then(|file| file.head().applied)
     }
 
     /// Takes a file that turned out damaged out of the shelf. It is renamed, not removed.
@@ -105,7 +106,9 @@ impl Shelf {
     pub(crate) fn build(&self, machine: &Machine, head: HeadRecord) -> io::Result<SnapshotFile> {
         let path = self.temporary("building");
         file::write(self.disk.as_ref(), &path, machine, head)?;
-        self.keep(SnapshotFile::open(&self.disk, path)?)
+        let file = self.keep(SnapshotFile::open(&self.disk, path)?)?;
+        self.forget_old()?;
+        Ok(file)
     }
 
     /// Writes a snapshot that is not kept: it goes when the last one who has it lets go of it.
@@ -115,7 +118,8 @@ impl Shelf {
         SnapshotFile::received(&self.disk, path)
     }
 
-    /// Gives a whole, synced file its final name, durably, and removes what is too old.
+    /// Gives a whole, synced file its final name, durably: from now on a start may begin with it. What is too
+    /// old stays until [`forget_old`](Self::forget_old).
     pub(crate) fn keep(&self, file: SnapshotFile) -> io::Result<SnapshotFile> {
         let mut kept = self.kept();
         let path = self.directory.join(name(file.head().applied));
@@ -127,10 +131,16 @@ impl Shelf {
         kept.retain(|older| older.path != file.path);
         kept.push(file.clone());
         kept.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(file)
+    }
+
+    /// Removes what is too old.
+    pub(crate) fn forget_old(&self) -> io::Result<()> {
+        let mut kept = self.kept();
         while kept.len() > SNAPSHOTS_KEPT {
             self.disk.remove(&kept.remove(0).path)?;
         }
-        Ok(file)
+        Ok(())
     }
 
     pub(super) fn temporary(&self, name: &str) -> PathBuf {

@@ -4,7 +4,7 @@
 use super::*;
 use crate::{
     raft::{LeaderId, LogId, StoredMembership},
-    records::{HeadRecord, LogIdRecord},
+    records::{self, HeadRecord, Kind, LogIdRecord, SnapshotBlock},
     state::Head,
 };
 use std::{fs, path::Path};
@@ -210,4 +210,35 @@ fn a_received_snapshot_that_is_not_kept_leaves_nothing() {
     assert_eq!(rows(&clone.load().unwrap().0), rows(&machine(3)));
     drop(clone);
     assert_eq!(names(far.path()), Vec::<String>::new());
+}
+
+#[test]
+fn a_row_that_memory_altered_before_it_was_written_does_not_fit_the_states_hash() {
+    // given: a snapshot whose every block is as it was written, one row of which is not what it was
+    let home = tempfile::tempdir().unwrap();
+    let shelf = Shelf::open(home.path()).unwrap();
+    let file = shelf.build(&machine(5), head(9)).unwrap();
+    let bytes = fs::read(&file.path).unwrap();
+    let (magic, mut rest) = bytes.split_at(8);
+    let mut altered = magic.to_vec();
+    while let Some(length) = rest.first_chunk::<4>() {
+        let end = 4 + u32::from_be_bytes(*length) as usize;
+        let mut block = records::decode(Kind::SnapshotBlock, &rest[4..end]).unwrap();
+        if let SnapshotBlock::Rows(rows) = &mut block {
+            let registers = rows.iter_mut().filter_map(|row| match row {
+                Row::Register(row) => Some(row),
+                _ => None,
+            });
+            registers.for_each(|row| row.value.replace_range(7..8, "w"));
+        }
+        let block = records::encode(Kind::SnapshotBlock, &block).unwrap();
+        altered.extend_from_slice(&(block.len() as u32).to_be_bytes());
+        altered.extend_from_slice(&block);
+        rest = &rest[end..];
+    }
+    assert_ne!(altered, bytes);
+    assert!(read(&bytes[..]).is_ok());
+    // when, then
+    let refused = read(&altered[..]).unwrap_err();
+    assert!(refused.to_string().contains("not those of the state"), "{refused}");
 }

@@ -9,11 +9,12 @@ use super::{
 use crate::{
     audit::Audit,
     events::{EntryEvents, EventRing},
-    limits::APPLY_BATCH,
+    limits::{APPLY_BATCH, ENTRY_BYTES_BESIDE},
+    log::LogStore,
     meters::Meters,
     raft::{Answer, Entry, LeaderId, LogId, Payload, SnapshotMeta, StoredMembership, TypeConfig},
     runtime::spawn_blocking,
-    snapshot::{Shelf, SnapshotFile},
+    snapshot::{Sending, Shelf, SnapshotFile},
 };
 use futures_util::{Stream, StreamExt};
 use openraft::{
@@ -71,8 +72,12 @@ impl Published {
 pub(crate) struct StateMachine {
     head: Head,
     writer: StateWriter,
+    log: LogStore,
     shelf: Arc<Shelf>,
+    sending: Sending,
     pace: Pace,
+    /// Of entries applied since the last snapshot was begun, or since the start.
+    bytes_since: u64,
     published: Arc<Published>,
 }
 
@@ -88,10 +93,13 @@ impl StateMachine {
     pub(crate) fn new(
         loaded: Loaded,
         writer: StateWriter,
+        log: LogStore,
         shelf: Arc<Shelf>,
+        sending: Sending,
         published: Arc<Published>,
     ) -> Self {
-        Self { head: loaded.head, writer, shelf, pace: Pace::default(), published }
+        let (head, pace) = (loaded.head, Pace::default());
+        Self { head, writer, log, shelf, sending, pace, bytes_since: 0, published }
     }
 
     /// What a snapshot or a backup of this moment is made from.
@@ -106,10 +114,12 @@ impl StateMachine {
         if entries.is_empty() {
             return Ok(());
         }
-        let (mut done, began) = (Done::default(), Instant::now());
+        let (mut done, mut bytes, began) = (Done::default(), 0, Instant::now());
         let (head, writer, published) = (&mut self.head, &self.writer, &self.published);
         self.published.machine.send_modify(|(revision, machine)| {
+            let _whole = Whole;
             for (entry, responder) in entries {
+                bytes += entry_bytes(&entry);
                 apply_one(machine, head, entry, responder, &mut done);
                 published.audit.reached(head.revision().0, || machine.state_hash());
             }
@@ -117,6 +127,7 @@ impl StateMachine {
             published.set_applied_by(head);
             writer.note(done.changed.drain(..), head);
         });
+        self.bytes_since += bytes;
         self.published.events.push(done.events, self.head.revision());
         self.published.meters.applied(began.elapsed());
         for (responder, answer) in done.answers {
@@ -124,6 +135,15 @@ impl StateMachine {
         }
         self.writer.room().await
     }
+}
+
+/// What it takes in the journal, about.
+fn entry_bytes(entry: &Entry) -> u64 {
+    let body = match &entry.payload {
+        Payload::Normal(proposal) => proposal.body().len() as u64,
+        Payload::Blank | Payload::Membership(_) => 0,
+    };
+    body + ENTRY_BYTES_BESIDE
 }
 
 fn apply_one(
@@ -134,26 +154,28 @@ fn apply_one(
     done: &mut Done,
 ) {
     let revision = Revision(entry.log_id.index);
-    let outcome = match entry.payload {
-        Payload::Blank => None,
-        Payload::Membership(membership) => {
-            head.membership = StoredMembership::new(Some(entry.log_id), membership);
-            None
+    let outcome = head.take(machine, entry).map(|applied| {
+        done.changed.extend(applied.changed);
+        if !applied.events.is_empty() {
+            done.events.push((revision, applied.events.into()));
         }
-        Payload::Normal(proposal) => {
-            let stamped = proposal.stamped();
-            head.stamped = head.stamped.max(stamped.at);
-            let applied = machine.apply(revision, stamped);
-            done.changed.extend(applied.changed);
-            if !applied.events.is_empty() {
-                done.events.push((revision, applied.events.into()));
-            }
-            Some(applied.outcome)
-        }
-    };
-    head.applied = Some(entry.log_id);
+        applied.outcome
+    });
     if let Some(responder) = responder {
         done.answers.push((responder, Answer { revision, outcome }));
+    }
+}
+
+/// A batch is published whole or by nobody: with a panic half-way through it the machine is none that there
+/// ever was, for readers and for the disk, and the process ends where it stands.
+pub(super) struct Whole;
+
+impl Drop for Whole {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            // What has panicked, and where, was said.
+            std::process::abort();
+        }
     }
 }
 
@@ -185,16 +207,25 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         self.carry_out(batch).await
     }
 
+    /// Openraft lets go of the log below a snapshot as soon as there is one: none is made as long as a
+    /// follower is being sent the one before, or the entries behind that would be gone when it has it.
     async fn try_create_snapshot_builder(&mut self, force: bool) -> Option<Builder> {
-        (force || self.pace.is_due(Instant::now())).then(|| self.builder())
+        let now = Instant::now();
+        let due = self.pace.is_due(now) && !self.sending.holds(now, self.bytes_since);
+        if !force && !due {
+            return None;
+        }
+        self.bytes_since = 0;
+        Some(self.builder())
     }
 
     async fn get_snapshot_builder(&mut self) -> Builder {
         self.builder()
     }
 
-    /// The file is durable already, and is read whole before it takes the place of older ones. Rows come under a new generation; only when that is durable does this
-    /// return, and only then does openraft purge the log below.
+    /// In this order: the file is whole, read, under its temporary name; what the log had in the snapshot's
+    /// place is durably gone from it; the file has its name, and a start may begin with it; rows come under
+    /// a new generation; older files go. Only when this returns does openraft purge the log below.
     async fn install_snapshot(
         &mut self,
         meta: &SnapshotMeta,
@@ -204,15 +235,20 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
             tracing::warn!(index = meta.last_log_id.map(|id| id.index), "snapshot is not newer");
             return Ok(());
         }
-        let shelf = self.shelf.clone();
-        let read = move || {
-            let loaded = file.load()?;
-            shelf.keep(file)?;
-            io::Result::Ok(loaded)
-        };
-        let (machine, head) = spawn_blocking(read).await.map_err(io::Error::other)??;
+        let reading = file.clone();
+        let read = spawn_blocking(move || reading.load()).await;
+        let (machine, head) = read.map_err(io::Error::other)??;
         let head = Head::try_from(head).map_err(io::Error::other)?;
+        // Openraft has asked for it to be cut off, which nobody waits for. Were the power to go with the
+        // snapshot here and the cut not, the log would hold another entry than the state at its index.
+        self.log.settled().await?;
+        let shelf = self.shelf.clone();
+        let kept = spawn_blocking(move || shelf.keep(file).map(drop)).await;
+        kept.map_err(io::Error::other)??;
         self.writer.replace(machine.clone(), head.clone()).await?;
+        let shelf = self.shelf.clone();
+        spawn_blocking(move || shelf.forget_old()).await.map_err(io::Error::other)??;
+        self.bytes_since = 0;
         let mut old = (head.revision(), machine);
         self.published.machine.send_modify(|held| {
             std::mem::swap(held, &mut old);

@@ -137,8 +137,17 @@ impl StateStore {
             Err(why) if why.is_refusal() => return Err(why),
             Err(why) => why,
         };
+        Self::begin_anew(environment, directory, &Chain(&why))
+    }
+
+    /// Moves a state that is not to be used aside, and begins an empty one.
+    pub(crate) fn begin_anew(
+        environment: &Environment,
+        directory: &Path,
+        why: &dyn std::fmt::Display,
+    ) -> Result<(Self, Loaded), StateError> {
         let aside = set_aside(directory)?;
-        tracing::error!(error = %Chain(&why), moved_to = %aside.display(), "state set aside, rebuilding");
+        tracing::error!(error = %why, moved_to = %aside.display(), "state set aside, rebuilding");
         let (store, mut loaded) = Self::try_open(environment, directory)?;
         loaded.set_aside = Some(aside);
         Ok((store, loaded))

@@ -6,12 +6,12 @@ use crate::{
     Environment,
     log::LogStore,
     raft::{Entry, LeaderId, Payload, Proposal, TypeConfig},
-    snapshot::Shelf,
+    snapshot::{Sending, Shelf},
 };
 use futures_util::stream;
 use openraft::{
     RaftSnapshotBuilder, StorageError,
-    storage::RaftStateMachine,
+    storage::{IOFlushed, RaftLogStorage, RaftStateMachine},
     testing::log::{StoreBuilder, Suite},
 };
 use std::{io, path::Path, sync::Arc};
@@ -21,22 +21,29 @@ use tradewind_domain::{
     control::{Command, IdempotencyKey, Machine, Request, Row, Stamped},
     ids::{ClientId, RegisterId},
 };
+use tradewind_journal::Journal;
 
 struct OnDisk;
 
-fn machine_at(home: &Path) -> (StateMachine, JoinHandle<Result<(), StateError>>) {
+type Writing = JoinHandle<Result<(), StateError>>;
+
+fn machine_at(home: &Path) -> (StateMachine, Writing) {
+    machine_on(home, LogStore::open(&home.join("beside")).unwrap())
+}
+
+fn machine_on(home: &Path, log: LogStore) -> (StateMachine, Writing) {
     let (store, loaded) = StateStore::open(&home.join("state")).unwrap();
     let published = Arc::new(Published::new(&loaded, Arc::default()));
     let (writer, task) = StateWriter::start(store, loaded.head.applied, published.clone());
     let shelf = Arc::new(Shelf::open(&home.join("snapshots")).unwrap());
-    (StateMachine::new(loaded, writer, shelf, published), task)
+    (StateMachine::new(loaded, writer, log, shelf, Sending::default(), published), task)
 }
 
 impl StoreBuilder<TypeConfig, LogStore, StateMachine, TempDir> for OnDisk {
     async fn build(&self) -> Result<(TempDir, LogStore, StateMachine), StorageError<TypeConfig>> {
         let home = tempfile::tempdir().unwrap();
         let log = LogStore::open(&home.path().join("log")).unwrap();
-        let (machine, _task) = machine_at(home.path());
+        let (machine, _task) = machine_on(home.path(), log.clone());
         Ok((home, log, machine))
     }
 }
@@ -210,6 +217,63 @@ async fn a_snapshot_that_is_not_above_what_is_applied_changes_nothing() {
     machine.install_snapshot(&meta, older).await.unwrap();
     assert_eq!(machine.applied_state().await.unwrap().0, Some(id(4)));
     assert!(machine.get_current_snapshot().await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn no_start_may_begin_with_a_snapshot_before_what_the_log_had_in_its_place_is_gone() {
+    // given: a journal that writes only when it is told to, with an entry that is to be cut off
+    let home = tempfile::tempdir().unwrap();
+    let options = tradewind_journal::Options::at(home.path().join("log/entries"));
+    std::fs::create_dir(home.path().join("log")).unwrap();
+    let disk: Arc<dyn tradewind_journal::Disk> = Arc::new(tradewind_journal::RealDisk);
+    let (journal, mut disk_at_work) = Journal::open_inline(options, disk.clone()).unwrap();
+    let mut log = LogStore::over(journal, &disk, &home.path().join("log")).unwrap();
+    let (mut machine, _task) = machine_on(home.path(), log.clone());
+    RaftLogStorage::append(&mut log, (0..9).map(entry), IOFlushed::noop()).await.unwrap();
+    while disk_at_work.turn() {}
+    log.truncate_after(Some(id(3))).await.unwrap();
+    // when: a snapshot is installed and the cut is not durable yet
+    let received = Shelf::open(&home.path().join("received")).unwrap();
+    let file = received.build(&applied_by_domain(1..9), HeadRecord::from(&head(8))).unwrap();
+    let meta = file.head().clone().meta().unwrap();
+    let mut installing = tokio::spawn(async move {
+        machine.install_snapshot(&meta, file).await.unwrap();
+        machine
+    });
+    let soon = std::time::Duration::from_millis(300);
+    assert!(tokio::time::timeout(soon, &mut installing).await.is_err());
+    // then: it has no name, and nothing of it is in the state
+    let named = || std::fs::read_dir(home.path().join("snapshots")).unwrap().count();
+    assert_eq!(named(), 0);
+    while !installing.is_finished() {
+        disk_at_work.turn();
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+    }
+    assert_eq!(installing.await.unwrap().applied_state().await.unwrap().0, Some(id(8)));
+    assert_eq!(named(), 1);
+}
+
+#[test]
+fn a_batch_in_which_applying_panics_is_seen_by_nobody_and_ends_the_process() {
+    const INSIDE: &str = "TRADEWIND_TEST_PANICS_INSIDE_A_BATCH";
+    if std::env::var_os(INSIDE).is_some() {
+        let published = watch::Sender::new(0);
+        published.send_modify(|value| {
+            let _whole = machine::Whole;
+            *value = 1;
+            panic!("half-way");
+        });
+    }
+    let inside = std::process::Command::new(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "state::tests::a_batch_in_which_applying_panics_is_seen_by_nobody_and_ends_the_process",
+        ])
+        .env(INSIDE, "1")
+        .output()
+        .unwrap();
+    let signal = std::os::unix::process::ExitStatusExt::signal(&inside.status);
+    assert_eq!(signal, Some(6), "{}", String::from_utf8_lossy(&inside.stderr));
 }
 
 #[test]

@@ -147,3 +147,47 @@ async fn a_snapshot_cut_in_the_middle_goes_on_where_it_was_while_writes_go_on() 
     let carried = way.carried();
     assert!(carried < bytes + 2_500_000, "{carried} bytes went for a snapshot of {bytes}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_a_snapshot_is_sent_the_log_behind_it_is_kept_and_afterwards_let_go() {
+    // given: two of three, whose log begins behind a snapshot of two megabytes, and a third that gets a part
+    const EVERY: u64 = 200;
+    let node = NodeId(3);
+    let mut world = World::of(3);
+    world.snapshots = Snapshots { every: EVERY, keep_entries: 20 };
+    let real = world.members[&node].peer_address;
+    let (way, address) = Cutting::holding(real, 500_000).await;
+    world.members.get_mut(&node).unwrap().peer_address = address;
+    world.start(NodeId(1)).await;
+    world.start(NodeId(2)).await;
+    world.form().await;
+    let large = "x".repeat(1_000);
+    let write = async |world: &World, batches: std::ops::Range<u64>, value: &str| {
+        for batch in batches {
+            let puts = (0..100).map(|n| world.propose(put(&format!("r{batch}-{n}"), value)));
+            futures_util::future::join_all(puts).await;
+        }
+    };
+    write(&world, 0..20, &large).await;
+    let leader = world.leader().await;
+    eventually("the leader to purge", || leader.status().purged.filter(|index| *index > 1_500))
+        .await;
+    world.start(node).await;
+    let third = world.running[&node].clone();
+    eventually("the snapshot to be on its way", || way.was_cut().then_some(())).await;
+    let sent = leader.status().snapshot.unwrap();
+    // when: more is written than would make many snapshots
+    write(&world, 20..30, "x").await;
+    // then: what the third needs next is there
+    let purged = leader.status().purged.unwrap();
+    assert!(purged <= sent, "purged up to {purged}, the snapshot sent reaches {sent}");
+    way.let_go();
+    let machines = world.settled().await;
+    assert!(machines.iter().all(|machine| rows(machine) == rows(&machines[0])));
+    drop(third);
+    let deadline = std::time::Instant::now() + super::world::PATIENCE;
+    while leader.status().purged.is_none_or(|purged| purged <= sent) {
+        assert!(std::time::Instant::now() < deadline, "the log is kept for ever");
+        world.put("later", "1").await;
+    }
+}

@@ -1,5 +1,5 @@
 //! A way to a member that breaks once. Decides when: the first connection that has carried more than so many
-//! bytes is cut, later ones are left alone.
+//! bytes is cut, or held until it is let go; later ones are left alone.
 
 use std::{
     net::SocketAddr,
@@ -11,19 +11,32 @@ use std::{
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
+    sync::watch,
 };
 
 #[derive(Clone, Default)]
 pub(crate) struct Cutting {
     carried: Arc<AtomicU64>,
     cut: Arc<AtomicBool>,
+    /// Whether what would be cut may go on; none if it is cut.
+    let_go: Option<watch::Sender<bool>>,
 }
 
 impl Cutting {
     /// A way to that address that begins at the address returned.
     pub(crate) async fn to(real: SocketAddr, after: u64) -> (Self, SocketAddr) {
+        Self::default().open(real, after).await
+    }
+
+    /// The same, but nothing is cut: it stands still until [`let_go`](Self::let_go).
+    pub(crate) async fn holding(real: SocketAddr, after: u64) -> (Self, SocketAddr) {
+        let way = Self { let_go: Some(watch::Sender::new(false)), ..Self::default() };
+        way.open(real, after).await
+    }
+
+    async fn open(self, real: SocketAddr, after: u64) -> (Self, SocketAddr) {
         let door = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let (address, way) = (door.local_addr().unwrap(), Self::default());
+        let (address, way) = (door.local_addr().unwrap(), self);
         let each = way.clone();
         tokio::spawn(async move {
             while let Ok((near, _)) = door.accept().await {
@@ -38,8 +51,13 @@ impl Cutting {
         self.carried.load(Ordering::SeqCst)
     }
 
+    /// Or held.
     pub(crate) fn was_cut(&self) -> bool {
         self.cut.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn let_go(&self) {
+        self.let_go.as_ref().unwrap().send_replace(true);
     }
 
     async fn carry(self, near: TcpStream, real: SocketAddr, after: u64) {
@@ -51,7 +69,8 @@ impl Cutting {
                 carried += read as u64;
                 self.carried.fetch_add(read as u64, Ordering::SeqCst);
                 if carried > after && !self.cut.swap(true, Ordering::SeqCst) {
-                    return;
+                    let Some(let_go) = &self.let_go else { return };
+                    let _ = let_go.subscribe().wait_for(|go| *go).await;
                 }
                 if to.write_all(&buffer[..read]).await.is_err() {
                     return;

@@ -12,7 +12,7 @@ use tradewind_domain::{
 };
 
 /// The state on a stopped member's disk is altered, as a broken disk might.
-fn plant(world: &World, node: NodeId) {
+pub(super) fn plant(world: &World, node: NodeId) {
     let (store, loaded) = StateStore::open(&world.directory(node).join("state")).unwrap();
     let row = Row::Register(RegisterRow {
         register: "planted".parse().unwrap(),
@@ -25,7 +25,7 @@ fn plant(world: &World, node: NodeId) {
     store.flush().unwrap();
 }
 
-async fn past_a_checkpoint(world: &World) {
+pub(super) async fn past_a_checkpoint(world: &World) {
     for _ in 0..11 {
         join_all((0..100).map(|n| world.propose(put(&format!("r{n}"), "x")))).await;
     }

@@ -1,7 +1,10 @@
 //! Members that come, stay and go: over real connections, on real directories.
 #![allow(clippy::unwrap_used)]
 
-use super::world::{World, eventually, is_stopped, request, rows};
+use super::{
+    rebuilt::without_a_state,
+    world::{World, eventually, is_stopped, request, rows},
+};
 use crate::{ChangeError, GroupView, Member, Replica, Role, Snapshots, StartError};
 use std::{collections::BTreeSet, time::Duration};
 use tradewind_domain::{
@@ -162,6 +165,27 @@ async fn a_member_that_was_away_while_it_was_removed_is_told_when_it_is_back() {
     // then
     assert!(back.status().failure.unwrap().contains("was removed"));
     assert_eq!(leader.status().term, term, "it disturbed nobody");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_without_a_state_that_was_removed_meanwhile_hears_of_it_instead_of_waiting() {
+    // given
+    let (mut world, gone, _) = without_a_state().await;
+    let leader = world.leader().await;
+    found(&world).await;
+    decide(&world, GroupCommand::Remove { node: gone, forced: false }).await;
+    let rest: BTreeSet<NodeId> =
+        world.members.keys().copied().filter(|node| *node != gone).collect();
+    leader.set_voters(&at_rest(&leader).await, &rest).await.unwrap();
+    leader.remove_learner(&at_rest(&leader).await, gone).await.unwrap();
+    decide(&world, GroupCommand::Forget { node: gone }).await;
+    world.settled().await;
+    // when, then: once by a member it asks, once by its own mark
+    for _ in 0..2 {
+        let refused = world.try_start(gone).await.unwrap_err();
+        assert!(matches!(refused, StartError::Removed { .. }), "{refused:?}");
+    }
+    assert!(world.directory(gone).join("removed").exists());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

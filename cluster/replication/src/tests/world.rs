@@ -35,7 +35,7 @@ pub(crate) async fn eventually<T>(what: &str, mut condition: impl FnMut() -> Opt
     }
 }
 
-pub(super) fn now() -> UnixNanos {
+pub(crate) fn now() -> UnixNanos {
     let age = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     UnixNanos(u64::try_from(age.as_nanos()).unwrap())
 }
