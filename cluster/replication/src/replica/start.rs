@@ -17,9 +17,10 @@ use crate::{
     log::LogStore,
     meters::Meters,
     network::{
+        callers::Callers,
         client::Peers,
         handshake::Host,
-        server::{self, Callers, Service},
+        server::{self, Service},
         standing::{Notices, Register, Standing},
     },
     raft::{LogId, Raft},
@@ -93,7 +94,7 @@ impl Replica {
         let host = Arc::new(Host { node, cluster: options.cluster.clone(), disk });
         let (notices, heard) = (Arc::<Notices>::default(), Arc::default());
         let network = options.environment.network.clone();
-        let peers = Peers::new(network, &host, notices.clone(), options.timing.dial);
+        let peers = Peers::new(network, &host, notices.clone(), published.clone(), &options.timing);
         let raft = Raft::new(node, Arc::new(config), peers.clone(), log.clone(), machine)
             .await
             .map_err(|error| StartError::Raft(error.to_string()))?;
@@ -121,6 +122,8 @@ impl Replica {
             raft: raft.clone(),
             shelf: shelf.clone(),
             callers: callers.clone(),
+            strangers: Arc::default(),
+            idle: options.timing.peer_idle,
             lost,
             standing,
             clock: clock.clone(),
