@@ -130,6 +130,9 @@ pub(crate) struct EventsArgs {
     /// Only what came after this revision; without it everything that is still kept
     #[arg(long, value_name = "REVISION")]
     pub(crate) since: Option<u64>,
+    /// The life of the cluster that this revision is of, `cluster` in `status -o json`: in another one it is refused
+    #[arg(long, value_name = "INCARNATION", requires = "since")]
+    pub(crate) cluster: Option<u64>,
     #[arg(short, long, value_enum, default_value_t)]
     pub(crate) output: EventsOutput,
 }

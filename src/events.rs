@@ -5,42 +5,77 @@ use crate::cli::{EventsArgs, EventsOutput};
 use anyhow::{Context as _, bail};
 use std::{
     io::{self, Write as _},
-    time::Duration,
+    time::{Duration, Instant},
 };
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
-use tradewind_control_client::{ControlClient, WatchEnd, Watched};
-use tradewind_domain::ids::Revision;
+use tradewind_control_client::{ControlClient, WatchEnd, Watched, events_path};
+use tradewind_domain::ids::{ClusterIncarnation, Revision};
 use tradewind_link::rest::Rest;
 use tradewind_protocol::{
-    control::Status,
-    events::{EVENTS, EntryEvents, EventPage},
+    Problem,
+    control::{Stand, Status},
+    events::{EntryEvents, EventPage},
 };
 
 const WITHIN: Duration = Duration::from_secs(5);
+/// Between two looks at a member that lags.
+const LAGS: Duration = Duration::from_millis(20);
 
 pub(crate) async fn run(args: &EventsArgs, stop: CancellationToken) -> anyhow::Result<()> {
     let client = ControlClient::new(args.addr.clone(), Rest::default());
     if args.follow { follow(args, &client, stop).await } else { pages(args, &client).await }
 }
 
-/// What is kept, to its end.
+/// What is kept, to the revision that the group had come to when it was asked: whichever member answers, it may not
+/// be there yet.
 async fn pages(args: &EventsArgs, client: &ControlClient) -> anyhow::Result<()> {
-    let mut since = args.since;
+    let nobody = || format!("no events from {}", args.addr.join(", "));
+    let now = match client.read::<Stand>("/v1/revision", WITHIN).await {
+        Ok(now) => now,
+        Err(problem) => {
+            eprintln!("tradewind: {problem}; what a member knows by itself is shown");
+            client.read("/v1/revision?consistency=stale", WITHIN).await.with_context(nobody)?
+        }
+    };
+    let ask = async |since, cluster| {
+        let page: Result<EventPage, Problem> =
+            client.read(&events_path(since, cluster), WITHIN).await;
+        page.with_context(nobody)
+    };
+    let place = (args.since.map(Revision), args.cluster.map(ClusterIncarnation));
+    up_to(now.revision, place, ask, |entry| print(args.output, entry)).await
+}
+
+/// Shows page after page until all up to `until` is shown, or nobody reads any more.
+async fn up_to(
+    until: Revision,
+    place: (Option<Revision>, Option<ClusterIncarnation>),
+    ask: impl AsyncFn(Option<Revision>, Option<ClusterIncarnation>) -> anyhow::Result<EventPage>,
+    mut show: impl FnMut(&EntryEvents) -> anyhow::Result<bool>,
+) -> anyhow::Result<()> {
+    let (mut since, mut cluster) = place;
+    let mut waited_since = Instant::now();
     loop {
-        let query = since.map_or_else(String::new, |since| format!("?since={since}"));
-        let page: EventPage = client
-            .read(&format!("{EVENTS}{query}"), WITHIN)
-            .await
-            .with_context(|| format!("no events from {}", args.addr.join(", ")))?;
+        let page = ask(since, cluster).await?;
         for entry in &page.entries {
-            if !print(args.output, entry)? {
+            if !show(entry)? {
                 return Ok(());
             }
         }
-        if page.entries.is_empty() {
+        if page.next >= until {
             return Ok(());
         }
-        since = Some(page.next.0);
+        if since != Some(page.next) {
+            waited_since = Instant::now();
+        } else if waited_since.elapsed() > WITHIN {
+            bail!("events up to {} are shown, those up to {until} did not come", page.next);
+        } else {
+            // The member that answers has not heard of more yet.
+            sleep(LAGS).await;
+        }
+        // Of another life nothing would be shown by mistake.
+        (since, cluster) = (Some(page.next), cluster.or(page.cluster));
     }
 }
 
@@ -55,7 +90,7 @@ async fn follow(
         let members: Vec<String> = status.members.into_iter().map(|m| m.api_address).collect();
         client.learn(&members);
     }
-    let mut watch = client.watch(args.since.map(Revision));
+    let mut watch = client.watch(args.since.map(Revision)).of(args.cluster.map(ClusterIncarnation));
     loop {
         let next = tokio::select! {
             next = watch.next() => next,
@@ -117,11 +152,52 @@ fn named(event: &serde_json::Value) -> (String, String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::cell::RefCell;
+    use tradewind_domain::{control::EventKind, time::UnixNanos};
 
     #[test]
     fn an_event_is_shown_by_its_name_and_fields() {
         let event = serde_json::json!({"manager_down": {"manager": "a1.x", "epoch": 3}});
         let (name, fields) = named(&event);
         assert_eq!((name.as_str(), fields.as_str()), ("manager_down", "epoch=3 manager=a1.x"));
+    }
+
+    fn page(next: u64, revisions: &[u64]) -> EventPage {
+        let stand = Stand { revision: Revision(next), ..Stand::default() };
+        let entry = |revision: &u64| EntryEvents {
+            revision: Revision(*revision),
+            at: UnixNanos(1),
+            events: vec![EventKind::VotersWanted { voters: 3 }],
+        };
+        let cluster = Some(ClusterIncarnation(7));
+        EventPage {
+            stand,
+            cluster,
+            next: Revision(next),
+            entries: revisions.iter().map(entry).collect(),
+        }
+    }
+
+    #[tokio::test]
+    async fn all_up_to_the_revision_at_the_start_is_shown_also_by_a_member_that_lags() {
+        // given: a page without events, one twice since the member lags, and more than was there at the start
+        let pages = [page(4, &[]), page(6, &[5, 6]), page(6, &[]), page(9, &[9]), page(12, &[11])];
+        let (asked, pages) = (RefCell::new(Vec::new()), RefCell::new(pages.into_iter()));
+        let mut shown = Vec::new();
+        let ask = async |since: Option<Revision>, cluster: Option<ClusterIncarnation>| {
+            asked.borrow_mut().push((since.map(|since| since.0), cluster.map(|cluster| cluster.0)));
+            Ok(pages.borrow_mut().next().unwrap_or_else(|| page(99, &[])))
+        };
+        // when
+        let done = up_to(Revision(9), (None, None), ask, |entry| {
+            shown.push(entry.revision.0);
+            Ok(true)
+        });
+        // then
+        assert!(done.await.is_ok());
+        assert_eq!(shown, [5, 6, 9]);
+        let life = Some(7);
+        let places = [(None, None), (Some(4), life), (Some(6), life), (Some(6), life)];
+        assert_eq!(*asked.borrow(), places);
     }
 }

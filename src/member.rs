@@ -16,7 +16,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tradewind_control_client::{Answer, ControlClient, KeySource};
-use tradewind_domain::ids::NodeId;
+use tradewind_domain::{control::IdempotencyKey, ids::NodeId};
 use tradewind_link::rest::{Method, Rest};
 use tradewind_protocol::{
     Code, Problem,
@@ -26,6 +26,8 @@ use tradewind_protocol::{
 
 /// One question, with its repeats.
 const WITHIN: Duration = Duration::from_secs(10);
+/// What time it is, before a change is asked for.
+const TIME_WITHIN: Duration = Duration::from_secs(2);
 /// A removal with a successor that catches up first.
 const REMOVED_WITHIN: Duration = Duration::from_secs(120);
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -78,11 +80,15 @@ impl Client {
         // The process is new for each command: its number tells its keys from others'.
         let name = format!("member-cli-{}", std::process::id());
         let client = name.parse().unwrap_or_else(|_| unreachable!("{name} is a legal name"));
-        Self {
-            control: ControlClient::new(asked.addr.clone(), Rest::default()),
-            keys: KeySource::new(client, std::sync::Arc::new(clock::now)),
-            output: asked.output,
-        }
+        let control = ControlClient::new(asked.addr.clone(), Rest::default());
+        let keys = KeySource::new(client, std::sync::Arc::new(clock::now));
+        Self { keys: keys.following(control.time()), control, output: asked.output }
+    }
+
+    /// Dated by the group's time, whatever the clock here says; where nobody tells it, the change says so.
+    async fn key(&self) -> IdempotencyKey {
+        let _ = self.control.learn_time(TIME_WITHIN).await;
+        self.keys.next()
     }
 
     fn told<T: Serialize>(&self, answer: &T, text: impl FnOnce() -> String) -> String {
@@ -110,7 +116,7 @@ impl Client {
 
     async fn remove(&self, node: NodeId, force: bool, wait: bool) -> Result<String, Problem> {
         let path = format!("/v1/members/{node}?force={force}");
-        let key = self.keys.next();
+        let key = self.key().await;
         let asked: Answer<Changed> =
             self.control.change(Method::DELETE, &path, &(), &key, WITHIN).await;
         let changed = asked.accepted()?;
@@ -142,7 +148,7 @@ impl Client {
     }
 
     async fn voters(&self, voters: u8) -> Result<String, Problem> {
-        let key = self.keys.next();
+        let key = self.key().await;
         let path = "/v1/members/voters-wanted";
         let wanted = VotersWanted { voters };
         let asked: Answer<Changed> =
@@ -152,7 +158,7 @@ impl Client {
     }
 
     async fn transfer(&self, to: Option<NodeId>) -> Result<String, Problem> {
-        let key = self.keys.next();
+        let key = self.key().await;
         let path = "/v1/leader/transfer";
         let asked: Answer<LeaderTransferred> =
             self.control.change(Method::POST, path, &TransferLeader { to }, &key, WITHIN).await;

@@ -11,8 +11,6 @@ pub const SUSPECT_AFTER: Duration = Duration::from_millis(750);
 pub const SELF_FENCE_AFTER: Duration = Duration::from_millis(2_000);
 /// A Manager not heard of for so long is down.
 pub const DOWN_AFTER: Duration = Duration::from_millis(2_500);
-/// A leader acts only while a quorum has answered it within this time.
-pub const LEADER_CONFIRMED_WITHIN: Duration = Duration::from_millis(150);
 
 const _: () = assert!(
     DOWN_AFTER.as_millis() * 9 > SELF_FENCE_AFTER.as_millis() * 11,
@@ -39,6 +37,20 @@ pub const IDEMPOTENCY_ANSWERS: usize = 262_144;
 /// far above what synchronised clocks differ by, far below what `IDEMPOTENCY_WINDOW` bears.
 pub const CLOCK_SKEW: Duration = Duration::from_secs(5);
 const _: () = assert!(CLOCK_SKEW.as_millis() * 20 < IDEMPOTENCY_WINDOW.as_millis());
+
+/// How far ahead of the log's time a key may be dated: by a clock that is ahead of the members' by as much as is
+/// allowed, told to a leader whose own is behind by as much. When the table of answers is full, keys dated up to
+/// that of an answer that had to go are refused to everybody: it must be older than what anybody dates now.
+pub const KEY_AHEAD_MAX: Duration = Duration::from_secs(10);
+/// How old a key is at most, by the log's time, when its first request is decided: dated by a clock that is behind by
+/// as much as is allowed, and two seconds under way.
+pub const KEY_LATE_MAX: Duration = Duration::from_secs(7);
+const _: () = assert!(KEY_AHEAD_MAX.as_millis() >= 2 * CLOCK_SKEW.as_millis());
+const _: () = assert!(KEY_LATE_MAX.as_millis() > CLOCK_SKEW.as_millis());
+const _: () = assert!(
+    IDEMPOTENCY_ANSWERS as u64 >= 12_000 * (KEY_AHEAD_MAX.as_secs() + KEY_LATE_MAX.as_secs()),
+    "at 12,000 writes a second, all of them dated ahead as far as may be, no honest client is refused"
+);
 
 /// Members compare the hashes of their states at every so many entries.
 pub const CHECKPOINT_EVERY: u64 = 1_000;

@@ -28,6 +28,10 @@ pub struct EventsOptions {
     /// The last revision that was seen: what comes after it is told. Without it everything still kept is.
     #[serde(default)]
     pub since: Option<Revision>,
+    /// The life of the cluster that `since` is of, as a page or the hello told it. In another one `since` means
+    /// nothing, and the answer is 410.
+    #[serde(default)]
+    pub cluster: Option<ClusterIncarnation>,
     /// Entries of a page; without meaning for a WebSocket.
     #[serde(default)]
     pub limit: Option<u16>,
@@ -89,6 +93,8 @@ pub enum EventFrame {
 pub struct EventPage {
     #[serde(flatten)]
     pub stand: Stand,
+    /// Of which life of the cluster the revisions are; none before it is opened.
+    pub cluster: Option<ClusterIncarnation>,
     /// `since` for the next page.
     pub next: Revision,
     pub entries: Vec<EntryEvents>,

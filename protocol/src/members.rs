@@ -3,7 +3,7 @@
 
 use crate::control::Stand;
 use serde::{Deserialize, Serialize};
-use tradewind_domain::ids::{DiskId, NodeId, Revision};
+use tradewind_domain::ids::{ClusterIncarnation, DiskId, NodeId, Revision};
 
 /// `POST /v1/members`: an InfrastructureManager with an empty directory asks to be a member.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +32,9 @@ pub struct MemberMoved {
     pub disk: DiskId,
     pub peer_address: String,
     pub api_address: String,
+    /// The life of the cluster that the member is in: in another one its number is another's. None before it is opened.
+    #[serde(default)]
+    pub cluster: Option<ClusterIncarnation>,
 }
 
 /// `PUT /v1/members/voters-wanted`.

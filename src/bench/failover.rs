@@ -64,7 +64,8 @@ async fn quiet(members: &Members, writes: &Writes) -> anyhow::Result<u64> {
 /// A client that knows all members.
 fn writer(members: &Members, number: u32) -> anyhow::Result<impl AsyncFnMut() -> bool + 'static> {
     let client = ControlClient::new(members.cluster.members(), Rest::default());
-    let keys = KeySource::new(format!("failover-{number}").parse()?, Arc::new(crate::clock::now));
+    let keys = KeySource::new(format!("failover-{number}").parse()?, Arc::new(crate::clock::now))
+        .following(client.time());
     let path = format!("/v1/registers/failover-{number}");
     let mut n = 0_u64;
     Ok(async move || {

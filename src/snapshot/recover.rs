@@ -67,8 +67,9 @@ fn print(told: &Told) {
     );
     println!(
         "Afterwards: a group of node {node} alone, in a new life of the cluster: rights given in the old one \
-         are void. Never start nodes {others:?} on their old directories again; let them join with empty \
-         ones, under new numbers."
+         are void. Never start nodes {others:?} on their old directories again: the new group refuses them, under \
+         the same name too, but a majority of them would be the old one. Let them join with empty directories, \
+         under new numbers."
     );
     match &told.kept {
         Some(kept) => println!("Done. The directory as it was: {}", kept.display()),

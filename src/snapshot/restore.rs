@@ -56,6 +56,11 @@ pub(crate) fn run(args: &RestoreArgs) -> anyhow::Result<ExitCode> {
                 args.cluster,
                 data.display()
             );
+            println!(
+                "Members of a cluster {} from before must not run any more, nor be started again: their life of it \
+                 is over. Those that are started all the same are refused, and stop.",
+                args.cluster
+            );
         }
     }
     Ok(ExitCode::SUCCESS)

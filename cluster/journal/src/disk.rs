@@ -32,6 +32,10 @@ pub trait Disk: Send + Sync + 'static {
     fn remove(&self, path: &Path) -> io::Result<()>;
     /// Makes earlier creations, renames and removals in the directory durable.
     fn sync_directory(&self, directory: &Path) -> io::Result<()>;
+    /// Bytes for which there is room in a directory that is there; as many as can be said where nobody counts.
+    fn room(&self, _directory: &Path) -> io::Result<u64> {
+        Ok(u64::MAX)
+    }
     /// Takes the lock on a file, making it if need be; dropping the guard gives it back.
     /// `WouldBlock` if another holds it.
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Send + Sync>>;
@@ -114,6 +118,11 @@ impl Disk for RealDisk {
 
     fn sync_directory(&self, directory: &Path) -> io::Result<()> {
         File::open(directory)?.sync_all()
+    }
+
+    fn room(&self, directory: &Path) -> io::Result<u64> {
+        let free = rustix::fs::statvfs(directory)?;
+        Ok(free.f_bavail.saturating_mul(free.f_frsize))
     }
 
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Send + Sync>> {

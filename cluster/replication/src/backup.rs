@@ -9,6 +9,7 @@
 mod export;
 mod file;
 mod found;
+mod place;
 mod survivor;
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,7 @@
 //! What can go wrong for a caller, one variant for each thing he can do about it. Decides nothing.
 
 use crate::{Member, log::LogError, options::InvalidOptions, state::StateError};
-use std::{io, path::PathBuf};
+use std::{io, path::PathBuf, time::Duration};
 use tradewind_domain::ids::NodeId;
 
 /// Why a member does not start. Nothing on disk was given up.
@@ -41,6 +41,12 @@ pub enum StartError {
         log.display()
     )]
     LogGone { log: PathBuf },
+    /// Nobody has started a member here, or its file is lost.
+    #[error(
+        "{} is missing, the identity of this member's disk: either the directory was made by restore or recover \
+         and was never started, then start it; or the file is lost, then bring it back", file.display()
+    )]
+    DiskGone { file: PathBuf },
     /// Its entries are of a term that its vote does not reach: it could vote a second time in that one.
     #[error(
         "the vote in {} is older than the log, or gone (entries are of term {term}): bring it back, or \
@@ -147,9 +153,19 @@ pub enum TransferError {
     NobodyElse,
     #[error("node {0} is not a voter")]
     NotAVoter(NodeId),
+    /// Nothing was begun. `silent`: since when, if it was ever heard of.
+    #[error("node {node} has not answered {}: leadership stays here; start it, or name another voter", for_long(*silent))]
+    Silent { node: NodeId, silent: Option<Duration> },
     /// An election will decide; whoever leads then is told by the status.
     #[error("the hand-over was begun, but no new leader was seen in time")]
     Unknown,
     #[error("the member is stopping")]
     Stopped,
+}
+
+fn for_long(silent: Option<Duration>) -> String {
+    match silent {
+        Some(silent) => format!("for {:.1} s", silent.as_secs_f64()),
+        None => "yet".to_owned(),
+    }
 }

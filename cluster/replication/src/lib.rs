@@ -52,7 +52,7 @@ pub use replica::{
     Belongs, ChangeError, Clock, GroupView, Progress, Proposed, Replica, SnapshotFigures, belongs,
     disk_of,
 };
-pub use runtime::{SimulatedThread, simulate};
+pub use runtime::{SimulatedThread, simulate, since_boot};
 pub use state::{Batch, Kv, StateError, Visit};
 pub use status::{Role, Status};
 pub use tradewind_journal::Counted;

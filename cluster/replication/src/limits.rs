@@ -65,6 +65,13 @@ pub(crate) const SNAPSHOT_BLOCK_BYTES: usize = 256 * 1024;
 /// Largest block accepted when reading a snapshot file.
 pub(crate) const SNAPSHOT_BLOCK_BYTES_MAX: usize = 8 * 1024 * 1024;
 
+/// What a backup in the making leaves free on the disk: journal and snapshots grow meanwhile, and a member whose
+/// disk is full leaves the group.
+pub(crate) const BACKUP_LEAVES_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Of a row where there is no snapshot yet to judge by, which is so for the first entries only.
+pub(crate) const BACKUP_ROW_BYTES: u64 = 1024;
+
 /// Largest head of a backup: names, addresses and membership of a group.
 pub(crate) const BACKUP_HEAD_BYTES_MAX: usize = 1024 * 1024;
 
@@ -74,8 +81,19 @@ pub(crate) const LINK_QUEUE: usize = 256;
 /// Bytes encoded and not yet taken by the socket: two full appends.
 pub(crate) const LINK_OUT_BYTES_MAX: usize = 2 * FRAME_BYTES_MAX;
 
-/// Connections accepted from peers: three lanes from each of many members, and half-open ones beside.
+/// Connections of peers that have said who they are: three lanes from each of many members, and some that were
+/// replaced and have not ended yet.
 pub(crate) const PEER_CONNECTIONS_MAX: usize = 128;
+
+/// Of these, under numbers that this member does not know: of a new member all are. Three lanes of eight.
+pub(crate) const UNKNOWN_CALLERS_MAX: usize = 24;
+
+/// Connections of those that have not said who they are yet, which takes a member one round trip. When there are
+/// more, the one that has been silent longest goes.
+pub(crate) const STRANGERS_MAX: usize = 32;
+
+/// So many calls a member makes in the time after which its connection would count as idle: one may be lost.
+pub(crate) const PEER_CALLS_WITHIN_IDLE: u32 = 3;
 
 /// Requests of one vote or heartbeat connection in work at once.
 pub(crate) const CONTROL_REQUESTS_MAX: usize = 64;
@@ -85,6 +103,13 @@ pub(crate) const ASK_AFTER: Duration = Duration::from_secs(2);
 
 /// How often that is looked at, and callers that have become strangers are shown out.
 pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// The part of a lease on which a leader relies: 3 of 4. The voters keep to the whole of it, each by its own clock.
+pub(crate) const LEASE_RELIED: (u32, u32) = (3, 4);
+
+/// By so much a member's clock may be faster or slower than it should: a hundred times what a quartz does, and what
+/// a hypervisor that catches up may do for some milliseconds.
+pub(crate) const CLOCK_DRIFT_PERCENT: u32 = 10;
 
 /// Time for a peer to say who it is, and to answer that.
 pub(crate) const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(2);
@@ -175,6 +200,9 @@ pub(crate) const ROUND_EVERY: Duration = Duration::from_secs(1);
 /// And so often while too few clocks are known to stamp by.
 pub(crate) const ROUND_SOON: Duration = Duration::from_millis(25);
 
+/// A calendar that was heard of so long ago may have been set since: ten rounds.
+pub(crate) const CALENDAR_HEARD_WITHIN: Duration = Duration::from_secs(10);
+
 /// One such question; who does not answer in time is asked again in the next round.
 pub(crate) const REPORT_WITHIN: Duration = Duration::from_millis(500);
 
@@ -187,5 +215,13 @@ const _: () =
 const _: () = assert!(
     APPEND_BYTES_MAX + PROPOSAL_BYTES_MAX < FRAME_BYTES_MAX,
     "an append is cut below a frame"
+);
+const _: () = assert!(
+    UNKNOWN_CALLERS_MAX + 3 * tradewind_domain::limits::MEMBERS < PEER_CONNECTIONS_MAX,
+    "whatever others call themselves, every member finds a place for its connections"
+);
+const _: () = assert!(
+    LEASE_RELIED.0 * (100 + CLOCK_DRIFT_PERCENT) < LEASE_RELIED.1 * (100 - CLOCK_DRIFT_PERCENT),
+    "by a slow clock a leader lets go of its lease before a voter does by a fast one"
 );
 const _: () = assert!(SNAPSHOT_CHUNK_BYTES * 2 < FRAME_BYTES_MAX, "a chunk fits into a frame");

@@ -2,11 +2,13 @@
 //! neither entries nor a snapshot delay a vote or a heartbeat. Decides framing, greeting, deadlines and
 //! what a lost connection means; what is said is Raft's.
 
+pub(crate) mod callers;
 pub(crate) mod client;
 mod commits;
 pub(crate) mod fetch;
 pub(crate) mod frame;
 pub(crate) mod handshake;
+pub(crate) mod life;
 pub(crate) mod link;
 pub(crate) mod server;
 mod snapshot;

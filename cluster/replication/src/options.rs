@@ -1,7 +1,7 @@
 //! What a member is told at its start. Decides the defaults and what is refused; reading them from flags
 //! and files is left to the program.
 
-use crate::{Environment, PeerListener, records::MemberRecord};
+use crate::{Environment, PeerListener, limits::LEASE_RELIED, records::MemberRecord};
 use openraft::{Config, SnapshotPolicy};
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use tradewind_domain::ids::{DiskId, NodeId};
@@ -63,12 +63,14 @@ pub struct Timing {
     /// Silence after which a follower may campaign, drawn anew each time: at least this.
     pub election_min: Duration,
     /// At most this. Half of it is the lease: so long after its last message nobody votes against a
-    /// leader, and so long after a quorum's answer a leader may rely on being the only one.
+    /// leader, and for three quarters of that after a quorum's answer a leader relies on being the only one.
     pub election_max: Duration,
     /// A proposal not answered after this is told as unknown.
     pub propose: Duration,
     /// A connection to a peer not made after this counts as refused.
     pub dial: Duration,
+    /// A connection from a peer on which nothing was called for so long is ended; members call more often.
+    pub peer_idle: Duration,
 }
 
 impl Default for Timing {
@@ -79,6 +81,7 @@ impl Default for Timing {
             election_max: Duration::from_millis(300),
             propose: Duration::from_secs(1),
             dial: Duration::from_millis(250),
+            peer_idle: Duration::from_secs(30),
         }
     }
 }
@@ -129,10 +132,17 @@ impl Timing {
         Ok((heartbeat, min.min(max - 1), max))
     }
 
-    /// Time for which a quorum's answer proves leadership.
+    /// Time for which a voter votes against no leader that it has heard of.
     #[must_use]
     pub fn lease(&self) -> Duration {
         self.election_max / 2
+    }
+
+    /// Time for which a leader takes a quorum's answer as proof of its leadership: less than the voters' lease, by
+    /// more than clocks may differ in speed.
+    #[must_use]
+    pub fn relied(&self) -> Duration {
+        self.lease() * LEASE_RELIED.0 / LEASE_RELIED.1
     }
 }
 
@@ -184,6 +194,9 @@ mod tests {
         let (heartbeat, min, max) = Timing::default().raft().unwrap();
         assert_eq!((heartbeat, min, max), (50, 60, 150));
         assert!(max + min >= 150 && 2 * max <= 300);
+        // A heartbeat may be lost, and the next one still comes in time.
+        let (timing, relied) = (Timing::default(), Timing::default().relied());
+        assert!(relied > timing.heartbeat * 2 && relied * 4 <= timing.lease() * 3, "{relied:?}");
     }
 
     #[test]

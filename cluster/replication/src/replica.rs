@@ -4,6 +4,7 @@
 mod confirm;
 mod disk;
 pub(crate) mod diverged;
+mod hand_over;
 mod known;
 mod membership;
 mod notice;
@@ -16,17 +17,18 @@ mod start;
 mod succession;
 mod view;
 
+pub(crate) use disk::has_disk;
 pub use disk::{Belongs, belongs, disk_of};
 pub use membership::{ChangeError, GroupView, Progress};
 pub(crate) use open::{Opened, identify, identity_of, open};
 pub use view::SnapshotFigures;
 
 use crate::{
-    InitializeError, Member, ProposeError, ReadError, Role, Status, TransferError,
+    InitializeError, Member, ProposeError, ReadError, Role, Status,
     contact::Contact,
     group_clock::GroupClock,
     log::LogUse,
-    network::{client::Peers, server::Callers},
+    network::{callers::Callers, client::Peers},
     options::Timing,
     raft::Raft,
     records::MemberRecord,
@@ -35,7 +37,7 @@ use crate::{
 };
 use confirm::Confirmer;
 use openraft::{
-    Instant as _, ReadPolicy,
+    Instant as _, LinearizerOption, ReadPolicy,
     async_runtime::watch::WatchReceiver,
     errors::{LinearizableReadError, RaftError},
 };
@@ -172,8 +174,8 @@ impl Replica {
         }
     }
 
-    async fn read(&self, policy: ReadPolicy) -> Result<Revision, ReadError> {
-        let read = self.shared.raft.ensure_linearizable(policy);
+    async fn read(&self, how: impl Into<LinearizerOption>) -> Result<Revision, ReadError> {
+        let read = self.shared.raft.ensure_linearizable(how);
         let within = timeout(self.shared.timing.propose, read).await;
         match within.map_err(|_| ReadError::NoQuorum)? {
             Ok(read) => Ok(Revision(read.index())),
@@ -187,8 +189,8 @@ impl Replica {
         }
     }
 
-    /// Whether this member leads and a quorum has acknowledged a message that it sent within the last
-    /// lease (`Timing::lease`, 150 ms by default): what effects of the leader alone are gated on. Never from
+    /// Whether this member leads and a quorum has acknowledged a message that it sent within the time that it
+    /// relies on that for (`Timing::relied`, 112 ms by default): what effects of the leader alone are gated on. Never from
     /// the moment on at which it begins to hand leadership over.
     #[must_use]
     pub fn confirmed_leader(&self) -> bool {
@@ -204,8 +206,8 @@ impl Replica {
         if voters.next() == Some(metrics.id) && voters.next().is_none() {
             return true;
         }
-        let lease = self.shared.timing.lease();
-        metrics.last_quorum_acked.is_some_and(|acked| acked.elapsed() < lease)
+        let relied = self.shared.timing.relied();
+        metrics.last_quorum_acked.is_some_and(|acked| acked.elapsed() < relied)
     }
 
     /// The machine as this member last published it. Stale on a follower; see
@@ -243,60 +245,6 @@ impl Replica {
     #[must_use]
     pub fn watch_status(&self) -> watch::Receiver<Status> {
         self.shared.status.clone()
-    }
-
-    /// Hands leadership to `to`, or to the voter that has most of the log, and waits until another leader is
-    /// seen. From the call on this member takes no proposals until a leader is elected.
-    pub async fn transfer_leadership(&self, to: Option<NodeId>) -> Result<NodeId, TransferError> {
-        let mut watch = self.watch_status();
-        let status = watch.borrow_and_update().clone();
-        if status.role != Role::Leader {
-            return Err(TransferError::NotLeader { leader: status.known_leader() });
-        }
-        let to = match to {
-            Some(to) if to == status.node => return Ok(to),
-            Some(to) if status.voters.contains(&to) => to,
-            Some(to) => return Err(TransferError::NotAVoter(to)),
-            None => self.heir(&status).ok_or(TransferError::NobodyElse)?,
-        };
-        self.give_up_lease(self.term_led().await?);
-        let begun = self.shared.raft.trigger().transfer_leader(to.0).await;
-        begun.map_err(|_| TransferError::Stopped)?;
-        // Should it have come to lead another term meanwhile, it is that one it hands over.
-        self.give_up_lease(self.term_led().await?);
-        let deadline: Duration = self.shared.timing.election_max * 4;
-        let led_by_another = |status: &Status| {
-            status.role == Role::Stopped || status.leader.is_some_and(|id| id != status.node)
-        };
-        match timeout(deadline, watch.wait_for(led_by_another)).await {
-            Ok(Ok(status)) => status.leader.ok_or(TransferError::Stopped),
-            Ok(Err(_)) => Err(TransferError::Stopped),
-            Err(_) => Err(TransferError::Unknown),
-        }
-    }
-
-    /// As openraft has it now; the status may be a moment old.
-    async fn term_led(&self) -> Result<u64, TransferError> {
-        let term = self.shared.raft.with_raft_state(|state| state.vote_ref().leader_id.term).await;
-        term.map_err(|_| TransferError::Stopped)
-    }
-
-    fn give_up_lease(&self, term: u64) {
-        self.shared.handed_over.fetch_max(term, Ordering::SeqCst);
-    }
-
-    /// The voter that answered within the last lease and has most of the log; of those that are away only
-    /// if there is no other: as much of the log is no sign of life where little is written.
-    fn heir(&self, status: &Status) -> Option<NodeId> {
-        let metrics = self.shared.raft.metrics();
-        let metrics = metrics.borrow_watched();
-        let lease = self.shared.timing.lease();
-        let answers = |id: &NodeId| {
-            let answered = metrics.heartbeat.as_ref().and_then(|all| *all.get(&id.0)?);
-            answered.is_some_and(|at| at.elapsed() < lease)
-        };
-        let others = status.voters.iter().copied().filter(|id| *id != status.node);
-        others.max_by_key(|id| (answers(id), status.replicated.get(id).copied().flatten()))
     }
 
     /// Stops the member: no more votes, appends or answers. Returns when its files are closed, so that it

@@ -9,12 +9,13 @@ use crate::{
     limits::{REPORT_WITHIN, ROUND_EVERY, ROUND_SOON},
     network::client::Peers,
     records::MemberRecord,
+    runtime::Moment,
 };
 use futures_util::future::join_all;
 use std::sync::Arc;
 use tokio::{
     sync::watch,
-    time::{Instant, sleep, timeout},
+    time::{sleep, timeout},
 };
 use tradewind_domain::ids::NodeId;
 
@@ -55,11 +56,11 @@ impl Rounds {
         let above = self.audit.asked_above();
         let others = status.members.iter().filter(|(id, _)| **id != self.node);
         let asked = others.map(|(id, member)| async move {
-            let (record, began) = (MemberRecord::from(member), Instant::now());
+            let (record, began) = (MemberRecord::from(member), Moment::now());
             let report = timeout(REPORT_WITHIN, self.peers.report(id.0, &record, above)).await;
             // Silence is no news: what was known of it stays.
             if let Ok(Ok(report)) = report {
-                self.clock.told(*id, report.clock, began);
+                self.clock.told(*id, report.clock, report.calendar, began);
                 self.audit.told(*id, &report.checkpoints());
             }
         });

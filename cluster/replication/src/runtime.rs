@@ -3,6 +3,11 @@
 //! delay. Any other thread has the operating system's, at the price of one look at a thread-local; nothing
 //! here is on the path of a write.
 
+mod moment;
+
+pub(crate) use moment::Moment;
+pub use moment::since_boot;
+
 use openraft_rt_tokio::TokioRuntime;
 use rand_core::TryRng;
 use std::{cell::RefCell, convert::Infallible, future::Future, io, time::Duration};
@@ -15,6 +20,7 @@ thread_local! {
 struct Simulated {
     state: u64,
     delay_max: Duration,
+    slept: Duration,
 }
 
 /// As long as it lives its thread is a simulation's. See [`simulate`].
@@ -25,8 +31,24 @@ pub struct SimulatedThread(());
 /// Makes this thread one of a simulation: what members on it leave to chance comes from `seed`, and what
 /// they would do on other threads they do on this one, up to `delay_max` later (in tokio's time).
 pub fn simulate(seed: u64, delay_max: Duration) -> SimulatedThread {
-    SIMULATED.set(Some(Simulated { state: seed, delay_max }));
+    SIMULATED.set(Some(Simulated { state: seed, delay_max, slept: Duration::ZERO }));
     SimulatedThread(())
+}
+
+impl SimulatedThread {
+    /// As if the machine had been suspended for so long: timers do not know of it, ages do.
+    pub fn sleep_through(&self, duration: Duration) {
+        SIMULATED.with_borrow_mut(|simulated| {
+            if let Some(simulated) = simulated {
+                simulated.slept += duration;
+            }
+        });
+    }
+}
+
+/// How long the machine of a simulation has slept; none outside of one.
+fn drowsed() -> Option<Duration> {
+    SIMULATED.with_borrow(|simulated| simulated.as_ref().map(|simulated| simulated.slept))
 }
 
 impl Drop for SimulatedThread {
@@ -112,7 +134,7 @@ impl openraft::AsyncRuntime for Runtime {
     type JoinError = tokio::task::JoinError;
     type JoinHandle<T: Send + 'static> = JoinHandle<T>;
     type Sleep = tokio::time::Sleep;
-    type Instant = openraft_rt_tokio::TokioInstant;
+    type Instant = Moment;
     type TimeoutError = tokio::time::error::Elapsed;
     type Timeout<R, T: Future<Output = R> + Send> = tokio::time::Timeout<T>;
     type ThreadLocalRng = Chance;
@@ -130,7 +152,7 @@ impl openraft::AsyncRuntime for Runtime {
     }
 
     fn sleep_until(deadline: Self::Instant) -> Self::Sleep {
-        TokioRuntime::sleep_until(deadline)
+        tokio::time::sleep_until(deadline.timer())
     }
 
     fn timeout<R, F: Future<Output = R> + Send>(
@@ -144,7 +166,7 @@ impl openraft::AsyncRuntime for Runtime {
         deadline: Self::Instant,
         future: F,
     ) -> Self::Timeout<R, F> {
-        TokioRuntime::timeout_at(deadline, future)
+        tokio::time::timeout_at(deadline.timer(), future)
     }
 
     fn is_panic(error: &Self::JoinError) -> bool {

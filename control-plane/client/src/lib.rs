@@ -14,4 +14,4 @@ pub use answer::Answer;
 pub use client::ControlClient;
 pub use keys::{Clock, KeySource};
 pub use time::GroupTime;
-pub use watch::{Watch, WatchEnd, Watched};
+pub use watch::{Watch, WatchEnd, Watched, events_path};

@@ -28,13 +28,17 @@ pub const WATCH_FRAME_BYTES: usize = 1 << 20;
 /// longer than this tells it too roughly.
 pub const TIME_TOLD_WITHIN: Duration = Duration::from_secs(1);
 
-/// A clock set back by more than this was wrong before and is followed; by less it is waited for. Well below
-/// what the cluster bears of a key from the future.
-pub const CLOCK_STEP: Duration = Duration::from_secs(60);
+/// A clock set back by more than this was wrong before and is followed; by less it is waited for. Below what the
+/// cluster bears of a key from the future.
+pub const CLOCK_STEP: Duration = Duration::from_secs(5);
 
 /// Addresses kept: five members, their successors, and those named at the start.
 pub const MEMBERS_KEPT: usize = 32;
 
+const _: () = assert!(
+    CLOCK_STEP.as_millis() < tradewind_domain::limits::KEY_AHEAD_MAX.as_millis(),
+    "a key dated while a clock is waited for is not refused"
+);
 const _: () = assert!(
     ATTEMPT_WITHIN.as_millis() > 2 * tradewind_domain::limits::HOLD_THROUGH_ELECTION.as_millis(),
     "an attempt outlives the member's hold"

@@ -1,8 +1,13 @@
 //! The group's time, as its answers tell it. Decides which answer tells it well enough, and that the time in
-//! between is counted by the monotonic clock: the calendar of this machine has no part in it.
+//! between is counted by the machine's own clock since its start, which goes on while it is suspended: the calendar
+//! has no part in it.
 
 use crate::limits::TIME_TOLD_WITHIN;
-use std::sync::{Arc, Mutex, PoisonError};
+use rustix::time::{ClockId, clock_gettime};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 use tokio::time::Instant;
 use tradewind_domain::time::UnixNanos;
 use tradewind_link::rest::HeaderMap;
@@ -10,14 +15,14 @@ use tradewind_protocol::control::GROUP_TIME;
 
 /// A cheap handle; clones know the same.
 #[derive(Clone, Debug, Default)]
-pub struct GroupTime(Arc<Mutex<Option<(UnixNanos, Instant)>>>);
+pub struct GroupTime(Arc<Mutex<Option<(UnixNanos, Duration)>>>);
 
 impl GroupTime {
     /// The time now; none before any answer has told it.
     #[must_use]
     pub fn now(&self) -> Option<UnixNanos> {
         let told = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        told.map(|(time, at)| time + at.elapsed())
+        told.map(|(time, at)| time + since_boot().saturating_sub(at))
     }
 
     /// An answer to a question asked at `began` came just now.
@@ -25,9 +30,16 @@ impl GroupTime {
         let took = began.elapsed();
         let time = headers.get(GROUP_TIME).and_then(|value| value.to_str().ok()?.parse().ok());
         let Some(time) = time.filter(|_| took <= TIME_TOLD_WITHIN) else { return };
-        let told = (UnixNanos(time), began + took / 2);
+        let told = (UnixNanos(time), since_boot().saturating_sub(took / 2));
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(told);
     }
+}
+
+/// With the time that the machine was suspended.
+fn since_boot() -> Duration {
+    let time = clock_gettime(ClockId::Boottime);
+    let (seconds, nanos) = (u64::try_from(time.tv_sec), u32::try_from(time.tv_nsec));
+    Duration::new(seconds.unwrap_or(0), nanos.unwrap_or(0))
 }
 
 #[cfg(test)]

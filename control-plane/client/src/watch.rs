@@ -75,6 +75,19 @@ impl Watch {
         Self { members, place: since, cluster: None, open: None, pause: ROUND_PAUSE }
     }
 
+    /// The place is of this life of the cluster: in another one the watch ends with [`WatchEnd::Gone`] instead of
+    /// waiting for a revision that means something else there.
+    #[must_use]
+    pub fn of(self, cluster: Option<ClusterIncarnation>) -> Self {
+        Self { cluster, ..self }
+    }
+
+    /// The life of the cluster that is watched, once a member has told it: to be kept beside the place.
+    #[must_use]
+    pub fn cluster(&self) -> Option<ClusterIncarnation> {
+        self.cluster
+    }
+
     /// The last revision seen: where another watch would go on.
     #[must_use]
     pub fn place(&self) -> Option<Revision> {
@@ -142,7 +155,7 @@ impl Watch {
     }
 
     async fn open(&mut self, member: &str) -> Result<Revision, Lost> {
-        let mut socket = timeout(WATCH_OPENS_WITHIN, dial(member, self.place))
+        let mut socket = timeout(WATCH_OPENS_WITHIN, dial(member, self.place, self.cluster))
             .await
             .unwrap_or_else(|_| Err(Lost::Away("no answer in time".to_owned())))?;
         let hello = frame(&mut socket, WATCH_OPENS_WITHIN).await?;
@@ -164,9 +177,12 @@ impl Watch {
     }
 }
 
-async fn dial(member: &str, since: Option<Revision>) -> Result<Socket, Lost> {
-    let query = since.map_or_else(String::new, |since| format!("?since={since}"));
-    let address = format!("ws://{member}{EVENTS}{query}");
+async fn dial(
+    member: &str,
+    since: Option<Revision>,
+    cluster: Option<ClusterIncarnation>,
+) -> Result<Socket, Lost> {
+    let address = format!("ws://{member}{}", events_path(since, cluster));
     let away = |error: &dyn std::error::Error| Lost::Away(error.to_string());
     let stream = TcpStream::connect(member).await.map_err(|error| away(&error))?;
     stream.set_nodelay(true).map_err(|error| away(&error))?;
@@ -186,6 +202,15 @@ async fn dial(member: &str, since: Option<Revision>) -> Result<Socket, Lost> {
         }
         Err(error) => Err(away(&error)),
     }
+}
+
+/// The path of events after a place, in a life of the cluster.
+#[must_use]
+pub fn events_path(since: Option<Revision>, cluster: Option<ClusterIncarnation>) -> String {
+    let since = since.map(|since| format!("since={since}"));
+    let asked: Vec<String> =
+        since.into_iter().chain(cluster.map(|cluster| format!("cluster={cluster}"))).collect();
+    if asked.is_empty() { EVENTS.to_owned() } else { format!("{EVENTS}?{}", asked.join("&")) }
 }
 
 fn ended(problem: Problem) -> Lost {

@@ -74,8 +74,10 @@ fn random() -> Result<u128, RunError> {
 async fn ask(members: &[String], join: &JoinMember, clocks: &Clocks) -> Result<NodeId, RunError> {
     let client: ClientId = format!("join-{}", join.disk.short()).parse()?;
     let unix = clocks.unix.clone();
-    let keys = KeySource::new(client, Arc::new(move || unix()));
     let control = ControlClient::new(members.to_vec(), Rest::default());
+    let keys = KeySource::new(client, Arc::new(move || unix())).following(control.time());
+    // Whatever this machine's clock says. Where nobody answers, the asking says so.
+    let _ = control.learn_time(JOIN_ASKS_WITHIN).await;
     let until = Instant::now() + JOIN_WITHIN;
     loop {
         let key = keys.next();

@@ -31,7 +31,7 @@ use tradewind_domain::{
     control::{Command, IdempotencyKey, Request},
     ids::{ClientId, ClusterIncarnation, Epoch, Incarnation, ManagerId, NodeId},
     limits::PLAN_EVERY,
-    time::Monotonic,
+    time::{Monotonic, UnixNanos},
 };
 use tradewind_replication::Replica;
 
@@ -52,11 +52,11 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    /// A command under a key of its own: the plan decides anew instead of repeating.
-    /// The log's time may be ahead of this clock: a key must not be too old for it.
+    /// A command under a key of its own: the plan decides anew instead of repeating. It is dated by the group's time,
+    /// by which it is stamped, and not before the log's: a key must be neither too old for it nor too new.
     pub(crate) fn request(&self, command: Command) -> Request {
         let n = self.commands.fetch_add(1, Ordering::Relaxed);
-        let issued_at = (self.clocks.unix)().max(self.replica.machine().cluster().at);
+        let issued_at = time_of_keys(&self.replica, &self.clocks);
         let key = IdempotencyKey { client: self.client.clone(), issued_at, n };
         Request { key, command }
     }
@@ -65,6 +65,12 @@ impl Context {
         let leading = *self.leading.borrow();
         leading.term == term && leading.leader == Some(self.node)
     }
+}
+
+/// What a member dates its own keys with.
+pub(crate) fn time_of_keys(replica: &Replica, clocks: &Clocks) -> UnixNanos {
+    let group = replica.group_time().unwrap_or_else(|| (clocks.unix)());
+    group.max(replica.look(|_, machine| machine.cluster().at))
 }
 
 /// Leads whenever this member is elected. Never returns; may be cancelled at any await.

@@ -88,6 +88,10 @@ pub(crate) const BACKUP_PIECE_BYTES: usize = 256 << 10;
 pub(crate) const CLOCK_STEP_MAX: Duration = Duration::from_secs(60);
 pub(crate) const CLOCK_LOOK_EVERY: Duration = Duration::from_secs(1);
 
+/// A step that has stood for so long is followed by a member that hears of no others: nobody has put it right, and
+/// started again the member would go by it anyway.
+pub(crate) const CLOCK_STOOD_FOR: Duration = Duration::from_secs(600);
+
 const _: () = assert!(
     CLOCK_STEP_MAX.as_secs() * 5 < tradewind_domain::limits::IDEMPOTENCY_WINDOW.as_secs(),
     "a clock that is followed refuses nobody's keys"

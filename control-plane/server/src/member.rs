@@ -4,6 +4,7 @@
 
 use crate::{
     api::changes::{TellMember, changed},
+    leader::time_of_keys,
     limits::{TELL_MEMBER_EVERY, TELL_MEMBER_WITHIN},
     service::{Change, Service},
 };
@@ -33,7 +34,8 @@ pub(crate) async fn tell(service: Service) {
         api_address: parts.api_address.clone(),
         public_key: format_public_key(&parts.identity.signing.verifying_key()),
     };
-    let moved = MemberMoved {
+    let mut moved = MemberMoved {
+        cluster: None,
         disk: parts.replica.disk(),
         peer_address: parts.peer_address.to_string(),
         api_address: parts.api_address.clone(),
@@ -41,6 +43,7 @@ pub(crate) async fn tell(service: Service) {
     let mut asked = 0;
     loop {
         let machine = service.machine().1;
+        moved.cluster = machine.cluster().opened();
         let place = stands(&machine, node, &moved);
         let key = machine.member(node).is_some_and(|row| {
             row.api_address == key_told.api_address && row.public_key == key_told.public_key
@@ -74,8 +77,7 @@ fn stands(machine: &Machine, node: NodeId, moved: &MemberMoved) -> bool {
 /// `n` is one that this life has not used: a place told before may have been told over since.
 fn fresh(service: &Service, client: &ClientId, n: u64) -> IdempotencyKey {
     let parts = service.parts();
-    // The log's time may be ahead of this clock.
-    let issued_at = (parts.clocks.unix)().max(service.machine().1.cluster().at);
+    let issued_at = time_of_keys(&parts.replica, &parts.clocks);
     IdempotencyKey { client: client.clone(), issued_at, n }
 }
 

@@ -247,7 +247,9 @@ async fn replica(
         snapshots: options.snapshots.clone(),
         environment: Default::default(),
     };
-    Replica::start(options, clocks.unix.clone()).await
+    let replica = Replica::start(options, clocks.unix.clone()).await?;
+    replica.keep_away_from(clocks.calendar.clone());
+    Ok(replica)
 }
 
 /// Runs an InfrastructureManager until `shutdown`, or until it fails. Says on standard output, in one

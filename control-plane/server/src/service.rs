@@ -17,7 +17,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::{Semaphore, watch};
 use tradewind_domain::{
     control::Machine,
-    ids::{NodeId, Revision},
+    ids::{ClusterIncarnation, NodeId, Revision},
     time::UnixNanos,
 };
 use tradewind_link::rest::Rest;
@@ -126,5 +126,24 @@ impl Service {
 
     pub(crate) fn no_leader(&self) -> Problem {
         problems::no_leader(self.0.leading.borrow().stopped)
+    }
+}
+
+/// Lives of the cluster (decision 26): revisions and numbers of members mean something in one of them alone.
+impl Service {
+    /// The life that this member is in, once it is opened.
+    pub(crate) fn life(&self) -> Option<ClusterIncarnation> {
+        self.parts().replica.look(|_, machine| machine.cluster().opened())
+    }
+
+    /// Where `asked` is another life than this member's, as far as it knows its own: which that is.
+    pub(crate) fn in_another_life(&self, asked: ClusterIncarnation) -> Option<String> {
+        let row = self.parts().replica.look(|_, machine| machine.cluster().clone());
+        match (row.opened(), row.incarnation) {
+            (Some(own), _) => (own != asked).then(|| own.to_string()),
+            // Restored or recovered, and not opened yet: it will be a higher one.
+            (None, Some(before)) => (asked <= before).then(|| format!("after {before}")),
+            (None, None) => None,
+        }
     }
 }

@@ -19,12 +19,14 @@ pub(super) struct Bounds {
     pub(super) window: Duration,
     pub(super) per_client: u32,
     pub(super) answers: usize,
+    pub(super) ahead: Duration,
 }
 
 pub(super) const BOUNDS: Bounds = Bounds {
     window: limits::IDEMPOTENCY_WINDOW,
     per_client: limits::IDEMPOTENCY_PER_CLIENT,
     answers: limits::IDEMPOTENCY_ANSWERS,
+    ahead: limits::KEY_AHEAD_MAX,
 };
 
 pub(super) enum Known {
@@ -32,7 +34,8 @@ pub(super) enum Known {
     Answered(Outcome),
     /// Older than what is remembered: it may have been applied.
     Expired,
-    /// Issued so far ahead of the log's clock that it could not be remembered for long enough.
+    /// Issued so far ahead of the log's clock that the mark of all, once it had risen there, would stand in the way
+    /// of clients whose clocks are right.
     FromFuture,
 }
 
@@ -54,7 +57,7 @@ pub(super) fn look_up(
     if below_mark || below_all || at.since(key.issued_at) >= bounds.window {
         return Known::Expired;
     }
-    if key.issued_at.since(at) > bounds.window {
+    if key.issued_at.since(at) > bounds.ahead {
         return Known::FromFuture;
     }
     Known::New

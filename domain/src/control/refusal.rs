@@ -11,7 +11,10 @@ use serde::{Deserialize, Serialize};
 pub enum Refusal {
     #[error("the idempotency key is older than what is remembered; look up whether it was applied")]
     KeyExpired,
-    #[error("the idempotency key was issued more than 10 minutes ahead of the cluster's clock")]
+    #[error(
+        "the idempotency key was issued more than 10 s ahead of the cluster's clock, which every answer tells \
+         (tradewind-time): date keys by that, or set the clock"
+    )]
     KeyFromFuture,
     #[error("the cluster was already opened")]
     AlreadyOpen,

@@ -102,6 +102,28 @@ impl Trio {
         self.running.clear();
     }
 
+    fn kill(&mut self, node: usize) {
+        let mut child = self.running.remove(&node).unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    /// Waits until a process has failed by itself; what it has said.
+    async fn ends(&mut self, node: usize) -> String {
+        let mut child = self.running.remove(&node).unwrap();
+        let log = self.home.path().join(format!("{node}.log"));
+        let deadline = Instant::now() + WITHIN;
+        while child.try_wait().unwrap().is_none() {
+            if Instant::now() > deadline {
+                child.kill().unwrap();
+                panic!("it goes on: {}", fs::read_to_string(&log).unwrap());
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert_eq!(child.wait().unwrap().code(), Some(1));
+        fs::read_to_string(&log).unwrap()
+    }
+
     fn api(&self, node: usize) -> String {
         self.addresses[node - 1].1.to_string()
     }
@@ -218,6 +240,15 @@ async fn what_was_acknowledged_before_a_save_under_load_is_in_the_group_restored
     // and the new group takes writes
     trio.put(3, "later", 1).await;
     assert_eq!(trio.value(1, "later").await, Some(1));
+    // and a member of the life before, started by mistake in the place of its successor, stops and binds nothing
+    trio.kill(3);
+    let (old, new) = (trio.data("first", 3), trio.data("second", 3));
+    trio.start(3, "tested", &old);
+    let said = trio.ends(3).await;
+    assert!(said.contains("in the earlier life") && said.contains("which is over"), "{said}");
+    trio.put(1, "later", 2).await;
+    trio.start(3, "tested", &new);
+    assert_eq!(trio.value(3, "later").await, Some(2));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

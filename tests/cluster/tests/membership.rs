@@ -208,7 +208,7 @@ async fn a_rolling_restart_loses_nothing_and_costs_little() {
 }
 
 #[test]
-fn a_removal_without_a_quorum_is_refused_with_the_numbers() {
+fn a_removal_without_a_quorum_and_a_hand_over_to_the_dead_are_refused_with_the_numbers() {
     let mut members = Members::three();
     let leader = members.leader().unwrap();
     let others: Vec<u64> = (1..=3).filter(|node| *node != leader).collect();
@@ -221,6 +221,9 @@ fn a_removal_without_a_quorum_is_refused_with_the_numbers() {
     });
     let told = members.refused(&["remove", &number], 4);
     assert!(told.contains("2 voters must answer and 1 do"), "{told}");
+    // Nor is leadership handed to it.
+    let told = members.refused(&["transfer", &others[0].to_string()], 4);
+    assert!(told.contains(&format!("node {} has not answered for", others[0])), "{told}");
     // The dead one may go.
     members.does(&["remove", &others[0].to_string()]);
 }

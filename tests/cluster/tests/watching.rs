@@ -71,17 +71,19 @@ async fn write(
     }
 }
 
-/// What was seen of customers alone: the writer knows of nothing else.
-fn of_customers(seen: Watched) -> Option<Seen> {
+/// What was seen of customers alone: the writer knows of nothing else. An entry of other things is a place all the same.
+fn of_customers(seen: Watched) -> Seen {
     match seen {
-        Watched::Opened { since, .. } => Some(Seen::Opened { since }),
-        Watched::Beat { seen } => Some(Seen::Beat { revision: seen }),
+        Watched::Opened { since, .. } => Seen::Opened { since },
+        Watched::Beat { seen } => Seen::Beat { revision: seen },
         Watched::Events(entry) => {
             let of_customer = |kind: &EventKind| matches!(kind, EventKind::CustomerChanged { .. });
-            entry.events.iter().any(of_customer).then(|| {
-                let events = entry.whole();
-                Seen::Events { revision: entry.revision, events }
-            })
+            let (revision, events) = (entry.revision, entry.whole());
+            if entry.events.iter().any(of_customer) {
+                Seen::Events { revision, events }
+            } else {
+                Seen::Beat { revision }
+            }
         }
     }
 }
@@ -118,7 +120,7 @@ async fn a_watcher_through_three_kills_of_the_leader_sees_each_revision_once_and
         let mut seen = Vec::new();
         loop {
             let next = timeout(SOON, watch.next()).await.expect("the watch is stuck").unwrap();
-            seen.extend(of_customers(next));
+            seen.push(of_customers(next));
             let until: Option<Revision> = *until.lock().unwrap();
             if until.is_some_and(|until| watch.place() >= Some(until)) {
                 return seen;

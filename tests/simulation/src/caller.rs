@@ -5,7 +5,7 @@ use crate::{chance::Chance, planted::Planted, world::World};
 use std::{cell::Cell, rc::Rc, time::Duration};
 use tokio::time::sleep;
 use tradewind_domain::{
-    control::{Command, IdempotencyKey, Outcome, Request},
+    control::{Command, IdempotencyKey, Outcome, Refusal, Request},
     ids::{ClientId, NodeId, Revision},
     time::UnixNanos,
 };
@@ -18,6 +18,8 @@ pub(crate) struct Caller {
     n: Cell<u64>,
     /// Whom it asks next.
     target: Cell<usize>,
+    /// The group's time, and when in the run a member has told it.
+    time: Cell<Option<(UnixNanos, Duration)>>,
 }
 
 /// The end of a command, as far as its client knows.
@@ -28,24 +30,30 @@ pub(crate) struct Heard {
     pub(crate) key: IdempotencyKey,
 }
 
+const KEY_FROM_FUTURE: Outcome = Outcome::Refused { refusal: Refusal::KeyFromFuture };
+
 /// In a client's clock the run begins here.
 const EPOCH_NANOS: u64 = 1_700_000_000_000_000_000;
 
 impl Caller {
     pub(crate) fn new(world: &Rc<World>, name: &str, chance: Chance) -> Option<Self> {
         let name = ClientId::new(name).ok()?;
-        let (n, target) = (Cell::new(0), Cell::new(0));
-        Some(Self { world: world.clone(), chance, name, n, target })
+        let (n, target, time) = (Cell::new(0), Cell::new(0), Cell::new(None));
+        Some(Self { world: world.clone(), chance, name, n, target, time })
     }
 
     pub(crate) async fn pause(&self, ms: std::ops::Range<u64>) {
         sleep(Duration::from_millis(self.chance.within(ms))).await;
     }
 
+    /// Dated by the group's time once a member has told it, as the client of `control-plane` does.
     pub(crate) fn key(&self) -> IdempotencyKey {
         self.n.set(self.n.get() + 1);
         let elapsed = turmoil::sim_elapsed().unwrap_or_default();
-        let issued_at = UnixNanos(EPOCH_NANOS + elapsed.as_nanos() as u64);
+        let issued_at = match self.time.get() {
+            Some((told, at)) => told + elapsed.saturating_sub(at),
+            None => UnixNanos(EPOCH_NANOS) + elapsed,
+        };
         IdempotencyKey { client: self.name.clone(), issued_at, n: self.n.get() }
     }
 
@@ -74,6 +82,13 @@ impl Caller {
         let mut unknown = false;
         loop {
             match self.attempt(request.clone()).await {
+                Some(Ok(Proposed { outcome: KEY_FROM_FUTURE, .. })) if !unknown => {
+                    // Surely not done, and held to that: the clocks of the members differ by minutes.
+                    self.world.history.borrow_mut().never.push(request.key);
+                    request.key = self.key();
+                }
+                // Time goes on, and an attempt before may be decided yet.
+                Some(Ok(Proposed { outcome: KEY_FROM_FUTURE, .. })) => {}
                 Some(Ok(Proposed { revision, outcome })) => {
                     let judged_at = (!unknown).then_some(revision);
                     return Heard { outcome: Some(outcome), judged_at, key: request.key };
@@ -119,8 +134,13 @@ impl Caller {
     }
 
     async fn attempt(&self, request: Request) -> Option<Result<Proposed, ProposeError>> {
-        let ask =
-            |replica: tradewind_replication::Replica| async move { replica.propose(request).await };
-        self.world.ask(self.target(), ask).await
+        let ask = |replica: tradewind_replication::Replica| async move {
+            (replica.propose(request).await, replica.group_time())
+        };
+        let (answer, time) = self.world.ask(self.target(), ask).await?;
+        if let Some(time) = time {
+            self.time.set(Some((time, turmoil::sim_elapsed().unwrap_or_default())));
+        }
+        Some(answer)
     }
 }

@@ -1,10 +1,11 @@
 //! A backup made by a running member. Decides that it holds everything this member has applied when it is
 //! asked for, and that making it disturbs nobody: from a clone, on a thread that yields, to a file of its own
-//! that goes when the last reader lets go of it.
+//! that goes when the last reader lets go of it, and not where it would fill the member's disk.
 
 use super::{BackupInfo, BackupRecord, file};
 use crate::{
     Replica,
+    limits::BACKUP_LEAVES_BYTES,
     records::{HeadRecord, RecordError},
     runtime::spawn_blocking,
     snapshot::{SnapshotFile, slowly},
@@ -18,6 +19,11 @@ use std::{io, sync::Arc};
 pub enum ExportError {
     #[error("the member is stopping")]
     Stopped,
+    #[error(
+        "this member's disk has room for {room} bytes, and a backup takes about {needed} while {BACKUP_LEAVES_BYTES} \
+         stay free: free space there, or ask another member"
+    )]
+    NoRoom { room: u64, needed: u64 },
     #[error("the backup cannot be written or read")]
     Io(#[from] io::Error),
     #[error("the backup's head cannot be written")]
@@ -46,6 +52,10 @@ impl Replica {
         let builder = builder.await.map_err(|_| ExportError::Stopped)?;
         let (cluster, saved_at) = (self.shared.cluster.clone(), self.shared.clock.own());
         let made = slowly(move || -> Result<Export, ExportError> {
+            let (room, needed) = builder.room()?;
+            if room < needed.saturating_add(BACKUP_LEAVES_BYTES) {
+                return Err(ExportError::NoRoom { room, needed });
+            }
             let incarnation = builder.machine().cluster().opened();
             let head = HeadRecord::from(builder.head());
             let file = builder.export()?;

@@ -7,6 +7,7 @@ use crate::{
     limits::BACKUP_HEAD_BYTES_MAX,
     raft::{LogId, StoredMembership},
     records::{self, Kind, RecordError},
+    replica::{Belongs, belongs, has_disk},
     snapshot,
     state::Head,
 };
@@ -35,12 +36,35 @@ pub enum BackupError {
         #[source]
         source: io::Error,
     },
+    /// A member's, most likely.
+    #[error(
+        "{} is a directory, and a backup is a file that `snapshot save` has made; {}", path.display(),
+        what_it_holds(path)
+    )]
+    Directory { path: PathBuf },
     /// Another file, or a newer program's.
     #[error("{} is not a backup of a known format", path.display())]
     NotABackup { path: PathBuf },
     /// Take another one.
     #[error("{} is damaged: {what}; nothing of it was used, take another backup", path.display())]
     Damaged { path: PathBuf, what: String },
+}
+
+/// Whose directory it is, or why it is nobody's: the one itself, or a member's with its log below it.
+fn what_it_holds(path: &Path) -> String {
+    let below = path.join("raft");
+    let directory = if below.is_dir() { &below } else { path };
+    match (belongs(directory), has_disk(directory)) {
+        (Ok(Some(Belongs { node, cluster })), Ok(true)) => format!(
+            "it is that of node {node} of cluster {cluster}: `recover --new-cluster --data` tells what it holds"
+        ),
+        (Ok(Some(Belongs { node, cluster })), _) => format!(
+            "it is that of node {node} of cluster {cluster}, and the identity of its disk ({}) is missing: it was \
+             made by restore or recover and never started, or the file is lost",
+            directory.join("disk").display()
+        ),
+        _ => "it is no member's".to_owned(),
+    }
 }
 
 /// What a backup says of itself.
@@ -107,6 +131,9 @@ impl Backup {
         let damaged =
             |what: &str| BackupError::Damaged { path: path.to_owned(), what: what.into() };
         let mut file = BufReader::with_capacity(1 << 20, File::open(path).map_err(io)?);
+        if path.is_dir() {
+            return Err(BackupError::Directory { path: path.to_owned() });
+        }
         let mut magic = [0; 8];
         let read = file.read_exact(&mut magic);
         if read.is_err() || &magic != MAGIC {

@@ -2,13 +2,13 @@
 //! it holds: an empty log that goes on behind the state, a vote no lower than the state's term, the state as
 //! a snapshot, and the group's members. It appears whole or not at all.
 
-use super::{Backup, BackupError};
+use super::{Backup, BackupError, place::Told};
 use crate::{
     Environment, Member,
     log::LogStore,
     raft::{LeaderId, LogId, Membership, StoredMembership},
     records::{HeadRecord, IdentityRecord, MemberRecord},
-    replica::identify,
+    replica::{has_disk, identify},
     snapshot::Shelf,
     state::Head,
 };
@@ -80,7 +80,7 @@ fn appear(
 ) -> Result<(), FoundError> {
     let failed = failed(directory);
     let new = beside(directory, "restoring");
-    found(&new, group, machine, head)?;
+    found(&new, group, machine, head, &mut |_| Ok(()))?;
     fs::rename(&new, directory).map_err(&failed)?;
     sync_parent(directory).map_err(&failed)
 }
@@ -113,14 +113,19 @@ impl NewGroup {
     }
 }
 
-/// Makes the directory anew: whatever an attempt that was cut short has left there goes.
+/// Makes the directory anew: whatever an attempt that was cut short has left there goes. One that a member has
+/// lived on is no such thing, and stays.
 pub(super) fn found(
     directory: &Path,
     group: &NewGroup,
     machine: &Machine,
     head: &Head,
+    told: Told<'_>,
 ) -> Result<(), FoundError> {
     let failed = failed(directory);
+    if has_disk(directory).map_err(&failed)? {
+        return Err(FoundError::NotEmpty { directory: directory.to_owned() });
+    }
     match fs::remove_dir_all(directory) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
         _ => {}
@@ -129,11 +134,13 @@ pub(super) fn found(
     let at = head.applied.unwrap_or(LogId::new(LeaderId { term: 0, node_id: 0 }, 0));
     LogStore::begin_behind(&directory.join("log"), at)
         .map_err(|error| failed(io::Error::other(error)))?;
+    told("log made").map_err(&failed)?;
     let disk = Environment::default().disk;
     let shelf = Shelf::open_on(&disk, &directory.join("snapshots")).map_err(&failed)?;
     let head = Head { applied: Some(at), membership: membership(group, at)?, ..head.clone() };
     let machine = machine.clone().begin_new_life();
     shelf.build(&machine, HeadRecord::from(&head)).map_err(&failed)?;
+    told("state made").map_err(&failed)?;
     let identity = IdentityRecord { cluster: group.cluster.clone(), node: group.node.0 };
     identify(&disk, directory, &identity).map_err(|error| failed(io::Error::other(error)))?;
     disk.sync_directory(directory).map_err(&failed)

@@ -2,17 +2,19 @@
 //! also those it never heard were committed: one that was acknowledged may be among them, and one that was
 //! not is an outcome nobody was told. What only the others had is lost, and is said.
 
-use super::found::{self, FoundError, NewGroup, beside, failed, found, sync_parent};
+use super::{
+    found::{FoundError, NewGroup, failed, found},
+    place::{Place, Told},
+};
 use crate::{
     Environment, Member, StartError,
     raft::LogId,
     replica::{Opened, identity_of, open},
     state::Head,
 };
-use rustix::fs::{CWD, RenameFlags, renameat_with};
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs, io,
+    io,
     path::{Path, PathBuf},
 };
 use tradewind_domain::{
@@ -62,12 +64,14 @@ impl Survivor {
     /// Reads the directory of a stopped member: its state, and every entry of its journal. Blocks.
     pub fn examine(directory: &Path) -> Result<Self, SurvivorError> {
         let not_a_member = || SurvivorError::NotAMember { directory: directory.to_owned() };
-        if !directory.is_dir() {
+        let place = Place::new(directory);
+        let lived_on = place.lived_on().map_err(SurvivorError::Read)?;
+        if !lived_on.is_dir() {
             return Err(not_a_member());
         }
         let environment = Environment::default();
-        let identity = identity_of(&environment.disk, directory)?.ok_or_else(not_a_member)?;
-        let opened = open(&environment, directory, &identity, None)?;
+        let identity = identity_of(&environment.disk, lived_on)?.ok_or_else(not_a_member)?;
+        let opened = open(&environment, lived_on, &identity, None)?;
         let loaded = opened.found.whole()?;
         let (mut machine, mut head) = (loaded.machine.clone(), loaded.head.clone());
         let from = head.applied.map_or(0, |id| id.index + 1);
@@ -97,8 +101,18 @@ impl Survivor {
     }
 
     /// Puts a new group of this member alone in the directory's place, under `cluster` or the name it had.
-    /// The directory as it was is kept; where, is returned. Blocks.
+    /// The directory as it was is kept; where, is returned. An attempt that is cut short, at whatever moment,
+    /// loses nothing: the next one goes on. Blocks.
     pub fn found_anew(self, cluster: Option<String>) -> Result<PathBuf, SurvivorError> {
+        self.found_by_steps(cluster, &mut |_| Ok(()))
+    }
+
+    pub(super) fn found_by_steps(
+        self,
+        cluster: Option<String>,
+        told: Told<'_>,
+    ) -> Result<PathBuf, SurvivorError> {
+        // Open until the end: nobody starts the member meanwhile.
         let Self { directory, machine, head, node, members, _opened, .. } = self;
         let own = members.get(&node).cloned().ok_or(SurvivorError::NoAddress(node))?;
         // Members of the old group know its disk: under a new one they do not speak to it.
@@ -109,30 +123,13 @@ impl Survivor {
             members: BTreeMap::from([(node, own)]),
         };
         group.check()?;
-        let new = beside(&directory, "recovering");
-        found(&new, &group, &machine, &head)?;
-        let failed = failed(&directory);
-        // In one step: at no moment is the member's place empty, to be taken for a new member's.
-        renameat_with(CWD, &new, CWD, &directory, RenameFlags::EXCHANGE)
-            .map_err(|error| failed(error.into()))?;
-        let kept = free_name(&directory).map_err(&failed)?;
-        fs::rename(&new, &kept).map_err(&failed)?;
-        sync_parent(&directory).map_err(&failed)?;
-        Ok(kept)
+        let (place, failed) = (Place::new(&directory), failed(&directory));
+        place.tidy(told).map_err(&failed)?;
+        found(place.beside(), &group, &machine, &head, told)?;
+        Ok(place.take(told).map_err(&failed)?)
     }
 }
 
 fn found_members(head: &Head) -> BTreeMap<NodeId, Member> {
     super::file::members_of(&head.membership)
-}
-
-fn free_name(directory: &Path) -> io::Result<PathBuf> {
-    let mut n = 1;
-    loop {
-        let name = found::beside(directory, &format!("before-recovery-{n}"));
-        if !name.try_exists()? {
-            return Ok(name);
-        }
-        n += 1;
-    }
 }

@@ -2,6 +2,9 @@
 //! begins with one goes on.
 #![allow(clippy::unwrap_used)]
 
+mod cut_short;
+mod no_room;
+
 use super::*;
 use crate::tests::world::{World, rows, value};
 use std::{fs, path::Path};

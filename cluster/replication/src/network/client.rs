@@ -12,10 +12,12 @@ use super::{
 };
 use crate::{
     environment::Network,
-    limits::{APPEND_WINDOW, CALL_DEADLINE},
+    limits::{APPEND_WINDOW, CALL_DEADLINE, PEER_CALLS_WITHIN_IDLE},
+    options::Timing,
     raft::{LogId, TypeConfig, Vote},
     records::{self, Kind, MemberRecord},
     snapshot::{Sending, SnapshotFile},
+    state::Published,
 };
 use futures_util::{Stream, StreamExt, stream};
 use openraft::{
@@ -53,8 +55,11 @@ struct Shared {
     cluster: String,
     disk: DiskId,
     notices: Arc<Notices>,
+    published: Arc<Published>,
     dial: Duration,
     sending: Sending,
+    /// After so long without a call a connection is kept by one, or ended.
+    quiet: Duration,
     links: Mutex<Links>,
 }
 
@@ -69,12 +74,25 @@ impl Peers {
         network: Arc<dyn Network>,
         host: &Host,
         notices: Arc<Notices>,
-        dial: Duration,
+        published: Arc<Published>,
+        timing: &Timing,
         sending: Sending,
     ) -> Self {
         let links = Mutex::new(Links::default());
         let Host { node, cluster, disk } = host.clone();
-        let shared = Shared { network, node, cluster, disk, notices, dial, sending, links };
+        let (dial, quiet) = (timing.dial, timing.peer_idle / PEER_CALLS_WITHIN_IDLE);
+        let shared = Shared {
+            network,
+            node,
+            cluster,
+            disk,
+            notices,
+            published,
+            dial,
+            sending,
+            quiet,
+            links,
+        };
         Self { shared: Arc::new(shared) }
     }
 
@@ -101,8 +119,10 @@ impl Peers {
             to,
             cluster: self.shared.cluster.clone(),
             disk: self.shared.disk,
+            published: self.shared.published.clone(),
             notices: self.shared.notices.clone(),
             dial: self.shared.dial,
+            quiet: self.shared.quiet,
         };
         let link = Link::start(target, tasks);
         by_peer.insert((to, lane), link.clone());

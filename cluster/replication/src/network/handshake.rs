@@ -18,11 +18,13 @@
 //! | hello | | welcome | |
 //! |---|---|---|---|
 //! | 16 | caller's disk | 16 | own disk |
-//! | 1 | 1 if a disk is expected | | |
+//! | 1 | 1 if a disk is expected | 9 | life of the cluster, from version 3 on |
 //! | 16 | the disk expected | | |
+//! | 9 | life of the cluster, from version 3 on | | |
 
 use super::{
     Lane,
+    life::Life,
     standing::{Notice, Why},
 };
 use std::io;
@@ -30,7 +32,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tradewind_domain::ids::DiskId;
 
 /// Versions of the messages in `wire` that this program speaks, lowest and highest.
-pub(crate) const VERSIONS: (u16, u16) = (2, 2);
+pub(crate) const VERSIONS: (u16, u16) = (3, 3);
 
 /// From this version on a greeting tells disks.
 const WITH_DISKS: u16 = 2;
@@ -53,18 +55,20 @@ pub(crate) struct Hello {
     pub(crate) disk: DiskId,
     /// The disk the one called is known with, if it is.
     pub(crate) expected: Option<DiskId>,
+    /// The life of the cluster that the caller is in.
+    pub(crate) life: Life,
 }
 
-/// Whom a caller has reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Welcome {
-    /// The version to speak.
-    pub(crate) version: u16,
+/// The answer to a hello: whom the caller has reached, and what becomes of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Answer {
     pub(crate) disk: DiskId,
+    pub(crate) life: Life,
+    pub(crate) verdict: Verdict,
 }
 
-/// The answer to a hello.
-pub(crate) type Verdict = Result<Welcome, Notice>;
+/// The version to speak, or why nothing is spoken.
+pub(crate) type Verdict = Result<u16, Notice>;
 
 /// Who a listener is, to decide whom it welcomes.
 #[derive(Clone, Debug)]
@@ -75,8 +79,8 @@ pub(crate) struct Host {
 }
 
 impl Host {
-    /// The version to speak, or why the caller is refused.
-    pub(crate) fn judge(&self, hello: &Hello) -> Verdict {
+    /// The version to speak, or why the caller is refused by a member in this life.
+    pub(crate) fn judge(&self, hello: &Hello, life: Life) -> Verdict {
         let stranger = |reason| Err(Notice::stranger(reason));
         if hello.cluster != self.cluster {
             return stranger(format!("this is cluster {}, not {}", self.cluster, hello.cluster));
@@ -95,10 +99,14 @@ impl Host {
                 "versions {ours_low} to {ours_high} are spoken, not {low} to {high}"
             ));
         }
+        // Before the disks: those of another life are other ones, and prove nothing.
+        if let Some(theirs) = life.conflict(hello.life) {
+            return Err(Notice::other_life(&self.cluster, life, hello.from, hello.life, theirs));
+        }
         if hello.expected.is_some_and(|expected| expected != self.disk) {
             return Err(Notice::other_disk(self.node));
         }
-        Ok(Welcome { version, disk: self.disk })
+        Ok(version)
     }
 }
 
@@ -119,10 +127,11 @@ pub(crate) async fn send_hello(
     out.extend_from_slice(&hello.to.to_be_bytes());
     put_text(&mut out, &hello.cluster);
     if hello.versions.1 >= WITH_DISKS {
-        let mut more = Vec::with_capacity(33);
+        let mut more = Vec::with_capacity(42);
         more.extend_from_slice(&hello.disk.0.to_be_bytes());
         more.push(u8::from(hello.expected.is_some()));
         more.extend_from_slice(&hello.expected.map_or(0, |disk| disk.0).to_be_bytes());
+        more.extend_from_slice(&hello.life.bytes());
         put_more(&mut out, &more);
     }
     io.write_all(&out).await
@@ -139,53 +148,55 @@ pub(crate) async fn read_hello(io: &mut (impl AsyncRead + Unpin)) -> io::Result<
     };
     let (from, to) = (io.read_u64().await?, io.read_u64().await?);
     let cluster = read_text(io).await?;
-    let (mut disk, mut expected) = (DiskId(0), None);
+    let (mut disk, mut expected, mut life) = (DiskId(0), None, Life::Unknown);
     if versions.1 >= WITH_DISKS {
         let more = read_more(io).await?;
         disk = disk_at(&more, 0)?;
         let told = more.get(16) == Some(&1);
         expected = told.then(|| disk_at(&more, 17)).transpose()?;
+        life = life_at(&more, 33)?;
     }
-    Ok(Hello { versions, lane, from, to, cluster, disk, expected })
+    Ok(Hello { versions, lane, from, to, cluster, disk, expected, life })
 }
 
-pub(crate) async fn send_verdict(
+pub(crate) async fn send_answer(
     io: &mut (impl AsyncWrite + Unpin),
     hello: &Hello,
-    verdict: &Verdict,
-    disk: DiskId,
+    answer: &Answer,
 ) -> io::Result<()> {
     let mut out = Vec::with_capacity(64);
     out.extend_from_slice(WELCOME);
-    let (why, version, reason) = match verdict {
-        Ok(welcome) => (0, welcome.version, ""),
+    let (why, version, reason) = match &answer.verdict {
+        Ok(version) => (0, *version, ""),
         Err(notice) => (notice.why as u8, 0, notice.reason.as_str()),
     };
     out.push(why);
     out.extend_from_slice(&version.to_be_bytes());
     put_text(&mut out, reason);
     if hello.versions.1 >= WITH_DISKS {
-        put_more(&mut out, &disk.0.to_be_bytes());
+        let mut more = answer.disk.0.to_be_bytes().to_vec();
+        more.extend_from_slice(&answer.life.bytes());
+        put_more(&mut out, &more);
     }
     io.write_all(&out).await
 }
 
-/// The peer's verdict: the version it chose, or its reason to refuse.
-pub(crate) async fn read_verdict(io: &mut (impl AsyncRead + Unpin)) -> io::Result<Verdict> {
+/// The peer's answer: who it is, and the version it chose or its reason to refuse.
+pub(crate) async fn read_answer(io: &mut (impl AsyncRead + Unpin)) -> io::Result<Answer> {
     read_magic(io, WELCOME).await?;
     let why = match io.read_u8().await? {
         0 => None,
         2 => Some(Why::OtherDisk),
         3 => Some(Why::Removed),
+        4 => Some(Why::OtherLife),
         // Refused for a reason that this version has no name for.
         _ => Some(Why::Stranger),
     };
     let version = io.read_u16().await?;
     let reason = read_text(io).await?;
-    match why {
-        Some(why) => Ok(Err(Notice { why, reason })),
-        None => Ok(Ok(Welcome { version, disk: disk_at(&read_more(io).await?, 0)? })),
-    }
+    let more = read_more(io).await?;
+    let verdict = why.map_or(Ok(version), |why| Err(Notice { why, reason }));
+    Ok(Answer { disk: disk_at(&more, 0)?, life: life_at(&more, 16)?, verdict })
 }
 
 async fn read_magic(io: &mut (impl AsyncRead + Unpin), magic: &[u8; 4]) -> io::Result<()> {
@@ -226,6 +237,11 @@ fn disk_at(more: &[u8], at: usize) -> io::Result<DiskId> {
     Ok(DiskId(u128::from_be_bytes(*bytes)))
 }
 
+fn life_at(more: &[u8], at: usize) -> io::Result<Life> {
+    let life = Life::read(more.get(at..).unwrap_or_default());
+    life.ok_or_else(|| bad("a life in the greeting is of no kind that is known".to_owned()))
+}
+
 async fn read_text(io: &mut (impl AsyncRead + Unpin)) -> io::Result<String> {
     let mut bytes = vec![0; usize::from(io.read_u8().await?)];
     io.read_exact(&mut bytes).await?;
@@ -237,80 +253,4 @@ fn bad(reason: String) -> io::Error {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    fn hello() -> Hello {
-        Hello {
-            versions: VERSIONS,
-            lane: Lane::Control,
-            from: 1,
-            to: 2,
-            cluster: "first".to_owned(),
-            disk: DiskId(0xa),
-            expected: Some(DiskId(0xb)),
-        }
-    }
-
-    fn host() -> Host {
-        Host { node: 2, cluster: "first".to_owned(), disk: DiskId(0xb) }
-    }
-
-    #[tokio::test]
-    async fn a_hello_and_its_verdict_arrive_as_they_were_sent() {
-        let welcome = Welcome { version: 2, disk: DiskId(0xb) };
-        let verdicts = [
-            Ok(welcome),
-            Err(Notice::stranger("this is node 3, not 2".to_owned())),
-            Err(Notice::other_disk(2)),
-            Err(Notice::removed(1)),
-        ];
-        for verdict in verdicts {
-            let (mut near, mut far) = tokio::io::duplex(1024);
-            send_hello(&mut near, &hello()).await.unwrap();
-            assert_eq!(read_hello(&mut far).await.unwrap(), hello());
-            send_verdict(&mut far, &hello(), &verdict, DiskId(0xb)).await.unwrap();
-            assert_eq!(read_verdict(&mut near).await.unwrap(), verdict);
-        }
-    }
-
-    #[tokio::test]
-    async fn the_bytes_of_a_hello_never_change() {
-        let mut out = Vec::new();
-        send_hello(&mut out, &hello()).await.unwrap();
-        // The first part is the same for all versions, those before disks were told among them.
-        let base = b"TWPH\0\x02\0\x02\x01\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x02\x05first";
-        let mut golden = base.to_vec();
-        golden.extend_from_slice(b"\0\x21\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x0a");
-        golden.extend_from_slice(b"\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x0b");
-        assert_eq!(out, golden);
-        let old = Hello { versions: (1, 1), ..hello() };
-        let mut out = Vec::new();
-        send_hello(&mut out, &old).await.unwrap();
-        let golden = b"TWPH\0\x01\0\x01\x01\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x02\x05first";
-        assert_eq!(out, golden);
-    }
-
-    #[test]
-    fn a_stranger_is_refused_and_told_why() {
-        let refused = |change: fn(&mut Hello)| {
-            let mut hello = hello();
-            change(&mut hello);
-            host().judge(&hello).unwrap_err().reason
-        };
-        assert_eq!(host().judge(&hello()), Ok(Welcome { version: 2, disk: DiskId(0xb) }));
-        assert!(refused(|h| h.expected = Some(DiskId(0xc))).contains("known with another disk"));
-        assert_eq!(refused(|h| h.cluster = "other".to_owned()), "this is cluster first, not other");
-        assert_eq!(refused(|h| h.to = 3), "this is node 2, not 3");
-        assert!(refused(|h| h.from = 2).contains("two members share an id"));
-        assert_eq!(refused(|h| h.versions = (1, 1)), "versions 2 to 2 are spoken, not 1 to 1");
-        assert_eq!(refused(|h| h.versions = (3, 9)), "versions 2 to 2 are spoken, not 3 to 9");
-    }
-
-    #[tokio::test]
-    async fn what_is_no_hello_is_no_member() {
-        let mut http = &b"GET / HTTP/1.1\r\n\r\n"[..];
-        assert_eq!(read_hello(&mut http).await.unwrap_err().kind(), io::ErrorKind::InvalidData);
-    }
-}
+mod tests;

@@ -1,15 +1,20 @@
 //! One outgoing connection to a peer: dialled when first needed, kept, dialled anew after it broke.
-//! Decides when a connection is given up; a call is never sent twice, and its caller hears what became of
+//! Decides when a connection is given up, and that one on which nothing is called for long is kept by a call
+//! of its own, or ended where snapshots go; a call is never sent twice, and its caller hears what became of
 //! it. The task may be cancelled at any point: calls then end as broken.
 
 use super::{
     Lane, LinkError, frame,
-    handshake::{self, Hello, VERSIONS},
-    standing::{Notice, Notices},
+    handshake::{self, Answer as Greeted, Hello, VERSIONS},
+    life::Life,
+    standing::{Notice, Notices, Why},
+    wire::Request,
 };
 use crate::{
     environment::{Network, Socket},
-    limits::{HANDSHAKE_DEADLINE, LINK_OUT_BYTES_MAX, LINK_QUEUE},
+    limits::{CALL_DEADLINE, HANDSHAKE_DEADLINE, LINK_OUT_BYTES_MAX, LINK_QUEUE},
+    records::{self, Kind},
+    state::Published,
 };
 use bytes::{Bytes, BytesMut};
 use std::{
@@ -58,9 +63,13 @@ pub(crate) struct Target {
     pub(crate) cluster: String,
     /// This member's disk.
     pub(crate) disk: DiskId,
+    /// Where the life of the cluster is known from.
+    pub(crate) published: Arc<Published>,
     /// Where a peer's word that this member must not go on is heard.
     pub(crate) notices: Arc<Notices>,
     pub(crate) dial: Duration,
+    /// After so long without a call the connection is kept by one, or ended.
+    pub(crate) quiet: Duration,
 }
 
 impl Link {
@@ -137,6 +146,7 @@ async fn connect(target: &Target) -> Result<Socket, LinkError> {
     let dial = target.network.dial(&address);
     let (mut reader, mut writer) =
         timeout(target.dial, dial).await.map_err(late)?.map_err(failed)?;
+    let life = Life::of(target.published.machine.borrow().1.cluster());
     let greet = async {
         let hello = Hello {
             versions: VERSIONS,
@@ -146,23 +156,47 @@ async fn connect(target: &Target) -> Result<Socket, LinkError> {
             cluster: target.cluster.clone(),
             disk: target.disk,
             expected,
+            life,
         };
         handshake::send_hello(&mut writer, &hello).await?;
-        handshake::read_verdict(&mut reader).await
+        handshake::read_answer(&mut reader).await
     };
-    match timeout(HANDSHAKE_DEADLINE.min(target.dial * 2), greet).await.map_err(late)? {
-        Ok(Ok(welcome)) if expected.is_some_and(|disk| disk != welcome.disk) => {
-            Err(refused(target, Notice::other_disk(target.to)))
-        }
-        Ok(Ok(_)) => Ok((reader, writer)),
-        Ok(Err(notice)) => {
-            // A peer that refuses for its own disk's sake speaks of itself.
-            if notice != Notice::other_disk(target.to) {
-                target.notices.tell(&notice);
+    let greeted = timeout(HANDSHAKE_DEADLINE.min(target.dial * 2), greet).await.map_err(late)?;
+    match judge(target, greeted.map_err(failed)?, expected, life) {
+        Ok(()) => Ok((reader, writer)),
+        Err(notice) => Err(refused(target, notice)),
+    }
+}
+
+/// Whether the one reached is whom this member has called, and welcomes it; what it has to say against this
+/// member is heard.
+fn judge(
+    target: &Target,
+    greeted: Greeted,
+    expected: Option<DiskId>,
+    life: Life,
+) -> Result<(), Notice> {
+    let Greeted { disk, life: theirs, verdict } = greeted;
+    let another = expected.is_some_and(|expected| expected != disk);
+    match verdict {
+        Err(notice) => {
+            let of_another_life = notice.why == Why::OtherLife;
+            // A peer that refuses for its own disk's sake speaks of itself, one in another's place of nothing
+            // it knows. One of a later life has another disk, and one of an earlier life is no witness.
+            let witness = match life.conflict(theirs) {
+                Some(order) => of_another_life && order.is_gt(),
+                None => !of_another_life && !another && notice != Notice::other_disk(target.to),
+            };
+            if witness {
+                target.notices.tell(target.to, &notice);
             }
-            Err(refused(target, notice))
+            Err(notice)
         }
-        Err(error) => Err(failed(error)),
+        Ok(_) if another => Err(Notice::other_disk(target.to)),
+        Ok(_) => {
+            target.notices.welcomed(target.to);
+            Ok(())
+        }
     }
 }
 
@@ -183,6 +217,8 @@ struct Connection<'a> {
     output: BytesMut,
     next_call: u64,
     waiting: BTreeMap<u64, Waiting>,
+    /// When the last call was taken.
+    called: Instant,
 }
 
 impl<'a> Connection<'a> {
@@ -195,10 +231,12 @@ impl<'a> Connection<'a> {
             output: BytesMut::new(),
             next_call: 0,
             waiting: BTreeMap::new(),
+            called: Instant::now(),
         }
     }
 
-    /// Serves calls until the connection breaks; `None` if there will be no more calls.
+    /// Serves calls until the connection breaks; `None` if it has ended well: there will be no more calls, or
+    /// none has come for long.
     async fn run(mut self, first: Call, calls: &mut mpsc::Receiver<Call>) -> Option<LinkError> {
         self.take_call(first);
         let why = self.serve(calls).await;
@@ -235,6 +273,13 @@ impl<'a> Connection<'a> {
                     None => return None,
                 },
                 () = late => Err(LinkError::Late { address: self.target.place().address }),
+                () = sleep_until(self.called + self.target.quiet), if self.waiting.is_empty() => {
+                    if self.target.lane == Lane::Snapshot {
+                        return None;
+                    }
+                    self.keep();
+                    Ok(())
+                }
             };
             if let Err(why) = step {
                 return Some(why);
@@ -242,9 +287,18 @@ impl<'a> Connection<'a> {
         }
     }
 
+    /// Calls for nothing: a peer that is gone without a word shows by not answering, and one that is there
+    /// hears that this member still is.
+    fn keep(&mut self) {
+        let Ok(body) = records::encode(Kind::Request, &Request::Greet) else { return };
+        let (answer, _) = oneshot::channel();
+        self.take_call(Call { body, until: Instant::now() + CALL_DEADLINE, answer });
+    }
+
     /// A call too large for a frame fails alone; the connection is as good as before.
     fn take_call(&mut self, call: Call) {
         self.next_call += 1;
+        self.called = Instant::now();
         match frame::put(&mut self.output, self.next_call, &call.body) {
             Ok(()) => {
                 let waiting = Waiting { until: call.until, answer: call.answer };

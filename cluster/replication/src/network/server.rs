@@ -1,14 +1,15 @@
-//! The door for peers: greets, reads calls, hands them to Raft and answers. Decides how many connections
-//! and calls are served at once, and in which order; what the answer is, Raft decides. The task may be
-//! cancelled at any point.
+//! The door for peers: greets, reads calls, hands them to Raft and answers. Decides how many calls are served at
+//! once, in which order, and when a silent caller is shown out; what the answer is, Raft decides. The task may
+//! be cancelled at any point.
 
 use super::{
     Lane,
+    callers::{Callers, Strangers},
     fetch::Giver,
     frame,
-    handshake::{self, Hello, Host},
+    handshake::{self, Answer, Hello, Host},
     snapshot::Receiver,
-    standing::{Heard, Notice, Register, Standing},
+    standing::{Heard, Notice, Standing},
     wire::{Reply, ReportRecord, Request},
 };
 use crate::{
@@ -18,7 +19,7 @@ use crate::{
     group_clock::GroupClock,
     limits::{
         APPEND_WINDOW, CALL_DEADLINE, CONTROL_REQUESTS_MAX, HANDSHAKE_DEADLINE, LOOK_EVERY,
-        PEER_CONNECTIONS_MAX,
+        PEER_CONNECTIONS_MAX, STRANGERS_MAX,
     },
     log::LogStore,
     raft::{Raft, TypeConfig, promised_no_later},
@@ -28,21 +29,13 @@ use crate::{
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt, stream};
 use openraft::raft::AppendEntriesRequest;
-use std::{
-    collections::{BTreeMap, VecDeque},
-    io,
-    pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::VecDeque, io, pin::Pin, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
-    sync::{Notify, mpsc, oneshot},
+    sync::{Notify, mpsc},
     task::JoinSet,
     time::{interval, timeout},
 };
-use tradewind_domain::ids::DiskId;
-
 /// What serving a peer needs.
 #[derive(Clone)]
 pub(crate) struct Service {
@@ -51,47 +44,15 @@ pub(crate) struct Service {
     pub(crate) log: LogStore,
     pub(crate) shelf: Arc<Shelf>,
     pub(crate) callers: Arc<Callers>,
+    pub(crate) strangers: Arc<Strangers>,
+    /// A caller that calls nothing for so long is shown out.
+    pub(crate) idle: Duration,
     /// Told whenever a connection from a peer has ended.
     pub(crate) lost: Arc<Notify>,
     pub(crate) standing: Standing,
     pub(crate) clock: Arc<GroupClock>,
     pub(crate) audit: Arc<Audit>,
     pub(crate) contact: Contact,
-}
-
-/// The connection of each peer and lane. A peer has one: when it calls anew its old one is lost, also where
-/// nobody ever told so, and must not stay open for ever.
-#[derive(Default)]
-pub(crate) struct Callers(Mutex<BTreeMap<(u64, Lane), (DiskId, Connection)>>);
-
-/// Dropped, it ends the connection; closed, the connection has ended.
-type Connection = oneshot::Sender<()>;
-
-impl Callers {
-    /// Open connections on each lane.
-    pub(crate) fn open(&self) -> BTreeMap<&'static str, usize> {
-        let open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut counts: BTreeMap<_, _> = Lane::ALL.map(|lane| (lane.name(), 0)).into();
-        for (_, lane) in open.iter().filter(|(_, c)| !c.1.is_closed()).map(|(key, _)| key) {
-            *counts.entry(lane.name()).or_default() += 1;
-        }
-        counts
-    }
-
-    /// Notes a connection; what is given comes to an end when another takes its place.
-    fn take(&self, from: u64, lane: Lane, disk: DiskId) -> oneshot::Receiver<()> {
-        let (connection, replaced) = oneshot::channel();
-        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        open.retain(|_, (_, connection)| !connection.is_closed());
-        open.insert((from, lane), (disk, connection));
-        replaced
-    }
-
-    /// Ends the connections of those that are not welcome any more.
-    fn show_out(&self, register: &Register) {
-        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        open.retain(|(from, _), (disk, _)| register.judge(*from, *disk).is_ok());
-    }
 }
 
 /// After a refused `accept`: out of file handles, most likely. Others may give some back.
@@ -105,7 +66,7 @@ pub(crate) async fn serve(mut listener: Box<dyn Accept>, service: Service) {
         tokio::select! {
             _ = look.tick() => service.callers.show_out(&service.standing.register),
             accepted = listener.accept() => match accepted {
-                Ok((stream, from)) if connections.len() < PEER_CONNECTIONS_MAX => {
+                Ok((stream, from)) if connections.len() < PEER_CONNECTIONS_MAX + STRANGERS_MAX => {
                     let service = service.clone();
                     connections.spawn(async move {
                         if let Err(why) = welcome(stream, service).await {
@@ -127,27 +88,37 @@ pub(crate) async fn serve(mut listener: Box<dyn Accept>, service: Service) {
 }
 
 async fn welcome((mut reader, mut writer): Socket, service: Service) -> io::Result<()> {
+    let (register, host) = (&service.standing.register, &service.host);
+    let seat = service.strangers.enter();
     let greet = async {
         let hello = handshake::read_hello(&mut reader).await?;
-        let verdict = service.host.judge(&hello).and_then(|welcome| {
-            service.standing.register.judge(hello.from, hello.disk).map(|()| welcome)
+        let life = register.life();
+        let admitted = host.judge(&hello, life).and_then(|version| {
+            register.judge(hello.from, hello.disk)?;
+            let known = register.knows(hello.from, hello.disk);
+            Ok((version, service.callers.take(&hello, known)?))
         });
-        handshake::send_verdict(&mut writer, &hello, &verdict, service.host.disk).await?;
-        io::Result::Ok((hello, verdict))
+        let (verdict, admitted) = match admitted {
+            Ok((version, replaced)) => (Ok(version), Ok(replaced)),
+            Err(notice) => (Err(notice.clone()), Err(notice)),
+        };
+        let answer = Answer { disk: host.disk, life, verdict };
+        handshake::send_answer(&mut writer, &hello, &answer).await?;
+        io::Result::Ok((hello, admitted))
     };
-    let (hello, verdict) =
-        timeout(HANDSHAKE_DEADLINE, greet).await.map_err(|_| io::ErrorKind::TimedOut)??;
-    if let Err(notice) = verdict {
-        tracing::warn!(peer = hello.from, reason = notice.reason, "peer refused");
-        let caller_is_one = service.standing.register.judge(hello.from, hello.disk).is_ok();
-        if caller_is_one && notice == Notice::other_disk(service.host.node) {
-            // The caller knows this member with another disk: it was wiped. One that is on another disk itself
-            // than the group knows is of another life of the cluster, and proves nothing.
-            service.standing.notices.tell(&notice);
+    let (hello, admitted) = tokio::select! {
+        greeted = timeout(HANDSHAKE_DEADLINE, greet) => {
+            greeted.map_err(|_| io::ErrorKind::TimedOut)??
         }
-        return Ok(());
-    }
-    let replaced = service.callers.take(hello.from, hello.lane, hello.disk);
+        _ = seat => return Err(io::Error::other("too many that do not say who they are")),
+    };
+    let replaced = match admitted {
+        Ok(replaced) => replaced,
+        Err(notice) => {
+            refuse(&service, &hello, &notice);
+            return Ok(());
+        }
+    };
     let lost = service.lost.clone();
     let ended = tokio::select! {
         served = serve_lane((reader, writer), &hello, service) => served,
@@ -157,8 +128,21 @@ async fn welcome((mut reader, mut writer): Socket, service: Service) -> io::Resu
     ended
 }
 
+/// The caller was told why he is not spoken to; it may be this member's own fault.
+fn refuse(service: &Service, hello: &Hello, notice: &Notice) {
+    tracing::warn!(peer = hello.from, reason = notice.reason, "peer refused");
+    let Standing { register, notices, .. } = &service.standing;
+    // He knows this member with another disk: it was wiped. Whether his word counts is decided beside others';
+    // under a number that is nobody's, or on another disk than the group knows, it does not.
+    let is_member = register.knows(hello.from, hello.disk) || register.is_empty();
+    if is_member && *notice == Notice::other_disk(service.host.node) {
+        notices.tell(hello.from, notice);
+    }
+}
+
 async fn serve_lane((reader, writer): Socket, hello: &Hello, service: Service) -> io::Result<()> {
-    let calls = Calls { reader, input: BytesMut::new(), heard: service.standing.heard.clone() };
+    let (heard, idle) = (service.standing.heard.clone(), service.idle);
+    let calls = Calls { reader, input: BytesMut::new(), heard, idle };
     let answers = Answers { writer };
     match hello.lane {
         Lane::Append => serve_appends(calls, answers, service).await,
@@ -171,6 +155,7 @@ struct Calls {
     reader: Box<dyn AsyncRead + Send + Unpin>,
     input: BytesMut,
     heard: Arc<Heard>,
+    idle: Duration,
 }
 
 impl Calls {
@@ -182,7 +167,8 @@ impl Calls {
                 self.heard.note();
                 return Ok(Some((call, request)));
             }
-            if self.reader.read_buf(&mut self.input).await? == 0 {
+            let read = timeout(self.idle, self.reader.read_buf(&mut self.input)).await;
+            if read.map_err(|_| io::Error::other("nothing was called for long"))?? == 0 {
                 return Ok(None);
             }
         }
@@ -256,7 +242,14 @@ async fn serve_appends(mut calls: Calls, mut answers: Answers, service: Service)
             }
             next = calls.next(), if run.open.len() < APPEND_WINDOW => {
                 let Some((call, request)) = next? else { return Ok(()) };
-                let Request::Append(append) = request else { return Err(misplaced(&request)) };
+                let append = match request {
+                    Request::Append(append) => append,
+                    Request::Greet => {
+                        answers.send(&answer(call, &Reply::Greeted)?).await?;
+                        continue;
+                    }
+                    other => return Err(misplaced(&other)),
+                };
                 let append = AppendEntriesRequest::try_from(append).map_err(io::Error::other)?;
                 run.open.push_back(call);
                 // A run that has ended takes nothing more, and tells so by its last result.
@@ -335,7 +328,8 @@ async fn control(service: &Service, request: Request) -> io::Result<Reply> {
         }
         Request::Greet => Reply::Greeted,
         Request::Report { above } => {
-            Reply::Report(ReportRecord::new(service.clock.own(), service.audit.above(above)))
+            let (own, calendar) = (service.clock.own(), service.clock.calendar());
+            Reply::Report(ReportRecord::new(own, calendar, service.audit.above(above)))
         }
         other => return Err(misplaced(&other)),
     })

@@ -104,7 +104,10 @@ pub(crate) enum Reply {
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct ReportRecord {
+    /// The time this member uses.
     pub(crate) clock: UnixNanos,
+    /// What its machine's calendar says, from which it may keep away.
+    pub(crate) calendar: UnixNanos,
     checkpoints: Vec<CheckpointRecord>,
 }
 
@@ -115,9 +118,9 @@ struct CheckpointRecord {
 }
 
 impl ReportRecord {
-    pub(crate) fn new(clock: UnixNanos, checkpoints: Vec<Checkpoint>) -> Self {
+    pub(crate) fn new(clock: UnixNanos, calendar: UnixNanos, checkpoints: Vec<Checkpoint>) -> Self {
         let record = |Checkpoint { index, hash }| CheckpointRecord { index, hash };
-        Self { clock, checkpoints: checkpoints.into_iter().map(record).collect() }
+        Self { clock, calendar, checkpoints: checkpoints.into_iter().map(record).collect() }
     }
 
     pub(crate) fn checkpoints(&self) -> Vec<Checkpoint> {

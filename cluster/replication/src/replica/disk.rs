@@ -38,21 +38,28 @@ pub fn disk_of(directory: &Path, new: DiskId) -> Result<DiskId, StartError> {
     disk_on(&(Arc::new(RealDisk) as Arc<dyn Disk>), directory, Some(new))
 }
 
-/// The same on another disk; without a new one a directory that has none is no member's.
+/// Whether a member was ever started on the directory. Blocks on the disk.
+pub(crate) fn has_disk(directory: &Path) -> io::Result<bool> {
+    directory.join(DISK).try_exists()
+}
+
+/// The same on another disk; without a new one a directory must have its own.
 pub(super) fn disk_on(
     on: &Arc<dyn Disk>,
     directory: &Path,
     new: Option<DiskId>,
 ) -> Result<DiskId, StartError> {
     let path = directory.join(DISK);
-    on.create_directory(directory).map_err(|error| unusable(&path, error))?;
     let slot = slot(on, &path);
+    if new.is_some() {
+        on.create_directory(directory).map_err(|error| unusable(&path, error))?;
+    }
     if let Some(bytes) = slot.load().map_err(|error| unusable(&path, error))? {
         let disk: u128 =
             records::decode(Kind::Disk, &bytes).map_err(|error| unusable(&path, error))?;
         return Ok(DiskId(disk));
     }
-    let new = new.ok_or_else(|| unusable(&path, "the identity of its disk is missing"))?;
+    let new = new.ok_or_else(|| StartError::DiskGone { file: path.clone() })?;
     let bytes = records::encode(Kind::Disk, &new.0).map_err(|error| unusable(&path, error))?;
     slot.store(&bytes).map_err(|error| unusable(&path, error))?;
     Ok(new)

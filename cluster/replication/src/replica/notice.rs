@@ -1,13 +1,14 @@
-//! A member that must not go on: the group has removed it, or knows its number with another disk. Decides
-//! how it finds out: by its own copy of the log, by what other members answer, and by asking them when
-//! nobody has called for long. It stops, and says why; it never comes back by itself.
+//! A member that must not go on: the group has removed it, knows its number with another disk, or has begun a
+//! later life. Decides how it finds out: by its own copy of the log, by what enough other members answer
+//! (`network::standing`), and by asking them when nobody has called for long. It stops, and says why; it never
+//! comes back by itself.
 
 use super::disk;
 use crate::{
     limits::{ASK_AFTER, LOOK_EVERY},
     network::{
         client::Peers,
-        standing::{Notice, Standing, Why},
+        standing::{Notice, Standing, Why, Witnesses},
     },
     runtime::spawn_blocking,
 };
@@ -56,12 +57,21 @@ impl Watch {
         let mut asked = Instant::now();
         loop {
             tokio::select! {
-                notice = notices.wait_for(Option::is_some) => {
-                    if let Some(notice) = notice.ok().and_then(|notice| notice.clone()) {
-                        return notice;
+                // Its sender is held here: it changes, or is waited for.
+                _ = notices.changed() => {
+                    let told = notices.borrow_and_update().clone();
+                    if let Some(proven) = self.witnesses().proven(&told) {
+                        return proven;
+                    }
+                    if !told.is_empty() {
+                        tracing::warn!(?told, "others do not want this member, too few to be believed");
                     }
                 }
                 _ = look.tick() => {
+                    // Whose word counts may have changed.
+                    if let Some(proven) = self.witnesses().proven(&notices.borrow()) {
+                        return proven;
+                    }
                     if self.standing.register.published.machine.borrow().1.was_removed(NodeId(self.node)) {
                         return Notice::removed(self.node);
                     }
@@ -74,6 +84,13 @@ impl Watch {
                 }
             }
         }
+    }
+
+    fn witnesses(&self) -> Witnesses {
+        let metrics = self.standing.register.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        let voters = metrics.membership_config.membership().get_joint_config().clone();
+        Witnesses { own: self.node, voters, leader: metrics.current_leader }
     }
 
     fn leads(&self) -> bool {

@@ -19,9 +19,10 @@ use crate::{
     group_clock::GroupClock,
     log::LogStore,
     network::{
+        callers::Callers,
         client::Peers,
         handshake::Host,
-        server::{self, Callers, Service},
+        server::{self, Service},
         standing::{Notices, Register, Standing},
     },
     raft::{LogId, Raft},
@@ -91,7 +92,14 @@ impl Replica {
         let host = Arc::new(Host { node, cluster: options.cluster.clone(), disk });
         let (notices, heard) = (Arc::<Notices>::default(), Arc::default());
         let network = options.environment.network.clone();
-        let peers = Peers::new(network, &host, notices.clone(), options.timing.dial, sending);
+        let peers = Peers::new(
+            network,
+            &host,
+            notices.clone(),
+            published.clone(),
+            &options.timing,
+            sending,
+        );
         let raft = Raft::new(node, Arc::new(config), peers.clone(), log.clone(), machine)
             .await
             .map_err(|error| StartError::Raft(error.to_string()))?;
@@ -137,6 +145,8 @@ impl Replica {
             log: log.clone(),
             shelf: shelf.clone(),
             callers: callers.clone(),
+            strangers: Arc::default(),
+            idle: options.timing.peer_idle,
             lost,
             standing,
             clock: clock.clone(),

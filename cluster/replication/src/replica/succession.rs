@@ -15,8 +15,9 @@ use tokio::{
 const DIALS: u32 = 4;
 const DIAL_PAUSE: Duration = Duration::from_millis(5);
 
-/// After the lease of the old leader: the voters have heard of it at slightly different times.
-const MARGIN: Duration = Duration::from_millis(5);
+/// After the lease of the old leader, as a part of it: the voters have heard of it at slightly different times, and
+/// their clocks run at slightly different speeds. A campaign that comes too early for one costs a round.
+const MARGIN_OF_LEASE: u32 = 25;
 
 /// Between the campaigns of two voters, and between two of the same: what a round of votes takes, with a sync
 /// on each side.
@@ -84,7 +85,7 @@ impl Succession {
 
     /// An error if the member has stopped.
     async fn campaign(&self, led: &Led) -> Result<(), ()> {
-        sleep(self.lease + MARGIN + STEP * led.rank).await;
+        sleep(self.lease + self.lease / MARGIN_OF_LEASE + STEP * led.rank).await;
         for _ in 0..ROUNDS {
             if self.led().is_none_or(|now| now.leader != led.leader) {
                 return Ok(());

@@ -1,9 +1,9 @@
 //! What a running member shows to those who watch it: events, the age of what it knows, the time, and how its
 //! state compares. Decides when a member by itself is good enough for a read; the rest is told, not decided.
 
-use super::Replica;
+use super::{Clock, Replica};
 use crate::{AuditStatus, EventStream, Gone, Meters, ReadError};
-use openraft::{Instant as _, ReadPolicy, async_runtime::watch::WatchReceiver};
+use openraft::{Instant as _, LinearizerOption, async_runtime::watch::WatchReceiver};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tradewind_domain::{
     ids::{NodeId, Revision},
@@ -30,7 +30,8 @@ impl Replica {
     }
 
     /// As [`read_barrier`](Self::read_barrier), but asking nobody: by the lease of a leader that a quorum has
-    /// acknowledged within `Timing::lease`. As good as the members' clocks run at the same speed.
+    /// acknowledged within `Timing::relied`. As good as the members' clocks run at nearly the same speed: by a
+    /// tenth too fast or too slow, each, is borne.
     pub async fn read_lease(&self) -> Result<Revision, ReadError> {
         if !self.confirmed_leader() {
             let leader = self.status().known_leader().filter(|(id, _)| *id != self.shared.node);
@@ -39,7 +40,9 @@ impl Replica {
                 None => ReadError::NoQuorum,
             });
         }
-        self.read(ReadPolicy::LeaseRead).await
+        // Openraft would rely on the whole lease.
+        let relied = LinearizerOption::new(Some(self.shared.timing.relied()), false);
+        self.read(relied.with_wait_timeout(Duration::ZERO)).await
     }
 
     /// How long ago this member heard of the leader, or, if it leads, of a quorum: the age of what it can
@@ -80,6 +83,19 @@ impl Replica {
     #[must_use]
     pub fn clock_ahead_ms(&self) -> i64 {
         self.shared.clock.ahead_ms()
+    }
+
+    /// From now on the clock given at the start may keep away from the machine's calendar, which others are told
+    /// beside it.
+    pub fn keep_away_from(&self, calendar: Clock) {
+        self.shared.clock.keep_away_from(calendar);
+    }
+
+    /// What the other members' calendars say, if enough of them to make a majority with this one were heard of
+    /// in the last ten seconds.
+    #[must_use]
+    pub fn others_calendar(&self) -> Option<UnixNanos> {
+        self.shared.clock.others_calendar()
     }
 
     /// What this member measures of its work.

@@ -6,7 +6,7 @@ use super::{
     file::{self, SnapshotFile},
 };
 use crate::{
-    limits::SNAPSHOTS_KEPT,
+    limits::{BACKUP_ROW_BYTES, SNAPSHOTS_KEPT},
     records::{HeadRecord, LogIdRecord},
 };
 use std::{
@@ -116,6 +116,16 @@ impl Shelf {
         let path = self.temporary("export");
         file::write(self.disk.as_ref(), &path, machine, head)?;
         SnapshotFile::received(&self.disk, path)
+    }
+
+    /// Bytes for which there is room, and about as many as writing this machine once more would take.
+    pub(crate) fn room_for(&self, machine: &Machine) -> io::Result<(u64, u64)> {
+        let needed = match self.newest() {
+            // It has grown since, by little.
+            Some(file) => file.bytes() / 4 * 5,
+            None => machine.rows().count() as u64 * BACKUP_ROW_BYTES,
+        };
+        Ok((self.disk.room(&self.directory)?, needed))
     }
 
     /// Gives a whole, synced file its final name, durably: from now on a start may begin with it. What is too

@@ -73,6 +73,11 @@ impl Builder {
         &self.head
     }
 
+    /// Bytes for which there is room, and about as many as are needed. Blocks.
+    pub(crate) fn room(&self) -> io::Result<(u64, u64)> {
+        self.shelf.room_for(&self.machine)
+    }
+
     /// Writes it to a file that is not kept and goes with its last reader. Blocks.
     pub(crate) fn export(&self) -> io::Result<SnapshotFile> {
         self.shelf.export(&self.machine, HeadRecord::from(&self.head))

@@ -226,3 +226,61 @@ async fn leadership_is_not_handed_to_a_member_that_is_away() {
     let took = begun.elapsed();
     assert!(took < Duration::from_millis(350), "an election would be as fast: {took:?}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn leadership_is_refused_to_a_voter_that_is_named_and_away() {
+    let mut world = World::serving(3).await;
+    world.put("r", "1").await;
+    let leader = world.leader().await;
+    let away = world.running.keys().copied().filter(|node| *node != leader.node()).max().unwrap();
+    world.stop(away).await;
+    eventually("its silence is noticed", || {
+        let heard = leader.acknowledged_ago().get(&away).copied().flatten()?;
+        (heard >= world.timing.election_max).then_some(())
+    })
+    .await;
+    // when, then: nothing is begun, and writes go on at once
+    let refused = leader.transfer_leadership(Some(away)).await.unwrap_err().to_string();
+    assert!(refused.contains(&format!("node {away} has not answered for")), "{refused}");
+    assert!(leader.confirmed_leader());
+    world.put("r", "2").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_lets_go_of_its_lease_well_before_the_voters_do() {
+    let mut world = World::of(3);
+    let seconds = Duration::from_secs;
+    world.timing =
+        Timing { election_min: seconds(11), election_max: seconds(12), ..Timing::default() };
+    world.timing.propose = seconds(20);
+    world.start_all().await;
+    world.form().await;
+    world.put("r", "1").await;
+    let leader = world.leader().await;
+    let begun = Instant::now();
+    let others: Vec<_> =
+        world.running.keys().copied().filter(|node| *node != leader.node()).collect();
+    for node in others {
+        world.let_go(node);
+    }
+    eventually("it lets go", || (!leader.confirmed_leader()).then_some(())).await;
+    // then: of six seconds four and a half
+    let held = begun.elapsed();
+    assert!(held < seconds(6) - seconds(6) / 6, "{held:?}");
+    let read = leader.read_lease().await;
+    assert!(matches!(read, Err(ReadError::NoQuorum | ReadError::NotLeader { .. })), "{read:?}");
+}
+
+#[tokio::test]
+async fn a_leader_whose_machine_slept_through_its_lease_does_not_take_it_for_fresh() {
+    let thread = crate::simulate(1, Duration::ZERO);
+    let world = World::serving(3).await;
+    let leader = world.leader().await;
+    assert!(leader.confirmed_leader());
+    // when: nothing has run since
+    thread.sleep_through(world.timing.lease());
+    // then
+    assert!(!leader.confirmed_leader());
+    assert!(leader.leader_age().unwrap() >= world.timing.lease());
+    assert!(leader.read_lease().await.is_err());
+}

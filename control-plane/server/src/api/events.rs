@@ -15,7 +15,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
-use tradewind_domain::ids::Revision;
+use tradewind_domain::ids::{ClusterIncarnation, Revision};
 use tradewind_link::{
     Failure,
     json::{Json, Query},
@@ -41,7 +41,7 @@ pub(super) async fn watch(
     if !service.in_touch() {
         return Err(problems::out_of_touch().into());
     }
-    let stream = opened(&service, options.since)?;
+    let stream = opened(&service, options)?;
     let seat = service.parts().watchers.clone().try_acquire_owned().map_err(|_| {
         let detail = "too many watch here; close a stream, or ask another member";
         Failure::new(Code::TooManyRequests, detail)
@@ -54,23 +54,32 @@ pub(super) async fn watch(
     Ok(upgrade.on_upgrade(async move |socket| {
         let _seat = seat;
         let since = stream.place();
-        let (socket, until) = Watching { socket, stream, service }.run(since).await;
+        let cluster = options.cluster.or_else(|| service.life());
+        let (socket, until) = Watching { socket, stream, service, cluster }.run(since).await;
         close(socket, until).await;
     }))
 }
 
-fn opened(service: &Service, since: Option<Revision>) -> Result<EventStream, Problem> {
+/// Whether this member is in the life that was asked for, as far as it knows its own.
+fn check_life(service: &Service, asked: Option<ClusterIncarnation>) -> Result<(), Problem> {
+    let Some(asked) = asked else { return Ok(()) };
+    service.in_another_life(asked).map_or(Ok(()), |own| Err(problems::other_life(asked, &own)))
+}
+
+fn opened(service: &Service, options: EventsOptions) -> Result<EventStream, Problem> {
+    check_life(service, options.cluster)?;
     let replica = &service.parts().replica;
-    let since = since.unwrap_or_else(|| replica.events_kept_after());
+    let since = options.since.unwrap_or_else(|| replica.events_kept_after());
     replica.events_since(since).map_err(|gone| problems::gone(&gone))
 }
 
 fn page(service: &Service, options: EventsOptions) -> Result<Json<EventPage>, Problem> {
     let most = options.limit.map_or(EVENT_PAGE, |most| usize::from(most).clamp(1, EVENT_PAGE));
-    let mut stream = opened(service, options.since)?;
+    let mut stream = opened(service, options)?;
     let ready = stream.ready(most).map_err(|gone| problems::gone(&gone))?;
     let entries = ready.iter().filter_map(|(at, events)| EntryEvents::new(*at, events)).collect();
-    Ok(Json(EventPage { stand: service.stale_stand(), next: stream.place(), entries }))
+    let (stand, cluster, next) = (service.stale_stand(), service.life(), stream.place());
+    Ok(Json(EventPage { stand, cluster, next, entries }))
 }
 
 /// One watcher's connection. May be cancelled: he goes on by revision.
@@ -78,6 +87,8 @@ struct Watching {
     socket: WebSocket,
     stream: EventStream,
     service: Service,
+    /// The life of the cluster that he is told of.
+    cluster: Option<ClusterIncarnation>,
 }
 
 /// Why a stream ends.
@@ -105,7 +116,7 @@ impl Watching {
 
     async fn carry(&mut self, since: Revision) -> Result<std::convert::Infallible, Until> {
         let parts = self.service.parts();
-        let (node, cluster) = (parts.node, self.service.machine().1.cluster().incarnation);
+        let (node, cluster) = (parts.node, self.service.life());
         let stand = self.service.stand();
         self.send(&EventFrame::Hello { stand, node, cluster, since }).await?;
         let mut beat = interval_at(Instant::now() + EVENT_BEAT_EVERY, EVENT_BEAT_EVERY);
@@ -137,6 +148,9 @@ impl Watching {
         if !self.service.in_touch() {
             return Err(ended(CLOSE_NO_LEADER, problems::out_of_touch()));
         }
+        // One that has only begun knows its own life later than its watcher's.
+        self.cluster = self.cluster.or_else(|| self.service.life());
+        check_life(&self.service, self.cluster).map_err(|gone| ended(CLOSE_GONE, gone))?;
         if more {
             // It would claim what was not shown yet; frames are on their way anyway.
             return Ok(());

@@ -170,6 +170,15 @@ pub(super) async fn moved(
     Json(moved): Json<MemberMoved>,
 ) -> Result<Json<Changed>, Failure> {
     let address = address(&moved.peer_address, &moved.api_address)?;
+    if let Some((asked, own)) =
+        moved.cluster.and_then(|asked| Some((asked, service.in_another_life(asked)?)))
+    {
+        let detail = format!(
+            "this is life {own} of the cluster, node {node} of life {asked} has no part in it: move its directory \
+             away and --join as a new member"
+        );
+        return Err(Failure::new(Code::Conflict, detail));
+    }
     let command = Command::Group(GroupCommand::Tell { node, disk: moved.disk, address });
     put(&service, keyed, &format!("/v1/members/{node}/address"), &moved, command).await
 }

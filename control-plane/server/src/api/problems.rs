@@ -3,7 +3,7 @@
 use crate::limits::NO_LEADER_RETRY_MS;
 use tradewind_domain::{
     control::{Refusal, membership::RemovalRefused},
-    ids::NodeId,
+    ids::{ClusterIncarnation, NodeId},
 };
 use tradewind_protocol::{Code, Problem, events::STATE};
 use tradewind_replication::{Gone, TransferError};
@@ -67,6 +67,7 @@ pub(crate) fn not_transferred(error: &TransferError) -> Problem {
         TransferError::NobodyElse => {
             Problem::new(Code::Conflict, "there is no other voter to hand over to")
         }
+        TransferError::Silent { .. } => Problem::new(Code::Conflict, error.to_string()),
         TransferError::NotAVoter(node) => {
             let detail =
                 format!("node {node} is not a voter: see GET /v1/members for those that are");
@@ -93,6 +94,17 @@ pub(crate) fn no_leader(stopped: bool) -> Problem {
 /// Asked for what this member, at least, no longer keeps.
 pub(crate) fn gone(gone: &Gone) -> Problem {
     let detail = format!("{gone}; read {STATE} and go on from its revision");
+    let mut problem = Problem::new(Code::Gone, detail);
+    problem.snapshot = Some(STATE.to_owned());
+    problem
+}
+
+/// A place in another life of the cluster: revisions of the two are not comparable.
+pub(crate) fn other_life(asked: ClusterIncarnation, own: &str) -> Problem {
+    let detail = format!(
+        "the cluster was made anew since: this is its life {own}, the revision asked for is of life {asked}; read \
+         {STATE} and go on from its revision"
+    );
     let mut problem = Problem::new(Code::Gone, detail);
     problem.snapshot = Some(STATE.to_owned());
     problem

@@ -1,7 +1,7 @@
 //! The calendar's time as a member uses it: carried on by the monotonic clock, corrected by the calendar in
 //! small steps only. Decides which steps are followed. A clock that is set back or forth by much while a member
 //! runs is more likely wrong than it was before: stamps that ran ahead could not be taken back, and every
-//! client's keys are measured by them.
+//! client's keys are measured by them. When it is followed all the same is `watch`'s decision.
 
 use crate::limits::CLOCK_STEP_MAX;
 use std::time::Duration;

@@ -7,14 +7,14 @@ use super::{
 use crate::RunError;
 use std::time::Duration;
 use tokio::time::timeout;
-use tradewind_domain::ids::NodeId;
+use tradewind_domain::ids::{ClusterIncarnation, NodeId};
 use tradewind_link::rest::{Method, RestError};
 use tradewind_protocol::{
     Code,
     control::Changed,
     members::{
-        JoinMember, LeaderTransferred, MemberInfo, MemberJoined, MemberStanding, Members,
-        TransferLeader, VotersWanted,
+        JoinMember, LeaderTransferred, MemberInfo, MemberJoined, MemberMoved, MemberStanding,
+        Members, TransferLeader, VotersWanted,
     },
 };
 use tradewind_replication::StartError;
@@ -207,4 +207,31 @@ async fn a_member_that_comes_back_at_another_address_is_found_there() {
     })
     .await;
     assert_eq!(group.read(follower, "x").await.unwrap(), Some("meanwhile".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_of_another_life_binds_no_number_of_this_one() {
+    let group = Group::of(1).await;
+    eventually("the group is founded and opened", SOON, || async {
+        members(&group, 0).await.is_ok_and(|told| told.voters_wanted.is_some())
+            && group.status(0).await.is_ok_and(|status| status.cluster.is_some())
+    })
+    .await;
+    let life = group.status(0).await.unwrap().cluster.unwrap();
+    let tell = async |cluster| {
+        let moved = MemberMoved {
+            cluster: Some(cluster),
+            disk: "000000000000000000000000000000ab".parse().unwrap(),
+            peer_address: "127.0.0.1:9".to_owned(),
+            api_address: "127.0.0.1:8".to_owned(),
+        };
+        let (key, path) = (group.keys.next(), "/v1/members/1/address");
+        group.request::<_, Changed>(0, Method::PUT, path, Some(&key), Some(&moved)).await
+    };
+    let refused = problem(tell(ClusterIncarnation(life.0 - 1)).await);
+    assert_eq!(refused.code, Code::Conflict);
+    assert!(refused.detail.contains("has no part in it"), "{}", refused.detail);
+    // In its own life it is its disk that counts.
+    let refused = problem(tell(life).await);
+    assert!(refused.detail.contains("known with another disk"), "{}", refused.detail);
 }

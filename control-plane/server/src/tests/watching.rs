@@ -16,7 +16,7 @@ use tradewind_domain::{
         Event,
         watch::{Seen, violations},
     },
-    ids::Revision,
+    ids::{ClusterIncarnation, Revision},
 };
 use tradewind_link::rest::Method;
 use tradewind_protocol::{
@@ -205,4 +205,34 @@ async fn a_beat_comes_every_second_and_a_watcher_who_talks_is_told_off() {
     let (frames, code) = until_closed(socket).await;
     assert_eq!(code, Some(CLOSE_BAD_FRAME));
     assert!(matches!(frames.last(), Some(EventFrame::End { .. })), "{frames:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_place_in_another_life_of_the_cluster_is_410_and_not_waited_for_in_silence() {
+    let group = Group::of(1).await;
+    group.put_customer("acme", "key").await;
+    let own = {
+        let page: Value = get(&group, "/v1/events?since=0").await.unwrap();
+        page["cluster"].as_u64().expect("a page tells the life it is of")
+    };
+    assert!(get(&group, &format!("/v1/events?since=1&cluster={own}")).await.is_ok());
+    // when: the place is far ahead of what this life has come to
+    let other = format!("/v1/events?since=100000&cluster={}", own - 1);
+    let gone = problem(get(&group, &other).await);
+    let watch =
+        |cluster| group.client().watch(Some(Revision(1))).of(Some(ClusterIncarnation(cluster)));
+    let end = timeout(SOON, watch(own - 1).next()).await.unwrap();
+    // then
+    assert!(matches!(end, Err(WatchEnd::Gone(_))), "{end:?}");
+    let mut own_life = watch(own);
+    let opened = timeout(SOON, own_life.next()).await.unwrap();
+    assert!(matches!(opened, Ok(Watched::Opened { .. })), "{opened:?}");
+    assert_eq!(own_life.cluster(), Some(ClusterIncarnation(own)));
+    assert_eq!((gone.code, gone.status), (Code::Gone, 410));
+    assert_eq!(gone.snapshot.as_deref(), Some("/v1/state"));
+    assert!(gone.detail.contains(&own.to_string()), "{}", gone.detail);
+}
+
+async fn get(group: &Group, path: &str) -> Result<Value, tradewind_link::rest::RestError> {
+    group.request::<(), Value>(0, Method::GET, path, None, None).await
 }

@@ -18,7 +18,13 @@ fn client(number: u8) -> ClientId {
     format!("c{number}").parse().expect("a legal name")
 }
 
-const TIGHT: Bounds = Bounds { window: Duration::from_secs(600), per_client: 4, answers: 7 };
+const TIGHT: Bounds = Bounds {
+    window: Duration::from_secs(600),
+    per_client: 4,
+    answers: 7,
+    // Also of those that are far ahead none may be applied twice.
+    ahead: Duration::from_secs(200),
+};
 
 /// Clients with clocks up to five minutes off send new keys and repeat old ones, any of them at any time.
 #[derive(Clone, Debug)]
@@ -118,4 +124,36 @@ fn at_the_bound_of_all_the_oldest_answer_goes_and_its_repeat_is_refused() {
     assert_eq!(apply(&mut loaded, &keys(0), now).outcome, expired);
     let late = IdempotencyKey { client: client(201), issued_at: begin, n: 0 };
     assert_eq!(apply(&mut loaded, &late, now).outcome, expired);
+}
+
+/// Somebody fills the table with keys dated ahead, each of a client of its own, as fast as the table is made for,
+/// while honest clients, whose clocks are off by what is allowed and whose requests took a while, go on.
+#[test]
+fn no_honest_client_is_refused_while_others_date_their_keys_ahead() {
+    let (most_late, a_second) = (limits::KEY_LATE_MAX.as_secs(), 40);
+    // As many as of a table at the rate that the limits promise, scaled down.
+    let scale = limits::IDEMPOTENCY_ANSWERS as u64 / 12_000;
+    let bounds = Bounds { answers: (scale * a_second) as usize, ..BOUNDS };
+    for ahead in [1, 9, 10, 11, 60, 599] {
+        let (mut tables, begin) = (Tables::default(), 1_000_000 * SECOND);
+        let outcome = Outcome::Refused { refusal: Refusal::NotEligible };
+        for step in 0..60 * a_second {
+            let at = UnixNanos(begin + step * SECOND / a_second);
+            let own = format!("hostile-{step}").parse().expect("a legal name");
+            let key =
+                IdempotencyKey { client: own, issued_at: UnixNanos(at.0 + ahead * SECOND), n: 0 };
+            if matches!(look_up(&tables, &bounds, &key, at), Known::New) {
+                remember(&mut tables, &bounds, &key, at, &outcome);
+            }
+            for (number, late) in [(1, 0), (2, most_late)] {
+                let issued_at = UnixNanos(at.0 - late * SECOND);
+                let key = IdempotencyKey { client: client(number), issued_at, n: step };
+                let known = look_up(&tables, &bounds, &key, at);
+                assert!(matches!(known, Known::New), "{ahead} s ahead, after {step}: {late} s old");
+                if step % a_second == 0 {
+                    remember(&mut tables, &bounds, &key, at, &outcome);
+                }
+            }
+        }
+    }
 }
