@@ -1,9 +1,8 @@
 //! What a drain empties: a whole implementation, or one Manager of it. Decides its form only.
 
 use super::{ImplementationId, InvalidName, ManagerId, ManagerKind};
-use alloc::string::String;
 use core::{fmt, str::FromStr};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Written `a1` or `a1.trader-manager`: a name of an implementation has no dot.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -5,6 +5,7 @@ use super::{
     Lane, LinkError,
     commits::{self, Bundle},
     handshake::Host,
+    life::KnownLife,
     link::{Answer, Link, Place, Target},
     snapshot,
     standing::Notices,
@@ -17,7 +18,6 @@ use crate::{
     raft::{LogId, TypeConfig, Vote},
     records::{self, Kind, MemberRecord},
     snapshot::{Sending, SnapshotFile},
-    state::Published,
 };
 use futures_util::{Stream, StreamExt, stream};
 use openraft::{
@@ -55,7 +55,7 @@ struct Shared {
     cluster: String,
     disk: DiskId,
     notices: Arc<Notices>,
-    published: Arc<Published>,
+    life: KnownLife,
     dial: Duration,
     sending: Sending,
     /// After so long without a call a connection is kept by one, or ended.
@@ -74,25 +74,15 @@ impl Peers {
         network: Arc<dyn Network>,
         host: &Host,
         notices: Arc<Notices>,
-        published: Arc<Published>,
+        life: KnownLife,
         timing: &Timing,
         sending: Sending,
     ) -> Self {
         let links = Mutex::new(Links::default());
         let Host { node, cluster, disk } = host.clone();
         let (dial, quiet) = (timing.dial, timing.peer_idle / PEER_CALLS_WITHIN_IDLE);
-        let shared = Shared {
-            network,
-            node,
-            cluster,
-            disk,
-            notices,
-            published,
-            dial,
-            sending,
-            quiet,
-            links,
-        };
+        let shared =
+            Shared { network, node, cluster, disk, notices, life, dial, sending, quiet, links };
         Self { shared: Arc::new(shared) }
     }
 
@@ -119,7 +109,7 @@ impl Peers {
             to,
             cluster: self.shared.cluster.clone(),
             disk: self.shared.disk,
-            published: self.shared.published.clone(),
+            life: self.shared.life.clone(),
             notices: self.shared.notices.clone(),
             dial: self.shared.dial,
             quiet: self.shared.quiet,

@@ -2,7 +2,7 @@
 //! to do with each other: a member that knows of none, since its log is empty, with all; one that was begun anew
 //! and not opened yet with those of the life that follows; one of an opened life with that one alone.
 
-use std::{cmp::Ordering, fmt};
+use std::{cmp::Ordering, fmt, sync::Arc};
 use tradewind_domain::{control::row::ClusterRow, ids::ClusterIncarnation};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +13,9 @@ pub(crate) enum Life {
     After(ClusterIncarnation),
     Opened(ClusterIncarnation),
 }
+
+/// Tells the life this member is in at the moment.
+pub(crate) type KnownLife = Arc<dyn Fn() -> Life + Send + Sync>;
 
 /// On the wire: one byte for the kind, eight for the incarnation.
 pub(super) const LIFE_BYTES: usize = 9;

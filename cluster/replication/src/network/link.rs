@@ -6,7 +6,7 @@
 use super::{
     Lane, LinkError, frame,
     handshake::{self, Answer as Greeted, Hello, VERSIONS},
-    life::Life,
+    life::{KnownLife, Life},
     standing::{Notice, Notices, Why},
     wire::Request,
 };
@@ -14,7 +14,6 @@ use crate::{
     environment::{Network, Socket},
     limits::{CALL_DEADLINE, HANDSHAKE_DEADLINE, LINK_OUT_BYTES_MAX, LINK_QUEUE},
     records::{self, Kind},
-    state::Published,
 };
 use bytes::{Bytes, BytesMut};
 use std::{
@@ -63,8 +62,7 @@ pub(crate) struct Target {
     pub(crate) cluster: String,
     /// This member's disk.
     pub(crate) disk: DiskId,
-    /// Where the life of the cluster is known from.
-    pub(crate) published: Arc<Published>,
+    pub(crate) life: KnownLife,
     /// Where a peer's word that this member must not go on is heard.
     pub(crate) notices: Arc<Notices>,
     pub(crate) dial: Duration,
@@ -146,7 +144,7 @@ async fn connect(target: &Target) -> Result<Socket, LinkError> {
     let dial = target.network.dial(&address);
     let (mut reader, mut writer) =
         timeout(target.dial, dial).await.map_err(late)?.map_err(failed)?;
-    let life = Life::of(target.published.machine.borrow().1.cluster());
+    let life = (target.life)();
     let greet = async {
         let hello = Hello {
             versions: VERSIONS,

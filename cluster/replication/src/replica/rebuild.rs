@@ -10,13 +10,14 @@ use super::{
     recover::{Lost, Proof, Recovered, failed, load, proven},
 };
 use crate::{
-    Environment, Options, StartError,
+    Environment, Options, StartError, Timing,
     limits::{ASK_AGAIN_AFTER, ROUNDS_UNSAID},
     log::LogStore,
     network::{
         client::Peers,
         handshake::Host,
-        standing::{Notices, Why},
+        life::Life,
+        standing::{Notices, Why, Witnesses},
     },
     raft::LogId,
     records::{KnownRecord, MemberRecord},
@@ -24,7 +25,7 @@ use crate::{
     snapshot::{Sending, Shelf, SnapshotFile},
     state::{Head, Loaded, StateStore},
 };
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 use tokio::time::sleep;
 use tradewind_domain::{control::Machine, ids::DiskId};
 
@@ -45,7 +46,7 @@ pub(super) struct Home {
     cluster: String,
     directory: PathBuf,
     environment: Environment,
-    dial: Duration,
+    timing: Timing,
 }
 
 impl Home {
@@ -55,7 +56,7 @@ impl Home {
             cluster: options.cluster.clone(),
             directory: options.state_dir.clone(),
             environment: options.environment.clone(),
-            dial: options.timing.dial,
+            timing: options.timing.clone(),
         }
     }
 }
@@ -142,7 +143,9 @@ impl<'a> Asking<'a> {
         }
         let host = Host { node, cluster: home.cluster.clone(), disk };
         let (network, notices) = (home.environment.network.clone(), Arc::<Notices>::default());
-        let peers = Peers::new(network, &host, notices.clone(), home.dial, Sending::default());
+        let life = known.incarnation.map_or(Life::Unknown, Life::Opened);
+        let (life, timing) = (Arc::new(move || life), &home.timing);
+        let peers = Peers::new(network, &host, notices.clone(), life, timing, Sending::default());
         Ok(Self { home, log, shelf, lost, known, others, peers, notices })
     }
 
@@ -190,7 +193,11 @@ impl<'a> Asking<'a> {
     }
 
     async fn heed_notices(&self) -> Result<(), StartError> {
-        let Some(notice) = self.notices.watch().borrow().clone() else { return Ok(()) };
+        let told = self.notices.watch().borrow().clone();
+        // Which of them vote is in the state that is lost: a majority of all must say it.
+        let voters = vec![self.known.members.keys().copied().collect()];
+        let witnesses = Witnesses { own: self.home.node, voters, leader: None };
+        let Some(notice) = witnesses.proven(&told) else { return Ok(()) };
         if notice.why != Why::Removed {
             return Err(StartError::Unwelcome { reason: notice.reason });
         }

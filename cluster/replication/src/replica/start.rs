@@ -22,6 +22,7 @@ use crate::{
         callers::Callers,
         client::Peers,
         handshake::Host,
+        life::Life,
         server::{self, Service},
         standing::{Notices, Register, Standing},
     },
@@ -30,7 +31,7 @@ use crate::{
     rounds::Rounds,
     runtime::spawn_blocking,
     snapshot::{Sending, Shelf},
-    state::{Loaded, Published, StateError, StateMachine, StateWriter},
+    state::{Published, StateError, StateMachine, StateWriter},
 };
 use openraft::{Config, async_runtime::watch::WatchReceiver};
 use std::{
@@ -92,14 +93,9 @@ impl Replica {
         let host = Arc::new(Host { node, cluster: options.cluster.clone(), disk });
         let (notices, heard) = (Arc::<Notices>::default(), Arc::default());
         let network = options.environment.network.clone();
-        let peers = Peers::new(
-            network,
-            &host,
-            notices.clone(),
-            published.clone(),
-            &options.timing,
-            sending,
-        );
+        let seen = published.clone();
+        let life = Arc::new(move || Life::of(seen.machine.borrow().1.cluster()));
+        let peers = Peers::new(network, &host, notices.clone(), life, &options.timing, sending);
         let raft = Raft::new(node, Arc::new(config), peers.clone(), log.clone(), machine)
             .await
             .map_err(|error| StartError::Raft(error.to_string()))?;

@@ -16,7 +16,7 @@ use openraft::{
 };
 use std::{io, path::Path, sync::Arc};
 use tempfile::TempDir;
-use tokio::task::JoinHandle;
+use tokio::{sync::watch, task::JoinHandle};
 use tradewind_domain::{
     control::{Command, IdempotencyKey, Machine, Request, Row, Stamped},
     ids::{ClientId, RegisterId},
