@@ -8,7 +8,7 @@ mod chance;
 mod checks;
 mod disk;
 mod faults;
-mod forged_ack;
+mod forged;
 mod forgery;
 mod history;
 mod log_id;

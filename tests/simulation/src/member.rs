@@ -4,7 +4,8 @@
 use crate::{
     chance::Chance,
     disk::Hardware,
-    network::{Door, Turmoil},
+    forged::Answer,
+    network::{Door, Forges, Turmoil},
     planted::Planted,
     rows::Rows,
     world::World,
@@ -128,8 +129,12 @@ impl Seat {
         let rows = self.rows.borrow().clone();
         let (slow, seed) = (self.slow.clone(), self.chance.next());
         let planted = self.hardware.borrow().planted;
-        let forges =
-            (planted == Some(Planted::AckForged)).then(|| AtomicU64::new(self.chance.next()));
+        let what = match planted {
+            Some(Planted::AckForged) => Some(Answer::Append),
+            Some(Planted::ConsentForged) => Some(Answer::Confirm),
+            _ => None,
+        };
+        let forges = what.map(|what| Forges { what, seeds: AtomicU64::new(self.chance.next()) });
         Environment {
             disk,
             journal: journal(slow, seed),

@@ -1,7 +1,10 @@
 //! Turmoil's network in the place of the operating system's. Decides nothing but where a planted bug stands
 //! in between: faults on it are the plan's.
 
-use crate::{chance::Chance, forged_ack};
+use crate::{
+    chance::Chance,
+    forged::{self, Answer},
+};
 use futures_util::future::BoxFuture;
 use std::{
     io,
@@ -17,8 +20,14 @@ const BETWEEN_BYTES: usize = 1024 * 1024;
 /// A member's way to the others.
 #[derive(Default)]
 pub(crate) struct Turmoil {
-    /// A seed for each connection, if acknowledgements are to be forged on it.
-    pub(crate) forges: Option<AtomicU64>,
+    pub(crate) forges: Option<Forges>,
+}
+
+/// Answers that are to be forged.
+pub(crate) struct Forges {
+    pub(crate) what: Answer,
+    /// A seed for each connection.
+    pub(crate) seeds: AtomicU64,
 }
 
 fn socket(stream: TcpStream) -> Socket {
@@ -30,10 +39,10 @@ impl Network for Turmoil {
     fn dial<'a>(&'a self, address: &'a str) -> BoxFuture<'a, io::Result<Socket>> {
         Box::pin(async move {
             let stream = TcpStream::connect(address).await?;
-            let Some(seeds) = &self.forges else { return Ok(socket(stream)) };
+            let Some(Forges { what, seeds }) = &self.forges else { return Ok(socket(stream)) };
             let (ours, theirs) = tokio::io::duplex(BETWEEN_BYTES);
             let chance = Chance::new(seeds.fetch_add(1, Ordering::Relaxed));
-            tokio::spawn(forged_ack::stand_between(theirs, stream, chance));
+            tokio::spawn(forged::stand_between(theirs, stream, chance, *what));
             let (reader, writer) = tokio::io::split(ours);
             let socket: Socket = (Box::new(reader), Box::new(writer));
             Ok(socket)

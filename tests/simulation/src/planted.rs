@@ -35,6 +35,7 @@ planted! {
     AnswersForgotten = "no table of answers after a restart",
     OldSnapshot = "an old snapshot installed over newer state",
     RetryUnderNewKey = "a retried command applied twice",
+    ConsentForged = "a read confirmed by peers that were not asked",
     StaleLeaderRead = "a read from a deposed leader",
     StaleFollowerRead = "a read from a follower, without asking the leader",
     WatchSkips = "a watch that skips a revision",

@@ -47,6 +47,7 @@ each_is_caught! {
     no_table_of_answers_after_a_restart: AnswersForgotten by "equal states",
     an_old_snapshot_over_newer_state: OldSnapshot by "equal states",
     a_retry_applied_twice: RetryUnderNewKey by "R1",
+    a_read_that_no_majority_confirmed: ConsentForged by "R1",
     a_read_from_a_deposed_leader: StaleLeaderRead by "R1",
     a_read_from_a_follower: StaleFollowerRead by "R1",
     a_watch_that_skips: WatchSkips by "W1",

@@ -1,5 +1,6 @@
-//! Plants a commit that no majority holds: on the way to a follower some appends are lost and answered all
-//! the same, as if they were stored. Decides which; the messages are those of `cluster/replication`.
+//! Answers that no peer has given. Plants a commit that no majority holds: on the way to a follower some appends are
+//! lost and answered all the same, as if they were stored. Plants a read that no majority has confirmed: whoever asks
+//! is told that he leads. Decides which; the messages are those of `cluster/replication`.
 
 use crate::{chance::Chance, log_id::LogId};
 use serde::{Deserialize, Serialize};
@@ -51,9 +52,46 @@ enum Payload {
     ),
 }
 
+/// Of the requests, the one that a read is confirmed by; it stands in its place, the others only before it.
+#[derive(Deserialize)]
+enum Asked {
+    _Append,
+    _Vote,
+    _PreVote,
+    _TransferLeader,
+    _SnapshotBegin,
+    _SnapshotChunk,
+    _SnapshotEnd,
+    _SnapshotOffer,
+    _SnapshotPiece,
+    _Greet,
+    _Report,
+    Confirm(#[allow(dead_code)] (u64, u64, bool)),
+}
+
 #[derive(Serialize)]
+#[allow(dead_code)]
 enum Reply {
     Appended(Option<LogId>),
+    Conflict,
+    HigherVote,
+    Vote,
+    TransferStarted,
+    TransferRefused,
+    SnapshotContinue,
+    SnapshotInstalled,
+    Failed,
+    SnapshotHeld,
+    Greeted,
+    Report,
+    Confirmed,
+}
+
+/// What is forged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    Append,
+    Confirm,
 }
 
 /// Stands between a caller and its peer until one of them is gone.
@@ -61,6 +99,7 @@ pub(crate) async fn stand_between(
     caller: DuplexStream,
     peer: TcpStream,
     chance: Chance,
+    what: Answer,
 ) -> io::Result<()> {
     let (mut from_caller, mut to_caller) = split(caller);
     let (mut from_peer, mut to_peer) = peer.into_split();
@@ -74,7 +113,13 @@ pub(crate) async fn stand_between(
     let mut more = vec![0; usize::from(u16::from_be_bytes(length))];
     from_caller.read_exact(&mut more).await?;
     to_peer.write_all(&[hello.as_slice(), &name, &length, &more].concat()).await?;
-    let appends = hello[LANE] == APPEND_LANE;
+    let forged = |frame: &[u8]| match what {
+        Answer::Append if hello[LANE] == APPEND_LANE => {
+            stored(frame).filter(|_| chance.percent(LOST))
+        }
+        Answer::Append => None,
+        Answer::Confirm => confirmed(frame),
+    };
     let (mut out, mut back) = (Vec::new(), Vec::new());
     loop {
         tokio::select! {
@@ -83,7 +128,7 @@ pub(crate) async fn stand_between(
                     return Ok(());
                 }
                 while let Some(frame) = take_frame(&mut out) {
-                    match forged(&frame).filter(|_| appends && chance.percent(LOST)) {
+                    match forged(&frame) {
                         Some(answer) => to_caller.write_all(&answer).await?,
                         None => to_peer.write_all(&frame).await?,
                     }
@@ -105,11 +150,21 @@ fn take_frame(bytes: &mut Vec<u8>) -> Option<Vec<u8>> {
 }
 
 /// The answer of one that has stored all of it, if it is an append with entries.
-fn forged(frame: &[u8]) -> Option<Vec<u8>> {
-    let (call, body) = (frame.get(4..12)?, frame.get(12..)?);
-    let Request::Append(append) = codec::decode(REQUEST_KIND, body).ok()?;
-    let last = append.entries.last()?.id;
-    let body = codec::encode(REPLY_KIND, &Reply::Appended(Some(last))).ok()?;
+fn stored(frame: &[u8]) -> Option<Vec<u8>> {
+    let Request::Append(append) = codec::decode(REQUEST_KIND, frame.get(12..)?).ok()?;
+    answered(frame, &Reply::Appended(Some(append.entries.last()?.id)))
+}
+
+/// The answer of one that follows, to whoever asks whether it does.
+fn confirmed(frame: &[u8]) -> Option<Vec<u8>> {
+    match codec::decode(REQUEST_KIND, frame.get(12..)?) {
+        Ok(Asked::Confirm(_)) => answered(frame, &Reply::Confirmed),
+        _ => None,
+    }
+}
+
+fn answered(frame: &[u8], reply: &Reply) -> Option<Vec<u8>> {
+    let body = codec::encode(REPLY_KIND, reply).ok()?;
     let length = (body.len() as u32 + 8).to_be_bytes();
-    Some([length.as_slice(), call, &body].concat())
+    Some([length.as_slice(), frame.get(4..12)?, &body].concat())
 }
