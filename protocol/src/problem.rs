@@ -46,6 +46,8 @@ codes! {
     MalformedRequest: 400 Never "The request cannot be read",
     IdempotencyKeyMissing: 400 Never "A change needs an Idempotency-Key",
     KeyExpired: 400 Never "The idempotency key is too old to tell whether it was applied",
+    /// This time it was not applied; an attempt before, under the same key, still may be.
+    KeyFromFuture: 400 Never "The idempotency key is dated too far ahead",
     Unauthorized: 401 Never "Who you are is not known",
     Forbidden: 403 Never "You may not do this",
     NotFound: 404 Never "There is no such thing",

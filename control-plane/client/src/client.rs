@@ -332,8 +332,11 @@ impl ControlClient {
             }
         };
         match problem.retry {
-            // Whether an earlier attempt was applied is what the cluster can no longer tell.
-            Retry::Never if problem.code == Code::KeyExpired && heard.maybe_done => {
+            // Whether an earlier attempt was applied is what the cluster can no longer tell, or not yet.
+            Retry::Never
+                if matches!(problem.code, Code::KeyExpired | Code::KeyFromFuture)
+                    && heard.maybe_done =>
+            {
                 Attempt::Definite(Answer::Unknown(problem))
             }
             Retry::Never => {

@@ -119,6 +119,7 @@ fn at_a_member(member: &str) -> Vec<Case> {
     let bad = |status, code| Case::new(Method::PUT, &customers, status, code);
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     let key = format!("test/{}/1", now.as_nanos());
+    let ahead = format!("ahead/{}/1", (now + std::time::Duration::from_secs(60)).as_nanos());
     let keyed = |status, code| bad(status, code).header("idempotency-key", &key);
     let malformed = || keyed(400, "malformed_request");
     let good = r#"{"key_hashes":[]}"#;
@@ -127,6 +128,7 @@ fn at_a_member(member: &str) -> Vec<Case> {
         bad(400, "idempotency_key_missing").body(good),
         bad(400, "malformed_request").header("idempotency-key", "x").body(good),
         bad(400, "key_expired").header("idempotency-key", "old/1/1").body(good),
+        bad(400, "key_from_future").header("idempotency-key", &ahead).body(good),
         malformed().body(r#"{"key_hashes":[],"colour":"red"}"#),
         malformed().body(r#"{"key_hashes":7}"#),
         keyed(413, "body_too_large").body(large()),

@@ -87,8 +87,10 @@ impl Caller {
                     self.world.history.borrow_mut().never.push(request.key);
                     request.key = self.key();
                 }
-                // Time goes on, and an attempt before may be decided yet.
-                Some(Ok(Proposed { outcome: KEY_FROM_FUTURE, .. })) => {}
+                // An attempt before may be decided yet, and the log's time be minutes behind: not known.
+                Some(Ok(Proposed { outcome: KEY_FROM_FUTURE, .. })) => {
+                    return Heard { outcome: None, judged_at: None, key: request.key };
+                }
                 Some(Ok(Proposed { revision, outcome })) => {
                     let judged_at = (!unknown).then_some(revision);
                     return Heard { outcome: Some(outcome), judged_at, key: request.key };

@@ -128,13 +128,15 @@ async fn a_refusal_for_good_ends_the_asking() {
 }
 
 #[tokio::test]
-async fn an_expired_key_after_an_attempt_of_unknown_outcome_leaves_it_unknown() {
-    let unknown = Member::that(Script::Say(Code::Unknown)).await;
-    let expired = Member::that(Script::Say(Code::KeyExpired)).await;
-    let members = vec![unknown.address.clone(), expired.address.clone()];
-    let client = ControlClient::new(members, Rest::default());
-    let answer = put(&client, &key(), WITHIN).await;
-    assert!(matches!(&answer, Answer::Unknown(p) if p.code == Code::KeyExpired), "{answer:?}");
+async fn a_key_that_tells_nothing_after_an_attempt_of_unknown_outcome_leaves_it_unknown() {
+    for code in [Code::KeyExpired, Code::KeyFromFuture] {
+        let unknown = Member::that(Script::Say(Code::Unknown)).await;
+        let refused = Member::that(Script::Say(code)).await;
+        let members = vec![unknown.address.clone(), refused.address.clone()];
+        let client = ControlClient::new(members, Rest::default());
+        let answer = put(&client, &key(), WITHIN).await;
+        assert!(matches!(&answer, Answer::Unknown(p) if p.code == code), "{answer:?}");
+    }
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@ use tradewind_replication::{Gone, TransferError};
 pub(crate) fn refused(refusal: &Refusal) -> Problem {
     let code = match refusal {
         Refusal::KeyExpired => Code::KeyExpired,
+        Refusal::KeyFromFuture => Code::KeyFromFuture,
         Refusal::AlreadyOpen
         | Refusal::StaleIncarnation { .. }
         | Refusal::Superseded
@@ -21,8 +22,7 @@ pub(crate) fn refused(refusal: &Refusal) -> Problem {
         | Refusal::Dropped { .. } => Code::Conflict,
         Refusal::Busy { .. } | Refusal::Rebalancing { .. } => Code::Busy,
         Refusal::NotFound { .. } => Code::NotFound,
-        Refusal::KeyFromFuture
-        | Refusal::NotEligible
+        Refusal::NotEligible
         | Refusal::AgainstAffinity
         | Refusal::TooMany { .. }
         | Refusal::VotersNotPossible
@@ -151,6 +151,7 @@ mod tests {
     fn a_refusal_is_told_with_the_code_that_says_what_to_do() {
         let told = |refusal| refused(&refusal).code;
         assert_eq!(told(Refusal::KeyExpired), Code::KeyExpired);
+        assert_eq!(told(Refusal::KeyFromFuture), Code::KeyFromFuture);
         assert_eq!(told(Refusal::Superseded), Code::Conflict);
         assert_eq!(told(Refusal::StaleIncarnation { held: Incarnation(1) }), Code::Conflict);
         assert_eq!(told(Refusal::NotEligible), Code::Refused);
