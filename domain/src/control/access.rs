@@ -10,6 +10,7 @@ use super::{
     table::Tables,
 };
 use crate::ids::{AccountId, CustomerId, Epoch, Fence, ManagerId, NodeId, RegisterId, TraderId};
+use alloc::sync::Arc;
 
 impl Machine {
     /// One row as it stands; `None` if there is none.
@@ -70,17 +71,17 @@ impl Machine {
 
     #[must_use]
     pub fn account(&self, account: &AccountId) -> Option<&AccountRow> {
-        self.tables.accounts.get(account)
+        self.tables.accounts.get(account).map(Arc::as_ref)
     }
 
     #[must_use]
     pub fn customer(&self, customer: &CustomerId) -> Option<&CustomerRow> {
-        self.tables.customers.get(customer)
+        self.tables.customers.get(customer).map(Arc::as_ref)
     }
 
     #[must_use]
     pub fn trader(&self, trader: &TraderId) -> Option<&TraderRow> {
-        self.tables.traders.get(trader)
+        self.tables.traders.get(trader).map(Arc::as_ref)
     }
 
     #[must_use]
@@ -97,7 +98,7 @@ impl Machine {
     }
 
     pub fn accounts(&self) -> impl Iterator<Item = &AccountRow> {
-        self.tables.accounts.values()
+        self.tables.accounts.values().map(Arc::as_ref)
     }
 
     pub fn brokers(&self) -> impl Iterator<Item = &BrokerRow> {
@@ -105,14 +106,14 @@ impl Machine {
     }
 
     pub fn customers(&self) -> impl Iterator<Item = &CustomerRow> {
-        self.tables.customers.values()
+        self.tables.customers.values().map(Arc::as_ref)
     }
 
     pub fn markets(&self) -> impl Iterator<Item = &MarketRow> {
-        self.tables.markets.values()
+        self.tables.markets.values().map(Arc::as_ref)
     }
 
     pub fn traders(&self) -> impl Iterator<Item = &TraderRow> {
-        self.tables.traders.values()
+        self.tables.traders.values().map(Arc::as_ref)
     }
 }

@@ -36,7 +36,7 @@ impl Machine {
             self.tables.put(Row::Broker(BrokerRow { account, shard, assignment: None }));
         }
         let row = AccountRow { account: account.clone(), spec };
-        if self.tables.accounts.get(&account) == Some(&row) {
+        if self.account(&account) == Some(&row) {
             return Ok(vec![]);
         }
         self.tables.put(Row::Account(row));

@@ -251,7 +251,7 @@ impl Machine {
         to: Assignment,
         replaces: Option<Epoch>,
     ) -> Result<Vec<EventKind>, Refusal> {
-        let held = self.tables.customers.get(&customer).cloned();
+        let held = self.customer(&customer).cloned();
         let mut row = held.ok_or(Refusal::NotFound { what: Noun::Customer })?;
         self.eligible(ManagerKind::TraderManager, &to, row.affinity.as_ref(), replaces)?;
         let Assignment { manager, epoch } = to.clone();
@@ -267,7 +267,7 @@ impl Machine {
         to: Assignment,
         replaces: Option<Epoch>,
     ) -> Result<Vec<EventKind>, Refusal> {
-        let held = self.tables.traders.get(&trader).cloned();
+        let held = self.trader(&trader).cloned();
         let mut row = held.ok_or(Refusal::NotFound { what: Noun::Trader })?;
         self.eligible(ManagerKind::TraderManager, &to, row.assignment.as_ref(), replaces)?;
         let customer = self.tables.customers.get(&row.spec.customer);

@@ -11,7 +11,7 @@ mod gather;
 mod rebalance;
 mod scales;
 
-pub use gather::{Gathered, gather};
+pub use gather::{Gathered, anything_waits, gather};
 pub use rebalance::{Move, RebalanceCommand, RebalanceRow, rebalance};
 
 use crate::ids::{AccountId, CustomerId, LocationId, ManagerId, ManagerKind};

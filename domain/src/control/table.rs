@@ -25,7 +25,7 @@ use crate::{
         RegisterId, TraderId,
     },
 };
-use alloc::vec::Vec;
+use alloc::{sync::Arc, vec::Vec};
 use imbl::OrdMap;
 
 #[derive(Clone, Debug, Default)]
@@ -33,11 +33,11 @@ pub(super) struct Tables {
     pub(super) cluster: ClusterRow,
     pub(super) members: OrdMap<NodeId, MemberRow>,
     pub(super) managers: OrdMap<ManagerId, ManagerRow>,
-    pub(super) accounts: OrdMap<AccountId, AccountRow>,
+    pub(super) accounts: OrdMap<AccountId, Arc<AccountRow>>,
     pub(super) brokers: OrdMap<(AccountId, u16), BrokerRow>,
-    pub(super) customers: OrdMap<CustomerId, CustomerRow>,
-    pub(super) markets: OrdMap<MarketId, MarketRow>,
-    pub(super) traders: OrdMap<TraderId, TraderRow>,
+    pub(super) customers: OrdMap<CustomerId, Arc<CustomerRow>>,
+    pub(super) markets: OrdMap<MarketId, Arc<MarketRow>>,
+    pub(super) traders: OrdMap<TraderId, Arc<TraderRow>>,
     pub(super) registers: OrdMap<RegisterId, RegisterRow>,
     pub(super) answered: Answered,
     pub(super) clients: OrdMap<ClientId, ClientRow>,
@@ -55,6 +55,16 @@ pub(super) struct Tables {
     changed: Vec<RowKey>,
     /// Of all rows but the cluster's, which is there from the beginning and changes with every entry.
     sum: Sum,
+}
+
+/// Rows with lists in them stand behind a pointer: a write after a clone copies the node of the map that it is
+/// in, and would copy the lists of all its neighbours.
+fn keep<K: Ord + Clone, R: Clone>(rows: &mut OrdMap<K, Arc<R>>, key: K, row: R) -> Option<R> {
+    rows.insert(key, Arc::new(row)).map(Arc::unwrap_or_clone)
+}
+
+fn whole<R: Clone>(row: &Arc<R>) -> R {
+    R::clone(row)
 }
 
 impl Tables {
@@ -76,21 +86,26 @@ impl Tables {
             }
             Row::Member(row) => self.members.insert(row.node, row).map(Row::Member),
             Row::Manager(row) => self.managers.insert(row.manager.clone(), row).map(Row::Manager),
-            Row::Account(row) => self.accounts.insert(row.account.clone(), row).map(Row::Account),
+            Row::Account(row) => {
+                keep(&mut self.accounts, row.account.clone(), row).map(Row::Account)
+            }
             Row::Broker(row) => {
                 let key = (row.account.clone(), row.shard);
                 self.index.broker(self.brokers.get(&key), &row);
                 self.brokers.insert(key, row).map(Row::Broker)
             }
             Row::Customer(row) => {
-                let old = self.customers.get(&row.customer);
-                self.index.customer(old, &row, &self.traders);
-                self.customers.insert(row.customer.clone(), row).map(Row::Customer)
+                let row = Arc::new(row);
+                let old = self.customers.insert(row.customer.clone(), row.clone());
+                self.index.customer(old.as_deref(), &row, &self.traders);
+                old.map(Arc::unwrap_or_clone).map(Row::Customer)
             }
-            Row::Market(row) => self.markets.insert(row.market.clone(), row).map(Row::Market),
+            Row::Market(row) => keep(&mut self.markets, row.market.clone(), row).map(Row::Market),
             Row::Trader(row) => {
-                self.index.trader(self.traders.get(&row.trader), &row, &self.customers);
-                self.traders.insert(row.trader.clone(), row).map(Row::Trader)
+                let row = Arc::new(row);
+                let old = self.traders.insert(row.trader.clone(), row.clone());
+                self.index.trader(old.as_deref(), &row, &self.customers);
+                old.map(Arc::unwrap_or_clone).map(Row::Trader)
             }
             Row::Register(row) => {
                 self.registers.insert(row.register.clone(), row).map(Row::Register)
@@ -180,11 +195,11 @@ impl Tables {
             RowKey::Cluster(()) => Some(Row::Cluster(self.cluster.clone())),
             RowKey::Member(k) => self.members.get(k).cloned().map(Row::Member),
             RowKey::Manager(k) => self.managers.get(k).cloned().map(Row::Manager),
-            RowKey::Account(k) => self.accounts.get(k).cloned().map(Row::Account),
+            RowKey::Account(k) => self.accounts.get(k).map(whole).map(Row::Account),
             RowKey::Broker(k) => self.brokers.get(k).cloned().map(Row::Broker),
-            RowKey::Customer(k) => self.customers.get(k).cloned().map(Row::Customer),
-            RowKey::Market(k) => self.markets.get(k).cloned().map(Row::Market),
-            RowKey::Trader(k) => self.traders.get(k).cloned().map(Row::Trader),
+            RowKey::Customer(k) => self.customers.get(k).map(whole).map(Row::Customer),
+            RowKey::Market(k) => self.markets.get(k).map(whole).map(Row::Market),
+            RowKey::Trader(k) => self.traders.get(k).map(whole).map(Row::Trader),
             RowKey::Register(k) => self.registers.get(k).cloned().map(Row::Register),
             RowKey::Answered(k) => self.answered.get(k).cloned().map(Row::Answered),
             RowKey::Client(k) => self.clients.get(k).cloned().map(Row::Client),
@@ -203,11 +218,11 @@ impl Tables {
         core::iter::once(Row::Cluster(self.cluster.clone()))
             .chain(self.members.values().cloned().map(Row::Member))
             .chain(self.managers.values().cloned().map(Row::Manager))
-            .chain(self.accounts.values().cloned().map(Row::Account))
+            .chain(self.accounts.values().map(whole).map(Row::Account))
             .chain(self.brokers.values().cloned().map(Row::Broker))
-            .chain(self.customers.values().cloned().map(Row::Customer))
-            .chain(self.markets.values().cloned().map(Row::Market))
-            .chain(self.traders.values().cloned().map(Row::Trader))
+            .chain(self.customers.values().map(whole).map(Row::Customer))
+            .chain(self.markets.values().map(whole).map(Row::Market))
+            .chain(self.traders.values().map(whole).map(Row::Trader))
             .chain(self.registers.values().cloned().map(Row::Register))
             .chain(self.answered.rows().cloned().map(Row::Answered))
             .chain(self.clients.values().cloned().map(Row::Client))

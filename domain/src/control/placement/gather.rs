@@ -55,6 +55,21 @@ pub fn gather(machine: &Machine, observed: &Observed, now: Monotonic) -> Gathere
     gathered
 }
 
+/// Whether there may be anything to decide: mostly there is not, and the places need not be gathered.
+#[must_use]
+pub fn anything_waits(machine: &Machine, observed: &Observed) -> bool {
+    let index = &machine.tables.index;
+    let left = |manager: &ManagerId| {
+        let state = machine.manager(manager).map(|row| row.state);
+        state != Some(ManagerState::Live) || machine.empties(manager)
+    };
+    !index.homeless.is_empty()
+        || !index.unplaced_brokers.is_empty()
+        || !observed.sealed.is_empty()
+        || machine.rebalance().is_some()
+        || index.held.iter().any(|(manager, held)| !held.customers.is_empty() && left(manager))
+}
+
 /// How a Manager is to be treated as a place; `None` if it is gone.
 fn door(machine: &Machine, observed: &Observed, now: Monotonic, row: &ManagerRow) -> Option<Door> {
     match row.state {

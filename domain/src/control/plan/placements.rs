@@ -5,7 +5,9 @@ use super::Observed;
 use crate::{
     control::{
         Command, Machine,
-        placement::{Door, Gathered, Item, Move, Placed, RebalanceCommand, gather, solve},
+        placement::{
+            Door, Gathered, Item, Move, Placed, RebalanceCommand, anything_waits, gather, solve,
+        },
         row::{Assignment, ManagerState},
         table::follows,
     },
@@ -18,6 +20,9 @@ use alloc::{collections::BTreeMap, vec::Vec};
 /// What was begun comes first: a customer's Traders before other customers.
 pub(super) fn placements(machine: &Machine, observed: &Observed, now: Monotonic) -> Vec<Command> {
     let mut commands = trader_placements(machine);
+    if !anything_waits(machine, observed) {
+        return commands;
+    }
     let gathered = gather(machine, observed, now);
     let placed = solve(&gathered.problem, &gathered.previous);
     let moved = placed.iter().filter(|(item, to)| gathered.previous.get(item) != Some(to));

@@ -5,6 +5,7 @@ use crate::{
     control::row::{Assignment, BrokerRow, CustomerRow, TraderRow, TraderWish},
     ids::{AccountId, CustomerId, ManagerId, TraderId},
 };
+use alloc::sync::Arc;
 use imbl::{OrdMap, OrdSet};
 
 /// What one Manager holds, registered or not.
@@ -42,6 +43,32 @@ impl Followers {
 
     fn are_whole(self) -> bool {
         self.following == self.traders
+    }
+
+    /// One Trader, counted.
+    fn of(row: &TraderRow, affinity: Option<&Assignment>) -> Self {
+        let running = match row.spec.state {
+            TraderWish::Running => 1,
+            TraderWish::Stopped => 0,
+        };
+        let follows = affinity.is_some_and(|to| follows(row.assignment.as_ref(), to));
+        Self { traders: 1, running, following: u32::from(follows) }
+    }
+
+    fn and(self, more: Self) -> Self {
+        Self {
+            traders: self.traders.saturating_add(more.traders),
+            running: self.running.saturating_add(more.running),
+            following: self.following.saturating_add(more.following),
+        }
+    }
+
+    fn without(self, less: Self) -> Self {
+        Self {
+            traders: self.traders.saturating_sub(less.traders),
+            running: self.running.saturating_sub(less.running),
+            following: self.following.saturating_sub(less.following),
+        }
     }
 }
 
@@ -82,12 +109,10 @@ impl Index {
     }
 
     fn change(&mut self, manager: &ManagerId, change: impl FnOnce(&mut Held)) {
-        let mut held = self.held.get(manager).cloned().unwrap_or_default();
-        change(&mut held);
+        let held = self.held.entry(manager.clone()).or_default();
+        change(held);
         if held.is_empty() && held.weight == 0 {
             self.held.remove(manager);
-        } else {
-            self.held.insert(manager.clone(), held);
         }
     }
 
@@ -107,7 +132,7 @@ impl Index {
         &mut self,
         old: Option<&CustomerRow>,
         new: &CustomerRow,
-        traders: &OrdMap<TraderId, TraderRow>,
+        traders: &OrdMap<TraderId, Arc<TraderRow>>,
     ) {
         if old.is_some_and(|old| old.affinity == new.affinity) {
             return;
@@ -139,41 +164,68 @@ impl Index {
         &mut self,
         old: Option<&TraderRow>,
         new: &TraderRow,
-        customers: &OrdMap<CustomerId, CustomerRow>,
+        customers: &OrdMap<CustomerId, Arc<CustomerRow>>,
     ) {
-        if let Some(old) = old {
-            self.add_trader(old, customers, false);
+        match old.filter(|old| old.spec.customer == new.spec.customer) {
+            Some(old) => self.follow(old, new, customers),
+            None => {
+                if let Some(old) = old {
+                    self.add_trader(old, customers, false);
+                }
+                self.add_trader(new, customers, true);
+            }
         }
-        self.add_trader(new, customers, true);
+    }
+
+    /// A Trader that stays with its customer: most changes of one change nothing here.
+    fn follow(
+        &mut self,
+        old: &TraderRow,
+        new: &TraderRow,
+        customers: &OrdMap<CustomerId, Arc<CustomerRow>>,
+    ) {
+        if old.assignment == new.assignment && old.spec.state == new.spec.state {
+            return;
+        }
+        self.hold(old.assignment.as_ref(), new.assignment.as_ref());
+        let customer = &new.spec.customer;
+        let affinity = customers.get(customer).and_then(|row| row.affinity.as_ref());
+        let (before, after) = (Followers::of(old, affinity), Followers::of(new, affinity));
+        self.count(customer, affinity, |counts| *counts = counts.without(before).and(after));
+    }
+
+    /// A Trader was with one Manager and is with another.
+    fn hold(&mut self, old: Option<&Assignment>, new: Option<&Assignment>) {
+        if old.map(|held| &held.manager) == new.map(|held| &held.manager) {
+            return;
+        }
+        if let Some(old) = old {
+            self.change(&old.manager, |held| held.traders = held.traders.saturating_sub(1));
+        }
+        if let Some(new) = new {
+            self.change(&new.manager, |held| held.traders = held.traders.saturating_add(1));
+        }
     }
 
     fn add_trader(
         &mut self,
         row: &TraderRow,
-        customers: &OrdMap<CustomerId, CustomerRow>,
+        customers: &OrdMap<CustomerId, Arc<CustomerRow>>,
         add: bool,
     ) {
-        let step = |count: &mut u32| {
-            *count = if add { count.saturating_add(1) } else { count.saturating_sub(1) };
-        };
         let customer = &row.spec.customer;
         let key = (customer.clone(), row.trader.clone());
-        let _ = if add { self.traders.insert(key) } else { self.traders.remove(&key) };
-        if let Some(assignment) = &row.assignment {
-            self.change(&assignment.manager, |held| step(&mut held.traders));
-        }
         let affinity = customers.get(customer).and_then(|row| row.affinity.as_ref());
-        let follows = affinity.is_some_and(|to| follows(row.assignment.as_ref(), to));
-        self.count(customer, affinity, |counts| {
-            step(&mut counts.traders);
-            match row.spec.state {
-                TraderWish::Running => step(&mut counts.running),
-                TraderWish::Stopped => {}
-            }
-            if follows {
-                step(&mut counts.following);
-            }
-        });
+        let one = Followers::of(row, affinity);
+        if add {
+            self.traders.insert(key);
+            self.hold(None, row.assignment.as_ref());
+            self.count(customer, affinity, |counts| *counts = counts.and(one));
+        } else {
+            self.traders.remove(&key);
+            self.hold(row.assignment.as_ref(), None);
+            self.count(customer, affinity, |counts| *counts = counts.without(one));
+        }
     }
 
     fn count(
