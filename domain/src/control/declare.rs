@@ -89,15 +89,16 @@ impl Machine {
         if words.is_empty() || large {
             return Err(Refusal::TooLarge { what: Noun::Command });
         }
-        if !self.tables.customers.contains_key(&spec.customer) {
-            return Err(Refusal::NotFound { what: Noun::Customer });
-        }
-        let held = self.tables.traders.get(&trader);
+        let held = self.trader(&trader);
         if held.is_some_and(|row| row.spec == spec) {
             return Ok(vec![]);
         }
         // A Trader that changes hands starts anew: its old assignment was another customer's.
         let same = held.filter(|row| row.spec.customer == spec.customer);
+        // Looked for only where the Trader does not prove him: among many it is the dearer half.
+        if same.is_none() && !self.tables.customers.contains_key(&spec.customer) {
+            return Err(Refusal::NotFound { what: Noun::Customer });
+        }
         let assignment = same.and_then(|row| row.assignment.clone());
         self.tables.put(Row::Trader(TraderRow { trader: trader.clone(), spec, assignment }));
         Ok(vec![EventKind::TraderChanged { trader }])

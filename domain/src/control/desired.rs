@@ -133,8 +133,10 @@ fn endpoint(row: &ManagerRow) -> ManagerEndpoint {
 }
 
 fn brokers(machine: &Machine, manager: &ManagerId) -> Vec<BrokerWanted> {
-    let mine = machine.brokers().filter_map(|row| {
-        let assignment = row.assignment.as_ref().filter(|a| a.manager == *manager)?;
+    let held = machine.tables.index.held(manager).into_iter().flat_map(|held| &held.brokers);
+    let mine = held.filter_map(|key| {
+        let row = machine.tables.brokers.get(key)?;
+        let assignment = row.assignment.as_ref()?;
         let spec = &machine.account(&row.account)?.spec;
         Some(BrokerWanted {
             account: row.account.clone(),
@@ -167,8 +169,8 @@ fn markets(machine: &Machine) -> Vec<MarketWanted> {
 fn accounts(machine: &Machine, venues: &BTreeSet<&VenueId>) -> Vec<AccountAccess> {
     let served = machine.accounts().filter(|row| venues.contains(&row.spec.venue));
     let reachable = served.filter_map(|row| {
-        let broker = machine.brokers().find(|b| b.account == row.account && b.shard == 0)?;
-        let assignment = broker.assignment.as_ref()?;
+        let ledger = machine.tables.brokers.get(&(row.account.clone(), 0))?;
+        let assignment = ledger.assignment.as_ref()?;
         Some(AccountAccess {
             account: row.account.clone(),
             venue: row.spec.venue.clone(),
@@ -198,8 +200,14 @@ fn access(machine: &Machine) -> Access {
     Access { public_keys, customers: customers.collect() }
 }
 
+/// Those of its customers, and those of customers who have moved away and not all of whose Traders have.
 fn traders(machine: &Machine, manager: &ManagerId) -> Vec<TraderWanted> {
-    let mine = machine.traders().filter_map(|row| {
+    let index = &machine.tables.index;
+    let here = index.held(manager).into_iter().flat_map(|held| &held.customers);
+    let customers: BTreeSet<&CustomerId> = here.chain(&index.unsettled).collect();
+    let traders = customers.into_iter().flat_map(|customer| index.traders(customer));
+    let mine = traders.filter_map(|trader| {
+        let row = machine.trader(trader)?;
         let assignment = row.assignment.as_ref().filter(|a| a.manager == *manager)?;
         match row.spec.state {
             TraderWish::Running => {}
@@ -212,7 +220,9 @@ fn traders(machine: &Machine, manager: &ManagerId) -> Vec<TraderWanted> {
             command: row.spec.command.clone(),
         })
     });
-    mine.collect()
+    let mut mine: Vec<TraderWanted> = mine.collect();
+    mine.sort_by(|one, other| one.trader.cmp(&other.trader));
+    mine
 }
 
 /// The right that an assignment's epoch gives; `None` when it is no longer the one that stands.

@@ -195,3 +195,18 @@ fn what_was_told_before_this_leaders_time_proves_nothing() {
     observed.leader_since = Monotonic(1);
     assert_eq!(plan(&world.machine, &observed, Monotonic(1)), []);
 }
+
+#[test]
+fn customers_of_a_manager_that_was_dropped_by_force_move_whole_to_another() {
+    let mut world = serving();
+    world.accept(begin("a", DropSchedule::WhenIdle));
+    let force = DrainCommand::Force { target: name("a"), at: None, by: by("the rack burns") };
+    world.accept(Command::Drain(force));
+    let drop = DrainCommand::Drop { target: name("a"), epoch: epoch(&world, "a"), within: None };
+    world.accept(Command::Drain(drop));
+    assert_eq!(home(&world), "a.trader-manager");
+    world.settle(&[]);
+    assert_eq!(home(&world), "b.trader-manager");
+    let trader = world.machine.trader(&name("sample")).and_then(|row| row.assignment.clone());
+    assert_eq!(trader.map(|a| a.manager), Some(name("b.trader-manager")));
+}

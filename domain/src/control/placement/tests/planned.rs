@@ -4,13 +4,14 @@
 use crate::{
     control::{
         Command, Outcome, Refusal,
+        desired::{Work, desired},
         drain::{By, DrainCommand, DropSchedule},
         machine::world::{World, name},
         placement::{Move, RebalanceCommand, rebalance},
         plan::{Told, plan},
         row::{AccountSpec, CustomerSpec, TraderSpec, TraderWish},
     },
-    ids::{CustomerId, Epoch, Incarnation, ManagerId},
+    ids::{CustomerId, Epoch, Incarnation, ManagerId, Revision},
     limits,
     time::Monotonic,
 };
@@ -96,6 +97,7 @@ impl World {
             assert!(matches!(outcome, Outcome::Accepted { .. }), "{shown}: {outcome:?}");
         }
         assert!(moves.values().all(|moves| *moves <= limits::MOVES_AT_ONCE), "{moves:?}");
+        assert_desired_is_what_was_given(self);
         let weights = self.weights();
         for manager in given {
             let capacity = self.machine.manager(&manager).expect("there").capacity;
@@ -273,6 +275,20 @@ fn a_broker_whose_ledger_was_sealed_moves_and_others_of_a_lost_manager_wait() {
     assert_eq!((account, manager), (&name("two"), &name("b.broker-manager")));
 }
 
+/// Each Manager is told of exactly the Traders that were given to it, also while their customers move.
+fn assert_desired_is_what_was_given(world: &World) {
+    for row in world.machine.managers() {
+        let told = desired(&world.machine, Revision(1), &row.manager).map(|desired| desired.work);
+        let Some(Work::Traders { traders }) = told else { continue };
+        let told: Vec<_> = traders.into_iter().map(|wanted| wanted.trader).collect();
+        let given = world.machine.traders().filter(|trader| {
+            trader.assignment.as_ref().is_some_and(|held| held.manager == row.manager)
+        });
+        let given: Vec<_> = given.map(|row| row.trader.clone()).collect();
+        assert_eq!(told, given, "{}", row.manager);
+    }
+}
+
 const MANAGERS: [&str; 4] =
     ["a.trader-manager", "b.trader-manager", "c.trader-manager", "d.trader-manager"];
 
@@ -331,6 +347,7 @@ proptest! {
         let mut world = World::new();
         for happening in happenings {
             happen(&mut world, happening);
+            assert_desired_is_what_was_given(&world);
             let before = world.homes();
             // Every drain is confirmed, and every Manager is idle as soon as it holds nothing.
             let cordons: BTreeSet<Epoch> = world.machine.drains().map(|row| row.epoch).collect();
@@ -346,6 +363,7 @@ proptest! {
                 rounds += 1;
                 prop_assert!(rounds < 60, "the planner does not come to rest");
             }
+            assert_desired_is_what_was_given(&world);
             for (customer, home) in world.homes() {
                 let Some(held) = before.get(&customer) else { continue };
                 let gone = world.machine.manager(&held.0).is_none_or(|row| {
