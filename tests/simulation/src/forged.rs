@@ -113,7 +113,7 @@ pub(crate) async fn stand_between(
     let mut more = vec![0; usize::from(u16::from_be_bytes(length))];
     from_caller.read_exact(&mut more).await?;
     to_peer.write_all(&[hello.as_slice(), &name, &length, &more].concat()).await?;
-    let forged = |frame: &[u8]| match what {
+    let forged = move |frame: &[u8]| match what {
         Answer::Append if hello[LANE] == APPEND_LANE => {
             stored(frame).filter(|_| chance.percent(LOST))
         }
