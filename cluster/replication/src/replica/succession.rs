@@ -11,8 +11,9 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-/// A process that ends closes its connections and its port one after the other.
-const DIALS: u32 = 4;
+/// A process that ends closes its connections and its port one after the other; on a busy machine it may take a
+/// while in between. Each pause is twice the one before: a third of a second in all.
+const DIALS: u32 = 7;
 const DIAL_PAUSE: Duration = Duration::from_millis(5);
 
 /// After the lease of the old leader, as a part of it: the voters have heard of it at slightly different times, and
@@ -73,10 +74,10 @@ impl Succession {
 
     /// Only a refusal proves it: silence may be the network's.
     async fn is_gone(&self, address: &str) -> bool {
-        for _ in 0..DIALS {
+        for dial in 0..DIALS {
             match timeout(self.dial, self.network.dial(address)).await {
                 Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => return true,
-                Ok(Ok(_)) => sleep(DIAL_PAUSE).await,
+                Ok(Ok(_)) => sleep(DIAL_PAUSE * 2_u32.pow(dial)).await,
                 Ok(Err(_)) | Err(_) => return false,
             }
         }
