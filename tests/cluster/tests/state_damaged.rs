@@ -44,10 +44,14 @@ const WAYS: [Way; 7] = [
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_damaged_state_is_made_anew_from_the_members_own_snapshot_and_journal() {
-    let mut group = Group::started().await;
+    let mut group = Group::new();
+    for member in &mut group.members {
+        member.options = vec!["--snapshot-every".to_owned(), "4000".to_owned()];
+    }
+    group.start_all().await;
     // Beyond the first snapshot, so that it is needed as well as the journal.
     let load = Load::start(&group, 48, 20);
-    load.goes_on(11_000, Duration::from_secs(120)).await;
+    load.goes_on(5_000, Duration::from_secs(120)).await;
     let registers = load.finish().await;
     all_hold(&group, &registers, PATIENCE).await;
     let before: Stand = group.told_by(3, "/livez").await.unwrap();

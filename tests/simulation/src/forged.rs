@@ -66,6 +66,8 @@ enum Asked {
     _SnapshotPiece,
     _Greet,
     _Report,
+    _SnapshotWanted,
+    _SnapshotRead,
     Confirm(#[allow(dead_code)] (u64, u64, bool)),
 }
 
@@ -84,6 +86,8 @@ enum Reply {
     SnapshotHeld,
     Greeted,
     Report,
+    SnapshotGiven,
+    SnapshotPart,
     Confirmed,
 }
 

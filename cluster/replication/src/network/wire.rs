@@ -53,8 +53,6 @@ pub(crate) enum Request {
     Report {
         above: u64,
     },
-    /// Whether the peer has promised no leader after this one anything.
-    Confirm(VoteRecord),
     /// From a member whose state is lost: a snapshot is wanted that reaches at least so far.
     SnapshotWanted {
         least: Option<LogIdRecord>,
@@ -63,6 +61,8 @@ pub(crate) enum Request {
     SnapshotRead {
         offset: u64,
     },
+    /// Whether the peer has promised no leader after this one anything.
+    Confirm(VoteRecord),
 }
 
 /// The answer to the call of the same number.
@@ -89,7 +89,6 @@ pub(crate) enum Reply {
     },
     Greeted,
     Report(ReportRecord),
-    Confirmed,
     /// This one can be read, on this connection; `crc` is that of all of it.
     SnapshotGiven {
         head: HeadRecord,
@@ -100,6 +99,7 @@ pub(crate) enum Reply {
         bytes: Body,
         crc: u32,
     },
+    Confirmed,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
