@@ -172,14 +172,6 @@ impl Machine {
         Ok(vec![EventKind::VotersWanted { voters: voters_wanted }])
     }
 
-    /// A new life begins with other members: only the numbers given before are kept.
-    pub(super) fn forget_group(&mut self) {
-        self.tables.admissions = Default::default();
-        if let Some(group) = &mut self.tables.group {
-            group.voters_wanted = 0;
-        }
-    }
-
     fn standing_group(&self) -> Result<GroupRow, Refusal> {
         self.group().copied().ok_or(Refusal::NotFound { what: Noun::Group })
     }

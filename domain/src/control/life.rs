@@ -3,16 +3,24 @@
 //! leader draws anew, higher than the one before. Everything else goes on: registrations, assignments and
 //! their epochs, answered commands, the log's time.
 
-use super::{machine::Machine, row::ClusterRow};
+use super::{
+    group::GroupRow,
+    machine::Machine,
+    row::{ClusterRow, Row},
+};
 
 impl Machine {
     /// The machine as a new group begins with it. It gives no rights until it is opened.
     #[must_use]
-    pub fn begin_new_life(mut self) -> Self {
-        self.tables.members = Default::default();
-        self.forget_group();
-        self.tables.cluster = ClusterRow { feature_level: 0, ..self.tables.cluster };
-        self
+    pub fn begin_new_life(self) -> Self {
+        // Row by row, so that the state's hash is that of what is left.
+        Self::from_rows(self.rows().filter_map(|row| match row {
+            Row::Member(_) | Row::Admission(_) => None,
+            // Only the numbers given before are kept.
+            Row::Group(row) => Some(Row::Group(GroupRow { voters_wanted: 0, ..row })),
+            Row::Cluster(row) => Some(Row::Cluster(ClusterRow { feature_level: 0, ..row })),
+            other => Some(other),
+        }))
     }
 }
 
@@ -21,7 +29,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::{
-        control::{Command, IdempotencyKey, Outcome, Request, Stamped},
+        control::{Command, IdempotencyKey, Outcome, Request, Stamped, state_hash::StateHash},
         ids::{ClusterIncarnation, Epoch, Fence, NodeId, Revision},
         time::UnixNanos,
     };
@@ -52,7 +60,9 @@ mod tests {
         let before = machine.fence(Epoch(1_000));
         // when: it begins anew, and the first leader's clock is far behind
         let mut machine = machine.begin_new_life();
-        // then: no rights are given until it is opened, nobody is a member, and it is opened once
+        // then: its hash is that of its rows; no rights are given until it is opened, nobody is a member, and it
+        // is opened once
+        assert_eq!(machine.state_hash(), StateHash::of_rows(machine.rows()));
         assert_eq!(machine.fence(Epoch(1)), Fence { epoch: Epoch(1), ..Fence::default() });
         assert!(machine.member(NodeId(1)).is_none());
         assert!(matches!(open(&mut machine, 4, 5), Outcome::Accepted { .. }));

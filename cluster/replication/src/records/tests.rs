@@ -146,8 +146,8 @@ fn the_bytes_of_messages_between_members_never_change() {
     golden(Kind::Request, &Request::SnapshotRead { offset: 9 }, "010a0c0907ca0641");
     let part = Reply::SnapshotPart { bytes: Body::from(vec![1, 2]), crc: 8 };
     golden(Kind::Reply, &part, "010b0d02010208b4a86a3e");
-    golden(Kind::Request, &Request::Confirm(vote()), "");
-    golden(Kind::Reply, &Reply::Confirmed, "");
+    golden(Kind::Request, &Request::Confirm(vote()), "010a0d04050175de3dcf");
+    golden(Kind::Reply, &Reply::Confirmed, "010b0ee947cffa");
 }
 
 #[test]
