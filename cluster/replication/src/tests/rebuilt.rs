@@ -105,6 +105,7 @@ async fn a_member_that_comes_to_another_state_from_the_majoritys_snapshot_says_s
     world.settled().await;
     let last = world.running[&node].machine_at().0;
     let others: Vec<_> = world.running.keys().copied().filter(|other| *other != node).collect();
+    others_noted(&world, node).await;
     world.stop(node).await;
     mark_outvoted(&world.directory(node), last.0, StateHash(7), &others);
     // when, then
@@ -127,6 +128,12 @@ async fn a_member_that_was_outvoted_again_and_again_asks_to_be_replaced() {
     assert!(refused.to_string().contains("join as a new member"), "{refused}");
 }
 
+/// A member notes whom it knows a few times a second.
+async fn others_noted(world: &World, node: NodeId) {
+    let noted = world.directory(node).join("members");
+    eventually("the others to be noted", || noted.exists().then_some(())).await;
+}
+
 /// Three members, and one of them stopped: its log is purged, and of state and snapshots nothing is left.
 pub(super) async fn without_a_state() -> (World, NodeId, Machine) {
     let mut world = World::of(3);
@@ -142,6 +149,7 @@ pub(super) async fn without_a_state() -> (World, NodeId, Machine) {
         assert!(n < 5_000, "nothing is purged");
     }
     let machine = world.settled().await.remove(0);
+    others_noted(&world, node).await;
     world.stop(node).await;
     fs::remove_dir_all(world.directory(node).join("state")).unwrap();
     fs::remove_dir_all(world.directory(node).join("snapshots")).unwrap();
