@@ -74,6 +74,8 @@ struct Shared {
     tail: Mutex<Tail>,
     durable: watch::Sender<Durable>,
     stamped: Stamps,
+    /// The last to go, after the journal.
+    open: Arc<()>,
 }
 
 /// The latest stamp of any entry ever appended: the next one must not be below it. Outlives the log.
@@ -96,8 +98,8 @@ impl Stamps {
     }
 }
 
-/// Tells whether anybody still uses a log: its files are open so long.
-pub(crate) struct LogUse(Weak<Shared>);
+/// Tells whether anybody still uses a log: its files are open so long, and a moment longer while they are closed.
+pub(crate) struct LogUse(Weak<()>);
 
 impl LogUse {
     pub(crate) fn ended(&self) -> bool {
@@ -153,6 +155,7 @@ impl LogStore {
             tail,
             durable,
             stamped,
+            open: Arc::new(()),
         })))
     }
 
@@ -165,7 +168,7 @@ impl LogStore {
     }
 
     pub(crate) fn usage(&self) -> LogUse {
-        LogUse(Arc::downgrade(&self.0))
+        LogUse(Arc::downgrade(&self.0.open))
     }
 
     /// The vote on disk: whom this member has promised to follow, and nobody before him.

@@ -78,6 +78,22 @@ async fn what_the_disk_said_is_told_to_whoever_waits_for_an_entry() {
     assert!(told.contains("Input/output error (os error 5)"), "{told}");
 }
 
+#[test]
+fn a_log_that_is_in_use_no_more_can_be_opened_at_once() {
+    let home = tempfile::tempdir().unwrap();
+    for _ in 0..50 {
+        let log = LogStore::open(home.path()).unwrap();
+        let usage = log.usage();
+        // The last handle may go anywhere, and closing takes a while.
+        let dropping = std::thread::spawn(move || drop(log));
+        while !usage.ended() {
+            std::thread::yield_now();
+        }
+        drop(LogStore::open(home.path()).unwrap());
+        dropping.join().unwrap();
+    }
+}
+
 #[tokio::test]
 async fn a_purge_leaves_the_disk_only_when_it_is_released() {
     let home = tempfile::tempdir().unwrap();
