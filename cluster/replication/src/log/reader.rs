@@ -41,27 +41,36 @@ impl LogStore {
         asked: impl RangeBounds<u64>,
         bytes_max: usize,
     ) -> io::Result<Vec<Entry>> {
-        let (range, kept_from) = {
-            let tail = self.tail();
-            let range = clip(&tail, &asked);
-            if range.start >= tail.kept_from() {
-                return Ok(within(tail.kept(range), bytes_max));
+        let (mut entries, mut bytes) = (Vec::new(), 0_usize);
+        let mut range = clip(&self.tail(), &asked);
+        loop {
+            let left = bytes_max.saturating_sub(bytes);
+            // Looked at anew each time: while the disk was read, more may have left memory.
+            let kept_from = {
+                let tail = self.tail();
+                if range.start >= tail.kept_from() {
+                    entries.extend(within(tail.kept(range), left));
+                    return Ok(entries);
+                }
+                tail.kept_from()
+            };
+            let (journal, end) = (self.0.journal.clone(), range.end.min(kept_from));
+            let older = range.start..end;
+            let older = spawn_blocking(move || from_disk(&journal, older, left))
+                .await
+                .map_err(io::Error::other)??;
+            let begins = older.entries.first().map(|entry| entry.log_id.index);
+            if !entries.is_empty() && begins != Some(range.start) {
+                // Purged meanwhile: what was read before it is all that goes together.
+                return Ok(entries);
             }
-            (range, tail.kept_from())
-        };
-        let journal = self.0.journal.clone();
-        let older = range.start..range.end.min(kept_from);
-        let older = spawn_blocking(move || from_disk(&journal, older, bytes_max))
-            .await
-            .map_err(io::Error::other)??;
-        let mut entries = older.entries;
-        if older.whole {
-            let left = bytes_max.saturating_sub(older.bytes);
-            if left > 0 {
-                entries.extend(within(self.tail().kept(kept_from..range.end), left));
+            bytes = bytes.saturating_add(older.bytes);
+            entries.extend(older.entries);
+            if !older.whole || end == range.end || bytes >= bytes_max {
+                return Ok(entries);
             }
+            range.start = end;
         }
-        Ok(entries)
     }
 
     /// The first entries of the range, for applying.

@@ -78,6 +78,35 @@ async fn what_the_disk_said_is_told_to_whoever_waits_for_an_entry() {
     assert!(told.contains("Input/output error (os error 5)"), "{told}");
 }
 
+/// A follower that lags as far as memory reaches is sent entries of which some are leaving it meanwhile.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_entry_is_missing_between_what_is_read_from_disk_and_what_memory_still_holds() {
+    let home = tempfile::tempdir().unwrap();
+    let mut log = LogStore::open(home.path()).unwrap();
+    let (cached, more) = (crate::limits::LOG_CACHE_ENTRIES as u64, 3_000);
+    fill(&mut log, 1, 0..cached + 10).await;
+    let mut writing = log.clone();
+    let writer = tokio::spawn(async move {
+        for index in cached + 10..cached + 10 + more {
+            fill(&mut writing, 1, index..index + 1).await;
+        }
+    });
+    while !writer.is_finished() {
+        let (from, end) = {
+            let tail = log.tail();
+            (tail.kept_from().saturating_sub(3), tail.bounds().end)
+        };
+        let read = log.limited_get_log_entries(from, end).await.unwrap();
+        let indices: Vec<u64> = read.iter().map(|entry| entry.log_id.index).collect();
+        assert!(
+            indices.iter().copied().eq(from..from + indices.len() as u64),
+            "{from}: {:?}",
+            &indices[..6]
+        );
+    }
+    writer.await.unwrap();
+}
+
 #[test]
 fn a_log_that_is_in_use_no_more_can_be_opened_at_once() {
     let home = tempfile::tempdir().unwrap();
