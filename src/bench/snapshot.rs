@@ -24,8 +24,8 @@ use tokio::{task::JoinSet, time::sleep};
 use tradewind_control_client::ControlClient;
 use tradewind_control_server::{SNAPSHOT_PATH, backup::Member};
 use tradewind_launcher::{DataDirectory, Ports, Process, Spec};
-use tradewind_link::rest::{Method, Rest};
-use tradewind_protocol::control::Stand;
+use tradewind_link::rest::{Method, Rest, RestError};
+use tradewind_protocol::{Retry, control::Stand};
 
 const WITHIN: Duration = Duration::from_secs(10);
 /// A member without anything has caught up by then, or the benchmark has failed.
@@ -127,8 +127,18 @@ async fn fetch(leader: SocketAddr) -> anyhow::Result<u64> {
     let fetched = tokio::task::spawn_blocking(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (rest, leader) = (Rest::default(), leader.to_string());
-        let fetched = rest.download(&leader, SNAPSHOT_PATH, SENT_WITHIN, |_| Ok(()));
-        runtime.block_on(fetched).context("no snapshot from the leader")
+        runtime.block_on(async {
+            loop {
+                let fetched = rest.download(&leader, SNAPSHOT_PATH, SENT_WITHIN, |_| Ok(())).await;
+                match fetched {
+                    // The place of the one before is free a moment after its last byte.
+                    Err(RestError::Refused(problem)) if problem.retry == Retry::After => {
+                        sleep(POLL).await;
+                    }
+                    fetched => return fetched.context("no snapshot from the leader"),
+                }
+            }
+        })
     });
     fetched.await?
 }

@@ -18,6 +18,9 @@ pub(crate) const APPEND_ENTRIES_MAX: u64 = 512;
 /// Requests that wait to become entries. More than this many clients at once wait at the door.
 pub(crate) const PROPOSALS_QUEUED: usize = 4096;
 
+/// Readers that wait for a round of consent. More than this many wait at the door.
+pub(crate) const READERS_QUEUED: usize = 4096;
+
 /// Batches of entries out at once: more would make them smaller, and each costs syncs, frames and waking.
 pub(crate) const BATCHES_OUT: usize = 1;
 

@@ -8,6 +8,7 @@
 //! anything. And what this member acknowledged itself it had published before.
 
 use crate::{
+    limits::READERS_QUEUED,
     log::LogStore,
     network::client::Peers,
     raft::{LeaderId, Raft, Vote, promised_no_later},
@@ -29,9 +30,6 @@ use tradewind_domain::ids::Revision;
 
 /// Told whether this member may answer, and what it holds at least.
 type Reader = oneshot::Sender<Option<Revision>>;
-
-/// Readers that wait for a round. More than this many wait at the door.
-const READERS_QUEUED: usize = 4096;
 
 /// A cheap handle.
 #[derive(Clone)]

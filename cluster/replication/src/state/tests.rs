@@ -245,9 +245,11 @@ async fn no_start_may_begin_with_a_snapshot_before_what_the_log_had_in_its_place
     // then: it has no name, and nothing of it is in the state
     let named = || std::fs::read_dir(home.path().join("snapshots")).unwrap().count();
     assert_eq!(named(), 0);
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(30);
     while !installing.is_finished() {
+        assert!(tokio::time::Instant::now() < deadline, "the snapshot is not installed");
         disk_at_work.turn();
-        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        tokio::task::yield_now().await;
     }
     assert_eq!(installing.await.unwrap().applied_state().await.unwrap().0, Some(id(8)));
     assert_eq!(named(), 1);
