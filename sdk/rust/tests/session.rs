@@ -177,6 +177,7 @@ async fn winding_down_waits_for_a_fill_that_a_heartbeat_under_way_did_not_name()
     let session = connect(&one).await.unwrap();
     let mut fills = session.fills().await.unwrap();
     one.ledger().late_fill = Some("late".to_string());
+    eventually("a heartbeat without it is under way", || one.ledger().held).await;
     session.wind_down().await.unwrap();
     let late = timeout(Duration::ZERO, fills.next()).await.expect("it is here already").unwrap();
     assert_eq!(late.exec_id.as_str(), "late");

@@ -55,8 +55,11 @@ pub struct Ledger {
     pub market_managers: Vec<String>,
     pub members: Vec<String>,
     pub accounts: Vec<&'static str>,
-    /// A fill that is made after the heartbeat that follows the listing of open orders.
+    /// A fill that the next heartbeat does not name: it is made up before the listing of open orders, and
+    /// arrives after it.
     pub late_fill: Option<String>,
+    /// That heartbeat is made up and waits for the listing.
+    pub held: bool,
     listed: bool,
 }
 
@@ -251,7 +254,10 @@ async fn serve(edge: Edge, mut socket: WebSocket) {
                 let Ok(asked) = serde_json::from_str::<Value>(&text) else { continue };
                 subscribed(&edge, &mut socket, &asked, &mut sent).await;
             }
-            _ = beat.tick() => heartbeat(&edge, &mut socket, sent).await,
+            _ = beat.tick() => {
+                push(&edge, &mut socket, &mut sent).await;
+                heartbeat(&edge, &mut socket, sent).await;
+            }
             _ = look.tick() => {
                 if edge.stage().cut_below > number {
                     return;
@@ -293,12 +299,22 @@ async fn heartbeat(edge: &Edge, socket: &mut WebSocket, sent: Option<usize>) {
     };
     let fills = sent.map(|seq| stand("fills", seq));
     let streams: Vec<Value> = fills.into_iter().chain([stand("orders", 0)]).collect();
-    say(socket, &json!({"type": "heartbeat", "time": now(), "streams": streams})).await;
-    let mut ledger = edge.ledger();
-    if ledger.listed {
-        let late = ledger.late_fill.take();
-        ledger.fills.extend(late);
+    let late = edge.ledger().late_fill.take();
+    if let Some(late) = late {
+        all_is_read(socket).await;
+        edge.ledger().held = true;
+        while !edge.ledger().listed {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        edge.ledger().fills.push(late);
     }
+    say(socket, &json!({"type": "heartbeat", "time": now(), "streams": streams})).await;
+}
+
+/// Returns when the algo has read what was sent so far.
+async fn all_is_read(socket: &mut WebSocket) {
+    socket.send(Message::Ping("read".into())).await.unwrap();
+    while !matches!(socket.recv().await.unwrap().unwrap(), Message::Pong(_)) {}
 }
 
 /// Sends the fills that were not sent on this connection.
