@@ -24,6 +24,12 @@ pub(crate) const READERS_QUEUED: usize = 4096;
 /// Batches of entries out at once: more would make them smaller, and each costs syncs, frames and waking.
 pub(crate) const BATCHES_OUT: usize = 1;
 
+/// Up to this size of the last batch the next one waits for as many as that: beyond it nothing is gained.
+pub(crate) const GATHERED: usize = 32;
+
+/// For so many turns of the runtime: some tens of microseconds, and a tenth of a millisecond where all is idle.
+pub(crate) const GATHERING_TURNS: usize = 100;
+
 /// Appends sent and not yet answered on one connection: hides a round trip and an fdatasync, no more.
 pub(crate) const APPEND_WINDOW: usize = 16;
 

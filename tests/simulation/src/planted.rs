@@ -38,6 +38,8 @@ planted! {
     ConsentForged = "a read confirmed by peers that were not asked",
     StaleLeaderRead = "a read from a deposed leader",
     StaleFollowerRead = "a read from a follower, without asking the leader",
+    LeaseTooLong = "a lease read from a deposed leader: a lease relied on for too long",
+    AppliedBefore = "a read of what was applied before the leader was sure",
     WatchSkips = "a watch that skips a revision",
     WatchRepeats = "a watch that repeats a revision",
     WipedUnderOldId = "a wiped node voting under its old id",

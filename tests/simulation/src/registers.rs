@@ -2,6 +2,8 @@
 //! written once, so that a read tells which write it saw.
 
 use crate::{caller::Caller, history::Write, planted::Planted};
+use std::time::Duration;
+use tokio::time::timeout;
 use tradewind_domain::{
     control::{
         Command,
@@ -9,9 +11,12 @@ use tradewind_domain::{
     },
     ids::{RegisterId, Revision},
 };
-use tradewind_replication::{ReadError, Replica, Role};
+use tradewind_replication::{ReadError, Replica, Role, Timing};
 
 const REGISTERS: u64 = 3;
+
+/// Whoever reads at a member that lags gives up after this.
+const ARRIVES_WITHIN: Duration = Duration::from_secs(1);
 
 /// What a read gives: the revision of what was seen, and the value.
 type Seen = (Revision, Option<String>);
@@ -51,17 +56,37 @@ async fn write(caller: &Caller, register: RegisterId, expected: Option<String>) 
     caller.world.history.borrow_mut().writes.push(write);
 }
 
+/// How a read makes sure, and whose machine it looks at.
+#[derive(Clone, Copy, Debug)]
+enum How {
+    /// At the leader, who asks a majority.
+    Asked,
+    /// At the leader, by its lease.
+    Leased,
+    /// At any member, once it has come to where the leader is for sure.
+    Elsewhere(usize),
+}
+
 /// Reads once; asks another when the one it asks does not lead.
 pub(crate) async fn read(caller: &Caller, register: RegisterId) -> Option<Seen> {
     let begun = caller.world.tick();
     let planted = caller.world.planted;
+    let how = match caller.chance.below(4) {
+        0 => How::Leased,
+        1 => How::Elsewhere(caller.chance.below(caller.world.seats.len() as u64) as usize),
+        _ => How::Asked,
+    };
     for _ in 0..6 {
         let of = register.clone();
-        let ask = move |replica: Replica| async move { see(&replica, &of, planted).await };
+        let ask = move |replica: Replica| async move { see(&replica, &of, how, planted).await };
         match caller.world.ask(caller.target(), ask).await {
-            Some(Ok((at, value))) => {
+            Some(Ok(seen)) => {
+                let (at, value) = match how {
+                    How::Asked | How::Leased => seen,
+                    How::Elsewhere(seat) => see_there(caller, seat, &register, seen.0).await?,
+                };
                 let ended = Some(caller.world.tick());
-                caller.world.note(&format!("{register} is {value:?} at {at}"));
+                caller.world.note(&format!("{register} is {value:?} at {at}, {how:?}"));
                 let effect = RegisterEffect::Seen(value.clone());
                 let read = RegisterOperation { register, begun, ended, at, effect };
                 caller.world.history.borrow_mut().reads.push(read);
@@ -78,17 +103,42 @@ pub(crate) async fn read(caller: &Caller, register: RegisterId) -> Option<Seen> 
 async fn see(
     replica: &Replica,
     register: &RegisterId,
+    how: How,
     planted: Option<Planted>,
 ) -> Result<Seen, ReadError> {
     let leads = replica.status().role == Role::Leader;
-    let unasked = match planted {
-        Some(Planted::StaleLeaderRead) => leads,
-        Some(Planted::StaleFollowerRead) => true,
-        _ => false,
-    };
-    if !unasked {
-        replica.read_barrier().await?;
+    let before = replica.machine_at();
+    let lease = Timing::default().election_min;
+    let age = replica.leader_age();
+    match (planted, how) {
+        (Some(Planted::StaleLeaderRead), _) if leads => {}
+        (Some(Planted::StaleFollowerRead), _) => {}
+        (Some(Planted::LeaseTooLong), How::Leased)
+            if leads && age.is_some_and(|age| age < lease * 4) => {}
+        (_, How::Leased) => drop(replica.read_lease().await?),
+        (_, How::Asked | How::Elsewhere(_)) => drop(replica.read_barrier().await?),
     }
-    let (at, machine) = replica.machine_at();
+    let (at, machine) = match planted {
+        Some(Planted::AppliedBefore) => before,
+        _ => replica.machine_at(),
+    };
     Ok((at, machine.register(register).map(|row| row.value.clone())))
+}
+
+/// Looks at another member's machine, as soon as it holds what the leader named.
+async fn see_there(
+    caller: &Caller,
+    seat: usize,
+    register: &RegisterId,
+    least: Revision,
+) -> Option<Seen> {
+    let of = register.clone();
+    let ask = move |replica: Replica| async move {
+        let mut machine = replica.watch_machine();
+        let arrived = machine.wait_for(|(revision, _)| *revision >= least);
+        let arrived = timeout(ARRIVES_WITHIN, arrived).await;
+        let (at, machine) = arrived.ok()?.ok()?.clone();
+        Some((at, machine.register(&of).map(|row| row.value.clone())))
+    };
+    caller.world.ask(seat, ask).await.flatten()
 }

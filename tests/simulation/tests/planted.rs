@@ -50,6 +50,8 @@ each_is_caught! {
     a_read_that_no_majority_confirmed: ConsentForged by "R1",
     a_read_from_a_deposed_leader: StaleLeaderRead by "R1",
     a_read_from_a_follower: StaleFollowerRead by "R1",
+    a_lease_relied_on_for_too_long: LeaseTooLong by "R1",
+    a_read_of_what_was_applied_before: AppliedBefore by "R1",
     a_watch_that_skips: WatchSkips by "W1",
     a_watch_that_repeats: WatchRepeats by "W1",
     a_wiped_node_under_its_old_id: WipedUnderOldId by "R1, openraft's own assertions",

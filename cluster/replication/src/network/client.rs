@@ -34,7 +34,10 @@ use openraft::{
 use std::{
     collections::BTreeMap,
     future::Future,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 use tokio::task::JoinSet;
@@ -61,6 +64,21 @@ struct Shared {
     /// After so long without a call a connection is kept by one, or ended.
     quiet: Duration,
     links: Mutex<Links>,
+    told: Told,
+}
+
+/// How far this member has told anybody, as a leader, that the log is committed. What is told may be applied and
+/// shown elsewhere before it is applied here.
+#[derive(Clone, Default)]
+struct Told(Arc<AtomicU64>);
+
+impl Told {
+    /// Noted before it leaves.
+    fn note(&self, append: &AppendEntriesRequest<TypeConfig>) {
+        if let Some(committed) = &append.leader_commit {
+            self.0.fetch_max(committed.index, Ordering::SeqCst);
+        }
+    }
 }
 
 #[derive(Default)]
@@ -81,9 +99,27 @@ impl Peers {
         let links = Mutex::new(Links::default());
         let Host { node, cluster, disk } = host.clone();
         let (dial, quiet) = (timing.dial, timing.peer_idle / PEER_CALLS_WITHIN_IDLE);
-        let shared =
-            Shared { network, node, cluster, disk, notices, life, dial, sending, quiet, links };
+        let told = Told::default();
+        let shared = Shared {
+            network,
+            node,
+            cluster,
+            disk,
+            notices,
+            life,
+            dial,
+            sending,
+            quiet,
+            links,
+            told,
+        };
         Self { shared: Arc::new(shared) }
+    }
+
+    /// The last entry that any other member may have applied on this member's word. No entry of a log is
+    /// known to be committed before this member says so, as long as it leads.
+    pub(crate) fn told_committed(&self) -> u64 {
+        self.shared.told.0.load(Ordering::SeqCst)
     }
 
     /// Ends every connection. Calls in flight end as broken.
@@ -167,7 +203,8 @@ impl Peers {
 
     fn client(&self, lane: Lane, to: u64, peer: &MemberRecord) -> Client {
         let (main, control) = (self.link(lane, to, peer), self.link(Lane::Control, to, peer));
-        Client { main, control, sending: self.shared.sending.clone() }
+        let (sending, told) = (self.shared.sending.clone(), self.shared.told.clone());
+        Client { main, control, sending, told }
     }
 }
 
@@ -193,6 +230,7 @@ pub(crate) struct Client {
     main: Link,
     control: Link,
     sending: Sending,
+    told: Told,
 }
 
 pub(super) fn rpc_error(error: &LinkError) -> RpcError {
@@ -270,6 +308,7 @@ impl RaftNetworkV2<TypeConfig> for Client {
         rpc: AppendEntriesRequest<TypeConfig>,
         option: RPCOption,
     ) -> Result<AppendEntriesResponse<TypeConfig>, RpcError> {
+        self.told.note(&rpc);
         let request = Request::Append(AppendRecord::from(&rpc));
         let reply = call(&self.main, &request, CALL_DEADLINE.max(option.soft_ttl())).await?;
         Ok(match append_result(reply)? {
@@ -291,12 +330,13 @@ impl RaftNetworkV2<TypeConfig> for Client {
     where
         S: Stream<Item = AppendEntriesRequest<TypeConfig>> + OptionalSend + Unpin + 'static,
     {
-        let link = &self.main;
+        let (link, told) = (&self.main, &self.told);
         // Openraft's deadline, a heartbeat, is for a round trip; a follower may be syncing its disk.
         let deadline = CALL_DEADLINE.max(option.soft_ttl());
         Box::pin(async move {
             let answers = commits::held(input)
                 .then(move |Bundle { append, held }| async move {
+                    told.note(&append);
                     let body = encode(&Request::Append(AppendRecord::from(&append)))?;
                     Ok((link.begin(body, deadline).await, held))
                 })

@@ -1,11 +1,13 @@
-//! Reads that see everything acknowledged before they began. Decides when this member may answer one: it leads,
-//! it has applied an entry of its own term, and a majority that was asked after the read began has promised no
-//! later leader anything (ReadIndex, Ongaro's thesis 6.4). Reads that come while a round is out share the next one.
-//! What cannot be decided here so is left to openraft, which does the same and waits longer.
+//! Reads that see everything acknowledged or shown before they began. Decides when this member may answer one: it
+//! leads, it has applied an entry of its own term, a majority that was asked after the read began has promised no
+//! later leader anything (ReadIndex, Ongaro's thesis 6.4), and it has applied whatever it had told others to be
+//! committed. Reads that come while a round is out share the next one. What cannot be decided here so is left to
+//! openraft, which does the same and waits longer.
 //!
 //! Why it is enough: whoever grants a later leader his vote has saved that vote before he says so. If one of a
-//! majority still holds ours, no later leader had been elected when he was asked, so none had acknowledged
-//! anything. And what this member acknowledged itself it had published before.
+//! majority still holds ours, no later leader had been elected when he was asked, so none had acknowledged or
+//! shown anything. What this member acknowledged itself it had published before. And what others have shown they
+//! had applied on its word: they may be ahead of it, when their disks are quicker than its own.
 
 use crate::{
     limits::READERS_QUEUED,
@@ -92,11 +94,13 @@ impl Ballot {
 
     async fn round(&self) -> Option<Revision> {
         let (vote, mut quorums, others) = self.led()?;
-        // Looked at after the readers have come: what was acknowledged before is in it.
+        // Both looked at after the readers have come: what was acknowledged before is in the one, what others
+        // had shown before is in the other.
         let revision = {
             let published = self.published.machine.borrow();
             (self.published.applied_by() == Some(vote.leader_id)).then_some(published.0)
         }?;
+        let revision = revision.max(Revision(self.peers.told_committed()));
         if promised_no_later(self.log.vote(), &vote) {
             quorums.agree(self.node);
         }
@@ -109,6 +113,8 @@ impl Ballot {
                 quorums.agree(voter);
             }
         }
+        let mut machine = self.published.machine.subscribe();
+        machine.wait_for(|(applied, _)| *applied >= revision).await.ok()?;
         Some(revision)
     }
 
