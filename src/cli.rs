@@ -171,6 +171,16 @@ pub(crate) struct InfraArgs {
     /// Make a snapshot after so many entries of the log
     #[arg(long, value_name = "ENTRIES", default_value_t = 50_000, value_parser = clap::value_parser!(u64).range(100..))]
     pub(crate) snapshot_every: u64,
+    /// Between two heartbeats of the leader; the same on all members, best
+    #[arg(long, value_name = "TIME", default_value = "50ms", value_parser = duration)]
+    pub(crate) heartbeat: Duration,
+    /// Silence of a leader after which a member campaigns, at least. Longer for far sites and slow disks: several
+    /// round trips with their syncs must fit
+    #[arg(long, value_name = "TIME", default_value = "150ms", value_parser = duration)]
+    pub(crate) election_min: Duration,
+    /// And at most: 4 heartbeats to 750ms. Half of it is the lease that members give a leader
+    #[arg(long, value_name = "TIME", default_value = "300ms", value_parser = duration)]
+    pub(crate) election_max: Duration,
     /// Serve /v1/registers, the test range of the replicated state
     #[arg(long)]
     pub(crate) enable_registers: bool,

@@ -74,7 +74,12 @@ fn infra_options(args: InfraArgs) -> anyhow::Result<infra::Options> {
         advertise_peer: args.advertise_peer,
         init: (!members.is_empty()).then_some(members),
         join: args.join,
-        timing: infra::Timing::default(),
+        timing: infra::Timing {
+            heartbeat: args.heartbeat,
+            election_min: args.election_min,
+            election_max: args.election_max,
+            ..infra::Timing::default()
+        },
         enable_registers: args.enable_registers,
         snapshots: infra::Snapshots { every: args.snapshot_every, ..infra::Snapshots::default() },
     })

@@ -43,7 +43,7 @@ pub use errors::{
     InitializeError, KnownLeader, ProposeError, ReadError, StartError, TransferError,
 };
 pub use events::{EntryEvents, EventStream, EventsError, Gone};
-pub use limits::PROPOSAL_BYTES_MAX;
+pub use limits::{ELECTION_MOST, PROPOSAL_BYTES_MAX};
 pub use log::LogError;
 pub use meters::{Meters, Proposals};
 pub use options::{InvalidOptions, Member, Options, Snapshots, Timing};

@@ -2,6 +2,7 @@
 //! is bounded in `domain`.
 
 use std::time::Duration;
+use tradewind_domain::limits::{BEAT_EVERY, SELF_FENCE_AFTER};
 
 /// Largest frame on a peer connection. Above it a peer is broken or hostile.
 pub(crate) const FRAME_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -112,6 +113,10 @@ pub(crate) const ASK_AFTER: Duration = Duration::from_secs(2);
 
 /// How often that is looked at, and callers that have become strangers are shown out.
 pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// The longest silence after which a follower campaigns that should be set. Managers fence themselves 2 s after the
+/// last answered beat: a beat, two rounds of an election and a dial must fit.
+pub const ELECTION_MOST: Duration = Duration::from_millis(750);
 
 /// The part of a lease on which a leader relies: 3 of 4. The voters keep to the whole of it, each by its own clock.
 pub(crate) const LEASE_RELIED: (u32, u32) = (3, 4);
@@ -228,6 +233,10 @@ const _: () = assert!(
 const _: () = assert!(
     UNKNOWN_CALLERS_MAX + 3 * tradewind_domain::limits::MEMBERS < PEER_CONNECTIONS_MAX,
     "whatever others call themselves, every member finds a place for its connections"
+);
+const _: () = assert!(
+    BEAT_EVERY.as_millis() + 2 * ELECTION_MOST.as_millis() + 250 <= SELF_FENCE_AFTER.as_millis(),
+    "a change of leaders fences no Manager"
 );
 const _: () = assert!(
     LEASE_RELIED.0 * (100 + CLOCK_DRIFT_PERCENT) < LEASE_RELIED.1 * (100 - CLOCK_DRIFT_PERCENT),

@@ -167,6 +167,12 @@ impl LogStore {
         self.0.journal.meters()
     }
 
+    /// The number of the last append that is durable, if a later one waits for the disk.
+    pub(crate) fn waits_behind(&self) -> Option<u64> {
+        let durable = *self.0.durable.borrow();
+        (self.tail().appends > durable.append && !durable.failed).then_some(durable.append)
+    }
+
     pub(crate) fn usage(&self) -> LogUse {
         LogUse(Arc::downgrade(&self.0.open))
     }

@@ -19,6 +19,7 @@ pub struct Meters {
     /// Each snapshot made here, in milliseconds.
     pub snapshot_build_ms: Histogram,
     pub proposals: Proposals,
+    disk_silent_ms: AtomicU64,
 }
 
 /// Proposals on this member by what became of them.
@@ -42,6 +43,7 @@ impl Meters {
             apply_us: Histogram::new(APPLY_US),
             snapshot_build_ms: Histogram::new(SNAPSHOT_MS),
             proposals: Proposals::default(),
+            disk_silent_ms: AtomicU64::new(0),
         }
     }
 
@@ -51,6 +53,17 @@ impl Meters {
 
     pub(crate) fn snapshot_built(&self, took: Duration) {
         self.snapshot_build_ms.count(u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
+    }
+
+    pub(crate) fn disk_silent(&self, since: Duration) {
+        let ms = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
+        self.disk_silent_ms.store(ms, Ordering::Relaxed);
+    }
+
+    /// How long appends have waited for the disk while it finished none; zero if none waits.
+    #[must_use]
+    pub fn disk_silent_for(&self) -> Duration {
+        Duration::from_millis(self.disk_silent_ms.load(Ordering::Relaxed))
     }
 
     pub(crate) fn proposed(&self, result: &Result<Proposed, ProposeError>) {

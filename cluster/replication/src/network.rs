@@ -8,6 +8,7 @@ mod commits;
 pub(crate) mod fetch;
 pub(crate) mod frame;
 pub(crate) mod handshake;
+pub(crate) mod leases;
 pub(crate) mod life;
 pub(crate) mod link;
 pub(crate) mod server;

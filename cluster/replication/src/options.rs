@@ -1,7 +1,11 @@
 //! What a member is told at its start. Decides the defaults and what is refused; reading them from flags
 //! and files is left to the program.
 
-use crate::{Environment, PeerListener, limits::LEASE_RELIED, records::MemberRecord};
+use crate::{
+    Environment, PeerListener,
+    limits::{ELECTION_MOST, LEASE_RELIED},
+    records::MemberRecord,
+};
 use openraft::{Config, SnapshotPolicy};
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use tradewind_domain::ids::{DiskId, NodeId};
@@ -126,6 +130,7 @@ impl Timing {
         };
         check("timing.heartbeat", self.heartbeat, 1)?;
         check("timing.election_max", self.election_max, heartbeat * 4)?;
+        check("timing.election_max", self.election_max, millis(self.election_min))?;
         let max = millis(self.lease());
         let min =
             millis(self.election_min).saturating_sub(max).max(heartbeat + heartbeat.div_ceil(5));
@@ -138,11 +143,23 @@ impl Timing {
         self.election_max / 2
     }
 
+    /// A leader whose disk finishes nothing for so long hands leadership over, if another voter's disk is quicker.
+    #[must_use]
+    pub fn disk_silent(&self) -> Duration {
+        self.election_max * 4
+    }
+
     /// Time for which a leader takes a quorum's answer as proof of its leadership: less than the voters' lease, by
     /// more than clocks may differ in speed.
     #[must_use]
-    pub fn relied(&self) -> Duration {
-        self.lease() * LEASE_RELIED.0 / LEASE_RELIED.1
+    pub fn relied(lease: Duration) -> Duration {
+        lease * LEASE_RELIED.0 / LEASE_RELIED.1
+    }
+
+    /// Whoever starts votes only after so long: what he had promised before may have been the longest lease that
+    /// there is, whatever he is told to promise now.
+    pub(crate) fn silent_at_start(&self) -> Duration {
+        self.lease().max(ELECTION_MOST / 2)
     }
 }
 
@@ -195,7 +212,7 @@ mod tests {
         assert_eq!((heartbeat, min, max), (50, 60, 150));
         assert!(max + min >= 150 && 2 * max <= 300);
         // A heartbeat may be lost, and the next one still comes in time.
-        let (timing, relied) = (Timing::default(), Timing::default().relied());
+        let (timing, relied) = (Timing::default(), Timing::relied(Timing::default().lease()));
         assert!(relied > timing.heartbeat * 2 && relied * 4 <= timing.lease() * 3, "{relied:?}");
     }
 

@@ -13,6 +13,7 @@ mod proposer;
 mod rebuild;
 mod recover;
 mod refusal;
+mod slow_disk;
 mod start;
 mod succession;
 mod view;
@@ -30,14 +31,14 @@ use crate::{
     log::LogUse,
     network::{callers::Callers, client::Peers},
     options::Timing,
-    raft::Raft,
+    raft::{Raft, TypeConfig},
     records::MemberRecord,
     snapshot::Shelf,
     state::Published,
 };
 use confirm::Confirmer;
 use openraft::{
-    Instant as _, LinearizerOption, ReadPolicy,
+    Instant as _, LinearizerOption, RaftMetrics, ReadPolicy,
     async_runtime::watch::WatchReceiver,
     errors::{LinearizableReadError, RaftError},
 };
@@ -206,8 +207,15 @@ impl Replica {
         if voters.next() == Some(metrics.id) && voters.next().is_none() {
             return true;
         }
-        let relied = self.shared.timing.relied();
+        let relied = self.relied(&metrics);
         metrics.last_quorum_acked.is_some_and(|acked| acked.elapsed() < relied)
+    }
+
+    /// How long this member, as a leader, relies on a quorum's answer: by the shortest lease that a voter gives.
+    pub(crate) fn relied(&self, metrics: &RaftMetrics<TypeConfig>) -> Duration {
+        let voters = metrics.membership_config.voter_ids();
+        let shortest = self.shared.peers.leases().shortest(voters, self.shared.timing.lease());
+        Timing::relied(shortest)
     }
 
     /// The machine as this member last published it. Stale on a follower; see

@@ -1,9 +1,9 @@
 //! What an InfrastructureManager is told at its start. Decides what is refused; reading it from flags and
 //! files is left to the program.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use tradewind_domain::ids::NodeId;
-use tradewind_replication::{Snapshots, Timing};
+use tradewind_replication::{ELECTION_MOST, Snapshots, Timing};
 
 /// Everything an InfrastructureManager needs to start.
 #[derive(Clone, Debug)]
@@ -65,10 +65,18 @@ pub enum InvalidOptions {
     NodeWithJoin,
     #[error("{0} cannot be dialled by others: say where they reach this member")]
     NotReachable(SocketAddr),
+    #[error(
+        "an election after up to {0:?} is too slow, {ELECTION_MOST:?} is the most: Managers fence themselves 2 s after \
+         the last answered beat, and a change of leaders must fit in"
+    )]
+    ElectionTooSlow(Duration),
 }
 
 impl Options {
     pub(crate) fn check(&self) -> Result<(), InvalidOptions> {
+        if self.timing.election_max > ELECTION_MOST {
+            return Err(InvalidOptions::ElectionTooSlow(self.timing.election_max));
+        }
         let unreachable = |listen: SocketAddr| {
             if listen.ip().is_unspecified() {
                 Err(InvalidOptions::NotReachable(listen))
@@ -136,6 +144,9 @@ mod tests {
         assert_eq!(options(4, &[1, 2, 3]).check(), Err(InvalidOptions::NotNamed(NodeId(4))));
         assert_eq!(options(1, &[1, 2, 2]).check(), Err(InvalidOptions::Twice(NodeId(2))));
         assert_eq!(options(1, &[1, 2]).check(), Err(InvalidOptions::Count(2)));
+        let slow = Timing { election_max: ELECTION_MOST * 2, ..Timing::default() };
+        let slow = Options { timing: slow, ..options(1, &[1]) }.check();
+        assert_eq!(slow, Err(InvalidOptions::ElectionTooSlow(ELECTION_MOST * 2)));
         let joining = |node| Options { node, join: vec!["a:1".to_owned()], ..options(1, &[1]) };
         assert_eq!(joining(None).check(), Err(InvalidOptions::InitAndJoin));
         let joining = |node| Options { init: None, ..joining(node) };

@@ -75,3 +75,32 @@ async fn a_member_whose_state_cannot_be_synced_leaves_and_the_others_go_on() {
     let says = ["state", "Input/output error"];
     leaves_and_comes_back("fail sync EIO raft/state", &says).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_whose_disk_does_not_answer_hands_over_and_the_others_go_on() {
+    let mut group = Group::new();
+    let mut disks = Vec::new();
+    for member in &mut group.members {
+        let disk = FaultyDisk::of(&member.data).unwrap();
+        member.environment = disk.environment();
+        disks.push(disk);
+    }
+    group.start_all().await;
+    let load = Load::start(&group, 8, 200);
+    load.goes_on(100, PATIENCE).await;
+    let leader = group.leader().await;
+    let disk = &disks[leader as usize - 1];
+    // Longer than anybody's patience here: no error ever comes.
+    disk.rules("slow sync 60000 raft/log").unwrap();
+    load.goes_on(500, PATIENCE).await;
+    assert_ne!(group.leader().await, leader);
+    let log = group.member(leader).log();
+    assert!(log.contains("disk does not answer"), "{log}");
+
+    group.member(leader).kill();
+    disk.rules("").unwrap();
+    group.start(leader).await;
+    load.goes_on(100, PATIENCE).await;
+    let registers = load.finish().await;
+    all_hold(&group, &registers, PATIENCE).await;
+}

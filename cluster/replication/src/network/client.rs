@@ -5,6 +5,7 @@ use super::{
     Lane, LinkError,
     commits::{self, Bundle},
     handshake::Host,
+    leases::Leases,
     life::KnownLife,
     link::{Answer, Link, Place, Target},
     snapshot,
@@ -65,6 +66,7 @@ struct Shared {
     quiet: Duration,
     links: Mutex<Links>,
     told: Told,
+    leases: Arc<Leases>,
 }
 
 /// How far this member has told anybody, as a leader, that the log is committed. What is told may be applied and
@@ -97,7 +99,7 @@ impl Peers {
         sending: Sending,
     ) -> Self {
         let links = Mutex::new(Links::default());
-        let Host { node, cluster, disk } = host.clone();
+        let Host { node, cluster, disk, lease: _ } = host.clone();
         let (dial, quiet) = (timing.dial, timing.peer_idle / PEER_CALLS_WITHIN_IDLE);
         let told = Told::default();
         let shared = Shared {
@@ -112,6 +114,7 @@ impl Peers {
             quiet,
             links,
             told,
+            leases: Arc::default(),
         };
         Self { shared: Arc::new(shared) }
     }
@@ -120,6 +123,11 @@ impl Peers {
     /// known to be committed before this member says so, as long as it leads.
     pub(crate) fn told_committed(&self) -> u64 {
         self.shared.told.0.load(Ordering::SeqCst)
+    }
+
+    /// The leases that peers give a leader, as they told.
+    pub(crate) fn leases(&self) -> &Leases {
+        &self.shared.leases
     }
 
     /// Ends every connection. Calls in flight end as broken.
@@ -147,6 +155,7 @@ impl Peers {
             disk: self.shared.disk,
             life: self.shared.life.clone(),
             notices: self.shared.notices.clone(),
+            leases: self.shared.leases.clone(),
             dial: self.shared.dial,
             quiet: self.shared.quiet,
         };

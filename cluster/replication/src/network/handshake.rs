@@ -19,7 +19,7 @@
 //! |---|---|---|---|
 //! | 16 | caller's disk | 16 | own disk |
 //! | 1 | 1 if a disk is expected | 9 | life of the cluster, from version 3 on |
-//! | 16 | the disk expected | | |
+//! | 16 | the disk expected | 4 | the lease it gives a leader, in milliseconds |
 //! | 9 | life of the cluster, from version 3 on | | |
 
 use super::{
@@ -27,7 +27,7 @@ use super::{
     life::Life,
     standing::{Notice, Why},
 };
-use std::io;
+use std::{io, time::Duration};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tradewind_domain::ids::DiskId;
 
@@ -64,6 +64,8 @@ pub(crate) struct Hello {
 pub(crate) struct Answer {
     pub(crate) disk: DiskId,
     pub(crate) life: Life,
+    /// So long after a message of a leader the one who answers votes for no other.
+    pub(crate) lease: Duration,
     pub(crate) verdict: Verdict,
 }
 
@@ -76,6 +78,8 @@ pub(crate) struct Host {
     pub(crate) node: u64,
     pub(crate) cluster: String,
     pub(crate) disk: DiskId,
+    /// The lease it gives a leader.
+    pub(crate) lease: Duration,
 }
 
 impl Host {
@@ -176,6 +180,8 @@ pub(crate) async fn send_answer(
     if hello.versions.1 >= WITH_DISKS {
         let mut more = answer.disk.0.to_be_bytes().to_vec();
         more.extend_from_slice(&answer.life.bytes());
+        let lease = u32::try_from(answer.lease.as_millis()).unwrap_or(u32::MAX);
+        more.extend_from_slice(&lease.to_be_bytes());
         put_more(&mut out, &more);
     }
     io.write_all(&out).await
@@ -196,7 +202,8 @@ pub(crate) async fn read_answer(io: &mut (impl AsyncRead + Unpin)) -> io::Result
     let reason = read_text(io).await?;
     let more = read_more(io).await?;
     let verdict = why.map_or(Ok(version), |why| Err(Notice { why, reason }));
-    Ok(Answer { disk: disk_at(&more, 0)?, life: life_at(&more, 16)?, verdict })
+    let (disk, life, lease) = (disk_at(&more, 0)?, life_at(&more, 16)?, lease_at(&more, 25)?);
+    Ok(Answer { disk, life, lease, verdict })
 }
 
 async fn read_magic(io: &mut (impl AsyncRead + Unpin), magic: &[u8; 4]) -> io::Result<()> {
@@ -240,6 +247,12 @@ fn disk_at(more: &[u8], at: usize) -> io::Result<DiskId> {
 fn life_at(more: &[u8], at: usize) -> io::Result<Life> {
     let life = Life::read(more.get(at..).unwrap_or_default());
     life.ok_or_else(|| bad("a life in the greeting is of no kind that is known".to_owned()))
+}
+
+fn lease_at(more: &[u8], at: usize) -> io::Result<Duration> {
+    let bytes = more.get(at..).and_then(|rest| rest.first_chunk::<4>());
+    let bytes = bytes.ok_or_else(|| bad("a lease is missing in the greeting".to_owned()))?;
+    Ok(Duration::from_millis(u32::from_be_bytes(*bytes).into()))
 }
 
 async fn read_text(io: &mut (impl AsyncRead + Unpin)) -> io::Result<String> {

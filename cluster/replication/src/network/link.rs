@@ -6,6 +6,7 @@
 use super::{
     Lane, LinkError, frame,
     handshake::{self, Answer as Greeted, Hello, VERSIONS},
+    leases::Leases,
     life::{KnownLife, Life},
     standing::{Notice, Notices, Why},
     wire::Request,
@@ -65,6 +66,8 @@ pub(crate) struct Target {
     pub(crate) life: KnownLife,
     /// Where a peer's word that this member must not go on is heard.
     pub(crate) notices: Arc<Notices>,
+    /// Where a peer's lease is noted.
+    pub(crate) leases: Arc<Leases>,
     pub(crate) dial: Duration,
     /// After so long without a call the connection is kept by one, or ended.
     pub(crate) quiet: Duration,
@@ -174,7 +177,7 @@ fn judge(
     expected: Option<DiskId>,
     life: Life,
 ) -> Result<(), Notice> {
-    let Greeted { disk, life: theirs, verdict } = greeted;
+    let Greeted { disk, life: theirs, lease, verdict } = greeted;
     let another = expected.is_some_and(|expected| expected != disk);
     match verdict {
         Err(notice) => {
@@ -193,6 +196,7 @@ fn judge(
         Ok(_) if another => Err(Notice::other_disk(target.to)),
         Ok(_) => {
             target.notices.welcomed(target.to);
+            target.leases.note(target.to, lease);
             Ok(())
         }
     }

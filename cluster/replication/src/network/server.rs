@@ -102,7 +102,7 @@ async fn welcome((mut reader, mut writer): Socket, service: Service) -> io::Resu
             Ok((version, replaced)) => (Ok(version), Ok(replaced)),
             Err(notice) => (Err(notice.clone()), Err(notice)),
         };
-        let answer = Answer { disk: host.disk, life, verdict };
+        let answer = Answer { disk: host.disk, life, lease: host.lease, verdict };
         handshake::send_answer(&mut writer, &hello, &answer).await?;
         io::Result::Ok((hello, admitted))
     };

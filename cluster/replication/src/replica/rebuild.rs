@@ -141,7 +141,8 @@ impl<'a> Asking<'a> {
         if others.is_empty() {
             return Err(lost.nobody_to_ask());
         }
-        let host = Host { node, cluster: home.cluster.clone(), disk };
+        let lease = home.timing.lease();
+        let host = Host { node, cluster: home.cluster.clone(), disk, lease };
         let (network, notices) = (home.environment.network.clone(), Arc::<Notices>::default());
         let life = known.incarnation.map_or(Life::Unknown, Life::Opened);
         let (life, timing) = (Arc::new(move || life), &home.timing);

@@ -10,6 +10,7 @@ use super::{
     open::open,
     proposer::{Desk, Proposer},
     rebuild::{Home, Ready, made_whole},
+    slow_disk,
     succession::Succession,
 };
 use crate::{
@@ -62,7 +63,7 @@ impl Replica {
         if ready.log.took_part() {
             // A leader may rely for one lease on what this member answered before it went down, and openraft
             // does not remember that: whoever is back sooner could help to elect another beside it.
-            sleep(options.timing.lease()).await;
+            sleep(options.timing.silent_at_start()).await;
         }
         Self::run(options, config, clock, ready).await
     }
@@ -90,7 +91,8 @@ impl Replica {
             sending.clone(),
             published.clone(),
         );
-        let host = Arc::new(Host { node, cluster: options.cluster.clone(), disk });
+        let lease = options.timing.lease();
+        let host = Arc::new(Host { node, cluster: options.cluster.clone(), disk, lease });
         let (notices, heard) = (Arc::<Notices>::default(), Arc::default());
         let network = options.environment.network.clone();
         let seen = published.clone();
@@ -150,7 +152,7 @@ impl Replica {
             contact: contact.clone(),
         };
         background.spawn(server::serve(listener, service));
-        background.spawn(release_log(log, flushed, shelf.clone()));
+        background.spawn(release_log(log.clone(), flushed, shelf.clone()));
         background.spawn(tell_status(raft.clone(), told, Arc::clone(&reason)));
         let rounds = Rounds::new(options.node, &peers, &status, &clock, audit);
         let stop = diverged::Stop { on, directory, raft: raft.clone(), reason: reason.clone() };
@@ -177,7 +179,10 @@ impl Replica {
             confirmer,
             tasks: Mutex::new(Tasks { background, writing }),
         };
-        Ok(Self { shared: Arc::new(shared) })
+        let shared = Arc::new(shared);
+        let watching = slow_disk::watch(Arc::downgrade(&shared), log);
+        shared.tasks.lock().await.background.spawn(watching);
+        Ok(Self { shared })
     }
 }
 

@@ -41,7 +41,11 @@ impl Replica {
             });
         }
         // Openraft would rely on the whole lease.
-        let relied = LinearizerOption::new(Some(self.shared.timing.relied()), false);
+        let relied = {
+            let metrics = self.shared.raft.metrics();
+            let metrics = metrics.borrow_watched();
+            LinearizerOption::new(Some(self.relied(&metrics)), false)
+        };
         self.read(relied.with_wait_timeout(Duration::ZERO)).await
     }
 

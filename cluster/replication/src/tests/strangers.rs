@@ -167,7 +167,8 @@ async fn one_word_of_removal_from_whoever_has_a_members_address_is_not_believed(
             let Ok(hello) = read_hello(&mut stream).await else { continue };
             let verdict = Err(Notice::removed(hello.from));
             let (disk, life) = (DiskId(u128::from(other.0)), Life::Unknown);
-            let _ = send_answer(&mut stream, &hello, &Answer { disk, life, verdict }).await;
+            let answer = Answer { disk, life, lease: Duration::from_millis(150), verdict };
+            let _ = send_answer(&mut stream, &hello, &answer).await;
             counting.fetch_add(u64::from(hello.from == asking), Ordering::SeqCst);
         }
     });

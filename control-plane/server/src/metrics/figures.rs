@@ -120,6 +120,9 @@ impl Figures {
         let (journal, micro) = (&meters.journal, 1e-6);
         let help = "Syncs of the journal";
         to.histogram("journal_fsync_seconds", help, micro, &journal.sync_us.counted())?;
+        let silent = meters.disk_silent_for().as_secs_f64();
+        let help = "Time for which appends have waited for a disk that finished none";
+        to.gauge("journal_silent_seconds", help, silent)?;
         let help = "Records made durable by one sync";
         to.histogram("journal_append_records", help, 1.0, &journal.batch_records.counted())?;
         let help = "Batches of entries, from the first one taken to all being seen";

@@ -199,6 +199,7 @@ async fn the_figures_are_there_in_the_form_scrapers_read_and_they_count() {
         "tradewind_raft_applied_index",
         "tradewind_raft_elections_total",
         "tradewind_journal_fsync_seconds_count",
+        "tradewind_journal_silent_seconds",
         "tradewind_journal_append_records_count",
         "tradewind_apply_seconds_count",
         "tradewind_events_kept_max",

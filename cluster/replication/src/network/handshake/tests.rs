@@ -5,6 +5,7 @@ use super::*;
 use std::cmp::Ordering;
 use tradewind_domain::ids::ClusterIncarnation;
 
+const LEASE: Duration = Duration::from_millis(150);
 const LIFE: Life = Life::Opened(ClusterIncarnation(0xc));
 
 fn hello() -> Hello {
@@ -21,7 +22,7 @@ fn hello() -> Hello {
 }
 
 fn host() -> Host {
-    Host { node: 2, cluster: "first".to_owned(), disk: DiskId(0xb) }
+    Host { node: 2, cluster: "first".to_owned(), disk: DiskId(0xb), lease: LEASE }
 }
 
 fn other_life() -> Notice {
@@ -42,7 +43,7 @@ async fn a_hello_and_its_answer_arrive_as_they_were_sent() {
         let (mut near, mut far) = tokio::io::duplex(1024);
         send_hello(&mut near, &hello()).await.unwrap();
         assert_eq!(read_hello(&mut far).await.unwrap(), hello());
-        let answer = Answer { disk: DiskId(0xb), life: LIFE, verdict };
+        let answer = Answer { disk: DiskId(0xb), life: LIFE, lease: LEASE, verdict };
         send_answer(&mut far, &hello(), &answer).await.unwrap();
         assert_eq!(read_answer(&mut near).await.unwrap(), answer);
     }
