@@ -14,6 +14,7 @@ pub(crate) mod link;
 pub(crate) mod server;
 mod snapshot;
 pub(crate) mod standing;
+mod told;
 pub(crate) mod wire;
 
 use std::io;

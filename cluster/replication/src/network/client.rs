@@ -10,6 +10,7 @@ use super::{
     link::{Answer, Link, Place, Target},
     snapshot,
     standing::Notices,
+    told::Told,
     wire::{AppendRecord, Reply, ReportRecord, Request},
 };
 use crate::{
@@ -35,10 +36,7 @@ use openraft::{
 use std::{
     collections::BTreeMap,
     future::Future,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 use tokio::task::JoinSet;
@@ -67,20 +65,6 @@ struct Shared {
     links: Mutex<Links>,
     told: Told,
     leases: Arc<Leases>,
-}
-
-/// How far this member has told anybody, as a leader, that the log is committed. What is told may be applied and
-/// shown elsewhere before it is applied here.
-#[derive(Clone, Default)]
-struct Told(Arc<AtomicU64>);
-
-impl Told {
-    /// Noted before it leaves.
-    fn note(&self, append: &AppendEntriesRequest<TypeConfig>) {
-        if let Some(committed) = &append.leader_commit {
-            self.0.fetch_max(committed.index, Ordering::SeqCst);
-        }
-    }
 }
 
 #[derive(Default)]
@@ -119,10 +103,9 @@ impl Peers {
         Self { shared: Arc::new(shared) }
     }
 
-    /// The last entry that any other member may have applied on this member's word. No entry of a log is
-    /// known to be committed before this member says so, as long as it leads.
+    /// The last entry that any other member may have applied on this member's word as a leader.
     pub(crate) fn told_committed(&self) -> u64 {
-        self.shared.told.0.load(Ordering::SeqCst)
+        self.shared.told.latest()
     }
 
     /// The leases that peers give a leader, as they told.
