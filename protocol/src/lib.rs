@@ -4,6 +4,7 @@
 
 pub mod check_in;
 pub mod control;
+pub mod drains;
 pub mod events;
 pub mod history;
 pub mod link;

@@ -56,6 +56,8 @@ codes! {
     SlowConsumer: 408 After "What was sent was not read in time",
     /// The id was used for something else, or the state has moved on.
     Conflict: 409 Never "It conflicts with what is there",
+    /// This life of the Manager, or a later one of its registration, was dropped by a drain.
+    Dropped: 409 Never "It was dropped from the cluster",
     /// Another change of the same thing is under way.
     Busy: 409 Never "Another change is under way",
     Gone: 410 Never "What was asked for is no longer kept",

@@ -2,12 +2,13 @@
 //! wanted, upward beats. Decides shapes; leases and placement are decided in `domain::control`.
 
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use tradewind_domain::{
     control::{
         Desired,
         desired::{BrokerWanted, MarketWanted, TraderWanted},
     },
-    ids::{Incarnation, ServiceId},
+    ids::{Epoch, Incarnation, ServiceId},
 };
 
 /// Leader to Manager.
@@ -27,7 +28,15 @@ pub enum ToManager {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum FromManager {
-    Beat { n: u64, services: Vec<ServiceReport>, sessions: u64 },
+    Beat {
+        n: u64,
+        services: Vec<ServiceReport>,
+        sessions: u64,
+        /// Drains, by their epochs, that it knows of: it takes nothing new, and nothing that it was given
+        /// before is still on its way.
+        #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+        cordons: BTreeSet<Epoch>,
+    },
 }
 
 /// Manager to service.

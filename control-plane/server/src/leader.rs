@@ -12,7 +12,7 @@ use crate::{
     leading::Leading,
     limits::{LOOK_EVERY, REPORTS, UNCONFIRMED_AFTER},
 };
-use observe::{ManagerView, Observations, Report, What};
+use observe::{Observations, Report, View, What};
 use pause::Awake;
 use pipes::Pipes;
 use std::{
@@ -35,8 +35,8 @@ use tradewind_domain::{
 };
 use tradewind_replication::Replica;
 
-/// What the leader sees of each Manager; `None` while this member does not lead.
-pub(crate) type LeaderView = Option<Arc<BTreeMap<ManagerId, ManagerView>>>;
+/// What the leader sees; `None` while this member does not lead.
+pub(crate) type LeaderView = Option<Arc<View>>;
 
 /// What the leader's tasks work with. A cheap clone.
 #[derive(Clone)]

@@ -68,6 +68,7 @@ mod tests {
             work: Wish::Brokers { brokers: brokers.clone() },
             market_managers: Vec::new(),
             cordons: Default::default(),
+            empties: false,
         };
         // when
         let services = Brokers.wanted(&desired);

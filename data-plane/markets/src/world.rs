@@ -154,6 +154,7 @@ pub(crate) fn desired(markets: Vec<MarketWanted>) -> Desired {
             endpoint("a2.market-manager", "127.0.0.1:2"),
         ],
         cordons: BTreeSet::new(),
+        empties: false,
     }
 }
 

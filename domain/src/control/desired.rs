@@ -24,6 +24,22 @@ pub struct Desired {
     /// Drains of this Manager, by their epochs: while there is one it takes nothing new.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub cordons: BTreeSet<Epoch>,
+    /// What it has is to move away: sessions are told where to go.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub empties: bool,
+}
+
+impl Desired {
+    /// The revision alone is no news.
+    #[must_use]
+    pub fn says_the_same(&self, other: &Self) -> bool {
+        let Self { revision: _, fence, work, market_managers, cordons, empties } = self;
+        *fence == other.fence
+            && *work == other.work
+            && *market_managers == other.market_managers
+            && *cordons == other.cordons
+            && *empties == other.empties
+    }
 }
 
 /// What the Manager runs, by its kind.
@@ -116,7 +132,8 @@ pub fn desired(machine: &Machine, revision: Revision, manager: &ManagerId) -> Op
     };
     let market_managers = live_endpoints(machine, ManagerKind::MarketManager);
     let cordons = machine.cordons(manager).map(|row| row.epoch).collect();
-    Some(Desired { revision, fence: machine.fence(row.epoch), work, market_managers, cordons })
+    let (fence, empties) = (machine.fence(row.epoch), machine.empties(manager));
+    Some(Desired { revision, fence, work, market_managers, cordons, empties })
 }
 
 /// The Managers of a kind that are live and take something new, and where they are, in order of their

@@ -18,8 +18,8 @@ pub(crate) fn refused(refusal: &Refusal) -> Problem {
         | Refusal::Superseded
         | Refusal::OtherDisk { .. }
         | Refusal::Mismatch { .. }
-        | Refusal::WrongState { .. }
-        | Refusal::Dropped { .. } => Code::Conflict,
+        | Refusal::WrongState { .. } => Code::Conflict,
+        Refusal::Dropped { .. } => Code::Dropped,
         Refusal::Busy { .. } | Refusal::Rebalancing { .. } => Code::Busy,
         Refusal::NotFound { .. } => Code::NotFound,
         Refusal::NotEligible

@@ -91,14 +91,14 @@ fn here(
 ) -> Status {
     let parts = service.parts();
     let (revision, machine) = service.machine();
-    let view = parts.view.borrow().clone().unwrap_or_else(|| Arc::new(BTreeMap::new()));
+    let view = parts.view.borrow().clone().unwrap_or_default();
     Status {
         stand: Stand { revision, ..stand },
         node: parts.node,
         cluster: machine.cluster().opened(),
         members: members(service, reached),
-        managers: managers(&machine, &view),
-        services: services(&view),
+        managers: managers(&machine, &view.managers),
+        services: services(&view.managers),
         customers: customers(&machine),
         divergence: parts.replica.audit().alarm.map(|alarm| DivergenceStatus {
             index: Revision(alarm.index),

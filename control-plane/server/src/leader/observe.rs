@@ -6,10 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use tradewind_domain::{
     control::{
         Machine, Observed, Sighting,
+        drain::{Remains, remains},
         plan::{self, Health},
         row::{ManagerRow, ManagerState},
     },
-    ids::{Epoch, Incarnation, ManagerId, ServiceId},
+    ids::{DrainTarget, Epoch, Incarnation, ManagerId, ServiceId},
     time::{Monotonic, UnixNanos},
 };
 use tradewind_protocol::{
@@ -55,6 +56,7 @@ pub(crate) enum What {
     Beat {
         services: Vec<ServiceReport>,
         sessions: u64,
+        cordons: BTreeSet<Epoch>,
     },
     /// Nobody listens at its address.
     Refused,
@@ -73,6 +75,14 @@ pub(crate) struct ManagerView {
     pub(crate) health: control::Health,
     pub(crate) services: Vec<ServiceReport>,
     pub(crate) sessions: u64,
+}
+
+/// What the leader sees beside the log, for those who ask.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct View {
+    pub(crate) managers: BTreeMap<ManagerId, ManagerView>,
+    /// Of each drain what is still there.
+    pub(crate) drains: BTreeMap<DrainTarget, Remains>,
 }
 
 #[derive(Debug, Default)]
@@ -146,21 +156,24 @@ impl Observations {
                     (sighting.last_proof, sighting.refused) = (at, false);
                 }
             }
-            What::Beat { services, sessions } => {
+            What::Beat { services, sessions, cordons } => {
                 (sighting.last_proof, sighting.refused) = (at, false);
-                sighting.told = Some(own_word(&services, sessions));
+                sighting.told = Some(own_word(&services, sessions, cordons));
                 self.told.insert(of.manager, Told { services, sessions });
             }
             What::Refused => sighting.refused = true,
         }
     }
 
-    /// Every registered Manager as it is seen now.
-    pub(crate) fn view(
-        &self,
-        machine: &Machine,
-        now: Monotonic,
-    ) -> BTreeMap<ManagerId, ManagerView> {
+    /// Everything that is asked for, as it is seen now.
+    pub(crate) fn view(&self, machine: &Machine, now: Monotonic) -> View {
+        let drains = machine
+            .drains()
+            .map(|row| (row.target.clone(), remains(machine, &self.observed, now, &row.target)));
+        View { managers: self.managers(machine, now), drains: drains.collect() }
+    }
+
+    fn managers(&self, machine: &Machine, now: Monotonic) -> BTreeMap<ManagerId, ManagerView> {
         let each = machine.managers().map(|row| {
             let health = match (row.state, self.observed.health(row, now)) {
                 (ManagerState::Down, _) | (ManagerState::Live, Health::Lost(_)) => {
@@ -178,7 +191,7 @@ impl Observations {
 }
 
 /// What a beat says that placement and drains are decided on.
-fn own_word(services: &[ServiceReport], sessions: u64) -> plan::Told {
+fn own_word(services: &[ServiceReport], sessions: u64, cordons: BTreeSet<Epoch>) -> plan::Told {
     let exclusive = |report: &&ServiceReport| match report.service {
         ServiceId::Broker { .. } | ServiceId::Trader { .. } => true,
         ServiceId::Market { .. } => false,
@@ -186,7 +199,7 @@ fn own_word(services: &[ServiceReport], sessions: u64) -> plan::Told {
     let held = services.iter().filter(exclusive).count() as u64;
     let starting = services.iter().filter(|report| report.state == ServiceState::Starting).count();
     plan::Told {
-        cordons: BTreeSet::new(),
+        cordons,
         held: Some(held.saturating_add(sessions)),
         starting: u32::try_from(starting).unwrap_or(u32::MAX),
     }
@@ -242,11 +255,11 @@ mod tests {
         let of = check_in(&mut machine, 1, 1);
         let mut seen = Observations::since(START);
         seen.registered(of.clone(), None);
-        let beat = What::Beat { services: vec![], sessions: 3 };
+        let beat = What::Beat { services: vec![], sessions: 3, cordons: [].into() };
         seen.heard(report(&of, START + Duration::from_secs(2), beat));
         let later = START + Duration::from_secs(4);
         assert_eq!(expiries(&machine, &seen, later), []);
-        assert_eq!(seen.view(&machine, later).values().next().unwrap().sessions, 3);
+        assert_eq!(seen.view(&machine, later).managers.values().next().unwrap().sessions, 3);
         seen.heard(report(&of, later, What::Refused));
         assert_eq!(expiries(&machine, &seen, later), [DownReason::Refused]);
     }

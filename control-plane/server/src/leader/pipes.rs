@@ -136,8 +136,8 @@ impl Pipe {
                 *due = Some(Instant::now());
                 self.report(What::Up { incarnation }).await;
             }
-            Event::Message(FromManager::Beat { n, services, sessions }) if self.is_up => {
-                self.report(What::Beat { services, sessions }).await;
+            Event::Message(FromManager::Beat { n, services, sessions, cordons }) if self.is_up => {
+                self.report(What::Beat { services, sessions, cordons }).await;
                 if self.still_holds() {
                     // A pipe that is full or gone has its own end: the beat just stays unanswered.
                     let _ = sender.try_send(ToManager::BeatAnswer { n });
@@ -175,7 +175,7 @@ impl Pipe {
             return true;
         }
         let Some(desired) = desired(machine, revision, &self.of.manager) else { return true };
-        if self.told.as_ref().is_some_and(|told| says_the_same(told, &desired)) {
+        if self.told.as_ref().is_some_and(|told| told.says_the_same(&desired)) {
             return true;
         }
         if !self.still_holds() {
@@ -198,11 +198,4 @@ impl Pipe {
         // The receiver goes first only when all pipes are about to close.
         let _ = self.reports.send(Report { of: self.of.clone(), at, what }).await;
     }
-}
-
-/// The revision alone is no news.
-fn says_the_same(told: &Desired, desired: &Desired) -> bool {
-    told.fence == desired.fence
-        && told.work == desired.work
-        && told.market_managers == desired.market_managers
 }

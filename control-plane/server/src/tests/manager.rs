@@ -36,6 +36,8 @@ pub(super) struct Manager {
     pub(super) checked_in: ManagerCheckedIn,
     /// Cleared: the Manager stands still and says nothing more.
     beats: Arc<Mutex<bool>>,
+    /// How many it says to hold.
+    pub(super) sessions: Arc<Mutex<u64>>,
     shutdown: CancellationToken,
     tasks: JoinSet<()>,
 }
@@ -58,11 +60,12 @@ impl Manager {
         };
         let router = Router::new().route("/v1/pipe", get(upgrade));
         let (told, beats) = (Arc::new(Mutex::new(Told::default())), Arc::new(Mutex::new(true)));
+        let sessions = Arc::new(Mutex::new(5));
         let shutdown = CancellationToken::new();
         let mut tasks = JoinSet::new();
         let limits = listen::Limits::default();
         tasks.spawn(listen::serve(listener, router, limits, shutdown.clone()));
-        tasks.spawn(own(accepted, told.clone(), beats.clone()));
+        tasks.spawn(own(accepted, told.clone(), beats.clone(), sessions.clone()));
         let check_in = ManagerCheckIn {
             manager: id.clone(),
             location: "here".parse().unwrap(),
@@ -73,7 +76,7 @@ impl Manager {
         };
         let answer = group.client().check_in(&check_in, &group.keys.next(), SOON).await;
         let checked_in = answer.accepted().unwrap();
-        Self { id, told, checked_in, beats, shutdown, tasks }
+        Self { id, told, checked_in, beats, sessions, shutdown, tasks }
     }
 
     pub(super) fn desired(&self) -> Option<Desired> {
@@ -99,10 +102,11 @@ async fn own(
     mut accepted: mpsc::Receiver<Accepted<FromManager, ToManager>>,
     told: Arc<Mutex<Told>>,
     beats: Arc<Mutex<bool>>,
+    sessions: Arc<Mutex<u64>>,
 ) {
     let mut pipes = JoinSet::new();
     while let Some(pipe) = accepted.recv().await {
-        pipes.spawn(serve(pipe, told.clone(), beats.clone()));
+        pipes.spawn(serve(pipe, told.clone(), beats.clone(), sessions.clone()));
     }
 }
 
@@ -110,6 +114,7 @@ async fn serve(
     mut pipe: Accepted<FromManager, ToManager>,
     told: Arc<Mutex<Told>>,
     beats: Arc<Mutex<bool>>,
+    sessions: Arc<Mutex<u64>>,
 ) {
     told.lock().unwrap().leader = Some(pipe.hello.fence);
     let mut beat = interval(Duration::from_millis(50));
@@ -118,7 +123,11 @@ async fn serve(
         tokio::select! {
             _ = beat.tick() => if *beats.lock().unwrap() {
                 n += 1;
-                let _ = pipe.sender.try_send(FromManager::Beat { n, services: vec![], sessions: 5 });
+                let (services, sessions) = (vec![], *sessions.lock().unwrap());
+                let cordons = told.lock().unwrap().desired.as_ref().map(|d| d.cordons.clone());
+                let cordons = cordons.unwrap_or_default();
+                let beat = FromManager::Beat { n, services, sessions, cordons };
+                let _ = pipe.sender.try_send(beat);
             },
             event = pipe.events.next() => match event {
                 Some(Event::Message(ToManager::Desired { desired })) => {

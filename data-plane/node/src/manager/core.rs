@@ -3,6 +3,7 @@
 //! disk, and the services go on.
 
 use super::{
+    cordon,
     intent::{Intent, Verdict},
     lease::Lease,
     options::Options,
@@ -13,7 +14,7 @@ use crate::{
     limits,
     supervision::{Reports, Supervisor},
 };
-use std::{future::pending, sync::Arc, time::Instant};
+use std::{collections::BTreeSet, future::pending, sync::Arc, time::Instant};
 use tokio::{
     sync::{mpsc, watch},
     task::{JoinError, JoinHandle},
@@ -24,7 +25,7 @@ use tradewind_control_client::{Answer, ControlClient, KeySource};
 use tradewind_domain::{control::Desired, ids::Incarnation, limits::BEAT_EVERY};
 use tradewind_link::pipe::{Accepted, Event, Events, Sender};
 use tradewind_protocol::{
-    Retry,
+    Code, Retry,
     check_in::{ManagerCheckIn, ManagerCheckedIn},
     supervision::{FromManager, ToManager},
 };
@@ -55,6 +56,8 @@ pub(super) struct Core<W> {
     intent: Intent,
     lease: Lease,
     standing: watch::Sender<Standing>,
+    /// Cancelled when a drain has ended with this Manager's being dropped: it stops in order.
+    dropped: CancellationToken,
     leader: Option<Leader>,
     beats: u64,
     /// Work that must be done before the next beat is sent.
@@ -82,6 +85,7 @@ pub(super) struct Parts<W> {
     pub(super) proof: Proof,
     pub(super) intent: Intent,
     pub(super) standing: watch::Sender<Standing>,
+    pub(super) dropped: CancellationToken,
 }
 
 impl<W: Work> Core<W> {
@@ -97,6 +101,7 @@ impl<W: Work> Core<W> {
             proof,
             intent,
             standing,
+            dropped,
         } = parts;
         Self {
             options,
@@ -110,6 +115,7 @@ impl<W: Work> Core<W> {
             intent,
             lease: Lease::default(),
             standing,
+            dropped,
             leader: None,
             beats: 0,
             proving: None,
@@ -232,7 +238,10 @@ impl<W: Work> Core<W> {
         let (Ok(Some(reports)), Some(leader)) = (proved, &self.leader) else { return };
         self.beats += 1;
         let (n, sessions) = (self.beats, self.work.sessions());
-        let beat = FromManager::Beat { n, services: reports.to_vec(), sessions };
+        let cordons = self.intent.current().map_or_else(BTreeSet::new, |desired| {
+            cordon::confirmed(&desired, &self.work.wanted(&desired), &reports)
+        });
+        let beat = FromManager::Beat { n, services: reports.to_vec(), sessions, cordons };
         let now = Instant::now();
         // One that finds no room is left out: the next tells the same.
         if leader.sender.try_send(beat).is_ok() {
@@ -265,6 +274,9 @@ impl<W: Work> Core<W> {
             }
             Ok(Answer::Refused(problem) | Answer::Unknown(problem)) => {
                 tracing::warn!(%problem, "check-in not accepted");
+                if problem.code == Code::Dropped {
+                    self.dropped.cancel();
+                }
                 if problem.retry != Retry::Never {
                     let soon = tokio::time::Instant::now() + limits::CHECK_IN_AGAIN_FIRST;
                     self.check_in_at = soon;

@@ -82,10 +82,7 @@ impl Intent {
         if order(offered) < order(&held) {
             return Verdict::Older;
         }
-        let same = held.fence == offered.fence
-            && held.work == offered.work
-            && held.market_managers == offered.market_managers;
-        if same { Verdict::Same } else { Verdict::Newer }
+        if held.says_the_same(offered) { Verdict::Same } else { Verdict::Newer }
     }
 }
 
@@ -105,6 +102,7 @@ mod tests {
             work: Work::Traders { traders: Vec::new() },
             market_managers: Vec::new(),
             cordons: Default::default(),
+            empties: false,
         }
     }
 

@@ -63,6 +63,8 @@ pub struct Running<W> {
     handle: Handle,
     work: Arc<W>,
     supervisor: Supervisor,
+    /// A drain has ended with this Manager's being dropped.
+    dropped: CancellationToken,
     /// Ends everything that must outlive the services.
     end: CancellationToken,
     background_end: CancellationToken,
@@ -88,6 +90,11 @@ pub async fn run<W: Work>(
     );
     tokio::select! {
         () = shutdown.cancelled() => {
+            running.stop().await;
+            Ok(())
+        }
+        () = running.dropped() => {
+            tracing::info!("dropped by a drain: stopping for good; started anew it is a new registration");
             running.stop().await;
             Ok(())
         }
@@ -138,6 +145,7 @@ pub async fn start<W: Work>(options: Options, work: Arc<W>) -> Result<Running<W>
     };
     let router = api::routes(api).merge(work.router(&handle));
     let (end, background_end) = (CancellationToken::new(), CancellationToken::new());
+    let dropped = CancellationToken::new();
     tasks.spawn(listen::serve(listener, router, work.listen_limits(), end.clone()));
     let mut background = JoinSet::new();
     background.spawn(work.clone().background(handle.clone(), background_end.clone()));
@@ -153,6 +161,7 @@ pub async fn start<W: Work>(options: Options, work: Arc<W>) -> Result<Running<W>
         supervisor: supervisor.clone(),
         intent,
         standing,
+        dropped: dropped.clone(),
     });
     let inboxes = Inboxes { pipes, reconsider: wishes };
     tasks.spawn(core.run(inboxes, end.clone()));
@@ -161,6 +170,7 @@ pub async fn start<W: Work>(options: Options, work: Arc<W>) -> Result<Running<W>
         handle,
         work,
         supervisor,
+        dropped,
         end,
         background_end,
         tasks,
@@ -179,6 +189,11 @@ impl<W: Work> Running<W> {
     #[must_use]
     pub fn handle(&self) -> &Handle {
         &self.handle
+    }
+
+    /// Returns when the group has dropped this Manager: what is left is to stop. May be cancelled.
+    pub fn dropped(&self) -> impl Future<Output = ()> + Send + use<W> {
+        self.dropped.clone().cancelled_owned()
     }
 
     /// Returns when one of its tasks has ended, which only a panic does. May be cancelled.

@@ -133,6 +133,7 @@ impl World {
             work: DesiredWork::Brokers { brokers: accounts.iter().map(broker).collect() },
             market_managers: Vec::new(),
             cordons: Default::default(),
+            empties: false,
         });
     }
 

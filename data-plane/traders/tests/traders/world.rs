@@ -142,6 +142,7 @@ impl World {
             work: DesiredWork::Traders { traders },
             market_managers: market_managers.collect(),
             cordons: Default::default(),
+            empties: false,
         });
     }
 

@@ -1,0 +1,251 @@
+//! Drains: begun, watched, changed and cancelled. Decides which command a request is and how a drain is told; what
+//! leads from one state to the next is `domain::control::drain`'s decision.
+
+use super::{
+    changes::changed,
+    headers::{Forwarded, IfMatch, Keyed},
+};
+use crate::service::{Answerer, Change, Service};
+use axum::{
+    extract::State,
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::IntoResponse,
+};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+use tokio::time::timeout;
+use tradewind_domain::{
+    control::{
+        Command, Machine,
+        drain::{By, DrainCommand, DrainRow, DrainState, DropSchedule, Remains},
+    },
+    ids::{DrainTarget, ImplementationId, ManagerId, Revision},
+};
+use tradewind_link::{
+    Failure,
+    json::{Json, Path, Query},
+    rest::Method,
+};
+use tradewind_protocol::{
+    Code, Problem,
+    control::{Changed, Consistency, Stand},
+    drains::{BeginDrain, ChangeDrain, DRAINS, DrainTold, DrainView, Drains, Remaining, path_of},
+};
+
+/// A watcher of one drain is answered at least so often.
+const WATCHED_AT_MOST: Duration = Duration::from_secs(30);
+
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Look {
+    #[serde(default)]
+    consistency: Consistency,
+    /// Answer when the drain has changed after this revision, or is gone; after 30 s in any case.
+    #[serde(default)]
+    after: Option<Revision>,
+}
+
+pub(super) async fn begin_for_implementation(
+    state: State<Service>,
+    Path(implementation): Path<ImplementationId>,
+    keyed: Keyed,
+    begin: Json<BeginDrain>,
+) -> Result<impl IntoResponse, Failure> {
+    let path = format!("/v1/implementations/{implementation}/drain");
+    begun(state, &path, DrainTarget::Implementation(implementation), keyed, begin).await
+}
+
+pub(super) async fn begin_for_manager(
+    state: State<Service>,
+    Path(manager): Path<ManagerId>,
+    keyed: Keyed,
+    begin: Json<BeginDrain>,
+) -> Result<impl IntoResponse, Failure> {
+    let path = format!("/v1/managers/{manager}/drain");
+    begun(state, &path, DrainTarget::Manager(manager), keyed, begin).await
+}
+
+async fn begun(
+    State(service): State<Service>,
+    path: &str,
+    target: DrainTarget,
+    keyed: Keyed,
+    Json(begin): Json<BeginDrain>,
+) -> Result<impl IntoResponse, Failure> {
+    let BeginDrain { by, deadline, drop } = begin.clone();
+    let asked = DrainCommand::Begin { target: target.clone(), by, deadline, drop };
+    let Keyed { key, forwarded } = keyed;
+    let (method, command) = (Method::POST, Command::Drain(asked));
+    let change = Change { method, path, body: &begin, key, command, forwarded };
+    let told = service.change(change, changed).await?;
+    let place = HeaderValue::from_str(&path_of(&target));
+    let place = place.map(|place| [(header::LOCATION, place)]);
+    let place = place.map_err(|_| Failure::new(Code::InternalError, "a target is no address"))?;
+    Ok((StatusCode::ACCEPTED, place, Json(told)))
+}
+
+pub(super) async fn list(
+    State(service): State<Service>,
+    Query(look): Query<Look>,
+    Forwarded(forwarded): Forwarded,
+) -> Result<Json<Drains>, Failure> {
+    Ok(Json(match service.read::<Drains>(DRAINS, look.consistency, forwarded).await? {
+        Answerer::There(there) => there,
+        Answerer::Here(stand) => {
+            let machine = service.machine().1;
+            let drains = machine.drains().map(|row| view(&service, &machine, row)).collect();
+            Drains { stand, drains }
+        }
+    }))
+}
+
+pub(super) async fn get(
+    State(service): State<Service>,
+    Path(target): Path<DrainTarget>,
+    Query(look): Query<Look>,
+    Forwarded(forwarded): Forwarded,
+) -> Result<impl IntoResponse, Failure> {
+    if let Some(after) = look.after {
+        let mut machine = service.parts().replica.watch_machine();
+        let news = machine.wait_for(|(_, machine)| {
+            machine.drain(&target).is_none_or(|row| row.revision > after)
+        });
+        // Late or stopping: how it is now is the answer.
+        let _ = timeout(WATCHED_AT_MOST, news).await;
+    }
+    let path = path_of(&target);
+    let told = match service.read::<DrainTold>(&path, look.consistency, forwarded).await? {
+        Answerer::There(there) => there,
+        Answerer::Here(stand) => here(&service, stand, &target)?,
+    };
+    let mut headers = HeaderMap::new();
+    if let Ok(tag) = HeaderValue::from_str(&format!("\"{}\"", told.view.drain.revision)) {
+        headers.insert(header::ETAG, tag);
+    }
+    Ok((headers, Json(told)))
+}
+
+fn here(service: &Service, stand: Stand, target: &DrainTarget) -> Result<DrainTold, Problem> {
+    let machine = service.machine().1;
+    let row = machine.drain(target).ok_or_else(|| {
+        let detail = format!("{target} is not being drained: it is active, or is not registered");
+        Problem::new(Code::NotFound, detail)
+    })?;
+    Ok(DrainTold { stand, view: view(service, &machine, row) })
+}
+
+fn view(service: &Service, machine: &Machine, row: &DrainRow) -> DrainView {
+    let seen = service.parts().view.borrow().clone();
+    let remains = seen.and_then(|seen| seen.drains.get(&row.target).copied());
+    DrainView {
+        drain: row.clone(),
+        acknowledged: row.state.is_acknowledged(),
+        managers: machine.concerned(&row.target).map(|manager| manager.manager.clone()).collect(),
+        remaining: remains.map(remaining),
+        waits: remains.and_then(|remains| waits(row, remains)),
+    }
+}
+
+fn remaining(remains: Remains) -> Remaining {
+    let Remains { brokers, customers, traders, told } = remains;
+    let [brokers, customers, traders] =
+        [brokers, customers, traders].map(|count| u64::try_from(count).unwrap_or(u64::MAX));
+    Remaining { brokers, customers, traders, held: told }
+}
+
+/// What keeps a drain where it is, in words.
+fn waits(row: &DrainRow, remains: Remains) -> Option<String> {
+    let text = match row.state {
+        DrainState::Cordoned => {
+            "a Manager has not confirmed the cordon: services given to it before are still starting, or it has \
+             not told this leader yet"
+        }
+        DrainState::Draining if remains.brokers > 0 => {
+            "no_target: a Broker's ledger has one copy and stays with its node; stop using the account, or force"
+        }
+        DrainState::Draining if remains.customers + remains.traders > 0 => {
+            "customers and their Traders wait for a TraderManager with room: add one, or wait"
+        }
+        DrainState::Draining if remains.told.is_none() => {
+            "a Manager has not told this leader yet what it holds"
+        }
+        DrainState::Draining => "sessions and services are on their way out",
+        DrainState::Drained => match row.drop {
+            DropSchedule::AfterHours => "dropped after hours of all its locations' markets",
+            DropSchedule::At(_) => "dropped at the time that was set",
+            DropSchedule::Never => "it stays until it is rescheduled or cancelled",
+            DropSchedule::WhenIdle => return None,
+        },
+        DrainState::Dropped => return None,
+    };
+    Some(text.to_owned())
+}
+
+pub(super) async fn cancel(
+    State(service): State<Service>,
+    Path(target): Path<DrainTarget>,
+    keyed: Keyed,
+    matching: IfMatch,
+    Json(asked): Json<ChangeDrain>,
+) -> Result<Json<Changed>, Failure> {
+    let (asked, at, by) = taken(asked, matching, false)?;
+    let command = DrainCommand::Cancel { target: target.clone(), at, by };
+    change(&service, Method::DELETE, &path_of(&target), keyed, &asked, command).await
+}
+
+pub(super) async fn force(
+    State(service): State<Service>,
+    Path(target): Path<DrainTarget>,
+    keyed: Keyed,
+    matching: IfMatch,
+    Json(asked): Json<ChangeDrain>,
+) -> Result<Json<Changed>, Failure> {
+    let (asked, at, by) = taken(asked, matching, false)?;
+    let path = format!("{}/force", path_of(&target));
+    let command = DrainCommand::Force { target, at, by };
+    change(&service, Method::POST, &path, keyed, &asked, command).await
+}
+
+pub(super) async fn reschedule(
+    State(service): State<Service>,
+    Path(target): Path<DrainTarget>,
+    keyed: Keyed,
+    matching: IfMatch,
+    Json(asked): Json<ChangeDrain>,
+) -> Result<Json<Changed>, Failure> {
+    let (asked, at, by) = taken(asked, matching, true)?;
+    let missing = || Failure::new(Code::MalformedRequest, "`drop` is missing: when it is dropped");
+    let drop = asked.drop.ok_or_else(missing)?;
+    let path = format!("{}/drop", path_of(&target));
+    let command = DrainCommand::Reschedule { target, at, by, drop };
+    change(&service, Method::PUT, &path, keyed, &asked, command).await
+}
+
+/// The request as it is handed on, on which revision it depends, and who asks.
+fn taken(
+    mut asked: ChangeDrain,
+    IfMatch(matching): IfMatch,
+    schedules: bool,
+) -> Result<(ChangeDrain, Option<Revision>, By), Failure> {
+    if asked.drop.is_some() && !schedules {
+        let detail = "`drop` is set by PUT /v1/drains/{target}/drop alone";
+        return Err(Failure::new(Code::MalformedRequest, detail));
+    }
+    asked.at = matching.or(asked.at);
+    let by = By { who: asked.who.clone(), why: asked.why.clone() };
+    Ok((asked.clone(), asked.at, by))
+}
+
+async fn change(
+    service: &Service,
+    method: Method,
+    path: &str,
+    keyed: Keyed,
+    body: &ChangeDrain,
+    command: DrainCommand,
+) -> Result<Json<Changed>, Failure> {
+    let Keyed { key, forwarded } = keyed;
+    let command = Command::Drain(command);
+    let change = Change { method, path, body, key, command, forwarded };
+    Ok(Json(service.change(change, changed).await?))
+}

@@ -1,0 +1,59 @@
+//! Confirming a cordon. Decides when a Manager says that it knows of its drains: nothing that it was given
+//! before is still on its way. Anything new it is not given any more, and its door is closed before it is asked.
+
+use super::work::Wanted;
+use std::collections::BTreeSet;
+use tradewind_domain::{control::Desired, ids::Epoch};
+use tradewind_protocol::supervision::{ServiceReport, ServiceState};
+
+/// The drains that can be confirmed: all of them or none.
+pub(super) fn confirmed(
+    desired: &Desired,
+    wanted: &[Wanted],
+    reports: &[ServiceReport],
+) -> BTreeSet<Epoch> {
+    let arrived = |wanted: &Wanted| {
+        let mut of_it = reports.iter().filter(|report| report.service == wanted.service);
+        of_it.any(|report| report.state != ServiceState::Starting)
+    };
+    if wanted.iter().all(arrived) { desired.cordons.clone() } else { BTreeSet::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use tradewind_domain::{
+        control::desired::Work,
+        ids::{Fence, Revision, ServiceId},
+    };
+
+    #[test]
+    fn a_cordon_is_confirmed_once_nothing_given_before_is_on_its_way() {
+        let service = ServiceId::Trader { trader: "t".parse().unwrap() };
+        let desired = Desired {
+            revision: Revision(9),
+            fence: Fence::default(),
+            work: Work::Traders { traders: Vec::new() },
+            market_managers: Vec::new(),
+            cordons: [Epoch(7)].into(),
+            empties: false,
+        };
+        let report = |state| ServiceReport {
+            service: service.clone(),
+            state,
+            detail: String::new(),
+            incarnation: None,
+            pid: None,
+            address: None,
+            crashes: 0,
+        };
+        let wanted = [Wanted { service: service.clone(), configuration: None }];
+        let none = BTreeSet::new();
+        assert_eq!(confirmed(&desired, &wanted, &[]), none);
+        assert_eq!(confirmed(&desired, &wanted, &[report(ServiceState::Starting)]), none);
+        assert_eq!(confirmed(&desired, &wanted, &[report(ServiceState::Live)]), desired.cordons);
+        // One that stops by what is wanted now keeps nothing back, nor does an empty Manager.
+        assert_eq!(confirmed(&desired, &[], &[report(ServiceState::Starting)]), desired.cordons);
+    }
+}
