@@ -256,6 +256,13 @@ impl KeyHash {
         Self(digest.iter().map(|byte| format!("{byte:02x}")).collect())
     }
 
+    /// Whether it can be one.
+    #[must_use]
+    pub fn is_hash(&self) -> bool {
+        let digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        self.0.len() == 64 && self.0.bytes().all(digit)
+    }
+
     /// The short name of a key in tokens and logs: the first 12 digits of its hash.
     #[must_use]
     pub fn key_id(&self) -> String {
