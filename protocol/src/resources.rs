@@ -129,7 +129,7 @@ pub struct ExchangeDaysSpec {
 #[serde(deny_unknown_fields)]
 pub struct PutCustomer {
     /// All of his keys. Without it he keeps those that he has.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub key_hashes: Option<BTreeSet<KeyHash>>,
 }
 
