@@ -7,7 +7,10 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use tradewind_domain::{
     calendar::{Day, Exchange, OperatorDay},
-    control::row::{AccountSpec, Assignment, LocationSpec, MarketSpec, TraderSpec, TraderWish},
+    control::{
+        resource::Condition,
+        row::{AccountSpec, Assignment, LocationSpec, MarketSpec, TraderSpec, TraderWish},
+    },
     ids::{
         AccountId, CustomerId, InstrumentId, KeyHash, LocationId, ManagerId, MarketId, Revision,
         TraderId, VenueId,
@@ -31,6 +34,17 @@ pub fn parse_etag(text: &str) -> Option<Revision> {
     let digits = text.trim().strip_prefix('"')?.strip_suffix('"')?;
     let digit = digits.bytes().all(|byte| byte.is_ascii_digit());
     digits.parse().ok().filter(|_| digit).map(Revision)
+}
+
+/// A condition as a header says it.
+#[must_use]
+pub fn condition_header(on: Condition) -> Option<(&'static str, String)> {
+    match on {
+        Condition::Always => None,
+        Condition::Absent => Some((IF_NONE_MATCH, "*".to_owned())),
+        Condition::Present => Some((IF_MATCH, "*".to_owned())),
+        Condition::At(revision) => Some((IF_MATCH, format_etag(revision))),
+    }
 }
 
 /// A list, or a part of it: `GET /v1/accounts` and the like.

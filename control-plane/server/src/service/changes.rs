@@ -20,7 +20,7 @@ use tradewind_link::rest::{Method, RestError};
 use tradewind_protocol::{
     Code, Problem, Retry,
     control::{FORWARDED, IDEMPOTENCY_KEY, format_key},
-    resources::{IF_MATCH, IF_NONE_MATCH, format_etag},
+    resources::condition_header,
 };
 use tradewind_replication::ProposeError;
 
@@ -176,7 +176,7 @@ impl Service {
     {
         let within = until.saturating_duration_since(Instant::now());
         let (key, node) = (format_key(&change.key), self.parts().node.to_string());
-        let condition = condition(on);
+        let condition = condition_header(on);
         let mut headers = vec![(IDEMPOTENCY_KEY, key.as_str()), (FORWARDED, node.as_str())];
         headers.extend(condition.as_ref().map(|(name, value)| (*name, value.as_str())));
         let (method, body) = (change.method.clone(), Some(change.body));
@@ -193,16 +193,6 @@ impl Service {
                 Retry::SameId => Attempt::Maybe,
             },
         }
-    }
-}
-
-/// As a header says it.
-fn condition(on: Condition) -> Option<(&'static str, String)> {
-    match on {
-        Condition::Always => None,
-        Condition::Absent => Some((IF_NONE_MATCH, "*".to_owned())),
-        Condition::Present => Some((IF_MATCH, "*".to_owned())),
-        Condition::At(revision) => Some((IF_MATCH, format_etag(revision))),
     }
 }
 

@@ -1,9 +1,13 @@
 //! Claims about what operators declare: read as surely as asked for, chosen, page by page, and changed by several at
 //! once.
 
-use super::group::Group;
+use super::{
+    eventually,
+    group::{Group, SOON},
+    manager::Manager,
+};
 use serde_json::{Value, json};
-use tradewind_domain::ids::KeyHash;
+use tradewind_domain::{control::desired::Work, ids::KeyHash};
 use tradewind_link::rest::{HeaderMap, Method};
 use tradewind_protocol::{
     control::{IDEMPOTENCY_KEY, format_key},
@@ -194,4 +198,29 @@ async fn keys_are_added_by_several_at_once_and_nobody_is_told_more_than_their_id
     assert_eq!(status, 200);
     let (status, ..) = get(&group, 0, "/v1/customers/nobody/keys").await;
     assert_eq!(status, 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_is_released_only_on_request_and_its_manager_is_told_of_it_no_longer() {
+    let group = Group::of(1).await;
+    let manager = Manager::check_in(&group, "a1.broker-manager", 1).await;
+    let spec = json!({"venue": "sim", "adapter": "sim", "endpoint": "x:1", "customers": []});
+    put(&group, "/v1/accounts/k", spec).await;
+    let brokers = || match manager.desired().map(|desired| desired.work) {
+        Some(Work::Brokers { brokers }) => Some(brokers.len()),
+        _ => None,
+    };
+    eventually("the Broker is given to it", SOON, async || brokers() == Some(1)).await;
+    let (_, _, chosen) = get(&group, 0, "/v1/accounts?manager=a1.broker-manager").await;
+    assert_eq!(chosen["items"][0]["brokers"][0]["assignment"]["manager"], "a1.broker-manager");
+    let delete = async |path: &str| {
+        let headers = [(IDEMPOTENCY_KEY, format_key(&group.keys.next()))];
+        group.ask(0, Method::DELETE, path, &headers, &Value::Null).await
+    };
+    let (status, _, problem) = delete("/v1/accounts/k").await;
+    assert_eq!((status, &problem["code"]), (409, &json!("in_use")));
+    assert!(problem["detail"].as_str().unwrap().contains("release=true"), "{problem}");
+    assert_eq!(delete("/v1/accounts/k?release=true").await.0, 200);
+    eventually("it is told", SOON, async || brokers() == Some(0)).await;
+    assert_eq!(get(&group, 0, "/v1/accounts/k").await.0, 404);
 }
