@@ -2,6 +2,7 @@
 //! they do stands with the roles.
 
 pub(crate) mod member;
+pub(crate) mod resource;
 
 use crate::snapshot::{RecoverArgs, SnapshotArgs};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -37,6 +38,8 @@ pub(crate) enum Command {
     Infra(InfraArgs),
     /// Members of the Raft group: list, remove, how many voters, who leads
     Member(member::MemberArgs),
+    #[command(flatten)]
+    Resource(resource::ResourceCommand),
     /// A BrokerManager: spins Brokers up and down
     BrokerManager(ManagerArgs),
     /// A MarketManager: spins Markets up and down; algos connect here
@@ -48,12 +51,6 @@ pub(crate) enum Command {
     /// A Broker (spawned by a BrokerManager)
     #[command(hide = true)]
     Broker,
-    /// A Market (spawned by a MarketManager)
-    #[command(hide = true)]
-    Market,
-    /// A Trader (spawned by a TraderManager)
-    #[command(hide = true)]
-    Trader,
     /// Measures on this machine: the replicated writes and reads, the journal
     Bench(crate::bench::BenchArgs),
     /// The sample algo of examples/sample_algo.rs

@@ -6,7 +6,9 @@ mod cli;
 mod clock;
 mod demo;
 mod events;
+mod exit;
 mod member;
+mod resource;
 mod roles;
 #[path = "../examples/sample_algo.rs"]
 mod sample_algo;
@@ -44,14 +46,15 @@ fn main() -> ExitCode {
                 Some(advice) => eprintln!("tradewind: {text}; {advice}"),
                 None => eprintln!("tradewind: {text}"),
             }
-            ExitCode::FAILURE
+            exit::of_error(&error)
         }
     }
 }
 
 #[tokio::main]
 async fn run(command: Command) -> anyhow::Result<ExitCode> {
-    telemetry::install(match command {
+    telemetry::install(match &command {
+        Command::Resource(command) if !command.is_service() => "error",
         Command::Demo(_)
         | Command::Status(_)
         | Command::Member(_)
@@ -67,6 +70,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Snapshot(args) => snapshot::run(args).await,
         Command::Recover(args) => snapshot::recover(&args),
         Command::Member(args) => Ok(member::run(&args.action).await),
+        Command::Resource(command) if !command.is_service() => resource::run(&command).await,
         Command::Events(args) => events::run(&args, stop).await.map(|()| ExitCode::SUCCESS),
         role => roles::run(role, stop).await.map(|()| ExitCode::SUCCESS),
     }

@@ -1,13 +1,12 @@
-//! `tradewind member`: asks the group about its members and changes them. Decides the form of the answer
-//! and the exit code: 0 done, 1 failed, 3 no such member, 4 conflict, 5 no leader, 6 outcome not known in
-//! time (2, wrong usage, is the command line's).
+//! `tradewind member`: asks the group about its members and changes them. Decides the form of the answer;
+//! what the program ends with stands in `exit`.
 
 use crate::{
     cli::{
         Output,
         member::{Asked, MemberAction},
     },
-    clock,
+    clock, exit,
 };
 use serde::Serialize;
 use std::{
@@ -53,19 +52,8 @@ pub(crate) async fn run(action: &MemberAction) -> ExitCode {
         }
         Err(problem) => {
             eprintln!("tradewind: {problem}");
-            ExitCode::from(exit_code(&problem))
+            ExitCode::from(exit::of_problem(&problem))
         }
-    }
-}
-
-/// One code a thing the caller can do.
-fn exit_code(problem: &Problem) -> u8 {
-    match problem.code {
-        Code::NotFound => 3,
-        Code::Conflict | Code::Busy => 4,
-        Code::NoLeader | Code::Unavailable => 5,
-        Code::Unknown | Code::RequestTimeout => 6,
-        _ => 1,
     }
 }
 
@@ -197,19 +185,4 @@ fn rows(members: &[MemberInfo]) -> String {
         );
     }
     text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_exit_code_says_what_to_do() {
-        let code = |code| exit_code(&Problem::new(code, ""));
-        assert_eq!(code(Code::NotFound), 3);
-        assert_eq!(code(Code::Busy), 4);
-        assert_eq!(code(Code::NoLeader), 5);
-        assert_eq!(code(Code::Unknown), 6);
-        assert_eq!(code(Code::Refused), 1);
-    }
 }

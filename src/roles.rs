@@ -1,7 +1,7 @@
 //! The roles that run as processes of a cluster. Decides how flags become a role's options; what a role
 //! does stands in its own crate.
 
-use crate::cli::{Command, InfraArgs, ManagerArgs, SimVenueArgs};
+use crate::cli::{Command, InfraArgs, ManagerArgs, SimVenueArgs, resource::ResourceCommand};
 use anyhow::{Context as _, bail};
 use std::{net::SocketAddr, num::NonZeroU32, process::ExitCode};
 use tokio_util::sync::CancellationToken;
@@ -26,8 +26,8 @@ pub(crate) async fn run(command: Command, stop: CancellationToken) -> anyhow::Re
         }
         Command::SimVenue(args) => tradewind_sim::run(sim_options(args)?, stop).await?,
         Command::Broker => tradewind_brokers::broker(stop).await?,
-        Command::Market => tradewind_markets::market(stop).await?,
-        Command::Trader => tradewind_traders::trader(stop).await?,
+        Command::Resource(ResourceCommand::Market(_)) => tradewind_markets::market(stop).await?,
+        Command::Resource(ResourceCommand::Trader(_)) => tradewind_traders::trader(stop).await?,
         Command::Demo(_)
         | Command::Status(_)
         | Command::Bench(_)
@@ -35,6 +35,7 @@ pub(crate) async fn run(command: Command, stop: CancellationToken) -> anyhow::Re
         | Command::Recover(_)
         | Command::Member(_)
         | Command::Events(_)
+        | Command::Resource(_)
         | Command::SampleAlgo
         | Command::Exec { .. } => bail!("not a role"),
     }

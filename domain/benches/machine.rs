@@ -70,6 +70,7 @@ fn rows() -> impl Iterator<Item = Row> {
             spec: CustomerSpec { key_hashes: BTreeSet::from([KeyHash::of(&format!("key-{n}"))]) },
             affinity: Some(Assignment { manager: home(n), epoch: Epoch(10_000 + n) }),
             affinity_version: 1,
+            revision: Revision(1),
         })
     });
     let traders = (0..CUSTOMERS * TRADERS_A_CUSTOMER).map(|n| {
@@ -78,6 +79,7 @@ fn rows() -> impl Iterator<Item = Row> {
             trader: format!("trader-{n:07}").parse().unwrap(),
             spec: trader_spec(n, "BTC/USD"),
             assignment: Some(Assignment { manager, epoch: Epoch(200_000 + n) }),
+            revision: Revision(1),
         })
     });
     managers.chain(customers).chain(traders)

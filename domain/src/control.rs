@@ -18,6 +18,7 @@ pub mod membership;
 pub mod placement;
 pub mod plan;
 pub mod refusal;
+pub mod resource;
 pub mod row;
 pub mod stamp;
 pub mod state_hash;

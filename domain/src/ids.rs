@@ -248,6 +248,12 @@ serde_as_text!(ServiceId);
 #[serde(transparent)]
 pub struct KeyHash(pub String);
 
+const KEY_ID_DIGITS: usize = 12;
+
+fn is_digit(byte: u8) -> bool {
+    byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte)
+}
+
 impl KeyHash {
     #[must_use]
     pub fn of(key: &str) -> Self {
@@ -256,10 +262,22 @@ impl KeyHash {
         Self(digest.iter().map(|byte| format!("{byte:02x}")).collect())
     }
 
+    /// Whether it can be one.
+    #[must_use]
+    pub fn is_hash(&self) -> bool {
+        self.0.len() == 64 && self.0.bytes().all(is_digit)
+    }
+
+    /// Whether a text can be the short name of a key.
+    #[must_use]
+    pub fn is_id(text: &str) -> bool {
+        text.len() == KEY_ID_DIGITS && text.bytes().all(is_digit)
+    }
+
     /// The short name of a key in tokens and logs: the first 12 digits of its hash.
     #[must_use]
     pub fn key_id(&self) -> String {
-        self.0.chars().take(12).collect::<String>().to_string()
+        self.0.chars().take(KEY_ID_DIGITS).collect::<String>().to_string()
     }
 }
 

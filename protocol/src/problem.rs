@@ -60,7 +60,11 @@ codes! {
     Dropped: 409 Never "It was dropped from the cluster",
     /// Another change of the same thing is under way.
     Busy: 409 Never "Another change is under way",
+    /// Something else names it or has it: that goes first.
+    InUse: 409 Never "It is in use",
     Gone: 410 Never "What was asked for is no longer kept",
+    /// `If-Match` or `If-None-Match` does not hold: read it, decide anew.
+    PreconditionFailed: 412 Never "It is not as it was expected to be",
     BodyTooLarge: 413 Never "The body is larger than allowed",
     UnsupportedMediaType: 415 Never "The body must be application/json",
     /// Well-formed, and still not possible.

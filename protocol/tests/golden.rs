@@ -6,8 +6,8 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use tradewind_protocol::{
     Problem, check_in, control,
-    domain::control::row::{AccountSpec, CustomerSpec, MarketSpec, TraderSpec},
-    events, history, link, members, orders, session, stream, supervision, token, trade,
+    domain::control::row::{AccountSpec, CustomerSpec, LocationSpec, MarketSpec, TraderSpec},
+    events, history, link, members, orders, resources, session, stream, supervision, token, trade,
 };
 
 /// What a value of this type makes of a sample: the same, if the sample is one of its.
@@ -53,6 +53,20 @@ fn again_as(message: &str, body: &Value) -> serde_json::Result<Value> {
         "transfer_leader" => again::<members::TransferLeader>(body),
         "leader_transferred" => again::<members::LeaderTransferred>(body),
         "members" => again::<members::Members>(body),
+        "declared" => again::<resources::Declared>(body),
+        "put_customer" => again::<resources::PutCustomer>(body),
+        "add_key" => again::<resources::AddKey>(body),
+        "key_added" => again::<resources::KeyAdded>(body),
+        "location_spec" => again::<LocationSpec>(body),
+        "exchange_days_spec" => again::<resources::ExchangeDaysSpec>(body),
+        "account" => again::<resources::One<resources::AccountInfo>>(body),
+        "customer" => again::<resources::One<resources::CustomerInfo>>(body),
+        "market" => again::<resources::One<resources::MarketInfo>>(body),
+        "trader" => again::<resources::One<resources::TraderInfo>>(body),
+        "location" => again::<resources::One<resources::LocationInfo>>(body),
+        "exchange_days" => again::<resources::One<resources::ExchangeDaysInfo>>(body),
+        "keys" => again::<resources::Page<resources::KeyInfo>>(body),
+        "traders" => again::<resources::Page<resources::TraderInfo>>(body),
         "event_frame" => again::<events::EventFrame>(body),
         "event_page" => again::<events::EventPage>(body),
         "operation" => again::<history::Operation>(body),
@@ -61,13 +75,14 @@ fn again_as(message: &str, body: &Value) -> serde_json::Result<Value> {
     }
 }
 
-const FILES: [(&str, &str); 10] = [
+const FILES: [(&str, &str); 11] = [
     ("events", include_str!("../golden/events.jsonl")),
     ("problem", include_str!("../golden/problem.jsonl")),
     ("check_in", include_str!("../golden/check_in.jsonl")),
     ("pipe", include_str!("../golden/pipe.jsonl")),
     ("control", include_str!("../golden/control.jsonl")),
     ("members", include_str!("../golden/members.jsonl")),
+    ("resources", include_str!("../golden/resources.jsonl")),
     ("orders", include_str!("../golden/orders.jsonl")),
     ("stream", include_str!("../golden/stream.jsonl")),
     ("trade", include_str!("../golden/trade.jsonl")),
@@ -105,6 +120,10 @@ fn what_is_written_by_customers_refuses_unknown_fields() {
                 "account_spec",
                 "market_spec",
                 "trader_spec",
+                "location_spec",
+                "exchange_days_spec",
+                "put_customer",
+                "add_key",
                 "manager_check_in",
                 "service_check_in",
                 "open_trader_session",

@@ -99,6 +99,7 @@ fn customer(n: u64) -> anyhow::Result<Row> {
         spec: CustomerSpec { key_hashes: BTreeSet::from([KeyHash::of(&format!("key-{n}"))]) },
         affinity: Some(home(n)?),
         affinity_version: 1,
+        revision: Revision(10_000 + n),
     }))
 }
 
@@ -114,5 +115,6 @@ fn trader(n: u64) -> anyhow::Result<Row> {
             state: TraderWish::Running,
         },
         assignment: Some(assignment),
+        revision: Revision(200_000 + n),
     }))
 }

@@ -58,6 +58,7 @@ pub(crate) fn code_of(status: StatusCode) -> Code {
         405 => Code::MethodNotAllowed,
         408 => Code::RequestTimeout,
         409 => Code::Conflict,
+        412 => Code::PreconditionFailed,
         413 => Code::BodyTooLarge,
         415 => Code::UnsupportedMediaType,
         429 => Code::TooManyRequests,

@@ -16,6 +16,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use tradewind_domain::{
     control::{
         IdempotencyKey,
+        resource::Condition,
         row::{AccountSpec, CustomerSpec, MarketSpec, TraderSpec},
     },
     ids::{AccountId, CustomerId, MarketId, Revision, TraderId},
@@ -25,6 +26,7 @@ use tradewind_protocol::{
     Code, Problem, Retry,
     check_in::{ManagerCheckIn, ManagerCheckedIn},
     control::{Changed, IDEMPOTENCY_KEY, Stand, Status, format_key},
+    resources::condition_header,
     session::{OpenTraderSession, SessionOpened},
 };
 
@@ -115,7 +117,21 @@ impl ControlClient {
         key: &IdempotencyKey,
         within: Duration,
     ) -> Answer<T> {
-        let headers = vec![(IDEMPOTENCY_KEY.to_owned(), format_key(key))];
+        self.change_on(method, path, body, key, Condition::Always, within).await
+    }
+
+    /// The same, made only if `on` holds then.
+    pub async fn change_on<B: Serialize + Sync, T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: &B,
+        key: &IdempotencyKey,
+        on: Condition,
+        within: Duration,
+    ) -> Answer<T> {
+        let mut headers = vec![(IDEMPOTENCY_KEY.to_owned(), format_key(key))];
+        headers.extend(condition_header(on).map(|(name, value)| (name.to_owned(), value)));
         self.ask(Question { method, path, headers, body: Some(body) }, within).await
     }
 

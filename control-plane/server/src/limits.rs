@@ -47,6 +47,14 @@ pub(crate) const EVENT_FRAMES_AT_ONCE: usize = 64;
 /// Entries of a page of events.
 pub(crate) const EVENT_PAGE: usize = 1_000;
 
+/// Resources told at a time, without a word and at most; and where a page ends whatever its items are: a Market with
+/// all its routes has 170 KiB.
+pub(crate) const PAGE_ITEMS: u64 = 100;
+pub(crate) const PAGE_ITEMS_MAX: u64 = 1_000;
+pub(crate) const PAGE_BYTES: usize = 1 << 20;
+/// Rows looked at for one page, chosen or not: some milliseconds.
+pub(crate) const PAGE_LOOKS: usize = 20_000;
+
 /// Watchers of one member: dashboards and tools of a large site; each costs a task and its buffers.
 pub(crate) const WATCHERS: usize = 1_024;
 

@@ -10,8 +10,10 @@ mod manager;
 mod managers;
 mod members;
 mod reads;
+mod resources;
 mod sessions;
 mod watching;
+mod writes;
 
 use std::time::Duration;
 use tokio::time::{Instant, sleep};

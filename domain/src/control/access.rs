@@ -3,14 +3,22 @@
 use super::{
     machine::Machine,
     row::{
-        AccountRow, AnsweredRow, BrokerRow, ClusterRow, CustomerRow, ManagerRow, MarketRow,
-        MemberRow, RegisterRow, Row, RowKey, TraderRow,
+        AccountRow, AnsweredRow, BrokerRow, ClusterRow, CustomerRow, ExchangeRow, LocationRow,
+        ManagerRow, MarketRow, MemberRow, RegisterRow, Row, RowKey, TraderRow,
     },
     state_hash::StateHash,
     table::Tables,
 };
-use crate::ids::{AccountId, CustomerId, Epoch, Fence, ManagerId, NodeId, RegisterId, TraderId};
+use crate::{
+    calendar::Exchange,
+    ids::{
+        AccountId, CustomerId, Epoch, Fence, LocationId, ManagerId, MarketId, NodeId, RegisterId,
+        TraderId,
+    },
+};
 use alloc::sync::Arc;
+use core::ops::Bound::{Excluded, Unbounded};
+use imbl::OrdMap;
 
 impl Machine {
     /// One row as it stands; `None` if there is none.
@@ -85,6 +93,21 @@ impl Machine {
     }
 
     #[must_use]
+    pub fn market(&self, market: &MarketId) -> Option<&MarketRow> {
+        self.tables.markets.get(market).map(Arc::as_ref)
+    }
+
+    #[must_use]
+    pub fn location(&self, location: &LocationId) -> Option<&LocationRow> {
+        self.tables.locations.get(location)
+    }
+
+    #[must_use]
+    pub fn exchange(&self, exchange: Exchange) -> Option<&ExchangeRow> {
+        self.tables.exchanges.get(&exchange)
+    }
+
+    #[must_use]
     pub fn register(&self, register: &RegisterId) -> Option<&RegisterRow> {
         self.tables.registers.get(register)
     }
@@ -116,4 +139,59 @@ impl Machine {
     pub fn traders(&self) -> impl Iterator<Item = &TraderRow> {
         self.tables.traders.values().map(Arc::as_ref)
     }
+
+    pub fn exchanges(&self) -> impl Iterator<Item = &ExchangeRow> {
+        self.tables.exchanges.values()
+    }
+
+    /// An account's Brokers, one a shard.
+    pub fn brokers_of(&self, account: &AccountId) -> impl Iterator<Item = &BrokerRow> {
+        let all = (account.clone(), 0)..=(account.clone(), u16::MAX);
+        self.tables.brokers.range(all).map(|(_, row)| row)
+    }
+
+    /// A customer's Traders, in the order of their names.
+    pub fn traders_of<'a>(
+        &'a self,
+        customer: &'a CustomerId,
+    ) -> impl Iterator<Item = &'a TraderRow> {
+        self.tables.index.traders(customer).filter_map(|trader| self.trader(trader))
+    }
+}
+
+/// In the order of their names, from the one behind `after` on.
+impl Machine {
+    pub fn accounts_after(&self, after: Option<&AccountId>) -> impl Iterator<Item = &AccountRow> {
+        behind(&self.tables.accounts, after).map(Arc::as_ref)
+    }
+
+    pub fn customers_after(
+        &self,
+        after: Option<&CustomerId>,
+    ) -> impl Iterator<Item = &CustomerRow> {
+        behind(&self.tables.customers, after).map(Arc::as_ref)
+    }
+
+    pub fn markets_after(&self, after: Option<&MarketId>) -> impl Iterator<Item = &MarketRow> {
+        behind(&self.tables.markets, after).map(Arc::as_ref)
+    }
+
+    pub fn traders_after(&self, after: Option<&TraderId>) -> impl Iterator<Item = &TraderRow> {
+        behind(&self.tables.traders, after).map(Arc::as_ref)
+    }
+
+    pub fn locations_after(
+        &self,
+        after: Option<&LocationId>,
+    ) -> impl Iterator<Item = &LocationRow> {
+        behind(&self.tables.locations, after)
+    }
+}
+
+fn behind<'a, K: Ord + Clone, R: Clone>(
+    rows: &'a OrdMap<K, R>,
+    after: Option<&K>,
+) -> impl Iterator<Item = &'a R> + use<'a, K, R> {
+    let from = after.map_or(Unbounded, |after| Excluded(after.clone()));
+    rows.range((from, Unbounded)).map(|(_, row)| row)
 }

@@ -4,6 +4,7 @@
 use super::drain::DrainCommand;
 use super::group::GroupCommand;
 use super::placement::RebalanceCommand;
+use super::resource::ResourceCommand;
 use super::row::{AccountSpec, CustomerSpec, LocationSpec, MarketSpec, TraderSpec};
 use crate::{
     calendar::{Day, Exchange, OperatorDay},
@@ -123,6 +124,8 @@ pub enum Command {
     Drain(DrainCommand),
     /// Evening out what placement left as it was.
     Rebalance(RebalanceCommand),
+    /// What operators declare, on condition of what is there.
+    Resource(ResourceCommand),
 }
 
 /// What the leader knew when it took a Manager for down.

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     calendar::{Day, Exchange, Hours, OperatorDay},
-    ids::{AccountId, CustomerId, Epoch, LocationId, MarketId, RegisterId, TraderId},
+    ids::{AccountId, CustomerId, Epoch, LocationId, MarketId, RegisterId, Revision, TraderId},
     limits,
 };
 use alloc::{collections::BTreeMap, string::String, vec, vec::Vec};
@@ -22,6 +22,7 @@ impl Machine {
         &mut self,
         account: AccountId,
         spec: AccountSpec,
+        revision: Revision,
     ) -> Result<Vec<EventKind>, Refusal> {
         let many = spec.customers.len() > limits::CUSTOMERS_PER_ACCOUNT;
         if many || long(&spec.adapter) || long(&spec.endpoint) {
@@ -35,11 +36,10 @@ impl Machine {
             let (account, shard) = ledger;
             self.tables.put(Row::Broker(BrokerRow { account, shard, assignment: None }));
         }
-        let row = AccountRow { account: account.clone(), spec };
-        if self.account(&account) == Some(&row) {
+        if self.account(&account).is_some_and(|row| row.spec == spec) {
             return Ok(vec![]);
         }
-        self.tables.put(Row::Account(row));
+        self.tables.put(Row::Account(AccountRow { account: account.clone(), spec, revision }));
         Ok(vec![EventKind::AccountChanged { account }])
     }
 
@@ -47,6 +47,7 @@ impl Machine {
         &mut self,
         customer: CustomerId,
         spec: CustomerSpec,
+        revision: Revision,
     ) -> Result<Vec<EventKind>, Refusal> {
         if spec.key_hashes.len() > limits::KEYS_PER_CUSTOMER {
             return Err(Refusal::TooLarge { what: Noun::Customer });
@@ -57,7 +58,8 @@ impl Machine {
         }
         let affinity = held.and_then(|row| row.affinity.clone());
         let affinity_version = held.map_or(0, |row| row.affinity_version);
-        let row = CustomerRow { customer: customer.clone(), spec, affinity, affinity_version };
+        let row = customer.clone();
+        let row = CustomerRow { customer: row, spec, affinity, affinity_version, revision };
         self.tables.put(Row::Customer(row));
         Ok(vec![EventKind::CustomerChanged { customer }])
     }
@@ -66,7 +68,7 @@ impl Machine {
         &mut self,
         market: MarketId,
         spec: MarketSpec,
-        epoch: Epoch,
+        revision: Revision,
     ) -> Result<Vec<EventKind>, Refusal> {
         if spec.routes.len() > limits::ROUTES_PER_MARKET {
             return Err(Refusal::TooLarge { what: Noun::Market });
@@ -74,6 +76,7 @@ impl Machine {
         if self.tables.markets.get(&market).is_some_and(|row| row.spec == spec) {
             return Ok(vec![]);
         }
+        let epoch = Epoch(revision.0);
         self.tables.put(Row::Market(MarketRow { market: market.clone(), spec, epoch }));
         Ok(vec![EventKind::MarketChanged { market }])
     }
@@ -82,6 +85,7 @@ impl Machine {
         &mut self,
         trader: TraderId,
         spec: TraderSpec,
+        revision: Revision,
     ) -> Result<Vec<EventKind>, Refusal> {
         let words = &spec.command;
         let bytes: usize = words.iter().map(String::len).sum();
@@ -100,7 +104,8 @@ impl Machine {
             return Err(Refusal::NotFound { what: Noun::Customer });
         }
         let assignment = same.and_then(|row| row.assignment.clone());
-        self.tables.put(Row::Trader(TraderRow { trader: trader.clone(), spec, assignment }));
+        let row = TraderRow { trader: trader.clone(), spec, assignment, revision };
+        self.tables.put(Row::Trader(row));
         Ok(vec![EventKind::TraderChanged { trader }])
     }
 
@@ -125,18 +130,19 @@ impl Machine {
         &mut self,
         location: LocationId,
         spec: LocationSpec,
+        revision: Revision,
     ) -> Result<Vec<EventKind>, Refusal> {
         if spec.after_hours.len() > limits::HOURS_PER_LOCATION {
             return Err(Refusal::TooLarge { what: Noun::Location });
         }
-        let row = LocationRow { location: location.clone(), spec };
-        if self.tables.locations.get(&location) == Some(&row) {
+        let held = self.location(&location);
+        if held.is_some_and(|row| row.spec == spec) {
             return Ok(vec![]);
         }
-        let known = self.tables.locations.contains_key(&location);
-        if !known && self.tables.locations.len() >= limits::LOCATIONS {
+        if held.is_none() && self.tables.locations.len() >= limits::LOCATIONS {
             return Err(Refusal::TooMany { what: Noun::Location });
         }
+        let row = LocationRow { location: location.clone(), spec, revision };
         self.tables.put(Row::Location(row));
         Ok(vec![EventKind::LocationChanged { location }])
     }
@@ -145,15 +151,15 @@ impl Machine {
         &mut self,
         exchange: Exchange,
         days: BTreeMap<Day, OperatorDay>,
+        revision: Revision,
     ) -> Result<Vec<EventKind>, Refusal> {
         if days.len() > limits::OPERATOR_DAYS {
             return Err(Refusal::TooLarge { what: Noun::Exchange });
         }
-        let row = ExchangeRow { exchange, days };
-        if self.tables.exchanges.get(&exchange) == Some(&row) {
+        if self.exchange_days(exchange) == Some(&days) {
             return Ok(vec![]);
         }
-        self.tables.put(Row::Exchange(row));
+        self.tables.put(Row::Exchange(ExchangeRow { exchange, days, revision }));
         Ok(vec![EventKind::ExchangeChanged { exchange }])
     }
 

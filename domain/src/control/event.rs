@@ -13,6 +13,7 @@ use crate::{
     },
     time::UnixNanos,
 };
+use alloc::string::String;
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -149,5 +150,34 @@ pub enum EventKind {
     RebalanceCancelled {
         epoch: Epoch,
         by: By,
+    },
+    /// With its Brokers.
+    AccountDeleted {
+        account: AccountId,
+    },
+    CustomerDeleted {
+        customer: CustomerId,
+    },
+    MarketDeleted {
+        market: MarketId,
+    },
+    TraderDeleted {
+        trader: TraderId,
+    },
+    /// Its hours.
+    LocationDeleted {
+        location: LocationId,
+    },
+    ExchangeDaysDeleted {
+        exchange: Exchange,
+    },
+    /// To a customer's, by its id: the first digits of its hash.
+    KeyAdded {
+        customer: CustomerId,
+        key_id: String,
+    },
+    KeyRemoved {
+        customer: CustomerId,
+        key_id: String,
     },
 }

@@ -1,7 +1,8 @@
-//! What must hold of the replicated machine after every command: R2, L1, A1, D1, D2. Written once; property
+//! What must hold of the replicated machine after every command: R2, L1, A1, D1, D2, N1. Written once; property
 //! tests, simulation and the fault harness call it.
 
 mod drains;
+mod references;
 pub mod registers;
 
 use super::{machine::Machine, row::ManagerState};
@@ -58,6 +59,7 @@ pub fn violations_across(
         }
     }
     found.extend(drains::violations(before, after));
+    found.extend(references::violations(after));
     found
 }
 

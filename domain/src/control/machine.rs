@@ -106,10 +106,10 @@ impl Machine {
             Command::ExpireManager { manager, incarnation, epoch, why } => {
                 self.expire(at, &manager, incarnation, epoch, why)
             }
-            Command::PutAccount { account, spec } => self.put_account(account, spec),
-            Command::PutCustomer { customer, spec } => self.put_customer(customer, spec),
-            Command::PutMarket { market, spec } => self.put_market(market, spec, epoch),
-            Command::PutTrader { trader, spec } => self.put_trader(trader, spec),
+            Command::PutAccount { account, spec } => self.put_account(account, spec, revision),
+            Command::PutCustomer { customer, spec } => self.put_customer(customer, spec, revision),
+            Command::PutMarket { market, spec } => self.put_market(market, spec, revision),
+            Command::PutTrader { trader, spec } => self.put_trader(trader, spec, revision),
             Command::AssignBroker { account, shard, manager, replaces } => {
                 let to = Assignment { manager, epoch };
                 self.assign_broker(account, shard, to, replaces)
@@ -124,10 +124,13 @@ impl Machine {
                 self.put_register(register, value, expected)
             }
             Command::Group(command) => self.decide_group(command),
-            Command::PutLocation { location, spec } => self.put_location(location, spec),
-            Command::PutExchangeDays { exchange, days } => self.put_exchange_days(exchange, days),
+            Command::PutLocation { location, spec } => self.put_location(location, spec, revision),
+            Command::PutExchangeDays { exchange, days } => {
+                self.put_exchange_days(exchange, days, revision)
+            }
             Command::Drain(command) => self.decide_drain(Entry { revision, at }, command),
             Command::Rebalance(command) => self.decide_rebalance(Entry { revision, at }, command),
+            Command::Resource(command) => self.decide_resource(revision, command),
         }
     }
 
@@ -287,6 +290,6 @@ pub(super) fn long(text: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 #[cfg(test)]
 pub(super) mod world;

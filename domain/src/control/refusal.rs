@@ -1,8 +1,8 @@
 //! Why a command is refused. Decides the reasons; when one applies is `machine`'s decision.
 
-use super::drain::DrainState;
-use crate::ids::{DrainTarget, Epoch, Incarnation, LocationId, ManagerId, NodeId};
-use alloc::string::String;
+use super::{drain::DrainState, resource::Need};
+use crate::ids::{DrainTarget, Epoch, Incarnation, LocationId, ManagerId, NodeId, Revision};
+use alloc::{format, string::String};
 use serde::{Deserialize, Serialize};
 
 /// Why a command was refused. Nothing was changed by it.
@@ -58,6 +58,19 @@ pub enum Refusal {
     NoHours { location: LocationId },
     #[error("the rebalance of epoch {epoch} is still under way")]
     Rebalancing { epoch: Epoch },
+    #[error("the condition does not hold: {}", now(*.held))]
+    NotAsExpected { held: Option<Revision> },
+    #[error("the {what} is in use: {by}")]
+    InUse { what: Noun, by: Need },
+    #[error("the hash of an API key is its SHA-256: 64 hexadecimal digits, in lower case")]
+    NotAHash,
+}
+
+fn now(held: Option<Revision>) -> String {
+    match held {
+        Some(held) => format!("it is of revision {held}; read it, then decide anew"),
+        None => "there is none; see what there is, then decide anew".into(),
+    }
 }
 
 /// What a refusal is about.
@@ -78,6 +91,7 @@ pub enum Noun {
     Location,
     Exchange,
     Rebalance,
+    Key,
 }
 
 impl core::fmt::Display for Noun {
@@ -97,6 +111,7 @@ impl core::fmt::Display for Noun {
             Self::Location => "location",
             Self::Exchange => "exchange",
             Self::Rebalance => "rebalance",
+            Self::Key => "key",
         })
     }
 }

@@ -13,8 +13,8 @@ use crate::{
     calendar::{Day, Exchange, Hours, OperatorDay},
     ids::{
         AccountId, ClientId, ClusterIncarnation, CustomerId, DrainTarget, Epoch, Incarnation,
-        InstrumentId, KeyHash, LocationId, ManagerId, MarketId, NodeId, RegisterId, TraderId,
-        VenueId,
+        InstrumentId, KeyHash, LocationId, ManagerId, MarketId, NodeId, RegisterId, Revision,
+        TraderId, VenueId,
     },
     time::UnixNanos,
 };
@@ -136,6 +136,8 @@ pub enum TraderWish {
 pub struct AccountRow {
     pub account: AccountId,
     pub spec: AccountSpec,
+    /// Of the entry that last changed what is declared.
+    pub revision: Revision,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -153,6 +155,8 @@ pub struct CustomerRow {
     pub affinity: Option<Assignment>,
     /// Rises by one with every move.
     pub affinity_version: u64,
+    /// Of the entry that last changed what is declared.
+    pub revision: Revision,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -168,6 +172,8 @@ pub struct TraderRow {
     pub trader: TraderId,
     pub spec: TraderSpec,
     pub assignment: Option<Assignment>,
+    /// Of the entry that last changed what is declared.
+    pub revision: Revision,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -218,6 +224,8 @@ pub struct LocationSpec {
 pub struct LocationRow {
     pub location: LocationId,
     pub spec: LocationSpec,
+    /// Of the entry that last changed what is declared.
+    pub revision: Revision,
 }
 
 /// An operator's days of an exchange, beside its table.
@@ -225,6 +233,8 @@ pub struct LocationRow {
 pub struct ExchangeRow {
     pub exchange: Exchange,
     pub days: BTreeMap<Day, OperatorDay>,
+    /// Of the entry that last changed what is declared.
+    pub revision: Revision,
 }
 
 macro_rules! rows {

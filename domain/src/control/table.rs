@@ -2,13 +2,13 @@
 //! `put` or `remove`, which note the key: what was noted is what a store must write. Decides nothing
 //! about what the rows mean.
 
+mod forget;
 mod index;
 
 pub(super) use index::{Index, follows};
 
 use super::{
     answered::Answered,
-    command::IdempotencyKey,
     drain::{DrainRow, DroppedRow},
     group::{AdmissionRow, GroupRow},
     placement::RebalanceRow,
@@ -125,56 +125,6 @@ impl Tables {
         };
         if let Some(replaced) = replaced {
             self.sum.take(&replaced);
-        }
-    }
-
-    /// Takes an answer out of the table that remembers them.
-    pub(super) fn forget_answer(&mut self, key: &IdempotencyKey) {
-        if let Some(row) = self.answered.remove(key) {
-            self.changed.push(RowKey::Answered(key.clone()));
-            self.sum.take(&Row::Answered(row));
-        }
-    }
-
-    pub(super) fn forget_client(&mut self, client: &ClientId) {
-        if let Some(row) = self.clients.remove(client) {
-            self.changed.push(RowKey::Client(client.clone()));
-            self.sum.take(&Row::Client(row));
-        }
-    }
-
-    pub(super) fn forget_admission(&mut self, node: NodeId) {
-        if let Some(row) = self.admissions.remove(&node) {
-            self.changed.push(RowKey::Admission(node));
-            self.sum.take(&Row::Admission(row));
-        }
-    }
-
-    pub(super) fn forget_manager(&mut self, manager: &ManagerId) {
-        if let Some(row) = self.managers.remove(manager) {
-            self.changed.push(RowKey::Manager(manager.clone()));
-            self.sum.take(&Row::Manager(row));
-        }
-    }
-
-    pub(super) fn forget_drain(&mut self, target: &DrainTarget) {
-        if let Some(row) = self.drains.remove(target) {
-            self.changed.push(RowKey::Drain(target.clone()));
-            self.sum.take(&Row::Drain(row));
-        }
-    }
-
-    pub(super) fn forget_dropped(&mut self, manager: &ManagerId) {
-        if let Some(row) = self.dropped.remove(manager) {
-            self.changed.push(RowKey::Dropped(manager.clone()));
-            self.sum.take(&Row::Dropped(row));
-        }
-    }
-
-    pub(super) fn forget_rebalance(&mut self) {
-        if let Some(row) = self.rebalance.take() {
-            self.changed.push(RowKey::Rebalance(()));
-            self.sum.take(&Row::Rebalance(row));
         }
     }
 

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod drains;
+mod resources;
 
 use super::*;
 use crate::{
@@ -20,7 +21,7 @@ use tradewind_domain::{
             TraderWish,
         },
     },
-    ids::{ClientId, Epoch, RegisterId, VenueId},
+    ids::{ClientId, Epoch, RegisterId, Revision, VenueId},
     limits,
 };
 
@@ -240,10 +241,16 @@ fn the_largest_legal_rows_fit_into_a_proposal_and_into_a_value_of_the_state() {
         let bytes = encode(Kind::Proposal, &stamped).unwrap().len();
         assert!(bytes <= PROPOSAL_BYTES_MAX, "{bytes}");
     }
+    let revision = Revision(u64::MAX);
     let rows = [
         Row::Market(market_row),
-        Row::Account(AccountRow { account: name.parse().unwrap(), spec: account }),
-        Row::Trader(TraderRow { trader: name.parse().unwrap(), spec: trader, assignment: None }),
+        Row::Account(AccountRow { account: name.parse().unwrap(), spec: account, revision }),
+        Row::Trader(TraderRow {
+            trader: name.parse().unwrap(),
+            spec: trader,
+            assignment: None,
+            revision,
+        }),
         Row::Rebalance(RebalanceRow {
             epoch: Epoch(u64::MAX),
             since: UnixNanos(u64::MAX),

@@ -1,16 +1,13 @@
-//! Changes of the replicated state, as they arrive. Decides which command a request is, and refuses what
-//! names something that is not built yet; all else is decided when the command is applied.
+//! Changes that members and Managers ask for. Decides which command a request is; all else is decided when the
+//! command is applied.
 
-use super::{headers::Keyed, problems};
+use super::headers::Keyed;
 use crate::service::{Change, Service};
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use tradewind_domain::{
-    control::{
-        Command,
-        row::{AccountSpec, CustomerSpec, MarketSpec, TraderSpec},
-    },
-    ids::{AccountId, CustomerId, MarketId, NodeId, Revision, TraderId},
+    control::Command,
+    ids::{NodeId, Revision},
 };
 use tradewind_link::{
     Failure,
@@ -21,9 +18,6 @@ use tradewind_protocol::{
     check_in::{ManagerCheckIn, ManagerCheckedIn},
     control::Changed,
 };
-
-/// The adapters that are built.
-const ADAPTERS: [&str; 1] = ["sim"];
 
 /// What a member tells of itself: `PUT /v1/members/{node}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,53 +43,6 @@ pub(super) async fn put<B: Serialize + Sync>(
     let Keyed { key, forwarded } = keyed;
     let change = Change { method: Method::PUT, path, body, key, command, forwarded };
     Ok(Json(service.change(change, changed).await?))
-}
-
-pub(super) async fn put_customer(
-    State(service): State<Service>,
-    Path(customer): Path<CustomerId>,
-    keyed: Keyed,
-    Json(spec): Json<CustomerSpec>,
-) -> Result<Json<Changed>, Failure> {
-    let path = format!("/v1/customers/{customer}");
-    let command = Command::PutCustomer { customer, spec: spec.clone() };
-    put(&service, keyed, &path, &spec, command).await
-}
-
-pub(super) async fn put_account(
-    State(service): State<Service>,
-    Path(account): Path<AccountId>,
-    keyed: Keyed,
-    Json(spec): Json<AccountSpec>,
-) -> Result<Json<Changed>, Failure> {
-    if !ADAPTERS.contains(&spec.adapter.as_str()) {
-        return Err(problems::adapter_not_built(&spec.adapter).into());
-    }
-    let path = format!("/v1/accounts/{account}");
-    let command = Command::PutAccount { account, spec: spec.clone() };
-    put(&service, keyed, &path, &spec, command).await
-}
-
-pub(super) async fn put_market(
-    State(service): State<Service>,
-    Path(market): Path<MarketId>,
-    keyed: Keyed,
-    Json(spec): Json<MarketSpec>,
-) -> Result<Json<Changed>, Failure> {
-    let path = format!("/v1/markets/{market}");
-    let command = Command::PutMarket { market, spec: spec.clone() };
-    put(&service, keyed, &path, &spec, command).await
-}
-
-pub(super) async fn put_trader(
-    State(service): State<Service>,
-    Path(trader): Path<TraderId>,
-    keyed: Keyed,
-    Json(spec): Json<TraderSpec>,
-) -> Result<Json<Changed>, Failure> {
-    let path = format!("/v1/traders/{trader}");
-    let command = Command::PutTrader { trader, spec: spec.clone() };
-    put(&service, keyed, &path, &spec, command).await
 }
 
 pub(super) async fn put_member(

@@ -2,11 +2,12 @@
 
 use crate::service::Service;
 use axum::{extract::FromRequestParts, http::request::Parts};
-use tradewind_domain::control::IdempotencyKey;
+use tradewind_domain::control::{IdempotencyKey, resource::Condition};
 use tradewind_link::Failure;
 use tradewind_protocol::{
     Code,
     control::{FORWARDED, IDEMPOTENCY_KEY, parse_key},
+    resources::{IF_MATCH, IF_NONE_MATCH, parse_etag},
 };
 
 /// Whether another member handed the request here: it is not handed on again.
@@ -40,6 +41,41 @@ impl FromRequestParts<Service> for Keyed {
         // What is not ASCII is no key; parsing says how one reads.
         let key = parse_key(value.to_str().unwrap_or_default())?;
         Ok(Self { key, forwarded: parts.headers.contains_key(FORWARDED) })
+    }
+}
+
+/// What has to be so for a change to be made: `If-Match`, `If-None-Match`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Expected(pub(super) Condition);
+
+impl FromRequestParts<Service> for Expected {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Service) -> Result<Self, Failure> {
+        let wrong = |detail: &str| Failure::new(Code::MalformedRequest, detail);
+        let given = |name: &str| {
+            let mut values = parts.headers.get_all(name).iter();
+            let first = values.next();
+            if values.next().is_some() {
+                return Err(wrong("give If-Match or If-None-Match once"));
+            }
+            Ok(first.map(|value| value.to_str().unwrap_or_default().trim()))
+        };
+        let condition = match (given(IF_MATCH)?, given(IF_NONE_MATCH)?) {
+            (None, None) => Condition::Always,
+            (Some("*"), None) => Condition::Present,
+            (Some(tag), None) => Condition::At(parse_etag(tag).ok_or_else(|| {
+                wrong("If-Match must be the ETag that was read, \"REVISION\" with its quotes, or *")
+            })?),
+            (None, Some("*")) => Condition::Absent,
+            (None, Some(_)) => {
+                return Err(wrong(
+                    "If-None-Match of a change is *: it is made where there is none yet",
+                ));
+            }
+            (Some(_), Some(_)) => return Err(wrong("give If-Match or If-None-Match, not both")),
+        };
+        Ok(Self(condition))
     }
 }
 

@@ -22,6 +22,8 @@ pub(crate) fn refused(refusal: &Refusal) -> Problem {
         Refusal::Dropped { .. } => Code::Dropped,
         Refusal::Busy { .. } | Refusal::Rebalancing { .. } => Code::Busy,
         Refusal::NotFound { .. } => Code::NotFound,
+        Refusal::InUse { .. } => Code::InUse,
+        Refusal::NotAsExpected { .. } => Code::PreconditionFailed,
         Refusal::NotEligible
         | Refusal::AgainstAffinity
         | Refusal::TooMany { .. }
@@ -30,6 +32,7 @@ pub(crate) fn refused(refusal: &Refusal) -> Problem {
         | Refusal::NotConfirmed
         | Refusal::StillHeld
         | Refusal::NotDue
+        | Refusal::NotAHash
         | Refusal::NoHours { .. }
         | Refusal::TooLarge { .. } => Code::Refused,
     };

@@ -12,7 +12,7 @@ use futures_util::{
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::time::{Instant, sleep_until};
 use tradewind_domain::{
-    control::{Command, IdempotencyKey, Outcome, Request},
+    control::{Command, IdempotencyKey, Outcome, Request, resource::Condition},
     ids::{NodeId, Revision},
     limits::{FORWARD_ATTEMPT, HOLD_THROUGH_ELECTION},
 };
@@ -20,6 +20,7 @@ use tradewind_link::rest::{Method, RestError};
 use tradewind_protocol::{
     Code, Problem, Retry,
     control::{FORWARDED, IDEMPOTENCY_KEY, format_key},
+    resources::condition_header,
 };
 use tradewind_replication::ProposeError;
 
@@ -56,6 +57,21 @@ impl Service {
         T: DeserializeOwned + Send,
         R: Fn(&Self, Revision) -> T + Send + Sync,
     {
+        self.change_on(change, Condition::Always, render).await
+    }
+
+    /// The same of a change that is made on a condition, which goes with it to the leader.
+    pub(crate) async fn change_on<B, T, R>(
+        &self,
+        change: Change<'_, B>,
+        on: Condition,
+        render: R,
+    ) -> Result<T, Problem>
+    where
+        B: Serialize + Sync,
+        T: DeserializeOwned + Send,
+        R: Fn(&Self, Revision) -> T + Send + Sync,
+    {
         if change.forwarded {
             return match self.attempt_here(&change, &render).await {
                 Attempt::Done(result) => result,
@@ -63,10 +79,15 @@ impl Service {
                 Attempt::Maybe => Err(problems::unknown()),
             };
         }
-        self.held(&change, &render).await
+        self.held(&change, on, &render).await
     }
 
-    async fn held<B, T, R>(&self, change: &Change<'_, B>, render: &R) -> Result<T, Problem>
+    async fn held<B, T, R>(
+        &self,
+        change: &Change<'_, B>,
+        on: Condition,
+        render: &R,
+    ) -> Result<T, Problem>
     where
         B: Serialize + Sync,
         T: DeserializeOwned + Send,
@@ -88,7 +109,7 @@ impl Service {
                 Turn::There { node, address } if due(asked, node, again) => {
                     (asked, again) = (Some(node), Instant::now() + FORWARD_ATTEMPT);
                     self.parts().metrics.forwarded_change();
-                    attempts.push(self.attempt_there(change, address, until).boxed());
+                    attempts.push(self.attempt_there(change, on, address, until).boxed());
                 }
                 Turn::Here | Turn::There { .. } | Turn::Nowhere => {}
             }
@@ -145,6 +166,7 @@ impl Service {
     async fn attempt_there<B, T>(
         &self,
         change: &Change<'_, B>,
+        on: Condition,
         address: String,
         until: Instant,
     ) -> Attempt<T>
@@ -154,7 +176,9 @@ impl Service {
     {
         let within = until.saturating_duration_since(Instant::now());
         let (key, node) = (format_key(&change.key), self.parts().node.to_string());
-        let headers = [(IDEMPOTENCY_KEY, key.as_str()), (FORWARDED, node.as_str())];
+        let condition = condition_header(on);
+        let mut headers = vec![(IDEMPOTENCY_KEY, key.as_str()), (FORWARDED, node.as_str())];
+        headers.extend(condition.as_ref().map(|(name, value)| (*name, value.as_str())));
         let (method, body) = (change.method.clone(), Some(change.body));
         let rest = &self.parts().rest;
         let answer =

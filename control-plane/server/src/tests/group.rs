@@ -2,6 +2,7 @@
 
 use crate::{InitMember, Listeners, Options, RunError, Server, Timing};
 use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
 use std::{
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -13,7 +14,7 @@ use tradewind_domain::{
     ids::{KeyHash, NodeId},
     time::UnixNanos,
 };
-use tradewind_link::rest::{Method, Rest, RestError};
+use tradewind_link::rest::{HeaderMap, Method, Rest, RestError};
 use tradewind_protocol::{
     Problem,
     control::{Changed, IDEMPOTENCY_KEY, PutRegister, RegisterAnswer, Status, format_key},
@@ -185,6 +186,30 @@ impl Group {
         let address = self.address(member);
         let asked = self.rest.request(method, &address, path, &headers, body, ANSWER);
         asked.await.map(|(_, answer)| answer)
+    }
+
+    /// Status, headers and body of whatever is answered.
+    pub(super) async fn ask(
+        &self,
+        member: usize,
+        method: Method,
+        path: &str,
+        headers: &[(&'static str, String)],
+        body: &Value,
+    ) -> (u16, HeaderMap, Value) {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.insert(*name, value.parse().unwrap());
+        }
+        let mut bytes = Vec::new();
+        if !body.is_null() {
+            map.insert("content-type", "application/json".parse().unwrap());
+            bytes = serde_json::to_vec(body).unwrap();
+        }
+        let address = self.address(member);
+        let asked = self.rest.raw(method, &address, path, map, bytes.into(), ANSWER);
+        let (status, headers, answer) = asked.await.unwrap();
+        (status.as_u16(), headers, serde_json::from_slice(&answer).unwrap())
     }
 
     pub(super) async fn write(

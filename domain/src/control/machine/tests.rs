@@ -202,7 +202,7 @@ fn any_drain() -> impl Strategy<Value = Command> {
     command.prop_map(Command::Drain)
 }
 
-fn any_command() -> impl Strategy<Value = Command> {
+pub(in crate::control) fn any_command() -> impl Strategy<Value = Command> {
     let manager = || {
         let kinds = prop::sample::select(ManagerKind::ALL.to_vec());
         ("[abc]", kinds).prop_map(|(i, kind)| ManagerId { implementation: name(&i), kind })

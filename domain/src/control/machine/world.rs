@@ -27,6 +27,8 @@ pub(in crate::control) struct World {
     pub(in crate::control) at: u64,
     /// What Managers say of themselves; of one that is not named, nothing.
     pub(in crate::control) told: BTreeMap<&'static str, Told>,
+    /// Every entry, under the revision that is its place here and one.
+    pub(in crate::control) log: Vec<Stamped>,
 }
 
 pub(in crate::control) fn name<T: core::str::FromStr>(text: &str) -> T
@@ -44,7 +46,13 @@ pub(in crate::control) const SECOND: u64 = 1_000_000_000;
 
 impl World {
     pub(in crate::control) fn new() -> Self {
-        Self { machine: Machine::default(), revision: 0, at: SECOND, told: BTreeMap::new() }
+        Self {
+            machine: Machine::default(),
+            revision: 0,
+            at: SECOND,
+            told: BTreeMap::new(),
+            log: Vec::new(),
+        }
     }
 
     pub(in crate::control) fn apply_as(
@@ -69,6 +77,7 @@ impl World {
             let anew = Machine::from_rows(rows);
             assert_eq!(self.machine.tables.index, anew.tables.index, "after {entry:?}");
         }
+        self.log.push(entry);
         applied
     }
 

@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     control::row::{CustomerRow, CustomerSpec, RegisterRow},
-    ids::KeyHash,
+    ids::{KeyHash, Revision},
 };
 use alloc::{string::ToString, vec, vec::Vec};
 
@@ -53,7 +53,13 @@ fn a_list_of_names_has_another_form_than_the_same_letters_in_other_names() {
         let key_hashes = keys.iter().map(|key| KeyHash::of(key)).collect();
         let customer = "acme".parse().expect("a legal name");
         let spec = CustomerSpec { key_hashes };
-        Row::Customer(CustomerRow { customer, spec, affinity: None, affinity_version: 0 })
+        Row::Customer(CustomerRow {
+            customer,
+            spec,
+            affinity: None,
+            affinity_version: 0,
+            revision: Revision(1),
+        })
     };
     let forms = [customer(&[]), customer(&["a"]), customer(&["a", "b"])];
     let hashes = forms.map(|row| StateHash::of_rows([row]));

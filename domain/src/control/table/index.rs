@@ -228,6 +228,34 @@ impl Index {
         }
     }
 
+    pub(super) fn forget_broker(&mut self, old: &BrokerRow) {
+        let key = (old.account.clone(), old.shard);
+        match &old.assignment {
+            Some(held) => self.change(&held.manager, |held| drop(held.brokers.remove(&key))),
+            None => drop(self.unplaced_brokers.remove(&key)),
+        }
+    }
+
+    /// One who has no Traders any more.
+    pub(super) fn forget_customer(&mut self, old: &CustomerRow) {
+        let (customer, weight) = (&old.customer, self.followers(&old.customer).weight());
+        match &old.affinity {
+            Some(held) => self.change(&held.manager, |held| {
+                held.customers.remove(customer);
+                held.weight = held.weight.saturating_sub(weight);
+            }),
+            None => drop(self.homeless.remove(customer)),
+        }
+    }
+
+    pub(super) fn forget_trader(
+        &mut self,
+        old: &TraderRow,
+        customers: &OrdMap<CustomerId, Arc<CustomerRow>>,
+    ) {
+        self.add_trader(old, customers, false);
+    }
+
     fn count(
         &mut self,
         customer: &CustomerId,

@@ -16,7 +16,7 @@ fn by() -> By {
     By { who: "w".to_owned(), why: "y".to_owned() }
 }
 
-fn proposal(command: Command) -> Stamped {
+pub(super) fn proposal(command: Command) -> Stamped {
     let mut stamped = stamped();
     stamped.request.command = command;
     stamped
@@ -86,10 +86,13 @@ fn the_bytes_of_hours_never_change() {
     let put = Command::PutExchangeDays { exchange: Exchange::Xnys, days: days.clone() };
     golden(Kind::Proposal, &proposal(put), "010101016302030e000201000201fb0c030755ffb6");
     for (row, bytes) in [
-        (Row::Location(LocationRow { location, spec }), "01060e016c0200000f013c78fe3a2065"),
         (
-            Row::Exchange(ExchangeRow { exchange: Exchange::Xnys, days }),
-            "01060f000201000201fb0c0385a1cd53",
+            Row::Location(LocationRow { location, spec, revision: Revision(7) }),
+            "01060e016c0200000f013c78070f850616",
+        ),
+        (
+            Row::Exchange(ExchangeRow { exchange: Exchange::Xnys, days, revision: Revision(7) }),
+            "01060f000201000201fb0c030720c0e7d1",
         ),
     ] {
         golden(Kind::Row, &row, bytes);

@@ -1,0 +1,73 @@
+//! A customer's API keys, one by one. Decides that what is no hash goes no further: it may be a key, which is to
+//! stand in no log.
+
+use super::{changes::changed, headers::Keyed, problems, resources};
+use crate::service::{Change, Service};
+use axum::extract::State;
+use tradewind_domain::{
+    control::{Command, Refusal, refusal::Noun, resource::ResourceCommand},
+    ids::{CustomerId, KeyHash},
+};
+use tradewind_link::{
+    Failure,
+    json::{Json, Path, Query},
+    rest::Method,
+};
+use tradewind_protocol::{
+    control::{Changed, ReadOptions},
+    resources::{AddKey, KeyAdded, KeyInfo, Page},
+};
+
+pub(super) fn check(hash: &KeyHash) -> Result<(), Failure> {
+    if hash.is_hash() { Ok(()) } else { Err(problems::refused(&Refusal::NotAHash).into()) }
+}
+
+pub(super) async fn list(
+    State(service): State<Service>,
+    Path(customer): Path<CustomerId>,
+    Query(options): Query<ReadOptions>,
+) -> Result<Json<Page<KeyInfo>>, Failure> {
+    let (stand, machine) = resources::look(&service, options.consistency).await?;
+    let hashes = machine.customer(&customer).map(|row| &row.spec.key_hashes);
+    let missing = Refusal::NotFound { what: Noun::Customer };
+    let hashes = hashes.ok_or_else(|| Failure::from(problems::refused(&missing)))?;
+    let items = hashes.iter().map(|hash| KeyInfo { key_id: hash.key_id() });
+    Ok(Json(Page { stand, items: items.collect(), next: None }))
+}
+
+pub(super) async fn add(
+    State(service): State<Service>,
+    Path(customer): Path<CustomerId>,
+    keyed: Keyed,
+    Json(add): Json<AddKey>,
+) -> Result<Json<KeyAdded>, Failure> {
+    check(&add.key_hash)?;
+    let path = format!("/v1/customers/{customer}/keys");
+    let hash = add.key_hash.clone();
+    let command = Command::Resource(ResourceCommand::AddKey { customer, hash });
+    let Keyed { key, forwarded } = keyed;
+    let change = Change { method: Method::POST, path: &path, body: &add, key, command, forwarded };
+    let key_id = add.key_hash.key_id();
+    let render = |service: &Service, applied| KeyAdded {
+        stand: service.stand(),
+        applied,
+        key_id: key_id.clone(),
+    };
+    Ok(Json(service.change(change, render).await?))
+}
+
+pub(super) async fn remove(
+    State(service): State<Service>,
+    Path((customer, key_id)): Path<(CustomerId, String)>,
+    keyed: Keyed,
+) -> Result<Json<Changed>, Failure> {
+    // Whatever else it is, it names no key; and it may be one.
+    if !KeyHash::is_id(&key_id) {
+        return Err(problems::refused(&Refusal::NotFound { what: Noun::Key }).into());
+    }
+    let path = format!("/v1/customers/{customer}/keys/{key_id}");
+    let command = Command::Resource(ResourceCommand::RemoveKey { customer, key_id });
+    let Keyed { key, forwarded } = keyed;
+    let change = Change { method: Method::DELETE, path: &path, body: &(), key, command, forwarded };
+    Ok(Json(service.change(change, changed).await?))
+}

@@ -1,0 +1,212 @@
+//! Resources: what operators declare, each with a revision. Decides when a change comes too late, since another
+//! one was there before; what is legal to declare is decided in `declare`, what may be deleted in `remove`, and
+//! what becomes of one API key in `keys`.
+
+mod keys;
+mod remove;
+
+pub use remove::Need;
+
+use super::{
+    event::EventKind,
+    machine::Machine,
+    refusal::{Noun, Refusal},
+    row::{AccountSpec, CustomerSpec, LocationSpec, MarketSpec, TraderSpec},
+};
+use crate::{
+    calendar::{Day, Exchange, OperatorDay},
+    ids::{AccountId, CustomerId, KeyHash, LocationId, MarketId, Revision, TraderId},
+};
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    string::String,
+    vec::Vec,
+};
+use serde::{Deserialize, Serialize};
+
+/// Which resource. Variants are only appended.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Resource {
+    Account(AccountId),
+    Customer(CustomerId),
+    Market(MarketId),
+    Trader(TraderId),
+    /// The hours of a location.
+    Location(LocationId),
+    /// An operator's days of an exchange.
+    ExchangeDays(Exchange),
+}
+
+/// A resource as it is to be. Variants are only appended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Declaration {
+    Account {
+        account: AccountId,
+        spec: AccountSpec,
+    },
+    /// Without `key_hashes` he keeps the keys that he has.
+    Customer {
+        customer: CustomerId,
+        key_hashes: Option<BTreeSet<KeyHash>>,
+    },
+    Market {
+        market: MarketId,
+        spec: MarketSpec,
+    },
+    Trader {
+        trader: TraderId,
+        spec: TraderSpec,
+    },
+    Location {
+        location: LocationId,
+        spec: LocationSpec,
+    },
+    ExchangeDays {
+        exchange: Exchange,
+        days: BTreeMap<Day, OperatorDay>,
+    },
+}
+
+/// What has to be so for a change to be made. Variants are only appended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Condition {
+    #[default]
+    Always,
+    /// There is none yet.
+    Absent,
+    /// There is one, of whatever revision.
+    Present,
+    /// It is as this entry made it.
+    At(Revision),
+}
+
+/// Variants are only appended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ResourceCommand {
+    Put {
+        what: Declaration,
+        on: Condition,
+    },
+    Delete {
+        what: Resource,
+        on: Condition,
+        /// An account's Broker is stopped by it. Its ledger stays on the disk of its BrokerManager.
+        release: bool,
+    },
+    /// One key more, whatever keys others add at the same time.
+    AddKey {
+        customer: CustomerId,
+        hash: KeyHash,
+    },
+    RemoveKey {
+        customer: CustomerId,
+        key_id: String,
+    },
+}
+
+impl Resource {
+    #[must_use]
+    pub fn noun(&self) -> Noun {
+        match self {
+            Self::Account(_) => Noun::Account,
+            Self::Customer(_) => Noun::Customer,
+            Self::Market(_) => Noun::Market,
+            Self::Trader(_) => Noun::Trader,
+            Self::Location(_) => Noun::Location,
+            Self::ExchangeDays(_) => Noun::Exchange,
+        }
+    }
+}
+
+impl Declaration {
+    #[must_use]
+    pub fn resource(&self) -> Resource {
+        match self {
+            Self::Account { account, .. } => Resource::Account(account.clone()),
+            Self::Customer { customer, .. } => Resource::Customer(customer.clone()),
+            Self::Market { market, .. } => Resource::Market(market.clone()),
+            Self::Trader { trader, .. } => Resource::Trader(trader.clone()),
+            Self::Location { location, .. } => Resource::Location(location.clone()),
+            Self::ExchangeDays { exchange, .. } => Resource::ExchangeDays(*exchange),
+        }
+    }
+}
+
+impl Condition {
+    fn check(self, held: Option<Revision>) -> Result<(), Refusal> {
+        let holds = match self {
+            Self::Always => true,
+            Self::Absent => held.is_none(),
+            Self::Present => held.is_some(),
+            Self::At(revision) => held == Some(revision),
+        };
+        if holds { Ok(()) } else { Err(Refusal::NotAsExpected { held }) }
+    }
+}
+
+impl Machine {
+    /// The entry that last changed what is declared; `None` if there is no such resource.
+    #[must_use]
+    pub fn declared_at(&self, what: &Resource) -> Option<Revision> {
+        match what {
+            Resource::Account(account) => self.account(account).map(|row| row.revision),
+            Resource::Customer(customer) => self.customer(customer).map(|row| row.revision),
+            Resource::Market(market) => self.market(market).map(|row| Revision(row.epoch.0)),
+            Resource::Trader(trader) => self.trader(trader).map(|row| row.revision),
+            Resource::Location(location) => self.location(location).map(|row| row.revision),
+            Resource::ExchangeDays(exchange) => self.exchange(*exchange).map(|row| row.revision),
+        }
+    }
+
+    pub(super) fn decide_resource(
+        &mut self,
+        revision: Revision,
+        command: ResourceCommand,
+    ) -> Result<Vec<EventKind>, Refusal> {
+        match command {
+            ResourceCommand::Put { what, on } => {
+                on.check(self.declared_at(&what.resource()))?;
+                self.put_resource(revision, what)
+            }
+            ResourceCommand::Delete { what, on, release } => {
+                // That it is gone says more than that it is not as it was.
+                let held = self.declared_at(&what);
+                let held = held.ok_or(Refusal::NotFound { what: what.noun() })?;
+                on.check(Some(held))?;
+                self.remove(what, release)
+            }
+            ResourceCommand::AddKey { customer, hash } => self.add_key(revision, customer, hash),
+            ResourceCommand::RemoveKey { customer, key_id } => {
+                self.remove_key(revision, customer, key_id)
+            }
+        }
+    }
+
+    fn put_resource(
+        &mut self,
+        revision: Revision,
+        what: Declaration,
+    ) -> Result<Vec<EventKind>, Refusal> {
+        match what {
+            Declaration::Account { account, spec } => self.put_account(account, spec, revision),
+            Declaration::Customer { customer, key_hashes } => {
+                let held = self.customer(&customer).map(|row| row.spec.key_hashes.clone());
+                let key_hashes = key_hashes.or(held).unwrap_or_default();
+                if !key_hashes.iter().all(KeyHash::is_hash) {
+                    return Err(Refusal::NotAHash);
+                }
+                self.put_customer(customer, CustomerSpec { key_hashes }, revision)
+            }
+            Declaration::Market { market, spec } => self.put_market(market, spec, revision),
+            Declaration::Trader { trader, spec } => self.put_trader(trader, spec, revision),
+            Declaration::Location { location, spec } => self.put_location(location, spec, revision),
+            Declaration::ExchangeDays { exchange, days } => {
+                self.put_exchange_days(exchange, days, revision)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,116 @@
+//! Taking rows out of the tables. Decides nothing but that each is noted, leaves the sum, and leaves the index
+//! of who holds what.
+
+use super::Tables;
+use crate::{
+    calendar::Exchange,
+    control::{
+        command::IdempotencyKey,
+        row::{Row, RowKey},
+    },
+    ids::{
+        AccountId, ClientId, CustomerId, DrainTarget, LocationId, ManagerId, MarketId, NodeId,
+        TraderId,
+    },
+};
+use alloc::sync::Arc;
+
+impl Tables {
+    fn gone(&mut self, key: RowKey, row: &Row) {
+        self.changed.push(key);
+        self.sum.take(row);
+    }
+
+    /// Takes an answer out of the table that remembers them.
+    pub(in crate::control) fn forget_answer(&mut self, key: &IdempotencyKey) {
+        if let Some(row) = self.answered.remove(key) {
+            self.gone(RowKey::Answered(key.clone()), &Row::Answered(row));
+        }
+    }
+
+    pub(in crate::control) fn forget_client(&mut self, client: &ClientId) {
+        if let Some(row) = self.clients.remove(client) {
+            self.gone(RowKey::Client(client.clone()), &Row::Client(row));
+        }
+    }
+
+    pub(in crate::control) fn forget_admission(&mut self, node: NodeId) {
+        if let Some(row) = self.admissions.remove(&node) {
+            self.gone(RowKey::Admission(node), &Row::Admission(row));
+        }
+    }
+
+    pub(in crate::control) fn forget_manager(&mut self, manager: &ManagerId) {
+        if let Some(row) = self.managers.remove(manager) {
+            self.gone(RowKey::Manager(manager.clone()), &Row::Manager(row));
+        }
+    }
+
+    pub(in crate::control) fn forget_drain(&mut self, target: &DrainTarget) {
+        if let Some(row) = self.drains.remove(target) {
+            self.gone(RowKey::Drain(target.clone()), &Row::Drain(row));
+        }
+    }
+
+    pub(in crate::control) fn forget_dropped(&mut self, manager: &ManagerId) {
+        if let Some(row) = self.dropped.remove(manager) {
+            self.gone(RowKey::Dropped(manager.clone()), &Row::Dropped(row));
+        }
+    }
+
+    pub(in crate::control) fn forget_rebalance(&mut self) {
+        if let Some(row) = self.rebalance.take() {
+            self.gone(RowKey::Rebalance(()), &Row::Rebalance(row));
+        }
+    }
+
+    pub(in crate::control) fn forget_account(&mut self, account: &AccountId) {
+        if let Some(row) = self.accounts.remove(account) {
+            let row = Row::Account(Arc::unwrap_or_clone(row));
+            self.gone(RowKey::Account(account.clone()), &row);
+        }
+    }
+
+    pub(in crate::control) fn forget_broker(&mut self, key: &(AccountId, u16)) {
+        if let Some(row) = self.brokers.remove(key) {
+            self.index.forget_broker(&row);
+            self.gone(RowKey::Broker(key.clone()), &Row::Broker(row));
+        }
+    }
+
+    /// One who has no Traders any more.
+    pub(in crate::control) fn forget_customer(&mut self, customer: &CustomerId) {
+        if let Some(row) = self.customers.remove(customer) {
+            self.index.forget_customer(&row);
+            let row = Row::Customer(Arc::unwrap_or_clone(row));
+            self.gone(RowKey::Customer(customer.clone()), &row);
+        }
+    }
+
+    pub(in crate::control) fn forget_market(&mut self, market: &MarketId) {
+        if let Some(row) = self.markets.remove(market) {
+            let row = Row::Market(Arc::unwrap_or_clone(row));
+            self.gone(RowKey::Market(market.clone()), &row);
+        }
+    }
+
+    pub(in crate::control) fn forget_trader(&mut self, trader: &TraderId) {
+        if let Some(row) = self.traders.remove(trader) {
+            self.index.forget_trader(&row, &self.customers);
+            let row = Row::Trader(Arc::unwrap_or_clone(row));
+            self.gone(RowKey::Trader(trader.clone()), &row);
+        }
+    }
+
+    pub(in crate::control) fn forget_location(&mut self, location: &LocationId) {
+        if let Some(row) = self.locations.remove(location) {
+            self.gone(RowKey::Location(location.clone()), &Row::Location(row));
+        }
+    }
+
+    pub(in crate::control) fn forget_exchange(&mut self, exchange: Exchange) {
+        if let Some(row) = self.exchanges.remove(&exchange) {
+            self.gone(RowKey::Exchange(exchange), &Row::Exchange(row));
+        }
+    }
+}

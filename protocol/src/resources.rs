@@ -1,0 +1,258 @@
+//! What operators declare, as it is asked for and told: accounts, customers and their API keys, Markets, Traders,
+//! hours of locations, days of exchanges. Decides the shapes and the names of the selectors; what is legal to
+//! declare is decided in `domain::control`.
+
+use crate::control::{Consistency, Stand};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use tradewind_domain::{
+    calendar::{Day, Exchange, OperatorDay},
+    control::{
+        resource::Condition,
+        row::{AccountSpec, Assignment, LocationSpec, MarketSpec, TraderSpec, TraderWish},
+    },
+    ids::{
+        AccountId, CustomerId, InstrumentId, KeyHash, LocationId, ManagerId, MarketId, Revision,
+        TraderId, VenueId,
+    },
+};
+
+/// Of a change: the revision that it is made on, in quotes, or `*` for any there is.
+pub const IF_MATCH: &str = "if-match";
+/// Of a change: `*`, it is made where there is none yet.
+pub const IF_NONE_MATCH: &str = "if-none-match";
+
+/// A revision as it stands in `ETag` and `If-Match`.
+#[must_use]
+pub fn format_etag(revision: Revision) -> String {
+    format!("\"{revision}\"")
+}
+
+/// Reads what [`format_etag`] wrote. Revisions are exact: a weak one, `W/"7"`, is none.
+#[must_use]
+pub fn parse_etag(text: &str) -> Option<Revision> {
+    let digits = text.trim().strip_prefix('"')?.strip_suffix('"')?;
+    let digit = digits.bytes().all(|byte| byte.is_ascii_digit());
+    digits.parse().ok().filter(|_| digit).map(Revision)
+}
+
+/// A condition as a header says it.
+#[must_use]
+pub fn condition_header(on: Condition) -> Option<(&'static str, String)> {
+    match on {
+        Condition::Always => None,
+        Condition::Absent => Some((IF_NONE_MATCH, "*".to_owned())),
+        Condition::Present => Some((IF_MATCH, "*".to_owned())),
+        Condition::At(revision) => Some((IF_MATCH, format_etag(revision))),
+    }
+}
+
+/// A list, or a part of it: `GET /v1/accounts` and the like.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Page<T> {
+    #[serde(flatten)]
+    pub stand: Stand,
+    /// In the order of their names.
+    pub items: Vec<T>,
+    /// There may be more: `after` for what follows. A page that ends early may be short, or empty.
+    pub next: Option<String>,
+}
+
+/// One of them: `GET /v1/accounts/{account}` and the like. `ETag` has its revision.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct One<T> {
+    #[serde(flatten)]
+    pub stand: Stand,
+    pub item: T,
+}
+
+/// The answer to an accepted `PUT`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Declared {
+    #[serde(flatten)]
+    pub stand: Stand,
+    /// The entry that decided it; of a repeat the first one.
+    pub applied: Revision,
+    /// Of what is declared, as `ETag` has it: an earlier one if there was nothing to change.
+    pub declared: Revision,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountInfo {
+    pub account: AccountId,
+    pub revision: Revision,
+    pub spec: AccountSpec,
+    pub brokers: Vec<BrokerInfo>,
+}
+
+/// A Broker of an account, and where it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BrokerInfo {
+    pub shard: u16,
+    pub assignment: Option<Assignment>,
+}
+
+/// Of his keys only their ids are told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CustomerInfo {
+    pub customer: CustomerId,
+    pub revision: Revision,
+    pub key_ids: BTreeSet<String>,
+    pub affinity: Option<Assignment>,
+    pub affinity_version: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MarketInfo {
+    pub market: MarketId,
+    pub revision: Revision,
+    pub spec: MarketSpec,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TraderInfo {
+    pub trader: TraderId,
+    pub revision: Revision,
+    pub spec: TraderSpec,
+    pub assignment: Option<Assignment>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LocationInfo {
+    pub location: LocationId,
+    pub revision: Revision,
+    pub spec: LocationSpec,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExchangeDaysInfo {
+    pub exchange: Exchange,
+    pub revision: Revision,
+    pub spec: ExchangeDaysSpec,
+}
+
+/// `PUT /v1/exchange-days/{exchange}`: all of an operator's days of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExchangeDaysSpec {
+    pub days: BTreeMap<Day, OperatorDay>,
+}
+
+/// `PUT /v1/customers/{customer}`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PutCustomer {
+    /// All of his keys. Without it he keeps those that he has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_hashes: Option<BTreeSet<KeyHash>>,
+}
+
+/// `POST /v1/customers/{customer}/keys`. The key itself never leaves who drew it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AddKey {
+    /// SHA-256 of the key, 64 hexadecimal digits in lower case.
+    pub key_hash: KeyHash,
+}
+
+/// The answer: the name by which the key is told and removed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyAdded {
+    #[serde(flatten)]
+    pub stand: Stand,
+    pub applied: Revision,
+    pub key_id: String,
+}
+
+/// Of `GET /v1/customers/{customer}/keys`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyInfo {
+    pub key_id: String,
+}
+
+/// `DELETE /v1/accounts/{account}?release=true`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeleteAccount {
+    /// Also where a BrokerManager has its Broker, which is stopped by it. Its ledger stays on that disk.
+    #[serde(default)]
+    pub release: bool,
+}
+
+macro_rules! selectors {
+    ($($(#[$doc:meta])* $name:ident after $id:ty { $($(#[$of:meta])* $field:ident: $type:ty,)* })*) => {
+        $(
+            $(#[$doc])*
+            #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+            #[serde(deny_unknown_fields)]
+            pub struct $name {
+                #[serde(default)]
+                pub consistency: Consistency,
+                /// So many at most.
+                #[serde(default, skip_serializing_if = "Option::is_none")]
+                pub limit: Option<u64>,
+                /// Only what stands behind this name.
+                #[serde(default, skip_serializing_if = "Option::is_none")]
+                pub after: Option<$id>,
+                $(
+                    $(#[$of])*
+                    #[serde(default, skip_serializing_if = "Option::is_none")]
+                    pub $field: Option<$type>,
+                )*
+            }
+        )*
+    };
+}
+
+selectors! {
+    /// `GET /v1/accounts`. Of several selectors all must hold, here and below.
+    SelectAccounts after AccountId {
+        venue: VenueId,
+        /// Who may use it.
+        customer: CustomerId,
+        /// Who has a Broker of it.
+        manager: ManagerId,
+    }
+    /// `GET /v1/customers`.
+    SelectCustomers after CustomerId {
+        /// The TraderManager he is with.
+        manager: ManagerId,
+        /// An account that he may use.
+        account: AccountId,
+    }
+    /// `GET /v1/markets`.
+    SelectMarkets after MarketId {
+        /// That a route serves.
+        instrument: InstrumentId,
+        /// That a route names, for data or for orders.
+        venue: VenueId,
+    }
+    /// `GET /v1/traders`.
+    SelectTraders after TraderId {
+        customer: CustomerId,
+        /// The TraderManager it was given to.
+        manager: ManagerId,
+        /// What it should do.
+        state: TraderWish,
+    }
+    /// `GET /v1/locations`.
+    SelectLocations after LocationId {
+        /// That its hours go by.
+        exchange: Exchange,
+    }
+    /// `GET /v1/exchange-days`.
+    SelectExchangeDays after Exchange {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_revision_is_read_from_its_etag_and_from_nothing_else() {
+        assert_eq!(parse_etag(&format_etag(Revision(7))), Some(Revision(7)));
+        for bad in ["", "7", "\"\"", "\"7", "W/\"7\"", "\"+7\"", "\"7\", \"8\"", "*", "\"x\""] {
+            assert_eq!(parse_etag(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! `tradewind account | customer | market | trader | location | exchange-days | key`: what operators declare.
+//! Decides names and forms of the flags, and what they say of a resource; what is done with it stands in
+//! `crate::resource`.
+
+mod flags;
+
+pub(crate) use flags::{
+    AccountFlags, CustomerFlags, ExchangeDaysFlags, Flags, LocationFlags, MarketFlags, TraderFlags,
+};
+
+use clap::{Args, Subcommand, ValueEnum};
+use serde::Serialize;
+use std::path::PathBuf;
+use tradewind_domain::{
+    calendar::Exchange,
+    control::row::TraderWish,
+    ids::{AccountId, CustomerId, InstrumentId, ManagerId, VenueId},
+};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ResourceCommand {
+    /// Accounts at venues: list, show, declare, delete
+    #[command(subcommand)]
+    Account(Action<OfAccounts, AccountFlags, Release>),
+    /// Customers: list, show, declare, delete; their API keys: `tradewind key`
+    #[command(subcommand)]
+    Customer(Action<OfCustomers, CustomerFlags, Nothing>),
+    /// Markets and their routes: list, show, declare, delete
+    Market(OrService<OfMarkets, MarketFlags, Nothing>),
+    /// Traders: list, show, declare, delete
+    Trader(OrService<OfTraders, TraderFlags, Nothing>),
+    /// When it is after hours in a location: list, show, declare, delete
+    #[command(subcommand)]
+    Location(Action<OfLocations, LocationFlags, Nothing>),
+    /// Days on which an exchange is closed or closes early, beside its table: list, show, declare, delete
+    #[command(subcommand)]
+    ExchangeDays(Action<Nothing, ExchangeDaysFlags, Nothing>),
+    /// A customer's API keys: add, list, remove
+    #[command(subcommand)]
+    Key(KeyAction),
+}
+
+/// Without an action it is the service of that name, as its Manager spawns it.
+#[derive(Debug, Args)]
+pub(crate) struct OrService<S: Args, P: Args, R: Args> {
+    #[command(subcommand)]
+    pub(crate) action: Option<Action<S, P, R>>,
+}
+
+impl ResourceCommand {
+    /// Whether it is a service that is to run.
+    pub(crate) fn is_service(&self) -> bool {
+        match self {
+            Self::Market(market) => market.action.is_none(),
+            Self::Trader(trader) => trader.action.is_none(),
+            Self::Account(_)
+            | Self::Customer(_)
+            | Self::Location(_)
+            | Self::ExchangeDays(_)
+            | Self::Key(_) => false,
+        }
+    }
+}
+
+/// Of one kind: `S` chooses, `P` declares, `R` deletes.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Action<S: Args, P: Args, R: Args> {
+    /// All of them, or those that are chosen
+    Ls {
+        #[command(flatten)]
+        select: S,
+        #[command(flatten)]
+        whom: Whom,
+    },
+    /// One of them, as it is declared and where it is
+    Get {
+        #[arg(value_parser = name)]
+        name: String,
+        #[command(flatten)]
+        whom: Whom,
+    },
+    /// Declare one, new or instead of what is declared
+    Put {
+        #[arg(value_parser = name)]
+        name: String,
+        /// From this file, in TOML or JSON (- is the standard input): what is declared, or what `get -o json` has
+        /// shown, and then only if it has not changed since
+        #[arg(short, long)]
+        file: Option<PathBuf>,
+        #[command(flatten)]
+        flags: P,
+        #[command(flatten)]
+        on: On,
+        #[command(flatten)]
+        whom: Whom,
+    },
+    /// Delete one that nobody needs
+    Rm {
+        #[arg(value_parser = name)]
+        name: String,
+        #[command(flatten)]
+        options: R,
+        /// Only if this is its revision
+        #[arg(long, value_name = "REVISION")]
+        if_match: Option<u64>,
+        #[command(flatten)]
+        whom: Whom,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeyAction {
+    /// Draw a new key and show it, once; only its hash is sent
+    Add {
+        #[arg(value_parser = name)]
+        customer: String,
+        /// Take the key that stands in this file (- is the standard input), and do not show it
+        #[arg(long, value_name = "FILE")]
+        from: Option<PathBuf>,
+        #[command(flatten)]
+        whom: Whom,
+    },
+    /// Ids of all keys
+    Ls {
+        #[arg(value_parser = name)]
+        customer: String,
+        #[command(flatten)]
+        whom: Whom,
+    },
+    /// Remove a key: its sessions end
+    Rm {
+        #[arg(value_parser = name)]
+        customer: String,
+        #[arg(value_parser = name)]
+        key_id: String,
+        #[command(flatten)]
+        whom: Whom,
+    },
+}
+
+/// Whom to ask and how to answer.
+#[derive(Debug, Args)]
+pub(crate) struct Whom {
+    /// API addresses of InfrastructureManagers, any of them
+    #[arg(long, value_name = "HOST:PORT", value_delimiter = ',', default_value = "127.0.0.1:4001")]
+    pub(crate) addr: Vec<String>,
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(crate) output: Format,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    #[default]
+    Table,
+    Json,
+    /// An item a line
+    Jsonl,
+}
+
+/// On which condition.
+#[derive(Debug, Args)]
+pub(crate) struct On {
+    /// Only if this is its revision
+    #[arg(long, value_name = "REVISION", conflicts_with = "create")]
+    pub(crate) if_match: Option<u64>,
+    /// Only if there is none yet
+    #[arg(long)]
+    pub(crate) create: bool,
+}
+
+#[derive(Debug, Args, Serialize)]
+pub(crate) struct Nothing {}
+
+#[derive(Debug, Args, Serialize)]
+pub(crate) struct Release {
+    /// Also where a BrokerManager has its Broker, which is stopped; its ledger stays on that disk
+    #[arg(long)]
+    pub(crate) release: bool,
+}
+
+#[derive(Debug, Args, Serialize)]
+pub(crate) struct OfAccounts {
+    /// At this venue
+    #[arg(long)]
+    venue: Option<VenueId>,
+    /// That this customer may use
+    #[arg(long)]
+    customer: Option<CustomerId>,
+    /// Whose Broker is with this BrokerManager
+    #[arg(long)]
+    manager: Option<ManagerId>,
+}
+
+#[derive(Debug, Args, Serialize)]
+pub(crate) struct OfCustomers {
+    /// With this TraderManager
+    #[arg(long)]
+    manager: Option<ManagerId>,
+    /// Who may use this account
+    #[arg(long)]
+    account: Option<AccountId>,
+}
+
+#[derive(Debug, Args, Serialize)]
+pub(crate) struct OfMarkets {
+    /// That have a route for it
+    #[arg(long)]
+    instrument: Option<InstrumentId>,
+    /// That have a route to it
+    #[arg(long)]
+    venue: Option<VenueId>,
+}
+
+#[derive(Debug, Args, Serialize)]
+pub(crate) struct OfTraders {
+    #[arg(long)]
+    customer: Option<CustomerId>,
+    /// With this TraderManager
+    #[arg(long)]
+    manager: Option<ManagerId>,
+    /// running or stopped: what they should be
+    #[arg(long, value_parser = flags::wish)]
+    state: Option<TraderWish>,
+}
+
+#[derive(Debug, Args, Serialize)]
+pub(crate) struct OfLocations {
+    /// Whose hours go by this exchange
+    #[arg(long, value_parser = flags::exchange)]
+    exchange: Option<Exchange>,
+}
+
+/// Any name, before it is known of what: none leads to another address.
+fn name(text: &str) -> Result<String, String> {
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    if !text.is_empty() && text.bytes().all(legal) {
+        Ok(text.to_owned())
+    } else {
+        Err("a name has letters, digits and '-'".to_owned())
+    }
+}

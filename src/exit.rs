@@ -1,0 +1,68 @@
+//! Exit codes, the same for every command: 0 ok, 1 failed, 2 wrong usage, 3 not found, 4 conflict, 5 no leader,
+//! 6 timed out with the outcome not known, 7 not allowed. Decides which problem is which.
+
+use std::{fmt, process::ExitCode};
+use tradewind_protocol::{Code, Problem};
+
+/// What was asked for cannot be meant: said before anybody was asked.
+#[derive(Debug)]
+pub(crate) struct Usage(pub(crate) String);
+
+impl fmt::Display for Usage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Usage {}
+
+/// One code a thing the caller can do.
+pub(crate) fn of_problem(problem: &Problem) -> u8 {
+    match problem.code {
+        Code::MalformedRequest => 2,
+        Code::NotFound => 3,
+        Code::Conflict | Code::Busy | Code::InUse | Code::PreconditionFailed => 4,
+        Code::NoLeader | Code::Unavailable => 5,
+        Code::Unknown | Code::RequestTimeout => 6,
+        Code::Unauthorized | Code::Forbidden => 7,
+        _ => 1,
+    }
+}
+
+/// Of whatever a command ended with: what an InfrastructureManager said of it counts, wherever it stands.
+pub(crate) fn of_error(error: &anyhow::Error) -> ExitCode {
+    let problem = error.chain().find_map(|cause| cause.downcast_ref::<Problem>());
+    let usage = error.chain().any(|cause| cause.is::<Usage>());
+    ExitCode::from(problem.map_or(if usage { 2 } else { 1 }, of_problem))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::Context as _;
+
+    #[test]
+    fn an_exit_code_says_what_to_do() {
+        let code = |code| of_problem(&Problem::new(code, ""));
+        assert_eq!(code(Code::NotFound), 3);
+        assert_eq!(code(Code::Busy), 4);
+        assert_eq!(code(Code::PreconditionFailed), 4);
+        assert_eq!(code(Code::NoLeader), 5);
+        assert_eq!(code(Code::Unknown), 6);
+        assert_eq!(code(Code::Forbidden), 7);
+        assert_eq!(code(Code::Refused), 1);
+    }
+
+    #[test]
+    fn a_problem_counts_behind_what_was_said_of_it() {
+        let exit = |error: anyhow::Error| format!("{:?}", of_error(&error));
+        let told: Result<(), _> = Err(Problem::new(Code::NotFound, ""));
+        assert_eq!(exit(told.context("no account").unwrap_err()), exit_code(3));
+        assert_eq!(exit(Usage(String::new()).into()), exit_code(2));
+        assert_eq!(exit(anyhow::anyhow!("else")), exit_code(1));
+    }
+
+    fn exit_code(code: u8) -> String {
+        format!("{:?}", ExitCode::from(code))
+    }
+}

@@ -1,0 +1,123 @@
+//! `tradewind key`: a customer's API keys. Decides how a key is drawn and that it is shown once and kept nowhere; what
+//! is sent is its hash.
+
+use super::{Asker, WITHIN, contents, say, show, table};
+use crate::{
+    cli::resource::{Format, KeyAction},
+    exit::Usage,
+};
+use anyhow::Context as _;
+use serde_json::{Value, json};
+use std::path::Path;
+use tradewind_domain::ids::KeyHash;
+use tradewind_link::rest::Method;
+use tradewind_protocol::{
+    control::Changed,
+    resources::{AddKey, KeyAdded, Page},
+};
+
+/// Random bytes of a key: nobody guesses it from its hash.
+const KEY_BYTES: usize = 32;
+/// A key of one's own is at least so long.
+const KEY_LENGTH_MIN: usize = 16;
+
+pub(super) async fn run(action: &KeyAction) -> anyhow::Result<()> {
+    match action {
+        KeyAction::Add { customer, from, whom } => {
+            let asker = Asker::new(whom);
+            let own = from.as_deref().map(own).transpose()?;
+            let (secret, drawn) = match own {
+                Some(own) => (own, false),
+                None => (draw()?, true),
+            };
+            let add = AddKey { key_hash: KeyHash::of(&secret) };
+            let path = format!("/v1/customers/{customer}/keys");
+            let key = asker.key().await;
+            let asked = asker.control.change(Method::POST, &path, &add, &key, WITHIN).await;
+            let added: KeyAdded = asked.accepted().with_context(|| {
+                format!(
+                    "the key {} was not shown; see `tradewind key ls {customer}`",
+                    add.key_hash.key_id()
+                )
+            })?;
+            say(&told(whom.output, &added, drawn.then_some(secret.as_str())))
+        }
+        KeyAction::Ls { customer, whom } => {
+            let path = format!("/v1/customers/{customer}/keys");
+            let keys: Page<Value> = Asker::new(whom).control.read(&path, WITHIN).await?;
+            show(whom.output, &keys.items, table::KEYS)
+        }
+        KeyAction::Rm { customer, key_id, whom } => {
+            let asker = Asker::new(whom);
+            let path = format!("/v1/customers/{customer}/keys/{key_id}");
+            let key = asker.key().await;
+            let asked = asker.control.change(Method::DELETE, &path, &(), &key, WITHIN).await;
+            let changed: Changed = asked.accepted()?;
+            asker.told(&changed, || format!("the key {key_id} is removed\n"))
+        }
+    }
+}
+
+fn draw() -> anyhow::Result<String> {
+    let mut bytes = [0_u8; KEY_BYTES];
+    getrandom::fill(&mut bytes).context("the system gives no random bytes")?;
+    Ok(bytes.iter().fold("tw_".to_owned(), |key, byte| format!("{key}{byte:02x}")))
+}
+
+/// The key in a file, without the end of its line.
+fn own(file: &Path) -> anyhow::Result<String> {
+    let text = contents(file)?;
+    let key = text.trim();
+    let legal = key.len() >= KEY_LENGTH_MIN && key.bytes().all(|byte| byte.is_ascii_graphic());
+    if !legal {
+        let usage = format!(
+            "{}: a key has at least {KEY_LENGTH_MIN} printable ASCII characters, without blanks",
+            file.display()
+        );
+        return Err(Usage(usage).into());
+    }
+    Ok(key.to_owned())
+}
+
+/// The id, and the key if nobody knows it yet.
+fn told(output: Format, added: &KeyAdded, secret: Option<&str>) -> String {
+    let KeyAdded { key_id, applied, .. } = added;
+    match output {
+        Format::Json | Format::Jsonl => {
+            let mut told = json!({ "key_id": key_id, "applied": applied });
+            if let Some(secret) = secret {
+                told["key"] = secret.into();
+            }
+            format!("{told}\n")
+        }
+        Format::Table => match secret {
+            Some(secret) => {
+                format!("{secret}\nThis is the key {key_id}: keep it, it is shown once.\n")
+            }
+            None => format!("the key {key_id} is added\n"),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_drawn_anew_and_good_in_a_header() {
+        let (Ok(one), Ok(other)) = (draw(), draw()) else { panic!("no random bytes") };
+        assert_ne!(one, other);
+        assert_eq!(one.len(), 3 + 2 * KEY_BYTES);
+        assert!(one.bytes().all(|byte| byte.is_ascii_graphic()));
+    }
+
+    #[test]
+    fn a_key_of_ones_own_is_not_shown_again() {
+        let key_id = "0123456789ab".to_owned();
+        let added = KeyAdded { stand: Default::default(), applied: Default::default(), key_id };
+        for output in [Format::Table, Format::Json, Format::Jsonl] {
+            assert!(told(output, &added, Some("tw_1")).contains("tw_1"));
+            assert!(!told(output, &added, None).contains("\"key\""));
+        }
+    }
+}
