@@ -5,7 +5,7 @@ use crate::control::Stand;
 use serde::{Deserialize, Serialize};
 use tradewind_domain::{
     control::drain::{By, DrainRow, DropSchedule},
-    ids::{DrainTarget, ManagerId, Revision},
+    ids::{DrainTarget, ManagerId},
     time::UnixNanos,
 };
 
@@ -22,8 +22,8 @@ pub fn path_of(target: &DrainTarget) -> String {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BeginDrain {
-    #[serde(flatten)]
-    pub by: By,
+    pub who: String,
+    pub why: String,
     /// Unix nanoseconds. Passed, it raises an alarm and forces nothing.
     #[serde(default)]
     pub deadline: Option<UnixNanos>,
@@ -35,6 +35,13 @@ fn after_hours() -> DropSchedule {
     DropSchedule::AfterHours
 }
 
+impl BeginDrain {
+    #[must_use]
+    pub fn by(&self) -> By {
+        By { who: self.who.clone(), why: self.why.clone() }
+    }
+}
+
 /// A change of a drain: `DELETE /v1/drains/{target}` cancels it, `POST /v1/drains/{target}/force` counts it as drained
 /// whatever is still there, `PUT /v1/drains/{target}/drop` says anew when it is dropped.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,9 +49,6 @@ fn after_hours() -> DropSchedule {
 pub struct ChangeDrain {
     pub who: String,
     pub why: String,
-    /// Only as of this revision of the drain; the same as `If-Match`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub at: Option<Revision>,
     /// Of `PUT .../drop` alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drop: Option<DropSchedule>,
@@ -65,7 +69,7 @@ pub struct Remaining {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DrainView {
     #[serde(flatten)]
-    pub drain: DrainRow,
+    pub row: DrainRow,
     /// Every Manager concerned has confirmed that it takes nothing new, or is down.
     pub acknowledged: bool,
     /// The registered Managers that it covers.
@@ -81,8 +85,7 @@ pub struct DrainView {
 pub struct DrainTold {
     #[serde(flatten)]
     pub stand: Stand,
-    #[serde(flatten)]
-    pub view: DrainView,
+    pub drain: DrainView,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,6 +5,7 @@ mod accounts;
 pub(crate) mod backup;
 pub(crate) mod changes;
 mod customers;
+mod drains;
 mod events;
 mod exchange_days;
 mod headers;
@@ -27,7 +28,10 @@ use axum::{
     Router, middleware,
     routing::{delete, get, post, put},
 };
-use tradewind_protocol::events::{EVENTS, STATE};
+use tradewind_protocol::{
+    drains::DRAINS,
+    events::{EVENTS, STATE},
+};
 
 pub(crate) fn router(service: Service) -> Router {
     Router::new()
@@ -50,6 +54,12 @@ pub(crate) fn router(service: Service) -> Router {
         .route("/v1/members/{node}/address", put(members::moved))
         .route("/v1/leader/transfer", post(members::transfer))
         .route("/v1/traders/{trader}/sessions", post(sessions::open_for_trader))
+        .route("/v1/implementations/{implementation}/drain", post(drains::begin_for_implementation))
+        .route("/v1/managers/{manager}/drain", post(drains::begin_for_manager))
+        .route(DRAINS, get(drains::list))
+        .route("/v1/drains/{target}", get(drains::get).delete(drains::cancel))
+        .route("/v1/drains/{target}/force", post(drains::force))
+        .route("/v1/drains/{target}/drop", put(drains::reschedule))
         .route("/v1/sessions", post(sessions::open))
         .route("/v1/registers/{register}", get(registers::get).put(registers::put))
         .route("/v1/registers/{register}/cas", post(registers::compare_and_set))

@@ -16,7 +16,6 @@ use observe::{Observations, Report, View, What};
 use pause::Awake;
 use pipes::Pipes;
 use std::{
-    collections::BTreeMap,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -29,7 +28,7 @@ use tokio::{
 };
 use tradewind_domain::{
     control::{Command, IdempotencyKey, Request},
-    ids::{ClientId, ClusterIncarnation, Epoch, Incarnation, ManagerId, NodeId},
+    ids::{ClientId, ClusterIncarnation, Epoch, Incarnation, NodeId},
     limits::PLAN_EVERY,
     time::{Monotonic, UnixNanos},
 };

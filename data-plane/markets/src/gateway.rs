@@ -24,10 +24,14 @@ use futures_util::FutureExt as _;
 pub(crate) use sessions::Sessions;
 use std::{
     collections::BTreeMap,
+    convert::Infallible,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
-use tokio::sync::{oneshot, watch};
+use tokio::{
+    sync::{oneshot, watch},
+    time::sleep,
+};
 use trade_link::{Ask, TradeLink};
 use tradewind_domain::{
     control::Desired,
@@ -63,6 +67,8 @@ pub(crate) struct Settings {
     pub(crate) silence: Duration,
     pub(crate) close_within: Duration,
     pub(crate) goaway_within: Duration,
+    pub(crate) relocation_grace: Duration,
+    pub(crate) relocation_spread: Duration,
     pub(crate) waits: Waits,
     pub(crate) pipes: pipe::Options,
 }
@@ -79,6 +85,8 @@ impl Default for Settings {
             silence: limits::EDGE_SILENCE,
             close_within: limits::CLOSE_WITHIN,
             goaway_within: limits::GOAWAY_WITHIN,
+            relocation_grace: limits::RELOCATION_GRACE,
+            relocation_spread: limits::RELOCATION_SPREAD,
             waits: Waits::default(),
             pipes: pipe::Options::default(),
         }
@@ -146,6 +154,22 @@ impl Gateway {
         let known = self.0.directory.borrow().clone();
         let others = known.map(|directory| directory.others(&self.0.identity.manager));
         self.0.sessions.drain(others.unwrap_or_default(), self.0.settings.goaway_within).await;
+    }
+
+    /// Moves all sessions to other MarketManagers, as soon as there is one that takes them, for as long as this is
+    /// polled. May be cancelled at any await.
+    pub(crate) async fn empty(&self) -> Infallible {
+        loop {
+            let known = self.0.directory.borrow().clone();
+            let others = known.map(|known| known.others(&self.0.identity.manager));
+            let others = others.unwrap_or_default();
+            if !others.is_empty() && self.0.sessions.count() > 0 {
+                let (grace, spread) =
+                    (self.0.settings.relocation_grace, self.0.settings.relocation_spread);
+                self.0.sessions.relocate(others, grace, spread).await;
+            }
+            sleep(limits::RELOCATION_LOOK).await;
+        }
     }
 
     pub(crate) fn settings(&self) -> &Settings {
@@ -247,8 +271,9 @@ async fn stream(
     upgrade: WebSocketUpgrade,
 ) -> Result<Response, Failure> {
     let settings = gateway.settings();
-    let seat = gateway.0.sessions.enter(settings.queue_frames, settings.slow_after)?;
     let Caller(claims) = caller;
+    let sessions = &gateway.0.sessions;
+    let seat = sessions.enter(&claims.session, settings.queue_frames, settings.slow_after)?;
     Ok(session::bounded(upgrade).on_upgrade(|socket| session::run(socket, seat, gateway, claims)))
 }
 

@@ -54,6 +54,17 @@ pub(crate) const QUOTE_WITHIN: Duration = Duration::from_millis(1_000);
 /// A token younger than this may name a customer or a key that has not reached this Manager yet.
 pub(crate) const JUST_ISSUED: Duration = Duration::from_secs(5);
 
+/// A session that left so recently and comes back is not new, while nothing new is taken.
+pub(crate) const RESUMED_WITHIN: Duration = Duration::from_secs(60);
+
+/// A MarketManager that is being emptied gives its sessions so long to go by themselves, and closes the rest one after
+/// the other over so long, so that the others do not get them all at once.
+pub(crate) const RELOCATION_GRACE: Duration = Duration::from_secs(10);
+pub(crate) const RELOCATION_SPREAD: Duration = Duration::from_secs(10);
+
+/// Whether there is somewhere to go now, and whether somebody has come back.
+pub(crate) const RELOCATION_LOOK: Duration = Duration::from_millis(500);
+
 const _: () = assert!(
     GOAWAY_WITHIN.as_millis() < tradewind_node::limits::DRAIN_WITHIN.as_millis(),
     "sessions are closed by us, with a code, before their connections are cut"

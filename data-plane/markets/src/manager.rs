@@ -3,6 +3,7 @@
 
 use crate::gateway::{Gateway, Identity, Sessions, Settings};
 use std::sync::{Arc, OnceLock};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tradewind_domain::{
     control::{Desired, desired},
@@ -25,12 +26,14 @@ pub async fn market_manager(
 struct MarketManager {
     sessions: Arc<Sessions>,
     gateway: OnceLock<Gateway>,
+    /// What is here is to move away.
+    empties: watch::Sender<bool>,
 }
 
 impl Default for MarketManager {
     fn default() -> Self {
         let sessions = Sessions::new(Settings::default().sessions);
-        Self { sessions, gateway: OnceLock::new() }
+        Self { sessions, gateway: OnceLock::new(), empties: watch::Sender::new(false) }
     }
 }
 
@@ -71,31 +74,55 @@ impl Work for MarketManager {
         listen::Limits { connections, connections_per_address: connections, ..Default::default() }
     }
 
+    fn on_desired(&self, desired: &Desired) {
+        // At once: the Manager confirms its cordons with what it tells next.
+        self.sessions.cordon(!desired.cordons.is_empty());
+        self.empties.send_if_modified(|empties| {
+            std::mem::replace(empties, desired.empties) != desired.empties
+        });
+    }
+
     fn sessions(&self) -> u64 {
         self.sessions.count()
     }
 
     async fn background(self: Arc<Self>, handle: Handle, shutdown: CancellationToken) {
         let gateway = self.gateway(&handle);
-        let mut desired = handle.desired();
-        desired.mark_changed();
-        loop {
-            tokio::select! {
-                () = shutdown.cancelled() => return,
-                changed = desired.changed() => if changed.is_err() {
-                    return;
-                },
+        let following = self.follow(gateway, &handle);
+        let emptying = async {
+            let mut empties = self.empties.subscribe();
+            loop {
+                // Its sender is this Manager's own.
+                let _ = empties.wait_for(|empties| *empties).await;
+                tokio::select! {
+                    never = gateway.empty() => match never {},
+                    _ = empties.wait_for(|empties| !*empties) => {}
+                }
             }
-            let newest = desired.borrow_and_update().clone();
-            if let Some(newest) = newest {
-                gateway.follow(&newest);
-            }
+        };
+        tokio::select! {
+            () = shutdown.cancelled() => {}
+            () = following => {}
+            () = emptying => {}
         }
     }
 
     async fn drain(&self) {
         if let Some(gateway) = self.gateway.get() {
             gateway.drain().await;
+        }
+    }
+}
+
+impl MarketManager {
+    async fn follow(&self, gateway: &Gateway, handle: &Handle) {
+        let mut desired = handle.desired();
+        desired.mark_changed();
+        while desired.changed().await.is_ok() {
+            let newest = desired.borrow_and_update().clone();
+            if let Some(newest) = newest {
+                gateway.follow(&newest);
+            }
         }
     }
 }

@@ -3,12 +3,12 @@
 
 use super::{
     changes::changed,
-    headers::{Forwarded, IfMatch, Keyed},
+    headers::{Expected, Forwarded, Keyed},
 };
 use crate::service::{Answerer, Change, Service};
 use axum::{
     extract::State,
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{StatusCode, header, header::HeaderName},
     response::IntoResponse,
 };
 use serde::{Deserialize, Serialize};
@@ -18,6 +18,7 @@ use tradewind_domain::{
     control::{
         Command, Machine,
         drain::{By, DrainCommand, DrainRow, DrainState, DropSchedule, Remains},
+        resource::Condition,
     },
     ids::{DrainTarget, ImplementationId, ManagerId, Revision},
 };
@@ -30,6 +31,7 @@ use tradewind_protocol::{
     Code, Problem,
     control::{Changed, Consistency, Stand},
     drains::{BeginDrain, ChangeDrain, DRAINS, DrainTold, DrainView, Drains, Remaining, path_of},
+    resources::format_etag,
 };
 
 /// A watcher of one drain is answered at least so often.
@@ -45,12 +47,15 @@ pub(super) struct Look {
     after: Option<Revision>,
 }
 
+/// Begun; the drain's address is in `Location`.
+type Begun = (StatusCode, [(HeaderName, String); 1], Json<Changed>);
+
 pub(super) async fn begin_for_implementation(
     state: State<Service>,
     Path(implementation): Path<ImplementationId>,
     keyed: Keyed,
     begin: Json<BeginDrain>,
-) -> Result<impl IntoResponse, Failure> {
+) -> Result<Begun, Failure> {
     let path = format!("/v1/implementations/{implementation}/drain");
     begun(state, &path, DrainTarget::Implementation(implementation), keyed, begin).await
 }
@@ -60,7 +65,7 @@ pub(super) async fn begin_for_manager(
     Path(manager): Path<ManagerId>,
     keyed: Keyed,
     begin: Json<BeginDrain>,
-) -> Result<impl IntoResponse, Failure> {
+) -> Result<Begun, Failure> {
     let path = format!("/v1/managers/{manager}/drain");
     begun(state, &path, DrainTarget::Manager(manager), keyed, begin).await
 }
@@ -71,17 +76,14 @@ async fn begun(
     target: DrainTarget,
     keyed: Keyed,
     Json(begin): Json<BeginDrain>,
-) -> Result<impl IntoResponse, Failure> {
-    let BeginDrain { by, deadline, drop } = begin.clone();
+) -> Result<Begun, Failure> {
+    let (by, deadline, drop) = (begin.by(), begin.deadline, begin.drop);
     let asked = DrainCommand::Begin { target: target.clone(), by, deadline, drop };
     let Keyed { key, forwarded } = keyed;
     let (method, command) = (Method::POST, Command::Drain(asked));
     let change = Change { method, path, body: &begin, key, command, forwarded };
     let told = service.change(change, changed).await?;
-    let place = HeaderValue::from_str(&path_of(&target));
-    let place = place.map(|place| [(header::LOCATION, place)]);
-    let place = place.map_err(|_| Failure::new(Code::InternalError, "a target is no address"))?;
-    Ok((StatusCode::ACCEPTED, place, Json(told)))
+    Ok((StatusCode::ACCEPTED, [(header::LOCATION, path_of(&target))], Json(told)))
 }
 
 pub(super) async fn list(
@@ -107,9 +109,8 @@ pub(super) async fn get(
 ) -> Result<impl IntoResponse, Failure> {
     if let Some(after) = look.after {
         let mut machine = service.parts().replica.watch_machine();
-        let news = machine.wait_for(|(_, machine)| {
-            machine.drain(&target).is_none_or(|row| row.revision > after)
-        });
+        let news = machine
+            .wait_for(|(_, machine)| machine.drain(&target).is_none_or(|row| row.revision > after));
         // Late or stopping: how it is now is the answer.
         let _ = timeout(WATCHED_AT_MOST, news).await;
     }
@@ -118,11 +119,7 @@ pub(super) async fn get(
         Answerer::There(there) => there,
         Answerer::Here(stand) => here(&service, stand, &target)?,
     };
-    let mut headers = HeaderMap::new();
-    if let Ok(tag) = HeaderValue::from_str(&format!("\"{}\"", told.view.drain.revision)) {
-        headers.insert(header::ETAG, tag);
-    }
-    Ok((headers, Json(told)))
+    Ok(([(header::ETAG, format_etag(told.drain.row.revision))], Json(told)))
 }
 
 fn here(service: &Service, stand: Stand, target: &DrainTarget) -> Result<DrainTold, Problem> {
@@ -131,14 +128,14 @@ fn here(service: &Service, stand: Stand, target: &DrainTarget) -> Result<DrainTo
         let detail = format!("{target} is not being drained: it is active, or is not registered");
         Problem::new(Code::NotFound, detail)
     })?;
-    Ok(DrainTold { stand, view: view(service, &machine, row) })
+    Ok(DrainTold { stand, drain: view(service, &machine, row) })
 }
 
 fn view(service: &Service, machine: &Machine, row: &DrainRow) -> DrainView {
     let seen = service.parts().view.borrow().clone();
     let remains = seen.and_then(|seen| seen.drains.get(&row.target).copied());
     DrainView {
-        drain: row.clone(),
+        row: row.clone(),
         acknowledged: row.state.is_acknowledged(),
         managers: machine.concerned(&row.target).map(|manager| manager.manager.clone()).collect(),
         remaining: remains.map(remaining),
@@ -185,67 +182,82 @@ pub(super) async fn cancel(
     State(service): State<Service>,
     Path(target): Path<DrainTarget>,
     keyed: Keyed,
-    matching: IfMatch,
+    expected: Expected,
     Json(asked): Json<ChangeDrain>,
 ) -> Result<Json<Changed>, Failure> {
-    let (asked, at, by) = taken(asked, matching, false)?;
+    let asked = Asked::new(asked, expected, false)?;
+    let (by, at) = (asked.by(), asked.at);
     let command = DrainCommand::Cancel { target: target.clone(), at, by };
-    change(&service, Method::DELETE, &path_of(&target), keyed, &asked, command).await
+    asked.change(&service, Method::DELETE, &path_of(&target), keyed, command).await
 }
 
 pub(super) async fn force(
     State(service): State<Service>,
     Path(target): Path<DrainTarget>,
     keyed: Keyed,
-    matching: IfMatch,
+    expected: Expected,
     Json(asked): Json<ChangeDrain>,
 ) -> Result<Json<Changed>, Failure> {
-    let (asked, at, by) = taken(asked, matching, false)?;
+    let asked = Asked::new(asked, expected, false)?;
     let path = format!("{}/force", path_of(&target));
-    let command = DrainCommand::Force { target, at, by };
-    change(&service, Method::POST, &path, keyed, &asked, command).await
+    let command = DrainCommand::Force { target, at: asked.at, by: asked.by() };
+    asked.change(&service, Method::POST, &path, keyed, command).await
 }
 
 pub(super) async fn reschedule(
     State(service): State<Service>,
     Path(target): Path<DrainTarget>,
     keyed: Keyed,
-    matching: IfMatch,
+    expected: Expected,
     Json(asked): Json<ChangeDrain>,
 ) -> Result<Json<Changed>, Failure> {
-    let (asked, at, by) = taken(asked, matching, true)?;
+    let asked = Asked::new(asked, expected, true)?;
     let missing = || Failure::new(Code::MalformedRequest, "`drop` is missing: when it is dropped");
-    let drop = asked.drop.ok_or_else(missing)?;
+    let drop = asked.body.drop.ok_or_else(missing)?;
     let path = format!("{}/drop", path_of(&target));
-    let command = DrainCommand::Reschedule { target, at, by, drop };
-    change(&service, Method::PUT, &path, keyed, &asked, command).await
+    let command = DrainCommand::Reschedule { target, at: asked.at, by: asked.by(), drop };
+    asked.change(&service, Method::PUT, &path, keyed, command).await
 }
 
-/// The request as it is handed on, on which revision it depends, and who asks.
-fn taken(
-    mut asked: ChangeDrain,
-    IfMatch(matching): IfMatch,
-    schedules: bool,
-) -> Result<(ChangeDrain, Option<Revision>, By), Failure> {
-    if asked.drop.is_some() && !schedules {
-        let detail = "`drop` is set by PUT /v1/drains/{target}/drop alone";
-        return Err(Failure::new(Code::MalformedRequest, detail));
+/// What an operator asks for, and on which revision of the drain it depends.
+struct Asked {
+    body: ChangeDrain,
+    on: Condition,
+    at: Option<Revision>,
+}
+
+impl Asked {
+    fn new(body: ChangeDrain, Expected(on): Expected, schedules: bool) -> Result<Self, Failure> {
+        if body.drop.is_some() && !schedules {
+            let detail = "`drop` is set by PUT /v1/drains/{target}/drop alone";
+            return Err(Failure::new(Code::MalformedRequest, detail));
+        }
+        let at = match on {
+            Condition::Always | Condition::Present => None,
+            Condition::At(revision) => Some(revision),
+            Condition::Absent => {
+                let detail = "If-None-Match does not go with a drain that is to be changed";
+                return Err(Failure::new(Code::MalformedRequest, detail));
+            }
+        };
+        Ok(Self { body, on, at })
     }
-    asked.at = matching.or(asked.at);
-    let by = By { who: asked.who.clone(), why: asked.why.clone() };
-    Ok((asked.clone(), asked.at, by))
-}
 
-async fn change(
-    service: &Service,
-    method: Method,
-    path: &str,
-    keyed: Keyed,
-    body: &ChangeDrain,
-    command: DrainCommand,
-) -> Result<Json<Changed>, Failure> {
-    let Keyed { key, forwarded } = keyed;
-    let command = Command::Drain(command);
-    let change = Change { method, path, body, key, command, forwarded };
-    Ok(Json(service.change(change, changed).await?))
+    fn by(&self) -> By {
+        By { who: self.body.who.clone(), why: self.body.why.clone() }
+    }
+
+    async fn change(
+        &self,
+        service: &Service,
+        method: Method,
+        path: &str,
+        keyed: Keyed,
+        command: DrainCommand,
+    ) -> Result<Json<Changed>, Failure> {
+        let Keyed { key, forwarded } = keyed;
+        let (body, command) = (&self.body, Command::Drain(command));
+        let change = Change { method, path, body, key, command, forwarded };
+        Ok(Json(service.change_on(change, self.on, changed).await?))
+    }
 }

@@ -12,7 +12,7 @@ use crate::{
 };
 use axum::extract::State;
 use futures_util::future::join_all;
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 use tradewind_domain::{
     control::{Machine, row::ManagerState},
     ids::{ManagerId, NodeId, Revision},

@@ -1,8 +1,11 @@
-//! All sessions of this MarketManager. Decides whether one more is taken, counts them for the Manager's
-//! beat, and tells all of them to go away when the Manager stops.
+//! All sessions of this MarketManager. Decides whether one more is taken (none that is new while it is being
+//! drained), counts them for the Manager's beat, and tells all of them to go away when the Manager stops or is emptied.
 
 use super::port::{Close, Port};
-use crate::hop::{ReceiverId, unavailable};
+use crate::{
+    hop::{ReceiverId, unavailable},
+    limits,
+};
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -10,7 +13,7 @@ use std::{
 };
 use tokio::{
     sync::watch,
-    time::{Instant, timeout_at},
+    time::{Instant, sleep, timeout_at},
 };
 use tradewind_protocol::{
     Problem,
@@ -20,7 +23,11 @@ use tradewind_protocol::{
 struct Held {
     next: u64,
     draining: bool,
-    ports: BTreeMap<ReceiverId, Arc<Port>>,
+    /// Nothing new is taken; who was here may come back.
+    cordoned: bool,
+    ports: BTreeMap<ReceiverId, (Arc<Port>, String)>,
+    /// Names of sessions that have left, and when.
+    left: BTreeMap<String, Instant>,
 }
 
 pub(crate) struct Sessions {
@@ -35,11 +42,23 @@ pub(crate) struct Seat {
     sessions: Arc<Sessions>,
 }
 
+impl Held {
+    /// Whether a session of this name is here, or was a moment ago.
+    fn knows(&self, name: &str) -> bool {
+        self.ports.values().any(|(_, held)| held == name)
+            || self.left.get(name).is_some_and(|at| at.elapsed() < limits::RESUMED_WITHIN)
+    }
+}
+
 impl Drop for Seat {
     fn drop(&mut self) {
         self.port.end();
         let mut held = self.sessions.held();
-        held.ports.remove(&self.port.number());
+        let now = Instant::now();
+        held.left.retain(|_, at| now.saturating_duration_since(*at) < limits::RESUMED_WITHIN);
+        if let Some((_, name)) = held.ports.remove(&self.port.number()) {
+            held.left.insert(name, now);
+        }
         self.sessions.count.send_replace(held.ports.len());
     }
 }
@@ -48,7 +67,13 @@ impl Sessions {
     /// Takes at most `most` at a time.
     pub(crate) fn new(most: usize) -> Arc<Self> {
         // Number 0 is the fan-out's own.
-        let held = Held { next: 1, draining: false, ports: BTreeMap::new() };
+        let held = Held {
+            next: 1,
+            draining: false,
+            cordoned: false,
+            ports: BTreeMap::new(),
+            left: BTreeMap::new(),
+        };
         Arc::new(Self { most, held: Mutex::new(held), count: watch::Sender::new(0) })
     }
 
@@ -61,15 +86,26 @@ impl Sessions {
         self.held().ports.len() as u64
     }
 
-    /// Takes a session with at most `queue` frames waiting that must not be left out; see [`Port::new`].
+    /// From now on, or no longer, nothing new is taken.
+    pub(crate) fn cordon(&self, cordoned: bool) {
+        self.held().cordoned = cordoned;
+    }
+
+    /// Takes a session of this name with at most `queue` frames waiting that must not be left out; see [`Port::new`].
     pub(crate) fn enter(
         self: &Arc<Self>,
+        name: &str,
         queue: usize,
         slow_after: Duration,
     ) -> Result<Seat, Problem> {
         let mut held = self.held();
         if held.draining {
             return Err(unavailable("this MarketManager is stopping; use another one"));
+        }
+        if held.cordoned && !held.knows(name) {
+            return Err(unavailable(
+                "this MarketManager is being drained and takes nothing new; use another one",
+            ));
         }
         if held.ports.len() >= self.most {
             let detail = format!("this MarketManager holds {} sessions, its most", self.most);
@@ -78,7 +114,7 @@ impl Sessions {
         let number = ReceiverId(held.next);
         held.next += 1;
         let port = Arc::new(Port::new(number, queue, slow_after));
-        held.ports.insert(number, port.clone());
+        held.ports.insert(number, (port.clone(), name.to_owned()));
         self.count.send_replace(held.ports.len());
         drop(held);
         Ok(Seat { port, sessions: self.clone() })
@@ -101,10 +137,34 @@ impl Sessions {
         self.all_gone(Instant::now() + within / 4).await;
     }
 
+    /// Tells all where to go; who has not gone within `grace` is closed, one after the other over `spread`. The door
+    /// stays as it is. May be cancelled at any await.
+    pub(crate) async fn relocate(
+        &self,
+        reconnect_to: Vec<String>,
+        grace: Duration,
+        spread: Duration,
+    ) {
+        let within_ms = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
+        let goaway = ToAlgo::Goaway { reconnect_to, within_ms };
+        tracing::info!(sessions = self.count(), "being emptied: all sessions are told where to go");
+        self.ports().iter().for_each(|port| port.ordered(&goaway));
+        self.all_gone(Instant::now() + grace).await;
+        let rest = self.ports();
+        let pause = spread / u32::try_from(rest.len().max(1)).unwrap_or(u32::MAX);
+        for port in rest {
+            port.close(Close { code: close::GOING_AWAY, error: None });
+            sleep(pause).await;
+        }
+    }
+
+    fn ports(&self) -> Vec<Arc<Port>> {
+        self.held().ports.values().map(|(port, _)| port.clone()).collect()
+    }
+
     fn close_door(&self) -> Vec<Arc<Port>> {
-        let mut held = self.held();
-        held.draining = true;
-        held.ports.values().cloned().collect()
+        self.held().draining = true;
+        self.ports()
     }
 
     async fn all_gone(&self, until: Instant) {

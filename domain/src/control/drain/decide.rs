@@ -140,7 +140,8 @@ impl Machine {
         by.check()?;
         let (row, next) = self.step(target, step)?;
         let same = at.is_none_or(|at| at == row.revision);
-        if same { Ok((row, next)) } else { Err(Refusal::Superseded) }
+        let held = Some(row.revision);
+        if same { Ok((row, next)) } else { Err(Refusal::NotAsExpected { held }) }
     }
 
     fn put_drain(&mut self, entry: Entry, mut row: DrainRow, next: Next) {

@@ -236,7 +236,7 @@ fn force_counts_as_drained_and_drops_no_sooner() {
         Command::Drain(DrainCommand::Force { target, at, by })
     };
     let stale = force(Some(Revision(revision.0 + 1)));
-    assert_eq!(refused(world.apply(stale)), Refusal::Superseded);
+    assert_eq!(refused(world.apply(stale)), Refusal::NotAsExpected { held: Some(revision) });
     world.accept(force(Some(revision)));
     assert_eq!(state(&world, "a.trader-manager"), Some(DrainState::Drained));
     world.at = 20 * SECOND - 1;
