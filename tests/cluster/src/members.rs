@@ -9,7 +9,7 @@ use std::{
     collections::BTreeMap,
     fs::{self, File},
     net::SocketAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     time::Duration,
 };
@@ -96,6 +96,12 @@ impl Members {
     #[must_use]
     pub fn said(&self, name: &str) -> String {
         fs::read_to_string(self.log(name)).unwrap_or_default()
+    }
+
+    /// Where all of them keep everything.
+    #[must_use]
+    pub fn home(&self) -> &Path {
+        self.home.path()
     }
 
     /// API addresses of those that run.

@@ -74,7 +74,7 @@ fn shown(row: Row) -> Option<Value> {
         Row::Customer(row) => {
             let keys: Vec<String> = row.spec.key_hashes.iter().map(|hash| hash.key_id()).collect();
             json!({"customer": {
-                "customer": row.customer, "key_ids": keys,
+                "customer": row.customer, "key_ids": keys, "revision": row.revision,
                 "affinity": row.affinity, "affinity_version": row.affinity_version,
             }})
         }

@@ -31,10 +31,13 @@ impl fmt::Display for Need {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Traders { first, count: 1 } => {
-                write!(f, "the Trader {first} is its: delete that first")
+                write!(f, "the Trader {first} belongs to it: delete that first")
             }
             Self::Traders { first, count } => {
-                write!(f, "{count} Traders, {first} the first of them, are its: delete them first")
+                write!(
+                    f,
+                    "{count} Traders belong to it, {first} the first of them: delete them first"
+                )
             }
             Self::Accounts { first, count: 1 } => {
                 write!(f, "it may use the account {first}: declare that without it first")
