@@ -1,6 +1,7 @@
 //! The command line: one binary, every role a subcommand. Decides names and forms of the flags; what
 //! they do stands with the roles.
 
+pub(crate) mod drain;
 pub(crate) mod member;
 pub(crate) mod resource;
 
@@ -38,6 +39,10 @@ pub(crate) enum Command {
     Infra(InfraArgs),
     /// Members of the Raft group: list, remove, how many voters, who leads
     Member(member::MemberArgs),
+    /// Empties an implementation or a Manager before it stops, and shows how far it is; without a name: all drains
+    Drain(drain::DrainArgs),
+    /// Ends a drain: its target is active again
+    Undrain(drain::UndrainArgs),
     #[command(flatten)]
     Resource(resource::ResourceCommand),
     /// A BrokerManager: spins Brokers up and down

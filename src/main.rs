@@ -5,6 +5,7 @@ mod bench;
 mod cli;
 mod clock;
 mod demo;
+mod drain;
 mod events;
 mod exit;
 mod member;
@@ -58,6 +59,8 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Demo(_)
         | Command::Status(_)
         | Command::Member(_)
+        | Command::Drain(_)
+        | Command::Undrain(_)
         | Command::Events(_)
         | Command::Snapshot(_)
         | Command::Recover(_) => "error,tradewind_launcher=warn",
@@ -70,6 +73,8 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Snapshot(args) => snapshot::run(args).await,
         Command::Recover(args) => snapshot::recover(&args),
         Command::Member(args) => Ok(member::run(&args.action).await),
+        Command::Drain(args) => drain::run(&args, stop).await,
+        Command::Undrain(args) => drain::undrain(&args).await,
         Command::Resource(command) if !command.is_service() => resource::run(&command).await,
         Command::Events(args) => events::run(&args, stop).await.map(|()| ExitCode::SUCCESS),
         role => roles::run(role, stop).await.map(|()| ExitCode::SUCCESS),

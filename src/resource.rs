@@ -170,14 +170,14 @@ fn contents(file: &Path) -> anyhow::Result<String> {
 }
 
 /// Asks and changes in the name of this process.
-struct Asker {
-    control: ControlClient,
+pub(crate) struct Asker {
+    pub(crate) control: ControlClient,
     keys: KeySource,
-    output: Format,
+    pub(crate) output: Format,
 }
 
 impl Asker {
-    fn new(whom: &Whom) -> Self {
+    pub(crate) fn new(whom: &Whom) -> Self {
         // The process is new for each command: its number tells its keys from others'.
         let name = format!("cli-{}", std::process::id());
         let client = name.parse().unwrap_or_else(|_| unreachable!("{name} is a legal name"));
@@ -187,7 +187,7 @@ impl Asker {
     }
 
     /// Dated by the group's time, whatever the clock here says; where nobody tells it, the change says so.
-    async fn key(&self) -> IdempotencyKey {
+    pub(crate) async fn key(&self) -> IdempotencyKey {
         let _ = self.control.learn_time(TIME_WITHIN).await;
         self.keys.next()
     }
@@ -211,7 +211,11 @@ impl Asker {
         }
     }
 
-    fn told<T: Serialize>(&self, answer: &T, text: impl FnOnce() -> String) -> anyhow::Result<()> {
+    pub(crate) fn told<T: Serialize>(
+        &self,
+        answer: &T,
+        text: impl FnOnce() -> String,
+    ) -> anyhow::Result<()> {
         match self.output {
             Format::Json | Format::Jsonl => say(&(serde_json::to_string(answer)? + "\n")),
             Format::Table => say(&text()),
@@ -228,7 +232,7 @@ fn show(output: Format, items: &[Value], columns: &[Column]) -> anyhow::Result<(
 }
 
 /// A reader who has gone has read enough.
-fn say(text: &str) -> anyhow::Result<()> {
+pub(crate) fn say(text: &str) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),

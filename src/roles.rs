@@ -34,6 +34,8 @@ pub(crate) async fn run(command: Command, stop: CancellationToken) -> anyhow::Re
         | Command::Snapshot(_)
         | Command::Recover(_)
         | Command::Member(_)
+        | Command::Drain(_)
+        | Command::Undrain(_)
         | Command::Events(_)
         | Command::Resource(_)
         | Command::SampleAlgo

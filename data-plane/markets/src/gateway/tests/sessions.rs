@@ -1,5 +1,6 @@
 //! Claims about sessions: who gets one, what ends one, and that one that is bad or slow ends alone.
 
+use crate::gateway::Settings;
 use crate::world::{
     account,
     algo::Algo,
@@ -9,7 +10,10 @@ use crate::world::{
 };
 use std::time::Duration;
 use tokio_tungstenite::tungstenite::{Message, protocol::CloseFrame};
-use tradewind_domain::{control::desired::Work, time::UnixNanos};
+use tradewind_domain::{
+    control::desired::{ManagerEndpoint, Work},
+    time::UnixNanos,
+};
 use tradewind_protocol::{
     Code,
     stream::{Channel, FromAlgo, Mode, Position, ToAlgo, close},
@@ -265,4 +269,56 @@ async fn a_close_is_answered_with_a_close() {
     algo.send(Message::Close(Some(CloseFrame { code: 1000.into(), reason: "".into() }))).await;
     // then
     assert_eq!(algo.end().await.1, 1000);
+}
+
+fn named(session: &str) -> String {
+    token(&Claims { session: session.to_string(), ..claims("acme") })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_it_is_cordoned_nothing_new_is_taken_and_who_was_there_may_come_back() {
+    // given
+    let edge = Edge::start(quick_settings()).await;
+    let was_here = Algo::connect(&edge.address, &named("s-1")).await.unwrap();
+    edge.sessions.cordon(true);
+    // then
+    assert_eq!(Algo::connect(&edge.address, &named("s-2")).await.err(), Some(503));
+    let half_open = Algo::connect(&edge.address, &named("s-1")).await.unwrap();
+    drop((was_here, half_open));
+    eventually("both are gone", || edge.sessions.count() == 0).await;
+    let _back = Algo::connect(&edge.address, &named("s-1")).await.unwrap();
+    // when
+    edge.sessions.cordon(false);
+    Algo::connect(&edge.address, &named("s-2")).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_does_not_go_when_it_is_emptied_is_closed_and_may_stay_where_nobody_else_is() {
+    // given
+    let relocation_grace = Duration::from_millis(300);
+    let spread = Duration::from_millis(100);
+    let settings = Settings { relocation_grace, relocation_spread: spread, ..quick_settings() };
+    let edge = Edge::start(settings).await;
+    let mut deaf = edge.algo().await;
+    let mut wanted = desired(vec![]);
+    wanted.market_managers.clear();
+    edge.gateway.follow(&wanted);
+    // when: there is nowhere to go
+    let gateway = edge.gateway.clone();
+    let emptying = tokio::spawn(async move { gateway.empty().await });
+    tokio::time::sleep(relocation_grace * 3).await;
+    assert_eq!(edge.sessions.count(), 1);
+    // when: there is
+    let manager = "b1.market-manager".parse().unwrap();
+    wanted.market_managers = vec![ManagerEndpoint { manager, address: "127.0.0.1:9".to_string() }];
+    edge.gateway.follow(&wanted);
+    // then
+    let (frames, code) = deaf.end().await;
+    let told = frames.into_iter().find_map(|frame| match frame {
+        ToAlgo::Goaway { reconnect_to, within_ms } => Some((reconnect_to, within_ms)),
+        _ => None,
+    });
+    assert_eq!(told, Some((vec!["127.0.0.1:9".to_string()], 300)));
+    assert_eq!(code, close::GOING_AWAY);
+    emptying.abort();
 }

@@ -1,0 +1,209 @@
+//! `tradewind drain`, `tradewind undrain`: begins a drain and shows how far it is until it is done. Decides the form of
+//! the lines and when there is nothing more to wait for; leaving off leaves the drain running.
+
+use crate::{
+    cli::{
+        drain::{DrainArgs, UndrainArgs, Who},
+        resource::Format,
+    },
+    clock,
+    exit::Usage,
+    resource::{Asker, WITHIN, say},
+};
+use anyhow::Context as _;
+use serde::Serialize;
+use std::{process::ExitCode, time::Duration};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use tradewind_domain::{
+    control::{
+        drain::{DrainState, DropSchedule},
+        resource::Condition,
+    },
+    ids::{DrainTarget, Revision},
+    time::UnixNanos,
+};
+use tradewind_link::rest::Method;
+use tradewind_protocol::{
+    Code, Problem,
+    control::Changed,
+    drains::{BeginDrain, ChangeDrain, DRAINS, DrainTold, DrainView, Drains, path_of},
+};
+
+/// Between two looks: what remains changes without a change of the drain.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// A group without a leader is waited for.
+const WATCHED_WITHIN: Duration = Duration::from_secs(10);
+
+pub(crate) async fn run(args: &DrainArgs, stop: CancellationToken) -> anyhow::Result<ExitCode> {
+    let asker = Asker::new(&args.whom);
+    let Some(target) = &args.target else {
+        list(&asker).await?;
+        return Ok(ExitCode::SUCCESS);
+    };
+    if args.show {
+        let told: DrainTold = asker.control.read(&path_of(target), WITHIN).await?;
+        show(asker.output, &told.drain)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let why =
+        args.why.clone().ok_or_else(|| Usage("say --why: it is kept with the drain".into()))?;
+    if args.force {
+        let path = format!("{}/force", path_of(target));
+        change(&asker, Method::POST, &path, &args.who, why, None, args.if_match).await?;
+    } else if args.reschedule {
+        let missing = || Usage("say --drop or --drop-at: when it is dropped".into());
+        let drop = Some(args.schedule().ok_or_else(missing)?);
+        let path = format!("{}/drop", path_of(target));
+        change(&asker, Method::PUT, &path, &args.who, why, drop, args.if_match).await?;
+    } else {
+        begin(&asker, args, target, why).await?;
+    }
+    if args.detach {
+        let told: DrainTold = asker.control.read(&path_of(target), WITHIN).await?;
+        show(asker.output, &told.drain)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    follow(&asker, target, stop).await
+}
+
+pub(crate) async fn undrain(args: &UndrainArgs) -> anyhow::Result<ExitCode> {
+    let asker = Asker::new(&args.whom);
+    let (path, why) = (path_of(&args.target), args.why.clone());
+    let changed =
+        change(&asker, Method::DELETE, &path, &args.who, why, None, args.if_match).await?;
+    asker.told(&changed, || format!("{} is active again\n", args.target))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn begin(
+    asker: &Asker,
+    args: &DrainArgs,
+    target: &DrainTarget,
+    why: String,
+) -> anyhow::Result<()> {
+    let path = match target {
+        DrainTarget::Implementation(of) => format!("/v1/implementations/{of}/drain"),
+        DrainTarget::Manager(of) => format!("/v1/managers/{of}/drain"),
+    };
+    let drop = args.schedule().unwrap_or(DropSchedule::AfterHours);
+    let deadline = args.deadline.map(|within| clock::now() + within);
+    let begin = BeginDrain { who: args.who.who.clone(), why, deadline, drop };
+    let key = asker.key().await;
+    let asked = asker.control.change(Method::POST, &path, &begin, &key, WITHIN).await;
+    let _: Changed = asked.accepted().with_context(|| format!("{target} is not drained"))?;
+    Ok(())
+}
+
+async fn change(
+    asker: &Asker,
+    method: Method,
+    path: &str,
+    who: &Who,
+    why: String,
+    drop: Option<DropSchedule>,
+    if_match: Option<u64>,
+) -> anyhow::Result<Changed> {
+    let body = ChangeDrain { who: who.who.clone(), why, drop };
+    let on = if_match.map_or(Condition::Always, |at| Condition::At(Revision(at)));
+    let key = asker.key().await;
+    let asked = asker.control.change_on(method, path, &body, &key, on, WITHIN).await;
+    Ok(asked.accepted()?)
+}
+
+async fn list(asker: &Asker) -> anyhow::Result<()> {
+    let all: Drains = asker.control.read(DRAINS, WITHIN).await?;
+    if asker.output == Format::Json {
+        return say(&(serde_json::to_string_pretty(&all.drains)? + "\n"));
+    }
+    all.drains.iter().try_for_each(|drain| show(asker.output, drain))
+}
+
+/// Shows each change until nothing more comes by itself. Cut off by the user, the drain goes on.
+async fn follow(
+    asker: &Asker,
+    target: &DrainTarget,
+    stop: CancellationToken,
+) -> anyhow::Result<ExitCode> {
+    let path = path_of(target);
+    let mut shown = None;
+    loop {
+        let read = asker.control.read::<DrainTold>(&path, WATCHED_WITHIN);
+        let told = tokio::select! {
+            told = read => told,
+            () = stop.cancelled() => {
+                eprintln!("tradewind: {target} goes on being drained; tradewind undrain ends that");
+                return Ok(ExitCode::SUCCESS);
+            }
+        };
+        let drain = match told {
+            Ok(told) => told.drain,
+            Err(problem) if problem.code == Code::NotFound && shown.is_some() => {
+                let detail = format!("the drain of {target} was cancelled meanwhile: it is active");
+                return Err(Problem::new(Code::Conflict, detail).into());
+            }
+            Err(problem) => return Err(problem.into()),
+        };
+        // The revision is part of it; what has been seen is not shown again.
+        if shown.as_ref() != Some(&drain) {
+            show(asker.output, &drain)?;
+        }
+        if is_over(&drain) {
+            return Ok(ExitCode::SUCCESS);
+        }
+        shown = Some(drain);
+        tokio::select! {
+            () = sleep(LOOK_EVERY) => {}
+            () = stop.cancelled() => {}
+        }
+    }
+}
+
+/// Nothing more is to be waited for: what is left comes by the clock, or not by itself.
+fn is_over(drain: &DrainView) -> bool {
+    match drain.row.state {
+        DrainState::Cordoned | DrainState::Draining => false,
+        DrainState::Drained => match drain.row.drop {
+            DropSchedule::WhenIdle => false,
+            DropSchedule::AfterHours | DropSchedule::At(_) | DropSchedule::Never => true,
+        },
+        DrainState::Dropped => true,
+    }
+}
+
+fn show(output: Format, drain: &DrainView) -> anyhow::Result<()> {
+    match output {
+        Format::Json => say(&(pretty(drain)? + "\n")),
+        Format::Jsonl => say(&(serde_json::to_string(drain)? + "\n")),
+        Format::Table => say(&line(drain, clock::now())),
+    }
+}
+
+fn pretty(drain: &impl Serialize) -> anyhow::Result<String> {
+    Ok(serde_json::to_string_pretty(drain)?)
+}
+
+fn line(drain: &DrainView, now: UnixNanos) -> String {
+    let row = &drain.row;
+    let acknowledged = match (row.state, drain.acknowledged) {
+        (DrainState::Cordoned, false) => " (not acknowledged yet)",
+        _ => "",
+    };
+    let remaining = drain.remaining.map_or_else(String::new, |left| {
+        let held = left.held.map_or_else(|| "?".to_owned(), |held| held.to_string());
+        format!(
+            ", {} brokers, {} customers, {} traders to move, {held} services and sessions there",
+            left.brokers, left.customers, left.traders
+        )
+    });
+    let overdue = if row.overdue.is_some() { ", OVERDUE" } else { "" };
+    let due = row.deadline.filter(|_| row.overdue.is_none() && row.drained.is_none());
+    let due = due.map_or_else(String::new, |deadline| {
+        format!(", due in {} s", deadline.0.saturating_sub(now.0) / 1_000_000_000)
+    });
+    let waits = drain.waits.as_ref().map_or_else(String::new, |waits| format!(" - {waits}"));
+    let (target, state, revision) = (&row.target, row.state, row.revision);
+    format!(
+        "{target}  {state}{acknowledged}  revision {revision}{remaining}{overdue}{due}{waits}\n"
+    )
+}
