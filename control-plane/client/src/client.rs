@@ -257,10 +257,13 @@ impl ControlClient {
                 Ok(Some(answer)) => return answer,
                 Ok(None) => {}
                 Err(_) => {
-                    // Whoever was being asked may do it yet.
-                    heard.maybe_done = true;
-                    let detail = format!("no member answered within {within:?}");
-                    heard.last = Some(Problem::new(Code::Unknown, detail));
+                    // Whoever was being asked may do it yet. A read does nothing: what was said before counts.
+                    let reads = question.method == Method::GET;
+                    heard.maybe_done |= !reads;
+                    if !reads || heard.last.is_none() {
+                        let detail = format!("no member answered within {within:?}");
+                        heard.last = Some(Problem::new(Code::Unknown, detail));
+                    }
                 }
             }
             if Instant::now() + wait >= deadline {
