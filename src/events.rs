@@ -109,7 +109,7 @@ async fn follow(
             Err(WatchEnd::Gone(problem)) => {
                 bail!("{problem}; without --since the oldest events that are kept are shown first")
             }
-            Err(WatchEnd::Refused(problem)) => bail!("{problem}"),
+            Err(WatchEnd::Refused(problem)) => return Err(problem.into()),
         }
     }
 }

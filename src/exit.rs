@@ -2,6 +2,7 @@
 //! 6 timed out with the outcome not known, 7 not allowed. Decides which problem is which.
 
 use std::{fmt, process::ExitCode};
+use tradewind_link::rest::RestError;
 use tradewind_protocol::{Code, Problem};
 
 /// What was asked for cannot be meant: said before anybody was asked.
@@ -31,9 +32,21 @@ pub(crate) fn of_problem(problem: &Problem) -> u8 {
 
 /// Of whatever a command ended with: what an InfrastructureManager said of it counts, wherever it stands.
 pub(crate) fn of_error(error: &anyhow::Error) -> ExitCode {
-    let problem = error.chain().find_map(|cause| cause.downcast_ref::<Problem>());
-    let usage = error.chain().any(|cause| cause.is::<Usage>());
-    ExitCode::from(problem.map_or(if usage { 2 } else { 1 }, of_problem))
+    ExitCode::from(error.chain().find_map(of_cause).unwrap_or(1))
+}
+
+fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
+    if let Some(problem) = cause.downcast_ref::<Problem>() {
+        return Some(of_problem(problem));
+    }
+    if let Some(error) = cause.downcast_ref::<RestError>() {
+        return Some(match error {
+            RestError::NotSent { .. } => 5,
+            RestError::Unknown { .. } => 6,
+            RestError::Refused(problem) => of_problem(problem),
+        });
+    }
+    cause.is::<Usage>().then_some(2)
 }
 
 #[cfg(test)]

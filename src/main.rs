@@ -55,7 +55,7 @@ fn main() -> ExitCode {
 #[tokio::main]
 async fn run(command: Command) -> anyhow::Result<ExitCode> {
     telemetry::install(match &command {
-        Command::Resource(command) if !command.is_service() => "error",
+        Command::Resource(command) if !roles::is_spawned(command) => "error",
         Command::Demo(_)
         | Command::Status(_)
         | Command::Member(_)
@@ -75,7 +75,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Member(args) => Ok(member::run(&args.action).await),
         Command::Drain(args) => drain::run(&args, stop).await,
         Command::Undrain(args) => drain::undrain(&args).await,
-        Command::Resource(command) if !command.is_service() => resource::run(&command).await,
+        Command::Resource(command) if !roles::is_spawned(&command) => resource::run(&command).await,
         Command::Events(args) => events::run(&args, stop).await.map(|()| ExitCode::SUCCESS),
         role => roles::run(role, stop).await.map(|()| ExitCode::SUCCESS),
     }

@@ -7,7 +7,7 @@ use std::{net::SocketAddr, num::NonZeroU32, process::ExitCode};
 use tokio_util::sync::CancellationToken;
 use tradewind_control_server as infra;
 use tradewind_domain::ids::{ManagerId, ManagerKind, NodeId};
-use tradewind_node::manager;
+use tradewind_node::{manager, service::SERVICE};
 
 pub(crate) async fn run(command: Command, stop: CancellationToken) -> anyhow::Result<()> {
     match command {
@@ -42,6 +42,11 @@ pub(crate) async fn run(command: Command, stop: CancellationToken) -> anyhow::Re
         | Command::Exec { .. } => bail!("not a role"),
     }
     Ok(())
+}
+
+/// Whether a Manager has spawned it as a service, which has the name of what is declared.
+pub(crate) fn is_spawned(command: &ResourceCommand) -> bool {
+    command.is_service() && std::env::var_os(SERVICE).is_some()
 }
 
 /// Becomes the command, ended by the kernel when the process that asked for it ends.

@@ -7,7 +7,8 @@ use serde_json::Value;
 use tradewind_protocol::{
     Problem, check_in, control,
     domain::control::row::{AccountSpec, CustomerSpec, LocationSpec, MarketSpec, TraderSpec},
-    events, history, link, members, orders, resources, session, stream, supervision, token, trade,
+    drains, events, history, link, members, orders, resources, session, stream, supervision, token,
+    trade,
 };
 
 /// What a value of this type makes of a sample: the same, if the sample is one of its.
@@ -29,6 +30,10 @@ fn again_as(message: &str, body: &Value) -> serde_json::Result<Value> {
         "to_service" => again::<supervision::ToService>(body),
         "from_service" => again::<supervision::FromService>(body),
         "changed" => again::<control::Changed>(body),
+        "begin_drain" => again::<drains::BeginDrain>(body),
+        "change_drain" => again::<drains::ChangeDrain>(body),
+        "drain_told" => again::<drains::DrainTold>(body),
+        "drains" => again::<drains::Drains>(body),
         "put_register" => again::<control::PutRegister>(body),
         "register_answer" => again::<control::RegisterAnswer>(body),
         "status" => again::<control::Status>(body),

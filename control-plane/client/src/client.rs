@@ -49,11 +49,21 @@ struct Question<'a, B> {
 /// What has been heard so far.
 #[derive(Default)]
 struct Heard {
+    /// Nothing is done by being asked.
+    reads: bool,
     maybe_done: bool,
     last: Option<Problem>,
 }
 
 impl Heard {
+    /// One who was asked has not said what became of it. Of a read, what was said before tells more.
+    fn nothing(&mut self, problem: Problem) {
+        self.maybe_done |= !self.reads;
+        if !self.reads || self.last.is_none() {
+            self.last = Some(problem);
+        }
+    }
+
     fn end<T>(self) -> Answer<T> {
         let problem = self.last.unwrap_or_else(|| {
             let detail = "no InfrastructureManager could be reached; check their addresses";
@@ -249,7 +259,8 @@ impl ControlClient {
         within: Duration,
     ) -> Answer<T> {
         let deadline = Instant::now() + within;
-        let mut heard = Heard::default();
+        let reads = question.method == Method::GET;
+        let mut heard = Heard { reads, ..Heard::default() };
         loop {
             let mut wait = ROUND_PAUSE;
             let round = self.round(&question, &mut heard, &mut wait, deadline);
@@ -258,9 +269,8 @@ impl ControlClient {
                 Ok(None) => {}
                 Err(_) => {
                     // Whoever was being asked may do it yet.
-                    heard.maybe_done = true;
                     let detail = format!("no member answered within {within:?}");
-                    heard.last = Some(Problem::new(Code::Unknown, detail));
+                    heard.nothing(Problem::new(Code::Unknown, detail));
                 }
             }
             if Instant::now() + wait >= deadline {
@@ -342,8 +352,7 @@ impl ControlClient {
                 return Attempt::Again { wait: None, answered: false };
             }
             Err(error @ RestError::Unknown { .. }) => {
-                heard.maybe_done = true;
-                heard.last = Some(Problem::new(Code::Unknown, error.to_string()));
+                heard.nothing(Problem::new(Code::Unknown, error.to_string()));
                 return Attempt::Again { wait: None, answered: false };
             }
         };

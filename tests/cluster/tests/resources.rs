@@ -21,7 +21,10 @@ impl Operator<'_> {
     fn run(&self, words: &str) -> Output {
         let (words, behind) = words.split_once(" -- ").unwrap_or((words, ""));
         let mut command = Command::new(binary());
-        command.args(words.split(' ')).args(["--addr", &self.members.addresses().join(",")]);
+        command.args(words.split(' '));
+        if words.contains(' ') {
+            command.args(["--addr", &self.members.addresses().join(",")]);
+        }
         if !behind.is_empty() {
             command.arg("--").args(behind.split(' '));
         }
@@ -96,6 +99,7 @@ fn what_operators_declare_is_shown_changed_on_a_condition_and_deleted_when_nobod
     assert_eq!(operator.does("trader ls --state stopped -o jsonl"), "");
     assert!(operator.does("account ls --venue sim").contains("127.0.0.1:1"));
     operator.refused("trader ls --colour red", 2);
+    operator.refused("market", 2);
 
     operator.file("trader.json", &operator.does("trader get t -o json"));
     operator.does("trader put t --file trader.json");

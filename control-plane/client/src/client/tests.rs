@@ -146,3 +146,14 @@ async fn a_read_goes_to_whichever_member_answers() {
     let read: Result<Changed, Problem> = client.read("/v1/anything", WITHIN).await;
     assert_eq!(read, Ok(accepted()));
 }
+
+#[tokio::test]
+async fn a_read_that_got_no_answer_tells_what_was_said_and_not_that_it_is_unknown() {
+    let waiting = Member::that(Script::Say(Code::NoLeader)).await;
+    let silent = Member::that(Script::Silent).await;
+    let members = vec![waiting.address.clone(), silent.address.clone()];
+    let client = ControlClient::new(members, Rest::default());
+    let read: Result<Changed, Problem> =
+        client.read("/v1/anything", Duration::from_millis(300)).await;
+    assert_eq!(read.unwrap_err().code, Code::NoLeader);
+}
