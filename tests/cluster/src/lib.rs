@@ -5,6 +5,7 @@
 pub mod group;
 pub mod load;
 pub mod members;
+pub mod runbook;
 
 use rustix::process::{Pid, Signal, kill_process};
 use std::{
