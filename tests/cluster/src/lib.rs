@@ -6,6 +6,7 @@ pub mod group;
 pub mod load;
 pub mod members;
 pub mod runbook;
+pub mod states;
 
 use rustix::process::{Pid, Signal, kill_process};
 use std::{
