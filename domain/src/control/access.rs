@@ -9,7 +9,10 @@ use super::{
     state_hash::StateHash,
     table::Tables,
 };
-use crate::ids::{AccountId, CustomerId, Epoch, Fence, ManagerId, NodeId, RegisterId, TraderId};
+use crate::{
+    ids::{AccountId, CustomerId, Epoch, Fence, ManagerId, NodeId, RegisterId, TraderId},
+    time::UnixNanos,
+};
 use alloc::sync::Arc;
 
 impl Machine {
@@ -46,6 +49,12 @@ impl Machine {
     #[must_use]
     pub fn answered_count(&self) -> usize {
         self.tables.answered.len()
+    }
+
+    /// From when on the oldest answer of all has been remembered, by the log's time.
+    #[must_use]
+    pub fn answered_from(&self) -> Option<UnixNanos> {
+        self.tables.answered.oldest_from()
     }
 
     #[must_use]
