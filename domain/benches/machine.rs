@@ -18,6 +18,7 @@ use tradewind_domain::{
         },
     },
     ids::{ClientId, Epoch, Incarnation, KeyHash, ManagerId, ManagerKind, Revision},
+    limits::IDEMPOTENCY_ANSWERS,
     time::{Monotonic, UnixNanos},
 };
 
@@ -101,6 +102,12 @@ impl Spent {
     fn elapsed(&self) -> Duration {
         Duration::from_nanos(Self::nanos() - self.0)
     }
+}
+
+/// Bytes of this process that are in memory.
+fn resident() -> u64 {
+    let statm = fs::read_to_string("/proc/self/statm").unwrap();
+    statm.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4_096
 }
 
 /// Numbers all over a range, each once before any comes again: every one is far from memory that was just used.
@@ -235,7 +242,14 @@ fn main() {
     let clients = (0..CLIENTS).map(|n| format!("client-{n}").parse().unwrap()).collect();
     let mut log = Log { machine, clients, revision: 2_000_000 };
     // Until as many answers are remembered as there may be: from then on each command forgets one.
-    log.run("registers, the table of answers filling", None, put_register);
+    let before = resident();
+    while log.machine.answered_count() < IDEMPOTENCY_ANSWERS {
+        log.run("registers, the table of answers filling", None, put_register);
+    }
+    let (answers, after) = (log.machine.answered_count() as u64, resident());
+    let each = after.saturating_sub(before) / answers;
+    let [before, after] = [before, after].map(|bytes| bytes >> 20);
+    println!("resident: {before} MiB, with {answers} answers {after} MiB: {each} bytes each");
     log.run("registers", None, put_register);
     for (order, is_scattered) in [("customer by customer", false), ("scattered", true)] {
         let of = |n| if is_scattered { scattered(n) } else { in_order(n) };

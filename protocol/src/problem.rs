@@ -45,6 +45,7 @@ codes! {
     /// Not JSON, not of the shape asked for, or a field that is not known.
     MalformedRequest: 400 Never "The request cannot be read",
     IdempotencyKeyMissing: 400 Never "A change needs an Idempotency-Key",
+    /// Older than the answers that are remembered: ten minutes of them, less where they came too fast for that.
     KeyExpired: 400 Never "The idempotency key is too old to tell whether it was applied",
     /// This time it was not applied; an attempt before, under the same key, still may be.
     KeyFromFuture: 400 Never "The idempotency key is dated too far ahead",

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod changes;
+mod doors;
 mod group;
 mod leadership;
 mod manager;

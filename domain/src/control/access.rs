@@ -15,6 +15,7 @@ use crate::{
         AccountId, CustomerId, Epoch, Fence, LocationId, ManagerId, MarketId, NodeId, RegisterId,
         TraderId,
     },
+    time::UnixNanos,
 };
 use alloc::sync::Arc;
 use core::ops::Bound::{Excluded, Unbounded};
@@ -54,6 +55,12 @@ impl Machine {
     #[must_use]
     pub fn answered_count(&self) -> usize {
         self.tables.answered.len()
+    }
+
+    /// From when on the oldest answer of all has been remembered, by the log's time.
+    #[must_use]
+    pub fn answered_from(&self) -> Option<UnixNanos> {
+        self.tables.answered.oldest_from()
     }
 
     #[must_use]

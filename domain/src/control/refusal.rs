@@ -1,7 +1,10 @@
 //! Why a command is refused. Decides the reasons; when one applies is `machine`'s decision.
 
 use super::{drain::DrainState, resource::Need};
-use crate::ids::{DrainTarget, Epoch, Incarnation, LocationId, ManagerId, NodeId, Revision};
+use crate::{
+    ids::{DrainTarget, Epoch, Incarnation, LocationId, ManagerId, NodeId, Revision},
+    limits,
+};
 use alloc::{format, string::String};
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +12,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
 pub enum Refusal {
-    #[error("the idempotency key is older than what is remembered; look up whether it was applied")]
+    #[error(
+        "the idempotency key is older than the answers that are remembered, those of {} s and no more than the last \
+         {} of all clients and {} of one: look up whether it was applied",
+        limits::IDEMPOTENCY_WINDOW.as_secs(), limits::IDEMPOTENCY_ANSWERS, limits::IDEMPOTENCY_PER_CLIENT
+    )]
     KeyExpired,
     #[error(
         "the idempotency key was issued more than 10 s ahead of the cluster's clock, which every answer tells \

@@ -5,6 +5,8 @@
 pub mod group;
 pub mod load;
 pub mod members;
+pub mod runbook;
+pub mod states;
 
 use rustix::process::{Pid, Signal, kill_process};
 use std::{

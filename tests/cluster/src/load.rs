@@ -2,7 +2,7 @@
 //! writes each value on condition of the one before, so an acknowledged write that is gone is found by the next
 //! one, and no later write can hide it. An answer that did not come is asked for again under the same key.
 
-use crate::{eventually_async, group::Group};
+use crate::{eventually_async, group::Group, states::all_same};
 use std::{
     collections::BTreeMap,
     sync::{
@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use tradewind_control_client::{Answer, ControlClient, KeySource};
 use tradewind_domain::time::UnixNanos;
 use tradewind_link::rest::Method;
-use tradewind_protocol::control::{Changed, PutRegister, RegisterAnswer, Stand};
+use tradewind_protocol::control::{Changed, PutRegister, RegisterAnswer};
 
 const REGISTERS_A_WRITER: u64 = 8;
 /// How long a write may be without a definite answer: whole groups are restarted meanwhile.
@@ -122,18 +122,9 @@ impl Writer {
     }
 }
 
-/// Waits until all three members have applied the same entries, then requires that each of them holds these
-/// values.
+/// Requires that all members have the same state, in every row, and that each of them holds these values.
 pub async fn all_hold(group: &Group, expected: &BTreeMap<String, String>, within: Duration) {
-    eventually_async("all members are at one revision", within, || async {
-        let mut revisions = Vec::new();
-        for node in [1, 2, 3] {
-            let told: Option<Stand> = group.told_by(node, "/livez").await;
-            revisions.push(told.map(|stand| stand.revision));
-        }
-        revisions.iter().all(|revision| revision.is_some() && *revision == revisions[0])
-    })
-    .await;
+    all_same(group, within).await;
     for node in [1, 2, 3] {
         for (register, value) in expected {
             let path = format!("/v1/registers/{register}?consistency=stale");

@@ -1,163 +1,137 @@
-//! `docs/runbooks/form-a-group.md`, done: each of its commands, in its order, as it stands there. Decides only what
-//! stands for the page's machines here: other ports of this one, and a directory each.
+//! The pages of `docs/runbooks`, followed by processes of the real binary: what a page promises comes true by its own
+//! commands. Decides what has happened before a page is opened, and what is done between its commands by hand.
 #![allow(clippy::unwrap_used)]
 
-use rustix::process::Signal;
-use std::{
-    collections::BTreeMap,
-    fs,
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
-    time::{Duration, Instant},
+use serde_json::Value;
+use std::fs;
+use tradewind_tests_cluster::{
+    eventually,
+    runbook::{Machines, Page, SOON, pages},
 };
-use tempfile::TempDir;
-use tradewind_launcher::Ports;
-use tradewind_tests_cluster::{binary, eventually, send};
 
-const SOON: Duration = Duration::from_secs(60);
+/// Pages with commands, each followed by a test here.
+const FOLLOWED: [&str; 5] =
+    ["backup-and-restore", "form-a-group", "grow-and-shrink", "lost-quorum", "replace-a-member"];
 
-/// The commands of the page's `sh` blocks, each on one line.
-fn commands(page: &str) -> Vec<String> {
-    let (mut commands, mut block, mut begun) = (Vec::new(), false, String::new());
-    for line in page.lines().map(str::trim) {
-        match line {
-            "```sh" => block = true,
-            "```" => block = false,
-            line if block => match line.strip_suffix('\\') {
-                Some(first) => begun.push_str(first),
-                None => commands.push(std::mem::take(&mut begun) + line),
-            },
-            _ => {}
+#[test]
+fn every_page_that_has_commands_is_followed() {
+    let mut with_commands = Vec::new();
+    for entry in fs::read_dir(pages()).unwrap() {
+        let path = entry.unwrap().path();
+        if fs::read_to_string(&path).unwrap().contains("```") {
+            with_commands.push(path.file_stem().unwrap().to_str().unwrap().to_owned());
         }
     }
-    commands
+    with_commands.sort();
+    assert_eq!(with_commands, FOLLOWED);
 }
 
-/// This machine, as the machines of the page.
-struct Machines {
-    home: TempDir,
-    places: BTreeMap<String, SocketAddr>,
-    /// Assignments of the page so far.
-    said: String,
-    members: Vec<Child>,
+/// Standings of `tradewind member list`, counted.
+fn count(list: &str, standing: &str) -> usize {
+    list.matches(&format!(" {standing} ")).count()
 }
 
-impl Machines {
-    fn new() -> Self {
-        let (mut ports, mut places) = (Ports::new(None), BTreeMap::new());
-        for machine in 1..=4 {
-            for port in [4001, 4101] {
-                places.insert(format!("10.0.0.{machine}:{port}"), ports.take().unwrap());
-            }
-        }
-        let home = TempDir::new().unwrap();
-        // The page's `tradewind` is this one.
-        std::os::unix::fs::symlink(binary(), home.path().join("tradewind")).unwrap();
-        Self { home, places, said: String::new(), members: Vec::new() }
-    }
-
-    fn here(&self, command: &str) -> String {
-        let mut here = command.to_owned();
-        for (there, place) in &self.places {
-            here = here.replace(there, &place.to_string());
-        }
-        here
-    }
-
-    fn shell(&self, command: &str) -> Command {
-        let mut shell = Command::new("sh");
-        let path = format!("{}:{}", self.home.path().display(), std::env::var("PATH").unwrap());
-        shell.args(["-ec", &format!("{}\n{command}", self.said)]).env("PATH", path);
-        shell.current_dir(self.home.path()).stdin(Stdio::null());
-        shell
-    }
-
-    fn log(&self, member: usize) -> PathBuf {
-        self.home.path().join(format!("member-{member}.log"))
-    }
-
-    /// A member runs on; its directory is that of its machine.
-    fn start(&mut self, command: &str) {
-        let member = self.members.len() + 1;
-        let data = self.home.path().join(format!("machine-{member}"));
-        let here = self.here(command).replace("/var/lib/tradewind", &data.display().to_string());
-        assert!(here != self.here(command), "the page says no directory: {command}");
-        let log = fs::File::create(self.log(member)).unwrap();
-        let mut shell = self.shell(&format!("exec {here}"));
-        self.members.push(shell.stdout(Stdio::null()).stderr(log).spawn().unwrap());
-    }
-
-    /// Done at once, or as soon as what was started before is there.
-    fn does(&self, command: &str) -> String {
-        let deadline = Instant::now() + SOON;
-        loop {
-            let Output { status, stdout, stderr } =
-                self.shell(&self.here(command)).output().unwrap();
-            if status.success() {
-                return String::from_utf8(stdout).unwrap();
-            }
-            let said = String::from_utf8_lossy(&stderr).into_owned();
-            assert!(Instant::now() < deadline, "{command}: {:?} {said}", status.code());
-            std::thread::sleep(Duration::from_millis(200));
-        }
-    }
+fn voters(machines: &Machines, wanted: usize) {
+    eventually(&format!("{wanted} voters"), SOON, || {
+        let list = machines.told("tradewind member list --addr $M");
+        count(&list, "leader") == 1 && count(&list, "voter") == wanted - 1
+    });
 }
 
-impl Drop for Machines {
-    fn drop(&mut self) {
-        for member in &mut self.members {
-            let _ = member.kill();
-            let _ = member.wait();
-        }
-        if std::thread::panicking() {
-            for member in 1..=self.members.len() {
-                eprintln!(
-                    "--- {member}\n{}",
-                    fs::read_to_string(self.log(member)).unwrap_or_default()
-                );
-            }
-        }
+fn incarnation(machines: &Machines, address: &str) -> u64 {
+    let mut incarnation = None;
+    eventually("the cluster is opened", SOON, || {
+        let status = machines.told(&format!("tradewind status -o json --addr {address}"));
+        let status: Value = serde_json::from_str(&status).unwrap();
+        incarnation = status["cluster"].as_u64();
+        incarnation.is_some()
+    });
+    incarnation.unwrap()
+}
+
+#[test]
+fn a_group_is_formed_by_the_commands_of_its_page() {
+    let (mut machines, mut page) = (Machines::new(), Page::named("form-a-group"));
+    machines.follow(&page.section("Before"));
+    let told = machines.follow(&page.section("Act"));
+    machines.follow(&page.section("Verify"));
+    page.is_done();
+    // then: as the page says
+    assert_eq!(machines.running(), [1, 2, 3, 4]);
+    assert_eq!((count(&told[0], "leader"), count(&told[0], "voter")), (1, 2), "{}", told[0]);
+    eventually("three voters and a learner", SOON, || {
+        let list = machines.told("tradewind member list --addr $M");
+        count(&list, "learner") == 1 && list.starts_with("leader 1 ")
+    });
+    let status = machines.told("tradewind status --addr 10.0.0.3:4001");
+    assert!(!status.contains("unreachable"), "{status}");
+    // and they stop when they are asked to
+    for machine in machines.running() {
+        machines.stop(machine);
     }
 }
 
 #[test]
-fn a_group_is_formed_by_the_commands_of_the_runbook() {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/runbooks/form-a-group.md");
-    let commands = commands(&fs::read_to_string(page).unwrap());
-    assert!(commands.len() >= 12, "{commands:#?}");
-    let mut machines = Machines::new();
-    let mut lists = Vec::new();
-    for command in &commands {
-        if command.starts_with("tradewind infra ") {
-            machines.start(command);
-        } else if command.starts_with("tradewind ") {
-            let told = machines.does(command);
-            if command.starts_with("tradewind member list") {
-                lists.push(told);
-            }
-        } else {
-            let here = machines.here(command);
-            machines.said.push_str(&format!("{here}\n"));
-        }
+fn a_group_grows_and_shrinks_by_the_commands_of_its_page() {
+    let (mut machines, mut page) = (Machines::with_a_group(), Page::named("grow-and-shrink"));
+    machines.follow(&page.section(""));
+    machines.follow(&page.section("Check"));
+    machines.follow(&page.section("Grow: 3 -> 5"));
+    voters(&machines, 5);
+    machines.follow(&page.section("Shrink: 5 -> 3"));
+    machines.ends(4, Some(1));
+    machines.ends(5, Some(1));
+    machines.follow(&page.section("Restart all members, one after the other"));
+    let told = machines.follow(&page.section("Verify"));
+    page.is_done();
+    assert_eq!((count(&told[0], "leader"), count(&told[0], "voter")), (1, 2), "{}", told[0]);
+    assert_eq!(machines.running(), [1, 2, 3]);
+}
+
+#[test]
+fn a_lost_member_is_replaced_by_the_commands_of_its_page() {
+    let (mut machines, mut page) = (Machines::with_a_group(), Page::named("replace-a-member"));
+    machines.lose(2);
+    machines.follow(&page.section(""));
+    machines.follow(&page.section("Check"));
+    machines.follow(&page.section("Act"));
+    let told = machines.follow(&page.section("Verify"));
+    page.is_done();
+    assert_eq!((count(&told[0], "leader"), count(&told[0], "voter")), (1, 2), "{}", told[0]);
+    let row = |node: &str| told[0].lines().find(|line| line.starts_with(node));
+    assert!(row("4 ").is_some_and(|row| row.contains(" voter ")), "{}", told[0]);
+    assert_eq!(row("2 "), None);
+}
+
+#[test]
+fn what_is_left_of_a_group_goes_on_by_the_commands_of_the_page_for_a_lost_quorum() {
+    let (mut machines, mut page) = (Machines::with_a_group(), Page::named("lost-quorum"));
+    let before = incarnation(&machines, "10.0.0.1:4001");
+    machines.lose(2);
+    machines.lose(3);
+    machines.follow(&page.section("Symptom"));
+    machines.stop(1);
+    machines.follow(&page.section("Act"));
+    machines.follow(&page.section("Verify"));
+    page.is_done();
+    voters(&machines, 3);
+    assert!(incarnation(&machines, "10.0.0.1:4001") > before);
+    assert_eq!(machines.running(), [1, 4, 5]);
+}
+
+#[test]
+fn a_group_is_restored_by_the_commands_of_the_page_for_backups() {
+    let (mut machines, mut page) = (Machines::with_a_group(), Page::named("backup-and-restore"));
+    let before = incarnation(&machines, "10.0.0.1:4001");
+    machines.follow(&page.section("Save"));
+    machines.follow(&page.section("Check"));
+    for machine in [1, 2, 3] {
+        machines.lose(machine);
     }
-    // then: as the page says
-    assert_eq!((machines.members.len(), lists.len()), (4, 1));
-    let count = |word: &str| lists[0].matches(word).count();
-    assert_eq!((count(" leader "), count(" voter ")), (1, 2), "{}", lists[0]);
-    eventually("three voters and a learner", SOON, || {
-        let list = machines.does("tradewind member list --addr $M");
-        list.matches(" learner ").count() == 1 && list.starts_with("leader 1 ")
-    });
-    let status = machines.does("tradewind status --addr 10.0.0.3:4001");
-    assert!(!status.contains("unreachable"), "{status}");
-    // and they stop when they are asked to
-    for member in &mut machines.members {
-        send(member.id(), Signal::TERM);
-    }
-    for member in &mut machines.members {
-        eventually("a member ends", SOON, || {
-            member.try_wait().unwrap().is_some_and(|ended| ended.success())
-        });
-    }
+    machines.follow(&page.section("Restore"));
+    machines.follow(&page.section("Verify"));
+    page.is_done();
+    assert!(incarnation(&machines, "10.0.0.1:4001") > before);
+    let list = machines.told("tradewind member list --addr 10.0.0.2:4001");
+    assert_eq!((count(&list, "leader"), count(&list, "voter")), (1, 2), "{list}");
 }

@@ -11,6 +11,7 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
+use tradewind_domain::limits::IDEMPOTENCY_ANSWERS;
 use tradewind_replication::{Counted, Replica, Role, Status};
 
 #[derive(Debug)]
@@ -26,6 +27,7 @@ impl Collector for Figures {
         self.work(&mut to)?;
         self.snapshots(&mut to)?;
         self.states(&mut to)?;
+        self.answers(&mut to)?;
         to.labelled("build_info", "The version that runs here", MetricType::Gauge)?
             .encode_family(&[("version", env!("CARGO_PKG_VERSION"))])?
             .encode_gauge(&1_u64)
@@ -152,6 +154,20 @@ impl Figures {
         to.gauge("snapshot_bytes", "Size of the newest snapshot; 0: there is none", bytes)?;
         let age = newest.map_or(Duration::ZERO, |newest| newest.age);
         to.gauge("snapshot_age_seconds", "Age of the newest snapshot", age.as_secs_f64())
+    }
+
+    /// Of the table of answered commands: how long a repeat is recognised.
+    fn answers(&self, to: &mut Encoder<'_>) -> fmt::Result {
+        let (count, from, applied) = self.replica.look(|_, machine| {
+            (machine.answered_count(), machine.answered_from(), machine.cluster().at)
+        });
+        to.gauge("answers_remembered", "Answered commands that are remembered", count as u64)?;
+        let most = IDEMPOTENCY_ANSWERS as u64;
+        to.gauge("answers_remembered_max", "And how many are at most", most)?;
+        let now = self.replica.group_time().map_or(applied, |now| now.max(applied));
+        let age = from.map_or(Duration::ZERO, |from| now.since(from));
+        let help = "Age of the oldest answer that is remembered; 0: there is none";
+        to.gauge("answers_oldest_age_seconds", help, age.as_secs_f64())
     }
 
     fn states(&self, to: &mut Encoder<'_>) -> fmt::Result {

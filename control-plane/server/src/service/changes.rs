@@ -1,6 +1,6 @@
 //! A change on its way to the leader. It keeps its key, so it may be handed on again while an earlier
-//! attempt is still out: it is done once. Decides when that happens, and that `no_leader` is said only
-//! when no attempt was handed to a leader.
+//! attempt is still out: it is done once. Decides when that happens, that `no_leader` is said only when no
+//! attempt was handed to a leader, and that a key is told as refused only when no other attempt may be done.
 
 use super::{Service, Turn};
 use crate::{api::problems, limits::RETRY_EVERY};
@@ -116,6 +116,11 @@ impl Service {
             let wake = again.max(Instant::now() + RETRY_EVERY).min(until);
             tokio::select! {
                 Some(attempt) = attempts.next() => match attempt {
+                    Attempt::Done(Err(problem)) if of_the_key(&problem) && handed => break,
+                    // Nothing more is asked: what is still out may tell.
+                    Attempt::Done(Err(problem)) if of_the_key(&problem) && !attempts.is_empty() => {
+                        again = until;
+                    }
                     Attempt::Done(result) => return result,
                     Attempt::NotHanded => again = Instant::now() + RETRY_EVERY,
                     Attempt::Maybe => {
@@ -194,6 +199,12 @@ impl Service {
             },
         }
     }
+}
+
+/// Refused for its key alone: nothing is remembered of that, and an earlier attempt under the same key may have been
+/// applied, or may be yet. Every other refusal is the answer to all attempts.
+fn of_the_key(problem: &Problem) -> bool {
+    matches!(problem.code, Code::KeyExpired | Code::KeyFromFuture)
 }
 
 /// A leader is asked when it is another one than before, and again after a while.

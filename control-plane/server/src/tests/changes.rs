@@ -1,6 +1,7 @@
 //! Claims about changes and reads at any member.
 
 use super::{
+    doors::{Doors, Planted},
     eventually,
     group::{Group, SOON, now, problem},
 };
@@ -123,6 +124,48 @@ async fn without_a_quorum_no_leader_is_said_only_of_what_was_not_handed_to_one()
     group.start_again(leader).await;
     group.leader().await;
     assert_eq!(group.read(followers[1], "x").await.unwrap().as_deref(), Some("kept"));
+}
+
+const OF_KEYS: [Code; 2] = [Code::KeyExpired, Code::KeyFromFuture];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_is_refused_leaves_the_fate_of_an_attempt_before_unknown() {
+    let doors = Doors::default();
+    let group = Group::behind(&doors, 3).await;
+    let follower = group.followers().await[0];
+    let write = async |register: &str| {
+        let asked = group.write(follower, register, "there", &group.keys.next()).await;
+        assert_eq!(doors.left(), 0, "not all of what was planted was met");
+        asked
+    };
+    for code in OF_KEYS {
+        // Alone it is what it says: nothing was done, and nothing may be.
+        doors.plant(&[Planted::Answer(code)]);
+        assert_eq!(problem(write("alone").await).code, code);
+        // The first may have been proposed by a leader that is gone.
+        doors.plant(&[Planted::Answer(Code::Unknown), Planted::Answer(code)]);
+        let told = problem(write("after").await);
+        assert_eq!((told.code, told.status, told.retry), (Code::Unknown, 504, Retry::SameId));
+        // The first is still out when the member gives up.
+        doors.plant(&[Planted::Late(Duration::from_secs(2)), Planted::Answer(code)]);
+        assert_eq!(problem(write("beside").await).code, Code::Unknown);
+        // The first surely was not proposed.
+        doors.plant(&[Planted::Answer(Code::NoLeader), Planted::Answer(code)]);
+        assert_eq!(problem(write("later").await).code, code);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_attempt_that_is_still_out_is_waited_for_when_the_next_ones_key_is_refused() {
+    let doors = Doors::default();
+    let group = Group::behind(&doors, 3).await;
+    let follower = group.followers().await[0];
+    for code in OF_KEYS {
+        doors.plant(&[Planted::Late(Duration::from_millis(500)), Planted::Answer(code)]);
+        let written = group.write(follower, "x", "there", &group.keys.next()).await;
+        assert!(written.is_ok(), "{written:?}");
+        assert_eq!(doors.left(), 0);
+    }
 }
 
 /// Writes to registers of its own, one after the other, until one is not accepted.

@@ -1,5 +1,6 @@
 //! Three members in one process. Decides how tests start, stop and ask them.
 
+use super::doors::Doors;
 use crate::{InitMember, Listeners, Options, RunError, Server, Timing};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -38,6 +39,15 @@ impl Group {
     }
 
     pub(super) async fn with(count: u64, enable_registers: bool) -> Self {
+        Self::formed(count, enable_registers, None).await
+    }
+
+    /// Its members know each other by these doors.
+    pub(super) async fn behind(doors: &Doors, count: u64) -> Self {
+        Self::formed(count, true, Some(doors)).await
+    }
+
+    async fn formed(count: u64, enable_registers: bool, doors: Option<&Doors>) -> Self {
         let state = tempfile::tempdir().unwrap();
         let mut options = Vec::new();
         let mut listeners = Vec::new();
@@ -59,13 +69,16 @@ impl Group {
             let bound = Listeners::bind(&own).await.unwrap();
             own.listen = bound.api.local_addr().unwrap();
             own.peer_listen = bound.peer.local_addr().unwrap();
+            if let Some(doors) = doors {
+                own.advertise = Some(doors.before(own.listen).await);
+            }
             options.push(own);
             listeners.push(bound);
         }
         let named = options.iter().map(|own| InitMember {
             node: own.node.unwrap(),
             peer_address: own.peer_listen,
-            api_address: own.listen.to_string(),
+            api_address: own.advertise.clone().unwrap_or_else(|| own.listen.to_string()),
         });
         let named: Vec<InitMember> = named.collect();
         let mut servers = Vec::new();

@@ -225,6 +225,13 @@ async fn the_figures_are_there_in_the_form_scrapers_read_and_they_count() {
     ] {
         assert!(of(&led, &format!("tradewind_{name}")) >= 0.0, "{name}");
     }
+    // Every write's answer, and the oldest of them is not older than this test.
+    for series in [&led, &followed] {
+        let (count, most) = ("tradewind_answers_remembered", "tradewind_answers_remembered_max");
+        assert!(of(series, count) > 19.5 && of(series, count) < of(series, most));
+        let age = of(series, "tradewind_answers_oldest_age_seconds");
+        assert!(age > 0.0 && age < 60.0, "{age}");
+    }
     assert!(of(&followed, "tradewind_leader_age_seconds") < 10.0);
     assert!(led.keys().any(|name| name.starts_with("tradewind_build_info")));
 }

@@ -111,12 +111,14 @@ fn at_the_bound_of_all_the_oldest_answer_goes_and_its_repeat_is_refused() {
     let fresh = IdempotencyKey { client: client(200), issued_at: now, n: 0 };
     // given: every answer is remembered
     assert_eq!(apply(&mut machine, &keys(0), now).outcome, outcome);
+    assert_eq!(machine.answered_from(), Some(begin));
     // when: one more comes
     let first = apply(&mut machine, &fresh, now).outcome;
     // then: the oldest is refused, the second oldest still answered, and the newest too
     let expired = Outcome::Refused { refusal: Refusal::KeyExpired };
     assert_eq!(apply(&mut machine, &keys(0), now).outcome, expired);
     assert_eq!(apply(&mut machine, &keys(1), now).outcome, outcome);
+    assert_eq!(machine.answered_from(), Some(UnixNanos(begin.0 + 1)));
     assert_eq!(apply(&mut machine, &fresh, now).outcome, first);
     // and so it is after a restart, and for a client nobody has heard of
     let mut loaded = Machine::from_rows(machine.rows().collect::<alloc::vec::Vec<_>>());
@@ -132,7 +134,7 @@ fn at_the_bound_of_all_the_oldest_answer_goes_and_its_repeat_is_refused() {
 fn no_honest_client_is_refused_while_others_date_their_keys_ahead() {
     let (most_late, a_second) = (limits::KEY_LATE_MAX.as_secs(), 40);
     // As many as of a table at the rate that the limits promise, scaled down.
-    let scale = limits::IDEMPOTENCY_ANSWERS as u64 / 12_000;
+    let scale = limits::IDEMPOTENCY_ANSWERS as u64 / limits::COMMANDS_A_SECOND;
     let bounds = Bounds { answers: (scale * a_second) as usize, ..BOUNDS };
     for ahead in [1, 9, 10, 11, 60, 599] {
         let (mut tables, begin) = (Tables::default(), 1_000_000 * SECOND);
