@@ -17,7 +17,7 @@ pub(crate) struct DrainArgs {
     pub(crate) who: Who,
     /// When it leaves the registry once it is drained
     #[arg(long, value_enum, value_name = "WHEN", requires = "target", conflicts_with = "drop_at")]
-    pub(crate) drop: Option<When>,
+    pub(crate) drop: Option<Until>,
     /// The same, at a time: 2026-11-27T22:00:00Z
     #[arg(long, value_name = "TIME", requires = "target", value_parser = at)]
     pub(crate) drop_at: Option<UnixNanos>,
@@ -47,9 +47,9 @@ impl DrainArgs {
     pub(crate) fn schedule(&self) -> Option<DropSchedule> {
         match (self.drop, self.drop_at) {
             (_, Some(at)) => Some(DropSchedule::At(at)),
-            (Some(When::AfterHours), None) => Some(DropSchedule::AfterHours),
-            (Some(When::WhenIdle), None) => Some(DropSchedule::WhenIdle),
-            (Some(When::Never), None) => Some(DropSchedule::Never),
+            (Some(Until::AfterHours), None) => Some(DropSchedule::AfterHours),
+            (Some(Until::Idle), None) => Some(DropSchedule::WhenIdle),
+            (Some(Until::Never), None) => Some(DropSchedule::Never),
             (None, None) => None,
         }
     }
@@ -78,11 +78,12 @@ pub(crate) struct Who {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum When {
+pub(crate) enum Until {
     /// When the exchanges of all its locations are closed (the default)
     AfterHours,
     /// As soon as it is drained
-    WhenIdle,
+    #[value(name = "when-idle")]
+    Idle,
     /// It stays registered until it is rescheduled
     Never,
 }

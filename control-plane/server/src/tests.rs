@@ -5,6 +5,7 @@
 
 mod changes;
 mod doors;
+mod drains;
 mod group;
 mod leadership;
 mod manager;

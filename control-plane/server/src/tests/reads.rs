@@ -199,7 +199,6 @@ async fn the_figures_are_there_in_the_form_scrapers_read_and_they_count() {
         "tradewind_raft_applied_index",
         "tradewind_raft_elections_total",
         "tradewind_journal_fsync_seconds_count",
-        "tradewind_journal_silent_seconds",
         "tradewind_journal_append_records_count",
         "tradewind_apply_seconds_count",
         "tradewind_events_kept_max",
@@ -217,6 +216,7 @@ async fn the_figures_are_there_in_the_form_scrapers_read_and_they_count() {
     assert!(of(&followed, "tradewind_forwarded_total{kind=\"change\"}") > 19.5);
     assert!(of(&followed, "tradewind_reads_total{consistency=\"leader\"}") > 0.5);
     for name in [
+        "journal_silent_seconds",
         "snapshot_bytes",
         "snapshot_age_seconds",
         "state_hash_alarm",

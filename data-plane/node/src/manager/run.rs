@@ -63,15 +63,21 @@ pub struct Running<W> {
     handle: Handle,
     work: Arc<W>,
     supervisor: Supervisor,
-    /// A drain has ended with this Manager's being dropped.
-    dropped: CancellationToken,
-    /// Ends everything that must outlive the services.
-    end: CancellationToken,
-    background_end: CancellationToken,
+    ends: Ends,
     tasks: JoinSet<()>,
     background: JoinSet<()>,
     /// Held for the Manager's life: no other one uses its state directory.
     _lock: File,
+}
+
+/// What ends, each by itself.
+#[derive(Clone, Default)]
+struct Ends {
+    /// A drain has ended with this Manager's being dropped.
+    dropped: CancellationToken,
+    /// Everything that must outlive the services.
+    all: CancellationToken,
+    background: CancellationToken,
 }
 
 /// Runs a Manager until `shutdown`, then stops its services. Says on standard output, in one line of
@@ -144,11 +150,10 @@ pub async fn start<W: Work>(options: Options, work: Arc<W>) -> Result<Running<W>
         sessions: Box::new(move || counting.sessions()),
     };
     let router = api::routes(api).merge(work.router(&handle));
-    let (end, background_end) = (CancellationToken::new(), CancellationToken::new());
-    let dropped = CancellationToken::new();
-    tasks.spawn(listen::serve(listener, router, work.listen_limits(), end.clone()));
+    let ends = Ends::default();
+    tasks.spawn(listen::serve(listener, router, work.listen_limits(), ends.all.clone()));
     let mut background = JoinSet::new();
-    background.spawn(work.clone().background(handle.clone(), background_end.clone()));
+    background.spawn(work.clone().background(handle.clone(), ends.background.clone()));
     let keys = KeySource::new(client_of(&options)?, Arc::new(clock::now));
     let core = Core::new(Parts {
         keys: Arc::new(keys.following(handle.control.time())),
@@ -161,22 +166,11 @@ pub async fn start<W: Work>(options: Options, work: Arc<W>) -> Result<Running<W>
         supervisor: supervisor.clone(),
         intent,
         standing,
-        dropped: dropped.clone(),
+        dropped: ends.dropped.clone(),
     });
     let inboxes = Inboxes { pipes, reconsider: wishes };
-    tasks.spawn(core.run(inboxes, end.clone()));
-    Ok(Running {
-        address,
-        handle,
-        work,
-        supervisor,
-        dropped,
-        end,
-        background_end,
-        tasks,
-        background,
-        _lock: lock,
-    })
+    tasks.spawn(core.run(inboxes, ends.all.clone()));
+    Ok(Running { address, handle, work, supervisor, ends, tasks, background, _lock: lock })
 }
 
 impl<W: Work> Running<W> {
@@ -193,7 +187,7 @@ impl<W: Work> Running<W> {
 
     /// Returns when the group has dropped this Manager: what is left is to stop. May be cancelled.
     pub fn dropped(&self) -> impl Future<Output = ()> + Send + use<W> {
-        self.dropped.clone().cancelled_owned()
+        self.ends.dropped.clone().cancelled_owned()
     }
 
     /// Returns when one of its tasks has ended, which only a panic does. May be cancelled.
@@ -213,8 +207,8 @@ impl<W: Work> Running<W> {
         // The leader goes on hearing of this Manager until its services are gone: until then nothing of
         // theirs may be given to another.
         self.supervisor.stop_all().await;
-        self.background_end.cancel();
-        self.end.cancel();
+        self.ends.background.cancel();
+        self.ends.all.cancel();
         let ended = async { while self.background.join_next().await.is_some() {} };
         if timeout(limits::DRAIN_WITHIN, ended).await.is_err() {
             tracing::warn!("its background work was cut");
