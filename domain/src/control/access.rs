@@ -150,12 +150,14 @@ impl Machine {
         self.tables.brokers.range(all).map(|(_, row)| row)
     }
 
-    /// A customer's Traders, in the order of their names.
+    /// A customer's Traders, in the order of their names, from the one behind `after` on.
     pub fn traders_of<'a>(
         &'a self,
         customer: &'a CustomerId,
-    ) -> impl Iterator<Item = &'a TraderRow> {
-        self.tables.index.traders(customer).filter_map(|trader| self.trader(trader))
+        after: Option<&TraderId>,
+    ) -> impl Iterator<Item = &'a TraderRow> + use<'a> {
+        let names = self.tables.index.traders_after(customer, after);
+        names.filter_map(|trader| self.trader(trader))
     }
 }
 

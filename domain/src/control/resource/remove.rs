@@ -130,7 +130,7 @@ impl Machine {
     }
 
     fn need_of_customer(&self, customer: &CustomerId) -> Option<Need> {
-        let mut traders = self.traders_of(customer);
+        let mut traders = self.traders_of(customer, None);
         if let Some(first) = traders.next().map(|row| row.trader.clone()) {
             return Some(Need::Traders { first, count: traders.count() as u64 + 1 });
         }

@@ -6,6 +6,7 @@ use crate::{
     ids::{AccountId, CustomerId, ManagerId, TraderId},
 };
 use alloc::sync::Arc;
+use core::ops::Bound::{Excluded, Unbounded};
 use imbl::{OrdMap, OrdSet};
 
 /// What one Manager holds, registered or not.
@@ -103,8 +104,17 @@ impl Index {
         &'a self,
         customer: &'a CustomerId,
     ) -> impl Iterator<Item = &'a TraderId> + 'a {
-        let from = (customer.clone(), TraderId::below_all());
-        let all = self.traders.range(from..);
+        self.traders_after(customer, None)
+    }
+
+    /// Those behind a name.
+    pub(in crate::control) fn traders_after<'a>(
+        &'a self,
+        customer: &'a CustomerId,
+        after: Option<&TraderId>,
+    ) -> impl Iterator<Item = &'a TraderId> + use<'a> {
+        let after = after.cloned().unwrap_or_else(TraderId::below_all);
+        let all = self.traders.range((Excluded((customer.clone(), after)), Unbounded));
         all.take_while(move |(owner, _)| owner == customer).map(|(_, trader)| trader)
     }
 
