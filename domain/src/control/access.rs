@@ -12,8 +12,8 @@ use super::{
 use crate::{
     calendar::Exchange,
     ids::{
-        AccountId, CustomerId, Epoch, Fence, LocationId, ManagerId, MarketId, NodeId, RegisterId,
-        TraderId,
+        AccountId, CustomerId, Epoch, Fence, KeyHash, LocationId, ManagerId, MarketId, NodeId,
+        RegisterId, TraderId,
     },
 };
 use alloc::sync::Arc;
@@ -85,6 +85,12 @@ impl Machine {
     #[must_use]
     pub fn customer(&self, customer: &CustomerId) -> Option<&CustomerRow> {
         self.tables.customers.get(customer).map(Arc::as_ref)
+    }
+
+    /// Whose API key has this hash.
+    #[must_use]
+    pub fn key_owner(&self, hash: &KeyHash) -> Option<&CustomerId> {
+        self.tables.index.key_owners(hash).next()
     }
 
     #[must_use]
