@@ -11,7 +11,6 @@ mod formation;
 mod group;
 mod identity;
 mod joining;
-mod key_index;
 mod leader;
 mod leading;
 mod limits;

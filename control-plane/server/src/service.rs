@@ -10,8 +10,8 @@ pub(crate) use changes::Change;
 pub(crate) use reads::{Answerer, REVISION};
 
 use crate::{
-    api::problems, clock::Clocks, identity::Identity, key_index::KeyIndex, leader::LeaderView,
-    leading::Leading, metrics::Metrics,
+    api::problems, clock::Clocks, identity::Identity, leader::LeaderView, leading::Leading,
+    metrics::Metrics,
 };
 use std::{sync::Arc, time::Duration};
 use tokio::sync::{Semaphore, watch};
@@ -42,7 +42,6 @@ pub(crate) struct Parts {
     pub(crate) leading: watch::Receiver<Leading>,
     /// What this member knows of the Managers while it leads.
     pub(crate) view: watch::Receiver<LeaderView>,
-    pub(crate) keys: KeyIndex,
     /// One backup at a time: each is a file as large as the state.
     pub(crate) backups: Arc<Semaphore>,
     pub(crate) metrics: Metrics,

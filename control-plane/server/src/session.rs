@@ -26,13 +26,13 @@ struct Holder {
 
 /// A session for whoever has an API key, or a session token that is still good.
 pub(crate) fn open(service: &Service, secret: &str) -> Result<SessionOpened, Problem> {
-    let (revision, machine) = service.machine();
+    let (_, machine) = service.machine();
     if is_token(secret) {
         let now = (service.parts().clocks.unix)();
         return opened(service, &machine, renewed(&machine, secret, now)?);
     }
     let hash = &KeyHash::of(secret);
-    let owner = service.parts().keys.owner(hash, revision, &machine);
+    let owner = machine.key_owner(hash).cloned();
     let customer = owner.ok_or_else(|| {
         Problem::new(Code::Unauthorized, "this API key is not known; ask the operator for one")
     })?;

@@ -12,8 +12,8 @@ use super::{
 use crate::{
     calendar::Exchange,
     ids::{
-        AccountId, CustomerId, Epoch, Fence, LocationId, ManagerId, MarketId, NodeId, RegisterId,
-        TraderId,
+        AccountId, CustomerId, Epoch, Fence, KeyHash, LocationId, ManagerId, MarketId, NodeId,
+        RegisterId, TraderId,
     },
     time::UnixNanos,
 };
@@ -94,6 +94,12 @@ impl Machine {
         self.tables.customers.get(customer).map(Arc::as_ref)
     }
 
+    /// Whose API key has this hash.
+    #[must_use]
+    pub fn key_owner(&self, hash: &KeyHash) -> Option<&CustomerId> {
+        self.tables.index.key_owners(hash).next()
+    }
+
     #[must_use]
     pub fn trader(&self, trader: &TraderId) -> Option<&TraderRow> {
         self.tables.traders.get(trader).map(Arc::as_ref)
@@ -157,12 +163,14 @@ impl Machine {
         self.tables.brokers.range(all).map(|(_, row)| row)
     }
 
-    /// A customer's Traders, in the order of their names.
+    /// A customer's Traders, in the order of their names, from the one behind `after` on.
     pub fn traders_of<'a>(
         &'a self,
         customer: &'a CustomerId,
-    ) -> impl Iterator<Item = &'a TraderRow> {
-        self.tables.index.traders(customer).filter_map(|trader| self.trader(trader))
+        after: Option<&TraderId>,
+    ) -> impl Iterator<Item = &'a TraderRow> + use<'a> {
+        let names = self.tables.index.traders_after(customer, after);
+        names.filter_map(|trader| self.trader(trader))
     }
 }
 

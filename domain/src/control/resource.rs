@@ -193,9 +193,7 @@ impl Machine {
             Declaration::Customer { customer, key_hashes } => {
                 let held = self.customer(&customer).map(|row| row.spec.key_hashes.clone());
                 let key_hashes = key_hashes.or(held).unwrap_or_default();
-                if !key_hashes.iter().all(KeyHash::is_hash) {
-                    return Err(Refusal::NotAHash);
-                }
+                self.check_keys(&customer, &key_hashes)?;
                 self.put_customer(customer, CustomerSpec { key_hashes }, revision)
             }
             Declaration::Market { market, spec } => self.put_market(market, spec, revision),

@@ -49,9 +49,7 @@ pub(super) async fn list(
     let shown = |row: &&TraderRow| chosen(row, &select).then(|| info(row));
     match &select.customer {
         Some(customer) => {
-            let behind =
-                |row: &&TraderRow| select.after.as_ref().is_none_or(|after| row.trader > *after);
-            let rows = machine.traders_of(customer).filter(behind);
+            let rows = machine.traders_of(customer, select.after.as_ref());
             resources::page(stand, select.limit, rows, name, shown)
         }
         None => {

@@ -108,10 +108,12 @@ fn declarations() -> Vec<Write> {
             .long_name()
             .with(json!({ "key_hashes": many }), Code::Refused)
             .with(json!({ "key_hashes": ["secret"] }), Code::Refused),
+        put("/v1/customers/bolt", json!({ "key_hashes": [KeyHash::of("other").0] })),
         write(Method::POST, "/v1/customers/acme/keys", json!({ "key_hash": hash }))
             .at("/v1/customers/nobody/keys", Code::NotFound)
             .with(json!({ "key_hash": format!("{hash}0") }), Code::Refused)
-            .with(json!({ "key_hash": "secret" }), Code::Refused),
+            .with(json!({ "key_hash": "secret" }), Code::Refused)
+            .with(json!({ "key_hash": KeyHash::of("other").0 }), Code::InUse),
         put("/v1/accounts/k", account(&["acme"]))
             .long_name()
             .field("endpoint", "e".repeat(257).into(), Code::Refused)
@@ -146,6 +148,7 @@ fn deletions() -> Vec<Write> {
         // In use, until it is nobody's.
         write(Method::PUT, "/v1/accounts/k", account(&[])),
         delete("/v1/accounts/k").at("/v1/accounts/l", Code::NotFound).long_name(),
+        delete("/v1/customers/bolt"),
         delete("/v1/customers/acme").at("/v1/customers/nobody", Code::NotFound).long_name(),
     ]
 }

@@ -1,6 +1,7 @@
 //! One API key at a time. Decides that a key is added and removed by itself, so that two operators do not
-//! overwrite each other's. Of the key only its hash is known here.
+//! overwrite each other's, and that it is one customer's. Of the key only its hash is known here.
 
+use super::Need;
 use crate::{
     control::{
         event::EventKind,
@@ -20,6 +21,25 @@ impl Machine {
         row.ok_or(Refusal::NotFound { what: Noun::Customer })
     }
 
+    /// Each key opens sessions for one customer: nobody else has one of these.
+    pub(super) fn check_keys<'a>(
+        &self,
+        customer: &CustomerId,
+        hashes: impl IntoIterator<Item = &'a KeyHash>,
+    ) -> Result<(), Refusal> {
+        for hash in hashes {
+            if !hash.is_hash() {
+                return Err(Refusal::NotAHash);
+            }
+            let mut owners = self.tables.index.key_owners(hash);
+            if let Some(other) = owners.find(|owner| *owner != customer) {
+                let by = Need::Owner { customer: other.clone() };
+                return Err(Refusal::InUse { what: Noun::Key, by });
+            }
+        }
+        Ok(())
+    }
+
     pub(super) fn add_key(
         &mut self,
         revision: Revision,
@@ -27,9 +47,7 @@ impl Machine {
         hash: KeyHash,
     ) -> Result<Vec<EventKind>, Refusal> {
         let mut row = self.owner(&customer)?;
-        if !hash.is_hash() {
-            return Err(Refusal::NotAHash);
-        }
+        self.check_keys(&customer, [&hash])?;
         if row.spec.key_hashes.contains(&hash) {
             return Ok(vec![]);
         }

@@ -24,6 +24,8 @@ pub enum Need {
     Broker { manager: ManagerId },
     /// It waits until it is after hours in a location.
     Drain { target: DrainTarget },
+    /// Of an API key: whose it is.
+    Owner { customer: CustomerId },
 }
 
 /// What to do first.
@@ -58,6 +60,9 @@ impl fmt::Display for Need {
                 "its Broker is with {manager}: see that no order of it is open, then delete it with \
                  release=true, which stops the Broker and leaves its ledger where it is"
             ),
+            Self::Owner { customer } => {
+                write!(f, "it is a key of {customer}: draw another one, or remove it there first")
+            }
             Self::Drain { target } => write!(
                 f,
                 "the drain of {target} waits until it is after hours there: cancel it, or have it drop at \
@@ -130,7 +135,7 @@ impl Machine {
     }
 
     fn need_of_customer(&self, customer: &CustomerId) -> Option<Need> {
-        let mut traders = self.traders_of(customer);
+        let mut traders = self.traders_of(customer, None);
         if let Some(first) = traders.next().map(|row| row.trader.clone()) {
             return Some(Need::Traders { first, count: traders.count() as u64 + 1 });
         }

@@ -153,6 +153,41 @@ fn keys_are_added_and_removed_one_by_one_and_stay_when_the_customer_is_declared_
 }
 
 #[test]
+fn a_key_is_one_customers_until_it_is_removed_from_him() {
+    let mut world = World::new();
+    world.accept(put(customer("acme", Some(&["a"])), Condition::Always));
+    world.accept(put(customer("bolt", None), Condition::Always));
+    let add = |of: &str| {
+        Command::Resource(ResourceCommand::AddKey { customer: name(of), hash: hash("a") })
+    };
+    let taken = || {
+        let by = Need::Owner { customer: name("acme") };
+        Refusal::InUse { what: Noun::Key, by }
+    };
+    assert_eq!(refused(&mut world, add("bolt")), taken());
+    let whole = put(customer("bolt", Some(&["a"])), Condition::Always);
+    assert_eq!(refused(&mut world, whole), taken());
+    world.accept(add("acme"));
+    assert_eq!(world.machine.key_owner(&hash("a")), Some(&name("acme")));
+    let key_id = hash("a").key_id();
+    let remove = ResourceCommand::RemoveKey { customer: name("acme"), key_id };
+    world.accept(Command::Resource(remove));
+    assert_eq!(world.machine.key_owner(&hash("a")), None);
+    world.accept(add("bolt"));
+    assert_eq!(world.machine.key_owner(&hash("a")), Some(&name("bolt")));
+    world.accept(delete(Resource::Customer(name("bolt")), Condition::Always, false));
+    assert_eq!(world.machine.key_owner(&hash("a")), None);
+    // As commands of earlier builds still do.
+    for of in ["acme", "bolt"] {
+        let spec = CustomerSpec { key_hashes: [hash("a")].into() };
+        world.accept(Command::PutCustomer { customer: name(of), spec });
+    }
+    assert_eq!(world.machine.key_owner(&hash("a")), Some(&name("acme")));
+    world.accept(put(customer("acme", Some(&[])), Condition::Always));
+    assert_eq!(world.machine.key_owner(&hash("a")), Some(&name("bolt")));
+}
+
+#[test]
 fn what_is_in_use_is_not_deleted_and_the_answer_says_what_to_do_first() {
     let mut world = World::new();
     world.check_in("a.broker-manager", 1);

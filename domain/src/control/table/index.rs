@@ -3,9 +3,10 @@
 
 use crate::{
     control::row::{Assignment, BrokerRow, CustomerRow, TraderRow, TraderWish},
-    ids::{AccountId, CustomerId, ManagerId, TraderId},
+    ids::{AccountId, CustomerId, KeyHash, ManagerId, TraderId},
 };
-use alloc::sync::Arc;
+use alloc::{sync::Arc, vec::Vec};
+use core::ops::Bound::{Excluded, Unbounded};
 use imbl::{OrdMap, OrdSet};
 
 /// What one Manager holds, registered or not.
@@ -80,6 +81,8 @@ pub(in crate::control) struct Index {
     /// Customers with a Trader that was not placed with them, after them.
     pub(in crate::control) unsettled: OrdSet<CustomerId>,
     traders: OrdSet<(CustomerId, TraderId)>,
+    /// Whose keys they are. Commands of earlier builds may have given one key to several.
+    keys: OrdSet<(KeyHash, CustomerId)>,
     followers: OrdMap<CustomerId, Followers>,
 }
 
@@ -103,9 +106,38 @@ impl Index {
         &'a self,
         customer: &'a CustomerId,
     ) -> impl Iterator<Item = &'a TraderId> + 'a {
-        let from = (customer.clone(), TraderId::below_all());
-        let all = self.traders.range(from..);
+        self.traders_after(customer, None)
+    }
+
+    /// Those behind a name.
+    pub(in crate::control) fn traders_after<'a>(
+        &'a self,
+        customer: &'a CustomerId,
+        after: Option<&TraderId>,
+    ) -> impl Iterator<Item = &'a TraderId> + use<'a> {
+        let after = after.cloned().unwrap_or_else(TraderId::below_all);
+        let all = self.traders.range((Excluded((customer.clone(), after)), Unbounded));
         all.take_while(move |(owner, _)| owner == customer).map(|(_, trader)| trader)
+    }
+
+    /// Whose key it is, in order of their names.
+    pub(in crate::control) fn key_owners(
+        &self,
+        hash: &KeyHash,
+    ) -> impl Iterator<Item = &CustomerId> + use<'_> {
+        let hash = hash.clone();
+        let all = self.keys.range((hash.clone(), CustomerId::below_all())..);
+        all.take_while(move |(held, _)| *held == hash).map(|(_, customer)| customer)
+    }
+
+    fn keys_changed(&mut self, old: Option<&CustomerRow>, new: Option<&CustomerRow>) {
+        let (old, new) = (old.into_iter(), new.into_iter());
+        let each = |row: &CustomerRow| {
+            let owned = |hash: &KeyHash| (hash.clone(), row.customer.clone());
+            row.spec.key_hashes.iter().map(owned).collect::<Vec<_>>()
+        };
+        old.flat_map(each).for_each(|key| drop(self.keys.remove(&key)));
+        new.flat_map(each).for_each(|key| drop(self.keys.insert(key)));
     }
 
     fn change(&mut self, manager: &ManagerId, change: impl FnOnce(&mut Held)) {
@@ -134,6 +166,9 @@ impl Index {
         new: &CustomerRow,
         traders: &OrdMap<TraderId, Arc<TraderRow>>,
     ) {
+        if old.is_none_or(|old| old.spec != new.spec) {
+            self.keys_changed(old, Some(new));
+        }
         if old.is_some_and(|old| old.affinity == new.affinity) {
             return;
         }
@@ -238,6 +273,7 @@ impl Index {
 
     /// One who has no Traders any more.
     pub(super) fn forget_customer(&mut self, old: &CustomerRow) {
+        self.keys_changed(Some(old), None);
         let (customer, weight) = (&old.customer, self.followers(&old.customer).weight());
         match &old.affinity {
             Some(held) => self.change(&held.manager, |held| {

@@ -169,6 +169,10 @@ fn the_bytes_of_a_resources_refusals_never_change() {
             },
             "010609016302030101170b040161faee9266",
         ),
+        (
+            Refusal::InUse { what: Noun::Key, by: Need::Owner { customer: "c".parse().unwrap() } },
+            "010609016302030101170e050163d31580be",
+        ),
         (Refusal::NotAHash, "010609016302030101180728ca2b"),
         (Refusal::NotFound { what: Noun::Key }, "010609016302030101050e1df19954"),
     ] {
