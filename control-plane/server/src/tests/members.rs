@@ -153,6 +153,8 @@ async fn a_removal_that_would_lose_the_quorum_says_how_many_answer() {
 async fn leadership_goes_to_whom_it_is_handed_whichever_member_is_asked() {
     let group = Group::of(3).await;
     let (leader, others) = (group.leader().await, group.followers().await);
+    // It knows who leads: a hand-over is not held until somebody does.
+    group.status(others[0]).await.unwrap();
     let to = Some(NodeId(others[1] as u64 + 1));
     let (key, body) = (group.keys.next(), TransferLeader { to });
     let path = "/v1/leader/transfer";

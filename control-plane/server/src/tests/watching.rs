@@ -65,7 +65,8 @@ async fn a_watcher_goes_on_at_another_member_and_sees_each_revision_once_and_in_
     let mut at = None;
     for round in 0..4 {
         for n in 0..5 {
-            group.put_customer(&format!("c{round}-{n}"), "key").await;
+            let name = format!("c{round}-{n}");
+            group.put_customer(&name, &name).await;
         }
         let leader = group.leader().await;
         let now = group.status(leader).await.unwrap().stand.revision;
@@ -76,7 +77,8 @@ async fn a_watcher_goes_on_at_another_member_and_sees_each_revision_once_and_in_
         let member = watched.unwrap_or(round % 2);
         group.kill(member).await;
         for n in 0..5 {
-            group.put_customer(&format!("d{round}-{n}"), "key").await;
+            let name = format!("d{round}-{n}");
+            group.put_customer(&name, &name).await;
         }
         let leader = group.leader().await;
         let now = group.status(leader).await.unwrap().stand.revision;
@@ -125,7 +127,7 @@ async fn what_is_no_longer_kept_is_410_and_the_state_tells_where_to_go_on() {
     assert!(!std::str::from_utf8(&body).unwrap().contains("key_hashes"));
     // then: a watch from its revision shows all that comes after it
     let mut watch = group.client().watch(Some(revision));
-    group.put_customer("later", "key").await;
+    group.put_customer("later", "another key").await;
     let now = group.status(0).await.unwrap().stand.revision;
     let seen = watch_until(&mut watch, now, &mut None).await;
     let events = happened_after(&group, revision).await;
