@@ -72,7 +72,7 @@ pub(crate) async fn undrain(args: &UndrainArgs) -> anyhow::Result<ExitCode> {
     let (path, why) = (path_of(&args.target), args.why.clone());
     let changed =
         change(&asker, Method::DELETE, &path, &args.who, why, None, args.if_match).await?;
-    asker.told(&changed, || format!("{} is active again\n", args.target))?;
+    asker.told(&changed, || format!("the drain of {} is over\n", args.target))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -133,7 +133,8 @@ async fn follow(
             told = read => told,
             () = stop.cancelled() => {
                 eprintln!("tradewind: {target} goes on being drained; tradewind undrain ends that");
-                return Ok(ExitCode::SUCCESS);
+                // Not over: whoever waits for it by script must not go on.
+                return Ok(ExitCode::from(6));
             }
         };
         let drain = match told {

@@ -70,7 +70,7 @@ pub struct Remaining {
 pub struct DrainView {
     #[serde(flatten)]
     pub row: DrainRow,
-    /// Every Manager concerned has confirmed that it takes nothing new, or is down.
+    /// Every Manager concerned has confirmed that it takes nothing new, or is down. Not said of a forced drain.
     pub acknowledged: bool,
     /// The registered Managers that it covers.
     pub managers: Vec<ManagerId>,

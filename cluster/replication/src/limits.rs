@@ -152,6 +152,12 @@ pub(crate) const MARK_WITHIN: Duration = Duration::from_secs(2);
 /// One chunk of a snapshot: the receiver writes it to its disk before it answers.
 pub(crate) const CHUNK_DEADLINE: Duration = Duration::from_secs(10);
 
+/// How often the receiver of a snapshot says that it is still installing it.
+pub(crate) const INSTALLING_TOLD_EVERY: Duration = Duration::from_secs(1);
+
+/// A receiver that says nothing for so long is gone, or its answer is: the snapshot is offered anew.
+pub(crate) const INSTALLING_SILENCE: Duration = Duration::from_secs(5);
+
 /// The end of a snapshot: the receiver syncs the file, loads it and writes its state anew.
 pub(crate) const INSTALL_DEADLINE: Duration = Duration::from_secs(120);
 

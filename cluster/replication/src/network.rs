@@ -2,6 +2,7 @@
 //! neither entries nor a snapshot delay a vote or a heartbeat. Decides framing, greeting, deadlines and
 //! what a lost connection means; what is said is Raft's.
 
+mod acks;
 pub(crate) mod callers;
 pub(crate) mod client;
 mod commits;

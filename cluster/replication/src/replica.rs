@@ -6,6 +6,7 @@ mod disk;
 pub(crate) mod diverged;
 mod hand_over;
 mod known;
+mod lease;
 mod membership;
 mod notice;
 mod open;
@@ -25,32 +26,25 @@ pub(crate) use open::{Opened, identify, identity_of, open};
 pub use view::SnapshotFigures;
 
 use crate::{
-    InitializeError, Member, ProposeError, ReadError, Role, Status,
+    InitializeError, Member, ProposeError, Role, Status,
     contact::Contact,
     group_clock::GroupClock,
     log::LogUse,
     network::{callers::Callers, client::Peers},
     options::Timing,
-    raft::{Raft, TypeConfig},
+    raft::Raft,
     records::MemberRecord,
     snapshot::Shelf,
     state::Published,
 };
 use confirm::Confirmer;
-use openraft::{
-    Instant as _, LinearizerOption, RaftMetrics, ReadPolicy,
-    async_runtime::watch::WatchReceiver,
-    errors::{LinearizableReadError, RaftError},
-};
+use openraft::errors::RaftError;
 use proposer::Proposer;
 use refusal::leader_of;
 use std::{
     collections::BTreeMap,
     fmt,
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, OnceLock, atomic::AtomicU64},
     time::Duration,
 };
 use tokio::{
@@ -163,59 +157,6 @@ impl Replica {
         let proposed = self.shared.proposer.propose(request).await;
         self.shared.published.meters.proposed(&proposed);
         proposed
-    }
-
-    /// Waits until this member is confirmed as leader and has applied everything acknowledged before the
-    /// call: [`machine`](Self::machine) is then fit to answer a linearizable read. Gives the index it holds
-    /// at least.
-    pub async fn read_barrier(&self) -> Result<Revision, ReadError> {
-        match self.shared.confirmer.confirm().await {
-            Some(revision) => Ok(revision),
-            None => self.read(ReadPolicy::ReadIndex).await,
-        }
-    }
-
-    async fn read(&self, how: impl Into<LinearizerOption>) -> Result<Revision, ReadError> {
-        let read = self.shared.raft.ensure_linearizable(how);
-        let within = timeout(self.shared.timing.propose, read).await;
-        match within.map_err(|_| ReadError::NoQuorum)? {
-            Ok(read) => Ok(Revision(read.index())),
-            Err(RaftError::APIError(LinearizableReadError::ForwardToLeader(forward))) => {
-                Err(ReadError::NotLeader { leader: leader_of(&forward) })
-            }
-            Err(RaftError::APIError(LinearizableReadError::QuorumNotEnough(_))) => {
-                Err(ReadError::NoQuorum)
-            }
-            Err(RaftError::Fatal(_)) => Err(ReadError::Stopped),
-        }
-    }
-
-    /// Whether this member leads and a quorum has acknowledged a message that it sent within the time that it
-    /// relies on that for (`Timing::relied`, 112 ms by default): what effects of the leader alone are gated on. Never from
-    /// the moment on at which it begins to hand leadership over.
-    #[must_use]
-    pub fn confirmed_leader(&self) -> bool {
-        let metrics = self.shared.raft.metrics();
-        let metrics = metrics.borrow_watched();
-        if metrics.running_state.is_err() || !metrics.state.is_leader() {
-            return false;
-        }
-        if metrics.current_term <= self.shared.handed_over.load(Ordering::SeqCst) {
-            return false;
-        }
-        let mut voters = metrics.membership_config.voter_ids();
-        if voters.next() == Some(metrics.id) && voters.next().is_none() {
-            return true;
-        }
-        let relied = self.relied(&metrics);
-        metrics.last_quorum_acked.is_some_and(|acked| acked.elapsed() < relied)
-    }
-
-    /// How long this member, as a leader, relies on a quorum's answer: by the shortest lease that a voter gives.
-    pub(crate) fn relied(&self, metrics: &RaftMetrics<TypeConfig>) -> Duration {
-        let voters = metrics.membership_config.voter_ids();
-        let shortest = self.shared.peers.leases().shortest(voters, self.shared.timing.lease());
-        Timing::relied(shortest)
     }
 
     /// The machine as this member last published it. Stale on a follower; see

@@ -1,6 +1,6 @@
 //! The three answers to a change. Decides nothing: a timeout is not a failure, and is not called one.
 
-use tradewind_protocol::Problem;
+use tradewind_protocol::{Code, Problem};
 
 /// What became of something that was asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,10 +24,13 @@ impl<T> Answer<T> {
         }
     }
 
-    /// The value, or what was heard instead; for callers to whom refused and unknown are alike.
+    /// The value, or what was heard instead: an unknown outcome has the code that says so, whatever was heard last.
     pub fn accepted(self) -> Result<T, Problem> {
         match self {
             Self::Accepted(value) => Ok(value),
+            Self::Unknown(problem) if problem.code != Code::Unknown => {
+                Err(Problem::new(Code::Unknown, problem.to_string()))
+            }
             Self::Refused(problem) | Self::Unknown(problem) => Err(problem),
         }
     }

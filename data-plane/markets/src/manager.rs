@@ -33,6 +33,8 @@ struct MarketManager {
 impl Default for MarketManager {
     fn default() -> Self {
         let sessions = Sessions::new(Settings::default().sessions);
+        // Until the Manager has a lease.
+        sessions.lease(false);
         Self { sessions, gateway: OnceLock::new(), empties: watch::Sender::new(false) }
     }
 }
@@ -80,6 +82,10 @@ impl Work for MarketManager {
         self.empties.send_if_modified(|empties| {
             std::mem::replace(empties, desired.empties) != desired.empties
         });
+    }
+
+    fn on_lease(&self, holds: bool) {
+        self.sessions.lease(holds);
     }
 
     fn sessions(&self) -> u64 {

@@ -111,7 +111,10 @@ impl Writer {
             let asked = self.client.change(method, &path, &body, &key, ANSWERED_WITHIN);
             let answer: Answer<Changed> = asked.await;
             if let Err(problem) = answer.accepted() {
-                let text = format!("{register} -> {n}: {problem:?}");
+                let path = format!("/v1/registers/{register}");
+                let now = self.client.read::<RegisterAnswer>(&path, ANSWERED_WITHIN).await;
+                let (before, now) = (body.expected.as_deref().map(number), now.map(holds));
+                let text = format!("{register}: {before:?} -> {n}, is {now:?}: {}", problem.detail);
                 self.told.lost.lock().unwrap().push(text);
                 return;
             }
@@ -120,6 +123,15 @@ impl Writer {
             held.insert(register, value);
         }
     }
+}
+
+/// Which write a value is of; the rest of it only makes it long.
+fn number(value: &str) -> &str {
+    value.split('-').next().unwrap_or_default()
+}
+
+fn holds(answer: RegisterAnswer) -> Option<String> {
+    answer.register.map(|row| number(&row.value).to_owned())
 }
 
 /// Requires that all members have the same state, in every row, and that each of them holds these values.

@@ -79,14 +79,17 @@ pub(crate) async fn read(caller: &Caller, register: RegisterId) -> Option<Seen> 
     for _ in 0..6 {
         let of = register.clone();
         let ask = move |replica: Replica| async move { see(&replica, &of, how, planted).await };
-        match caller.world.ask(caller.target(), ask).await {
+        let asked = caller.target();
+        match caller.world.ask(asked, ask).await {
             Some(Ok(seen)) => {
                 let (at, value) = match how {
                     How::Asked | How::Leased => seen,
                     How::Elsewhere(seat) => see_there(caller, seat, &register, seen.0).await?,
                 };
                 let ended = Some(caller.world.tick());
-                caller.world.note(&format!("{register} is {value:?} at {at}, {how:?}"));
+                caller
+                    .world
+                    .note(&format!("{register} is {value:?} at {at}, {how:?}, by m{}", asked + 1));
                 let effect = RegisterEffect::Seen(value.clone());
                 let read = RegisterOperation { register, begun, ended, at, effect };
                 caller.world.history.borrow_mut().reads.push(read);

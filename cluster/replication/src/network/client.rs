@@ -3,6 +3,7 @@
 
 use super::{
     Lane, LinkError,
+    acks::Acks,
     commits::{self, Bundle},
     handshake::Host,
     leases::Leases,
@@ -17,8 +18,9 @@ use crate::{
     environment::Network,
     limits::{APPEND_WINDOW, CALL_DEADLINE, PEER_CALLS_WITHIN_IDLE},
     options::Timing,
-    raft::{LogId, TypeConfig, Vote},
+    raft::{LeaderId, LogId, TypeConfig, Vote},
     records::{self, Kind, MemberRecord},
+    runtime::Moment,
     snapshot::{Sending, SnapshotFile},
 };
 use futures_util::{Stream, StreamExt, stream};
@@ -65,6 +67,7 @@ struct Shared {
     links: Mutex<Links>,
     told: Told,
     leases: Arc<Leases>,
+    acks: Arc<Acks>,
 }
 
 #[derive(Default)]
@@ -99,6 +102,7 @@ impl Peers {
             links,
             told,
             leases: Arc::default(),
+            acks: Arc::default(),
         };
         Self { shared: Arc::new(shared) }
     }
@@ -111,6 +115,11 @@ impl Peers {
     /// The leases that peers give a leader, as they told.
     pub(crate) fn leases(&self) -> &Leases {
         &self.shared.leases
+    }
+
+    /// When other members acknowledged what this member sent as a leader.
+    pub(crate) fn acks(&self) -> &Acks {
+        &self.shared.acks
     }
 
     /// Ends every connection. Calls in flight end as broken.
@@ -196,7 +205,7 @@ impl Peers {
     fn client(&self, lane: Lane, to: u64, peer: &MemberRecord) -> Client {
         let (main, control) = (self.link(lane, to, peer), self.link(Lane::Control, to, peer));
         let (sending, told) = (self.shared.sending.clone(), self.shared.told.clone());
-        Client { main, control, sending, told }
+        Client { to, main, control, sending, told, acks: self.shared.acks.clone() }
     }
 }
 
@@ -219,10 +228,51 @@ impl RaftNetworkFactory<TypeConfig> for Peers {
 /// Openraft's client of one peer: entries, heartbeats or snapshots go over `main`, according to what it was
 /// made for; votes and the transfer of leadership always over `control`.
 pub(crate) struct Client {
+    to: u64,
     main: Link,
     control: Link,
     sending: Sending,
     told: Told,
+    acks: Arc<Acks>,
+}
+
+/// An append under way.
+struct Sent {
+    answer: Answer,
+    leader: LeaderId,
+    begun: Moment,
+    held: Vec<Option<LogId>>,
+}
+
+impl Client {
+    async fn begin(
+        &self,
+        append: AppendEntriesRequest<TypeConfig>,
+        held: Vec<Option<LogId>>,
+        deadline: Duration,
+    ) -> Result<Sent, RpcError> {
+        self.told.note(&append);
+        let (leader, begun) = (append.vote.leader_id, Moment::now());
+        let body = encode(&Request::Append(AppendRecord::from(&append)))?;
+        Ok(Sent { answer: self.main.begin(body, deadline).await, leader, begun, held })
+    }
+
+    async fn end(
+        &self,
+        sent: Sent,
+    ) -> Result<(Vec<Option<LogId>>, StreamAppendResult<TypeConfig>), RpcError> {
+        let result = append_result(finish(&self.main, sent.answer).await?)?;
+        self.heard(sent.leader, sent.begun, &result);
+        Ok((sent.held, result))
+    }
+
+    /// Whoever takes an append, or says from where on he does not have the log, has taken this leader for his.
+    fn heard(&self, leader: LeaderId, begun: Moment, result: &StreamAppendResult<TypeConfig>) {
+        match result {
+            Ok(_) | Err(StreamAppendError::Conflict(_)) => self.acks.note(self.to, leader, begun),
+            Err(StreamAppendError::HigherVote(_)) => {}
+        }
+    }
 }
 
 pub(super) fn rpc_error(error: &LinkError) -> RpcError {
@@ -301,9 +351,12 @@ impl RaftNetworkV2<TypeConfig> for Client {
         option: RPCOption,
     ) -> Result<AppendEntriesResponse<TypeConfig>, RpcError> {
         self.told.note(&rpc);
+        let (leader, begun) = (rpc.vote.leader_id, Moment::now());
         let request = Request::Append(AppendRecord::from(&rpc));
         let reply = call(&self.main, &request, CALL_DEADLINE.max(option.soft_ttl())).await?;
-        Ok(match append_result(reply)? {
+        let result = append_result(reply)?;
+        self.heard(leader, begun, &result);
+        Ok(match result {
             Ok(matching) => AppendEntriesResponse::PartialSuccess(matching),
             Err(StreamAppendError::Conflict(_)) => AppendEntriesResponse::Conflict,
             Err(StreamAppendError::HigherVote(vote)) => AppendEntriesResponse::HigherVote(vote),
@@ -322,21 +375,13 @@ impl RaftNetworkV2<TypeConfig> for Client {
     where
         S: Stream<Item = AppendEntriesRequest<TypeConfig>> + OptionalSend + Unpin + 'static,
     {
-        let (link, told) = (&self.main, &self.told);
+        let client = &*self;
         // Openraft's deadline, a heartbeat, is for a round trip; a follower may be syncing its disk.
         let deadline = CALL_DEADLINE.max(option.soft_ttl());
         Box::pin(async move {
             let answers = commits::held(input)
-                .then(move |Bundle { append, held }| async move {
-                    told.note(&append);
-                    let body = encode(&Request::Append(AppendRecord::from(&append)))?;
-                    Ok((link.begin(body, deadline).await, held))
-                })
-                .map(move |begun: Result<(Answer, Vec<Option<LogId>>), RpcError>| async move {
-                    let (answer, held) = begun?;
-                    let result = append_result(finish(link, answer).await?)?;
-                    Ok((held, result))
-                })
+                .then(move |Bundle { append, held }| client.begin(append, held, deadline))
+                .map(move |sent| async move { client.end(sent?).await })
                 .buffered(APPEND_WINDOW)
                 .flat_map(|answered| stream::iter(each(answered)));
             let results: BoxStream<'s, _> = Box::pin(until_failure(answers));

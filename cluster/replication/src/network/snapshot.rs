@@ -9,7 +9,10 @@ use super::{
     wire::{Reply, Request},
 };
 use crate::{
-    limits::{CHUNK_DEADLINE, INSTALL_DEADLINE, SNAPSHOT_CHUNK_BYTES},
+    limits::{
+        CHUNK_DEADLINE, INSTALL_DEADLINE, INSTALLING_SILENCE, INSTALLING_TOLD_EVERY,
+        SNAPSHOT_CHUNK_BYTES,
+    },
     raft::{Raft, TypeConfig, Vote},
     records::{Body, HeadRecord, VoteRecord},
     runtime::spawn_blocking,
@@ -17,6 +20,7 @@ use crate::{
 };
 use openraft::{errors::NetworkError, raft::SnapshotResponse, type_config::alias::SnapshotOf};
 use std::{io, sync::Arc};
+use tokio::{task::JoinHandle, time::timeout};
 
 pub(super) fn unreadable(error: impl ToString) -> RpcError {
     NetworkError::from_string(error).into()
@@ -55,12 +59,21 @@ pub(super) async fn send(
             other => return Err(misfit(&other)),
         }
     }
-    match call(link, &Request::SnapshotEnd { crc }, INSTALL_DEADLINE).await? {
-        Reply::SnapshotInstalled { vote } => {
-            on_its_way.arrived();
-            Ok(SnapshotResponse::new(vote.into()))
+    let installed = timeout(INSTALL_DEADLINE, installed(link, crc)).await;
+    let vote = installed.map_err(|_| unreadable("it was not installed in time"))??;
+    on_its_way.arrived();
+    Ok(SnapshotResponse::new(vote.into()))
+}
+
+/// Asks again and again whether it is installed: with one long wait a peer that has lost its power meanwhile would be
+/// waited for as long.
+async fn installed(link: &Link, crc: u32) -> Result<VoteRecord, RpcError> {
+    loop {
+        match call(link, &Request::SnapshotEnd { crc }, INSTALLING_SILENCE).await? {
+            Reply::SnapshotInstalled { vote } => return Ok(vote),
+            Reply::SnapshotContinue => {}
+            other => return Err(misfit(&other)),
         }
-        other => Err(misfit(&other)),
     }
 }
 
@@ -74,11 +87,13 @@ pub(super) struct Receiver {
     from: u64,
     /// Under which vote the snapshot at hand was offered, and which one it is.
     offered: Option<(VoteRecord, u64)>,
+    /// What has arrived is being installed, which goes on when the connection breaks.
+    installing: Option<JoinHandle<io::Result<Reply>>>,
 }
 
 impl Receiver {
     pub(super) fn new(shelf: Arc<Shelf>, from: u64) -> Self {
-        Self { shelf, from, offered: None }
+        Self { shelf, from, offered: None, installing: None }
     }
 
     /// `crc`: of the whole file; without it nothing of an earlier transfer can be told to be the same.
@@ -111,9 +126,27 @@ impl Receiver {
         Ok(Reply::SnapshotContinue)
     }
 
+    /// Begins to install what has arrived, or goes on. Says `SnapshotContinue` if that takes longer.
     pub(super) async fn end(&mut self, crc: u32, raft: &Raft) -> io::Result<Reply> {
-        let (vote, number) = self.offered.take().ok_or_else(not_begun)?;
-        let shelf = self.shelf.clone();
+        if let Some((vote, number)) = self.offered.take() {
+            let (shelf, raft) = (self.shelf.clone(), raft.clone());
+            self.installing = Some(tokio::spawn(Self::install(shelf, raft, vote, number, crc)));
+        }
+        let installing = self.installing.as_mut().ok_or_else(not_begun)?;
+        let Ok(ended) = timeout(INSTALLING_TOLD_EVERY, installing).await else {
+            return Ok(Reply::SnapshotContinue);
+        };
+        self.installing = None;
+        ended.map_err(io::Error::other)?
+    }
+
+    async fn install(
+        shelf: Arc<Shelf>,
+        raft: Raft,
+        vote: VoteRecord,
+        number: u64,
+        crc: u32,
+    ) -> io::Result<Reply> {
         let finish =
             move || shelf.arrived(number).and_then(|incoming| Incoming::finish(incoming, crc));
         let snapshot = slowly(finish).await??;

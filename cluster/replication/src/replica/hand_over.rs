@@ -3,7 +3,7 @@
 
 use super::Replica;
 use crate::{Role, Status, TransferError, runtime::Moment};
-use openraft::{Instant as _, async_runtime::watch::WatchReceiver};
+use openraft::async_runtime::watch::WatchReceiver;
 use std::{sync::atomic::Ordering, time::Duration};
 use tokio::time::{sleep, timeout};
 use tradewind_domain::ids::NodeId;
@@ -72,10 +72,7 @@ impl Replica {
         let metrics = self.shared.raft.metrics();
         let metrics = metrics.borrow_watched();
         let lease = self.shared.timing.lease();
-        let answers = |id: &NodeId| {
-            let answered = metrics.heartbeat.as_ref().and_then(|all| *all.get(&id.0)?);
-            answered.is_some_and(|at| at.elapsed() < lease)
-        };
+        let answers = |id: &NodeId| self.ack_age(&metrics, id.0).is_some_and(|age| age < lease);
         let others = status.voters.iter().copied().filter(|id| *id != status.node);
         others.max_by_key(|id| (answers(id), status.replicated.get(id).copied().flatten()))
     }

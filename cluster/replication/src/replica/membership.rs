@@ -9,7 +9,7 @@ use crate::{
     records::MemberRecord,
 };
 use openraft::{
-    ChangeMembers, Instant as _,
+    ChangeMembers,
     async_runtime::watch::WatchReceiver,
     errors::{ChangeMembershipError, ClientWriteError, RaftError},
     raft::Precondition,
@@ -101,12 +101,11 @@ impl Replica {
     pub fn progress(&self) -> BTreeMap<NodeId, Progress> {
         let metrics = self.shared.raft.metrics();
         let metrics = metrics.borrow_watched();
-        let heard = |id: &u64| metrics.heartbeat.as_ref().and_then(|all| *all.get(id)?);
         let replication = metrics.replication.iter().flatten();
         let others = replication.filter(|(id, _)| **id != metrics.id);
         let progress = others.map(|(id, last)| {
             let matched = last.map(|id| id.index);
-            (NodeId(*id), Progress { matched, heard: heard(id).map(|at| at.elapsed()) })
+            (NodeId(*id), Progress { matched, heard: self.ack_age(&metrics, *id) })
         });
         progress.collect()
     }

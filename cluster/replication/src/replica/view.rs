@@ -2,8 +2,8 @@
 //! state compares. Decides when a member by itself is good enough for a read; the rest is told, not decided.
 
 use super::{Clock, Replica};
-use crate::{AuditStatus, EventStream, Gone, Meters, ReadError};
-use openraft::{Instant as _, LinearizerOption, async_runtime::watch::WatchReceiver};
+use crate::{AuditStatus, EventStream, Gone, Meters};
+use openraft::async_runtime::watch::WatchReceiver;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tradewind_domain::{
     ids::{NodeId, Revision},
@@ -29,26 +29,6 @@ impl Replica {
         self.shared.published.events.size()
     }
 
-    /// As [`read_barrier`](Self::read_barrier), but asking nobody: by the lease of a leader that a quorum has
-    /// acknowledged within `Timing::relied`. As good as the members' clocks run at nearly the same speed: by a
-    /// tenth too fast or too slow, each, is borne.
-    pub async fn read_lease(&self) -> Result<Revision, ReadError> {
-        if !self.confirmed_leader() {
-            let leader = self.status().known_leader().filter(|(id, _)| *id != self.shared.node);
-            return Err(match leader {
-                Some(_) => ReadError::NotLeader { leader },
-                None => ReadError::NoQuorum,
-            });
-        }
-        // Openraft would rely on the whole lease.
-        let relied = {
-            let metrics = self.shared.raft.metrics();
-            let metrics = metrics.borrow_watched();
-            LinearizerOption::new(Some(self.relied(&metrics)), false)
-        };
-        self.read(relied.with_wait_timeout(Duration::ZERO)).await
-    }
-
     /// How long ago this member heard of the leader, or, if it leads, of a quorum: the age of what it can
     /// answer by itself. None: never since it started.
     #[must_use]
@@ -58,11 +38,7 @@ impl Replica {
         if !metrics.state.is_leader() || metrics.running_state.is_err() {
             return self.shared.contact.age();
         }
-        let mut voters = metrics.membership_config.voter_ids();
-        if voters.next() == Some(metrics.id) && voters.next().is_none() {
-            return Some(Duration::ZERO);
-        }
-        metrics.last_quorum_acked.map(|acked| acked.elapsed())
+        self.quorum_age(&metrics)
     }
 
     /// Whether another member had to give it its state when it started: its own was lost, or was outvoted.
@@ -120,8 +96,12 @@ impl Replica {
     pub fn acknowledged_ago(&self) -> BTreeMap<NodeId, Option<Duration>> {
         let metrics = self.shared.raft.metrics();
         let metrics = metrics.borrow_watched();
-        let others = metrics.heartbeat.iter().flatten().filter(|(id, _)| **id != metrics.id);
-        others.map(|(id, at)| (NodeId(*id), at.as_ref().map(|at| at.elapsed()))).collect()
+        if !metrics.state.is_leader() {
+            return BTreeMap::new();
+        }
+        let nodes = metrics.membership_config.membership().nodes().map(|(id, _)| *id);
+        let others = nodes.filter(|id| *id != metrics.id);
+        others.map(|id| (NodeId(id), self.ack_age(&metrics, id))).collect()
     }
 
     /// Open connections from other members, on each lane.

@@ -35,14 +35,14 @@ use tradewind_protocol::{
 };
 
 /// A watcher of one drain is answered at least so often.
-const WATCHED_AT_MOST: Duration = Duration::from_secs(30);
+const WATCHED_AT_MOST: Duration = Duration::from_secs(20);
 
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Look {
     #[serde(default)]
     consistency: Consistency,
-    /// Answer when the drain has changed after this revision, or is gone; after 30 s in any case.
+    /// Answer when the drain has changed after this revision, or is gone; after 20 s in any case.
     #[serde(default)]
     after: Option<Revision>,
 }
@@ -136,7 +136,8 @@ fn view(service: &Service, machine: &Machine, row: &DrainRow) -> DrainView {
     let remains = seen.and_then(|seen| seen.drains.get(&row.target).copied());
     DrainView {
         row: row.clone(),
-        acknowledged: row.state.is_acknowledged(),
+        // Forced it may have been drained without a word of its Managers.
+        acknowledged: row.state.is_acknowledged() && row.forced.is_none(),
         managers: machine.concerned(&row.target).map(|manager| manager.manager.clone()).collect(),
         remaining: remains.map(remaining),
         waits: remains.and_then(|remains| waits(row, remains)),

@@ -25,6 +25,8 @@ struct Held {
     draining: bool,
     /// Nothing new is taken; who was here may come back.
     cordoned: bool,
+    /// The same while the Manager has no lease: it may be counted as down, and its cordon as confirmed.
+    unleased: bool,
     ports: BTreeMap<ReceiverId, (Arc<Port>, String)>,
     /// Names of sessions that have left, and when.
     left: BTreeMap<String, Instant>,
@@ -71,6 +73,7 @@ impl Sessions {
             next: 1,
             draining: false,
             cordoned: false,
+            unleased: false,
             ports: BTreeMap::new(),
             left: BTreeMap::new(),
         };
@@ -91,6 +94,11 @@ impl Sessions {
         self.held().cordoned = cordoned;
     }
 
+    /// Whether the Manager has a lease.
+    pub(crate) fn lease(&self, holds: bool) {
+        self.held().unleased = !holds;
+    }
+
     /// Takes a session of this name with at most `queue` frames waiting that must not be left out; see [`Port::new`].
     pub(crate) fn enter(
         self: &Arc<Self>,
@@ -101,6 +109,11 @@ impl Sessions {
         let mut held = self.held();
         if held.draining {
             return Err(unavailable("this MarketManager is stopping; use another one"));
+        }
+        if held.unleased && !held.knows(name) {
+            return Err(unavailable(
+                "this MarketManager is out of touch with the group and takes nothing new; use another one",
+            ));
         }
         if held.cordoned && !held.knows(name) {
             return Err(unavailable(
@@ -146,9 +159,14 @@ impl Sessions {
         spread: Duration,
     ) {
         let within_ms = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
-        let goaway = ToAlgo::Goaway { reconnect_to, within_ms };
         tracing::info!(sessions = self.count(), "being emptied: all sessions are told where to go");
-        self.ports().iter().for_each(|port| port.ordered(&goaway));
+        let mut reconnect_to = reconnect_to;
+        for port in self.ports() {
+            port.ordered(&ToAlgo::Goaway { reconnect_to: reconnect_to.clone(), within_ms });
+            // Not all to the first of the others.
+            let others = reconnect_to.len().max(1);
+            reconnect_to.rotate_left(1 % others);
+        }
         self.all_gone(Instant::now() + grace).await;
         let rest = self.ports();
         let pause = spread / u32::try_from(rest.len().max(1)).unwrap_or(u32::MAX);

@@ -9,14 +9,21 @@ use tradewind_protocol::supervision::{ServiceReport, ServiceState};
 /// The drains that can be confirmed: all of them or none.
 pub(super) fn confirmed(
     desired: &Desired,
-    wanted: &[Wanted],
+    wanted: impl FnOnce() -> Vec<Wanted>,
     reports: &[ServiceReport],
 ) -> BTreeSet<Epoch> {
+    if desired.cordons.is_empty() {
+        return BTreeSet::new();
+    }
     let arrived = |wanted: &Wanted| {
         let mut of_it = reports.iter().filter(|report| report.service == wanted.service);
-        of_it.any(|report| report.state != ServiceState::Starting)
+        of_it.any(|report| match report.state {
+            ServiceState::Connecting | ServiceState::Live | ServiceState::Waiting => true,
+            // One that stops although it is wanted is started anew once it has.
+            ServiceState::Starting | ServiceState::Stopping => false,
+        })
     };
-    if wanted.iter().all(arrived) { desired.cordons.clone() } else { BTreeSet::new() }
+    if wanted().iter().all(arrived) { desired.cordons.clone() } else { BTreeSet::new() }
 }
 
 #[cfg(test)]
@@ -50,10 +57,23 @@ mod tests {
         };
         let wanted = [Wanted { service: service.clone(), configuration: None }];
         let none = BTreeSet::new();
-        assert_eq!(confirmed(&desired, &wanted, &[]), none);
-        assert_eq!(confirmed(&desired, &wanted, &[report(ServiceState::Starting)]), none);
-        assert_eq!(confirmed(&desired, &wanted, &[report(ServiceState::Live)]), desired.cordons);
+        assert_eq!(confirmed(&desired, || wanted.to_vec(), &[]), none);
+        assert_eq!(
+            confirmed(&desired, || wanted.to_vec(), &[report(ServiceState::Starting)]),
+            none
+        );
+        assert_eq!(
+            confirmed(&desired, || wanted.to_vec(), &[report(ServiceState::Stopping)]),
+            none
+        );
+        assert_eq!(
+            confirmed(&desired, || wanted.to_vec(), &[report(ServiceState::Live)]),
+            desired.cordons
+        );
         // One that stops by what is wanted now keeps nothing back, nor does an empty Manager.
-        assert_eq!(confirmed(&desired, &[], &[report(ServiceState::Starting)]), desired.cordons);
+        assert_eq!(
+            confirmed(&desired, Vec::new, &[report(ServiceState::Starting)]),
+            desired.cordons
+        );
     }
 }

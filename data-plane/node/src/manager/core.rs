@@ -22,7 +22,11 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 use tradewind_control_client::{Answer, ControlClient, KeySource};
-use tradewind_domain::{control::Desired, ids::Incarnation, limits::BEAT_EVERY};
+use tradewind_domain::{
+    control::Desired,
+    ids::{Epoch, Incarnation},
+    limits::BEAT_EVERY,
+};
 use tradewind_link::pipe::{Accepted, Event, Events, Sender};
 use tradewind_protocol::{
     Code, Retry,
@@ -60,6 +64,8 @@ pub(super) struct Core<W> {
     dropped: CancellationToken,
     leader: Option<Leader>,
     beats: u64,
+    /// The cordons that the last beat has confirmed.
+    confirmed: BTreeSet<Epoch>,
     /// Work that must be done before the next beat is sent.
     proving: Option<JoinHandle<Option<Reports>>>,
     checking_in: Option<JoinHandle<Answer<ManagerCheckedIn>>>,
@@ -118,6 +124,7 @@ impl<W: Work> Core<W> {
             dropped,
             leader: None,
             beats: 0,
+            confirmed: BTreeSet::new(),
             proving: None,
             checking_in: None,
             check_in_at: tokio::time::Instant::now(),
@@ -207,8 +214,10 @@ impl<W: Work> Core<W> {
 
     async fn reconsider(&mut self) {
         if let Some(desired) = self.intent.current() {
+            // Behind a cordon that it has confirmed nothing is started that was not there.
+            let open = desired.cordons.is_empty() || self.confirmed.is_empty();
             let holds = self.lease.holds(Instant::now());
-            self.apply(&desired, holds).await;
+            self.apply(&desired, holds && open).await;
         }
     }
 
@@ -239,8 +248,9 @@ impl<W: Work> Core<W> {
         self.beats += 1;
         let (n, sessions) = (self.beats, self.work.sessions());
         let cordons = self.intent.current().map_or_else(BTreeSet::new, |desired| {
-            cordon::confirmed(&desired, &self.work.wanted(&desired), &reports)
+            cordon::confirmed(&desired, || self.work.wanted(&desired), &reports)
         });
+        self.confirmed.clone_from(&cordons);
         let beat = FromManager::Beat { n, services: reports.to_vec(), sessions, cordons };
         let now = Instant::now();
         // One that finds no room is left out: the next tells the same.
@@ -291,6 +301,7 @@ impl<W: Work> Core<W> {
             leader: self.leader.as_ref().map(|leader| leader.name.clone()),
             lease_holds: self.lease.holds(Instant::now()),
         };
+        self.work.on_lease(standing.lease_holds);
         self.standing.send_if_modified(|shown| {
             let changed = *shown != standing;
             *shown = standing;

@@ -49,6 +49,11 @@ pub trait Work: Send + Sync + 'static {
         let _ = desired;
     }
 
+    /// Whether the Manager's lease holds, told at least with every beat: without it nothing new is taken.
+    fn on_lease(&self, holds: bool) {
+        let _ = holds;
+    }
+
     /// Something about the services changed: a state, an address. All of them, in order of their names.
     fn on_services(&self, services: &[ServiceReport]) {
         let _ = services;

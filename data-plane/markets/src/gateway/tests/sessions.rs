@@ -289,6 +289,9 @@ async fn while_it_is_cordoned_nothing_new_is_taken_and_who_was_there_may_come_ba
     let _back = Algo::connect(&edge.address, &named("s-1")).await.unwrap();
     // when
     edge.sessions.cordon(false);
+    let _new = Algo::connect(&edge.address, &named("s-2")).await.unwrap();
+    edge.sessions.lease(false);
+    assert_eq!(Algo::connect(&edge.address, &named("s-3")).await.err(), Some(503));
     Algo::connect(&edge.address, &named("s-2")).await.unwrap();
 }
 
