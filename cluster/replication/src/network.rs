@@ -12,6 +12,7 @@ pub(crate) mod handshake;
 pub(crate) mod leases;
 pub(crate) mod life;
 pub(crate) mod link;
+pub(crate) mod peers;
 pub(crate) mod server;
 mod snapshot;
 pub(crate) mod standing;

@@ -30,7 +30,7 @@ use crate::{
     contact::Contact,
     group_clock::GroupClock,
     log::LogUse,
-    network::{callers::Callers, client::Peers},
+    network::{callers::Callers, peers::Peers},
     options::Timing,
     raft::Raft,
     records::MemberRecord,

@@ -7,7 +7,7 @@ use crate::{
     audit::{Audit, Finding, Outvoted},
     group_clock::GroupClock,
     limits::{REPORT_WITHIN, ROUND_EVERY, ROUND_SOON},
-    network::client::Peers,
+    network::peers::Peers,
     records::MemberRecord,
     runtime::Moment,
 };

@@ -4,7 +4,8 @@
 
 use super::{
     Lane,
-    client::{Peers, RpcError, call},
+    client::{RpcError, call},
+    peers::Peers,
     snapshot::unreadable,
     wire::{Reply, Request},
 };

@@ -12,7 +12,7 @@
 use crate::{
     limits::READERS_QUEUED,
     log::LogStore,
-    network::client::Peers,
+    network::peers::Peers,
     raft::{LeaderId, Raft, Vote, promised_no_later},
     records::MemberRecord,
     state::Published,

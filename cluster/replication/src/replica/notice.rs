@@ -7,7 +7,7 @@ use super::disk;
 use crate::{
     limits::{ASK_AFTER, LOOK_EVERY},
     network::{
-        client::Peers,
+        peers::Peers,
         standing::{Notice, Standing, Why, Witnesses},
     },
     runtime::spawn_blocking,

@@ -14,9 +14,9 @@ use crate::{
     limits::{ASK_AGAIN_AFTER, ROUNDS_UNSAID},
     log::LogStore,
     network::{
-        client::Peers,
         handshake::Host,
         life::Life,
+        peers::Peers,
         standing::{Notices, Why, Witnesses},
     },
     raft::LogId,

@@ -21,9 +21,9 @@ use crate::{
     log::LogStore,
     network::{
         callers::Callers,
-        client::Peers,
         handshake::Host,
         life::Life,
+        peers::Peers,
         server::{self, Service},
         standing::{Notices, Register, Standing},
     },
