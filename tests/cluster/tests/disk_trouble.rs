@@ -11,8 +11,8 @@ use tradewind_tests_cluster::{
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Lets `rule` hold for the leader's disk, then for a follower's.
-async fn leaves_and_comes_back(rule: &str, says: &[&str]) {
+/// Three members at work, each on a disk that obeys rules.
+async fn under_load() -> (Group, Vec<FaultyDisk>, Load) {
     let mut group = Group::new();
     let mut disks = Vec::new();
     for member in &mut group.members {
@@ -23,6 +23,12 @@ async fn leaves_and_comes_back(rule: &str, says: &[&str]) {
     group.start_all().await;
     let load = Load::start(&group, 8, 200);
     load.goes_on(100, PATIENCE).await;
+    (group, disks, load)
+}
+
+/// Lets `rule` hold for the leader's disk, then for a follower's.
+async fn leaves_and_comes_back(rule: &str, says: &[&str]) {
+    let (mut group, disks, load) = under_load().await;
     for leads in [true, false] {
         let leader = group.leader().await;
         let node = if leads { leader } else { leader % 3 + 1 };
@@ -78,16 +84,7 @@ async fn a_member_whose_state_cannot_be_synced_leaves_and_the_others_go_on() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_leader_whose_disk_does_not_answer_hands_over_and_the_others_go_on() {
-    let mut group = Group::new();
-    let mut disks = Vec::new();
-    for member in &mut group.members {
-        let disk = FaultyDisk::of(&member.data).unwrap();
-        member.environment = disk.environment();
-        disks.push(disk);
-    }
-    group.start_all().await;
-    let load = Load::start(&group, 8, 200);
-    load.goes_on(100, PATIENCE).await;
+    let (mut group, disks, load) = under_load().await;
     let leader = group.leader().await;
     let disk = &disks[leader as usize - 1];
     // Longer than anybody's patience here: no error ever comes.

@@ -23,11 +23,11 @@ struct Standstill {
 }
 
 impl Standstill {
-    fn look(&mut self, waiting_behind: Option<u64>) -> Duration {
+    fn look(&mut self, waiting_behind: Option<u64>, now: Moment) -> Duration {
         if waiting_behind.is_none() || waiting_behind != self.durable {
-            *self = Self { durable: waiting_behind, since: Moment::now() };
+            *self = Self { durable: waiting_behind, since: now };
         }
-        if self.durable.is_none() { Duration::ZERO } else { self.since.age() }
+        now.since(self.since)
     }
 }
 
@@ -40,7 +40,7 @@ pub(super) async fn watch(shared: Weak<Shared>, log: LogStore) {
         };
         sleep(after / LOOKS).await;
         let Some(shared) = shared.upgrade() else { return };
-        let silent = standstill.look(log.waits_behind());
+        let silent = standstill.look(log.waits_behind(), Moment::now());
         shared.published.meters.disk_silent(silent);
         if silent >= after {
             leave(shared, silent).await;
@@ -77,13 +77,15 @@ mod tests {
 
     #[test]
     fn a_disk_stands_still_only_as_long_as_the_same_append_waits() {
-        let mut standstill = Standstill { durable: None, since: Moment::now() };
-        assert_eq!(standstill.look(None), Duration::ZERO);
-        standstill.look(Some(3));
-        std::thread::sleep(Duration::from_millis(30));
-        assert!(standstill.look(Some(3)) >= Duration::from_millis(30));
-        assert!(standstill.look(Some(4)) < Duration::from_millis(30));
-        assert_eq!(standstill.look(None), Duration::ZERO);
+        let (start, ms) = (Moment::now(), Duration::from_millis);
+        let mut standstill = Standstill { durable: None, since: start };
+        let mut look = |waits, at| standstill.look(waits, start + ms(at));
+        assert_eq!(look(None, 10), ms(0));
+        assert_eq!(look(Some(3), 20), ms(0));
+        assert_eq!(look(Some(3), 50), ms(30));
+        assert_eq!(look(Some(4), 60), ms(0));
+        assert_eq!(look(Some(4), 75), ms(15));
+        assert_eq!(look(None, 90), ms(0));
     }
 
     #[test]

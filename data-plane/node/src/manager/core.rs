@@ -215,7 +215,7 @@ impl<W: Work> Core<W> {
     async fn reconsider(&mut self) {
         if let Some(desired) = self.intent.current() {
             // Behind a cordon that it has confirmed nothing is started that was not there.
-            let open = desired.cordons.is_empty() || self.confirmed.is_empty();
+            let open = self.confirmed.is_disjoint(&desired.cordons);
             let holds = self.lease.holds(Instant::now());
             self.apply(&desired, holds && open).await;
         }
