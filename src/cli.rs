@@ -201,6 +201,9 @@ pub(crate) struct ManagerArgs {
     pub(crate) location: LocationId,
     #[arg(long, default_value = "127.0.0.1:0")]
     pub(crate) listen: SocketAddr,
+    /// Where InfrastructureManagers and algos reach it, if that is not where it listens
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) advertise: Option<String>,
     /// API addresses of InfrastructureManagers, any of them
     #[arg(long, value_delimiter = ',', required = true)]
     pub(crate) members: Vec<String>,

@@ -111,6 +111,7 @@ fn manager_options(args: ManagerArgs, kind: ManagerKind) -> anyhow::Result<manag
         manager: ManagerId { implementation: args.implementation, kind },
         location: args.location,
         listen: args.listen,
+        advertise: args.advertise,
         members: args.members,
         state_dir: args.data,
         capacity: args.capacity,

@@ -38,6 +38,13 @@ fn table(status: &Status) -> Result<String, std::fmt::Error> {
         let (index, nodes) = (divergence.index, names(&divergence.nodes));
         writeln!(text, "ALARM: at entry {index} the state of nodes {nodes} is another one\n")?;
     }
+    for node in &status.brake {
+        let (host, location) = (&node.host, &node.location);
+        writeln!(
+            text,
+            "ALARM: {host} in {location} fell silent with others; nothing is moved away from it\n"
+        )?;
+    }
     writeln!(text, "{:<8}{:<14}{:<24}PEER", "MEMBER", "ROLE", "API")?;
     for member in &status.members {
         let role = format!("{:?}", member.role).to_lowercase();

@@ -18,6 +18,22 @@ const _: () = assert!(
 );
 const _: () = assert!(BEAT_EVERY.as_millis() * 3 <= SUSPECT_AFTER.as_millis());
 
+/// While the brake is on, one node of a location is taken for down in so long, when other members find it silent too:
+/// time to see that it was wrong, before the next.
+pub const BRAKE_EVERY: Duration = Duration::from_secs(5);
+/// A member that is asked to reach a Manager gives up after this.
+pub const PROBE_WITHIN: Duration = Duration::from_millis(500);
+/// How often others are asked about those that are held.
+pub const PROBE_EVERY: Duration = Duration::from_millis(500);
+/// What they found says something for so long: a question, its answer and the round that decides.
+pub const PROBE_COUNTS_FOR: Duration = Duration::from_secs(2);
+const _: () = assert!(
+    PROBE_COUNTS_FOR.as_millis() > 2 * (PROBE_WITHIN.as_millis() + PROBE_EVERY.as_millis()) - 1
+);
+const _: () = assert!(BRAKE_EVERY.as_millis() >= 2 * DOWN_AFTER.as_millis());
+/// Managers asked about in one question: those of forty nodes, whose names fit into its path.
+pub const PROBES_AT_ONCE: usize = 128;
+
 /// How often the leader looks at what it has observed and plans.
 pub const PLAN_EVERY: Duration = Duration::from_millis(100);
 /// A write waits through an election for so long before it says `no_leader`.

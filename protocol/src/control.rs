@@ -20,6 +20,8 @@ use tradewind_domain::{
 pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// In every answer: the time the group goes by, in Unix nanoseconds. Keys are issued by it.
 pub const GROUP_TIME: &str = "tradewind-time";
+/// `GET /v1/probes?managers=a.broker-manager,b.broker-manager`: which of them the asked member reaches.
+pub const PROBES: &str = "/v1/probes";
 /// Set on a request that one member hands to another: it is not handed on again.
 pub const FORWARDED: &str = "tradewind-forwarded";
 
@@ -104,6 +106,35 @@ pub struct Status {
     /// An alarm: members whose states differ from that of the member that answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub divergence: Option<DivergenceStatus>,
+    /// An alarm: nodes that fell silent together, from which the leader moves nothing away for now.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub brake: Vec<BrakedNode>,
+}
+
+/// A node whose Managers the leader does not hear and does not take for down.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BrakedNode {
+    pub location: LocationId,
+    pub host: String,
+    pub managers: Vec<ManagerId>,
+}
+
+/// The answer to [`PROBES`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Probed {
+    /// The member that looked.
+    pub node: NodeId,
+    /// Those of the Managers asked about that are registered as live.
+    pub managers: Vec<ManagerProbed>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ManagerProbed {
+    pub manager: ManagerId,
+    /// The registered life, which was looked for.
+    pub incarnation: Incarnation,
+    /// It answered, itself and in time.
+    pub reached: bool,
 }
 
 /// States that should be the same and are not.

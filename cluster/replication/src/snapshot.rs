@@ -5,6 +5,7 @@
 //! first is the head, the last tells the number of rows and the state's hash; each carries its checksum.
 
 mod file;
+mod gentle;
 mod incoming;
 mod sending;
 mod shelf;

@@ -14,6 +14,7 @@ mod keys;
 mod locations;
 mod markets;
 mod members;
+mod probes;
 pub(crate) mod problems;
 mod registers;
 mod resources;
@@ -29,6 +30,7 @@ use axum::{
     routing::{delete, get, post, put},
 };
 use tradewind_protocol::{
+    control::PROBES,
     drains::DRAINS,
     events::{EVENTS, STATE},
 };
@@ -43,6 +45,7 @@ pub(crate) fn router(service: Service) -> Router {
         .route(STATE, get(state::state))
         .route("/v1/status", get(status::status))
         .route(REVISION, get(status::revision))
+        .route(PROBES, get(probes::probe))
         .route(backup::SNAPSHOT, get(backup::get))
         .route("/v1/managers/check-in", post(changes::check_in))
         .route("/v1/members", get(members::list).post(members::join))

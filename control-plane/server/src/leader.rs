@@ -6,6 +6,7 @@ pub(crate) mod observe;
 mod pause;
 mod pipes;
 mod planner;
+mod probes;
 
 use crate::{
     clock::Clocks,
@@ -15,6 +16,7 @@ use crate::{
 use observe::{Observations, Report, View, What};
 use pause::Awake;
 use pipes::Pipes;
+use probes::Probes;
 use std::{
     sync::{
         Arc,
@@ -27,11 +29,12 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval, sleep},
 };
 use tradewind_domain::{
-    control::{Command, IdempotencyKey, Request},
+    control::{Command, IdempotencyKey, Request, plan},
     ids::{ClientId, ClusterIncarnation, Epoch, Incarnation, NodeId},
     limits::PLAN_EVERY,
     time::{Monotonic, UnixNanos},
 };
+use tradewind_link::rest::Rest;
 use tradewind_replication::Replica;
 
 /// What the leader sees; `None` while this member does not lead.
@@ -45,6 +48,8 @@ pub(crate) struct Context {
     pub(crate) replica: Replica,
     pub(crate) clocks: Clocks,
     pub(crate) leading: watch::Receiver<Leading>,
+    /// For questions to other members.
+    pub(crate) rest: Rest,
     /// Who proposes, in idempotency keys.
     pub(crate) client: ClientId,
     pub(crate) commands: Arc<AtomicU64>,
@@ -93,6 +98,7 @@ struct Leadership<'a> {
     seen: Observations,
     reports: mpsc::Receiver<Report>,
     pipes: Pipes,
+    probes: Probes,
     told: &'a watch::Sender<LeaderView>,
     /// When the leadership was last known to be confirmed.
     confirmed_at: Instant,
@@ -117,6 +123,7 @@ async fn lead(context: &Context, term: u64, told: &watch::Sender<LeaderView>) {
         seen: Observations::since((context.clocks.monotonic)()),
         reports,
         pipes: Pipes::new(context.clone(), right, sender),
+        probes: Probes::default(),
         told,
         confirmed_at: now,
         awake: Awake::now(),
@@ -139,6 +146,7 @@ impl Leadership<'_> {
         loop {
             tokio::select! {
                 Some(report) = self.reports.recv() => self.heard(report),
+                Some(found) = self.probes.found() => self.seen.found(found),
                 changed = machine.changed() => {
                     if changed.is_err() {
                         return;
@@ -209,8 +217,28 @@ impl Leadership<'_> {
         // What was done may be what the next step waited for: a customer first, then his Traders.
         let pause = if accepted { Duration::ZERO } else { PLAN_EVERY };
         self.plan_due = Instant::now() + pause;
-        let view = self.seen.view(&self.context.replica.machine(), self.now());
+        let (machine, now) = (self.context.replica.machine(), self.now());
+        let brake = plan::brake(&machine, self.seen.observed(), now);
+        self.probes.ask(self.context, &brake, now);
+        let view = self.seen.view(&machine, brake, now);
+        self.alarm(&view);
         self.told.send_replace(Some(Arc::new(view)));
+    }
+
+    /// Says so when the brake goes on or off somewhere.
+    fn alarm(&self, view: &View) {
+        let before = self.told.borrow().as_ref().map(|before| before.brake.locations.clone());
+        let before = before.unwrap_or_default();
+        for location in view.brake.locations.difference(&before) {
+            tracing::error!(
+                %location,
+                "many nodes fell silent together: the brake is on, nothing is moved away from them before other \
+                 members have looked, and then one node at a time"
+            );
+        }
+        for location in before.difference(&view.brake.locations) {
+            tracing::info!(%location, "the brake is off");
+        }
     }
 }
 

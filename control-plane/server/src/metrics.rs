@@ -27,6 +27,7 @@ pub(crate) struct Metrics {
     leader_changes: Counter,
     elections: Counter,
     watchers: Gauge,
+    braked: Gauge,
 }
 
 impl Metrics {
@@ -43,9 +44,12 @@ impl Metrics {
         registry.register("raft_elections", "Terms begun, as seen here", elections.clone());
         let watchers = Gauge::default();
         registry.register("watch_clients", "Streams of events open here", watchers.clone());
+        let braked = Gauge::default();
+        let help = "Nodes that fell silent together and are not taken for down; on the leader";
+        registry.register("braked_nodes", help, braked.clone());
         registry.register_collector(Box::new(Figures { replica }));
         let registry = Arc::new(registry);
-        Self { registry, reads, forwarded, leader_changes, elections, watchers }
+        Self { registry, reads, forwarded, leader_changes, elections, watchers, braked }
     }
 
     /// As a scraper reads it.
@@ -73,6 +77,11 @@ impl Metrics {
 
     pub(crate) fn forwarded_change(&self) {
         self.forwarded.get_or_create(&[("kind", "change")]).inc();
+    }
+
+    /// What the leader's brake holds; nothing, while another member leads.
+    pub(crate) fn braked(&self, nodes: usize) {
+        self.braked.set(i64::try_from(nodes).unwrap_or(i64::MAX));
     }
 
     /// A watcher, as long as what is given is held.

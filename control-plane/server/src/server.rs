@@ -129,6 +129,7 @@ impl Server {
             replica: replica.clone(),
             clocks: clocks.clone(),
             leading: leading.clone(),
+            rest: rest.clone(),
             client,
             // Above those of every earlier life, also where the clock was set back in between.
             commands: Arc::new(AtomicU64::new(identity.incarnation.0 << 20)),

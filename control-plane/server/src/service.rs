@@ -108,13 +108,7 @@ impl Service {
 
     /// Where a member serves clients: as it says itself, else as the group was formed.
     pub(crate) fn api_address(&self, node: NodeId) -> Option<String> {
-        let address = |machine: &Machine| machine.member(node).map(|row| row.api_address.clone());
-        let said = self.0.replica.look(|_, machine| address(machine));
-        said.or_else(|| {
-            let status = self.0.replica.watch_status();
-            let status = status.borrow();
-            status.members.get(&node).map(|member| member.api_address.clone())
-        })
+        api_address(&self.0.replica, node)
     }
 
     /// API addresses of all members.
@@ -126,6 +120,17 @@ impl Service {
     pub(crate) fn no_leader(&self) -> Problem {
         problems::no_leader(self.0.leading.borrow().stopped)
     }
+}
+
+/// Where a member serves clients: as it says itself, else as the group was formed.
+pub(crate) fn api_address(replica: &Replica, node: NodeId) -> Option<String> {
+    let address = |machine: &Machine| machine.member(node).map(|row| row.api_address.clone());
+    let said = replica.look(|_, machine| address(machine));
+    said.or_else(|| {
+        let status = replica.watch_status();
+        let status = status.borrow();
+        status.members.get(&node).map(|member| member.api_address.clone())
+    })
 }
 
 /// Lives of the cluster (decision 26): revisions and numbers of members mean something in one of them alone.

@@ -3,13 +3,15 @@
 //! A Broker's ledger has one copy so far: a Broker is placed once and then waits for its Manager, since
 //! another node would not know what was sent (O1 before availability).
 
+mod brake;
 pub mod drains;
 mod observed;
 mod placements;
 
+pub use brake::{Brake, Lapse, Node, Probe};
 pub use observed::{Health, Observed, Sighting, Told};
 
-use super::{command::Command, machine::Machine, row::ManagerState};
+use super::{command::Command, machine::Machine};
 use crate::time::Monotonic;
 use alloc::vec::Vec;
 
@@ -19,28 +21,20 @@ use alloc::vec::Vec;
 /// much there is that has one.
 #[must_use]
 pub fn plan(machine: &Machine, observed: &Observed, now: Monotonic) -> Vec<Command> {
-    let commands = expiries(machine, observed, now);
-    if !commands.is_empty() {
+    let expiries = brake::judge(machine, observed, now).expiries;
+    if !expiries.is_empty() {
         // Placement is decided on a state that knows of these.
-        return commands;
+        return expiries;
     }
     let mut commands = drains::steps(machine, observed, now);
     commands.extend(placements::placements(machine, observed, now));
     commands
 }
 
-fn expiries(machine: &Machine, observed: &Observed, now: Monotonic) -> Vec<Command> {
-    let live = machine.managers().filter(|row| row.state == ManagerState::Live);
-    let lost = live.filter_map(|row| match observed.health(row, now) {
-        Health::Lost(why) => Some(Command::ExpireManager {
-            manager: row.manager.clone(),
-            incarnation: row.incarnation,
-            epoch: row.epoch,
-            why,
-        }),
-        Health::Well | Health::Suspect => None,
-    });
-    lost.collect()
+/// Who is lost and not expired, because too many fell silent together.
+#[must_use]
+pub fn brake(machine: &Machine, observed: &Observed, now: Monotonic) -> Brake {
+    brake::judge(machine, observed, now).brake
 }
 
 #[cfg(test)]

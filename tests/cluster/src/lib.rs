@@ -2,10 +2,12 @@
 //! Decides where the binary is found and how long things may take; the claims stand in `tests/`.
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
 
+pub mod door;
 pub mod group;
 pub mod load;
 pub mod members;
 pub mod runbook;
+pub mod site;
 pub mod states;
 
 use rustix::process::{Pid, Signal, kill_process};

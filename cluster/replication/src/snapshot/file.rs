@@ -1,9 +1,10 @@
 //! One snapshot file, written and read. Decides the bytes; see `crate::snapshot`.
 
+use super::gentle::{self, Gentle};
 use crate::{
     limits::{
         SNAPSHOT_BLOCK_BYTES, SNAPSHOT_BLOCK_BYTES_MAX, SNAPSHOT_BLOCK_ROWS, SNAPSHOT_CHUNK_BYTES,
-        SNAPSHOT_READ_BYTES, SNAPSHOT_SYNC_BYTES,
+        SNAPSHOT_READ_BYTES,
     },
     records::{self, HeadRecord, Kind, SnapshotBlock},
     rows,
@@ -13,7 +14,7 @@ use std::{
     io::{self, BufReader, BufWriter, Read, Write},
     path::{Path, PathBuf},
     sync::{
-        Arc, OnceLock,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -34,17 +35,24 @@ pub(crate) struct SnapshotFile {
     crc: Arc<OnceLock<u32>>,
     /// The machine, if it was read already.
     machine: Option<Machine>,
-    /// There until the file has its final name.
-    _received: Option<Arc<Received>>,
+    unkept: Arc<Unkept>,
 }
 
-/// A file under a temporary name: it goes when the last one who has it lets go of it unkept.
-struct Received(Arc<dyn Disk>, PathBuf);
+/// Where a file is that goes with its last reader.
+#[derive(Default)]
+struct Unkept(Mutex<Option<(Arc<dyn Disk>, PathBuf)>>);
 
-impl Drop for Received {
+impl Unkept {
+    fn at(&self) -> MutexGuard<'_, Option<(Arc<dyn Disk>, PathBuf)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Unkept {
     fn drop(&mut self) {
-        // Kept, it has another name now. What stays behind all the same goes at the next start.
-        let _ = self.0.remove(&self.1);
+        if let Some((disk, path)) = self.at().take() {
+            gentle::remove(disk, path);
+        }
     }
 }
 
@@ -54,17 +62,17 @@ impl fmt::Debug for SnapshotFile {
     }
 }
 
-/// The bytes of a file one after the other. What is written is synced step by step.
+/// The bytes of a file one after the other. What is written is made durable step by step.
 pub(crate) struct Bytes<'a> {
     file: &'a dyn DiskFile,
     at: u64,
     end: u64,
-    synced: u64,
+    written: Gentle,
 }
 
 impl<'a> Bytes<'a> {
     fn of(file: &'a dyn DiskFile) -> io::Result<Self> {
-        Ok(Self { file, at: 0, end: file.size()?, synced: 0 })
+        Ok(Self { file, at: 0, end: file.size()?, written: Gentle::default() })
     }
 }
 
@@ -80,12 +88,8 @@ impl Read for Bytes<'_> {
 
 impl Write for Bytes<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.file.write_at(bytes, self.at)?;
+        self.written.write(self.file, bytes, self.at)?;
         self.at += bytes.len() as u64;
-        if self.at - self.synced >= SNAPSHOT_SYNC_BYTES as u64 {
-            self.file.sync_data()?;
-            self.synced = self.at;
-        }
         Ok(bytes.len())
     }
 
@@ -105,13 +109,25 @@ impl SnapshotFile {
             _ => return Err(damaged("it does not begin with a head")),
         };
         let crc = Arc::default();
-        Ok(Self { path, file, bytes, head, crc, machine: None, _received: None })
+        Ok(Self { path, file, bytes, head, crc, machine: None, unkept: Arc::default() })
     }
 
     /// The same for a file that is removed unless it is kept.
     pub(super) fn received(disk: &Arc<dyn Disk>, path: PathBuf) -> io::Result<Self> {
-        let _received = Some(Arc::new(Received(disk.clone(), path.clone())));
-        Ok(Self { _received, ..Self::open(disk, path)? })
+        let unkept = Unkept(Mutex::new(Some((disk.clone(), path.clone()))));
+        Ok(Self { unkept: Arc::new(unkept), ..Self::open(disk, path)? })
+    }
+
+    /// It has its final name: it stays when nobody reads it.
+    pub(super) fn kept(&self) {
+        *self.unkept.at() = None;
+    }
+
+    /// Gives it a name that does not stay, and lets it go with its last reader.
+    pub(super) fn let_go(&self, disk: &Arc<dyn Disk>, name: PathBuf) -> io::Result<()> {
+        disk.rename(&self.path, &name)?;
+        *self.unkept.at() = Some((disk.clone(), name));
+        Ok(())
     }
 
     pub(crate) fn head(&self) -> &HeadRecord {

@@ -2,12 +2,8 @@
 //! with the right checksums, and a whole that can be read. One at a time; it stays when its connection
 //! breaks, to go on when the very same snapshot is offered again, and goes when another one is.
 
-use super::{file::damaged, shelf::Shelf};
-use crate::{
-    limits::{SNAPSHOT_CHUNK_BYTES, SNAPSHOT_SYNC_BYTES},
-    records::HeadRecord,
-    snapshot::SnapshotFile,
-};
+use super::{file::damaged, gentle::Gentle, shelf::Shelf};
+use crate::{limits::SNAPSHOT_CHUNK_BYTES, records::HeadRecord, snapshot::SnapshotFile};
 use std::{io, path::PathBuf, sync::Arc};
 use tradewind_journal::{Disk, DiskFile};
 
@@ -22,7 +18,7 @@ pub(crate) struct Incoming {
     /// Of the whole, as it was offered. Without it the transfer cannot go on after an interruption.
     whole: Option<u32>,
     received: u64,
-    synced: u64,
+    written: Gentle,
     crc: crc32fast::Hasher,
     finished: bool,
 }
@@ -51,7 +47,7 @@ impl Shelf {
         let disk = self.disk().clone();
         let file = disk.create(&path)?;
         let crc = crc32fast::Hasher::new();
-        let (received, synced, finished) = (0, 0, false);
+        let (received, finished) = (0, false);
         *held = Some(Incoming {
             number,
             disk,
@@ -61,7 +57,7 @@ impl Shelf {
             bytes,
             whole,
             received,
-            synced,
+            written: Gentle::default(),
             crc,
             finished,
         });
@@ -102,14 +98,9 @@ impl Incoming {
         if crc.is_some_and(|crc| crc != crc32fast::hash(chunk)) {
             return Err(damaged("a piece is not what was sent"));
         }
-        self.file.write_at(chunk, offset)?;
+        self.written.write(self.file.as_ref(), chunk, offset)?;
         self.crc.update(chunk);
         self.received = end;
-        if self.received - self.synced >= SNAPSHOT_SYNC_BYTES as u64 {
-            // One sync at the end would have the journal's wait for all of it.
-            self.file.sync_data()?;
-            self.synced = self.received;
-        }
         Ok(())
     }
 

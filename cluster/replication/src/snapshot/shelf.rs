@@ -135,6 +135,7 @@ impl Shelf {
         let path = self.directory.join(name(file.head().applied));
         if path != file.path {
             self.disk.rename(&file.path, &path)?;
+            file.kept();
             self.disk.sync_directory(&self.directory)?;
         }
         let file = SnapshotFile::open(&self.disk, path)?;
@@ -148,7 +149,7 @@ impl Shelf {
     pub(crate) fn forget_old(&self) -> io::Result<()> {
         let mut kept = self.kept();
         while kept.len() > SNAPSHOTS_KEPT {
-            self.disk.remove(&kept.remove(0).path)?;
+            kept.remove(0).let_go(&self.disk, self.temporary("old"))?;
         }
         Ok(())
     }

@@ -18,8 +18,7 @@ use super::{
 use crate::{
     Environment,
     limits::{
-        SNAPSHOT_SYNC_BYTES, STATE_READ_ROWS, STATE_REMOVE_BATCH, STATE_VALUE_BYTES,
-        STATE_WRITE_ROWS,
+        STATE_READ_ROWS, STATE_REMOVE_BATCH, STATE_SYNC_BYTES, STATE_VALUE_BYTES, STATE_WRITE_ROWS,
     },
     records::{self, HeadRecord, Kind, RecordError},
     rows,
@@ -261,7 +260,7 @@ impl StateStore {
                 batch.push((row_key(new, &row.key())?, Some(value)));
             }
             self.db.apply(batch)?;
-            if unsynced >= SNAPSHOT_SYNC_BYTES {
+            if unsynced >= STATE_SYNC_BYTES {
                 // One flush at the end would have the journal's sync, on the same disk, wait for all of it.
                 self.db.flush()?;
                 unsynced = 0;

@@ -17,7 +17,7 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tradewind_domain::{
     control::{Command, IdempotencyKey, Machine, Outcome, Request, Row},
-    ids::{ClientId, DiskId, NodeId, RegisterId},
+    ids::{ClientId, DiskId, NodeId, RegisterId, Revision},
     time::UnixNanos,
 };
 
@@ -232,10 +232,20 @@ impl World {
         proposed
     }
 
+    /// Asks whoever leads, as a client does: until one still leads when it answers.
+    async fn read_barrier(&self) -> Revision {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.leader().await.read_barrier().await {
+                Ok(revision) => return revision,
+                Err(error) => assert!(Instant::now() < deadline, "no answer: {error}"),
+            }
+        }
+    }
+
     /// Waits until every running member has applied what the leader has, and gives the machines.
     pub(crate) async fn settled(&self) -> Vec<Machine> {
-        let leader = self.leader().await;
-        let revision = leader.read_barrier().await.unwrap();
+        let revision = self.read_barrier().await;
         let mut machines = Vec::new();
         for replica in self.running.values() {
             let mut watch = replica.watch_machine();

@@ -149,7 +149,9 @@ fn checks(service: &Service) -> Vec<Check> {
 }
 
 pub(super) async fn metrics(State(service): State<Service>) -> Result<Response, Failure> {
-    let text = service.parts().metrics.text();
+    let metrics = &service.parts().metrics;
+    metrics.braked(service.parts().view.borrow().as_ref().map_or(0, |view| view.brake.held.len()));
+    let text = metrics.text();
     let text = text.map_err(|_| Failure::new(Code::InternalError, "the figures were not told"))?;
     let kind = "text/plain; version=0.0.4; charset=utf-8";
     Ok(([(header::CONTENT_TYPE, kind)], text).into_response())

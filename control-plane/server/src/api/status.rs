@@ -14,7 +14,7 @@ use axum::extract::State;
 use futures_util::future::join_all;
 use std::collections::BTreeMap;
 use tradewind_domain::{
-    control::{Machine, row::ManagerState},
+    control::{Machine, plan::Brake, row::ManagerState},
     ids::{ManagerId, NodeId, Revision},
 };
 use tradewind_link::{
@@ -23,8 +23,8 @@ use tradewind_link::{
     rest::Method,
 };
 use tradewind_protocol::control::{
-    Consistency, CustomerStatus, DivergenceStatus, Health, ManagerStatus, MemberRole, MemberStatus,
-    ReadOptions, ServiceStatus, Stand, Status,
+    BrakedNode, Consistency, CustomerStatus, DivergenceStatus, Health, ManagerStatus, MemberRole,
+    MemberStatus, ReadOptions, ServiceStatus, Stand, Status,
 };
 
 pub(super) async fn front(State(service): State<Service>) -> String {
@@ -105,7 +105,17 @@ fn here(
             hashes: alarm.hashes,
             nodes: alarm.others,
         }),
+        brake: braked(&view.brake),
     }
+}
+
+fn braked(brake: &Brake) -> Vec<BrakedNode> {
+    let each = brake.held.iter().map(|(node, managers)| BrakedNode {
+        location: node.location.clone(),
+        host: node.host.clone(),
+        managers: managers.iter().cloned().collect(),
+    });
+    each.collect()
 }
 
 fn members(

@@ -7,7 +7,7 @@ use tradewind_domain::{
     control::{
         Machine, Observed, Sighting,
         drain::{Remains, remains},
-        plan::{self, Health},
+        plan::{self, Brake, Health, Lapse, Node, Probe},
         row::{ManagerRow, ManagerState},
     },
     ids::{DrainTarget, Epoch, Incarnation, ManagerId, ServiceId},
@@ -83,6 +83,8 @@ pub(crate) struct View {
     pub(crate) managers: BTreeMap<ManagerId, ManagerView>,
     /// Of each drain what is still there.
     pub(crate) drains: BTreeMap<DrainTarget, Remains>,
+    /// Who is lost and held.
+    pub(crate) brake: Brake,
 }
 
 #[derive(Debug, Default)]
@@ -165,12 +167,23 @@ impl Observations {
         }
     }
 
+    /// Nodes that were taken for down in silence. Older ones that say nothing any more go.
+    pub(crate) fn lapsed(&mut self, nodes: BTreeSet<Node>, lapse: Lapse) {
+        self.observed.lapsed.retain(|_, before| before.counts(lapse.at));
+        self.observed.lapsed.extend(nodes.into_iter().map(|node| (node, lapse)));
+    }
+
+    /// What the other members found. Answers to an earlier question go.
+    pub(crate) fn found(&mut self, found: BTreeMap<ManagerId, Probe>) {
+        self.observed.probes = found;
+    }
+
     /// Everything that is asked for, as it is seen now.
-    pub(crate) fn view(&self, machine: &Machine, now: Monotonic) -> View {
+    pub(crate) fn view(&self, machine: &Machine, brake: Brake, now: Monotonic) -> View {
         let drains = machine
             .drains()
             .map(|row| (row.target.clone(), remains(machine, &self.observed, now, &row.target)));
-        View { managers: self.managers(machine, now), drains: drains.collect() }
+        View { managers: self.managers(machine, now), drains: drains.collect(), brake }
     }
 
     fn managers(&self, machine: &Machine, now: Monotonic) -> BTreeMap<ManagerId, ManagerView> {
@@ -259,7 +272,10 @@ mod tests {
         seen.heard(report(&of, START + Duration::from_secs(2), beat));
         let later = START + Duration::from_secs(4);
         assert_eq!(expiries(&machine, &seen, later), []);
-        assert_eq!(seen.view(&machine, later).managers.values().next().unwrap().sessions, 3);
+        assert_eq!(
+            seen.view(&machine, Brake::default(), later).managers.values().next().unwrap().sessions,
+            3
+        );
         seen.heard(report(&of, later, What::Refused));
         assert_eq!(expiries(&machine, &seen, later), [DownReason::Refused]);
     }

@@ -8,9 +8,15 @@ use super::{
 };
 use crate::limits::PROPOSALS_AT_ONCE;
 use futures_util::{StreamExt as _, stream};
+use std::collections::BTreeSet;
 use tokio::sync::mpsc;
 use tradewind_domain::{
-    control::{Command, Outcome, plan},
+    control::{
+        Command, Machine, Outcome,
+        command::DownReason,
+        plan,
+        plan::{Lapse, Node},
+    },
     time::Monotonic,
 };
 
@@ -33,10 +39,25 @@ pub(super) async fn round(
     while let Ok(report) = reports.try_recv() {
         seen.heard(report);
     }
-    let commands = plan(&context.replica.machine(), seen.observed(), now);
+    let machine = context.replica.machine();
+    let commands = plan(&machine, seen.observed(), now);
+    let lapsing = lapsing(&machine, &commands);
+    let braked = !plan::brake(&machine, seen.observed(), now).locations.is_empty();
     let proposals = commands.into_iter().map(|command| propose(context, command));
     let decided = stream::iter(proposals).buffer_unordered(PROPOSALS_AT_ONCE);
-    decided.fold(false, async |any, accepted| any || accepted).await
+    let accepted = decided.fold(false, async |any, accepted| any || accepted).await;
+    // Also where it is not known what came of it: the brake is rather on than off.
+    seen.lapsed(lapsing, Lapse { at: now, braked });
+    accepted
+}
+
+/// The nodes that these commands take for down in silence.
+fn lapsing(machine: &Machine, commands: &[Command]) -> BTreeSet<Node> {
+    let silent = commands.iter().filter_map(|command| match command {
+        Command::ExpireManager { manager, why: DownReason::Silent, .. } => machine.manager(manager),
+        _ => None,
+    });
+    silent.map(Node::of).collect()
 }
 
 /// Says whether it was accepted. A refused or unanswered command is decided anew by the next round.

@@ -46,6 +46,8 @@ struct ManagerStatus {
     /// The leader whose pipe is up.
     leader: Option<String>,
     lease_holds: bool,
+    /// How often the lease has run out since it was started.
+    fences: u64,
     sessions: u64,
     services: Vec<ServiceReport>,
 }
@@ -88,7 +90,7 @@ async fn service(
 
 async fn status(State(api): State<Arc<Api>>) -> Json<ManagerStatus> {
     let desired = api.handle.desired().borrow().clone();
-    let Standing { leader, lease_holds } = api.standing.borrow().clone();
+    let Standing { leader, lease_holds, fences } = api.standing.borrow().clone();
     Json(ManagerStatus {
         manager: api.options.manager.clone(),
         location: api.options.location.clone(),
@@ -98,6 +100,7 @@ async fn status(State(api): State<Arc<Api>>) -> Json<ManagerStatus> {
         revision: desired.as_ref().map(|desired| desired.revision),
         leader,
         lease_holds,
+        fences,
         sessions: (api.sessions)(),
         services: api.supervisor.services().borrow().to_vec(),
     })

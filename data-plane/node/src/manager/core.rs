@@ -40,6 +40,8 @@ pub(super) struct Standing {
     /// Who leads, as far as its pipe is up.
     pub(super) leader: Option<String>,
     pub(super) lease_holds: bool,
+    /// How often its lease has run out in this life.
+    pub(super) fences: u64,
 }
 
 struct Leader {
@@ -297,9 +299,12 @@ impl<W: Work> Core<W> {
     }
 
     fn show(&self) {
+        let lease_holds = self.lease.holds(Instant::now());
+        let before = self.standing.borrow().clone();
         let standing = Standing {
             leader: self.leader.as_ref().map(|leader| leader.name.clone()),
-            lease_holds: self.lease.holds(Instant::now()),
+            lease_holds,
+            fences: before.fences + u64::from(before.lease_holds && !lease_holds),
         };
         self.work.on_lease(standing.lease_holds);
         self.standing.send_if_modified(|shown| {

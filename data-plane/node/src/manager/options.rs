@@ -10,6 +10,8 @@ pub struct Options {
     pub location: LocationId,
     /// Where its API and its pipes are taken; if the port is taken, the next free one.
     pub listen: SocketAddr,
+    /// Where the others reach it, host:port, if that is not where it listens.
+    pub advertise: Option<String>,
     /// API addresses (host:port) of InfrastructureManagers; one that lives is enough.
     pub members: Vec<String>,
     /// Kept over restarts: the incarnation, the desired state, the services and their logs.

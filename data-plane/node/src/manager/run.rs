@@ -118,6 +118,7 @@ pub async fn start<W: Work>(options: Options, work: Arc<W>) -> Result<Running<W>
     let incarnation = incarnation::next(&state_dir)?;
     let listener = listen::bind_or_next(options.listen).await?;
     let address = listener.local_addr().map_err(state)?;
+    let told = options.advertise.clone().unwrap_or_else(|| address.to_string());
     let mut tasks = JoinSet::new();
     let setup = Setup {
         manager: options.manager.clone(),
@@ -132,7 +133,7 @@ pub async fn start<W: Work>(options: Options, work: Arc<W>) -> Result<Running<W>
     let handle = Handle {
         manager: options.manager.clone(),
         incarnation,
-        address: address.to_string().into(),
+        address: told.as_str().into(),
         control: ControlClient::new(options.members.clone(), Rest::default()),
         desired: intent.watch(),
         services: supervisor.services(),
@@ -160,7 +161,7 @@ pub async fn start<W: Work>(options: Options, work: Arc<W>) -> Result<Running<W>
         proof: Proof::new(supervisor.clone(), &state_dir).map_err(state)?,
         options,
         incarnation,
-        address: address.to_string(),
+        address: told,
         work: work.clone(),
         control: handle.control.clone(),
         supervisor: supervisor.clone(),

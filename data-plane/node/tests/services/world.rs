@@ -66,6 +66,7 @@ impl World {
         Options {
             manager: "a1.broker-manager".parse().unwrap(),
             location: "here".parse().unwrap(),
+            advertise: None,
             listen: self.listen,
             members: vec![self.leader.address.clone()],
             state_dir: self.dir.path().to_path_buf(),

@@ -71,6 +71,7 @@ impl World {
         let options = Options {
             manager: manager_id(),
             location: "here".parse().unwrap(),
+            advertise: None,
             listen: self.listen,
             members: self.members.clone(),
             state_dir: self.state_dir(),

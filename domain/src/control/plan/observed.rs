@@ -1,6 +1,7 @@
 //! What the leader knows beside the log: soft state, counted from its own election. Decides what a Manager's
 //! silence says; what follows from that is decided by whoever plans.
 
+use super::{Lapse, Node, Probe};
 use crate::{
     control::{command::DownReason, row::ManagerRow},
     ids::{AccountId, Epoch, Incarnation, ManagerId},
@@ -43,6 +44,10 @@ pub struct Observed {
     /// Brokers whose ledger was sealed so that another node goes on with it: they need not wait for
     /// their holder. None so far.
     pub sealed: BTreeSet<(AccountId, u16)>,
+    /// Nodes whose Managers this leader has taken for down in silence, the last time of each.
+    pub lapsed: BTreeMap<Node, Lapse>,
+    /// What other members found of Managers that are held by the brake.
+    pub probes: BTreeMap<ManagerId, Probe>,
 }
 
 /// What a Manager's silence says.
@@ -71,6 +76,14 @@ impl Observed {
         seen.told.as_ref()
     }
 
+    /// The last proof of its life; none is older than this leadership.
+    #[must_use]
+    pub fn silent_since(&self, row: &ManagerRow) -> Monotonic {
+        let seen = self.managers.get(&row.manager);
+        let seen = seen.filter(|sighting| sighting.incarnation == row.incarnation);
+        seen.map_or(Monotonic(0), |sighting| sighting.last_proof).max(self.leader_since)
+    }
+
     /// How a registered Manager is doing, as of `now`.
     #[must_use]
     pub fn health(&self, row: &ManagerRow, now: Monotonic) -> Health {
@@ -79,8 +92,7 @@ impl Observed {
         if seen.is_some_and(|sighting| sighting.refused) {
             return Health::Lost(DownReason::Refused);
         }
-        let proof = seen.map_or(Monotonic(0), |sighting| sighting.last_proof);
-        let age = now.since(proof.max(self.leader_since));
+        let age = now.since(self.silent_since(row));
         if age >= limits::DOWN_AFTER {
             Health::Lost(DownReason::Silent)
         } else if age >= limits::SUSPECT_AFTER {

@@ -102,7 +102,7 @@ fn a_silent_manager_is_expired_after_the_time_and_a_refusing_one_at_once() {
             other => panic!("{other:?}"),
         })
         .collect();
-    assert_eq!(reasons, [DownReason::Silent, DownReason::Refused]);
+    assert_eq!(reasons, [DownReason::Refused, DownReason::Silent], "what is proven first");
 }
 
 #[test]

@@ -1,0 +1,76 @@
+//! Asking the other members to reach Managers that the brake holds. Decides whom and how often; what follows from
+//! what they find is `domain::control::plan`'s decision. Dropped, it asks no more.
+
+use super::Context;
+use crate::service::api_address;
+use futures_util::future::join_all;
+use std::collections::{BTreeMap, BTreeSet};
+use tokio::task::JoinSet;
+use tradewind_domain::{
+    control::plan::{Brake, Probe},
+    ids::{ManagerId, NodeId},
+    limits::{PROBE_EVERY, PROBE_WITHIN, PROBES_AT_ONCE},
+    time::Monotonic,
+};
+use tradewind_link::rest::{Method, Rest};
+use tradewind_protocol::control::{PROBES, Probed};
+
+type Found = BTreeMap<ManagerId, Probe>;
+
+#[derive(Default)]
+pub(super) struct Probes {
+    asking: JoinSet<Found>,
+    asked_at: Option<Monotonic>,
+}
+
+impl Probes {
+    /// Asks about those who are held, unless that was done a moment ago.
+    pub(super) fn ask(&mut self, context: &Context, brake: &Brake, now: Monotonic) {
+        let soon = self.asked_at.is_some_and(|at| now.since(at) < PROBE_EVERY);
+        if brake.held.is_empty() || soon || !self.asking.is_empty() {
+            return;
+        }
+        self.asked_at = Some(now);
+        let machine = context.replica.machine();
+        let held = brake.held.values().flatten().take(PROBES_AT_ONCE);
+        let lives = held.filter_map(|id| Some((id.clone(), machine.manager(id)?.incarnation)));
+        let voters: BTreeSet<NodeId> = context.replica.status().voters.into_iter().collect();
+        let nothing = lives.map(|(manager, incarnation)| {
+            let (reached_by, missed_by) = (BTreeSet::new(), BTreeSet::new());
+            let at = now;
+            (manager, Probe { incarnation, at, voters: voters.len(), reached_by, missed_by })
+        });
+        let nothing: Found = nothing.collect();
+        let others = voters.into_iter().filter(|node| *node != context.node);
+        let others = others.filter_map(|node| Some((node, api_address(&context.replica, node)?)));
+        self.asking.spawn(ask(context.rest.clone(), others.collect(), nothing));
+    }
+
+    /// What came of a question; `None` while none is under way. May be cancelled.
+    pub(super) async fn found(&mut self) -> Option<Found> {
+        self.asking.join_next().await?.ok()
+    }
+}
+
+async fn ask(rest: Rest, members: Vec<(NodeId, String)>, mut found: Found) -> Found {
+    let names: Vec<String> = found.keys().map(ToString::to_string).collect();
+    let (rest, path) = (&rest, &format!("{PROBES}?managers={}", names.join(",")));
+    let answers = members.into_iter().map(|(node, address)| async move {
+        // The members give up on a Manager in time to answer.
+        let within = PROBE_WITHIN * 2;
+        let asked = rest.request::<(), Probed>(Method::GET, &address, path, &[], None, within);
+        // Another process may have taken the port.
+        asked.await.ok().map(|(_, answer)| answer).filter(|answer| answer.node == node)
+    });
+    for answer in join_all(answers).await.into_iter().flatten() {
+        for each in answer.managers {
+            let probe = found.get_mut(&each.manager);
+            let Some(probe) = probe.filter(|probe| probe.incarnation == each.incarnation) else {
+                continue;
+            };
+            let by = if each.reached { &mut probe.reached_by } else { &mut probe.missed_by };
+            by.insert(answer.node);
+        }
+    }
+    found
+}

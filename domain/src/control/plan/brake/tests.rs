@@ -1,0 +1,296 @@
+//! Claims about the brake: when it is on, who is held, and what lets it go on.
+
+use super::*;
+use crate::{
+    control::{
+        command::{IdempotencyKey, Request, Stamped},
+        plan::Sighting,
+    },
+    ids::Revision,
+    time::UnixNanos,
+};
+use alloc::{format, string::ToString, vec};
+use core::time::Duration;
+use proptest::prelude::*;
+
+const MS: Duration = Duration::from_millis(1);
+const NOW: Monotonic = Monotonic(60_000_000_000);
+const LONG_AGO: Duration = Duration::from_secs(10);
+
+/// Nodes of one location, each with Managers of two kinds.
+fn nodes(count: u32) -> Machine {
+    let mut machine = Machine::default();
+    let managers = (0..count).flat_map(|node| {
+        ["broker-manager", "market-manager"].map(|kind| (node, format!("n{node}.{kind}")))
+    });
+    for (n, (node, manager)) in managers.enumerate() {
+        let command = Command::CheckIn {
+            manager: manager.parse().unwrap(),
+            location: "here".parse().unwrap(),
+            address: format!("10.0.0.{node}:{}", 4_000 + n),
+            incarnation: Incarnation(1),
+            capacity: 1,
+        };
+        let key = IdempotencyKey {
+            client: "test".parse().unwrap(),
+            issued_at: UnixNanos(1),
+            n: n as u64,
+        };
+        let entry = Stamped { at: UnixNanos(1), request: Request { key, command } };
+        machine.apply(Revision(n as u64 + 1), &entry);
+    }
+    machine
+}
+
+fn node(n: u32) -> Node {
+    Node { location: "here".parse().unwrap(), host: format!("10.0.0.{n}") }
+}
+
+/// All Managers heard of so long ago, node by node.
+fn heard(machine: &Machine, ages: &[Duration]) -> Observed {
+    let mut observed = Observed::default();
+    for row in machine.managers() {
+        let n: usize = Node::of(row).host.rsplit_once('.').unwrap().1.parse().unwrap();
+        let last_proof = Monotonic(NOW.0 - u64::try_from(ages[n].as_nanos()).unwrap());
+        let incarnation = row.incarnation;
+        let sighting = Sighting { incarnation, last_proof, refused: false, told: None };
+        observed.managers.insert(row.manager.clone(), sighting);
+    }
+    observed
+}
+
+/// What others found of every Manager of a node, asked just now.
+fn found(observed: &mut Observed, machine: &Machine, of: u32, reached: &[u64], missed: &[u64]) {
+    for row in machine.managers().filter(|row| Node::of(row) == node(of)) {
+        let nodes = |ids: &[u64]| ids.iter().map(|id| NodeId(*id)).collect();
+        let probe = Probe {
+            incarnation: row.incarnation,
+            at: NOW,
+            voters: 3,
+            reached_by: nodes(reached),
+            missed_by: nodes(missed),
+        };
+        observed.probes.insert(row.manager.clone(), probe);
+    }
+}
+
+fn expired(judged: &Judged, machine: &Machine) -> BTreeSet<Node> {
+    let each = judged.expiries.iter().map(|command| match command {
+        Command::ExpireManager { manager, .. } => Node::of(machine.manager(manager).unwrap()),
+        other => panic!("{other:?}"),
+    });
+    each.collect()
+}
+
+fn held(judged: &Judged) -> Vec<Node> {
+    judged.brake.held.keys().cloned().collect()
+}
+
+const WELL: Duration = Duration::ZERO;
+const LOST: Duration = limits::DOWN_AFTER;
+
+#[test]
+fn one_whole_node_is_an_ordinary_failure() {
+    let machine = nodes(3);
+    let judged = judge(&machine, &heard(&machine, &[LOST, WELL, WELL]), NOW);
+    assert_eq!(expired(&judged, &machine), [node(0)].into());
+    assert_eq!(judged.expiries.len(), 2, "with all its Managers");
+    assert_eq!(judged.brake, Brake::default());
+}
+
+#[test]
+fn two_of_three_nodes_that_fall_silent_together_are_held() {
+    let machine = nodes(3);
+    let judged = judge(&machine, &heard(&machine, &[LOST, LOST, WELL]), NOW);
+    assert_eq!(expired(&judged, &machine), [].into());
+    assert_eq!(held(&judged), [node(0), node(1)]);
+}
+
+#[test]
+fn two_of_seven_nodes_are_less_than_a_third_and_are_not_held() {
+    let machine = nodes(7);
+    let mut ages = vec![LOST, LOST];
+    ages.resize(7, WELL);
+    let judged = judge(&machine, &heard(&machine, &ages), NOW);
+    assert_eq!(expired(&judged, &machine), [node(0), node(1)].into());
+}
+
+#[test]
+fn one_that_is_about_to_be_lost_as_well_holds_the_first() {
+    // given: cut off together, their last beats differ by what lies between two beats
+    let machine = nodes(3);
+    let ages = [LOST, LOST - limits::BEAT_EVERY, WELL];
+    // when
+    let judged = judge(&machine, &heard(&machine, &ages), NOW);
+    // then
+    assert_eq!(held(&judged), [node(0)]);
+}
+
+#[test]
+fn one_that_lapses_within_a_down_time_of_another_is_held_and_later_it_is_not() {
+    let machine = nodes(3);
+    let mut observed = heard(&machine, &[WELL, LOST, WELL]);
+    for (ago, is_held) in [(LOST - MS, true), (LOST, false)] {
+        let at = Monotonic(NOW.0 - u64::try_from(ago.as_nanos()).unwrap());
+        observed.lapsed = [(node(9), Lapse { at, braked: false })].into();
+        assert_eq!(held(&judge(&machine, &observed, NOW)).is_empty(), !is_held);
+    }
+}
+
+#[test]
+fn a_process_whose_death_is_proven_is_never_held_and_holds_nobody() {
+    // given
+    let machine = nodes(3);
+    let mut observed = heard(&machine, &[LOST, LOST, WELL]);
+    let gone: Vec<_> = machine.managers().filter(|row| Node::of(row) == node(0)).collect();
+    for row in gone {
+        observed.managers.get_mut(&row.manager).unwrap().refused = true;
+    }
+    // when
+    let judged = judge(&machine, &observed, NOW);
+    // then: the second one alone is an ordinary failure
+    assert_eq!(expired(&judged, &machine), [node(0), node(1)].into());
+}
+
+#[test]
+fn held_ones_go_one_by_one_when_a_majority_finds_them_silent_too() {
+    // given
+    let machine = nodes(3);
+    let mut observed = heard(&machine, &[LOST, LOST, WELL]);
+    found(&mut observed, &machine, 0, &[], &[2]);
+    found(&mut observed, &machine, 1, &[], &[2, 3]);
+    // when, then: the first at once
+    let judged = judge(&machine, &observed, NOW);
+    assert_eq!((expired(&judged, &machine), held(&judged)), ([node(0)].into(), vec![node(1)]));
+    // and the next after the time for it, with evidence that is fresh then
+    observed.lapsed = [(node(0), Lapse { at: NOW, braked: true })].into();
+    for (after, count) in
+        [(Duration::ZERO, 0), (limits::BRAKE_EVERY - MS, 0), (limits::BRAKE_EVERY, 1)]
+    {
+        let now = NOW + after;
+        observed.probes.values_mut().for_each(|probe| probe.at = now);
+        let others = machine.managers().filter(|row| Node::of(row) == node(2));
+        for row in others {
+            observed.managers.get_mut(&row.manager).unwrap().last_proof = now;
+        }
+        let machine = without(&machine, 0);
+        let judged = judge(&machine, &observed, now);
+        assert_eq!(expired(&judged, &machine).len(), count, "after {after:?}");
+    }
+}
+
+/// The same with a node's Managers taken for down.
+fn without(machine: &Machine, n: u32) -> Machine {
+    let mut machine = machine.clone();
+    let lost: Vec<_> = machine.managers().filter(|row| Node::of(row) == node(n)).cloned().collect();
+    for (i, row) in lost.iter().enumerate() {
+        let i = i as u64;
+        let key = IdempotencyKey { client: "test".parse().unwrap(), issued_at: UnixNanos(2), n: i };
+        let command = expire(row, DownReason::Silent);
+        let entry = Stamped { at: UnixNanos(2), request: Request { key, command } };
+        machine.apply(Revision(1_000 + i), &entry);
+    }
+    machine
+}
+
+#[test]
+fn evidence_is_a_majority_that_misses_the_same_life_after_it_fell_silent_and_nobody_who_reaches_it()
+{
+    let machine = nodes(3);
+    let silent = heard(&machine, &[LOST, LOST, WELL]);
+    let goes = |change: &dyn Fn(&mut Probe)| {
+        let mut observed = silent.clone();
+        found(&mut observed, &machine, 0, &[], &[2]);
+        observed.probes.values_mut().for_each(change);
+        !judge(&machine, &observed, NOW).expiries.is_empty()
+    };
+    assert!(goes(&|_| {}));
+    assert!(!goes(&|probe| probe.missed_by.clear()), "nobody else has looked");
+    assert!(!goes(&|probe| probe.voters = 5), "two of five are no majority");
+    let one: &dyn Fn(&mut Probe) = &|probe| {
+        probe.reached_by.insert(NodeId(3));
+    };
+    assert!(!goes(one), "one reaches it");
+    assert!(!goes(&|probe| probe.incarnation = Incarnation(2)), "another life");
+    assert!(!goes(&|probe| probe.at = Monotonic(NOW.0 - LONG_AGO.as_nanos() as u64)), "before");
+    // One Manager of the node that was not looked for keeps all of it.
+    let mut observed = silent.clone();
+    found(&mut observed, &machine, 0, &[], &[2]);
+    observed.probes.pop_first();
+    assert!(judge(&machine, &observed, NOW).expiries.is_empty());
+}
+
+#[test]
+fn locations_are_judged_each_by_itself() {
+    // given: two nodes of this location are silent, and the only one of another
+    let mut machine = nodes(3);
+    let command = Command::CheckIn {
+        manager: "far.broker-manager".parse().unwrap(),
+        location: "there".parse().unwrap(),
+        address: "10.0.1.1:1".to_string(),
+        incarnation: Incarnation(1),
+        capacity: 1,
+    };
+    let key = IdempotencyKey { client: "t".parse().unwrap(), issued_at: UnixNanos(1), n: 0 };
+    machine.apply(Revision(99), &Stamped { at: UnixNanos(1), request: Request { key, command } });
+    let mut observed = heard(&nodes(3), &[LOST, LOST, WELL]);
+    observed.leader_since = Monotonic(0);
+    // when
+    let judged = judge(&machine, &observed, NOW);
+    // then
+    let there = Node { location: "there".parse().unwrap(), host: "10.0.1.1".to_string() };
+    assert_eq!(expired(&judged, &machine), [there].into());
+    assert_eq!(held(&judged).len(), 2);
+}
+
+proptest! {
+    #[test]
+    fn in_any_history_the_brake_lets_one_node_go_in_its_time_and_only_on_others_evidence(
+        count in 2u32..8,
+        steps in proptest::collection::vec((0u32..8, any::<bool>(), any::<bool>(), 0u64..1_500), 1..40),
+    ) {
+        let mut machine = nodes(count);
+        let mut observed = heard(&machine, &vec![WELL; count as usize]);
+        let mut now = NOW;
+        let mut cut = BTreeSet::new();
+        let mut let_go: BTreeMap<Node, Monotonic> = BTreeMap::new();
+        for (which, cuts, others_too, wait) in steps {
+            // given: nodes are cut off or not, time passes, those that are not beat
+            now = now + Duration::from_millis(wait);
+            let n = which % count;
+            if cuts { cut.insert(n); } else { cut.remove(&n); }
+            for row in machine.managers() {
+                let of: u32 = Node::of(row).host.rsplit_once('.').unwrap().1.parse().unwrap();
+                if !cut.contains(&of) {
+                    observed.managers.get_mut(&row.manager).unwrap().last_proof = now;
+                }
+            }
+            for of in 0..count {
+                let missed: &[u64] = if others_too { &[2, 3] } else { &[] };
+                found(&mut observed, &machine, of, if others_too { &[] } else { &[2] }, missed);
+            }
+            observed.probes.values_mut().for_each(|probe| probe.at = now);
+            // when
+            let judged = judge(&machine, &observed, now);
+            // then
+            let on = !judged.brake.locations.is_empty();
+            let gone = expired(&judged, &machine);
+            if on {
+                prop_assert!(gone.len() <= 1);
+                for node in &gone {
+                    prop_assert!(others_too, "without evidence");
+                    prop_assert!(let_go.values().all(|at| now.since(*at) >= limits::BRAKE_EVERY), "{node:?}");
+                }
+            } else {
+                prop_assert!(judged.brake.held.is_empty());
+                prop_assert!(gone.len() <= 1 || gone.len() * 3 < count as usize + let_go.len());
+            }
+            for node in gone {
+                let_go.insert(node.clone(), now);
+                observed.lapsed.insert(node.clone(), Lapse { at: now, braked: on });
+                let n = node.host.rsplit_once('.').unwrap().1.parse().unwrap();
+                machine = without(&machine, n);
+            }
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! A location of several nodes, each with a TraderManager behind a door of its own, and a group of three members.
+//! Decides addresses and processes: every node has a host of its own on the loopback; the claims stand in `tests/`.
+
+use crate::{
+    binary,
+    door::{Door, Passing},
+    eventually_async,
+    group::Group,
+    send,
+};
+use rustix::process::Signal;
+use std::{
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+use tradewind_domain::control::row::ManagerState;
+use tradewind_launcher::Ports;
+use tradewind_link::rest::{Method, Rest};
+use tradewind_protocol::control::{Health, ManagerStatus, Status};
+
+const SOON: Duration = Duration::from_secs(30);
+
+pub struct Node {
+    /// `n1.trader-manager`
+    pub manager: String,
+    pub host: String,
+    door: Door,
+    /// Where it listens itself.
+    own: String,
+    child: Child,
+}
+
+/// Killed when dropped.
+pub struct Site {
+    pub group: Group,
+    pub nodes: Vec<Node>,
+}
+
+impl Site {
+    /// Members, and so many nodes that are all well.
+    pub async fn of(count: u8) -> Self {
+        let group = Group::started().await;
+        let mut ports = Ports::new(None);
+        let mut nodes = Vec::new();
+        for n in 1..=count {
+            let listen = ports.take().unwrap();
+            let host = format!("127.0.0.{}", 10 + n);
+            let door = Door::before(listen, &host).await;
+            let child = Command::new(binary())
+                .args(["trader-manager", "--location", "here"])
+                .args(["--implementation", &format!("n{n}"), "--listen", &listen.to_string()])
+                .args(["--advertise", &door.address.to_string()])
+                .args(["--members", &group.addresses().join(",")])
+                .arg("--data")
+                .arg(group.home.path().join(format!("n{n}")))
+                .env("TRADEWIND_UNTIL_STDIN_CLOSES", "1")
+                .stdin(Stdio::piped())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap();
+            let (manager, own) = (format!("n{n}.trader-manager"), listen.to_string());
+            nodes.push(Node { manager, host, door, own, child });
+        }
+        let site = Self { group, nodes };
+        site.eventually("all nodes are well", |managers| {
+            managers.len() == usize::from(count)
+                && managers.iter().all(|manager| manager.health == Health::Well)
+        })
+        .await;
+        site
+    }
+
+    pub fn let_through(&self, node: usize, passing: Passing) {
+        self.nodes[node].door.lets(passing);
+    }
+
+    /// Stops a node's process in its tracks: it neither hears nor says anything.
+    pub fn stop(&self, node: usize) {
+        send(self.nodes[node].child.id(), Signal::STOP);
+    }
+
+    /// And lets it go on.
+    pub fn wake(&self, node: usize) {
+        send(self.nodes[node].child.id(), Signal::CONT);
+    }
+
+    pub async fn status(&self) -> Option<Status> {
+        self.group.client().status(Duration::from_secs(2)).await.ok()
+    }
+
+    pub async fn eventually(&self, what: &str, holds: impl Fn(&[ManagerStatus]) -> bool) {
+        let seen = async || self.status().await.is_some_and(|status| holds(&status.managers));
+        eventually_async(what, SOON, seen).await;
+    }
+
+    /// The hosts that the leader's brake holds.
+    pub async fn braked(&self) -> Vec<String> {
+        let status = self.status().await;
+        status.iter().flat_map(|status| &status.brake).map(|node| node.host.clone()).collect()
+    }
+
+    pub async fn down(&self) -> Vec<ManagerStatus> {
+        let managers = self.status().await.map(|status| status.managers).unwrap_or_default();
+        managers.into_iter().filter(|manager| manager.state == ManagerState::Down).collect()
+    }
+
+    /// Runs a command of an operator, which must succeed.
+    pub fn does(&self, words: &[&str], behind: &[&str]) {
+        let addresses = self.group.addresses().join(",");
+        let mut command = Command::new(binary());
+        command.args(words).args(["--addr", &addresses]);
+        if !behind.is_empty() {
+            command.arg("--").args(behind);
+        }
+        let done = command.output().unwrap();
+        assert!(done.status.success(), "{words:?}: {}", String::from_utf8_lossy(&done.stderr));
+    }
+
+    /// The TraderManager that a customer's Traders are with.
+    pub async fn manager_of(&self, customer: &str) -> Option<String> {
+        let status = self.status().await?;
+        let mut customers = status.customers.into_iter();
+        let row = customers.find(|row| row.customer.to_string() == customer)?;
+        row.trader_manager.map(|manager| manager.to_string())
+    }
+
+    /// The states of the services that a node's Manager has, as it says itself.
+    pub async fn services(&self, node: usize) -> Option<Vec<String>> {
+        let said = self.said_by(node).await?;
+        let states = said["services"].as_array()?.iter();
+        Some(
+            states
+                .map(|service| service["state"].as_str().unwrap_or_default().to_owned())
+                .collect(),
+        )
+    }
+
+    async fn said_by(&self, node: usize) -> Option<serde_json::Value> {
+        let (rest, within) = (Rest::default(), Duration::from_secs(5));
+        let own = &self.nodes[node].own;
+        let asked = rest.request::<(), serde_json::Value>(
+            Method::GET,
+            own,
+            "/v1/status",
+            &[],
+            None,
+            within,
+        );
+        asked.await.ok().map(|(_, said)| said)
+    }
+
+    /// How often each Manager's lease has run out, as it says itself.
+    pub async fn fences(&self) -> Vec<u64> {
+        let mut fences = Vec::new();
+        for node in 0..self.nodes.len() {
+            fences.push(self.said_by(node).await.unwrap()["fences"].as_u64().unwrap());
+        }
+        fences
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        for node in &mut self.nodes {
+            // It may have ended already.
+            let _ = node.child.kill();
+            let _ = node.child.wait();
+        }
+    }
+}
