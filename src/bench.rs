@@ -17,6 +17,7 @@ mod members;
 mod report;
 mod restart;
 mod snapshot;
+mod takeover;
 mod writes;
 
 pub(crate) use args::BenchArgs;
@@ -33,6 +34,7 @@ pub(crate) fn run(args: BenchArgs) -> anyhow::Result<ExitCode> {
         Benchmark::Control(args) => {
             LocalSet::new().block_on(&runtime, control::run(&args))?;
         }
+        Benchmark::Takeover(args) => runtime.block_on(takeover::run(&args))?,
         Benchmark::Restart(args) => runtime.block_on(restart::run(&args))?,
         Benchmark::Snapshot(args) => {
             LocalSet::new().block_on(&runtime, snapshot::run(&args))?;

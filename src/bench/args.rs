@@ -18,6 +18,8 @@ pub(crate) enum Benchmark {
     Restart(RestartArgs),
     /// What commits notice of a large snapshot that is written out, or sent
     Snapshot(SnapshotArgs),
+    /// How long a Trader is without a running copy when its TraderManager, or its whole node, is lost
+    Takeover(TakeoverArgs),
     /// Appends of the journal against a bare loop of write and fdatasync
     Journal(JournalArgs),
 }
@@ -90,6 +92,18 @@ pub(crate) struct RestartArgs {
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub(crate) runs: u32,
     /// Where the members keep their data (default: a directory that is removed at the end)
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TakeoverArgs {
+    /// How often each thing is lost
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub(crate) rounds: u32,
+    /// Where the cluster keeps its data (default: a directory that is removed at the end)
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
     #[arg(short, long, value_enum, default_value_t)]

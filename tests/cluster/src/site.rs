@@ -136,6 +136,13 @@ impl Site {
         )
     }
 
+    /// Their processes.
+    pub async fn pids(&self, node: usize) -> Vec<u64> {
+        let said = self.said_by(node).await.unwrap();
+        let services = said["services"].as_array().unwrap().iter();
+        services.filter_map(|service| service["pid"].as_u64()).collect()
+    }
+
     async fn said_by(&self, node: usize) -> Option<serde_json::Value> {
         let (rest, within) = (Rest::default(), Duration::from_secs(5));
         let own = &self.nodes[node].own;

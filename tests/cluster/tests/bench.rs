@@ -83,3 +83,15 @@ fn another_system_is_not_measured_by_a_build_that_cannot_speak_to_it() {
         "{errors}"
     );
 }
+
+#[test]
+fn a_trader_is_taken_over_whatever_is_lost() {
+    let data = directory();
+    let report = bench(&["takeover", "--rounds", "1"], data.path());
+    let takeovers = report["takeovers"].as_array().unwrap();
+    let losses: Vec<_> = takeovers.iter().map(|each| each["loss"].as_str().unwrap()).collect();
+    assert_eq!(losses, ["manager_killed", "manager_stopped", "node_killed"]);
+    for each in takeovers {
+        above_zero(each, &["median_ms", "worst_ms", "rounds"]);
+    }
+}

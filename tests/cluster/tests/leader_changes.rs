@@ -2,7 +2,7 @@
 //! epoch. `TRADEWIND_LEADER_CHANGES` asks for more changes than the gate has time for.
 #![allow(clippy::unwrap_used)]
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tradewind_protocol::control::{Health, ManagerStatus};
 use tradewind_tests_cluster::{asked, eventually_async, site::Site};
 
@@ -40,6 +40,44 @@ async fn however_often_the_leader_changes_no_manager_is_taken_for_down_or_fences
     let after = site.status().await.unwrap();
     assert_eq!(epochs(&after.managers), epochs(&before.managers), "no other registration");
     assert_eq!(site.fences().await, [0, 0, 0], "no lease ran out");
+}
+
+/// `TRADEWIND_OUTAGE_SECONDS` asks for a longer one than the gate has time for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_all_members_gone_for_a_while_what_runs_runs_on_and_everything_is_found_again() {
+    // given
+    let mut site = Site::of(2).await;
+    site.does(&["customer", "put", "acme"], &[]);
+    site.does(&["trader", "put", "t", "--customer", "acme"], &["sleep", "86400"]);
+    let placed = async || site.manager_of("acme").await.is_some();
+    eventually_async("the customer has a place", SOON, placed).await;
+    let holder = site.manager_of("acme").await;
+    let at = site.nodes.iter().position(|node| Some(&node.manager) == holder.as_ref()).unwrap();
+    let live = Some(vec!["live".to_owned()]);
+    let runs = async || site.services(at).await == live;
+    eventually_async("his Trader runs", SOON, runs).await;
+    let (before, copy) = (site.status().await.unwrap(), site.pids(at).await);
+    // when
+    for node in [1, 2, 3] {
+        site.group.member(node).kill();
+    }
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_secs(asked("TRADEWIND_OUTAGE_SECONDS", 5)) {
+        assert_eq!(site.pids(at).await, copy, "after {:?}", began.elapsed());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    for node in [1, 2, 3] {
+        site.group.spawn(node);
+    }
+    // then
+    site.eventually("all are well", |managers| {
+        managers.iter().all(|manager| manager.health == Health::Well)
+    })
+    .await;
+    let after = site.status().await.unwrap();
+    assert_eq!(epochs(&after.managers), epochs(&before.managers), "no other registration");
+    assert_eq!(after.customers, before.customers);
+    assert_eq!(site.pids(at).await, copy, "the very same copy");
 }
 
 async fn hand_over(site: &Site, leader: u64) {
