@@ -75,7 +75,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Member(args) => Ok(member::run(&args.action).await),
         Command::Drain(args) => drain::run(&args, stop).await,
         Command::Undrain(args) => drain::undrain(&args).await,
-        Command::Resource(command) if !roles::is_spawned(&command) => resource::run(&command).await,
+        Command::Resource(command) if !roles::is_spawned(&command) => resource::run(&command, &stop).await,
         Command::Events(args) => events::run(&args, stop).await.map(|()| ExitCode::SUCCESS),
         role => roles::run(role, stop).await.map(|()| ExitCode::SUCCESS),
     }

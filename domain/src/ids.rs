@@ -6,6 +6,7 @@ mod forms;
 
 pub use disk::DiskId;
 pub use order::{OrderId, VenueOrderId};
+pub use scope::Scope;
 pub use target::DrainTarget;
 
 use crate::time::UnixNanos;
@@ -45,6 +46,7 @@ fn is_token(text: &str) -> bool {
 
 mod disk;
 mod order;
+mod scope;
 mod target;
 
 text_id!(/// A place that can fail as a whole: a data centre, a rack.

@@ -1,5 +1,5 @@
-//! What operators declare, as it is asked for and told: accounts, customers and their API keys, Markets, Traders,
-//! hours of locations, days of exchanges. Decides the shapes and the names of the selectors; what is legal to
+//! What operators declare, as it is asked for and told: accounts, customers and their API keys, Markets and their
+//! routes, Traders, hours of locations, days of exchanges, risk settings, trading states. Decides the shapes and the names of the selectors; what is legal to
 //! declare is decided in `domain::control`.
 
 use crate::control::{Consistency, Stand};
@@ -8,12 +8,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use tradewind_domain::{
     calendar::{Day, Exchange, OperatorDay},
     control::{
-        resource::Condition,
+        drain::By,
+        risk::{RiskSpec, TradingState},
         row::{AccountSpec, Assignment, LocationSpec, MarketSpec, TraderSpec, TraderWish},
     },
     ids::{
         AccountId, CustomerId, InstrumentId, KeyHash, LocationId, ManagerId, MarketId, Revision,
-        TraderId, VenueId,
+        Scope, TraderId, VenueId,
     },
 };
 
@@ -34,17 +35,6 @@ pub fn parse_etag(text: &str) -> Option<Revision> {
     let digits = text.trim().strip_prefix('"')?.strip_suffix('"')?;
     let digit = digits.bytes().all(|byte| byte.is_ascii_digit());
     digits.parse().ok().filter(|_| digit).map(Revision)
-}
-
-/// A condition as a header says it.
-#[must_use]
-pub fn condition_header(on: Condition) -> Option<(&'static str, String)> {
-    match on {
-        Condition::Always => None,
-        Condition::Absent => Some((IF_NONE_MATCH, "*".to_owned())),
-        Condition::Present => Some((IF_MATCH, "*".to_owned())),
-        Condition::At(revision) => Some((IF_MATCH, format_etag(revision))),
-    }
 }
 
 /// A list, or a part of it: `GET /v1/accounts` and the like.
@@ -131,6 +121,76 @@ pub struct ExchangeDaysInfo {
     pub spec: ExchangeDaysSpec,
 }
 
+/// One of a Market's routes. Its revision is its Market's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RouteInfo {
+    pub market: MarketId,
+    pub instrument: InstrumentId,
+    pub revision: Revision,
+    pub spec: RouteSpec,
+}
+
+/// `PUT /v1/markets/{market}/routes/{instrument}`: the venues that serve it, for data and for orders.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RouteSpec {
+    pub data_venue: VenueId,
+    pub order_venue: VenueId,
+}
+
+/// Where a route is: the `/` of an instrument stands as `%2F`.
+#[must_use]
+pub fn path_of_route(market: &MarketId, instrument: &InstrumentId) -> String {
+    format!("/v1/markets/{market}/routes/{}", instrument.as_str().replace('/', "%2F"))
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RiskInfo {
+    pub scope: Scope,
+    pub revision: Revision,
+    pub spec: RiskSpec,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TradingStateInfo {
+    pub scope: Scope,
+    pub revision: Revision,
+    pub spec: TradingStateSpec,
+    /// The entry that last loosened it. Of two words with one version the tighter counts, else the one with the higher.
+    pub version: Revision,
+    /// Who set it, and why.
+    pub by: Option<By>,
+}
+
+/// `PUT /v1/trading-states/{scope}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TradingStateSpec {
+    pub state: TradingState,
+}
+
+/// What a scope names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ScopeKind {
+    Global,
+    Customer,
+    Account,
+    Trader,
+}
+
+impl ScopeKind {
+    #[must_use]
+    pub fn of(scope: &Scope) -> Self {
+        match scope {
+            Scope::Global => Self::Global,
+            Scope::Customer(_) => Self::Customer,
+            Scope::Account(_) => Self::Account,
+            Scope::Trader(_) => Self::Trader,
+        }
+    }
+}
+
 /// `PUT /v1/exchange-days/{exchange}`: all of an operator's days of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -179,6 +239,14 @@ pub struct DeleteAccount {
     pub release: bool,
 }
 
+/// What chooses a list, and a page of it.
+pub trait Selects {
+    type Id;
+
+    /// How sure it must be, how many at most, and behind which.
+    fn of_page(&self) -> (Consistency, Option<u64>, Option<&Self::Id>);
+}
+
 macro_rules! selectors {
     ($($(#[$doc:meta])* $name:ident after $id:ty { $($(#[$of:meta])* $field:ident: $type:ty,)* })*) => {
         $(
@@ -199,6 +267,14 @@ macro_rules! selectors {
                     #[serde(default, skip_serializing_if = "Option::is_none")]
                     pub $field: Option<$type>,
                 )*
+            }
+
+            impl Selects for $name {
+                type Id = $id;
+
+                fn of_page(&self) -> (Consistency, Option<u64>, Option<&$id>) {
+                    (self.consistency, self.limit, self.after.as_ref())
+                }
             }
         )*
     };
@@ -242,6 +318,20 @@ selectors! {
     }
     /// `GET /v1/exchange-days`.
     SelectExchangeDays after Exchange {}
+    /// `GET /v1/markets/{market}/routes`.
+    SelectRoutes after InstrumentId {
+        /// That it names, for data or for orders.
+        venue: VenueId,
+    }
+    /// `GET /v1/risk`.
+    SelectRisk after Scope {
+        kind: ScopeKind,
+    }
+    /// `GET /v1/trading-states`.
+    SelectTradingStates after Scope {
+        kind: ScopeKind,
+        state: TradingState,
+    }
 }
 
 #[cfg(test)]

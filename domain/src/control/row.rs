@@ -8,13 +8,14 @@ use super::{
     group::{AdmissionRow, GroupRow},
     machine::Outcome,
     placement::RebalanceRow,
+    risk::{RiskRow, TradingStateRow},
 };
 use crate::{
     calendar::{Day, Exchange, Hours, OperatorDay},
     ids::{
         AccountId, ClientId, ClusterIncarnation, CustomerId, DrainTarget, Epoch, Incarnation,
         InstrumentId, KeyHash, LocationId, ManagerId, MarketId, NodeId, RegisterId, Revision,
-        TraderId, VenueId,
+        Scope, TraderId, VenueId,
     },
     time::UnixNanos,
 };
@@ -281,4 +282,6 @@ rows! {
     Drain(DrainRow): DrainTarget = |r| r.target.clone(),
     Dropped(DroppedRow): ManagerId = |r| r.manager.clone(),
     Rebalance(RebalanceRow): () = |_| (),
+    Risk(RiskRow): Scope = |r| r.scope.clone(),
+    TradingState(TradingStateRow): Scope = |r| r.scope.clone(),
 }
