@@ -1,6 +1,7 @@
 //! The command line: one binary, every role a subcommand. Decides names and forms of the flags; what
 //! they do stands with the roles.
 
+pub(crate) mod apply;
 pub(crate) mod drain;
 pub(crate) mod member;
 pub(crate) mod resource;
@@ -45,6 +46,8 @@ pub(crate) enum Command {
     Undrain(drain::UndrainArgs),
     #[command(flatten)]
     Resource(resource::ResourceCommand),
+    /// Makes the cluster what a file declares: prints a plan, then does it
+    Apply(apply::ApplyArgs),
     /// A BrokerManager: spins Brokers up and down
     BrokerManager(ManagerArgs),
     /// A MarketManager: spins Markets up and down; algos connect here

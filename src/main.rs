@@ -1,6 +1,7 @@
 //! The one binary. Decides nothing: reads the command line and hands over to the role it names.
 
 mod advice;
+mod apply;
 mod bench;
 mod cli;
 mod clock;
@@ -61,6 +62,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         | Command::Member(_)
         | Command::Drain(_)
         | Command::Undrain(_)
+        | Command::Apply(_)
         | Command::Events(_)
         | Command::Snapshot(_)
         | Command::Recover(_) => "error,tradewind_launcher=warn",
@@ -75,7 +77,10 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Member(args) => Ok(member::run(&args.action).await),
         Command::Drain(args) => drain::run(&args, stop).await,
         Command::Undrain(args) => drain::undrain(&args).await,
-        Command::Resource(command) if !roles::is_spawned(&command) => resource::run(&command, &stop).await,
+        Command::Resource(command) if !roles::is_spawned(&command) => {
+            resource::run(&command, &stop).await
+        }
+        Command::Apply(args) => apply::run(&args).await,
         Command::Events(args) => events::run(&args, stop).await.map(|()| ExitCode::SUCCESS),
         role => roles::run(role, stop).await.map(|()| ExitCode::SUCCESS),
     }

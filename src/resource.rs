@@ -110,8 +110,7 @@ where
                 None => (flags.spec()?, None),
             };
             let asker = Asker::new(whom);
-            let (path, terms) =
-                (format!("/v1/{list}/{name}"), reason.terms(condition(on, seen)));
+            let (path, terms) = (format!("/v1/{list}/{name}"), reason.terms(condition(on, seen)));
             let declared: Declared = asker.change(Method::PUT, &path, &spec, terms).await?;
             asker.told(&declared, || match declared.declared {
                 now if now == declared.applied => format!("{name} is declared, revision {now}\n"),

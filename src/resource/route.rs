@@ -2,9 +2,8 @@
 
 use super::{
     asker::Asker,
-    condition,
+    condition, show_all, show_one,
     table::{self, Column},
-    show_all, show_one,
 };
 use crate::cli::resource::{RouteAction, Show, Whom};
 use serde_json::json;

@@ -71,7 +71,7 @@ fn news(output: Format, shown: &[Value], items: &[Value], columns: &[Column]) ->
         Format::Table => format!("\n{}", form(output, items, columns)),
         Format::Json => form(output, items, columns),
         Format::Jsonl => {
-            let name = |item: &Value| columns.first().and_then(|first| first.of(item));
+            let name = |item: &Value| columns.first().and_then(|first| first.of(item)).cloned();
             let gone = shown.iter().filter(|item| !items.iter().any(|now| name(now) == name(item)));
             let gone = gone.map(|item| format!("{}\n", json!({ "deleted": name(item) })));
             let new = items.iter().filter(|item| !shown.contains(item));

@@ -75,7 +75,9 @@ mod tests {
         for text in ["global", "customer.acme", "account.sim-1", "trader.sample"] {
             assert_eq!(text.parse::<Scope>().map(|scope| scope.to_string()), Ok(text.into()));
         }
-        for bad in ["", "acme", "global.", "global.x", "customer", "customer.", "customer.A", "venue.sim"] {
+        for bad in
+            ["", "acme", "global.", "global.x", "customer", "customer.", "customer.A", "venue.sim"]
+        {
             assert!(bad.parse::<Scope>().is_err(), "{bad}");
         }
     }

@@ -1,8 +1,6 @@
 //! An operator's days of an exchange, beside its table. Decides nothing.
 
-use super::{
-    resources::{Items, Kind, Listed, Nothing, page},
-};
+use super::resources::{Items, Kind, Listed, Nothing, page};
 use tradewind_domain::{
     calendar::Exchange,
     control::{

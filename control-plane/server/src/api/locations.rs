@@ -1,8 +1,6 @@
 //! Locations: when it is after hours there. Decides which are chosen.
 
-use super::{
-    resources::{Items, Kind, Listed, Nothing, page},
-};
+use super::resources::{Items, Kind, Listed, Nothing, page};
 use tradewind_domain::{
     calendar::Hours,
     control::{

@@ -1,8 +1,6 @@
 //! Markets. Decides which are chosen; their routes one by one: `routes`.
 
-use super::{
-    resources::{Items, Kind, Listed, Nothing, page},
-};
+use super::resources::{Items, Kind, Listed, Nothing, page};
 use tradewind_domain::{
     control::{
         Machine,

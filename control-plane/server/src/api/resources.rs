@@ -133,8 +133,7 @@ async fn put<K: Kind>(
     let (path, resource) = (K::path(&id), K::resource(id.clone()));
     let change = ResourceChange::Put { what: K::declaration(id, &spec), on: terms.on };
     let command = audited(&terms, &key, change);
-    let change =
-        Change { method: Method::PUT, path: &path, body: &spec, key, command, forwarded };
+    let change = Change { method: Method::PUT, path: &path, body: &spec, key, command, forwarded };
     let render = |service: &Service, applied: Revision| {
         let held = service.machine().1.declared_at(&resource);
         // What a later entry made of it is not this one's: on condition of `applied` it is refused.
@@ -155,8 +154,7 @@ async fn delete<K: Kind>(
     let path = format!("{}{}", K::path(&id), options.query());
     let (what, release) = (K::resource(id), options.release());
     let command = audited(&terms, &key, ResourceChange::Delete { what, on: terms.on, release });
-    let change =
-        Change { method: Method::DELETE, path: &path, body: &(), key, command, forwarded };
+    let change = Change { method: Method::DELETE, path: &path, body: &(), key, command, forwarded };
     Ok(Json(service.change_on(change, terms, changed).await?))
 }
 

@@ -1,8 +1,6 @@
 //! Risk settings. Decides which are chosen; what they mean to an order is decided by its Broker.
 
-use super::{
-    resources::{Items, Kind, Listed, Nothing, page},
-};
+use super::resources::{Items, Kind, Listed, Nothing, page};
 use tradewind_domain::{
     control::{
         Machine,
@@ -61,11 +59,7 @@ impl Listed for Risk {
     const LIST: &'static str = "/v1/risk";
     type Select = SelectRisk;
 
-    fn list(
-        machine: &Machine,
-        select: &SelectRisk,
-        stand: Stand,
-    ) -> Result<Json<Items>, Failure> {
+    fn list(machine: &Machine, select: &SelectRisk, stand: Stand) -> Result<Json<Items>, Failure> {
         let rows = machine.risks_after(select.after.as_ref());
         let shown = |row: &&RiskRow| chosen(row, select).then(|| info(row));
         page(stand, select, rows, |row| row.scope.to_string(), shown)

@@ -1,8 +1,6 @@
 //! Traders. Decides which are chosen; of a customer's, only those are looked at.
 
-use super::{
-    resources::{Items, Kind, Listed, Nothing, page},
-};
+use super::resources::{Items, Kind, Listed, Nothing, page};
 use tradewind_domain::{
     control::{
         Machine,
@@ -78,9 +76,7 @@ impl Listed for Traders {
         let shown = |row: &&TraderRow| chosen(row, select).then(|| info(row));
         let after = select.after.as_ref();
         match &select.customer {
-            Some(customer) => {
-                page(stand, select, machine.traders_of(customer, after), name, shown)
-            }
+            Some(customer) => page(stand, select, machine.traders_of(customer, after), name, shown),
             None => page(stand, select, machine.traders_after(after), name, shown),
         }
     }

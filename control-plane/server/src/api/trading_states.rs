@@ -1,8 +1,6 @@
 //! Trading states: who may trade, only reduce, or not at all. Decides which are chosen.
 
-use super::{
-    resources::{Items, Kind, Listed, Nothing, page},
-};
+use super::resources::{Items, Kind, Listed, Nothing, page};
 use tradewind_domain::{
     control::{
         Machine,

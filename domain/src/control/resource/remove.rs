@@ -4,9 +4,7 @@
 use super::Resource;
 use crate::{
     control::{drain::DropSchedule, event::EventKind, machine::Machine, refusal::Refusal},
-    ids::{
-        AccountId, CustomerId, DrainTarget, LocationId, ManagerId, Revision, Scope, TraderId,
-    },
+    ids::{AccountId, CustomerId, DrainTarget, LocationId, ManagerId, Revision, Scope, TraderId},
 };
 use alloc::{vec, vec::Vec};
 use core::fmt;
