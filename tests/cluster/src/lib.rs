@@ -5,6 +5,7 @@
 pub mod group;
 pub mod load;
 pub mod members;
+pub mod operator;
 pub mod runbook;
 pub mod states;
 
