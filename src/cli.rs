@@ -61,6 +61,8 @@ pub(crate) enum Command {
     Broker,
     /// Measures on this machine: the replicated writes and reads, the journal
     Bench(crate::bench::BenchArgs),
+    /// The public interface of InfrastructureManagers as an OpenAPI 3.1 document
+    Openapi,
     /// The sample algo of examples/sample_algo.rs
     SampleAlgo,
     /// Runs a command that ends with its parent (used by Traders)

@@ -38,6 +38,7 @@ fn main() -> ExitCode {
         }
         Command::Exec { command } => Ok(roles::exec(&command)),
         Command::Bench(args) => bench::run(args),
+        Command::Openapi => openapi(),
         command => run(command),
     };
     match done {
@@ -51,6 +52,11 @@ fn main() -> ExitCode {
             exit::of_error(&error)
         }
     }
+}
+
+fn openapi() -> anyhow::Result<ExitCode> {
+    resource::say(&(tradewind_control_server::openapi().to_pretty_json()? + "\n"))?;
+    Ok(ExitCode::SUCCESS)
 }
 
 #[tokio::main]

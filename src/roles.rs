@@ -40,6 +40,7 @@ pub(crate) async fn run(command: Command, stop: CancellationToken) -> anyhow::Re
         | Command::Events(_)
         | Command::Resource(_)
         | Command::SampleAlgo
+        | Command::Openapi
         | Command::Exec { .. } => bail!("not a role"),
     }
     Ok(())

@@ -9,6 +9,9 @@ pub use order::{OrderId, VenueOrderId};
 pub use scope::Scope;
 pub use target::DrainTarget;
 
+#[cfg(feature = "schema")]
+#[allow(unused_imports)]
+use crate::schema::prelude::*;
 use crate::time::UnixNanos;
 use alloc::{format, string::String, string::ToString, sync::Arc};
 use core::{cmp::Ordering, fmt, str::FromStr};
@@ -103,6 +106,7 @@ impl ClusterIncarnation {
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Fence {
     pub cluster: ClusterIncarnation,
     pub epoch: Epoch,

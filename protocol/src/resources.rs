@@ -58,6 +58,7 @@ pub struct One<T> {
 
 /// The answer to an accepted `PUT`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Declared {
     #[serde(flatten)]
     pub stand: Stand,
@@ -68,6 +69,7 @@ pub struct Declared {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct AccountInfo {
     pub account: AccountId,
     pub revision: Revision,
@@ -77,6 +79,7 @@ pub struct AccountInfo {
 
 /// A Broker of an account, and where it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct BrokerInfo {
     pub shard: u16,
     pub assignment: Option<Assignment>,
@@ -84,6 +87,7 @@ pub struct BrokerInfo {
 
 /// Of his keys only their ids are told.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct CustomerInfo {
     pub customer: CustomerId,
     pub revision: Revision,
@@ -93,6 +97,7 @@ pub struct CustomerInfo {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct MarketInfo {
     pub market: MarketId,
     pub revision: Revision,
@@ -100,6 +105,7 @@ pub struct MarketInfo {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct TraderInfo {
     pub trader: TraderId,
     pub revision: Revision,
@@ -108,6 +114,7 @@ pub struct TraderInfo {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct LocationInfo {
     pub location: LocationId,
     pub revision: Revision,
@@ -115,6 +122,7 @@ pub struct LocationInfo {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct ExchangeDaysInfo {
     pub exchange: Exchange,
     pub revision: Revision,
@@ -123,6 +131,7 @@ pub struct ExchangeDaysInfo {
 
 /// One of a Market's routes. Its revision is its Market's.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct RouteInfo {
     pub market: MarketId,
     pub instrument: InstrumentId,
@@ -133,6 +142,7 @@ pub struct RouteInfo {
 /// `PUT /v1/markets/{market}/routes/{instrument}`: the venues that serve it, for data and for orders.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct RouteSpec {
     pub data_venue: VenueId,
     pub order_venue: VenueId,
@@ -145,6 +155,7 @@ pub fn path_of_route(market: &MarketId, instrument: &InstrumentId) -> String {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct RiskInfo {
     pub scope: Scope,
     pub revision: Revision,
@@ -152,6 +163,7 @@ pub struct RiskInfo {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct TradingStateInfo {
     pub scope: Scope,
     pub revision: Revision,
@@ -165,6 +177,7 @@ pub struct TradingStateInfo {
 /// `PUT /v1/trading-states/{scope}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct TradingStateSpec {
     pub state: TradingState,
 }
@@ -172,6 +185,7 @@ pub struct TradingStateSpec {
 /// What a scope names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub enum ScopeKind {
     Global,
     Customer,
@@ -194,6 +208,7 @@ impl ScopeKind {
 /// `PUT /v1/exchange-days/{exchange}`: all of an operator's days of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct ExchangeDaysSpec {
     pub days: BTreeMap<Day, OperatorDay>,
 }
@@ -201,6 +216,7 @@ pub struct ExchangeDaysSpec {
 /// `PUT /v1/customers/{customer}`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct PutCustomer {
     /// All of his keys. Without it he keeps those that he has.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -210,6 +226,7 @@ pub struct PutCustomer {
 /// `POST /v1/customers/{customer}/keys`. The key itself never leaves who drew it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct AddKey {
     /// SHA-256 of the key, 64 hexadecimal digits in lower case.
     pub key_hash: KeyHash,
@@ -217,6 +234,7 @@ pub struct AddKey {
 
 /// The answer: the name by which the key is told and removed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct KeyAdded {
     #[serde(flatten)]
     pub stand: Stand,
@@ -226,6 +244,7 @@ pub struct KeyAdded {
 
 /// Of `GET /v1/customers/{customer}/keys`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct KeyInfo {
     pub key_id: String,
 }

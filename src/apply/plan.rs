@@ -163,7 +163,7 @@ pub(super) fn plan(
         let (kind, name) = key;
         plan.steps.push(Planned { kind, name, step, changes, spec });
     }
-    plan.steps.sort_by(|one, other| one.kind.cmp(&other.kind));
+    plan.steps.sort_by_key(|one| one.kind);
     let gone = there.iter().rev().filter(|(key, _)| !declared.contains(key));
     for ((kind, name), (at, held)) in gone {
         if prune {

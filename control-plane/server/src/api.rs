@@ -2,6 +2,7 @@
 //! finds the leader is `service`'s work, what it does `domain::control`'s decision.
 
 mod accounts;
+mod addresses;
 pub(crate) mod backup;
 pub(crate) mod changes;
 mod customers;
@@ -27,6 +28,7 @@ mod traders;
 mod trading_states;
 
 use crate::service::{REVISION, Service};
+use addresses::Addresses;
 use axum::{
     Router, middleware,
     routing::{delete, get, post, put},
@@ -37,7 +39,17 @@ use tradewind_protocol::{
 };
 
 pub(crate) fn router(service: Service) -> Router {
-    Router::new()
+    addresses()
+        .router
+        .fallback(stand::nothing_here)
+        .method_not_allowed_fallback(stand::not_by_that_method)
+        .layer(middleware::from_fn_with_state(service.clone(), stand::say))
+        .with_state(service)
+}
+
+/// Everything that is served; what is said of it stands in `openapi`.
+pub(crate) fn addresses() -> Addresses {
+    Addresses::default()
         .route("/", get(status::front))
         .route("/livez", get(health::livez))
         .route("/readyz", get(health::readyz))
@@ -67,15 +79,11 @@ pub(crate) fn router(service: Service) -> Router {
         .route("/v1/registers/{register}", get(registers::get).put(registers::put))
         .route("/v1/registers/{register}/cas", post(registers::compare_and_set))
         .merge(resource_routes())
-        .fallback(stand::nothing_here)
-        .method_not_allowed_fallback(stand::not_by_that_method)
-        .layer(middleware::from_fn_with_state(service.clone(), stand::say))
-        .with_state(service)
 }
 
 /// What operators declare.
-fn resource_routes() -> Router<Service> {
-    Router::new()
+fn resource_routes() -> Addresses {
+    Addresses::default()
         .merge(resources::routes::<accounts::Accounts>())
         .merge(resources::routes::<customers::Customers>())
         .route("/v1/customers/{customer}/keys", get(keys::list).post(keys::add))

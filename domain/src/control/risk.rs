@@ -9,6 +9,9 @@ use super::{
     refusal::{Noun, Refusal},
     row::Row,
 };
+#[cfg(feature = "schema")]
+#[allow(unused_imports)]
+use crate::schema::prelude::*;
 use crate::{
     ids::{Revision, Scope},
     limits,
@@ -22,6 +25,7 @@ use serde::{Deserialize, Serialize};
 /// the rules of all hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct RiskSpec {
     /// Units of one order.
     #[serde(default)]
@@ -48,6 +52,7 @@ pub struct RiskSpec {
 /// So many at most within so many milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct OrdersWithin {
     pub orders: u32,
     pub within_ms: u32,
@@ -64,6 +69,7 @@ pub struct RiskRow {
 /// From the loosest to the tightest. Without one it is active.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub enum TradingState {
     Active,
     /// Only orders that make a position smaller.

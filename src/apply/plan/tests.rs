@@ -1,4 +1,4 @@
-//! Claims about plans.
+//! Claims about plans: what is done first, what is told of a change, what is pruned, and that a second plan has nothing to do.
 #![allow(clippy::unwrap_used)]
 
 use super::*;

@@ -45,7 +45,9 @@ impl<'a> Operator<'a> {
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
         let (told, lines) = channel();
         let out = BufReader::new(child.stdout.take().unwrap());
-        thread::spawn(move || out.lines().map_while(Result::ok).try_for_each(|line| told.send(line)));
+        thread::spawn(move || {
+            out.lines().map_while(Result::ok).try_for_each(|line| told.send(line))
+        });
         Watched { child, lines }
     }
 

@@ -101,7 +101,10 @@ fn routes_risk_settings_and_trading_states_have_commands_and_a_change_is_shown_t
     assert_eq!(one.line(), "");
     assert!(one.line().starts_with("SCOPE"));
     let shown = one.line();
-    assert!(shown.contains("halted") && shown.contains("ann") && shown.contains("trouble"), "{shown}");
+    assert!(
+        shown.contains("halted") && shown.contains("ann") && shown.contains("trouble"),
+        "{shown}"
+    );
     operator.refused("trading-state rm customer.acme", 4);
     operator.refused("customer rm acme", 4);
     operator.does("trading-state put customer.acme --state active");

@@ -3,6 +3,7 @@
 //! decided beside, noun by noun, what may be declared and deleted in `domain::control`.
 
 use super::{
+    addresses::Addresses,
     changes::changed,
     headers::{Keyed, Said},
 };
@@ -11,7 +12,6 @@ use crate::{
     service::{Change, Service},
 };
 use axum::{
-    Router,
     extract::State,
     http::header::{ETAG, HeaderName},
     routing::get as getting,
@@ -91,13 +91,13 @@ pub(super) struct Nothing {}
 
 impl Options for Nothing {}
 
-pub(super) fn routes<K: Listed>() -> Router<Service> {
-    let list = Router::new().route(K::LIST, getting(list::<K>));
+pub(super) fn routes<K: Listed>() -> Addresses {
+    let list = Addresses::default().route(K::LIST, getting(list::<K>));
     list.merge(routes_of_one::<K>())
 }
 
-pub(super) fn routes_of_one<K: Kind>() -> Router<Service> {
-    Router::new().route(K::ONE, getting(get::<K>).put(put::<K>).delete(delete::<K>))
+pub(super) fn routes_of_one<K: Kind>() -> Addresses {
+    Addresses::default().route(K::ONE, getting(get::<K>).put(put::<K>).delete(delete::<K>))
 }
 
 async fn list<K: Listed>(
