@@ -47,6 +47,13 @@ cargo test --locked --workspace --doc
 step "documentation"
 RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items
 
+step "the document of the interface, by its own validator"
+if command -v openapi-spec-validator >/dev/null; then
+    openapi-spec-validator docs/openapi.json
+else
+    echo "skipped: pip install openapi-spec-validator"
+fi
+
 step "the demo, checked"
 ./target/release/tradewind demo --for 20s --check -o json
 

@@ -1,6 +1,7 @@
 //! The command line: one binary, every role a subcommand. Decides names and forms of the flags; what
 //! they do stands with the roles.
 
+pub(crate) mod apply;
 pub(crate) mod drain;
 pub(crate) mod member;
 pub(crate) mod resource;
@@ -45,6 +46,8 @@ pub(crate) enum Command {
     Undrain(drain::UndrainArgs),
     #[command(flatten)]
     Resource(resource::ResourceCommand),
+    /// Makes the cluster what a file declares: prints a plan, then does it
+    Apply(apply::ApplyArgs),
     /// A BrokerManager: spins Brokers up and down
     BrokerManager(ManagerArgs),
     /// A MarketManager: spins Markets up and down; algos connect here
@@ -58,6 +61,8 @@ pub(crate) enum Command {
     Broker,
     /// Measures on this machine: the replicated writes and reads, the journal
     Bench(crate::bench::BenchArgs),
+    /// The public interface of InfrastructureManagers as an OpenAPI 3.1 document
+    Openapi,
     /// The sample algo of examples/sample_algo.rs
     SampleAlgo,
     /// Runs a command that ends with its parent (used by Traders)

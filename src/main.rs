@@ -1,6 +1,7 @@
 //! The one binary. Decides nothing: reads the command line and hands over to the role it names.
 
 mod advice;
+mod apply;
 mod bench;
 mod cli;
 mod clock;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         }
         Command::Exec { command } => Ok(roles::exec(&command)),
         Command::Bench(args) => bench::run(args),
+        Command::Openapi => openapi(),
         command => run(command),
     };
     match done {
@@ -52,6 +54,11 @@ fn main() -> ExitCode {
     }
 }
 
+fn openapi() -> anyhow::Result<ExitCode> {
+    resource::say(&(tradewind_control_server::openapi().to_pretty_json()? + "\n"))?;
+    Ok(ExitCode::SUCCESS)
+}
+
 #[tokio::main]
 async fn run(command: Command) -> anyhow::Result<ExitCode> {
     telemetry::install(match &command {
@@ -61,6 +68,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         | Command::Member(_)
         | Command::Drain(_)
         | Command::Undrain(_)
+        | Command::Apply(_)
         | Command::Events(_)
         | Command::Snapshot(_)
         | Command::Recover(_) => "error,tradewind_launcher=warn",
@@ -75,7 +83,10 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Member(args) => Ok(member::run(&args.action).await),
         Command::Drain(args) => drain::run(&args, stop).await,
         Command::Undrain(args) => drain::undrain(&args).await,
-        Command::Resource(command) if !roles::is_spawned(&command) => resource::run(&command).await,
+        Command::Resource(command) if !roles::is_spawned(&command) => {
+            resource::run(&command, &stop).await
+        }
+        Command::Apply(args) => apply::run(&args).await,
         Command::Events(args) => events::run(&args, stop).await.map(|()| ExitCode::SUCCESS),
         role => roles::run(role, stop).await.map(|()| ExitCode::SUCCESS),
     }

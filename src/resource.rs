@@ -1,14 +1,18 @@
 //! `tradewind account`, `customer` and the like: asks the group for what is declared and changes it. Decides the form
 //! of the answer; how a problem ends the program stands in `exit`.
 
+mod asker;
 pub(crate) mod key;
+mod route;
 mod table;
+mod watch;
+
+pub(crate) use asker::{Asker, WITHIN, say};
 
 use crate::{
     cli::resource::{
-        Action, Flags, Format, Nothing, On, OrService, Release, ResourceCommand, Whom,
+        Action, Flags, Format, Nothing, On, OrService, Release, ResourceCommand, Show,
     },
-    clock,
     exit::Usage,
 };
 use anyhow::Context as _;
@@ -16,48 +20,49 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::Value;
 use std::{
-    io::{self, Read as _, Write as _},
+    io::{self, Read as _},
     path::Path,
     process::ExitCode,
-    time::Duration,
 };
 use table::Column;
-use tradewind_control_client::{ControlClient, KeySource};
-use tradewind_domain::{
-    control::{IdempotencyKey, resource::Condition},
-    ids::Revision,
-};
-use tradewind_link::rest::{Method, Rest};
+use tokio_util::sync::CancellationToken;
+use tradewind_domain::{control::resource::Condition, ids::Revision};
+use tradewind_link::rest::Method;
 use tradewind_protocol::{
+    Code, Problem,
     control::Changed,
-    resources::{Declared, One, Page},
+    resources::{Declared, One},
 };
 
-/// One question, with its repeats.
-pub(crate) const WITHIN: Duration = Duration::from_secs(10);
-/// What time it is, before a change is asked for.
-const TIME_WITHIN: Duration = Duration::from_secs(2);
 /// What is declared is far smaller: a Market with all its routes has 170 KiB.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
-pub(crate) async fn run(command: &ResourceCommand) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(
+    command: &ResourceCommand,
+    stop: &CancellationToken,
+) -> anyhow::Result<ExitCode> {
     match command {
-        ResourceCommand::Account(action) => of("accounts", action, table::ACCOUNTS).await,
-        ResourceCommand::Customer(action) => of("customers", action, table::CUSTOMERS).await,
+        ResourceCommand::Account(action) => of("accounts", action, table::ACCOUNTS, stop).await,
+        ResourceCommand::Customer(action) => of("customers", action, table::CUSTOMERS, stop).await,
         ResourceCommand::Market(OrService { action: Some(action) }) => {
-            of("markets", action, table::MARKETS).await
+            of("markets", action, table::MARKETS, stop).await
         }
         ResourceCommand::Trader(OrService { action: Some(action) }) => {
-            of("traders", action, table::TRADERS).await
+            of("traders", action, table::TRADERS, stop).await
         }
         ResourceCommand::Market(_) | ResourceCommand::Trader(_) => {
             Err(Usage("name what to do: ls, get, put or rm".to_owned()).into())
         }
-        ResourceCommand::Location(action) => of("locations", action, table::LOCATIONS).await,
+        ResourceCommand::Location(action) => of("locations", action, table::LOCATIONS, stop).await,
         ResourceCommand::ExchangeDays(action) => {
-            of("exchange-days", action, table::EXCHANGE_DAYS).await
+            of("exchange-days", action, table::EXCHANGE_DAYS, stop).await
         }
         ResourceCommand::Key(action) => key::run(action).await,
+        ResourceCommand::Route(action) => route::run(action, stop).await,
+        ResourceCommand::Risk(action) => of("risk", action, table::RISK, stop).await,
+        ResourceCommand::TradingState(action) => {
+            of("trading-states", action, table::TRADING_STATES, stop).await
+        }
     }?;
     Ok(ExitCode::SUCCESS)
 }
@@ -79,49 +84,86 @@ impl Options for Release {
     }
 }
 
-async fn of<S, P, R>(list: &str, action: &Action<S, P, R>, columns: &[Column]) -> anyhow::Result<()>
+async fn of<S, P, R>(
+    list: &str,
+    action: &Action<S, P, R>,
+    columns: &[Column],
+    stop: &CancellationToken,
+) -> anyhow::Result<()>
 where
     S: Args + Serialize,
     P: Args + Flags,
     R: Args + Options,
 {
     match action {
-        Action::Ls { select, whom } => {
-            let items = Asker::new(whom).all(list, select).await?;
-            show(whom.output, &items, columns)
+        Action::Ls { select, show: Show { watch }, whom } => {
+            let path = format!("/v1/{list}");
+            show_all(&Asker::new(whom), &path, select, columns, *watch, stop).await
         }
-        Action::Get { name, whom } => {
+        Action::Get { name, show: Show { watch }, whom } => {
             let path = format!("/v1/{list}/{name}");
-            let one: One<Value> = Asker::new(whom).control.read(&path, WITHIN).await?;
-            match whom.output {
-                Format::Json => say(&format!("{:#}\n", one.item)),
-                Format::Table | Format::Jsonl => show(whom.output, &[one.item], columns),
-            }
+            show_one(&Asker::new(whom), &path, columns, *watch, stop).await
         }
-        Action::Put { name, file, flags, on, whom } => {
+        Action::Put { name, file, flags, on, reason, whom } => {
             let (spec, seen) = match file {
                 Some(file) => read(file)?,
                 None => (flags.spec()?, None),
             };
             let asker = Asker::new(whom);
-            let (path, on) = (format!("/v1/{list}/{name}"), condition(on, seen));
-            let key = asker.key().await;
-            let asked = asker.control.change_on(Method::PUT, &path, &spec, &key, on, WITHIN).await;
-            let declared: Declared = asked.accepted()?;
+            let (path, terms) = (format!("/v1/{list}/{name}"), reason.terms(condition(on, seen)));
+            let declared: Declared = asker.change(Method::PUT, &path, &spec, terms).await?;
             asker.told(&declared, || match declared.declared {
                 now if now == declared.applied => format!("{name} is declared, revision {now}\n"),
                 then => format!("{name} is declared so since revision {then}\n"),
             })
         }
-        Action::Rm { name, options, if_match, whom } => {
+        Action::Rm { name, options, if_match, reason, whom } => {
             let asker = Asker::new(whom);
             let path = format!("/v1/{list}/{name}{}", options.query());
             let on = if_match.map_or(Condition::Always, |at| Condition::At(Revision(at)));
-            let key = asker.key().await;
-            let asked = asker.control.change_on(Method::DELETE, &path, &(), &key, on, WITHIN).await;
-            let changed: Changed = asked.accepted()?;
+            let changed: Changed =
+                asker.change(Method::DELETE, &path, &(), reason.terms(on)).await?;
             asker.told(&changed, || format!("{name} is deleted\n"))
         }
+    }
+}
+
+/// A list, once or as it changes.
+async fn show_all(
+    asker: &Asker,
+    path: &str,
+    select: &impl Serialize,
+    columns: &[Column],
+    watched: bool,
+    stop: &CancellationToken,
+) -> anyhow::Result<()> {
+    if watched {
+        return watch::watch(asker, columns, stop, async || asker.all(path, select).await).await;
+    }
+    let (_, items) = asker.all(path, select).await?;
+    show(asker.output, &items, columns)
+}
+
+/// One of them, once or as it changes; when it is gone it may come back.
+async fn show_one(
+    asker: &Asker,
+    path: &str,
+    columns: &[Column],
+    watched: bool,
+    stop: &CancellationToken,
+) -> anyhow::Result<()> {
+    let one: One<Value> = asker.control.read(path, WITHIN).await?;
+    if watched {
+        let look = async || match asker.control.read::<One<Value>>(path, WITHIN).await {
+            Ok(one) => Ok((one.stand.revision, vec![one.item])),
+            Err(Problem { code: Code::NotFound, .. }) => Ok((one.stand.revision, Vec::new())),
+            Err(problem) => Err(problem.into()),
+        };
+        return watch::watch(asker, columns, stop, look).await;
+    }
+    match asker.output {
+        Format::Json => say(&format!("{:#}\n", one.item)),
+        Format::Table | Format::Jsonl => show(asker.output, &[one.item], columns),
     }
 }
 
@@ -151,7 +193,7 @@ fn read(file: &Path) -> anyhow::Result<(Value, Option<Revision>)> {
 }
 
 /// All of a file, or of the standard input.
-fn contents(file: &Path) -> anyhow::Result<String> {
+pub(crate) fn contents(file: &Path) -> anyhow::Result<String> {
     let mut text = String::new();
     let source: &mut dyn io::Read = if file.as_os_str() == "-" {
         &mut io::stdin()
@@ -169,74 +211,15 @@ fn contents(file: &Path) -> anyhow::Result<String> {
     Ok(text)
 }
 
-/// Asks and changes in the name of this process.
-pub(crate) struct Asker {
-    pub(crate) control: ControlClient,
-    keys: KeySource,
-    pub(crate) output: Format,
-}
-
-impl Asker {
-    pub(crate) fn new(whom: &Whom) -> Self {
-        // The process is new for each command: its number tells its keys from others'.
-        let name = format!("cli-{}", std::process::id());
-        let client = name.parse().unwrap_or_else(|_| unreachable!("{name} is a legal name"));
-        let control = ControlClient::new(whom.addr.clone(), Rest::default());
-        let keys = KeySource::new(client, std::sync::Arc::new(clock::now));
-        Self { keys: keys.following(control.time()), control, output: whom.output }
-    }
-
-    /// Dated by the group's time, whatever the clock here says; where nobody tells it, the change says so.
-    pub(crate) async fn key(&self) -> IdempotencyKey {
-        let _ = self.control.learn_time(TIME_WITHIN).await;
-        self.keys.next()
-    }
-
-    /// Page by page.
-    async fn all(&self, list: &str, select: &impl Serialize) -> anyhow::Result<Vec<Value>> {
-        let selectors = serde_json::to_value(select)?;
-        let chosen = selectors.as_object().into_iter().flatten();
-        let chosen =
-            chosen.filter_map(|(name, value)| Some(format!("&{name}={}", value.as_str()?)));
-        let path = format!("/v1/{list}?limit=1000{}", chosen.collect::<String>());
-        let (mut items, mut after) = (Vec::new(), String::new());
-        loop {
-            let page = format!("{path}{after}");
-            let page: Page<Value> = self.control.read(&page, WITHIN).await?;
-            items.extend(page.items);
-            match page.next {
-                Some(next) => after = format!("&after={next}"),
-                None => return Ok(items),
-            }
-        }
-    }
-
-    pub(crate) fn told<T: Serialize>(
-        &self,
-        answer: &T,
-        text: impl FnOnce() -> String,
-    ) -> anyhow::Result<()> {
-        match self.output {
-            Format::Json | Format::Jsonl => say(&(serde_json::to_string(answer)? + "\n")),
-            Format::Table => say(&text()),
-        }
-    }
-}
-
 fn show(output: Format, items: &[Value], columns: &[Column]) -> anyhow::Result<()> {
-    say(&match output {
+    say(&form(output, items, columns))
+}
+
+fn form(output: Format, items: &[Value], columns: &[Column]) -> String {
+    match output {
         Format::Table => table::table(items, columns),
         Format::Json => format!("{:#}\n", Value::from(items)),
         Format::Jsonl => items.iter().map(|item| format!("{item}\n")).collect(),
-    })
-}
-
-/// A reader who has gone has read enough.
-pub(crate) fn say(text: &str) -> anyhow::Result<()> {
-    let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
-        Ok(()) | Err(_) => Ok(()),
     }
 }
 

@@ -36,9 +36,11 @@ pub(crate) async fn run(command: Command, stop: CancellationToken) -> anyhow::Re
         | Command::Member(_)
         | Command::Drain(_)
         | Command::Undrain(_)
+        | Command::Apply(_)
         | Command::Events(_)
         | Command::Resource(_)
         | Command::SampleAlgo
+        | Command::Openapi
         | Command::Exec { .. } => bail!("not a role"),
     }
     Ok(())

@@ -9,6 +9,9 @@ mod xnys;
 pub use day::{Day, InvalidDay, MinuteOfDay};
 pub use hours::{DailyWindow, Hours, Span};
 
+#[cfg(feature = "schema")]
+#[allow(unused_imports)]
+use crate::schema::prelude::*;
 use crate::{limits::CALENDAR_OFFSET_MAX, time::UnixNanos};
 use alloc::collections::BTreeMap;
 use core::{fmt, time::Duration};
@@ -38,6 +41,7 @@ impl fmt::Display for Exchange {
 /// session stays without one, and a session ends at the earlier of both times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub enum OperatorDay {
     Closed,
     /// In the exchange's own time.

@@ -19,6 +19,7 @@ pub mod placement;
 pub mod plan;
 pub mod refusal;
 pub mod resource;
+pub mod risk;
 pub mod row;
 pub mod stamp;
 pub mod state_hash;

@@ -6,8 +6,12 @@ mod forms;
 
 pub use disk::DiskId;
 pub use order::{OrderId, VenueOrderId};
+pub use scope::Scope;
 pub use target::DrainTarget;
 
+#[cfg(feature = "schema")]
+#[allow(unused_imports)]
+use crate::schema::prelude::*;
 use crate::time::UnixNanos;
 use alloc::{format, string::String, string::ToString, sync::Arc};
 use core::{cmp::Ordering, fmt, str::FromStr};
@@ -45,6 +49,7 @@ fn is_token(text: &str) -> bool {
 
 mod disk;
 mod order;
+mod scope;
 mod target;
 
 text_id!(/// A place that can fail as a whole: a data centre, a rack.
@@ -101,6 +106,7 @@ impl ClusterIncarnation {
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Fence {
     pub cluster: ClusterIncarnation,
     pub epoch: Epoch,

@@ -3,7 +3,7 @@
 #![no_std]
 
 extern crate alloc;
-#[cfg(test)]
+#[cfg(any(test, feature = "schema"))]
 extern crate std;
 
 pub mod calendar;
@@ -11,5 +11,7 @@ pub mod control;
 pub mod ids;
 pub mod limits;
 pub mod money;
+#[cfg(feature = "schema")]
+mod schema;
 pub mod time;
 pub mod trading;

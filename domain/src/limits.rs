@@ -172,6 +172,10 @@ pub const DROPPED: usize = 4_096;
 pub const WHO_BYTES: usize = 256;
 pub const WHY_BYTES: usize = 1_024;
 
+/// The longest time in which a risk rule counts orders: longer ones are for reports, and must be kept by nobody who
+/// decides on an order.
+pub const ORDERS_COUNTED_WITHIN: Duration = Duration::from_secs(3_600);
+
 /// A value in the test range of the replicated state.
 pub const REGISTER_VALUE_BYTES: usize = 1_024;
 /// Routes of one Market, grants of one account, keys of one customer. A row of the state stays below

@@ -80,6 +80,10 @@ amount!(/// A price in the quote currency for one unit. Above zero.
     Price, |v| v > Decimal::ZERO, InvalidAmount::NotPositive);
 amount!(/// A number of units. Zero or more: what is left of an order may be nothing.
     Quantity, |v| v >= Decimal::ZERO, InvalidAmount::Negative);
+amount!(/// Money in the quote currency. Above zero.
+    Notional, |v| v > Decimal::ZERO, InvalidAmount::NotPositive);
+amount!(/// A share of something: `0.05` is five percent of it. Above zero.
+    Share, |v| v > Decimal::ZERO, InvalidAmount::NotPositive);
 
 impl Quantity {
     pub const ZERO: Self = Self(Decimal::ZERO);
@@ -101,6 +105,13 @@ impl Quantity {
     /// Quantity times price, in the quote currency.
     pub fn notional(self, price: Price) -> Result<Decimal, InvalidAmount> {
         self.0.checked_mul(price.0).ok_or(InvalidAmount::Overflow)
+    }
+}
+
+impl Share {
+    #[must_use]
+    pub fn is_more_than_all(self) -> bool {
+        self.0 > Decimal::ONE
     }
 }
 

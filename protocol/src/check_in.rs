@@ -8,6 +8,7 @@ use tradewind_domain::ids::{Fence, Incarnation, LocationId, ManagerId, ServiceId
 /// `POST /v1/managers/check-in` at any InfrastructureManager.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct ManagerCheckIn {
     pub manager: ManagerId,
     pub location: LocationId,
@@ -21,6 +22,7 @@ pub struct ManagerCheckIn {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct ManagerCheckedIn {
     #[serde(flatten)]
     pub stand: Stand,

@@ -46,6 +46,7 @@ pub fn parse_key(text: &str) -> Result<IdempotencyKey, Problem> {
 
 /// How the group stood when an answer was made. In every answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Stand {
     pub term: u64,
     pub revision: Revision,
@@ -53,6 +54,7 @@ pub struct Stand {
     /// Of a read that asked nobody: how long ago the member that answers heard of its leader, or as the leader
     /// of a quorum. `null`: never since it started.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "given")]
+    #[cfg_attr(feature = "schema", schema(value_type = Option<u64>, required = false))]
     pub age_ms: Option<Option<u64>>,
 }
 
@@ -63,6 +65,7 @@ fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<u64
 
 /// The answer to an accepted change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Changed {
     #[serde(flatten)]
     pub stand: Stand,
@@ -73,6 +76,7 @@ pub struct Changed {
 /// `?consistency=`: how sure a read is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub enum Consistency {
     /// As if there were one copy; asks the leader, who asks a quorum.
     #[default]
@@ -93,6 +97,7 @@ pub struct ReadOptions {
 
 /// `GET /v1/status`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Status {
     #[serde(flatten)]
     pub stand: Stand,
@@ -139,6 +144,7 @@ pub struct ManagerProbed {
 
 /// States that should be the same and are not.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct DivergenceStatus {
     /// The entry after which they were compared.
     pub index: Revision,
@@ -150,6 +156,7 @@ pub struct DivergenceStatus {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub enum MemberRole {
     Leader,
     Follower,
@@ -160,6 +167,7 @@ pub enum MemberRole {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct MemberStatus {
     pub node: NodeId,
     pub role: MemberRole,
@@ -171,6 +179,7 @@ pub struct MemberStatus {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub enum Health {
     Well,
     Suspect,
@@ -178,6 +187,7 @@ pub enum Health {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct ManagerStatus {
     pub manager: ManagerId,
     pub location: LocationId,
@@ -192,6 +202,7 @@ pub struct ManagerStatus {
 
 /// A service, and the Manager that reported it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct ServiceStatus {
     pub manager: ManagerId,
     #[serde(flatten)]
@@ -199,6 +210,7 @@ pub struct ServiceStatus {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct CustomerStatus {
     pub customer: CustomerId,
     pub trader_manager: Option<ManagerId>,
@@ -209,6 +221,7 @@ pub struct CustomerStatus {
 /// `PUT /v1/registers/{key}` and `POST /v1/registers/{key}/cas`: the test range.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct PutRegister {
     pub value: String,
     /// Written only over this value.
@@ -218,6 +231,7 @@ pub struct PutRegister {
 
 /// `GET /v1/registers/{key}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct RegisterAnswer {
     #[serde(flatten)]
     pub stand: Stand,

@@ -21,6 +21,7 @@ pub fn path_of(target: &DrainTarget) -> String {
 /// `POST /v1/implementations/{implementation}/drain`, `POST /v1/managers/{manager}/drain`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct BeginDrain {
     pub who: String,
     pub why: String,
@@ -46,6 +47,7 @@ impl BeginDrain {
 /// whatever is still there, `PUT /v1/drains/{target}/drop` says anew when it is dropped.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct ChangeDrain {
     pub who: String,
     pub why: String,
@@ -56,6 +58,7 @@ pub struct ChangeDrain {
 
 /// What is still there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Remaining {
     pub brokers: u64,
     pub customers: u64,
@@ -67,6 +70,7 @@ pub struct Remaining {
 
 /// A drain and how far it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct DrainView {
     #[serde(flatten)]
     pub row: DrainRow,
@@ -82,6 +86,7 @@ pub struct DrainView {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct DrainTold {
     #[serde(flatten)]
     pub stand: Stand,
@@ -89,6 +94,7 @@ pub struct DrainTold {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Drains {
     #[serde(flatten)]
     pub stand: Stand,

@@ -39,10 +39,13 @@ pub struct EventsOptions {
 
 /// All events of one entry of the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct EntryEvents {
     pub revision: Revision,
     /// The entry's time, by the log.
     pub at: UnixNanos,
+    /// What happened, each under its name; names that are not known are to be ignored.
+    #[cfg_attr(feature = "schema", schema(value_type = Vec<Object>))]
     pub events: Vec<EventKind>,
 }
 
@@ -90,6 +93,7 @@ pub enum EventFrame {
 
 /// The answer to a request that is no WebSocket's: what there is, at most `limit` entries.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct EventPage {
     #[serde(flatten)]
     pub stand: Stand,

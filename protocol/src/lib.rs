@@ -15,6 +15,7 @@ pub mod resources;
 pub mod session;
 pub mod stream;
 pub mod supervision;
+pub mod terms;
 pub mod token;
 pub mod trade;
 

@@ -8,6 +8,7 @@ use tradewind_domain::ids::{ClusterIncarnation, DiskId, NodeId, Revision};
 /// `POST /v1/members`: an InfrastructureManager with an empty directory asks to be a member.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct JoinMember {
     /// The cluster it means to join: another one refuses.
     pub cluster: String,
@@ -19,6 +20,7 @@ pub struct JoinMember {
 
 /// The answer: the number it has from now on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct MemberJoined {
     #[serde(flatten)]
     pub stand: Stand,
@@ -28,6 +30,7 @@ pub struct MemberJoined {
 /// `PUT /v1/members/{node}/address`: a member tells where it is now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct MemberMoved {
     pub disk: DiskId,
     pub peer_address: String,
@@ -40,6 +43,7 @@ pub struct MemberMoved {
 /// `PUT /v1/members/voters-wanted`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct VotersWanted {
     /// 3 or 5.
     pub voters: u8,
@@ -57,6 +61,7 @@ pub struct RemoveOptions {
 /// `POST /v1/leader/transfer`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct TransferLeader {
     /// Without one: the voter that has most of the log and answers.
     #[serde(default)]
@@ -65,6 +70,7 @@ pub struct TransferLeader {
 
 /// The answer, once another member leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct LeaderTransferred {
     #[serde(flatten)]
     pub stand: Stand,
@@ -75,6 +81,7 @@ pub struct LeaderTransferred {
 /// What a member is to the group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub enum MemberStanding {
     Leader,
     Voter,
@@ -88,6 +95,7 @@ pub enum MemberStanding {
 
 /// One member, in `GET /v1/members` and `GET /v1/members/{node}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct MemberInfo {
     pub node: NodeId,
     pub standing: MemberStanding,
@@ -107,6 +115,7 @@ pub struct MemberInfo {
 
 /// `GET /v1/members`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Members {
     #[serde(flatten)]
     pub stand: Stand,

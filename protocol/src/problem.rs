@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 /// What the caller may do with the same request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub enum Retry {
     /// It will be refused again.
     Never,
@@ -20,9 +21,12 @@ macro_rules! codes {
         /// The kinds of problems. One kind a thing the caller can do about it.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
         #[serde(rename_all = "snake_case")]
+        #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
         pub enum Code { $($(#[$doc])* $name,)* }
 
         impl Code {
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
             #[must_use]
             pub fn status(self) -> u16 {
                 match self { $(Self::$name => $status,)* }
@@ -87,6 +91,7 @@ codes! {
 /// A problem as it stands on the wire (`application/problem+json`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{title}: {detail}")]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Problem {
     #[serde(rename = "type")]
     pub kind: String,

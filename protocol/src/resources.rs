@@ -1,5 +1,5 @@
-//! What operators declare, as it is asked for and told: accounts, customers and their API keys, Markets, Traders,
-//! hours of locations, days of exchanges. Decides the shapes and the names of the selectors; what is legal to
+//! What operators declare, as it is asked for and told: accounts, customers and their API keys, Markets and their
+//! routes, Traders, hours of locations, days of exchanges, risk settings, trading states. Decides the shapes and the names of the selectors; what is legal to
 //! declare is decided in `domain::control`.
 
 use crate::control::{Consistency, Stand};
@@ -8,12 +8,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use tradewind_domain::{
     calendar::{Day, Exchange, OperatorDay},
     control::{
-        resource::Condition,
+        drain::By,
+        risk::{RiskSpec, TradingState},
         row::{AccountSpec, Assignment, LocationSpec, MarketSpec, TraderSpec, TraderWish},
     },
     ids::{
         AccountId, CustomerId, InstrumentId, KeyHash, LocationId, ManagerId, MarketId, Revision,
-        TraderId, VenueId,
+        Scope, TraderId, VenueId,
     },
 };
 
@@ -34,17 +35,6 @@ pub fn parse_etag(text: &str) -> Option<Revision> {
     let digits = text.trim().strip_prefix('"')?.strip_suffix('"')?;
     let digit = digits.bytes().all(|byte| byte.is_ascii_digit());
     digits.parse().ok().filter(|_| digit).map(Revision)
-}
-
-/// A condition as a header says it.
-#[must_use]
-pub fn condition_header(on: Condition) -> Option<(&'static str, String)> {
-    match on {
-        Condition::Always => None,
-        Condition::Absent => Some((IF_NONE_MATCH, "*".to_owned())),
-        Condition::Present => Some((IF_MATCH, "*".to_owned())),
-        Condition::At(revision) => Some((IF_MATCH, format_etag(revision))),
-    }
 }
 
 /// A list, or a part of it: `GET /v1/accounts` and the like.
@@ -68,6 +58,7 @@ pub struct One<T> {
 
 /// The answer to an accepted `PUT`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Declared {
     #[serde(flatten)]
     pub stand: Stand,
@@ -78,6 +69,7 @@ pub struct Declared {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct AccountInfo {
     pub account: AccountId,
     pub revision: Revision,
@@ -87,6 +79,7 @@ pub struct AccountInfo {
 
 /// A Broker of an account, and where it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct BrokerInfo {
     pub shard: u16,
     pub assignment: Option<Assignment>,
@@ -94,6 +87,7 @@ pub struct BrokerInfo {
 
 /// Of his keys only their ids are told.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct CustomerInfo {
     pub customer: CustomerId,
     pub revision: Revision,
@@ -103,6 +97,7 @@ pub struct CustomerInfo {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct MarketInfo {
     pub market: MarketId,
     pub revision: Revision,
@@ -110,6 +105,7 @@ pub struct MarketInfo {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct TraderInfo {
     pub trader: TraderId,
     pub revision: Revision,
@@ -118,6 +114,7 @@ pub struct TraderInfo {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct LocationInfo {
     pub location: LocationId,
     pub revision: Revision,
@@ -125,15 +122,93 @@ pub struct LocationInfo {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct ExchangeDaysInfo {
     pub exchange: Exchange,
     pub revision: Revision,
     pub spec: ExchangeDaysSpec,
 }
 
+/// One of a Market's routes. Its revision is its Market's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct RouteInfo {
+    pub market: MarketId,
+    pub instrument: InstrumentId,
+    pub revision: Revision,
+    pub spec: RouteSpec,
+}
+
+/// `PUT /v1/markets/{market}/routes/{instrument}`: the venues that serve it, for data and for orders.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct RouteSpec {
+    pub data_venue: VenueId,
+    pub order_venue: VenueId,
+}
+
+/// Where a route is: the `/` of an instrument stands as `%2F`.
+#[must_use]
+pub fn path_of_route(market: &MarketId, instrument: &InstrumentId) -> String {
+    format!("/v1/markets/{market}/routes/{}", instrument.as_str().replace('/', "%2F"))
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct RiskInfo {
+    pub scope: Scope,
+    pub revision: Revision,
+    pub spec: RiskSpec,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct TradingStateInfo {
+    pub scope: Scope,
+    pub revision: Revision,
+    pub spec: TradingStateSpec,
+    /// The entry that last loosened it. Of two words with one version the tighter counts, else the one with the higher.
+    pub version: Revision,
+    /// Who set it, and why.
+    pub by: Option<By>,
+}
+
+/// `PUT /v1/trading-states/{scope}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct TradingStateSpec {
+    pub state: TradingState,
+}
+
+/// What a scope names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub enum ScopeKind {
+    Global,
+    Customer,
+    Account,
+    Trader,
+}
+
+impl ScopeKind {
+    #[must_use]
+    pub fn of(scope: &Scope) -> Self {
+        match scope {
+            Scope::Global => Self::Global,
+            Scope::Customer(_) => Self::Customer,
+            Scope::Account(_) => Self::Account,
+            Scope::Trader(_) => Self::Trader,
+        }
+    }
+}
+
 /// `PUT /v1/exchange-days/{exchange}`: all of an operator's days of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct ExchangeDaysSpec {
     pub days: BTreeMap<Day, OperatorDay>,
 }
@@ -141,6 +216,7 @@ pub struct ExchangeDaysSpec {
 /// `PUT /v1/customers/{customer}`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct PutCustomer {
     /// All of his keys. Without it he keeps those that he has.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -150,6 +226,7 @@ pub struct PutCustomer {
 /// `POST /v1/customers/{customer}/keys`. The key itself never leaves who drew it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct AddKey {
     /// SHA-256 of the key, 64 hexadecimal digits in lower case.
     pub key_hash: KeyHash,
@@ -157,6 +234,7 @@ pub struct AddKey {
 
 /// The answer: the name by which the key is told and removed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct KeyAdded {
     #[serde(flatten)]
     pub stand: Stand,
@@ -166,6 +244,7 @@ pub struct KeyAdded {
 
 /// Of `GET /v1/customers/{customer}/keys`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct KeyInfo {
     pub key_id: String,
 }
@@ -177,6 +256,14 @@ pub struct DeleteAccount {
     /// Also where a BrokerManager has its Broker, which is stopped by it. Its ledger stays on that disk.
     #[serde(default)]
     pub release: bool,
+}
+
+/// What chooses a list, and a page of it.
+pub trait Selects {
+    type Id;
+
+    /// How sure it must be, how many at most, and behind which.
+    fn of_page(&self) -> (Consistency, Option<u64>, Option<&Self::Id>);
 }
 
 macro_rules! selectors {
@@ -199,6 +286,14 @@ macro_rules! selectors {
                     #[serde(default, skip_serializing_if = "Option::is_none")]
                     pub $field: Option<$type>,
                 )*
+            }
+
+            impl Selects for $name {
+                type Id = $id;
+
+                fn of_page(&self) -> (Consistency, Option<u64>, Option<&$id>) {
+                    (self.consistency, self.limit, self.after.as_ref())
+                }
             }
         )*
     };
@@ -242,6 +337,20 @@ selectors! {
     }
     /// `GET /v1/exchange-days`.
     SelectExchangeDays after Exchange {}
+    /// `GET /v1/markets/{market}/routes`.
+    SelectRoutes after InstrumentId {
+        /// That it names, for data or for orders.
+        venue: VenueId,
+    }
+    /// `GET /v1/risk`.
+    SelectRisk after Scope {
+        kind: ScopeKind,
+    }
+    /// `GET /v1/trading-states`.
+    SelectTradingStates after Scope {
+        kind: ScopeKind,
+        state: TradingState,
+    }
 }
 
 #[cfg(test)]

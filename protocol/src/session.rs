@@ -12,6 +12,7 @@ use tradewind_domain::{
 /// `POST /v1/traders/{trader}/sessions`: a TraderManager asks for the token of a Trader it was given.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct OpenTraderSession {
     pub manager: ManagerId,
     pub epoch: Epoch,
@@ -19,6 +20,7 @@ pub struct OpenTraderSession {
 
 /// The answer to `POST /v1/sessions` and `POST /v1/traders/{trader}/sessions`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct SessionOpened {
     #[serde(flatten)]
     pub stand: Stand,

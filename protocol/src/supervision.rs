@@ -75,6 +75,7 @@ pub struct TraderAccess {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub enum ServiceState {
     /// Spawned, not yet checked in.
     Starting,
@@ -88,6 +89,7 @@ pub enum ServiceState {
 
 /// One service as its Manager knows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct ServiceReport {
     pub service: ServiceId,
     pub state: ServiceState,

@@ -6,7 +6,10 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use tradewind_protocol::{
     Problem, check_in, control,
-    domain::control::row::{AccountSpec, CustomerSpec, LocationSpec, MarketSpec, TraderSpec},
+    domain::control::{
+        risk::RiskSpec,
+        row::{AccountSpec, CustomerSpec, LocationSpec, MarketSpec, TraderSpec},
+    },
     drains, events, history, link, members, orders, resources, session, stream, supervision, token,
     trade,
 };
@@ -70,6 +73,12 @@ fn again_as(message: &str, body: &Value) -> serde_json::Result<Value> {
         "trader" => again::<resources::One<resources::TraderInfo>>(body),
         "location" => again::<resources::One<resources::LocationInfo>>(body),
         "exchange_days" => again::<resources::One<resources::ExchangeDaysInfo>>(body),
+        "route_spec" => again::<resources::RouteSpec>(body),
+        "route" => again::<resources::One<resources::RouteInfo>>(body),
+        "risk_spec" => again::<RiskSpec>(body),
+        "risk" => again::<resources::One<resources::RiskInfo>>(body),
+        "trading_state_spec" => again::<resources::TradingStateSpec>(body),
+        "trading_state" => again::<resources::One<resources::TradingStateInfo>>(body),
         "keys" => again::<resources::Page<resources::KeyInfo>>(body),
         "traders" => again::<resources::Page<resources::TraderInfo>>(body),
         "event_frame" => again::<events::EventFrame>(body),
@@ -129,6 +138,9 @@ fn what_is_written_by_customers_refuses_unknown_fields() {
                 "exchange_days_spec",
                 "put_customer",
                 "add_key",
+                "route_spec",
+                "risk_spec",
+                "trading_state_spec",
                 "manager_check_in",
                 "service_check_in",
                 "open_trader_session",

@@ -1,20 +1,24 @@
-//! `tradewind account | customer | market | trader | location | exchange-days | key`: what operators declare.
+//! `tradewind account | customer | market | route | trader | location | exchange-days | key | risk | trading-state`:
+//! what operators declare.
 //! Decides names and forms of the flags, and what they say of a resource; what is done with it stands in
 //! `crate::resource`.
 
 mod flags;
+mod risk;
 
 pub(crate) use flags::{
     AccountFlags, CustomerFlags, ExchangeDaysFlags, Flags, LocationFlags, MarketFlags, TraderFlags,
 };
+pub(crate) use risk::{OfRisk, OfTradingStates, RiskFlags, TradingStateFlags};
 
+use super::drain::Who;
 use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
 use std::path::PathBuf;
 use tradewind_domain::{
     calendar::Exchange,
     control::row::TraderWish,
-    ids::{AccountId, CustomerId, InstrumentId, ManagerId, VenueId},
+    ids::{AccountId, CustomerId, InstrumentId, ManagerId, MarketId, VenueId},
 };
 
 #[derive(Debug, Subcommand)]
@@ -38,6 +42,15 @@ pub(crate) enum ResourceCommand {
     /// A customer's API keys: add, list, remove
     #[command(subcommand)]
     Key(KeyAction),
+    /// Routes of a Market, one by one: list, show, declare, delete
+    #[command(subcommand)]
+    Route(RouteAction),
+    /// What orders must keep: of everybody (`global`), `customer.NAME`, `account.NAME`, `trader.NAME`
+    #[command(subcommand)]
+    Risk(Action<OfRisk, RiskFlags, Nothing>),
+    /// Who may trade, only reduce, or not at all: `global`, `customer.NAME`, `account.NAME`, `trader.NAME`
+    #[command(subcommand)]
+    TradingState(Action<OfTradingStates, TradingStateFlags, Nothing>),
 }
 
 /// Without an action it is the service of that name, as its Manager spawns it.
@@ -57,7 +70,10 @@ impl ResourceCommand {
             | Self::Customer(_)
             | Self::Location(_)
             | Self::ExchangeDays(_)
-            | Self::Key(_) => false,
+            | Self::Key(_)
+            | Self::Route(_)
+            | Self::Risk(_)
+            | Self::TradingState(_) => false,
         }
     }
 }
@@ -70,12 +86,16 @@ pub(crate) enum Action<S: Args, P: Args, R: Args> {
         #[command(flatten)]
         select: S,
         #[command(flatten)]
+        show: Show,
+        #[command(flatten)]
         whom: Whom,
     },
     /// One of them, as it is declared and where it is
     Get {
         #[arg(value_parser = name)]
         name: String,
+        #[command(flatten)]
+        show: Show,
         #[command(flatten)]
         whom: Whom,
     },
@@ -92,6 +112,8 @@ pub(crate) enum Action<S: Args, P: Args, R: Args> {
         #[command(flatten)]
         on: On,
         #[command(flatten)]
+        reason: Reason,
+        #[command(flatten)]
         whom: Whom,
     },
     /// Delete one that nobody needs
@@ -103,6 +125,61 @@ pub(crate) enum Action<S: Args, P: Args, R: Args> {
         /// Only if this is its revision
         #[arg(long, value_name = "REVISION")]
         if_match: Option<u64>,
+        #[command(flatten)]
+        reason: Reason,
+        #[command(flatten)]
+        whom: Whom,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RouteAction {
+    /// All routes of a Market, or those that are chosen
+    Ls {
+        market: MarketId,
+        /// That name this venue
+        #[arg(long)]
+        venue: Option<VenueId>,
+        #[command(flatten)]
+        show: Show,
+        #[command(flatten)]
+        whom: Whom,
+    },
+    /// The route of an instrument
+    Get {
+        market: MarketId,
+        instrument: InstrumentId,
+        #[command(flatten)]
+        show: Show,
+        #[command(flatten)]
+        whom: Whom,
+    },
+    /// Declare the route of an instrument, new or instead of the one there is; the others stay
+    Put {
+        market: MarketId,
+        instrument: InstrumentId,
+        /// The venue that serves it
+        #[arg(long)]
+        venue: VenueId,
+        /// Another venue for its orders
+        #[arg(long, value_name = "VENUE")]
+        orders: Option<VenueId>,
+        #[command(flatten)]
+        on: On,
+        #[command(flatten)]
+        reason: Reason,
+        #[command(flatten)]
+        whom: Whom,
+    },
+    /// Delete the route of an instrument
+    Rm {
+        market: MarketId,
+        instrument: InstrumentId,
+        /// Only if this is its revision, which is its Market's
+        #[arg(long, value_name = "REVISION")]
+        if_match: Option<u64>,
+        #[command(flatten)]
+        reason: Reason,
         #[command(flatten)]
         whom: Whom,
     },
@@ -117,6 +194,8 @@ pub(crate) enum KeyAction {
         /// Take the key that stands in this file (- is the standard input), and do not show it
         #[arg(long, value_name = "FILE")]
         from: Option<PathBuf>,
+        #[command(flatten)]
+        reason: Reason,
         #[command(flatten)]
         whom: Whom,
     },
@@ -133,6 +212,8 @@ pub(crate) enum KeyAction {
         customer: String,
         #[arg(value_parser = name)]
         key_id: String,
+        #[command(flatten)]
+        reason: Reason,
         #[command(flatten)]
         whom: Whom,
     },
@@ -155,6 +236,23 @@ pub(crate) enum Format {
     Json,
     /// An item a line
     Jsonl,
+}
+
+/// Who asks for a change and why: told to whoever watches.
+#[derive(Debug, Args)]
+pub(crate) struct Reason {
+    #[command(flatten)]
+    pub(crate) who: Who,
+    /// Why, for whoever looks at it later
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) why: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Show {
+    /// Show it again whenever it has changed, until Ctrl-C
+    #[arg(short, long)]
+    pub(crate) watch: bool,
 }
 
 /// On which condition.
@@ -233,9 +331,9 @@ pub(crate) struct OfLocations {
 /// Any name, before it is known of what: none leads to another address.
 fn name(text: &str) -> Result<String, String> {
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
-    if !text.is_empty() && text.bytes().all(legal) {
+    if text.split('.').all(|part| !part.is_empty() && part.bytes().all(legal)) {
         Ok(text.to_owned())
     } else {
-        Err("a name has letters, digits and '-'".to_owned())
+        Err("a name has letters, digits and '-', and '.' between the parts of a scope".to_owned())
     }
 }

@@ -9,7 +9,7 @@ use crate::{
 use anyhow::Context as _;
 use serde_json::{Value, json};
 use std::path::Path;
-use tradewind_domain::ids::KeyHash;
+use tradewind_domain::{control::resource::Condition, ids::KeyHash};
 use tradewind_link::rest::Method;
 use tradewind_protocol::{
     control::Changed,
@@ -23,7 +23,7 @@ const KEY_LENGTH_MIN: usize = 16;
 
 pub(super) async fn run(action: &KeyAction) -> anyhow::Result<()> {
     match action {
-        KeyAction::Add { customer, from, whom } => {
+        KeyAction::Add { customer, from, reason, whom } => {
             let asker = Asker::new(whom);
             let own = from.as_deref().map(own).transpose()?;
             let (secret, drawn) = match own {
@@ -32,9 +32,9 @@ pub(super) async fn run(action: &KeyAction) -> anyhow::Result<()> {
             };
             let add = AddKey { key_hash: KeyHash::of(&secret) };
             let path = format!("/v1/customers/{customer}/keys");
-            let key = asker.key().await;
-            let asked = asker.control.change(Method::POST, &path, &add, &key, WITHIN).await;
-            let added: KeyAdded = asked.accepted().with_context(|| {
+            let terms = reason.terms(Condition::Always);
+            let asked = asker.change(Method::POST, &path, &add, terms).await;
+            let added: KeyAdded = asked.with_context(|| {
                 format!(
                     "the key {} was not shown; see `tradewind key ls {customer}`",
                     add.key_hash.key_id()
@@ -47,12 +47,11 @@ pub(super) async fn run(action: &KeyAction) -> anyhow::Result<()> {
             let keys: Page<Value> = Asker::new(whom).control.read(&path, WITHIN).await?;
             show(whom.output, &keys.items, table::KEYS)
         }
-        KeyAction::Rm { customer, key_id, whom } => {
+        KeyAction::Rm { customer, key_id, reason, whom } => {
             let asker = Asker::new(whom);
             let path = format!("/v1/customers/{customer}/keys/{key_id}");
-            let key = asker.key().await;
-            let asked = asker.control.change(Method::DELETE, &path, &(), &key, WITHIN).await;
-            let changed: Changed = asked.accepted()?;
+            let terms = reason.terms(Condition::Always);
+            let changed: Changed = asker.change(Method::DELETE, &path, &(), terms).await?;
             asker.told(&changed, || format!("the key {key_id} is removed\n"))
         }
     }

@@ -43,6 +43,40 @@ pub(super) const LOCATIONS: &[Column] = &[
 pub(super) const EXCHANGE_DAYS: &[Column] =
     &[Column("EXCHANGE", "exchange"), Column("REVISION", "revision"), Column("DAYS", "spec/days")];
 pub(super) const KEYS: &[Column] = &[Column("KEY", "key_id")];
+pub(super) const ROUTES: &[Column] = &[
+    Column("INSTRUMENT", "instrument"),
+    Column("REVISION", "revision"),
+    Column("DATA", "spec/data_venue"),
+    Column("ORDERS", "spec/order_venue"),
+];
+pub(super) const RISK: &[Column] = &[
+    Column("SCOPE", "scope"),
+    Column("REVISION", "revision"),
+    Column("QUANTITY", "spec/max_order_quantity"),
+    Column("NOTIONAL", "spec/max_order_notional"),
+    Column("BAND", "spec/price_band"),
+    Column("POSITION", "spec/max_position"),
+    Column("OPEN", "spec/max_open_orders"),
+    Column("RATE ORDERS", "spec/order_rate/orders"),
+    Column("WITHIN MS", "spec/order_rate/within_ms"),
+    Column("EQUAL ORDERS", "spec/equal_orders/orders"),
+    Column("WITHIN MS", "spec/equal_orders/within_ms"),
+];
+pub(super) const TRADING_STATES: &[Column] = &[
+    Column("SCOPE", "scope"),
+    Column("REVISION", "revision"),
+    Column("STATE", "spec/state"),
+    Column("VERSION", "version"),
+    Column("WHO", "by/who"),
+    Column("WHY", "by/why"),
+];
+
+impl Column {
+    /// What an item has there; for a column of names.
+    pub(super) fn of<'a>(&self, item: &'a Value) -> Option<&'a Value> {
+        item.get(self.1)
+    }
+}
 
 /// A longer list is told whole as JSON.
 const CELL_MAX: usize = 60;

@@ -113,5 +113,7 @@ fn kind(row: &Row) -> &'static str {
         Row::Drain(_) => "drain",
         Row::Dropped(_) => "dropped",
         Row::Rebalance(_) => "rebalance",
+        Row::Risk(_) => "risk",
+        Row::TradingState(_) => "trading_state",
     }
 }

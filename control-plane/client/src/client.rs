@@ -26,8 +26,8 @@ use tradewind_protocol::{
     Code, Problem, Retry,
     check_in::{ManagerCheckIn, ManagerCheckedIn},
     control::{Changed, IDEMPOTENCY_KEY, Stand, Status, format_key},
-    resources::condition_header,
     session::{OpenTraderSession, SessionOpened},
+    terms::Terms,
 };
 
 /// Asks whichever member answers. A cheap handle: clones share what is known of the members.
@@ -130,18 +130,19 @@ impl ControlClient {
         self.change_on(method, path, body, key, Condition::Always, within).await
     }
 
-    /// The same, made only if `on` holds then.
+    /// The same, made only if the condition of its terms holds then, in the name that they say.
     pub async fn change_on<B: Serialize + Sync, T: DeserializeOwned>(
         &self,
         method: Method,
         path: &str,
         body: &B,
         key: &IdempotencyKey,
-        on: Condition,
+        terms: impl Into<Terms>,
         within: Duration,
     ) -> Answer<T> {
         let mut headers = vec![(IDEMPOTENCY_KEY.to_owned(), format_key(key))];
-        headers.extend(condition_header(on).map(|(name, value)| (name.to_owned(), value)));
+        let terms = terms.into().headers().into_iter();
+        headers.extend(terms.map(|(name, value)| (name.to_owned(), value)));
         self.ask(Question { method, path, headers, body: Some(body) }, within).await
     }
 

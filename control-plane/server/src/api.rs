@@ -2,6 +2,7 @@
 //! finds the leader is `service`'s work, what it does `domain::control`'s decision.
 
 mod accounts;
+mod addresses;
 pub(crate) mod backup;
 pub(crate) mod changes;
 mod customers;
@@ -18,13 +19,17 @@ mod probes;
 pub(crate) mod problems;
 mod registers;
 mod resources;
+mod risk;
+mod routes;
 mod sessions;
 mod stand;
 mod state;
 pub(crate) mod status;
 mod traders;
+mod trading_states;
 
 use crate::service::{REVISION, Service};
+use addresses::Addresses;
 use axum::{
     Router, middleware,
     routing::{delete, get, post, put},
@@ -36,7 +41,17 @@ use tradewind_protocol::{
 };
 
 pub(crate) fn router(service: Service) -> Router {
-    Router::new()
+    addresses()
+        .router
+        .fallback(stand::nothing_here)
+        .method_not_allowed_fallback(stand::not_by_that_method)
+        .layer(middleware::from_fn_with_state(service.clone(), stand::say))
+        .with_state(service)
+}
+
+/// Everything that is served; what is said of it stands in `openapi`.
+pub(crate) fn addresses() -> Addresses {
+    Addresses::default()
         .route("/", get(status::front))
         .route("/livez", get(health::livez))
         .route("/readyz", get(health::readyz))
@@ -67,39 +82,21 @@ pub(crate) fn router(service: Service) -> Router {
         .route("/v1/registers/{register}", get(registers::get).put(registers::put))
         .route("/v1/registers/{register}/cas", post(registers::compare_and_set))
         .merge(resource_routes())
-        .fallback(stand::nothing_here)
-        .method_not_allowed_fallback(stand::not_by_that_method)
-        .layer(middleware::from_fn_with_state(service.clone(), stand::say))
-        .with_state(service)
 }
 
 /// What operators declare.
-fn resource_routes() -> Router<Service> {
-    Router::new()
-        .route("/v1/accounts", get(accounts::list))
-        .route(
-            "/v1/accounts/{account}",
-            get(accounts::get).put(accounts::put).delete(accounts::delete),
-        )
-        .route("/v1/customers", get(customers::list))
-        .route(
-            "/v1/customers/{customer}",
-            get(customers::get).put(customers::put).delete(customers::delete),
-        )
+fn resource_routes() -> Addresses {
+    Addresses::default()
+        .merge(resources::routes::<accounts::Accounts>())
+        .merge(resources::routes::<customers::Customers>())
         .route("/v1/customers/{customer}/keys", get(keys::list).post(keys::add))
         .route("/v1/customers/{customer}/keys/{key_id}", delete(keys::remove))
-        .route("/v1/markets", get(markets::list))
-        .route("/v1/markets/{market}", get(markets::get).put(markets::put).delete(markets::delete))
-        .route("/v1/traders", get(traders::list))
-        .route("/v1/traders/{trader}", get(traders::get).put(traders::put).delete(traders::delete))
-        .route("/v1/locations", get(locations::list))
-        .route(
-            "/v1/locations/{location}",
-            get(locations::get).put(locations::put).delete(locations::delete),
-        )
-        .route("/v1/exchange-days", get(exchange_days::list))
-        .route(
-            "/v1/exchange-days/{exchange}",
-            get(exchange_days::get).put(exchange_days::put).delete(exchange_days::delete),
-        )
+        .merge(resources::routes::<markets::Markets>())
+        .route(routes::LIST, get(routes::list))
+        .merge(resources::routes_of_one::<routes::Routes>())
+        .merge(resources::routes::<traders::Traders>())
+        .merge(resources::routes::<locations::Locations>())
+        .merge(resources::routes::<exchange_days::ExchangeDays>())
+        .merge(resources::routes::<risk::Risk>())
+        .merge(resources::routes::<trading_states::TradingStates>())
 }

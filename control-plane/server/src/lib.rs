@@ -16,6 +16,7 @@ mod leading;
 mod limits;
 mod member;
 mod metrics;
+mod openapi;
 mod options;
 mod server;
 mod service;
@@ -24,6 +25,7 @@ mod session;
 mod tests;
 
 pub use api::backup::SNAPSHOT as SNAPSHOT_PATH;
+pub use openapi::document as openapi;
 pub use options::{InitMember, Options};
 pub use server::{Listeners, RAFT_DIRECTORY, RunError, Server, run};
 pub use tradewind_replication::{Snapshots, Timing};

@@ -11,6 +11,7 @@ mod leadership;
 mod manager;
 mod managers;
 mod members;
+mod openapi;
 mod reads;
 mod resources;
 mod sessions;

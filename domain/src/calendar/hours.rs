@@ -5,6 +5,9 @@
 use super::{
     Calendar, Day, Exchange, MinuteOfDay, OperatorDay, OutsideTable, day::SECONDS_PER_DAY,
 };
+#[cfg(feature = "schema")]
+#[allow(unused_imports)]
+use crate::schema::prelude::*;
 use crate::time::UnixNanos;
 use alloc::collections::BTreeMap;
 use core::time::Duration;
@@ -13,6 +16,7 @@ use serde::{Deserialize, Serialize};
 /// When it is after hours. Variants are only appended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub enum Hours {
     /// From so many minutes after the exchange's close to its next opening.
     AfterClose { exchange: Exchange, offset_minutes: u16 },
@@ -24,6 +28,7 @@ pub enum Hours {
 /// midnight; one that ends when it begins is empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct DailyWindow {
     pub from: MinuteOfDay,
     pub to: MinuteOfDay,

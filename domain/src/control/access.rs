@@ -2,6 +2,7 @@
 
 use super::{
     machine::Machine,
+    risk::{RiskRow, TradingStateRow},
     row::{
         AccountRow, AnsweredRow, BrokerRow, ClusterRow, CustomerRow, ExchangeRow, LocationRow,
         ManagerRow, MarketRow, MemberRow, RegisterRow, Row, RowKey, TraderRow,
@@ -13,7 +14,7 @@ use crate::{
     calendar::Exchange,
     ids::{
         AccountId, CustomerId, Epoch, Fence, KeyHash, LocationId, ManagerId, MarketId, NodeId,
-        RegisterId, TraderId,
+        RegisterId, Scope, TraderId,
     },
     time::UnixNanos,
 };
@@ -121,6 +122,16 @@ impl Machine {
     }
 
     #[must_use]
+    pub fn risk(&self, scope: &Scope) -> Option<&RiskRow> {
+        self.tables.risks.get(scope)
+    }
+
+    #[must_use]
+    pub fn trading_state(&self, scope: &Scope) -> Option<&TradingStateRow> {
+        self.tables.trading_states.get(scope)
+    }
+
+    #[must_use]
     pub fn register(&self, register: &RegisterId) -> Option<&RegisterRow> {
         self.tables.registers.get(register)
     }
@@ -200,6 +211,17 @@ impl Machine {
         after: Option<&LocationId>,
     ) -> impl Iterator<Item = &LocationRow> {
         behind(&self.tables.locations, after)
+    }
+
+    pub fn risks_after(&self, after: Option<&Scope>) -> impl Iterator<Item = &RiskRow> {
+        behind(&self.tables.risks, after)
+    }
+
+    pub fn trading_states_after(
+        &self,
+        after: Option<&Scope>,
+    ) -> impl Iterator<Item = &TradingStateRow> {
+        behind(&self.tables.trading_states, after)
     }
 }
 

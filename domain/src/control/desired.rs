@@ -9,6 +9,9 @@ use crate::ids::{
     AccountId, CustomerId, Epoch, Fence, ManagerId, ManagerKind, MarketId, NodeId, Revision,
     TraderId, VenueId,
 };
+#[cfg(feature = "schema")]
+#[allow(unused_imports)]
+use crate::schema::prelude::*;
 use alloc::{collections::BTreeSet, string::String, vec::Vec};
 use serde::{Deserialize, Serialize};
 
@@ -52,6 +55,7 @@ pub enum Work {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct ManagerEndpoint {
     pub manager: ManagerId,
     pub address: String,

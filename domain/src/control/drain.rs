@@ -11,6 +11,9 @@ mod progress;
 pub(super) use decide::Entry;
 pub use progress::{Remains, remains};
 
+#[cfg(feature = "schema")]
+#[allow(unused_imports)]
+use crate::schema::prelude::*;
 use crate::{
     calendar::Span,
     ids::{DrainTarget, Epoch, Incarnation, ManagerId, Revision},
@@ -76,6 +79,7 @@ pub enum DrainCommand {
 /// Who asked for something, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct By {
     pub who: String,
     pub why: String,
@@ -84,6 +88,7 @@ pub struct By {
 /// When what is drained is dropped. Variants are only appended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub enum DropSchedule {
     /// When all calendars and windows of its location are closed.
     AfterHours,
@@ -97,6 +102,7 @@ pub enum DropSchedule {
 /// A target without a drain, or with one that was cancelled, is active.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub enum DrainState {
     /// Committed; not every Manager concerned has confirmed it.
     Cordoned,
@@ -199,6 +205,7 @@ impl DrainState {
 
 /// A drain and how far it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct DrainRow {
     pub target: DrainTarget,
     /// The entry that began it: what Managers confirm.

@@ -4,12 +4,14 @@
 use super::{
     command::DownReason,
     drain::{By, DropSchedule},
+    resource::{Deed, Resource},
+    risk::TradingState,
 };
 use crate::{
     calendar::Exchange,
     ids::{
         AccountId, ClusterIncarnation, CustomerId, DiskId, DrainTarget, Epoch, Incarnation,
-        LocationId, ManagerId, MarketId, NodeId, Revision, TraderId,
+        LocationId, ManagerId, MarketId, NodeId, Revision, Scope, TraderId,
     },
     time::UnixNanos,
 };
@@ -179,5 +181,27 @@ pub enum EventKind {
     KeyRemoved {
         customer: CustomerId,
         key_id: String,
+    },
+    RiskChanged {
+        scope: Scope,
+    },
+    RiskDeleted {
+        scope: Scope,
+    },
+    TradingStateChanged {
+        scope: Scope,
+        state: TradingState,
+        version: Revision,
+    },
+    TradingStateDeleted {
+        scope: Scope,
+    },
+    /// Who changed what is declared, and why: told behind what the change made.
+    Audited {
+        what: Resource,
+        deed: Deed,
+        who: String,
+        /// Empty if nothing was said.
+        why: String,
     },
 }

@@ -1,9 +1,10 @@
-//! What must hold of the replicated machine after every command: R2, L1, A1, D1, D2, N1. Written once; property
+//! What must hold of the replicated machine after every command: R2, L1, A1, D1, D2, N1, V1. Written once; property
 //! tests, simulation and the fault harness call it.
 
 mod drains;
 mod references;
 pub mod registers;
+mod trading_states;
 
 use super::{machine::Machine, row::ManagerState};
 use crate::ids::{Epoch, Incarnation, ManagerId, ManagerKind, Revision};
@@ -60,6 +61,7 @@ pub fn violations_across(
     }
     found.extend(drains::violations(before, after));
     found.extend(references::violations(after));
+    found.extend(trading_states::violations(before, after, to));
     found
 }
 

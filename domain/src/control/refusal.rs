@@ -1,6 +1,10 @@
 //! Why a command is refused. Decides the reasons; when one applies is `machine`'s decision.
 
-use super::{drain::DrainState, resource::Need};
+use super::{
+    drain::DrainState,
+    resource::Need,
+    risk::{RiskFault, TradingState},
+};
 use crate::{
     ids::{DrainTarget, Epoch, Incarnation, LocationId, ManagerId, NodeId, Revision},
     limits,
@@ -71,6 +75,12 @@ pub enum Refusal {
     InUse { what: Noun, by: Need },
     #[error("the hash of an API key is its SHA-256: 64 hexadecimal digits, in lower case")]
     NotAHash,
+    #[error("{fault}")]
+    Risk { fault: RiskFault },
+    #[error(
+        "trading is {state} there: put active first, which Brokers hear of under a higher version"
+    )]
+    NotActive { state: TradingState },
 }
 
 fn now(held: Option<Revision>) -> String {
@@ -99,6 +109,10 @@ pub enum Noun {
     Exchange,
     Rebalance,
     Key,
+    Route,
+    Risk,
+    TradingState,
+    Audit,
 }
 
 impl core::fmt::Display for Noun {
@@ -119,6 +133,10 @@ impl core::fmt::Display for Noun {
             Self::Exchange => "exchange",
             Self::Rebalance => "rebalance",
             Self::Key => "key",
+            Self::Route => "route",
+            Self::Risk => "risk setting",
+            Self::TradingState => "trading state",
+            Self::Audit => "who and why",
         })
     }
 }

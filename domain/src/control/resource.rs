@@ -1,21 +1,29 @@
 //! Resources: what operators declare, each with a revision. Decides when a change comes too late, since another
 //! one was there before; what is legal to declare is decided in `declare`, what may be deleted in `remove`, and
-//! what becomes of one API key in `keys`.
+//! what becomes of one API key in `keys`, of one route in `routes`. Who changes it, and why, is told by `audit`.
 
+mod audit;
 mod keys;
 mod remove;
+mod routes;
 
+pub use audit::{Deed, ResourceChange};
 pub use remove::Need;
 
 use super::{
+    drain::By,
     event::EventKind,
     machine::Machine,
     refusal::{Noun, Refusal},
-    row::{AccountSpec, CustomerSpec, LocationSpec, MarketSpec, TraderSpec},
+    risk::{RiskSpec, TradingState},
+    row::{AccountSpec, CustomerSpec, LocationSpec, MarketSpec, Route, TraderSpec},
 };
 use crate::{
     calendar::{Day, Exchange, OperatorDay},
-    ids::{AccountId, CustomerId, KeyHash, LocationId, MarketId, Revision, TraderId},
+    ids::{
+        AccountId, CustomerId, InstrumentId, KeyHash, LocationId, MarketId, Revision, Scope,
+        TraderId,
+    },
 };
 use alloc::{
     collections::{BTreeMap, BTreeSet},
@@ -36,6 +44,13 @@ pub enum Resource {
     Location(LocationId),
     /// An operator's days of an exchange.
     ExchangeDays(Exchange),
+    /// One of a Market's.
+    Route {
+        market: MarketId,
+        instrument: InstrumentId,
+    },
+    Risk(Scope),
+    TradingState(Scope),
 }
 
 /// A resource as it is to be. Variants are only appended.
@@ -66,6 +81,19 @@ pub enum Declaration {
         exchange: Exchange,
         days: BTreeMap<Day, OperatorDay>,
     },
+    /// One route of a Market; the others stay as they are.
+    Route {
+        market: MarketId,
+        route: Route,
+    },
+    Risk {
+        scope: Scope,
+        spec: RiskSpec,
+    },
+    TradingState {
+        scope: Scope,
+        state: TradingState,
+    },
 }
 
 /// What has to be so for a change to be made. Variants are only appended.
@@ -81,7 +109,7 @@ pub enum Condition {
     At(Revision),
 }
 
-/// Variants are only appended.
+/// Variants are only appended. Those before `Audited` stand in older logs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ResourceCommand {
     Put {
@@ -103,6 +131,11 @@ pub enum ResourceCommand {
         customer: CustomerId,
         key_id: String,
     },
+    /// With who asks for it, and why.
+    Audited {
+        by: By,
+        change: ResourceChange,
+    },
 }
 
 impl Resource {
@@ -115,6 +148,9 @@ impl Resource {
             Self::Trader(_) => Noun::Trader,
             Self::Location(_) => Noun::Location,
             Self::ExchangeDays(_) => Noun::Exchange,
+            Self::Route { .. } => Noun::Route,
+            Self::Risk(_) => Noun::Risk,
+            Self::TradingState(_) => Noun::TradingState,
         }
     }
 }
@@ -129,6 +165,12 @@ impl Declaration {
             Self::Trader { trader, .. } => Resource::Trader(trader.clone()),
             Self::Location { location, .. } => Resource::Location(location.clone()),
             Self::ExchangeDays { exchange, .. } => Resource::ExchangeDays(*exchange),
+            Self::Route { market, route } => {
+                let (market, instrument) = (market.clone(), route.instrument.clone());
+                Resource::Route { market, instrument }
+            }
+            Self::Risk { scope, .. } => Resource::Risk(scope.clone()),
+            Self::TradingState { scope, .. } => Resource::TradingState(scope.clone()),
         }
     }
 }
@@ -156,28 +198,35 @@ impl Machine {
             Resource::Trader(trader) => self.trader(trader).map(|row| row.revision),
             Resource::Location(location) => self.location(location).map(|row| row.revision),
             Resource::ExchangeDays(exchange) => self.exchange(*exchange).map(|row| row.revision),
+            Resource::Route { market, instrument } => {
+                self.route(market, instrument)?;
+                self.declared_at(&Resource::Market(market.clone()))
+            }
+            Resource::Risk(scope) => self.risk(scope).map(|row| row.revision),
+            Resource::TradingState(scope) => self.trading_state(scope).map(|row| row.revision),
         }
     }
 
-    pub(super) fn decide_resource(
+    fn change_resource(
         &mut self,
         revision: Revision,
-        command: ResourceCommand,
+        by: Option<&By>,
+        change: ResourceChange,
     ) -> Result<Vec<EventKind>, Refusal> {
-        match command {
-            ResourceCommand::Put { what, on } => {
+        match change {
+            ResourceChange::Put { what, on } => {
                 on.check(self.declared_at(&what.resource()))?;
-                self.put_resource(revision, what)
+                self.put_resource(revision, by, what)
             }
-            ResourceCommand::Delete { what, on, release } => {
+            ResourceChange::Delete { what, on, release } => {
                 // That it is gone says more than that it is not as it was.
                 let held = self.declared_at(&what);
                 let held = held.ok_or(Refusal::NotFound { what: what.noun() })?;
                 on.check(Some(held))?;
-                self.remove(what, release)
+                self.remove(revision, what, release)
             }
-            ResourceCommand::AddKey { customer, hash } => self.add_key(revision, customer, hash),
-            ResourceCommand::RemoveKey { customer, key_id } => {
+            ResourceChange::AddKey { customer, hash } => self.add_key(revision, customer, hash),
+            ResourceChange::RemoveKey { customer, key_id } => {
                 self.remove_key(revision, customer, key_id)
             }
         }
@@ -186,6 +235,7 @@ impl Machine {
     fn put_resource(
         &mut self,
         revision: Revision,
+        by: Option<&By>,
         what: Declaration,
     ) -> Result<Vec<EventKind>, Refusal> {
         match what {
@@ -201,6 +251,11 @@ impl Machine {
             Declaration::Location { location, spec } => self.put_location(location, spec, revision),
             Declaration::ExchangeDays { exchange, days } => {
                 self.put_exchange_days(exchange, days, revision)
+            }
+            Declaration::Route { market, route } => self.put_route(market, route, revision),
+            Declaration::Risk { scope, spec } => self.put_risk(scope, spec, revision),
+            Declaration::TradingState { scope, state } => {
+                self.put_trading_state(scope, state, by.cloned(), revision)
             }
         }
     }

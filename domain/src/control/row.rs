@@ -8,13 +8,17 @@ use super::{
     group::{AdmissionRow, GroupRow},
     machine::Outcome,
     placement::RebalanceRow,
+    risk::{RiskRow, TradingStateRow},
 };
+#[cfg(feature = "schema")]
+#[allow(unused_imports)]
+use crate::schema::prelude::*;
 use crate::{
     calendar::{Day, Exchange, Hours, OperatorDay},
     ids::{
         AccountId, ClientId, ClusterIncarnation, CustomerId, DrainTarget, Epoch, Incarnation,
         InstrumentId, KeyHash, LocationId, ManagerId, MarketId, NodeId, RegisterId, Revision,
-        TraderId, VenueId,
+        Scope, TraderId, VenueId,
     },
     time::UnixNanos,
 };
@@ -27,6 +31,7 @@ use serde::{Deserialize, Serialize};
 
 /// Who holds something, and since which log entry.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Assignment {
     pub manager: ManagerId,
     pub epoch: Epoch,
@@ -60,6 +65,7 @@ pub struct MemberRow {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub enum ManagerState {
     Live,
     Down,
@@ -82,6 +88,7 @@ pub struct ManagerRow {
 /// An account at a venue, as the operator declares it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct AccountSpec {
     pub venue: VenueId,
     /// Which adapter speaks to the venue. `sim` is the one there is; others are refused when named.
@@ -101,6 +108,7 @@ pub struct CustomerSpec {
 /// For a Market: the venues that serve an instrument.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Route {
     pub instrument: InstrumentId,
     pub data_venue: VenueId,
@@ -109,12 +117,14 @@ pub struct Route {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct MarketSpec {
     pub routes: Vec<Route>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct TraderSpec {
     pub customer: CustomerId,
     /// Program and arguments. `tradewind` names the Manager's own binary.
@@ -126,6 +136,7 @@ pub struct TraderSpec {
 /// Whether a Trader should run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub enum TraderWish {
     #[default]
     Running,
@@ -177,6 +188,7 @@ pub struct TraderRow {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct RegisterRow {
     pub register: RegisterId,
     pub value: String,
@@ -215,6 +227,7 @@ pub struct ForgottenRow {
 /// What an operator says of a location.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct LocationSpec {
     /// It is after hours there while it is after all of these.
     pub after_hours: Vec<Hours>,
@@ -281,4 +294,6 @@ rows! {
     Drain(DrainRow): DrainTarget = |r| r.target.clone(),
     Dropped(DroppedRow): ManagerId = |r| r.manager.clone(),
     Rebalance(RebalanceRow): () = |_| (),
+    Risk(RiskRow): Scope = |r| r.scope.clone(),
+    TradingState(TradingStateRow): Scope = |r| r.scope.clone(),
 }

@@ -12,6 +12,7 @@ use super::{
     drain::{DrainRow, DroppedRow},
     group::{AdmissionRow, GroupRow},
     placement::RebalanceRow,
+    risk::{RiskRow, TradingStateRow},
     row::{
         AccountRow, BrokerRow, ClientRow, ClusterRow, CustomerRow, ExchangeRow, ForgottenRow,
         LocationRow, ManagerRow, MarketRow, MemberRow, RegisterRow, Row, RowKey, TraderRow,
@@ -22,7 +23,7 @@ use crate::{
     calendar::Exchange,
     ids::{
         AccountId, ClientId, CustomerId, DrainTarget, LocationId, ManagerId, MarketId, NodeId,
-        RegisterId, TraderId,
+        RegisterId, Scope, TraderId,
     },
 };
 use alloc::{sync::Arc, vec::Vec};
@@ -49,6 +50,8 @@ pub(super) struct Tables {
     pub(super) drains: OrdMap<DrainTarget, DrainRow>,
     pub(super) dropped: OrdMap<ManagerId, DroppedRow>,
     pub(super) rebalance: Option<RebalanceRow>,
+    pub(super) risks: OrdMap<Scope, RiskRow>,
+    pub(super) trading_states: OrdMap<Scope, TradingStateRow>,
     /// Derived from Brokers, customers and Traders.
     pub(super) index: Index,
     /// Keys written since the last `take_changed`.
@@ -122,6 +125,10 @@ impl Tables {
             Row::Drain(row) => self.drains.insert(row.target.clone(), row).map(Row::Drain),
             Row::Dropped(row) => self.dropped.insert(row.manager.clone(), row).map(Row::Dropped),
             Row::Rebalance(row) => self.rebalance.replace(row).map(Row::Rebalance),
+            Row::Risk(row) => self.risks.insert(row.scope.clone(), row).map(Row::Risk),
+            Row::TradingState(row) => {
+                self.trading_states.insert(row.scope.clone(), row).map(Row::TradingState)
+            }
         };
         if let Some(replaced) = replaced {
             self.sum.take(&replaced);
@@ -161,6 +168,8 @@ impl Tables {
             RowKey::Drain(k) => self.drains.get(k).cloned().map(Row::Drain),
             RowKey::Dropped(k) => self.dropped.get(k).cloned().map(Row::Dropped),
             RowKey::Rebalance(()) => self.rebalance.clone().map(Row::Rebalance),
+            RowKey::Risk(k) => self.risks.get(k).cloned().map(Row::Risk),
+            RowKey::TradingState(k) => self.trading_states.get(k).cloned().map(Row::TradingState),
         }
     }
 
@@ -184,5 +193,7 @@ impl Tables {
             .chain(self.drains.values().cloned().map(Row::Drain))
             .chain(self.dropped.values().cloned().map(Row::Dropped))
             .chain(self.rebalance.iter().cloned().map(Row::Rebalance))
+            .chain(self.risks.values().cloned().map(Row::Risk))
+            .chain(self.trading_states.values().cloned().map(Row::TradingState))
     }
 }

@@ -17,7 +17,7 @@ pub(crate) trait Flags {
     fn spec(&self) -> Result<Value, Usage>;
 }
 
-fn value(spec: &impl Serialize) -> Result<Value, Usage> {
+pub(super) fn value(spec: &impl Serialize) -> Result<Value, Usage> {
     serde_json::to_value(spec).map_err(|error| Usage(error.to_string()))
 }
 

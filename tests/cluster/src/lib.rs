@@ -6,6 +6,7 @@ pub mod door;
 pub mod group;
 pub mod load;
 pub mod members;
+pub mod operator;
 pub mod runbook;
 pub mod site;
 pub mod states;

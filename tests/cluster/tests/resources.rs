@@ -3,56 +3,8 @@
 #![allow(clippy::unwrap_used)]
 
 use serde_json::Value;
-use std::{
-    fs,
-    path::Path,
-    process::{Command, Output},
-};
-use tempfile::TempDir;
-use tradewind_tests_cluster::{binary, members::Members};
-
-struct Operator<'a> {
-    members: &'a Members,
-    files: TempDir,
-}
-
-impl Operator<'_> {
-    /// `put`'s command stands behind `--`: the address goes before it.
-    fn run(&self, words: &str) -> Output {
-        let (words, behind) = words.split_once(" -- ").unwrap_or((words, ""));
-        let mut command = Command::new(binary());
-        command.args(words.split(' '));
-        if words.contains(' ') {
-            command.args(["--addr", &self.members.addresses().join(",")]);
-        }
-        if !behind.is_empty() {
-            command.arg("--").args(behind.split(' '));
-        }
-        command.current_dir(self.files.path()).output().unwrap()
-    }
-
-    fn does(&self, words: &str) -> String {
-        let done = self.run(words);
-        let (out, err) = (text(&done.stdout), text(&done.stderr));
-        assert!(done.status.success(), "{words}: {:?} {out} {err}", done.status.code());
-        out
-    }
-
-    /// What is said with this exit code.
-    fn refused(&self, words: &str, code: i32) -> String {
-        let done = self.run(words);
-        assert_eq!(done.status.code(), Some(code), "{words}: {}", text(&done.stderr));
-        text(&done.stderr)
-    }
-
-    fn file(&self, name: &str, text: &str) {
-        fs::write(self.files.path().join(name), text).unwrap();
-    }
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
+use std::{fs, path::Path};
+use tradewind_tests_cluster::{members::Members, operator::Operator};
 
 fn anywhere_below(directory: &Path, secret: &[u8]) -> bool {
     fs::read_dir(directory).unwrap().any(|entry| {
@@ -69,7 +21,7 @@ fn anywhere_below(directory: &Path, secret: &[u8]) -> bool {
 #[test]
 fn what_operators_declare_is_shown_changed_on_a_condition_and_deleted_when_nobody_needs_it() {
     let mut members = Members::three();
-    let operator = Operator { members: &members, files: TempDir::new().unwrap() };
+    let operator = Operator::of(&members);
     operator.does("customer put acme --create");
     operator.refused("customer put acme --create", 4);
 
@@ -132,9 +84,8 @@ fn what_operators_declare_is_shown_changed_on_a_condition_and_deleted_when_nobod
     operator.does("exchange-days rm XNYS");
     assert_eq!(operator.does("market ls -o json").trim(), "[]");
 
-    let files = operator.files;
     members.kill("1");
     members.kill("2");
-    let operator = Operator { members: &members, files };
+    let operator = Operator::of(&members);
     operator.refused("trader ls", 5);
 }

@@ -1,12 +1,9 @@
 //! Accounts at venues. Decides which are chosen, and refuses an adapter that is not built.
 
 use super::{
-    headers::{Expected, Keyed},
-    problems, resources,
-    resources::{Items, Tagged},
+    problems,
+    resources::{Items, Kind, Listed, Options, page},
 };
-use crate::service::Service;
-use axum::extract::State;
 use tradewind_domain::{
     control::{
         Machine,
@@ -14,19 +11,18 @@ use tradewind_domain::{
         resource::{Declaration, Resource},
         row::{AccountRow, AccountSpec},
     },
-    ids::{AccountId, ManagerId},
+    ids::{AccountId, ManagerId, Revision},
 };
-use tradewind_link::{
-    Failure,
-    json::{Json, Path, Query},
-};
+use tradewind_link::{Failure, json::Json};
 use tradewind_protocol::{
-    control::{Changed, ReadOptions},
-    resources::{AccountInfo, BrokerInfo, Declared, DeleteAccount, One, SelectAccounts},
+    control::Stand,
+    resources::{AccountInfo, BrokerInfo, DeleteAccount, SelectAccounts},
 };
 
 /// The adapters that are built.
 const ADAPTERS: [&str; 1] = ["sim"];
+
+pub(super) struct Accounts;
 
 fn info(machine: &Machine, row: &AccountRow) -> AccountInfo {
     let brokers = machine.brokers_of(&row.account);
@@ -50,48 +46,59 @@ fn chosen(machine: &Machine, row: &AccountRow, select: &SelectAccounts) -> bool 
         && select.manager.as_ref().is_none_or(holds)
 }
 
-pub(super) async fn list(
-    State(service): State<Service>,
-    Query(select): Query<SelectAccounts>,
-) -> Result<Json<Items>, Failure> {
-    let (stand, machine) = resources::look(&service, select.consistency).await?;
-    let rows = machine.accounts_after(select.after.as_ref());
-    let shown = |row: &&AccountRow| chosen(&machine, row, &select).then(|| info(&machine, row));
-    resources::page(stand, select.limit, rows, |row| row.account.to_string(), shown)
-}
-
-pub(super) async fn get(
-    State(service): State<Service>,
-    Path(account): Path<AccountId>,
-    Query(options): Query<ReadOptions>,
-) -> Result<Tagged<One<AccountInfo>>, Failure> {
-    let (stand, machine) = resources::look(&service, options.consistency).await?;
-    let item = machine.account(&account).map(|row| (row.revision, info(&machine, row)));
-    resources::one(stand, Noun::Account, account.as_str(), item)
-}
-
-pub(super) async fn put(
-    State(service): State<Service>,
-    Path(account): Path<AccountId>,
-    keyed: Keyed,
-    on: Expected,
-    Json(spec): Json<AccountSpec>,
-) -> Result<Tagged<Declared>, Failure> {
-    if !ADAPTERS.contains(&spec.adapter.as_str()) {
-        return Err(problems::adapter_not_built(&spec.adapter).into());
+impl Options for DeleteAccount {
+    fn release(&self) -> bool {
+        self.release
     }
-    let path = format!("/v1/accounts/{account}");
-    let what = Declaration::Account { account, spec: spec.clone() };
-    resources::put(&service, keyed, on, &path, &spec, what).await
 }
 
-pub(super) async fn delete(
-    State(service): State<Service>,
-    Path(account): Path<AccountId>,
-    Query(DeleteAccount { release }): Query<DeleteAccount>,
-    keyed: Keyed,
-    on: Expected,
-) -> Result<Json<Changed>, Failure> {
-    let path = format!("/v1/accounts/{account}?release={release}");
-    resources::delete(&service, keyed, on, &path, Resource::Account(account), release).await
+impl Kind for Accounts {
+    const NOUN: Noun = Noun::Account;
+    const ONE: &'static str = "/v1/accounts/{account}";
+    type Id = AccountId;
+    type Spec = AccountSpec;
+    type Info = AccountInfo;
+    type Options = DeleteAccount;
+
+    fn check(spec: &AccountSpec) -> Result<(), Failure> {
+        if ADAPTERS.contains(&spec.adapter.as_str()) {
+            return Ok(());
+        }
+        Err(problems::adapter_not_built(&spec.adapter).into())
+    }
+
+    fn name(id: &AccountId) -> String {
+        id.to_string()
+    }
+
+    fn path(id: &AccountId) -> String {
+        format!("/v1/accounts/{id}")
+    }
+
+    fn resource(id: AccountId) -> Resource {
+        Resource::Account(id)
+    }
+
+    fn declaration(account: AccountId, spec: &AccountSpec) -> Declaration {
+        Declaration::Account { account, spec: spec.clone() }
+    }
+
+    fn item(machine: &Machine, id: &AccountId) -> Option<(Revision, AccountInfo)> {
+        machine.account(id).map(|row| (row.revision, info(machine, row)))
+    }
+}
+
+impl Listed for Accounts {
+    const LIST: &'static str = "/v1/accounts";
+    type Select = SelectAccounts;
+
+    fn list(
+        machine: &Machine,
+        select: &SelectAccounts,
+        stand: Stand,
+    ) -> Result<Json<Items>, Failure> {
+        let rows = machine.accounts_after(select.after.as_ref());
+        let shown = |row: &&AccountRow| chosen(machine, row, select).then(|| info(machine, row));
+        page(stand, select, rows, |row| row.account.to_string(), shown)
+    }
 }

@@ -20,7 +20,7 @@ use tradewind_protocol::{
 };
 
 /// What a member tells of itself: `PUT /v1/members/{node}`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TellMember {
     pub(crate) api_address: String,

@@ -1,12 +1,9 @@
 //! Customers. Decides which are chosen, and that of their keys only ids are told.
 
 use super::{
-    headers::{Expected, Keyed},
-    keys, resources,
-    resources::{Items, Tagged},
+    keys,
+    resources::{Items, Kind, Listed, Nothing, page},
 };
-use crate::service::Service;
-use axum::extract::State;
 use tradewind_domain::{
     control::{
         Machine,
@@ -14,16 +11,15 @@ use tradewind_domain::{
         resource::{Declaration, Resource},
         row::CustomerRow,
     },
-    ids::{CustomerId, KeyHash},
+    ids::{CustomerId, KeyHash, Revision},
 };
-use tradewind_link::{
-    Failure,
-    json::{Json, Path, Query},
-};
+use tradewind_link::{Failure, json::Json};
 use tradewind_protocol::{
-    control::{Changed, ReadOptions},
-    resources::{CustomerInfo, Declared, One, PutCustomer, SelectCustomers},
+    control::Stand,
+    resources::{CustomerInfo, PutCustomer, SelectCustomers},
 };
+
+pub(super) struct Customers;
 
 fn info(row: &CustomerRow) -> CustomerInfo {
     CustomerInfo {
@@ -44,45 +40,50 @@ fn chosen(machine: &Machine, row: &CustomerRow, select: &SelectCustomers) -> boo
         })
 }
 
-pub(super) async fn list(
-    State(service): State<Service>,
-    Query(select): Query<SelectCustomers>,
-) -> Result<Json<Items>, Failure> {
-    let (stand, machine) = resources::look(&service, select.consistency).await?;
-    let rows = machine.customers_after(select.after.as_ref());
-    let shown = |row: &&CustomerRow| chosen(&machine, row, &select).then(|| info(row));
-    resources::page(stand, select.limit, rows, |row| row.customer.to_string(), shown)
+impl Kind for Customers {
+    const NOUN: Noun = Noun::Customer;
+    const ONE: &'static str = "/v1/customers/{customer}";
+    type Id = CustomerId;
+    type Spec = PutCustomer;
+    type Info = CustomerInfo;
+    type Options = Nothing;
+
+    fn check(spec: &PutCustomer) -> Result<(), Failure> {
+        spec.key_hashes.iter().flatten().try_for_each(keys::check)
+    }
+
+    fn name(id: &CustomerId) -> String {
+        id.to_string()
+    }
+
+    fn path(id: &CustomerId) -> String {
+        format!("/v1/customers/{id}")
+    }
+
+    fn resource(id: CustomerId) -> Resource {
+        Resource::Customer(id)
+    }
+
+    fn declaration(customer: CustomerId, spec: &PutCustomer) -> Declaration {
+        Declaration::Customer { customer, key_hashes: spec.key_hashes.clone() }
+    }
+
+    fn item(machine: &Machine, id: &CustomerId) -> Option<(Revision, CustomerInfo)> {
+        machine.customer(id).map(|row| (row.revision, info(row)))
+    }
 }
 
-pub(super) async fn get(
-    State(service): State<Service>,
-    Path(customer): Path<CustomerId>,
-    Query(options): Query<ReadOptions>,
-) -> Result<Tagged<One<CustomerInfo>>, Failure> {
-    let (stand, machine) = resources::look(&service, options.consistency).await?;
-    let item = machine.customer(&customer).map(|row| (row.revision, info(row)));
-    resources::one(stand, Noun::Customer, customer.as_str(), item)
-}
+impl Listed for Customers {
+    const LIST: &'static str = "/v1/customers";
+    type Select = SelectCustomers;
 
-pub(super) async fn put(
-    State(service): State<Service>,
-    Path(customer): Path<CustomerId>,
-    keyed: Keyed,
-    on: Expected,
-    Json(spec): Json<PutCustomer>,
-) -> Result<Tagged<Declared>, Failure> {
-    spec.key_hashes.iter().flatten().try_for_each(keys::check)?;
-    let path = format!("/v1/customers/{customer}");
-    let what = Declaration::Customer { customer, key_hashes: spec.key_hashes.clone() };
-    resources::put(&service, keyed, on, &path, &spec, what).await
-}
-
-pub(super) async fn delete(
-    State(service): State<Service>,
-    Path(customer): Path<CustomerId>,
-    keyed: Keyed,
-    on: Expected,
-) -> Result<Json<Changed>, Failure> {
-    let path = format!("/v1/customers/{customer}");
-    resources::delete(&service, keyed, on, &path, Resource::Customer(customer), false).await
+    fn list(
+        machine: &Machine,
+        select: &SelectCustomers,
+        stand: Stand,
+    ) -> Result<Json<Items>, Failure> {
+        let rows = machine.customers_after(select.after.as_ref());
+        let shown = |row: &&CustomerRow| chosen(machine, row, select).then(|| info(row));
+        page(stand, select, rows, |row| row.customer.to_string(), shown)
+    }
 }

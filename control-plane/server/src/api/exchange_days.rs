@@ -1,72 +1,69 @@
 //! An operator's days of an exchange, beside its table. Decides nothing.
 
-use super::{
-    headers::{Expected, Keyed},
-    resources,
-    resources::{Items, Tagged},
-};
-use crate::service::Service;
-use axum::extract::State;
+use super::resources::{Items, Kind, Listed, Nothing, page};
 use tradewind_domain::{
     calendar::Exchange,
     control::{
+        Machine,
         refusal::Noun,
         resource::{Declaration, Resource},
         row::ExchangeRow,
     },
+    ids::Revision,
 };
-use tradewind_link::{
-    Failure,
-    json::{Json, Path, Query},
-};
+use tradewind_link::{Failure, json::Json};
 use tradewind_protocol::{
-    control::{Changed, ReadOptions},
-    resources::{Declared, ExchangeDaysInfo, ExchangeDaysSpec, One, SelectExchangeDays},
+    control::Stand,
+    resources::{ExchangeDaysInfo, ExchangeDaysSpec, SelectExchangeDays},
 };
+
+pub(super) struct ExchangeDays;
 
 fn info(row: &ExchangeRow) -> ExchangeDaysInfo {
     let spec = ExchangeDaysSpec { days: row.days.clone() };
     ExchangeDaysInfo { exchange: row.exchange, revision: row.revision, spec }
 }
 
-pub(super) async fn list(
-    State(service): State<Service>,
-    Query(select): Query<SelectExchangeDays>,
-) -> Result<Json<Items>, Failure> {
-    let (stand, machine) = resources::look(&service, select.consistency).await?;
-    let rows = machine.exchanges().filter(|row| Some(row.exchange) > select.after);
-    let shown = |row: &&ExchangeRow| Some(info(row));
-    resources::page(stand, select.limit, rows, |row| row.exchange.to_string(), shown)
+impl Kind for ExchangeDays {
+    const NOUN: Noun = Noun::Exchange;
+    const ONE: &'static str = "/v1/exchange-days/{exchange}";
+    type Id = Exchange;
+    type Spec = ExchangeDaysSpec;
+    type Info = ExchangeDaysInfo;
+    type Options = Nothing;
+
+    fn name(id: &Exchange) -> String {
+        format!("{id} with days of its own")
+    }
+
+    fn path(id: &Exchange) -> String {
+        format!("/v1/exchange-days/{id}")
+    }
+
+    fn resource(id: Exchange) -> Resource {
+        Resource::ExchangeDays(id)
+    }
+
+    fn declaration(exchange: Exchange, spec: &ExchangeDaysSpec) -> Declaration {
+        Declaration::ExchangeDays { exchange, days: spec.days.clone() }
+    }
+
+    fn item(machine: &Machine, id: &Exchange) -> Option<(Revision, ExchangeDaysInfo)> {
+        machine.exchange(*id).map(|row| (row.revision, info(row)))
+    }
 }
 
-pub(super) async fn get(
-    State(service): State<Service>,
-    Path(exchange): Path<Exchange>,
-    Query(options): Query<ReadOptions>,
-) -> Result<Tagged<One<ExchangeDaysInfo>>, Failure> {
-    let (stand, machine) = resources::look(&service, options.consistency).await?;
-    let item = machine.exchange(exchange).map(|row| (row.revision, info(row)));
-    resources::one(stand, Noun::Exchange, &format!("{exchange} with days of its own"), item)
-}
+impl Listed for ExchangeDays {
+    const LIST: &'static str = "/v1/exchange-days";
+    type Select = SelectExchangeDays;
 
-pub(super) async fn put(
-    State(service): State<Service>,
-    Path(exchange): Path<Exchange>,
-    keyed: Keyed,
-    on: Expected,
-    Json(spec): Json<ExchangeDaysSpec>,
-) -> Result<Tagged<Declared>, Failure> {
-    let path = format!("/v1/exchange-days/{exchange}");
-    let what = Declaration::ExchangeDays { exchange, days: spec.days.clone() };
-    resources::put(&service, keyed, on, &path, &spec, what).await
-}
-
-pub(super) async fn delete(
-    State(service): State<Service>,
-    Path(exchange): Path<Exchange>,
-    keyed: Keyed,
-    on: Expected,
-) -> Result<Json<Changed>, Failure> {
-    let path = format!("/v1/exchange-days/{exchange}");
-    resources::delete(&service, keyed, on, &path, Resource::ExchangeDays(exchange), false).await
+    fn list(
+        machine: &Machine,
+        select: &SelectExchangeDays,
+        stand: Stand,
+    ) -> Result<Json<Items>, Failure> {
+        let rows = machine.exchanges().filter(|row| Some(row.exchange) > select.after);
+        let shown = |row: &&ExchangeRow| Some(info(row));
+        page(stand, select, rows, |row| row.exchange.to_string(), shown)
+    }
 }

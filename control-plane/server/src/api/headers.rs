@@ -8,6 +8,7 @@ use tradewind_protocol::{
     Code,
     control::{FORWARDED, IDEMPOTENCY_KEY, parse_key},
     resources::{IF_MATCH, IF_NONE_MATCH, parse_etag},
+    terms::{Terms, WHO, WHY, parse_text},
 };
 
 /// Whether another member handed the request here: it is not handed on again.
@@ -76,6 +77,24 @@ impl FromRequestParts<Service> for Expected {
             (Some(_), Some(_)) => return Err(wrong("give If-Match or If-None-Match, not both")),
         };
         Ok(Self(condition))
+    }
+}
+
+/// The condition of a change, who asks for it and why.
+#[derive(Clone, Debug)]
+pub(super) struct Said(pub(super) Terms);
+
+impl FromRequestParts<Service> for Said {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, service: &Service) -> Result<Self, Failure> {
+        let Expected(on) = Expected::from_request_parts(parts, service).await?;
+        let text = |name: &str| {
+            let value = parts.headers.get(name);
+            value.map(|value| parse_text(name, value.as_bytes())).transpose()
+        };
+        let who = text(WHO)?.filter(|who| !who.trim().is_empty());
+        Ok(Self(Terms { on, who, why: text(WHY)? }))
     }
 }
 

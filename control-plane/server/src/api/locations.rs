@@ -1,29 +1,23 @@
 //! Locations: when it is after hours there. Decides which are chosen.
 
-use super::{
-    headers::{Expected, Keyed},
-    resources,
-    resources::{Items, Tagged},
-};
-use crate::service::Service;
-use axum::extract::State;
+use super::resources::{Items, Kind, Listed, Nothing, page};
 use tradewind_domain::{
     calendar::Hours,
     control::{
+        Machine,
         refusal::Noun,
         resource::{Declaration, Resource},
         row::{LocationRow, LocationSpec},
     },
-    ids::LocationId,
+    ids::{LocationId, Revision},
 };
-use tradewind_link::{
-    Failure,
-    json::{Json, Path, Query},
-};
+use tradewind_link::{Failure, json::Json};
 use tradewind_protocol::{
-    control::{Changed, ReadOptions},
-    resources::{Declared, LocationInfo, One, SelectLocations},
+    control::Stand,
+    resources::{LocationInfo, SelectLocations},
 };
+
+pub(super) struct Locations;
 
 fn info(row: &LocationRow) -> LocationInfo {
     LocationInfo { location: row.location.clone(), revision: row.revision, spec: row.spec.clone() }
@@ -38,44 +32,46 @@ fn chosen(row: &LocationRow, select: &SelectLocations) -> bool {
     })
 }
 
-pub(super) async fn list(
-    State(service): State<Service>,
-    Query(select): Query<SelectLocations>,
-) -> Result<Json<Items>, Failure> {
-    let (stand, machine) = resources::look(&service, select.consistency).await?;
-    let rows = machine.locations_after(select.after.as_ref());
-    let shown = |row: &&LocationRow| chosen(row, &select).then(|| info(row));
-    resources::page(stand, select.limit, rows, |row| row.location.to_string(), shown)
+impl Kind for Locations {
+    const NOUN: Noun = Noun::Location;
+    const ONE: &'static str = "/v1/locations/{location}";
+    type Id = LocationId;
+    type Spec = LocationSpec;
+    type Info = LocationInfo;
+    type Options = Nothing;
+
+    fn name(id: &LocationId) -> String {
+        id.to_string()
+    }
+
+    fn path(id: &LocationId) -> String {
+        format!("/v1/locations/{id}")
+    }
+
+    fn resource(id: LocationId) -> Resource {
+        Resource::Location(id)
+    }
+
+    fn declaration(location: LocationId, spec: &LocationSpec) -> Declaration {
+        Declaration::Location { location, spec: spec.clone() }
+    }
+
+    fn item(machine: &Machine, id: &LocationId) -> Option<(Revision, LocationInfo)> {
+        machine.location(id).map(|row| (row.revision, info(row)))
+    }
 }
 
-pub(super) async fn get(
-    State(service): State<Service>,
-    Path(location): Path<LocationId>,
-    Query(options): Query<ReadOptions>,
-) -> Result<Tagged<One<LocationInfo>>, Failure> {
-    let (stand, machine) = resources::look(&service, options.consistency).await?;
-    let item = machine.location(&location).map(|row| (row.revision, info(row)));
-    resources::one(stand, Noun::Location, location.as_str(), item)
-}
+impl Listed for Locations {
+    const LIST: &'static str = "/v1/locations";
+    type Select = SelectLocations;
 
-pub(super) async fn put(
-    State(service): State<Service>,
-    Path(location): Path<LocationId>,
-    keyed: Keyed,
-    on: Expected,
-    Json(spec): Json<LocationSpec>,
-) -> Result<Tagged<Declared>, Failure> {
-    let path = format!("/v1/locations/{location}");
-    let what = Declaration::Location { location, spec: spec.clone() };
-    resources::put(&service, keyed, on, &path, &spec, what).await
-}
-
-pub(super) async fn delete(
-    State(service): State<Service>,
-    Path(location): Path<LocationId>,
-    keyed: Keyed,
-    on: Expected,
-) -> Result<Json<Changed>, Failure> {
-    let path = format!("/v1/locations/{location}");
-    resources::delete(&service, keyed, on, &path, Resource::Location(location), false).await
+    fn list(
+        machine: &Machine,
+        select: &SelectLocations,
+        stand: Stand,
+    ) -> Result<Json<Items>, Failure> {
+        let rows = machine.locations_after(select.after.as_ref());
+        let shown = |row: &&LocationRow| chosen(row, select).then(|| info(row));
+        page(stand, select, rows, |row| row.location.to_string(), shown)
+    }
 }

@@ -1,28 +1,22 @@
-//! Markets and their routes. Decides which are chosen.
+//! Markets. Decides which are chosen; their routes one by one: `routes`.
 
-use super::{
-    headers::{Expected, Keyed},
-    resources,
-    resources::{Items, Tagged},
-};
-use crate::service::Service;
-use axum::extract::State;
+use super::resources::{Items, Kind, Listed, Nothing, page};
 use tradewind_domain::{
     control::{
+        Machine,
         refusal::Noun,
         resource::{Declaration, Resource},
         row::{MarketRow, MarketSpec, Route},
     },
     ids::{MarketId, Revision, VenueId},
 };
-use tradewind_link::{
-    Failure,
-    json::{Json, Path, Query},
-};
+use tradewind_link::{Failure, json::Json};
 use tradewind_protocol::{
-    control::{Changed, ReadOptions},
-    resources::{Declared, MarketInfo, One, SelectMarkets},
+    control::Stand,
+    resources::{MarketInfo, SelectMarkets},
 };
+
+pub(super) struct Markets;
 
 fn info(row: &MarketRow) -> MarketInfo {
     let revision = Revision(row.epoch.0);
@@ -40,44 +34,46 @@ fn chosen(row: &MarketRow, select: &SelectMarkets) -> bool {
     all || row.spec.routes.iter().any(serves)
 }
 
-pub(super) async fn list(
-    State(service): State<Service>,
-    Query(select): Query<SelectMarkets>,
-) -> Result<Json<Items>, Failure> {
-    let (stand, machine) = resources::look(&service, select.consistency).await?;
-    let rows = machine.markets_after(select.after.as_ref());
-    let shown = |row: &&MarketRow| chosen(row, &select).then(|| info(row));
-    resources::page(stand, select.limit, rows, |row| row.market.to_string(), shown)
+impl Kind for Markets {
+    const NOUN: Noun = Noun::Market;
+    const ONE: &'static str = "/v1/markets/{market}";
+    type Id = MarketId;
+    type Spec = MarketSpec;
+    type Info = MarketInfo;
+    type Options = Nothing;
+
+    fn name(id: &MarketId) -> String {
+        id.to_string()
+    }
+
+    fn path(id: &MarketId) -> String {
+        format!("/v1/markets/{id}")
+    }
+
+    fn resource(id: MarketId) -> Resource {
+        Resource::Market(id)
+    }
+
+    fn declaration(market: MarketId, spec: &MarketSpec) -> Declaration {
+        Declaration::Market { market, spec: spec.clone() }
+    }
+
+    fn item(machine: &Machine, id: &MarketId) -> Option<(Revision, MarketInfo)> {
+        machine.market(id).map(info).map(|info| (info.revision, info))
+    }
 }
 
-pub(super) async fn get(
-    State(service): State<Service>,
-    Path(market): Path<MarketId>,
-    Query(options): Query<ReadOptions>,
-) -> Result<Tagged<One<MarketInfo>>, Failure> {
-    let (stand, machine) = resources::look(&service, options.consistency).await?;
-    let item = machine.market(&market).map(info).map(|info| (info.revision, info));
-    resources::one(stand, Noun::Market, market.as_str(), item)
-}
+impl Listed for Markets {
+    const LIST: &'static str = "/v1/markets";
+    type Select = SelectMarkets;
 
-pub(super) async fn put(
-    State(service): State<Service>,
-    Path(market): Path<MarketId>,
-    keyed: Keyed,
-    on: Expected,
-    Json(spec): Json<MarketSpec>,
-) -> Result<Tagged<Declared>, Failure> {
-    let path = format!("/v1/markets/{market}");
-    let what = Declaration::Market { market, spec: spec.clone() };
-    resources::put(&service, keyed, on, &path, &spec, what).await
-}
-
-pub(super) async fn delete(
-    State(service): State<Service>,
-    Path(market): Path<MarketId>,
-    keyed: Keyed,
-    on: Expected,
-) -> Result<Json<Changed>, Failure> {
-    let path = format!("/v1/markets/{market}");
-    resources::delete(&service, keyed, on, &path, Resource::Market(market), false).await
+    fn list(
+        machine: &Machine,
+        select: &SelectMarkets,
+        stand: Stand,
+    ) -> Result<Json<Items>, Failure> {
+        let rows = machine.markets_after(select.after.as_ref());
+        let shown = |row: &&MarketRow| chosen(row, select).then(|| info(row));
+        page(stand, select, rows, |row| row.market.to_string(), shown)
+    }
 }

@@ -18,6 +18,7 @@ pub(crate) fn refused(refusal: &Refusal) -> Problem {
         | Refusal::Superseded
         | Refusal::OtherDisk { .. }
         | Refusal::Mismatch { .. }
+        | Refusal::NotActive { .. }
         | Refusal::WrongState { .. } => Code::Conflict,
         Refusal::Dropped { .. } => Code::Dropped,
         Refusal::Busy { .. } | Refusal::Rebalancing { .. } => Code::Busy,
@@ -34,6 +35,7 @@ pub(crate) fn refused(refusal: &Refusal) -> Problem {
         | Refusal::NotDue
         | Refusal::NotAHash
         | Refusal::NoHours { .. }
+        | Refusal::Risk { .. }
         | Refusal::TooLarge { .. } => Code::Refused,
     };
     Problem::new(code, refusal.to_string())

@@ -93,5 +93,7 @@ fn shown(row: Row) -> Option<Value> {
         Row::Drain(row) => json!({ "drain": row }),
         Row::Dropped(row) => json!({ "dropped": row }),
         Row::Rebalance(row) => json!({ "rebalance": row }),
+        Row::Risk(row) => json!({ "risk": row }),
+        Row::TradingState(row) => json!({ "trading_state": row }),
     })
 }

@@ -1,28 +1,22 @@
 //! Traders. Decides which are chosen; of a customer's, only those are looked at.
 
-use super::{
-    headers::{Expected, Keyed},
-    resources,
-    resources::{Items, Tagged},
-};
-use crate::service::Service;
-use axum::extract::State;
+use super::resources::{Items, Kind, Listed, Nothing, page};
 use tradewind_domain::{
     control::{
+        Machine,
         refusal::Noun,
         resource::{Declaration, Resource},
         row::{TraderRow, TraderSpec},
     },
-    ids::TraderId,
+    ids::{Revision, TraderId},
 };
-use tradewind_link::{
-    Failure,
-    json::{Json, Path, Query},
-};
+use tradewind_link::{Failure, json::Json};
 use tradewind_protocol::{
-    control::{Changed, ReadOptions},
-    resources::{Declared, One, SelectTraders, TraderInfo},
+    control::Stand,
+    resources::{SelectTraders, TraderInfo},
 };
+
+pub(super) struct Traders;
 
 fn info(row: &TraderRow) -> TraderInfo {
     TraderInfo {
@@ -40,53 +34,50 @@ fn chosen(row: &TraderRow, select: &SelectTraders) -> bool {
         && select.state.is_none_or(|state| row.spec.state == state)
 }
 
-pub(super) async fn list(
-    State(service): State<Service>,
-    Query(select): Query<SelectTraders>,
-) -> Result<Json<Items>, Failure> {
-    let (stand, machine) = resources::look(&service, select.consistency).await?;
-    let name = |row: &&TraderRow| row.trader.to_string();
-    let shown = |row: &&TraderRow| chosen(row, &select).then(|| info(row));
-    match &select.customer {
-        Some(customer) => {
-            let rows = machine.traders_of(customer, select.after.as_ref());
-            resources::page(stand, select.limit, rows, name, shown)
-        }
-        None => {
-            let rows = machine.traders_after(select.after.as_ref());
-            resources::page(stand, select.limit, rows, name, shown)
-        }
+impl Kind for Traders {
+    const NOUN: Noun = Noun::Trader;
+    const ONE: &'static str = "/v1/traders/{trader}";
+    type Id = TraderId;
+    type Spec = TraderSpec;
+    type Info = TraderInfo;
+    type Options = Nothing;
+
+    fn name(id: &TraderId) -> String {
+        id.to_string()
+    }
+
+    fn path(id: &TraderId) -> String {
+        format!("/v1/traders/{id}")
+    }
+
+    fn resource(id: TraderId) -> Resource {
+        Resource::Trader(id)
+    }
+
+    fn declaration(trader: TraderId, spec: &TraderSpec) -> Declaration {
+        Declaration::Trader { trader, spec: spec.clone() }
+    }
+
+    fn item(machine: &Machine, id: &TraderId) -> Option<(Revision, TraderInfo)> {
+        machine.trader(id).map(|row| (row.revision, info(row)))
     }
 }
 
-pub(super) async fn get(
-    State(service): State<Service>,
-    Path(trader): Path<TraderId>,
-    Query(options): Query<ReadOptions>,
-) -> Result<Tagged<One<TraderInfo>>, Failure> {
-    let (stand, machine) = resources::look(&service, options.consistency).await?;
-    let item = machine.trader(&trader).map(|row| (row.revision, info(row)));
-    resources::one(stand, Noun::Trader, trader.as_str(), item)
-}
+impl Listed for Traders {
+    const LIST: &'static str = "/v1/traders";
+    type Select = SelectTraders;
 
-pub(super) async fn put(
-    State(service): State<Service>,
-    Path(trader): Path<TraderId>,
-    keyed: Keyed,
-    on: Expected,
-    Json(spec): Json<TraderSpec>,
-) -> Result<Tagged<Declared>, Failure> {
-    let path = format!("/v1/traders/{trader}");
-    let what = Declaration::Trader { trader, spec: spec.clone() };
-    resources::put(&service, keyed, on, &path, &spec, what).await
-}
-
-pub(super) async fn delete(
-    State(service): State<Service>,
-    Path(trader): Path<TraderId>,
-    keyed: Keyed,
-    on: Expected,
-) -> Result<Json<Changed>, Failure> {
-    let path = format!("/v1/traders/{trader}");
-    resources::delete(&service, keyed, on, &path, Resource::Trader(trader), false).await
+    fn list(
+        machine: &Machine,
+        select: &SelectTraders,
+        stand: Stand,
+    ) -> Result<Json<Items>, Failure> {
+        let name = |row: &&TraderRow| row.trader.to_string();
+        let shown = |row: &&TraderRow| chosen(row, select).then(|| info(row));
+        let after = select.after.as_ref();
+        match &select.customer {
+            Some(customer) => page(stand, select, machine.traders_of(customer, after), name, shown),
+            None => page(stand, select, machine.traders_after(after), name, shown),
+        }
+    }
 }

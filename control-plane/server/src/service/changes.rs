@@ -12,7 +12,7 @@ use futures_util::{
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::time::{Instant, sleep_until};
 use tradewind_domain::{
-    control::{Command, IdempotencyKey, Outcome, Request, resource::Condition},
+    control::{Command, IdempotencyKey, Outcome, Request},
     ids::{NodeId, Revision},
     limits::{FORWARD_ATTEMPT, HOLD_THROUGH_ELECTION},
 };
@@ -20,7 +20,7 @@ use tradewind_link::rest::{Method, RestError};
 use tradewind_protocol::{
     Code, Problem, Retry,
     control::{FORWARDED, IDEMPOTENCY_KEY, format_key},
-    resources::condition_header,
+    terms::Terms,
 };
 use tradewind_replication::ProposeError;
 
@@ -57,14 +57,14 @@ impl Service {
         T: DeserializeOwned + Send,
         R: Fn(&Self, Revision) -> T + Send + Sync,
     {
-        self.change_on(change, Condition::Always, render).await
+        self.change_on(change, Terms::default(), render).await
     }
 
-    /// The same of a change that is made on a condition, which goes with it to the leader.
+    /// The same of a change that is made on a condition, or in a name, which go with it to the leader.
     pub(crate) async fn change_on<B, T, R>(
         &self,
         change: Change<'_, B>,
-        on: Condition,
+        terms: impl Into<Terms> + Send,
         render: R,
     ) -> Result<T, Problem>
     where
@@ -79,13 +79,13 @@ impl Service {
                 Attempt::Maybe => Err(problems::unknown()),
             };
         }
-        self.held(&change, on, &render).await
+        self.held(&change, &terms.into(), &render).await
     }
 
     async fn held<B, T, R>(
         &self,
         change: &Change<'_, B>,
-        on: Condition,
+        terms: &Terms,
         render: &R,
     ) -> Result<T, Problem>
     where
@@ -109,7 +109,7 @@ impl Service {
                 Turn::There { node, address } if due(asked, node, again) => {
                     (asked, again) = (Some(node), Instant::now() + FORWARD_ATTEMPT);
                     self.parts().metrics.forwarded_change();
-                    attempts.push(self.attempt_there(change, on, address, until).boxed());
+                    attempts.push(self.attempt_there(change, terms, address, until).boxed());
                 }
                 Turn::Here | Turn::There { .. } | Turn::Nowhere => {}
             }
@@ -171,7 +171,7 @@ impl Service {
     async fn attempt_there<B, T>(
         &self,
         change: &Change<'_, B>,
-        on: Condition,
+        terms: &Terms,
         address: String,
         until: Instant,
     ) -> Attempt<T>
@@ -181,9 +181,9 @@ impl Service {
     {
         let within = until.saturating_duration_since(Instant::now());
         let (key, node) = (format_key(&change.key), self.parts().node.to_string());
-        let condition = condition_header(on);
+        let terms = terms.headers();
         let mut headers = vec![(IDEMPOTENCY_KEY, key.as_str()), (FORWARDED, node.as_str())];
-        headers.extend(condition.as_ref().map(|(name, value)| (*name, value.as_str())));
+        headers.extend(terms.iter().map(|(name, value)| (*name, value.as_str())));
         let (method, body) = (change.method.clone(), Some(change.body));
         let rest = &self.parts().rest;
         let answer =

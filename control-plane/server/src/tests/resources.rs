@@ -12,6 +12,7 @@ use tradewind_link::rest::{HeaderMap, Method};
 use tradewind_protocol::{
     control::{IDEMPOTENCY_KEY, format_key},
     resources::{IF_MATCH, IF_NONE_MATCH},
+    terms::{WHO, WHY, format_text},
 };
 
 async fn put(group: &Group, path: &str, body: Value) -> (u16, HeaderMap, Value) {
@@ -223,4 +224,83 @@ async fn a_broker_is_released_only_on_request_and_its_manager_is_told_of_it_no_l
     assert_eq!(delete("/v1/accounts/k?release=true").await.0, 200);
     eventually("it is told", SOON, async || brokers() == Some(0)).await;
     assert_eq!(get(&group, 0, "/v1/accounts/k").await.0, 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_changed_what_and_why_is_told_to_whoever_watches_whichever_member_was_asked() {
+    let group = Group::of(3).await;
+    let why = "größer: 50 %";
+    let said = |who: &str| {
+        let key = (IDEMPOTENCY_KEY, format_key(&group.keys.next()));
+        vec![key, (WHO, format_text(who)), (WHY, format_text(why))]
+    };
+    let (leader, follower) = (group.leader().await, group.followers().await[0]);
+    let customer = ("/v1/customers/acme", json!({}));
+    let state = ("/v1/trading-states/customer.acme", json!({"state": "halted"}));
+    for ((path, body), member) in [(customer, follower), (state, leader)] {
+        let (status, _, told) = group.ask(member, Method::PUT, path, &said("ann"), &body).await;
+        assert_eq!(status, 200, "{told}");
+    }
+    // Who does not say who he is, is the client whose key it is.
+    put(&group, "/v1/customers/bolt", json!({})).await;
+    let expected = [
+        json!({"what": {"customer": "acme"}, "deed": "declared", "who": "ann", "why": why}),
+        json!({"what": {"trading_state": "customer.acme"}, "deed": "declared", "who": "ann", "why": why}),
+        json!({"what": {"customer": "bolt"}, "deed": "declared", "who": "test", "why": ""}),
+    ];
+    let audited = async || {
+        let (_, _, page) = get(&group, follower, "/v1/events?since=0").await;
+        let entries = page["entries"].as_array().unwrap().iter();
+        let events = entries.flat_map(|entry| entry["events"].as_array().unwrap());
+        events.filter_map(|event| event.get("audited")).cloned().collect::<Vec<Value>>()
+    };
+    eventually("all are told", SOON, async || audited().await.len() >= expected.len()).await;
+    assert_eq!(audited().await, expected);
+    let (_, _, held) = get(&group, follower, "/v1/trading-states/customer.acme").await;
+    assert_eq!(held["item"]["by"], json!({"who": "ann", "why": why}));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn routes_risk_settings_and_trading_states_are_chosen_shown_and_changed_one_by_one() {
+    let group = Group::of(1).await;
+    let market = json!({"routes": [
+        {"instrument": "ETH/USD", "data_venue": "sim", "order_venue": "sim"},
+        {"instrument": "AAPL", "data_venue": "sim", "order_venue": "other"},
+        {"instrument": "ETH/USD", "data_venue": "last", "order_venue": "sim"},
+    ]});
+    put(&group, "/v1/markets/m", market).await;
+    put(&group, "/v1/customers/acme", json!({})).await;
+    put(&group, "/v1/risk/global", json!({"max_open_orders": 5})).await;
+    put(&group, "/v1/risk/customer.acme", json!({"max_position": "0"})).await;
+    put(&group, "/v1/trading-states/global", json!({"state": "active"})).await;
+    put(&group, "/v1/trading-states/customer.acme", json!({"state": "reducing"})).await;
+    for (path, name, expected) in [
+        ("/v1/markets/m/routes", "instrument", "AAPL ETH/USD"),
+        ("/v1/markets/m/routes?venue=other", "instrument", "AAPL"),
+        ("/v1/markets/m/routes?after=AAPL", "instrument", "ETH/USD"),
+        ("/v1/risk", "scope", "global customer.acme"),
+        ("/v1/risk?after=global", "scope", "customer.acme"),
+        ("/v1/risk?kind=global", "scope", "global"),
+        ("/v1/risk?kind=trader", "scope", ""),
+        ("/v1/trading-states?state=reducing", "scope", "customer.acme"),
+        ("/v1/trading-states?state=reducing&kind=global", "scope", ""),
+    ] {
+        assert_eq!(listed(&group, path, name).await.join(" "), expected, "{path}");
+    }
+    let route = "/v1/markets/m/routes/ETH%2FUSD";
+    let (_, headers, eth) = get(&group, 0, route).await;
+    // The last of two for one instrument is the one that Markets take.
+    assert_eq!(eth["item"]["spec"]["data_venue"], "last");
+    let tag = headers.get("etag").unwrap().to_str().unwrap().to_owned();
+    let moved = json!({"data_venue": "moved", "order_venue": "sim"});
+    let (status, ..) = put_on(&group, route, moved.clone(), Some((IF_MATCH, &tag))).await;
+    assert_eq!(status, 200);
+    let (status, _, problem) = put_on(&group, route, moved, Some((IF_MATCH, &tag))).await;
+    assert_eq!((status, &problem["code"]), (412, &json!("precondition_failed")));
+    let (_, _, market) = get(&group, 0, "/v1/markets/m").await;
+    let routes = market["item"]["spec"]["routes"].as_array().unwrap();
+    assert_eq!(routes.len(), 2, "{market}");
+    for path in ["/v1/markets/none/routes", "/v1/markets/m/routes/BTC%2FUSD"] {
+        assert_eq!(get(&group, 0, path).await.0, 404, "{path}");
+    }
 }

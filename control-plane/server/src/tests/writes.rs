@@ -9,6 +9,7 @@ use tradewind_protocol::{
     Code, Problem,
     control::{IDEMPOTENCY_KEY, format_key},
     resources::IF_MATCH,
+    terms::{WHO, WHY},
 };
 
 /// One address. What is asked for wrongly stands beside what is asked for rightly.
@@ -18,6 +19,8 @@ struct Write {
     body: Value,
     /// Takes `If-Match`.
     conditional: bool,
+    /// Takes who asks for it, and why.
+    audited: bool,
     /// Here it is only asked for wrongly: done, it would change the group that the test runs on.
     only_wrong: bool,
     wrong: Vec<(String, Value, Code)>,
@@ -29,17 +32,22 @@ fn write(method: Method, path: &str, body: Value) -> Write {
         path: path.to_owned(),
         body,
         conditional: false,
+        audited: false,
         only_wrong: false,
         wrong: Vec::new(),
     }
 }
 
 fn put(path: &str, body: Value) -> Write {
-    Write { conditional: true, ..write(Method::PUT, path, body) }
+    Write { conditional: true, audited: true, ..write(Method::PUT, path, body) }
 }
 
 fn delete(path: &str) -> Write {
-    Write { conditional: true, ..write(Method::DELETE, path, Value::Null) }
+    Write { conditional: true, audited: true, ..write(Method::DELETE, path, Value::Null) }
+}
+
+fn audited(write: Write) -> Write {
+    Write { audited: true, ..write }
 }
 
 impl Write {
@@ -109,7 +117,7 @@ fn declarations() -> Vec<Write> {
             .with(json!({ "key_hashes": many }), Code::Refused)
             .with(json!({ "key_hashes": ["secret"] }), Code::Refused),
         put("/v1/customers/bolt", json!({ "key_hashes": [KeyHash::of("other").0] })),
-        write(Method::POST, "/v1/customers/acme/keys", json!({ "key_hash": hash }))
+        audited(write(Method::POST, "/v1/customers/acme/keys", json!({ "key_hash": hash })))
             .at("/v1/customers/nobody/keys", Code::NotFound)
             .with(json!({ "key_hash": format!("{hash}0") }), Code::Refused)
             .with(json!({ "key_hash": "secret" }), Code::Refused)
@@ -129,14 +137,56 @@ fn declarations() -> Vec<Write> {
         put("/v1/exchange-days/XNYS", days(1))
             .at("/v1/exchange-days/XETR", Code::MalformedRequest)
             .with(days(401), Code::Refused),
+        put(
+            "/v1/markets/crypto/routes/ETH%2FUSD",
+            json!({"data_venue": "sim", "order_venue": "sim"}),
+        )
+        .at("/v1/markets/nowhere/routes/ETH%2FUSD", Code::NotFound)
+        .at("/v1/markets/crypto/routes/ETH/USD", Code::NotFound)
+        .at("/v1/markets/crypto/routes/eth", Code::MalformedRequest)
+        .at(&format!("/v1/markets/crypto/routes/{}", "I".repeat(33)), Code::MalformedRequest)
+        .with(json!({"data_venue": "sim"}), Code::MalformedRequest),
+        put("/v1/risk/customer.acme", json!({"max_order_quantity": "0.5", "price_band": "0.05"}))
+            .at("/v1/risk/customer.nobody", Code::NotFound)
+            .at("/v1/risk/account.nowhere", Code::NotFound)
+            .at("/v1/risk/trader.nobody", Code::NotFound)
+            .at("/v1/risk/acme", Code::MalformedRequest)
+            .at(&format!("/v1/risk/trader.{}", "n".repeat(64)), Code::MalformedRequest)
+            .field("max_order_quantity", "0".into(), Code::Refused)
+            .field("max_order_quantity", 0.5.into(), Code::MalformedRequest)
+            .field("max_order_notional", "-1".into(), Code::MalformedRequest)
+            .field("price_band", "1.1".into(), Code::Refused)
+            .field("order_rate", json!({"orders": 0, "within_ms": 1}), Code::Refused)
+            .field("equal_orders", json!({"orders": 1}), Code::MalformedRequest),
+        put("/v1/trading-states/customer.acme", json!({"state": "halted"}))
+            .at("/v1/trading-states/customer.nobody", Code::NotFound)
+            .at("/v1/trading-states/everybody", Code::MalformedRequest)
+            .at(&format!("/v1/trading-states/trader.{}", "n".repeat(64)), Code::MalformedRequest)
+            .field("state", "asleep".into(), Code::MalformedRequest),
     ]
 }
 
 /// What is deleted, in an order in which each can be.
 fn deletions() -> Vec<Write> {
     let key = KeyHash::of("secret").key_id();
-    let of_key = write(Method::DELETE, &format!("/v1/customers/acme/keys/{key}"), Value::Null);
+    let path = format!("/v1/customers/acme/keys/{key}");
+    let of_key = audited(write(Method::DELETE, &path, Value::Null));
     vec![
+        delete("/v1/markets/crypto/routes/ETH%2FUSD")
+            .at("/v1/markets/crypto/routes/SOL%2FUSD", Code::NotFound)
+            .at("/v1/markets/nowhere/routes/ETH%2FUSD", Code::NotFound)
+            .at("/v1/markets/crypto/routes/eth", Code::MalformedRequest),
+        delete("/v1/risk/customer.acme")
+            .at("/v1/risk/global", Code::NotFound)
+            .at("/v1/risk/acme", Code::MalformedRequest)
+            .at("/v1/risk/customer.acme?release=true", Code::MalformedRequest),
+        // Not before it is active.
+        Write { only_wrong: true, ..delete("/v1/trading-states/customer.acme") }
+            .at("/v1/trading-states/customer.acme", Code::Conflict),
+        write(Method::PUT, "/v1/trading-states/customer.acme", json!({"state": "active"})),
+        delete("/v1/trading-states/customer.acme")
+            .at("/v1/trading-states/global", Code::NotFound)
+            .at("/v1/trading-states/everybody", Code::MalformedRequest),
         delete("/v1/traders/t").at("/v1/traders/u", Code::NotFound).long_name(),
         delete("/v1/markets/crypto").at("/v1/markets/m", Code::NotFound).long_name(),
         delete("/v1/locations/here").at("/v1/locations/there", Code::NotFound).long_name(),
@@ -273,6 +323,17 @@ async fn check(group: &Group, members: [usize; 2], write: &Write) {
             let asked = Asked { path, body, headers: vec![keyed()] };
             refused(group, member, method, asked, *code).await;
         }
+        for (name, text) in [(WHO, "%zz"), (WHY, "a%0Ab")] {
+            let headers = vec![keyed(), (name, text.to_owned())];
+            if write.audited {
+                let code = Code::MalformedRequest;
+                refused(group, member, method, Asked { path, body, headers }, code).await;
+            }
+        }
+        if write.audited {
+            let headers = vec![keyed(), (WHY, "w".repeat(1_025))];
+            refused(group, member, method, Asked { path, body, headers }, Code::Refused).await;
+        }
         for (tag, code) in [("\"1\"", Code::PreconditionFailed), ("1", Code::MalformedRequest)] {
             let headers = vec![keyed(), (IF_MATCH, tag.to_owned())];
             if write.conditional {
@@ -314,7 +375,15 @@ async fn whatever_is_wrong_with_a_change_is_told_by_its_code_and_a_repeat_gets_t
     for write in &deletions() {
         check(&group, members, write).await;
     }
-    for path in ["/v1/customers", "/v1/accounts", "/v1/markets", "/v1/traders", "/v1/locations"] {
+    for path in [
+        "/v1/customers",
+        "/v1/accounts",
+        "/v1/markets",
+        "/v1/traders",
+        "/v1/locations",
+        "/v1/risk",
+        "/v1/trading-states",
+    ] {
         let (_, _, answer) = group.ask(members[0], Method::GET, path, &[], &Value::Null).await;
         assert_eq!(answer["items"], json!([]), "{path}");
     }

@@ -4,7 +4,7 @@
 use super::Resource;
 use crate::{
     control::{drain::DropSchedule, event::EventKind, machine::Machine, refusal::Refusal},
-    ids::{AccountId, CustomerId, DrainTarget, LocationId, ManagerId, TraderId},
+    ids::{AccountId, CustomerId, DrainTarget, LocationId, ManagerId, Revision, Scope, TraderId},
 };
 use alloc::{vec, vec::Vec};
 use core::fmt;
@@ -26,6 +26,10 @@ pub enum Need {
     Drain { target: DrainTarget },
     /// Of an API key: whose it is.
     Owner { customer: CustomerId },
+    /// A risk setting names it.
+    Risk { scope: Scope },
+    /// A trading state names it.
+    TradingState { scope: Scope },
 }
 
 /// What to do first.
@@ -63,6 +67,12 @@ impl fmt::Display for Need {
             Self::Owner { customer } => {
                 write!(f, "it is a key of {customer}: draw another one, or remove it there first")
             }
+            Self::Risk { scope } => {
+                write!(f, "the risk setting {scope} names it: delete that first")
+            }
+            Self::TradingState { scope } => {
+                write!(f, "the trading state {scope} names it: delete that first")
+            }
             Self::Drain { target } => write!(
                 f,
                 "the drain of {target} waits until it is after hours there: cancel it, or have it drop at \
@@ -75,6 +85,7 @@ impl fmt::Display for Need {
 impl Machine {
     pub(super) fn remove(
         &mut self,
+        revision: Revision,
         what: Resource,
         release: bool,
     ) -> Result<Vec<EventKind>, Refusal> {
@@ -110,18 +121,44 @@ impl Machine {
                 self.tables.forget_exchange(exchange);
                 EventKind::ExchangeDaysDeleted { exchange }
             }
+            Resource::Route { market, instrument } => {
+                return self.remove_route(market, &instrument, revision);
+            }
+            Resource::Risk(scope) => {
+                self.tables.forget_risk(&scope);
+                EventKind::RiskDeleted { scope }
+            }
+            Resource::TradingState(scope) => return self.remove_trading_state(scope),
         };
         Ok(vec![kind])
     }
 
     fn need(&self, what: &Resource, release: bool) -> Option<Need> {
         match what {
-            Resource::Account(account) => self.need_of_account(account, release),
-            Resource::Customer(customer) => self.need_of_customer(customer),
+            Resource::Account(account) => self
+                .need_of_account(account, release)
+                .or_else(|| self.need_of_scope(Scope::Account(account.clone()))),
+            Resource::Customer(customer) => self
+                .need_of_customer(customer)
+                .or_else(|| self.need_of_scope(Scope::Customer(customer.clone()))),
             Resource::Location(location) => self.need_of_location(location),
-            // A Trader is stopped, a Market is no longer offered, a day is what the table says of it.
-            Resource::Market(_) | Resource::Trader(_) | Resource::ExchangeDays(_) => None,
+            // A Trader is stopped.
+            Resource::Trader(trader) => self.need_of_scope(Scope::Trader(trader.clone())),
+            // A Market is no longer offered, a day is what the table says of it.
+            Resource::Market(_)
+            | Resource::ExchangeDays(_)
+            | Resource::Route { .. }
+            | Resource::Risk(_)
+            | Resource::TradingState(_) => None,
         }
+    }
+
+    /// One who comes back under the name is not to be without what was set for it.
+    fn need_of_scope(&self, scope: Scope) -> Option<Need> {
+        if self.risk(&scope).is_some() {
+            return Some(Need::Risk { scope });
+        }
+        self.trading_state(&scope).is_some().then_some(Need::TradingState { scope })
     }
 
     fn need_of_account(&self, account: &AccountId, release: bool) -> Option<Need> {

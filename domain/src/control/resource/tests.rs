@@ -54,6 +54,19 @@ fn hours(text: &str) -> Declaration {
     Declaration::Location { location: name(text), spec: LocationSpec { after_hours } }
 }
 
+fn route(text: &str, instrument: &str, venue: &str) -> Declaration {
+    let instrument = name(instrument);
+    let route = Route { instrument, data_venue: name("sim"), order_venue: name(venue) };
+    Declaration::Route { market: name(text), route }
+}
+
+fn risk(scope: Scope, orders: u32) -> Declaration {
+    Declaration::Risk {
+        scope,
+        spec: RiskSpec { max_open_orders: Some(orders), ..RiskSpec::default() },
+    }
+}
+
 fn put(what: Declaration, on: Condition) -> Command {
     Command::Resource(ResourceCommand::Put { what, on })
 }
@@ -94,6 +107,9 @@ fn what_is_declared_as_it_stands_keeps_its_revision_and_makes_no_event() {
         trader("t", "acme", "algo"),
         hours("here"),
         Declaration::ExchangeDays { exchange: Exchange::Xnys, days: BTreeMap::new() },
+        route("crypto", "ETH/USD", "sim"),
+        risk(Scope::Global, 1),
+        Declaration::TradingState { scope: Scope::Global, state: TradingState::Halted },
     ] {
         let first = world.apply(put(what.clone(), Condition::Absent));
         assert_eq!(first.events.len(), 1, "{what:?}");
@@ -256,6 +272,35 @@ fn hours_that_a_drain_waits_for_are_not_deleted() {
     assert!(world.machine.hours(&name("here")).is_empty());
 }
 
+fn any_scope() -> impl Strategy<Value = Scope> {
+    "global|customer\\.[xyz]|account\\.[kl]|trader\\.[tu]".prop_map(|text| name(&text))
+}
+
+fn any_state() -> impl Strategy<Value = TradingState> {
+    use TradingState::{Active, Halted, Reducing};
+    prop::sample::select(vec![Active, Reducing, Halted])
+}
+
+/// Half of them say who asks, in too many words now and then.
+fn any_change(change: ResourceChange, by: Option<usize>) -> ResourceCommand {
+    match (by, change) {
+        (Some(words), change) => {
+            let by = By { who: "ann".to_string(), why: "why ".repeat(words) };
+            ResourceCommand::Audited { by, change }
+        }
+        (None, ResourceChange::Put { what, on }) => ResourceCommand::Put { what, on },
+        (None, ResourceChange::Delete { what, on, release }) => {
+            ResourceCommand::Delete { what, on, release }
+        }
+        (None, ResourceChange::AddKey { customer, hash }) => {
+            ResourceCommand::AddKey { customer, hash }
+        }
+        (None, ResourceChange::RemoveKey { customer, key_id }) => {
+            ResourceCommand::RemoveKey { customer, key_id }
+        }
+    }
+}
+
 fn any_resource() -> impl Strategy<Value = Command> {
     let on = || {
         prop_oneof![
@@ -278,6 +323,10 @@ fn any_resource() -> impl Strategy<Value = Command> {
         1 => ("[mn]", "[AB]").prop_map(|(text, instrument)| market(&text, &instrument)),
         1 => "(here|there)".prop_map(|text| hours(&text)),
         1 => Just(Declaration::ExchangeDays { exchange: Exchange::Xnys, days: BTreeMap::new() }),
+        2 => ("[mn]", "[AB]", "[vw]").prop_map(|(text, of, venue)| route(&text, &of, &venue)),
+        2 => (any_scope(), 0_u32..2).prop_map(|(scope, orders)| risk(scope, orders)),
+        3 => (any_scope(), any_state())
+            .prop_map(|(scope, state)| Declaration::TradingState { scope, state }),
     ];
     let resource = prop_oneof![
         "[kl]".prop_map(|text| Resource::Account(name(&text))),
@@ -286,19 +335,25 @@ fn any_resource() -> impl Strategy<Value = Command> {
         "[tu]".prop_map(|text| Resource::Trader(name(&text))),
         "(here|there)".prop_map(|text| Resource::Location(name(&text))),
         Just(Resource::ExchangeDays(Exchange::Xnys)),
+        ("[mn]", "[AB]").prop_map(|(text, of)| {
+            Resource::Route { market: name(&text), instrument: name(&of) }
+        }),
+        any_scope().prop_map(Resource::Risk),
+        any_scope().prop_map(Resource::TradingState),
     ];
     let command = prop_oneof![
-        4 => (declaration, on()).prop_map(|(what, on)| ResourceCommand::Put { what, on }),
+        4 => (declaration, on()).prop_map(|(what, on)| ResourceChange::Put { what, on }),
         3 => (resource, on(), any::<bool>())
-            .prop_map(|(what, on, release)| ResourceCommand::Delete { what, on, release }),
+            .prop_map(|(what, on, release)| ResourceChange::Delete { what, on, release }),
         1 => ("[xyz]", "[klm]").prop_map(|(text, key)| {
-            ResourceCommand::AddKey { customer: name(&text), hash: hash(&key) }
+            ResourceChange::AddKey { customer: name(&text), hash: hash(&key) }
         }),
         1 => ("[xyz]", "[klm]").prop_map(|(text, key)| {
-            ResourceCommand::RemoveKey { customer: name(&text), key_id: hash(&key).key_id() }
+            ResourceChange::RemoveKey { customer: name(&text), key_id: hash(&key).key_id() }
         }),
     ];
-    command.prop_map(Command::Resource)
+    let by = prop::option::of(prop_oneof![9 => 0_usize..3, 1 => Just(300)]);
+    (command, by).prop_map(|(change, by)| Command::Resource(any_change(change, by)))
 }
 
 /// Resources among everything else that happens.
@@ -338,3 +393,5 @@ proptest! {
         prop_assert_eq!(rows(&again), rows(&world.machine));
     }
 }
+
+mod singly;

@@ -10,7 +10,7 @@ use crate::{
     },
     ids::{
         AccountId, ClientId, CustomerId, DrainTarget, LocationId, ManagerId, MarketId, NodeId,
-        TraderId,
+        Scope, TraderId,
     },
 };
 use alloc::sync::Arc;
@@ -111,6 +111,18 @@ impl Tables {
     pub(in crate::control) fn forget_exchange(&mut self, exchange: Exchange) {
         if let Some(row) = self.exchanges.remove(&exchange) {
             self.gone(RowKey::Exchange(exchange), &Row::Exchange(row));
+        }
+    }
+
+    pub(in crate::control) fn forget_risk(&mut self, scope: &Scope) {
+        if let Some(row) = self.risks.remove(scope) {
+            self.gone(RowKey::Risk(scope.clone()), &Row::Risk(row));
+        }
+    }
+
+    pub(in crate::control) fn forget_trading_state(&mut self, scope: &Scope) {
+        if let Some(row) = self.trading_states.remove(scope) {
+            self.gone(RowKey::TradingState(scope.clone()), &Row::TradingState(row));
         }
     }
 }

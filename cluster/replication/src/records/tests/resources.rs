@@ -8,10 +8,11 @@ use tradewind_domain::{
     control::{
         Outcome, Refusal,
         refusal::Noun,
-        resource::{Condition, Declaration, Need, Resource, ResourceCommand},
+        resource::{Condition, Declaration, Need, Resource, ResourceChange, ResourceCommand},
+        risk::{OrdersWithin, RiskFault, RiskRow, RiskSpec, TradingState, TradingStateRow},
         row::{AnsweredRow, CustomerRow, CustomerSpec, LocationSpec},
     },
-    ids::KeyHash,
+    ids::{KeyHash, MarketId, Scope},
 };
 
 fn account() -> AccountSpec {
@@ -175,6 +176,115 @@ fn the_bytes_of_a_resources_refusals_never_change() {
         ),
         (Refusal::NotAHash, "010609016302030101180728ca2b"),
         (Refusal::NotFound { what: Noun::Key }, "010609016302030101050e1df19954"),
+    ] {
+        let outcome = Outcome::Refused { refusal };
+        let row = AnsweredRow { key: stamped().request.key, applied_at: UnixNanos(1), outcome };
+        golden(Kind::Row, &Row::Answered(row), bytes);
+    }
+}
+
+fn by() -> By {
+    By { who: "w".to_owned(), why: "y".to_owned() }
+}
+
+fn risk() -> RiskSpec {
+    RiskSpec {
+        max_order_quantity: Some("0.5".parse().unwrap()),
+        max_order_notional: None,
+        price_band: Some("0.05".parse().unwrap()),
+        max_position: Some("2".parse().unwrap()),
+        max_open_orders: Some(3),
+        order_rate: Some(OrdersWithin { orders: 4, within_ms: 5 }),
+        equal_orders: None,
+    }
+}
+
+#[test]
+fn the_bytes_of_audited_commands_never_change() {
+    let route = Route {
+        instrument: "I".parse().unwrap(),
+        data_venue: "d".parse().unwrap(),
+        order_venue: "o".parse().unwrap(),
+    };
+    let (market, scope): (MarketId, Scope) = ("m".parse().unwrap(), "trader.t".parse().unwrap());
+    let put = |what| ResourceChange::Put { what, on: Condition::At(Revision(5)) };
+    let delete = |what| ResourceChange::Delete { what, on: Condition::Always, release: false };
+    let (customer, instrument) = ("c".parse().unwrap(), "I".parse().unwrap());
+    let state = TradingState::Halted;
+    for (change, bytes) in [
+        (
+            put(Declaration::Route { market: market.clone(), route }),
+            "010101016302031104017701790006016d01490164016f0305f0c8cba1",
+        ),
+        (
+            put(Declaration::Risk { scope: scope.clone(), spec: risk() }),
+            "010101016302031104017701790007087472616465722e740103302e35000104302e30350101320103010405000305a9b8b739",
+        ),
+        (
+            put(Declaration::TradingState { scope: scope.clone(), state }),
+            "010101016302031104017701790008087472616465722e740203055548c028",
+        ),
+        (
+            delete(Resource::Route { market, instrument }),
+            "010101016302031104017701790106016d014900008e2ea233",
+        ),
+        (
+            delete(Resource::Risk(scope.clone())),
+            "010101016302031104017701790107087472616465722e740000d7cea7c9",
+        ),
+        (
+            delete(Resource::TradingState(scope)),
+            "010101016302031104017701790108087472616465722e740000a65133bb",
+        ),
+        (
+            ResourceChange::AddKey { customer, hash: KeyHash("ab".to_owned()) },
+            "0101010163020311040177017902016302616202fe4aa8",
+        ),
+        (
+            ResourceChange::RemoveKey { customer: "c".parse().unwrap(), key_id: "ab".to_owned() },
+            "01010101630203110401770179030163026162a72d1663",
+        ),
+    ] {
+        let command = ResourceCommand::Audited { by: by(), change };
+        golden(Kind::Proposal, &proposal(Command::Resource(command)), bytes);
+    }
+}
+
+#[test]
+fn the_bytes_of_risk_settings_and_trading_states_never_change() {
+    let scope = |text: &str| text.parse::<Scope>().unwrap();
+    let row = RiskRow { scope: scope("customer.c"), spec: risk(), revision: Revision(7) };
+    golden(
+        Kind::Row,
+        &Row::Risk(row),
+        "0106130a637573746f6d65722e630103302e35000104302e30350101320103010405000772ced8b7",
+    );
+    let row = TradingStateRow {
+        scope: scope("global"),
+        state: TradingState::Reducing,
+        version: Revision(6),
+        by: Some(by()),
+        revision: Revision(7),
+    };
+    golden(Kind::Row, &Row::TradingState(row), "01061406676c6f62616c0106010177017907c285315a");
+    for (refusal, bytes) in [
+        (Refusal::Risk { fault: RiskFault::Counting }, "01060901630203010119026be058bb"),
+        (Refusal::NotActive { state: TradingState::Halted }, "0106090163020301011a02a8b37590"),
+        (
+            Refusal::InUse { what: Noun::Trader, by: Need::Risk { scope: scope("trader.t") } },
+            "010609016302030101170406087472616465722e742d7a5d18",
+        ),
+        (
+            Refusal::InUse {
+                what: Noun::Account,
+                by: Need::TradingState { scope: scope("account.a") },
+            },
+            "010609016302030101170107096163636f756e742e61decad1eb",
+        ),
+        (Refusal::NotFound { what: Noun::Route }, "010609016302030101050f8bc19e23"),
+        (Refusal::NotFound { what: Noun::Risk }, "01060901630203010105107ecc96ae"),
+        (Refusal::NotFound { what: Noun::TradingState }, "0106090163020301010511e8fc91d9"),
+        (Refusal::TooLarge { what: Noun::Audit }, "01060901630203010108121fd336f5"),
     ] {
         let outcome = Outcome::Refused { refusal };
         let row = AnsweredRow { key: stamped().request.key, applied_at: UnixNanos(1), outcome };

@@ -1,0 +1,98 @@
+//! `tradewind apply`: makes the cluster what one file declares. Decides that a plan is shown first, and that nothing is
+//! done that was not agreed to; what the plan is stands in `plan`, how it is carried out in `carry`.
+
+mod carry;
+mod file;
+mod nearest;
+mod plan;
+
+use crate::{
+    cli::{apply::ApplyArgs, resource::Format},
+    exit::Usage,
+    resource::{Asker, contents, say},
+};
+use plan::{Plan, Planned, Step};
+use std::{
+    io::{self, IsTerminal as _, Write as _},
+    process::ExitCode,
+};
+
+pub(crate) async fn run(args: &ApplyArgs) -> anyhow::Result<ExitCode> {
+    let asks = !args.yes && !args.plan;
+    if asks && !io::stdin().is_terminal() {
+        let usage =
+            "say --yes to apply it without being asked, or --plan to see what would be done";
+        return Err(Usage(usage.to_owned()).into());
+    }
+    let name = args.file.display().to_string();
+    let wanted = file::read(&name, &contents(&args.file)?)?;
+    let asker = Asker::new(&args.whom);
+    let there = plan::there(&asker).await?;
+    let plan = plan::plan(&wanted, &there, args.prune, args.release)?;
+    show(asker.output, &plan)?;
+    if args.plan || plan.steps.is_empty() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    if asks && !agreed()? {
+        eprintln!("tradewind: nothing was done");
+        return Ok(ExitCode::FAILURE);
+    }
+    let terms = |on| {
+        let mut terms = args.reason.terms(on);
+        terms.why.get_or_insert_with(|| format!("apply {name}"));
+        terms
+    };
+    carry::out(&asker, &plan, terms).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn agreed() -> anyhow::Result<bool> {
+    eprint!("Apply this? Only `yes` is taken for an answer: ");
+    io::stderr().flush()?;
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer)?;
+    Ok(answer.trim() == "yes")
+}
+
+fn show(output: Format, plan: &Plan) -> anyhow::Result<()> {
+    match output {
+        Format::Json => say(&format!("{:#}\n", serde_json::to_value(plan)?)),
+        Format::Jsonl => {
+            let lines: Result<Vec<String>, _> =
+                plan.steps.iter().map(serde_json::to_string).collect();
+            say(&lines?.into_iter().map(|line| line + "\n").collect::<String>())
+        }
+        Format::Table => say(&text(plan)),
+    }
+}
+
+fn text(plan: &Plan) -> String {
+    let mut lines = String::new();
+    for Planned { kind, name, step, changes, .. } in &plan.steps {
+        let sign = match step {
+            Step::Create => '+',
+            Step::Change { .. } => '~',
+            Step::Delete { .. } => '-',
+        };
+        lines.push_str(&format!("{sign} {:<15} {name}\n", kind.word()));
+        for change in changes {
+            lines.push_str(&format!("    {change}\n"));
+        }
+    }
+    let count = |of: fn(&Step) -> bool| plan.steps.iter().filter(|one| of(&one.step)).count();
+    if plan.steps.is_empty() {
+        lines.push_str("nothing to do: ");
+    }
+    lines.push_str(&format!(
+        "{} to create, {} to change, {} to delete, {} unchanged\n",
+        count(|step| matches!(step, Step::Create)),
+        count(|step| matches!(step, Step::Change { .. })),
+        count(|step| matches!(step, Step::Delete { .. })),
+        plan.unchanged,
+    ));
+    if !plan.undeclared.is_empty() {
+        let names = plan.undeclared.join(", ");
+        lines.push_str(&format!("not in the file, and kept; --prune deletes them: {names}\n"));
+    }
+    lines
+}

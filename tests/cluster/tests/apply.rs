@@ -1,0 +1,114 @@
+//! A whole cluster from one file, with members of the real binary: planned, applied, applied again, pruned, refused; and
+//! what operators see of it while they watch.
+
+use serde_json::Value;
+use tradewind_tests_cluster::{members::Members, operator::Operator};
+
+const SAMPLE: &str = include_str!("../../../examples/cluster.toml");
+
+#[test]
+fn a_cluster_is_made_what_a_file_declares_and_a_second_time_there_is_nothing_to_do() {
+    let members = Members::three();
+    let operator = Operator::of(&members);
+    operator.file("cluster.toml", SAMPLE);
+    let said = operator.refused("apply cluster.toml", 2);
+    assert!(said.contains("--yes"), "{said}");
+    let plan = operator.does("apply cluster.toml --plan");
+    assert!(plan.contains("+ customer") && plan.contains("9 to create"), "{plan}");
+    assert_eq!(operator.does("customer ls -o jsonl"), "", "a plan does nothing");
+
+    let done = operator.does("apply cluster.toml --yes --who ann --why begin");
+    assert!(done.contains("created trader sample"), "{done}");
+    assert!(operator.does("risk get customer.acme -o json").contains("\"0.5\""));
+    assert!(operator.does("route ls crypto").contains("ETH/USD"));
+    let again = operator.does("apply cluster.toml --yes");
+    assert!(again.contains("nothing to do") && again.contains("9 unchanged"), "{again}");
+    let events = operator.does("events --since 0 -o jsonl");
+    assert!(events.contains("\"who\":\"ann\",\"why\":\"begin\""), "{events}");
+    let table = operator.does("events --since 0");
+    assert!(table.contains("audited") && table.contains("who=ann"), "{table}");
+
+    let changed = SAMPLE.replace("price_band = \"0.05\"", "price_band = \"0.04\"");
+    operator.file("changed.toml", &changed.replace("ETH/USD", "SOL/USD"));
+    let done = operator.does("apply changed.toml --yes -o jsonl");
+    assert!(done.contains("\"action\":\"change\"") && done.contains("+ route SOL/USD"), "{done}");
+    assert_eq!(done.lines().count(), 4, "two steps planned, two done: {done}");
+    let asked = operator.does("events --since 0 -o jsonl");
+    assert!(asked.contains("\"why\":\"apply changed.toml\""), "{asked}");
+}
+
+#[test]
+fn what_the_file_does_not_declare_stays_unless_it_is_pruned_and_what_fails_is_told_by_its_code() {
+    let members = Members::three();
+    let operator = Operator::of(&members);
+    operator.file("cluster.toml", SAMPLE);
+    operator.does("apply cluster.toml --yes");
+    operator.file("less.toml", "[customers.acme]\n[customers.bolt]\n");
+    let kept = operator.does("apply less.toml --yes");
+    assert!(kept.contains("kept") && kept.contains("account sim-1"), "{kept}");
+    operator.does("trading-state put global --state halted --why trouble");
+    let said = operator.refused("apply less.toml --yes --prune", 4);
+    assert!(said.contains("put active first") && said.contains("steps are done"), "{said}");
+    operator.does("trading-state put global --state active");
+    let done = operator.does("apply less.toml --yes --prune");
+    assert!(done.contains("deleted account sim-1"), "{done}");
+    assert!(operator.does("apply less.toml --yes --prune").contains("nothing to do"));
+    assert_eq!(operator.does("account ls -o jsonl"), "");
+
+    operator.file("wrong.toml", "[customers.acme]\n[acounts.k]\n");
+    let said = operator.refused("apply wrong.toml --plan", 2);
+    assert!(said.contains("did you mean `accounts`?"), "{said}");
+    operator.file("nobody.toml", "[traders.t]\ncustomer = \"nobody\"\ncommand = [\"x\"]\n");
+    let said = operator.refused("apply nobody.toml --yes", 3);
+    assert!(said.contains("trader t") && said.contains("0 of 1 steps"), "{said}");
+    operator.file("band.toml", "[risk.global]\nprice_band = \"5\"\n");
+    let said = operator.refused("apply band.toml --yes", 1);
+    assert!(said.contains("five percent"), "{said}");
+    operator.refused("apply nowhere.toml --yes", 2);
+}
+
+#[test]
+fn routes_risk_settings_and_trading_states_have_commands_and_a_change_is_shown_to_who_watches() {
+    let members = Members::three();
+    let operator = Operator::of(&members);
+    operator.does("market put crypto --route BTC/USD=sim");
+    operator.does("customer put acme");
+    let watched = operator.watches("route ls crypto --watch -o jsonl");
+    assert!(watched.line().contains("BTC/USD"));
+    let one = operator.watches("trading-state ls --kind customer -w");
+    assert!(one.line().starts_with("SCOPE"));
+
+    operator.does("route put crypto ETH/USD --venue sim --orders other --create");
+    operator.refused("route put crypto ETH/USD --venue sim --create", 4);
+    // The revision of a route is its Market's: that of the other one has changed as well.
+    let lines = [watched.line(), watched.line()];
+    let lines = lines.map(|line| serde_json::from_str::<Value>(&line).unwrap_or_default());
+    assert_eq!(lines[1]["instrument"], "ETH/USD", "{lines:?}");
+    assert_eq!(lines[1]["spec"]["order_venue"], "other");
+    operator.does("route rm crypto BTC/USD");
+    assert_eq!(watched.line(), "{\"deleted\":\"BTC/USD\"}");
+    operator.refused("route get crypto BTC/USD", 3);
+    operator.refused("route put nowhere BTC/USD --venue sim", 3);
+    operator.refused("route put crypto btc --venue sim", 2);
+
+    operator.refused("risk put customer.acme", 2);
+    operator.does("risk put customer.acme --max-order-quantity 0.5 --order-rate 50/1s");
+    operator.refused("risk put customer.nobody --max-open-orders 1", 3);
+    operator.refused("risk put customer.acme --max-order-quantity 0", 1);
+    operator.refused("risk put customer.acme --max-open-orders 1 --if-match 1", 4);
+    assert!(operator.does("risk ls --kind customer").contains("customer.acme"));
+    operator.does("trading-state put customer.acme --state halted --who ann --why trouble");
+    assert_eq!(one.line(), "");
+    assert!(one.line().starts_with("SCOPE"));
+    let shown = one.line();
+    assert!(
+        shown.contains("halted") && shown.contains("ann") && shown.contains("trouble"),
+        "{shown}"
+    );
+    operator.refused("trading-state rm customer.acme", 4);
+    operator.refused("customer rm acme", 4);
+    operator.does("trading-state put customer.acme --state active");
+    operator.does("trading-state rm customer.acme");
+    operator.does("risk rm customer.acme");
+    operator.does("customer rm acme");
+}
