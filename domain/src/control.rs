@@ -20,6 +20,7 @@ pub mod plan;
 pub mod refusal;
 pub mod resource;
 pub mod row;
+pub mod scale;
 pub mod stamp;
 pub mod state_hash;
 mod table;

@@ -4,12 +4,13 @@
 use super::{
     command::DownReason,
     drain::{By, DropSchedule},
+    scale::{ProvisionState, Shortage},
 };
 use crate::{
     calendar::Exchange,
     ids::{
-        AccountId, ClusterIncarnation, CustomerId, DiskId, DrainTarget, Epoch, Incarnation,
-        LocationId, ManagerId, MarketId, NodeId, Revision, TraderId,
+        AccountId, ClusterIncarnation, CustomerId, DiskId, DrainTarget, Epoch, ImplementationId,
+        Incarnation, LocationId, ManagerId, MarketId, NodeId, Revision, TraderId,
     },
     time::UnixNanos,
 };
@@ -179,5 +180,30 @@ pub enum EventKind {
     KeyRemoved {
         customer: CustomerId,
         key_id: String,
+    },
+    /// Its settings of scaling.
+    ScaleChanged {
+        location: LocationId,
+    },
+    ScaleDeleted {
+        location: LocationId,
+    },
+    /// A location needs one implementation more.
+    ProvisionAsked {
+        request: Epoch,
+        location: LocationId,
+        implementation: ImplementationId,
+        shortage: Shortage,
+    },
+    /// A request has gone on, or an attempt at it has failed.
+    ProvisionChanged {
+        request: Epoch,
+        implementation: ImplementationId,
+        state: ProvisionState,
+        /// Whose turn it is, or was last.
+        node: Option<NodeId>,
+        /// That failed one after the other.
+        attempts: u32,
+        failure: Option<String>,
     },
 }

@@ -9,7 +9,7 @@ mod placements;
 
 pub use observed::{Health, Observed, Sighting, Told};
 
-use super::{command::Command, machine::Machine, row::ManagerState};
+use super::{command::Command, machine::Machine, row::ManagerState, scale};
 use crate::time::Monotonic;
 use alloc::vec::Vec;
 
@@ -25,7 +25,9 @@ pub fn plan(machine: &Machine, observed: &Observed, now: Monotonic) -> Vec<Comma
         return commands;
     }
     let mut commands = drains::steps(machine, observed, now);
-    commands.extend(placements::placements(machine, observed, now));
+    let placements = placements::placements(machine, observed, now);
+    commands.extend(scale::steps(machine, observed, now, &placements));
+    commands.extend(placements);
     commands
 }
 

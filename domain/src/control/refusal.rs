@@ -1,6 +1,6 @@
 //! Why a command is refused. Decides the reasons; when one applies is `machine`'s decision.
 
-use super::{drain::DrainState, resource::Need};
+use super::{drain::DrainState, resource::Need, scale::ScaleFault};
 use crate::{
     ids::{DrainTarget, Epoch, Incarnation, LocationId, ManagerId, NodeId, Revision},
     limits,
@@ -71,6 +71,8 @@ pub enum Refusal {
     InUse { what: Noun, by: Need },
     #[error("the hash of an API key is its SHA-256: 64 hexadecimal digits, in lower case")]
     NotAHash,
+    #[error("these settings cannot work: {fault}")]
+    ScaleNotPossible { fault: ScaleFault },
 }
 
 fn now(held: Option<Revision>) -> String {
@@ -99,6 +101,10 @@ pub enum Noun {
     Exchange,
     Rebalance,
     Key,
+    /// Settings of scaling.
+    Scale,
+    /// A request of an implementation.
+    Provisioning,
 }
 
 impl core::fmt::Display for Noun {
@@ -119,6 +125,8 @@ impl core::fmt::Display for Noun {
             Self::Exchange => "exchange",
             Self::Rebalance => "rebalance",
             Self::Key => "key",
+            Self::Scale => "scale",
+            Self::Provisioning => "provisioning request",
         })
     }
 }

@@ -12,6 +12,7 @@ use super::{
     machine::Machine,
     refusal::{Noun, Refusal},
     row::{AccountSpec, CustomerSpec, LocationSpec, MarketSpec, TraderSpec},
+    scale::ScaleSpec,
 };
 use crate::{
     calendar::{Day, Exchange, OperatorDay},
@@ -36,6 +37,8 @@ pub enum Resource {
     Location(LocationId),
     /// An operator's days of an exchange.
     ExchangeDays(Exchange),
+    /// How a location scales.
+    Scale(LocationId),
 }
 
 /// A resource as it is to be. Variants are only appended.
@@ -65,6 +68,10 @@ pub enum Declaration {
     ExchangeDays {
         exchange: Exchange,
         days: BTreeMap<Day, OperatorDay>,
+    },
+    Scale {
+        location: LocationId,
+        spec: ScaleSpec,
     },
 }
 
@@ -115,6 +122,7 @@ impl Resource {
             Self::Trader(_) => Noun::Trader,
             Self::Location(_) => Noun::Location,
             Self::ExchangeDays(_) => Noun::Exchange,
+            Self::Scale(_) => Noun::Scale,
         }
     }
 }
@@ -129,6 +137,7 @@ impl Declaration {
             Self::Trader { trader, .. } => Resource::Trader(trader.clone()),
             Self::Location { location, .. } => Resource::Location(location.clone()),
             Self::ExchangeDays { exchange, .. } => Resource::ExchangeDays(*exchange),
+            Self::Scale { location, .. } => Resource::Scale(location.clone()),
         }
     }
 }
@@ -156,6 +165,7 @@ impl Machine {
             Resource::Trader(trader) => self.trader(trader).map(|row| row.revision),
             Resource::Location(location) => self.location(location).map(|row| row.revision),
             Resource::ExchangeDays(exchange) => self.exchange(*exchange).map(|row| row.revision),
+            Resource::Scale(location) => self.scale(location).map(|row| row.revision),
         }
     }
 
@@ -202,6 +212,7 @@ impl Machine {
             Declaration::ExchangeDays { exchange, days } => {
                 self.put_exchange_days(exchange, days, revision)
             }
+            Declaration::Scale { location, spec } => self.put_scale(location, spec, revision),
         }
     }
 }

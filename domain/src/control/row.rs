@@ -8,6 +8,7 @@ use super::{
     group::{AdmissionRow, GroupRow},
     machine::Outcome,
     placement::RebalanceRow,
+    scale::{ProvisionRow, ScaleRow},
 };
 use crate::{
     calendar::{Day, Exchange, Hours, OperatorDay},
@@ -281,4 +282,6 @@ rows! {
     Drain(DrainRow): DrainTarget = |r| r.target.clone(),
     Dropped(DroppedRow): ManagerId = |r| r.manager.clone(),
     Rebalance(RebalanceRow): () = |_| (),
+    Scale(ScaleRow): LocationId = |r| r.location.clone(),
+    Provision(ProvisionRow): Epoch = |r| r.request,
 }

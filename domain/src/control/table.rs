@@ -16,13 +16,14 @@ use super::{
         AccountRow, BrokerRow, ClientRow, ClusterRow, CustomerRow, ExchangeRow, ForgottenRow,
         LocationRow, ManagerRow, MarketRow, MemberRow, RegisterRow, Row, RowKey, TraderRow,
     },
+    scale::{ProvisionRow, ScaleRow},
     state_hash::{StateHash, Sum},
 };
 use crate::{
     calendar::Exchange,
     ids::{
-        AccountId, ClientId, CustomerId, DrainTarget, LocationId, ManagerId, MarketId, NodeId,
-        RegisterId, TraderId,
+        AccountId, ClientId, CustomerId, DrainTarget, Epoch, LocationId, ManagerId, MarketId,
+        NodeId, RegisterId, TraderId,
     },
 };
 use alloc::{sync::Arc, vec::Vec};
@@ -49,6 +50,8 @@ pub(super) struct Tables {
     pub(super) drains: OrdMap<DrainTarget, DrainRow>,
     pub(super) dropped: OrdMap<ManagerId, DroppedRow>,
     pub(super) rebalance: Option<RebalanceRow>,
+    pub(super) scales: OrdMap<LocationId, ScaleRow>,
+    pub(super) provisions: OrdMap<Epoch, ProvisionRow>,
     /// Derived from Brokers, customers and Traders.
     pub(super) index: Index,
     /// Keys written since the last `take_changed`.
@@ -122,6 +125,8 @@ impl Tables {
             Row::Drain(row) => self.drains.insert(row.target.clone(), row).map(Row::Drain),
             Row::Dropped(row) => self.dropped.insert(row.manager.clone(), row).map(Row::Dropped),
             Row::Rebalance(row) => self.rebalance.replace(row).map(Row::Rebalance),
+            Row::Scale(row) => self.scales.insert(row.location.clone(), row).map(Row::Scale),
+            Row::Provision(row) => self.provisions.insert(row.request, row).map(Row::Provision),
         };
         if let Some(replaced) = replaced {
             self.sum.take(&replaced);
@@ -161,6 +166,8 @@ impl Tables {
             RowKey::Drain(k) => self.drains.get(k).cloned().map(Row::Drain),
             RowKey::Dropped(k) => self.dropped.get(k).cloned().map(Row::Dropped),
             RowKey::Rebalance(()) => self.rebalance.clone().map(Row::Rebalance),
+            RowKey::Scale(k) => self.scales.get(k).cloned().map(Row::Scale),
+            RowKey::Provision(k) => self.provisions.get(k).cloned().map(Row::Provision),
         }
     }
 
@@ -184,5 +191,7 @@ impl Tables {
             .chain(self.drains.values().cloned().map(Row::Drain))
             .chain(self.dropped.values().cloned().map(Row::Dropped))
             .chain(self.rebalance.iter().cloned().map(Row::Rebalance))
+            .chain(self.scales.values().cloned().map(Row::Scale))
+            .chain(self.provisions.values().cloned().map(Row::Provision))
     }
 }

@@ -2,7 +2,7 @@
 //! silence says; what follows from that is decided by whoever plans.
 
 use crate::{
-    control::{command::DownReason, row::ManagerRow},
+    control::{command::DownReason, row::ManagerRow, scale::Offered},
     ids::{AccountId, Epoch, Incarnation, ManagerId},
     limits,
     time::{Monotonic, UnixNanos},
@@ -43,6 +43,8 @@ pub struct Observed {
     /// Brokers whose ledger was sealed so that another node goes on with it: they need not wait for
     /// their holder. None so far.
     pub sealed: BTreeSet<(AccountId, u16)>,
+    /// What this leader may start.
+    pub offered: Offered,
 }
 
 /// What a Manager's silence says.

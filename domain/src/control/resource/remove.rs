@@ -110,6 +110,10 @@ impl Machine {
                 self.tables.forget_exchange(exchange);
                 EventKind::ExchangeDaysDeleted { exchange }
             }
+            Resource::Scale(location) => {
+                self.tables.forget_scale(&location);
+                EventKind::ScaleDeleted { location }
+            }
         };
         Ok(vec![kind])
     }
@@ -119,8 +123,12 @@ impl Machine {
             Resource::Account(account) => self.need_of_account(account, release),
             Resource::Customer(customer) => self.need_of_customer(customer),
             Resource::Location(location) => self.need_of_location(location),
-            // A Trader is stopped, a Market is no longer offered, a day is what the table says of it.
-            Resource::Market(_) | Resource::Trader(_) | Resource::ExchangeDays(_) => None,
+            // A Trader is stopped, a Market is no longer offered, a day is what the table says of it, and what was
+            // provisioned stays.
+            Resource::Market(_)
+            | Resource::Trader(_)
+            | Resource::ExchangeDays(_)
+            | Resource::Scale(_) => None,
         }
     }
 

@@ -9,8 +9,8 @@ use crate::{
         row::{Row, RowKey},
     },
     ids::{
-        AccountId, ClientId, CustomerId, DrainTarget, LocationId, ManagerId, MarketId, NodeId,
-        TraderId,
+        AccountId, ClientId, CustomerId, DrainTarget, Epoch, LocationId, ManagerId, MarketId,
+        NodeId, TraderId,
     },
 };
 use alloc::sync::Arc;
@@ -111,6 +111,18 @@ impl Tables {
     pub(in crate::control) fn forget_exchange(&mut self, exchange: Exchange) {
         if let Some(row) = self.exchanges.remove(&exchange) {
             self.gone(RowKey::Exchange(exchange), &Row::Exchange(row));
+        }
+    }
+
+    pub(in crate::control) fn forget_scale(&mut self, location: &LocationId) {
+        if let Some(row) = self.scales.remove(location) {
+            self.gone(RowKey::Scale(location.clone()), &Row::Scale(row));
+        }
+    }
+
+    pub(in crate::control) fn forget_provision(&mut self, request: Epoch) {
+        if let Some(row) = self.provisions.remove(&request) {
+            self.gone(RowKey::Provision(request), &Row::Provision(row));
         }
     }
 }
