@@ -57,6 +57,11 @@ pub(crate) async fn run(command: &ResourceCommand) -> anyhow::Result<ExitCode> {
         ResourceCommand::ExchangeDays(action) => {
             of("exchange-days", action, table::EXCHANGE_DAYS).await
         }
+        ResourceCommand::Scale(action) => of("scale", action, table::SCALES).await,
+        ResourceCommand::Provisioning(args) => {
+            let items = Asker::new(&args.whom).all("provisioning", &args.select).await?;
+            show(args.whom.output, &items, table::PROVISIONING)
+        }
         ResourceCommand::Key(action) => key::run(action).await,
     }?;
     Ok(ExitCode::SUCCESS)
@@ -91,7 +96,7 @@ where
             show(whom.output, &items, columns)
         }
         Action::Get { name, whom } => {
-            let path = format!("/v1/{list}/{name}");
+            let path = place(list, name);
             let one: One<Value> = Asker::new(whom).control.read(&path, WITHIN).await?;
             match whom.output {
                 Format::Json => say(&format!("{:#}\n", one.item)),
@@ -104,7 +109,7 @@ where
                 None => (flags.spec()?, None),
             };
             let asker = Asker::new(whom);
-            let (path, on) = (format!("/v1/{list}/{name}"), condition(on, seen));
+            let (path, on) = (place(list, name), condition(on, seen));
             let key = asker.key().await;
             let asked = asker.control.change_on(Method::PUT, &path, &spec, &key, on, WITHIN).await;
             let declared: Declared = asked.accepted()?;
@@ -115,13 +120,21 @@ where
         }
         Action::Rm { name, options, if_match, whom } => {
             let asker = Asker::new(whom);
-            let path = format!("/v1/{list}/{name}{}", options.query());
+            let path = place(list, name) + options.query();
             let on = if_match.map_or(Condition::Always, |at| Condition::At(Revision(at)));
             let key = asker.key().await;
             let asked = asker.control.change_on(Method::DELETE, &path, &(), &key, on, WITHIN).await;
             let changed: Changed = asked.accepted()?;
             asker.told(&changed, || format!("{name} is deleted\n"))
         }
+    }
+}
+
+/// Where one of a list stands.
+fn place(list: &str, name: &str) -> String {
+    match list {
+        "scale" => format!("/v1/locations/{name}/scale"),
+        list => format!("/v1/{list}/{name}"),
     }
 }
 

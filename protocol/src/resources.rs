@@ -10,10 +10,11 @@ use tradewind_domain::{
     control::{
         resource::Condition,
         row::{AccountSpec, Assignment, LocationSpec, MarketSpec, TraderSpec, TraderWish},
+        scale::ProvisionState,
     },
     ids::{
-        AccountId, CustomerId, InstrumentId, KeyHash, LocationId, ManagerId, MarketId, Revision,
-        TraderId, VenueId,
+        AccountId, CustomerId, Epoch, InstrumentId, KeyHash, LocationId, ManagerId, MarketId,
+        Revision, TraderId, VenueId,
     },
 };
 
@@ -242,6 +243,13 @@ selectors! {
     }
     /// `GET /v1/exchange-days`.
     SelectExchangeDays after Exchange {}
+    /// `GET /v1/scale`.
+    SelectScales after LocationId {}
+    /// `GET /v1/provisioning`.
+    SelectProvisioning after Epoch {
+        location: LocationId,
+        state: ProvisionState,
+    }
 }
 
 #[cfg(test)]

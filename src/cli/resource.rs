@@ -1,20 +1,22 @@
-//! `tradewind account | customer | market | trader | location | exchange-days | key`: what operators declare.
+//! `tradewind account | customer | market | trader | location | exchange-days | scale | key`: what operators declare.
 //! Decides names and forms of the flags, and what they say of a resource; what is done with it stands in
 //! `crate::resource`.
 
 mod flags;
+mod scale;
 
 pub(crate) use flags::{
     AccountFlags, CustomerFlags, ExchangeDaysFlags, Flags, LocationFlags, MarketFlags, TraderFlags,
 };
+pub(crate) use scale::ScaleFlags;
 
 use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
 use std::path::PathBuf;
 use tradewind_domain::{
     calendar::Exchange,
-    control::row::TraderWish,
-    ids::{AccountId, CustomerId, InstrumentId, ManagerId, VenueId},
+    control::{row::TraderWish, scale::ProvisionState},
+    ids::{AccountId, CustomerId, InstrumentId, LocationId, ManagerId, VenueId},
 };
 
 #[derive(Debug, Subcommand)]
@@ -35,6 +37,11 @@ pub(crate) enum ResourceCommand {
     /// Days on which an exchange is closed or closes early, beside its table: list, show, declare, delete
     #[command(subcommand)]
     ExchangeDays(Action<Nothing, ExchangeDaysFlags, Nothing>),
+    /// Between which marks a location scales, how far, and by whom: list, show, set, remove
+    #[command(subcommand)]
+    Scale(Action<Nothing, ScaleFlags, Nothing>),
+    /// Implementations that were asked for, and what has become of each
+    Provisioning(ProvisioningArgs),
     /// A customer's API keys: add, list, remove
     #[command(subcommand)]
     Key(KeyAction),
@@ -57,6 +64,8 @@ impl ResourceCommand {
             | Self::Customer(_)
             | Self::Location(_)
             | Self::ExchangeDays(_)
+            | Self::Scale(_)
+            | Self::Provisioning(_)
             | Self::Key(_) => false,
         }
     }
@@ -66,6 +75,7 @@ impl ResourceCommand {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Action<S: Args, P: Args, R: Args> {
     /// All of them, or those that are chosen
+    #[command(alias = "list")]
     Ls {
         #[command(flatten)]
         select: S,
@@ -80,6 +90,7 @@ pub(crate) enum Action<S: Args, P: Args, R: Args> {
         whom: Whom,
     },
     /// Declare one, new or instead of what is declared
+    #[command(alias = "set")]
     Put {
         #[arg(value_parser = name)]
         name: String,
@@ -221,6 +232,24 @@ pub(crate) struct OfTraders {
     /// running or stopped: what they should be
     #[arg(long, value_parser = flags::wish)]
     state: Option<TraderWish>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ProvisioningArgs {
+    #[command(flatten)]
+    pub(crate) select: OfProvisioning,
+    #[command(flatten)]
+    pub(crate) whom: Whom,
+}
+
+#[derive(Debug, Args, Serialize)]
+pub(crate) struct OfProvisioning {
+    /// For this location
+    #[arg(long)]
+    location: Option<LocationId>,
+    /// asked, starting, failed, there, retiring, releasing or released
+    #[arg(long, value_parser = scale::state)]
+    state: Option<ProvisionState>,
 }
 
 #[derive(Debug, Args, Serialize)]

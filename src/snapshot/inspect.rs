@@ -113,5 +113,7 @@ fn kind(row: &Row) -> &'static str {
         Row::Drain(_) => "drain",
         Row::Dropped(_) => "dropped",
         Row::Rebalance(_) => "rebalance",
+        Row::Scale(_) => "scale",
+        Row::Provision(_) => "provision",
     }
 }

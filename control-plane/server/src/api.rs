@@ -15,8 +15,10 @@ mod locations;
 mod markets;
 mod members;
 pub(crate) mod problems;
+pub(crate) mod provisioning;
 mod registers;
 mod resources;
+mod scale;
 mod sessions;
 mod stand;
 mod state;
@@ -31,6 +33,7 @@ use axum::{
 use tradewind_protocol::{
     drains::DRAINS,
     events::{EVENTS, STATE},
+    scale::{PROVISIONING, SCALE},
 };
 
 pub(crate) fn router(service: Service) -> Router {
@@ -64,6 +67,7 @@ pub(crate) fn router(service: Service) -> Router {
         .route("/v1/registers/{register}", get(registers::get).put(registers::put))
         .route("/v1/registers/{register}/cas", post(registers::compare_and_set))
         .merge(resource_routes())
+        .merge(scale_routes())
         .fallback(stand::nothing_here)
         .method_not_allowed_fallback(stand::not_by_that_method)
         .layer(middleware::from_fn_with_state(service.clone(), stand::say))
@@ -99,4 +103,16 @@ fn resource_routes() -> Router<Service> {
             "/v1/exchange-days/{exchange}",
             get(exchange_days::get).put(exchange_days::put).delete(exchange_days::delete),
         )
+}
+
+/// How locations scale, and what came of it.
+fn scale_routes() -> Router<Service> {
+    Router::new()
+        .route(SCALE, get(scale::list))
+        .route(
+            "/v1/locations/{location}/scale",
+            get(scale::get).put(scale::put).delete(scale::delete),
+        )
+        .route(PROVISIONING, get(provisioning::list))
+        .route("/v1/provisioning/{request}", get(provisioning::get).put(provisioning::tell))
 }

@@ -17,6 +17,7 @@ mod limits;
 mod member;
 mod metrics;
 mod options;
+mod provision;
 mod server;
 mod service;
 mod session;
@@ -24,7 +25,7 @@ mod session;
 mod tests;
 
 pub use api::backup::SNAPSHOT as SNAPSHOT_PATH;
-pub use options::{InitMember, Options};
+pub use options::{InitMember, Options, ProcessOptions, Provisioning};
 pub use server::{Listeners, RAFT_DIRECTORY, RunError, Server, run};
 pub use tradewind_replication::{Snapshots, Timing};
 

@@ -34,6 +34,7 @@ pub(crate) fn refused(refusal: &Refusal) -> Problem {
         | Refusal::NotDue
         | Refusal::NotAHash
         | Refusal::NoHours { .. }
+        | Refusal::ScaleNotPossible { .. }
         | Refusal::TooLarge { .. } => Code::Refused,
     };
     Problem::new(code, refusal.to_string())

@@ -93,5 +93,7 @@ fn shown(row: Row) -> Option<Value> {
         Row::Drain(row) => json!({ "drain": row }),
         Row::Dropped(row) => json!({ "dropped": row }),
         Row::Rebalance(row) => json!({ "rebalance": row }),
+        Row::Scale(row) => json!({ "scale": row }),
+        Row::Provision(row) => json!({ "provision": row }),
     })
 }
