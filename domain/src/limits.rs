@@ -184,3 +184,6 @@ pub const SCALE_LOOK_EVERY: Duration = Duration::from_secs(1);
 /// fails for ever costs an attempt in five minutes.
 pub const PROVISION_AGAIN_FIRST: Duration = Duration::from_secs(2);
 pub const PROVISION_AGAIN_MAX: Duration = Duration::from_secs(300);
+/// A program that took too long is killed by who runs it, who then says so: the leader waits for that before it counts
+/// the attempt as failed itself.
+pub const PROVISION_SAYS_WITHIN: Duration = Duration::from_secs(2);

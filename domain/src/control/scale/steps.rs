@@ -144,7 +144,8 @@ impl Round<'_> {
             return Some(ScaleCommand::Arrive { request, revision });
         }
         let deadline = Duration::from_secs(row.deadline_seconds.into());
-        if self.observed.at >= row.since + deadline {
+        // Who was asked may say first what it was.
+        if self.observed.at >= row.since + deadline + limits::PROVISION_SAYS_WITHIN {
             let missing: Vec<String> = missing.iter().map(ToString::to_string).collect();
             let why = format!(
                 "not checked in at {} within {} s: {}",
