@@ -105,7 +105,8 @@ const _: () = assert!(
     "a clock that is followed refuses nobody's keys"
 );
 
-/// How often a member looks whether an attempt at a request is due; changes wake it besides.
+/// How often a member looks whether an attempt at a request is due: each look goes through all requests, and an entry
+/// need not.
 pub(crate) const PROVISION_LOOK_EVERY: Duration = Duration::from_millis(200);
 /// What could not be asked or told is tried again after this.
 pub(crate) const PROVISION_AGAIN_AFTER: Duration = Duration::from_millis(500);

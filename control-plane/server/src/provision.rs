@@ -89,11 +89,9 @@ impl Worker {
         let mut attempts = JoinSet::new();
         let mut look = interval(PROVISION_LOOK_EVERY);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut machine = self.service.parts().replica.watch_machine();
         loop {
             tokio::select! {
                 _ = look.tick() => {}
-                changed = machine.changed() => if changed.is_err() { return },
                 Some(ended) = attempts.join_next() => if let Ok((attempt, Made::No)) = ended {
                     begun.remove(&attempt);
                     // Not at once again: who leads is not settled.
@@ -101,7 +99,6 @@ impl Worker {
                     continue;
                 },
             }
-            machine.borrow_and_update();
             let rows = self.turns();
             begun.retain(|(request, revision)| {
                 rows.iter().any(|row| row.request == *request && row.revision == *revision)

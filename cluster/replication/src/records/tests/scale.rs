@@ -85,22 +85,52 @@ fn the_bytes_of_scalings_commands_never_change() {
     let ask = |shortage| ScaleCommand::Ask { location: location(), settings, shortage };
     let load = Shortage::Load { kind: ManagerKind::MarketManager, percent: 90 };
     let commands = vec![
-        (Command::Resource(put(spec(Provisioner::Process { capacity: 5 }))), "B0"),
-        (Command::Resource(put(spec(exec()))), "B1"),
-        (Command::Resource(delete), "B2"),
-        (Command::Scale(ask(Shortage::Least { there: 1 })), "B3"),
-        (Command::Scale(ask(load)), "B4"),
-        (Command::Scale(ScaleCommand::Start { request, revision, node: NodeId(1) }), "B5"),
-        (Command::Scale(ScaleCommand::Arrive { request, revision }), "B6"),
-        (Command::Scale(ScaleCommand::Fail { request, revision, why: "w".to_owned() }), "B7"),
-        (Command::Scale(ScaleCommand::GiveUp { request, revision }), "B8"),
-        (Command::Scale(ScaleCommand::Retire { request, revision, settings }), "B9"),
-        (Command::Scale(ScaleCommand::Keep { request, revision }), "B10"),
-        (Command::Scale(ScaleCommand::Release { request, revision }), "B11"),
-        (Command::Scale(ScaleCommand::Done { request, revision }), "B12"),
+        (
+            Command::Resource(put(spec(Provisioner::Process { capacity: 5 }))),
+            "01010101630203110006016c00050103501e511e521ec83c78000113cd58a1",
+        ),
+        (
+            Command::Resource(put(spec(exec()))),
+            "01010101630203110006016c01017001016101620103501e511e521ec83c78000173f48376",
+        ),
+        (Command::Resource(delete), "01010101630203110106016c030700db20f280"),
+        (Command::Scale(ask(Shortage::Least { there: 1 })), "010101016302031200016c0700017288399f"),
+        (Command::Scale(ask(load)), "010101016302031200016c0701015ac814eae6"),
+        (
+            Command::Scale(ScaleCommand::Start { request, revision, node: NodeId(1) }),
+            "010101016302031201090a0176ae8db6",
+        ),
+        (
+            Command::Scale(ScaleCommand::Arrive { request, revision }),
+            "010101016302031202090a4185afe6",
+        ),
+        (
+            Command::Scale(ScaleCommand::Fail { request, revision, why: "w".to_owned() }),
+            "010101016302031203090a0177d50173df",
+        ),
+        (
+            Command::Scale(ScaleCommand::GiveUp { request, revision }),
+            "010101016302031204090af3f922e2",
+        ),
+        (
+            Command::Scale(ScaleCommand::Retire { request, revision, settings }),
+            "010101016302031205090a07149c8cd0",
+        ),
+        (
+            Command::Scale(ScaleCommand::Keep { request, revision }),
+            "010101016302031206090a9d2da6e1",
+        ),
+        (
+            Command::Scale(ScaleCommand::Release { request, revision }),
+            "010101016302031207090aaa4764e0",
+        ),
+        (
+            Command::Scale(ScaleCommand::Done { request, revision }),
+            "010101016302031208090a970038eb",
+        ),
         (
             Command::Scale(ScaleCommand::Quiet { location: location(), settings, quiet: true }),
-            "B13",
+            "010101016302031209016c070186f511f3",
         ),
     ];
     let commands = commands.into_iter().map(|(command, bytes)| (proposal(command), bytes));
@@ -117,7 +147,19 @@ fn the_bytes_of_scalings_rows_never_change() {
         quiet_since: None,
         looked_at: UnixNanos(2),
     };
-    all(Kind::Row, vec![(Row::Scale(settings), "B14"), (Row::Provision(request()), "B15")]);
+    all(
+        Kind::Row,
+        vec![
+            (
+                Row::Scale(settings),
+                "010613016c01017001016101620103501e511e521ec83c78000701010002a6fbd175",
+            ),
+            (
+                Row::Provision(request()),
+                "010614090a016c0173010170010161016278020202020b0101020c01026e6f01082333dc77",
+            ),
+        ],
+    );
     let answered = |refusal| {
         Row::Answered(tradewind_domain::control::row::AnsweredRow {
             key: stamped().request.key,
