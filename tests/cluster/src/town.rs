@@ -152,23 +152,29 @@ impl Town {
         names.map(|name| name.split('.').next().unwrap().to_owned()).collect()
     }
 
-    /// Managers that were provisioned, as processes: by their kinds.
+    /// Managers that were provisioned, as processes: kind and process id.
     #[must_use]
-    pub fn provisioned(&self) -> Vec<String> {
-        let line = |pid: &u32| {
+    pub fn processes(&self) -> Vec<(String, u32)> {
+        let line = |pid: u32| {
             let bytes = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
             let words = bytes.split(|byte| *byte == 0);
-            words.map(|word| String::from_utf8_lossy(word).into_owned()).collect::<Vec<_>>()
+            (words.map(|word| String::from_utf8_lossy(word).into_owned()).collect::<Vec<_>>(), pid)
         };
-        let mut found: Vec<String> = marked(self.home())
-            .iter()
+        let mut found: Vec<(String, u32)> = marked(self.home())
+            .into_iter()
             .map(line)
-            .filter(|words| words.iter().any(|word| word.starts_with("scaled-")))
-            .filter_map(|words| words.into_iter().nth(1))
-            .filter(|word| KINDS.contains(&word.as_str()))
+            .filter(|(words, _)| words.iter().any(|word| word.starts_with("scaled-")))
+            .filter_map(|(words, pid)| Some((words.into_iter().nth(1)?, pid)))
+            .filter(|(word, _)| KINDS.contains(&word.as_str()))
             .collect();
         found.sort();
         found
+    }
+
+    /// Their kinds.
+    #[must_use]
+    pub fn provisioned(&self) -> Vec<String> {
+        self.processes().into_iter().map(|(kind, _)| kind).collect()
     }
 
     /// Events of a kind, in order, each with what it says.

@@ -3,10 +3,11 @@
 //! program that fails, or hangs, is tried again later and later.
 #![allow(clippy::unwrap_used)]
 
+use rustix::process::Signal;
 use serde_json::Value;
 use std::{fs, time::Duration};
 use tradewind_tests_cluster::{
-    eventually, eventually_async,
+    eventually, eventually_async, send,
     town::{PATIENCE, Town},
 };
 
@@ -78,6 +79,14 @@ async fn a_member_starts_one_implementation_on_its_machine_which_outlives_it_and
     let lost = lose_the_leader_in_the_middle(&mut town).await;
     eventually_async("another leads", PATIENCE, || async { town.state() != "" }).await;
     town.group.start(lost).await;
+    town.reaches("there").await;
+    // One that dies is started again by the member on whose machine it was, which did not start it in this life.
+    let (kind, pid) = town.processes().pop().unwrap();
+    send(pid, Signal::KILL);
+    eventually("it is started again", PATIENCE, || {
+        let processes = town.processes();
+        processes.len() == 3 && processes.iter().all(|(of, now)| *of != kind || *now != pid)
+    });
     came_once_and_goes(&town, 4).await;
     assert!(lines(&town, "calls").is_empty());
     let refused = town.run("scale set here --most 3 --process 10 --traders 30/80");

@@ -294,6 +294,51 @@ fn a_lost_leader_at_any_step_changes_nothing_of_what_comes_of_it() {
 }
 
 #[test]
+fn the_machine_itself_refuses_what_was_decided_on_another_state() {
+    let mut town = Town::new(spec(80, 30, 1, 3));
+    let settings = town.world.machine.scale(&name("here")).unwrap().revision;
+    let ask = |settings| {
+        let shortage = Shortage::Least { there: 0 };
+        Command::Scale(ScaleCommand::Ask { location: name("here"), settings, shortage })
+    };
+    let refused = |town: &mut Town, command| match town.world.apply(command).outcome {
+        Outcome::Refused { refusal } => refusal,
+        Outcome::Accepted { .. } => panic!("accepted"),
+    };
+    let older = crate::ids::Revision(settings.0 - 1);
+    assert_eq!(refused(&mut town, ask(older)), Refusal::Superseded);
+    town.customers(9);
+    town.seconds(3);
+    assert_eq!(refused(&mut town, ask(settings)), Refusal::NotDue, "within the pause");
+    town.world.at += 60 * SECOND;
+    assert_eq!(refused(&mut town, ask(settings)), Refusal::Superseded, "one is open");
+    town.seconds(30);
+    town.world.at += 60 * SECOND;
+    assert_eq!(town.implementations(), 2);
+    town.set(spec(80, 30, 1, 2));
+    let settings = town.world.machine.scale(&name("here")).unwrap().revision;
+    assert_eq!(refused(&mut town, ask(settings)), Refusal::Superseded, "as many as there may be");
+    let row = town.world.machine.provisions().next().cloned().unwrap();
+    let (request, revision) = (row.request, row.revision);
+    let retire = Command::Scale(ScaleCommand::Retire { request, revision, settings });
+    assert_eq!(refused(&mut town, retire.clone()), Refusal::NotDue, "it was not quiet");
+    let quiet = ScaleCommand::Quiet { location: name("here"), settings, quiet: true };
+    town.world.accept(Command::Scale(quiet.clone()));
+    assert_eq!(refused(&mut town, Command::Scale(quiet)), Refusal::Superseded);
+    assert_eq!(refused(&mut town, retire.clone()), Refusal::NotDue, "not for long enough");
+    town.world.at += 60 * SECOND;
+    let release = Command::Scale(ScaleCommand::Release { request, revision });
+    assert_eq!(refused(&mut town, release), Refusal::StillHeld);
+    town.set(spec(80, 30, 2, 2));
+    let settings = town.world.machine.scale(&name("here")).unwrap().revision;
+    let quiet = ScaleCommand::Quiet { location: name("here"), settings, quiet: true };
+    town.world.accept(Command::Scale(quiet));
+    town.world.at += 60 * SECOND;
+    let retire = Command::Scale(ScaleCommand::Retire { request, revision, settings });
+    assert_eq!(refused(&mut town, retire), Refusal::Superseded, "the least");
+}
+
+#[test]
 fn what_runs_on_a_machine_is_not_taken_over_by_another_leader() {
     let process = Provisioner::Process { capacity: 10 };
     let mut town = Town::new(ScaleSpec { provisioner: process, ..spec(80, 30, 1, 3) });

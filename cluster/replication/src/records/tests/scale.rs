@@ -170,9 +170,15 @@ fn the_bytes_of_scalings_rows_never_change() {
     all(
         Kind::Row,
         vec![
-            (answered(Refusal::ScaleNotPossible { fault: ScaleFault::Capacity }), "B16"),
-            (answered(Refusal::NotFound { what: Noun::Scale }), "B17"),
-            (answered(Refusal::NotFound { what: Noun::Provisioning }), "B18"),
+            (
+                answered(Refusal::ScaleNotPossible { fault: ScaleFault::Capacity }),
+                "0106090163020301011905c8753c25",
+            ),
+            (answered(Refusal::NotFound { what: Noun::Scale }), "010609016302030101050f8bc19e23"),
+            (
+                answered(Refusal::NotFound { what: Noun::Provisioning }),
+                "01060901630203010105107ecc96ae",
+            ),
         ],
     );
 }

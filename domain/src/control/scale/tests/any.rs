@@ -94,7 +94,7 @@ proptest! {
     ) {
         let mut world = World::new();
         for location in ["here", "there"] {
-            let what = Declaration::Scale { location: name(location), spec: spec(80, 30, 0, 2) };
+            let what = Declaration::Scale { location: name(location), spec: spec(80, 30, 0, 9) };
             let on = Condition::Always;
             world.accept(Command::Resource(ResourceCommand::Put { what, on }));
         }

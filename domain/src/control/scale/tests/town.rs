@@ -253,9 +253,12 @@ pub(super) fn any_scale_command() -> impl proptest::strategy::Strategy<Value = C
     use proptest::prelude::*;
     let request = || (1_u64..40).prop_map(Epoch);
     let revision = || (1_u64..60).prop_map(crate::ids::Revision);
-    let location = || "(here|there)".prop_map(|text| name::<crate::ids::LocationId>(&text));
     let named = (request(), revision());
-    let settings = (location(), revision());
+    // The first two entries of the logs that these stand in declare the settings.
+    let settings = prop::sample::select(Vec::from([("here", 1), ("there", 2), ("here", 9)]));
+    let settings = settings.prop_map(|(location, settings)| {
+        (name::<crate::ids::LocationId>(location), crate::ids::Revision(settings))
+    });
     let command = prop_oneof![
         settings.clone().prop_map(|(location, settings)| ScaleCommand::Ask {
             location,
