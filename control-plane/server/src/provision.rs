@@ -260,7 +260,9 @@ impl Worker {
             for (row, kinds) in own {
                 processes.revive(&row, &kinds, &members).await;
             }
-            for row in strays.iter().filter(|row| processes.has(&row.implementation)) {
+            let running = processes.all_running();
+            let runs = |row: &&ProvisionRow| running.contains(row.implementation.as_str());
+            for row in strays.iter().filter(runs) {
                 if let Err(why) = processes.stop(&row.implementation).await {
                     tracing::warn!(implementation = %row.implementation, why, "it was not ended");
                 }

@@ -13,7 +13,8 @@ use crate::{
 };
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
+    ffi::OsStr,
     fs::{self, File},
     io::{self, Read as _, Seek as _, SeekFrom},
     net::SocketAddr,
@@ -51,9 +52,14 @@ impl Processes {
         self.home(implementation).join(format!("{kind}.log"))
     }
 
-    /// Whether anything of it was ever started here.
-    pub(super) fn has(&self, implementation: &ImplementationId) -> bool {
-        self.home(implementation).is_dir()
+    /// All whose Managers, or some of them, run on this machine: one look through its processes.
+    pub(super) fn all_running(&self) -> BTreeSet<String> {
+        let directory = self.options.directory.as_path();
+        let home = |line: &Line| line.data()?.parent().map(Path::to_path_buf);
+        let homes =
+            lines().filter_map(|(line, _)| home(&line).filter(|home| line.kind(home).is_some()));
+        let own = homes.filter(|home| home.parent() == Some(directory));
+        own.filter_map(|home| Some(home.file_name()?.to_str()?.to_owned())).collect()
     }
 
     /// Starts what does not run and watches it. Returns when one of them has ended: then it has failed. Cancelled,
@@ -152,9 +158,7 @@ impl Processes {
     /// Its Managers that run on this machine.
     fn running(&self, implementation: &ImplementationId) -> BTreeMap<ManagerKind, u32> {
         let home = self.home(implementation);
-        let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-        let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-        pids.filter_map(|pid| Some((manager_below(&home, pid)?, pid))).collect()
+        lines().filter_map(|(line, pid)| Some((line.kind(&home)?, pid))).collect()
     }
 
     /// Waits for those that were dropped to go by themselves, then asks, then kills.
@@ -192,24 +196,44 @@ impl Processes {
     }
 }
 
-/// Which Manager of the implementation at home in this directory a process is. A zombie has no command line.
-fn manager_below(home: &Path, pid: u32) -> Option<ManagerKind> {
-    let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
-    let words: Vec<&[u8]> = line.split(|byte| *byte == 0).collect();
-    let kind = ManagerKind::ALL
-        .into_iter()
-        .find(|kind| words.get(1).is_some_and(|word| *word == kind.as_str().as_bytes()))?;
-    let place = home.join(kind.as_str());
-    let own =
-        words.windows(2).any(|pair| pair == [b"--data".as_slice(), place.as_os_str().as_bytes()]);
-    own.then_some(kind)
+/// A command line. A zombie has none.
+struct Line(Vec<u8>);
+
+impl Line {
+    fn of(pid: u32) -> Option<Self> {
+        fs::read(format!("/proc/{pid}/cmdline")).ok().map(Self)
+    }
+
+    fn words(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.split(|byte| *byte == 0)
+    }
+
+    /// The directory that it names.
+    fn data(&self) -> Option<&Path> {
+        let mut words = self.words().skip_while(|word| *word != b"--data");
+        words.nth(1).map(|word| Path::new(OsStr::from_bytes(word)))
+    }
+
+    /// Which Manager it is of the implementation whose directory this is.
+    fn kind(&self, home: &Path) -> Option<ManagerKind> {
+        let word = self.words().nth(1)?;
+        let kind = ManagerKind::ALL.into_iter().find(|kind| word == kind.as_str().as_bytes())?;
+        (self.data() == Some(&*home.join(kind.as_str()))).then_some(kind)
+    }
+}
+
+/// Of every process of this machine.
+fn lines() -> impl Iterator<Item = (Line, u32)> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    pids.filter_map(|pid| Some((Line::of(pid)?, pid)))
 }
 
 /// Looked at again behind a descriptor: what is signalled is what was looked at.
 fn send(home: &Path, pid: u32, signal: Signal) {
     let Some(raw) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return };
     let Ok(process) = pidfd_open(raw, PidfdFlags::empty()) else { return };
-    if manager_below(home, pid).is_some() {
+    if Line::of(pid).is_some_and(|line| line.kind(home).is_some()) {
         // Refused where it has ended meanwhile.
         let _ = pidfd_send_signal(process, signal);
     }
@@ -225,4 +249,75 @@ fn tail(log: &Path) -> String {
         Ok(String::from_utf8_lossy(&bytes).trim().to_owned())
     };
     read().unwrap_or_else(|error| format!("{}: {error}", log.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+    use tempfile::TempDir;
+    use tradewind_domain::{
+        control::scale::{ProvisionState, Shortage},
+        ids::{Epoch, NodeId, Revision},
+        time::UnixNanos,
+    };
+
+    /// A program that stands for the Managers.
+    fn machine(body: &str) -> (TempDir, Processes, ProvisionRow) {
+        let home = TempDir::new().unwrap();
+        let binary = home.path().join("manager");
+        fs::write(&binary, format!("#!/bin/sh\n{body}\n")).unwrap();
+        fs::set_permissions(&binary, fs::Permissions::from_mode(0o755)).unwrap();
+        let row = ProvisionRow {
+            request: Epoch(7),
+            revision: Revision(9),
+            location: "here".parse().unwrap(),
+            implementation: "scaled-7-0005".parse().unwrap(),
+            provisioner: Provisioner::Process { capacity: 5 },
+            deadline_seconds: 5,
+            shortage: Shortage::Least { there: 0 },
+            state: ProvisionState::Starting,
+            since: UnixNanos(1),
+            node: Some(NodeId(1)),
+            attempts: 0,
+            not_before: UnixNanos(1),
+            failure: None,
+            drain: None,
+        };
+        let options = ProcessOptions {
+            binary,
+            directory: home.path().join("scaled"),
+            listen: "127.0.0.1".parse().unwrap(),
+            arguments: Vec::new(),
+        };
+        (home, Processes::new(options), row)
+    }
+
+    #[tokio::test]
+    async fn one_that_ends_at_once_is_a_failure_with_the_end_of_its_log() {
+        let (_home, processes, row) = machine("echo the port is taken >&2; exit 4");
+        let why = processes.provide(&row, &["127.0.0.1:1".to_owned()]).await.unwrap_err();
+        assert!(why.contains("exit status: 4") && why.contains("the port is taken"), "{why}");
+        assert_eq!(processes.all_running(), BTreeSet::new());
+        assert_eq!(processes.stop(&row.implementation).await, Ok(()));
+    }
+
+    #[test]
+    fn a_manager_is_known_by_its_subcommand_and_its_directory_and_by_nothing_less() {
+        let line = |text: &str| Line(text.replace(' ', "\0").into_bytes());
+        let home = Path::new("/p/scaled-7");
+        let own =
+            line("/bin/tradewind market-manager --listen x --data /p/scaled-7/market-manager");
+        assert_eq!(own.kind(home), Some(ManagerKind::MarketManager));
+        for other in [
+            "/bin/tradewind market-manager --data /p/scaled-71/market-manager",
+            "/bin/tradewind broker-manager --data /p/scaled-7/market-manager",
+            "/bin/tradewind market --data /p/scaled-7/market-manager",
+            "less --data /p/scaled-7/market-manager",
+            "",
+        ] {
+            assert_eq!(line(other).kind(home), None, "{other}");
+        }
+    }
 }
