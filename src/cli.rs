@@ -9,7 +9,7 @@ pub(crate) mod resource;
 use crate::snapshot::{RecoverArgs, SnapshotArgs};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
-use tradewind_domain::ids::{ImplementationId, LocationId};
+use tradewind_domain::ids::{ImplementationId, LocationId, ProgramId};
 
 #[derive(Debug, Parser)]
 #[command(
@@ -188,6 +188,13 @@ pub(crate) struct InfraArgs {
     /// And at most: 4 heartbeats to 750ms. Half of it is the lease that members give a leader
     #[arg(long, value_name = "TIME", default_value = "300ms", value_parser = duration)]
     pub(crate) election_max: Duration,
+    /// While it leads this member may start implementations on its machine, with their data and logs below this
+    /// directory; they outlive it
+    #[arg(long, value_name = "DIR")]
+    pub(crate) provision_process: Option<PathBuf>,
+    /// While it leads this member may run this program under this name to have implementations started and taken away
+    #[arg(long, value_name = "NAME=PATH", value_parser = program)]
+    pub(crate) provision_exec: Vec<(ProgramId, PathBuf)>,
     /// Serve /v1/registers, the test range of the replicated state
     #[arg(long)]
     pub(crate) enable_registers: bool,
@@ -253,6 +260,14 @@ fn duration(text: &str) -> Result<Duration, String> {
         other => return Err(format!("`{other}` is no unit of time: ms, s, m or h")),
     };
     millis.map(Duration::from_millis).ok_or_else(|| "too long".to_string())
+}
+
+fn program(text: &str) -> Result<(ProgramId, PathBuf), String> {
+    let (name, path) = text.split_once('=').ok_or("such as nomad=/etc/tradewind/nomad.sh")?;
+    let name =
+        name.parse().map_err(|error: tradewind_domain::ids::InvalidName| error.to_string())?;
+    let path = PathBuf::from(path);
+    if path.is_absolute() { Ok((name, path)) } else { Err("the path begins with /".to_string()) }
 }
 
 fn chaos(text: &str) -> Result<Duration, String> {

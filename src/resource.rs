@@ -32,6 +32,7 @@ use tradewind_protocol::{
     Code, Problem,
     control::Changed,
     resources::{Declared, One},
+    scale::PROVISIONING,
 };
 
 /// What is declared is far smaller: a Market with all its routes has 170 KiB.
@@ -56,6 +57,11 @@ pub(crate) async fn run(
         ResourceCommand::Location(action) => of("locations", action, table::LOCATIONS, stop).await,
         ResourceCommand::ExchangeDays(action) => {
             of("exchange-days", action, table::EXCHANGE_DAYS, stop).await
+        }
+        ResourceCommand::Scale(action) => of("scale", action, table::SCALES, stop).await,
+        ResourceCommand::Provisioning(args) => {
+            let (_, items) = Asker::new(&args.whom).all(PROVISIONING, &args.select).await?;
+            show(args.whom.output, &items, table::PROVISIONING)
         }
         ResourceCommand::Key(action) => key::run(action).await,
         ResourceCommand::Route(action) => route::run(action, stop).await,
@@ -101,8 +107,7 @@ where
             show_all(&Asker::new(whom), &path, select, columns, *watch, stop).await
         }
         Action::Get { name, show: Show { watch }, whom } => {
-            let path = format!("/v1/{list}/{name}");
-            show_one(&Asker::new(whom), &path, columns, *watch, stop).await
+            show_one(&Asker::new(whom), &place(list, name), columns, *watch, stop).await
         }
         Action::Put { name, file, flags, on, reason, whom } => {
             let (spec, seen) = match file {
@@ -110,7 +115,7 @@ where
                 None => (flags.spec()?, None),
             };
             let asker = Asker::new(whom);
-            let (path, terms) = (format!("/v1/{list}/{name}"), reason.terms(condition(on, seen)));
+            let (path, terms) = (place(list, name), reason.terms(condition(on, seen)));
             let declared: Declared = asker.change(Method::PUT, &path, &spec, terms).await?;
             asker.told(&declared, || match declared.declared {
                 now if now == declared.applied => format!("{name} is declared, revision {now}\n"),
@@ -119,7 +124,7 @@ where
         }
         Action::Rm { name, options, if_match, reason, whom } => {
             let asker = Asker::new(whom);
-            let path = format!("/v1/{list}/{name}{}", options.query());
+            let path = place(list, name) + options.query();
             let on = if_match.map_or(Condition::Always, |at| Condition::At(Revision(at)));
             let changed: Changed =
                 asker.change(Method::DELETE, &path, &(), reason.terms(on)).await?;
@@ -164,6 +169,14 @@ async fn show_one(
     match asker.output {
         Format::Json => say(&format!("{:#}\n", one.item)),
         Format::Table | Format::Jsonl => show(asker.output, &[one.item], columns),
+    }
+}
+
+/// Where one of a list stands.
+fn place(list: &str, name: &str) -> String {
+    match list {
+        "scale" => format!("/v1/locations/{name}/scale"),
+        list => format!("/v1/{list}/{name}"),
     }
 }
 

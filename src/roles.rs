@@ -3,7 +3,7 @@
 
 use crate::cli::{Command, InfraArgs, ManagerArgs, SimVenueArgs, resource::ResourceCommand};
 use anyhow::{Context as _, bail};
-use std::{net::SocketAddr, num::NonZeroU32, process::ExitCode};
+use std::{collections::BTreeMap, net::SocketAddr, num::NonZeroU32, process::ExitCode};
 use tokio_util::sync::CancellationToken;
 use tradewind_control_server as infra;
 use tradewind_domain::ids::{ManagerId, ManagerKind, NodeId};
@@ -74,6 +74,7 @@ fn infra_options(args: InfraArgs) -> anyhow::Result<infra::Options> {
     secure(args.listen, args.insecure)?;
     secure(args.peer_listen, args.insecure)?;
     let members = args.init.iter().map(|text| member(text)).collect::<anyhow::Result<Vec<_>>>()?;
+    let provisioning = provisioning(&args)?;
     Ok(infra::Options {
         node: args.node.map(NodeId),
         cluster: args.cluster,
@@ -91,8 +92,38 @@ fn infra_options(args: InfraArgs) -> anyhow::Result<infra::Options> {
             ..infra::Timing::default()
         },
         enable_registers: args.enable_registers,
+        provisioning,
         snapshots: infra::Snapshots { every: args.snapshot_every, ..infra::Snapshots::default() },
     })
+}
+
+/// What this member may start. Managers listen where it listens itself, and are this very program.
+fn provisioning(args: &InfraArgs) -> anyhow::Result<infra::Provisioning> {
+    let mut programs = BTreeMap::new();
+    for (name, path) in &args.provision_exec {
+        if programs.insert(name.clone(), path.clone()).is_some() {
+            bail!("--provision-exec names {name} twice");
+        }
+    }
+    let binary = std::env::current_exe().context("this program's own path")?;
+    let process = match &args.provision_process {
+        None => None,
+        Some(_) if args.listen.ip().is_unspecified() => {
+            bail!(
+                "--provision-process: Managers listen where this member does, and {} is nowhere in particular: \
+                 name an address with --listen",
+                args.listen
+            )
+        }
+        Some(directory) => Some(infra::ProcessOptions {
+            binary: binary.clone(),
+            directory: std::path::absolute(directory).context("--provision-process")?,
+            listen: args.listen.ip(),
+            arguments: args.insecure.then(|| "--insecure".to_string()).into_iter().collect(),
+        }),
+    };
+    let leash = (!programs.is_empty()).then_some(binary);
+    Ok(infra::Provisioning { programs, process, leash })
 }
 
 /// `1=127.0.0.1:4101,127.0.0.1:4001`: node, peer address, API address.

@@ -21,6 +21,7 @@ pub mod refusal;
 pub mod resource;
 pub mod risk;
 pub mod row;
+pub mod scale;
 pub mod stamp;
 pub mod state_hash;
 mod table;

@@ -66,6 +66,8 @@ text_id!(/// What algos trade through: `crypto`, `us-equities`.
     MarketId, "market", is_name, NAME_RULE);
 text_id!(/// An algo.
     TraderId, "trader", is_name, NAME_RULE);
+text_id!(/// A program of a member's options that starts implementations.
+    ProgramId, "program", is_name, NAME_RULE);
 text_id!(/// A key of the test range of the replicated state.
     RegisterId, "register", is_name, NAME_RULE);
 text_id!(/// What is traded: `BTC/USD`, `AAPL`. Names no broker.
@@ -115,6 +117,7 @@ pub struct Fence {
 /// The three kinds of Managers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub enum ManagerKind {
     BrokerManager,
     MarketManager,

@@ -188,3 +188,22 @@ pub const COMMAND_WORDS: usize = 64;
 pub const COMMAND_BYTES: usize = 32 << 10;
 /// A host and port, or another address that is only carried.
 pub const ADDRESS_BYTES: usize = 256;
+
+/// Requests of implementations that are kept, those that are done among them; the oldest of these makes room.
+pub const PROVISIONS: usize = 1_024;
+/// Implementations that one location is scaled to at most: a few machines' worth, and what a slip of the pen costs.
+pub const SCALED_MAX: u32 = 64;
+/// A day: pauses and deadlines of scaling are minutes.
+pub const SCALE_SECONDS_MAX: u32 = 86_400;
+/// What is told to an operator's program besides the request: settings, never secrets.
+pub const SCALE_ARGUMENTS: usize = 32;
+pub const SCALE_ARGUMENT_BYTES: usize = 512;
+/// A location's being quiet changes at most so often: each change is an entry.
+pub const SCALE_LOOK_EVERY: Duration = Duration::from_secs(1);
+/// After a failed attempt at a request, doubled with each: what failed for a reason that passes is soon done, what
+/// fails for ever costs an attempt in five minutes.
+pub const PROVISION_AGAIN_FIRST: Duration = Duration::from_secs(2);
+pub const PROVISION_AGAIN_MAX: Duration = Duration::from_secs(300);
+/// A program that took too long is killed by who runs it, who then says so: the leader waits for that before it counts
+/// the attempt as failed itself.
+pub const PROVISION_SAYS_WITHIN: Duration = Duration::from_secs(2);

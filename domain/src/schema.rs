@@ -6,8 +6,8 @@ use crate::{
     control::StateHash,
     ids::{
         AccountId, ClusterIncarnation, CustomerId, DiskId, DrainTarget, Epoch, ImplementationId,
-        Incarnation, InstrumentId, KeyHash, LocationId, ManagerId, MarketId, NodeId, RegisterId,
-        Revision, Scope, ServiceId, TraderId, VenueId,
+        Incarnation, InstrumentId, KeyHash, LocationId, ManagerId, MarketId, NodeId, ProgramId,
+        RegisterId, Revision, Scope, ServiceId, TraderId, VenueId,
     },
     money::{Notional, Quantity, Share},
     time::UnixNanos,
@@ -61,6 +61,7 @@ texts! {
     LocationId: NAME, "here";
     MarketId: NAME, "crypto";
     RegisterId: NAME, "r";
+    ProgramId: NAME, "nomad";
     TraderId: NAME, "sample";
     VenueId: NAME, "sim";
     InstrumentId: "^[A-Z0-9/.-]{1,32}$", "BTC/USD";

@@ -118,6 +118,7 @@ pub struct Status {
 
 /// A node whose Managers the leader does not hear and does not take for down.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct BrakedNode {
     pub location: LocationId,
     pub host: String,
@@ -126,6 +127,7 @@ pub struct BrakedNode {
 
 /// The answer to [`PROBES`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Probed {
     /// The member that looked.
     pub node: NodeId,
@@ -134,6 +136,7 @@ pub struct Probed {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct ManagerProbed {
     pub manager: ManagerId,
     /// The registered life, which was looked for.

@@ -12,6 +12,7 @@ pub mod members;
 pub mod orders;
 pub mod problem;
 pub mod resources;
+pub mod scale;
 pub mod session;
 pub mod stream;
 pub mod supervision;

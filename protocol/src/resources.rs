@@ -11,10 +11,11 @@ use tradewind_domain::{
         drain::By,
         risk::{RiskSpec, TradingState},
         row::{AccountSpec, Assignment, LocationSpec, MarketSpec, TraderSpec, TraderWish},
+        scale::ProvisionState,
     },
     ids::{
-        AccountId, CustomerId, InstrumentId, KeyHash, LocationId, ManagerId, MarketId, Revision,
-        Scope, TraderId, VenueId,
+        AccountId, CustomerId, Epoch, InstrumentId, KeyHash, LocationId, ManagerId, MarketId,
+        Revision, Scope, TraderId, VenueId,
     },
 };
 
@@ -350,6 +351,13 @@ selectors! {
     SelectTradingStates after Scope {
         kind: ScopeKind,
         state: TradingState,
+    }
+    /// `GET /v1/scale`.
+    SelectScales after LocationId {}
+    /// `GET /v1/provisioning`.
+    SelectProvisioning after Epoch {
+        location: LocationId,
+        state: ProvisionState,
     }
 }
 

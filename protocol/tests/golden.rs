@@ -9,9 +9,10 @@ use tradewind_protocol::{
     domain::control::{
         risk::RiskSpec,
         row::{AccountSpec, CustomerSpec, LocationSpec, MarketSpec, TraderSpec},
+        scale::ScaleSpec,
     },
-    drains, events, history, link, members, orders, resources, session, stream, supervision, token,
-    trade,
+    drains, events, history, link, members, orders, resources, scale, session, stream, supervision,
+    token, trade,
 };
 
 /// What a value of this type makes of a sample: the same, if the sample is one of its.
@@ -85,11 +86,17 @@ fn again_as(message: &str, body: &Value) -> serde_json::Result<Value> {
         "event_page" => again::<events::EventPage>(body),
         "operation" => again::<history::Operation>(body),
         "claims" => again::<token::Claims>(body),
+        "scale_spec" => again::<ScaleSpec>(body),
+        "scale" => again::<resources::One<scale::ScaleInfo>>(body),
+        "provisioning" => again::<resources::Page<scale::ProvisioningInfo>>(body),
+        "tell_provisioning" => again::<scale::TellProvisioning>(body),
+        "program_request" => again::<scale::ProgramRequest>(body),
+        "program_answer" => again::<scale::ProgramAnswer>(body),
         other => panic!("no type for {other}"),
     }
 }
 
-const FILES: [(&str, &str); 11] = [
+const FILES: [(&str, &str); 12] = [
     ("events", include_str!("../golden/events.jsonl")),
     ("problem", include_str!("../golden/problem.jsonl")),
     ("check_in", include_str!("../golden/check_in.jsonl")),
@@ -101,6 +108,7 @@ const FILES: [(&str, &str); 11] = [
     ("stream", include_str!("../golden/stream.jsonl")),
     ("trade", include_str!("../golden/trade.jsonl")),
     ("history", include_str!("../golden/history.jsonl")),
+    ("scale", include_str!("../golden/scale.jsonl")),
 ];
 
 #[test]
@@ -144,6 +152,9 @@ fn what_is_written_by_customers_refuses_unknown_fields() {
                 "manager_check_in",
                 "service_check_in",
                 "open_trader_session",
+                "scale_spec",
+                "tell_provisioning",
+                "program_answer",
             ];
             if written.contains(&message) {
                 let mut body = sample["body"].clone();

@@ -1,15 +1,17 @@
-//! `tradewind account | customer | market | route | trader | location | exchange-days | key | risk | trading-state`:
-//! what operators declare.
+//! `tradewind account | customer | market | route | trader | location | exchange-days | key | risk | trading-state |
+//! scale`: what operators declare.
 //! Decides names and forms of the flags, and what they say of a resource; what is done with it stands in
 //! `crate::resource`.
 
 mod flags;
 mod risk;
+mod scale;
 
 pub(crate) use flags::{
     AccountFlags, CustomerFlags, ExchangeDaysFlags, Flags, LocationFlags, MarketFlags, TraderFlags,
 };
 pub(crate) use risk::{OfRisk, OfTradingStates, RiskFlags, TradingStateFlags};
+pub(crate) use scale::ScaleFlags;
 
 use super::drain::Who;
 use clap::{Args, Subcommand, ValueEnum};
@@ -17,8 +19,8 @@ use serde::Serialize;
 use std::path::PathBuf;
 use tradewind_domain::{
     calendar::Exchange,
-    control::row::TraderWish,
-    ids::{AccountId, CustomerId, InstrumentId, ManagerId, MarketId, VenueId},
+    control::{row::TraderWish, scale::ProvisionState},
+    ids::{AccountId, CustomerId, InstrumentId, LocationId, ManagerId, MarketId, VenueId},
 };
 
 #[derive(Debug, Subcommand)]
@@ -39,6 +41,11 @@ pub(crate) enum ResourceCommand {
     /// Days on which an exchange is closed or closes early, beside its table: list, show, declare, delete
     #[command(subcommand)]
     ExchangeDays(Action<Nothing, ExchangeDaysFlags, Nothing>),
+    /// Between which marks a location scales, how far, and by whom: list, show, set, remove
+    #[command(subcommand)]
+    Scale(Action<Nothing, ScaleFlags, Nothing>),
+    /// Implementations that were asked for, and what has become of each
+    Provisioning(ProvisioningArgs),
     /// A customer's API keys: add, list, remove
     #[command(subcommand)]
     Key(KeyAction),
@@ -73,7 +80,9 @@ impl ResourceCommand {
             | Self::Key(_)
             | Self::Route(_)
             | Self::Risk(_)
-            | Self::TradingState(_) => false,
+            | Self::TradingState(_)
+            | Self::Scale(_)
+            | Self::Provisioning(_) => false,
         }
     }
 }
@@ -82,6 +91,7 @@ impl ResourceCommand {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Action<S: Args, P: Args, R: Args> {
     /// All of them, or those that are chosen
+    #[command(alias = "list")]
     Ls {
         #[command(flatten)]
         select: S,
@@ -100,6 +110,7 @@ pub(crate) enum Action<S: Args, P: Args, R: Args> {
         whom: Whom,
     },
     /// Declare one, new or instead of what is declared
+    #[command(alias = "set")]
     Put {
         #[arg(value_parser = name)]
         name: String,
@@ -319,6 +330,24 @@ pub(crate) struct OfTraders {
     /// running or stopped: what they should be
     #[arg(long, value_parser = flags::wish)]
     state: Option<TraderWish>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ProvisioningArgs {
+    #[command(flatten)]
+    pub(crate) select: OfProvisioning,
+    #[command(flatten)]
+    pub(crate) whom: Whom,
+}
+
+#[derive(Debug, Args, Serialize)]
+pub(crate) struct OfProvisioning {
+    /// For this location
+    #[arg(long)]
+    location: Option<LocationId>,
+    /// asked, starting, failed, there, retiring, releasing or released
+    #[arg(long, value_parser = scale::state)]
+    state: Option<ProvisionState>,
 }
 
 #[derive(Debug, Args, Serialize)]

@@ -42,6 +42,24 @@ pub(super) const LOCATIONS: &[Column] = &[
 ];
 pub(super) const EXCHANGE_DAYS: &[Column] =
     &[Column("EXCHANGE", "exchange"), Column("REVISION", "revision"), Column("DAYS", "spec/days")];
+pub(super) const SCALES: &[Column] = &[
+    Column("LOCATION", "location"),
+    Column("REVISION", "revision"),
+    Column("PROVISIONER", "spec/provisioner"),
+    Column("LEAST", "spec/least"),
+    Column("MOST", "spec/most"),
+    Column("QUIET SINCE", "quiet_since"),
+];
+pub(super) const PROVISIONING: &[Column] = &[
+    Column("REQUEST", "request"),
+    Column("LOCATION", "location"),
+    Column("IMPLEMENTATION", "implementation"),
+    Column("STATE", "state"),
+    Column("SINCE", "since"),
+    Column("NODE", "node"),
+    Column("FAILED", "attempts"),
+    Column("WHY", "failure"),
+];
 pub(super) const KEYS: &[Column] = &[Column("KEY", "key_id")];
 pub(super) const ROUTES: &[Column] = &[
     Column("INSTRUMENT", "instrument"),

@@ -115,5 +115,7 @@ fn kind(row: &Row) -> &'static str {
         Row::Rebalance(_) => "rebalance",
         Row::Risk(_) => "risk",
         Row::TradingState(_) => "trading_state",
+        Row::Scale(_) => "scale",
+        Row::Provision(_) => "provision",
     }
 }

@@ -17,10 +17,12 @@ mod markets;
 mod members;
 mod probes;
 pub(crate) mod problems;
+pub(crate) mod provisioning;
 mod registers;
 mod resources;
 mod risk;
 mod routes;
+mod scale;
 mod sessions;
 mod stand;
 mod state;
@@ -38,6 +40,7 @@ use tradewind_protocol::{
     control::PROBES,
     drains::DRAINS,
     events::{EVENTS, STATE},
+    scale::PROVISIONING,
 };
 
 pub(crate) fn router(service: Service) -> Router {
@@ -82,6 +85,9 @@ pub(crate) fn addresses() -> Addresses {
         .route("/v1/registers/{register}", get(registers::get).put(registers::put))
         .route("/v1/registers/{register}/cas", post(registers::compare_and_set))
         .merge(resource_routes())
+        .merge(resources::routes::<scale::Scales>())
+        .route(PROVISIONING, get(provisioning::list))
+        .route("/v1/provisioning/{request}", get(provisioning::get).put(provisioning::tell))
 }
 
 /// What operators declare.

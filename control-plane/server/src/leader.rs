@@ -29,7 +29,7 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval, sleep},
 };
 use tradewind_domain::{
-    control::{Command, IdempotencyKey, Request, plan},
+    control::{Command, IdempotencyKey, Request, plan, scale::Offered},
     ids::{ClientId, ClusterIncarnation, Epoch, Incarnation, NodeId},
     limits::PLAN_EVERY,
     time::{Monotonic, UnixNanos},
@@ -53,6 +53,8 @@ pub(crate) struct Context {
     /// Who proposes, in idempotency keys.
     pub(crate) client: ClientId,
     pub(crate) commands: Arc<AtomicU64>,
+    /// What this member may start.
+    pub(crate) offered: Offered,
 }
 
 impl Context {
@@ -120,7 +122,7 @@ async fn lead(context: &Context, term: u64, told: &watch::Sender<LeaderView>) {
     let leadership = Leadership {
         context,
         term,
-        seen: Observations::since((context.clocks.monotonic)()),
+        seen: Observations::since((context.clocks.monotonic)()).offering(&context.offered),
         reports,
         pipes: Pipes::new(context.clone(), right, sender),
         probes: Probes::default(),

@@ -18,6 +18,7 @@ mod member;
 mod metrics;
 mod openapi;
 mod options;
+mod provision;
 mod server;
 mod service;
 mod session;
@@ -26,7 +27,7 @@ mod tests;
 
 pub use api::backup::SNAPSHOT as SNAPSHOT_PATH;
 pub use openapi::document as openapi;
-pub use options::{InitMember, Options};
+pub use options::{InitMember, Options, ProcessOptions, Provisioning};
 pub use server::{Listeners, RAFT_DIRECTORY, RunError, Server, run};
 pub use tradewind_replication::{Snapshots, Timing};
 

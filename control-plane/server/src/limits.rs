@@ -104,3 +104,25 @@ const _: () = assert!(
     CLOCK_STEP_MAX.as_secs() * 5 < tradewind_domain::limits::IDEMPOTENCY_WINDOW.as_secs(),
     "a clock that is followed refuses nobody's keys"
 );
+
+/// How often a member looks whether an attempt at a request is due: each look goes through all requests, and an entry
+/// need not.
+pub(crate) const PROVISION_LOOK_EVERY: Duration = Duration::from_millis(200);
+/// What could not be asked or told is tried again after this.
+pub(crate) const PROVISION_AGAIN_AFTER: Duration = Duration::from_millis(500);
+/// How often a member looks after what it has started on its machine: a look through all processes.
+pub(crate) const PROVISION_KEEP_EVERY: Duration = Duration::from_secs(2);
+
+/// What an operator's program may answer, what is kept of what it says besides, and how long its streams are read
+/// after its end, if something that it has started holds them.
+pub(crate) const PROGRAM_ANSWER_BYTES: usize = 64 << 10;
+pub(crate) const PROGRAM_SAID_BYTES: usize = 512;
+pub(crate) const PROGRAM_STREAMS_WITHIN: Duration = Duration::from_millis(500);
+
+/// A Manager that was dropped goes by itself within this, one that is asked within that: it stops its services first.
+pub(crate) const MANAGER_GOES_WITHIN: Duration = Duration::from_secs(5);
+pub(crate) const MANAGER_STOPS_WITHIN: Duration = Duration::from_secs(20);
+pub(crate) const MANAGER_LOOK_EVERY: Duration = Duration::from_millis(100);
+/// One that ends by itself again and again is started so often.
+pub(crate) const MANAGER_AGAIN_AFTER: Duration = Duration::from_secs(10);
+pub(crate) const MANAGER_LOG_TAIL_BYTES: u64 = 512;

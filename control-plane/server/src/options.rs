@@ -1,8 +1,13 @@
 //! What an InfrastructureManager is told at its start. Decides what is refused; reading it from flags and
 //! files is left to the program.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
-use tradewind_domain::ids::NodeId;
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
+use tradewind_domain::ids::{NodeId, ProgramId};
 use tradewind_replication::{ELECTION_MOST, Snapshots, Timing};
 
 /// Everything an InfrastructureManager needs to start.
@@ -31,6 +36,31 @@ pub struct Options {
     pub snapshots: Snapshots,
     /// Serves `/v1/registers`: the test range of the replicated state.
     pub enable_registers: bool,
+    pub provisioning: Provisioning,
+}
+
+/// What this member may start when a location runs out of capacity. Nothing, unless its operator says so here: what
+/// stands in the replicated state names a program and never says where one is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Provisioning {
+    pub programs: BTreeMap<ProgramId, PathBuf>,
+    pub process: Option<ProcessOptions>,
+    /// A program that becomes the one named behind `exec` and ends with whoever started it: then no program is left
+    /// by a member that was killed.
+    pub leash: Option<PathBuf>,
+}
+
+/// How implementations are started on this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProcessOptions {
+    /// The program whose subcommands are the Managers.
+    pub binary: PathBuf,
+    /// An absolute path: by the directories below it Managers are found again.
+    pub directory: PathBuf,
+    /// Where they listen, on free ports; others reach them there.
+    pub listen: IpAddr,
+    /// Added to their command line.
+    pub arguments: Vec<String>,
 }
 
 /// A member of a group that is to be formed.
@@ -134,6 +164,7 @@ mod tests {
             timing: Timing::default(),
             snapshots: Snapshots::default(),
             enable_registers: false,
+            provisioning: Provisioning::default(),
         }
     }
 

@@ -13,6 +13,7 @@ use crate::{
     member, metrics,
     metrics::Metrics,
     options::{InvalidOptions, Options},
+    provision,
     service::{Parts, Service},
 };
 use leading::Leading;
@@ -133,6 +134,7 @@ impl Server {
             client,
             // Above those of every earlier life, also where the clock was set back in between.
             commands: Arc::new(AtomicU64::new(identity.incarnation.0 << 20)),
+            offered: provision::offered(own.node, &options.provisioning),
         };
         let watched_clocks = clocks.clone();
         let metrics = Metrics::new(replica.clone());
@@ -163,6 +165,7 @@ impl Server {
             work.spawn(formation.run());
         }
         work.spawn(member::tell(service.clone()));
+        work.spawn(provision::run(service.clone(), options.provisioning));
         work.spawn(clock::watch::watch(watched_clocks, replica.clone()));
         let router = api::router(service.clone());
         let limits = listen::Limits::default();

@@ -6,6 +6,7 @@ use super::group::GroupCommand;
 use super::placement::RebalanceCommand;
 use super::resource::ResourceCommand;
 use super::row::{AccountSpec, CustomerSpec, LocationSpec, MarketSpec, TraderSpec};
+use super::scale::ScaleCommand;
 use crate::{
     calendar::{Day, Exchange, OperatorDay},
     ids::{
@@ -126,6 +127,8 @@ pub enum Command {
     Rebalance(RebalanceCommand),
     /// What operators declare, on condition of what is there.
     Resource(ResourceCommand),
+    /// Implementations that are asked for and taken away.
+    Scale(ScaleCommand),
 }
 
 /// What the leader knew when it took a Manager for down.

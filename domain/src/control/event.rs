@@ -6,12 +6,13 @@ use super::{
     drain::{By, DropSchedule},
     resource::{Deed, Resource},
     risk::TradingState,
+    scale::{ProvisionState, Shortage},
 };
 use crate::{
     calendar::Exchange,
     ids::{
-        AccountId, ClusterIncarnation, CustomerId, DiskId, DrainTarget, Epoch, Incarnation,
-        LocationId, ManagerId, MarketId, NodeId, Revision, Scope, TraderId,
+        AccountId, ClusterIncarnation, CustomerId, DiskId, DrainTarget, Epoch, ImplementationId,
+        Incarnation, LocationId, ManagerId, MarketId, NodeId, Revision, Scope, TraderId,
     },
     time::UnixNanos,
 };
@@ -203,5 +204,30 @@ pub enum EventKind {
         who: String,
         /// Empty if nothing was said.
         why: String,
+    },
+    /// Its settings of scaling.
+    ScaleChanged {
+        location: LocationId,
+    },
+    ScaleDeleted {
+        location: LocationId,
+    },
+    /// A location needs one implementation more.
+    ProvisionAsked {
+        request: Epoch,
+        location: LocationId,
+        implementation: ImplementationId,
+        shortage: Shortage,
+    },
+    /// A request has gone on, or an attempt at it has failed.
+    ProvisionChanged {
+        request: Epoch,
+        implementation: ImplementationId,
+        state: ProvisionState,
+        /// Whose turn it is, or was last.
+        node: Option<NodeId>,
+        /// That failed one after the other.
+        attempts: u32,
+        failure: Option<String>,
     },
 }

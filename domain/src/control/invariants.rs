@@ -1,4 +1,4 @@
-//! What must hold of the replicated machine after every command: R2, L1, A1, D1, D2, N1, V1. Written once; property
+//! What must hold of the replicated machine after every command: R2, L1, A1, D1, D2, N1, V1, SC1, SC2. Written once; property
 //! tests, simulation and the fault harness call it.
 
 mod drains;
@@ -62,6 +62,7 @@ pub fn violations_across(
     found.extend(drains::violations(before, after));
     found.extend(references::violations(after));
     found.extend(trading_states::violations(before, after, to));
+    found.extend(super::scale::violations(before, after));
     found
 }
 

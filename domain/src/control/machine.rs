@@ -131,6 +131,7 @@ impl Machine {
             Command::Drain(command) => self.decide_drain(Entry { revision, at }, command),
             Command::Rebalance(command) => self.decide_rebalance(Entry { revision, at }, command),
             Command::Resource(command) => self.decide_resource(revision, command),
+            Command::Scale(command) => self.decide_scale(Entry { revision, at }, command),
         }
     }
 

@@ -11,7 +11,7 @@ mod placements;
 pub use brake::{Brake, Lapse, Node, Probe};
 pub use observed::{Health, Observed, Sighting, Told};
 
-use super::{command::Command, machine::Machine};
+use super::{command::Command, machine::Machine, scale};
 use crate::time::Monotonic;
 use alloc::vec::Vec;
 
@@ -27,7 +27,9 @@ pub fn plan(machine: &Machine, observed: &Observed, now: Monotonic) -> Vec<Comma
         return expiries;
     }
     let mut commands = drains::steps(machine, observed, now);
-    commands.extend(placements::placements(machine, observed, now));
+    let placements = placements::placements(machine, observed, now);
+    commands.extend(scale::steps(machine, observed, now, &placements));
+    commands.extend(placements);
     commands
 }
 

@@ -4,6 +4,7 @@ use super::{
     drain::DrainState,
     resource::Need,
     risk::{RiskFault, TradingState},
+    scale::ScaleFault,
 };
 use crate::{
     ids::{DrainTarget, Epoch, Incarnation, LocationId, ManagerId, NodeId, Revision},
@@ -81,6 +82,8 @@ pub enum Refusal {
         "trading is {state} there: put active first, which Brokers hear of under a higher version"
     )]
     NotActive { state: TradingState },
+    #[error("these settings cannot work: {fault}")]
+    ScaleNotPossible { fault: ScaleFault },
 }
 
 fn now(held: Option<Revision>) -> String {
@@ -113,6 +116,10 @@ pub enum Noun {
     Risk,
     TradingState,
     Audit,
+    /// Settings of scaling.
+    Scale,
+    /// A request of an implementation.
+    Provisioning,
 }
 
 impl core::fmt::Display for Noun {
@@ -137,6 +144,8 @@ impl core::fmt::Display for Noun {
             Self::Risk => "risk setting",
             Self::TradingState => "trading state",
             Self::Audit => "who and why",
+            Self::Scale => "scale",
+            Self::Provisioning => "provisioning request",
         })
     }
 }

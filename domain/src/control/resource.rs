@@ -17,6 +17,7 @@ use super::{
     refusal::{Noun, Refusal},
     risk::{RiskSpec, TradingState},
     row::{AccountSpec, CustomerSpec, LocationSpec, MarketSpec, Route, TraderSpec},
+    scale::ScaleSpec,
 };
 use crate::{
     calendar::{Day, Exchange, OperatorDay},
@@ -51,6 +52,8 @@ pub enum Resource {
     },
     Risk(Scope),
     TradingState(Scope),
+    /// How a location scales.
+    Scale(LocationId),
 }
 
 /// A resource as it is to be. Variants are only appended.
@@ -93,6 +96,10 @@ pub enum Declaration {
     TradingState {
         scope: Scope,
         state: TradingState,
+    },
+    Scale {
+        location: LocationId,
+        spec: ScaleSpec,
     },
 }
 
@@ -151,6 +158,7 @@ impl Resource {
             Self::Route { .. } => Noun::Route,
             Self::Risk(_) => Noun::Risk,
             Self::TradingState(_) => Noun::TradingState,
+            Self::Scale(_) => Noun::Scale,
         }
     }
 }
@@ -171,6 +179,7 @@ impl Declaration {
             }
             Self::Risk { scope, .. } => Resource::Risk(scope.clone()),
             Self::TradingState { scope, .. } => Resource::TradingState(scope.clone()),
+            Self::Scale { location, .. } => Resource::Scale(location.clone()),
         }
     }
 }
@@ -204,6 +213,7 @@ impl Machine {
             }
             Resource::Risk(scope) => self.risk(scope).map(|row| row.revision),
             Resource::TradingState(scope) => self.trading_state(scope).map(|row| row.revision),
+            Resource::Scale(location) => self.scale(location).map(|row| row.revision),
         }
     }
 
@@ -257,6 +267,7 @@ impl Machine {
             Declaration::TradingState { scope, state } => {
                 self.put_trading_state(scope, state, by.cloned(), revision)
             }
+            Declaration::Scale { location, spec } => self.put_scale(location, spec, revision),
         }
     }
 }

@@ -9,6 +9,7 @@ use super::{
     machine::Outcome,
     placement::RebalanceRow,
     risk::{RiskRow, TradingStateRow},
+    scale::{ProvisionRow, ScaleRow},
 };
 #[cfg(feature = "schema")]
 #[allow(unused_imports)]
@@ -296,4 +297,6 @@ rows! {
     Rebalance(RebalanceRow): () = |_| (),
     Risk(RiskRow): Scope = |r| r.scope.clone(),
     TradingState(TradingStateRow): Scope = |r| r.scope.clone(),
+    Scale(ScaleRow): LocationId = |r| r.location.clone(),
+    Provision(ProvisionRow): Epoch = |r| r.request,
 }

@@ -17,13 +17,14 @@ use super::{
         AccountRow, BrokerRow, ClientRow, ClusterRow, CustomerRow, ExchangeRow, ForgottenRow,
         LocationRow, ManagerRow, MarketRow, MemberRow, RegisterRow, Row, RowKey, TraderRow,
     },
+    scale::{ProvisionRow, ScaleRow},
     state_hash::{StateHash, Sum},
 };
 use crate::{
     calendar::Exchange,
     ids::{
-        AccountId, ClientId, CustomerId, DrainTarget, LocationId, ManagerId, MarketId, NodeId,
-        RegisterId, Scope, TraderId,
+        AccountId, ClientId, CustomerId, DrainTarget, Epoch, LocationId, ManagerId, MarketId,
+        NodeId, RegisterId, Scope, TraderId,
     },
 };
 use alloc::{sync::Arc, vec::Vec};
@@ -52,6 +53,8 @@ pub(super) struct Tables {
     pub(super) rebalance: Option<RebalanceRow>,
     pub(super) risks: OrdMap<Scope, RiskRow>,
     pub(super) trading_states: OrdMap<Scope, TradingStateRow>,
+    pub(super) scales: OrdMap<LocationId, ScaleRow>,
+    pub(super) provisions: OrdMap<Epoch, ProvisionRow>,
     /// Derived from Brokers, customers and Traders.
     pub(super) index: Index,
     /// Keys written since the last `take_changed`.
@@ -129,6 +132,8 @@ impl Tables {
             Row::TradingState(row) => {
                 self.trading_states.insert(row.scope.clone(), row).map(Row::TradingState)
             }
+            Row::Scale(row) => self.scales.insert(row.location.clone(), row).map(Row::Scale),
+            Row::Provision(row) => self.provisions.insert(row.request, row).map(Row::Provision),
         };
         if let Some(replaced) = replaced {
             self.sum.take(&replaced);
@@ -170,6 +175,8 @@ impl Tables {
             RowKey::Rebalance(()) => self.rebalance.clone().map(Row::Rebalance),
             RowKey::Risk(k) => self.risks.get(k).cloned().map(Row::Risk),
             RowKey::TradingState(k) => self.trading_states.get(k).cloned().map(Row::TradingState),
+            RowKey::Scale(k) => self.scales.get(k).cloned().map(Row::Scale),
+            RowKey::Provision(k) => self.provisions.get(k).cloned().map(Row::Provision),
         }
     }
 
@@ -195,5 +202,7 @@ impl Tables {
             .chain(self.rebalance.iter().cloned().map(Row::Rebalance))
             .chain(self.risks.values().cloned().map(Row::Risk))
             .chain(self.trading_states.values().cloned().map(Row::TradingState))
+            .chain(self.scales.values().cloned().map(Row::Scale))
+            .chain(self.provisions.values().cloned().map(Row::Provision))
     }
 }

@@ -21,7 +21,7 @@ pub(super) fn value(spec: &impl Serialize) -> Result<Value, Usage> {
     serde_json::to_value(spec).map_err(|error| Usage(error.to_string()))
 }
 
-fn needed<T: Clone>(given: Option<&T>, flag: &str) -> Result<T, Usage> {
+pub(super) fn needed<T: Clone>(given: Option<&T>, flag: &str) -> Result<T, Usage> {
     given.cloned().ok_or_else(|| Usage(format!("name {flag}, or take all from --file FILE")))
 }
 

@@ -10,6 +10,7 @@ pub mod operator;
 pub mod runbook;
 pub mod site;
 pub mod states;
+pub mod town;
 
 use rustix::process::{Pid, Signal, kill_process};
 use std::{
@@ -181,7 +182,9 @@ pub fn send(pid: u32, signal: Signal) {
     let _ = kill_process(pid, signal);
 }
 
-fn marked(directory: &Path) -> Vec<u32> {
+/// Every process whose environment names this directory for temporary files.
+#[must_use]
+pub fn marked(directory: &Path) -> Vec<u32> {
     let mark = format!("TMPDIR={}", directory.display());
     let mut found = Vec::new();
     for entry in fs::read_dir("/proc").unwrap().flatten() {

@@ -4,6 +4,7 @@
 
 mod drains;
 mod resources;
+mod scale;
 
 use super::*;
 use crate::{

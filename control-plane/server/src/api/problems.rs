@@ -36,6 +36,7 @@ pub(crate) fn refused(refusal: &Refusal) -> Problem {
         | Refusal::NotAHash
         | Refusal::NoHours { .. }
         | Refusal::Risk { .. }
+        | Refusal::ScaleNotPossible { .. }
         | Refusal::TooLarge { .. } => Code::Refused,
     };
     Problem::new(code, refusal.to_string())

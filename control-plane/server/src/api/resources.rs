@@ -167,9 +167,9 @@ pub(super) fn audited(terms: &Terms, key: &IdempotencyKey, change: ResourceChang
 pub(super) type Items = Page<Box<RawValue>>;
 
 /// An answer with the revision that it tells of.
-type Tagged<T> = ([(HeaderName, String); 1], Json<T>);
+pub(super) type Tagged<T> = ([(HeaderName, String); 1], Json<T>);
 
-fn tagged<T>(revision: Revision, answer: T) -> Tagged<T> {
+pub(super) fn tagged<T>(revision: Revision, answer: T) -> Tagged<T> {
     ([(ETAG, format_etag(revision))], Json(answer))
 }
 

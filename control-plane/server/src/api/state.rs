@@ -95,5 +95,7 @@ fn shown(row: Row) -> Option<Value> {
         Row::Rebalance(row) => json!({ "rebalance": row }),
         Row::Risk(row) => json!({ "risk": row }),
         Row::TradingState(row) => json!({ "trading_state": row }),
+        Row::Scale(row) => json!({ "scale": row }),
+        Row::Provision(row) => json!({ "provision": row }),
     })
 }

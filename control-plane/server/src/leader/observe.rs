@@ -9,6 +9,7 @@ use tradewind_domain::{
         drain::{Remains, remains},
         plan::{self, Brake, Health, Lapse, Node, Probe},
         row::{ManagerRow, ManagerState},
+        scale::Offered,
     },
     ids::{DrainTarget, Epoch, Incarnation, ManagerId, ServiceId},
     time::{Monotonic, UnixNanos},
@@ -99,6 +100,12 @@ impl Observations {
     pub(crate) fn since(leader_since: Monotonic) -> Self {
         let observed = Observed { leader_since, ..Observed::default() };
         Self { observed, ..Self::default() }
+    }
+
+    /// By a member that may start this.
+    pub(crate) fn offering(mut self, offered: &Offered) -> Self {
+        self.observed.offered = offered.clone();
+        self
     }
 
     /// Time cannot be trusted: every age counts from now.

@@ -11,7 +11,7 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
-use tradewind_domain::limits::IDEMPOTENCY_ANSWERS;
+use tradewind_domain::{control::scale::ProvisionState, limits::IDEMPOTENCY_ANSWERS};
 use tradewind_replication::{Counted, Replica, Role, Status};
 
 #[derive(Debug)]
@@ -28,6 +28,7 @@ impl Collector for Figures {
         self.snapshots(&mut to)?;
         self.states(&mut to)?;
         self.answers(&mut to)?;
+        self.provisioning(&mut to)?;
         to.labelled("build_info", "The version that runs here", MetricType::Gauge)?
             .encode_family(&[("version", env!("CARGO_PKG_VERSION"))])?
             .encode_gauge(&1_u64)
@@ -168,6 +169,20 @@ impl Figures {
         let age = from.map_or(Duration::ZERO, |from| now.since(from));
         let help = "Age of the oldest answer that is remembered; 0: there is none";
         to.gauge("answers_oldest_age_seconds", help, age.as_secs_f64())
+    }
+
+    /// Requests of implementations, by their states.
+    fn provisioning(&self, to: &mut Encoder<'_>) -> fmt::Result {
+        let states = self
+            .replica
+            .look(|_, machine| machine.provisions().map(|row| row.state).collect::<Vec<_>>());
+        let help = "Requests of implementations, by state";
+        let mut metric = to.labelled("provisioning_requests", help, MetricType::Gauge)?;
+        for state in ProvisionState::ALL {
+            let count = states.iter().filter(|held| **held == state).count() as u64;
+            metric.encode_family(&[("state", state.to_string())])?.encode_gauge(&count)?;
+        }
+        Ok(())
     }
 
     fn states(&self, to: &mut Encoder<'_>) -> fmt::Result {

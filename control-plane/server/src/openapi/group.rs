@@ -7,7 +7,7 @@ use tradewind_domain::ids::{ClusterIncarnation, Revision};
 use tradewind_protocol::{
     Code,
     check_in::{ManagerCheckIn, ManagerCheckedIn},
-    control::{Changed, PutRegister, RegisterAnswer, Stand, Status},
+    control::{Changed, PROBES, Probed, PutRegister, RegisterAnswer, Stand, Status},
     drains::{BeginDrain, ChangeDrain, DrainTold, Drains},
     events::EventPage,
     members::{
@@ -54,6 +54,10 @@ fn seen() -> Vec<Operation> {
         Operation::get("/v1/status", "status", "status", "Members, Managers, services, customers")
             .reads()
             .gives::<Status>(200, "As the leader sees it", "status"),
+        Operation::get(PROBES, "probes", "status", "Which Managers this member reaches")
+            .about("Asked by a leader that does not hear them: the brake.")
+            .query::<String>("managers", "Their names, with commas between them")
+            .gives::<Probed>(200, "Each that is registered, and whether it answered", "probed"),
         Operation::get("/v1/revision", "revision", "status", "How the group stands")
             .reads()
             .gives::<Stand>(200, "Term, revision and leader", "stand"),

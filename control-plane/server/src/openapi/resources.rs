@@ -6,10 +6,11 @@ use tradewind_domain::{
     control::{
         risk::{RiskSpec, TradingState},
         row::{AccountSpec, LocationSpec, MarketSpec, TraderSpec, TraderWish},
+        scale::{ProvisionState, ScaleSpec},
     },
     ids::{
-        AccountId, CustomerId, InstrumentId, LocationId, ManagerId, MarketId, Scope, TraderId,
-        VenueId,
+        AccountId, CustomerId, Epoch, InstrumentId, LocationId, ManagerId, MarketId, Scope,
+        TraderId, VenueId,
     },
 };
 use tradewind_protocol::{
@@ -20,6 +21,7 @@ use tradewind_protocol::{
         KeyInfo, LocationInfo, MarketInfo, PutCustomer, RiskInfo, RouteInfo, RouteSpec, ScopeKind,
         TraderInfo, TradingStateInfo, TradingStateSpec,
     },
+    scale::{PROVISIONING, ProvisioningInfo, SCALE, ScaleInfo, TellProvisioning},
 };
 use utoipa::{ToSchema, openapi::HttpMethod};
 
@@ -72,6 +74,7 @@ pub(super) fn operations() -> Vec<Operation> {
     all.extend(traders());
     all.extend(times());
     all.extend(risk());
+    all.extend(scale());
     all
 }
 
@@ -198,6 +201,43 @@ fn times() -> Vec<Operation> {
     let mut all = vec![all_locations, list::<ExchangeDaysInfo, Exchange>(&days, None)];
     all.extend(one::<LocationInfo, LocationSpec>(&locations));
     all.extend(one::<ExchangeDaysInfo, ExchangeDaysSpec>(&days));
+    all
+}
+
+fn scale() -> Vec<Operation> {
+    let words = Words {
+        list: SCALE,
+        one: "/v1/locations/{location}/scale",
+        word: "scale",
+        what: "settings by which locations scale",
+        sample: "scale",
+        spec_sample: "scale_spec",
+    };
+    let request = "/v1/provisioning/{request}";
+    let requests =
+        Operation::get(PROVISIONING, "list_provisioning", TAG, "Requests of implementations")
+            .pages::<Epoch>()
+            .gives_page::<ProvisioningInfo>(None)
+            .query::<LocationId>("location", "Of this location")
+            .query::<ProvisionState>("state", "In this state");
+    let get = Operation::get(request, "get_provisioning", TAG, "One of the requests")
+        .reads()
+        .gives_one::<ProvisioningInfo>("provisioning");
+    let about =
+        "Told by the member that made the attempt, or by an operator who has put it right by hand.";
+    let tell = Operation::change(
+        request,
+        HttpMethod::Put,
+        "tell_provisioning",
+        TAG,
+        "What came of an attempt",
+    )
+    .about(about)
+    .takes::<TellProvisioning>("tell_provisioning")
+    .gives::<Changed>(200, "Noted", "changed")
+    .refuses(&[Code::NotFound, Code::Conflict]);
+    let mut all = vec![list::<ScaleInfo, LocationId>(&words, None), requests, get, tell];
+    all.extend(one::<ScaleInfo, ScaleSpec>(&words));
     all
 }
 

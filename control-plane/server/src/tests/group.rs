@@ -65,6 +65,7 @@ impl Group {
                 timing: Timing::default(),
                 snapshots: crate::Snapshots::default(),
                 enable_registers,
+                provisioning: crate::Provisioning::default(),
             };
             let bound = Listeners::bind(&own).await.unwrap();
             own.listen = bound.api.local_addr().unwrap();

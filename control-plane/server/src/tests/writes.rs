@@ -166,6 +166,33 @@ fn declarations() -> Vec<Write> {
     ]
 }
 
+/// How a location scales, by a program that no member here knows; and what came of a request that there is not.
+fn scaling() -> Vec<Write> {
+    let marks = json!({ "out_percent": 80, "in_percent": 30 });
+    let spec = json!({
+        "provisioner": { "exec": { "program": "nobody", "arguments": {} } }, "least": 0, "most": 1,
+        "traders": marks, "cool_down_seconds": 60,
+    });
+    let told = json!({ "revision": 5, "result": "released" });
+    let long = format!("/v1/locations/{}/scale", "n".repeat(64));
+    vec![
+        put("/v1/locations/here/scale", spec)
+            .at(&long, Code::MalformedRequest)
+            .field("least", 2.into(), Code::Refused)
+            .field("most", 65.into(), Code::Refused)
+            .field("deadline_seconds", 0.into(), Code::Refused)
+            .field("drop", "never".into(), Code::Refused)
+            .field("traders", json!({ "out_percent": 30, "in_percent": 30 }), Code::Refused)
+            .field("traders", json!({ "out_percent": 30 }), Code::MalformedRequest)
+            .field("provisioner", json!({ "process": { "capacity": 0 } }), Code::Refused)
+            .field("provisioner", "process".into(), Code::MalformedRequest),
+        Write { only_wrong: true, ..write(Method::PUT, "/v1/provisioning/5", told.clone()) }
+            .with(told, Code::NotFound)
+            .at("/v1/provisioning/first", Code::MalformedRequest)
+            .with(json!({ "revision": 5, "result": { "failed": {} } }), Code::MalformedRequest),
+    ]
+}
+
 /// What is deleted, in an order in which each can be.
 fn deletions() -> Vec<Write> {
     let key = KeyHash::of("secret").key_id();
@@ -190,6 +217,7 @@ fn deletions() -> Vec<Write> {
         delete("/v1/traders/t").at("/v1/traders/u", Code::NotFound).long_name(),
         delete("/v1/markets/crypto").at("/v1/markets/m", Code::NotFound).long_name(),
         delete("/v1/locations/here").at("/v1/locations/there", Code::NotFound).long_name(),
+        delete("/v1/locations/here/scale").at("/v1/locations/there/scale", Code::NotFound),
         delete("/v1/exchange-days/XNYS").at("/v1/exchange-days/XETR", Code::MalformedRequest),
         of_key
             .at("/v1/customers/acme/keys/000000000000", Code::NotFound)
@@ -360,7 +388,7 @@ async fn check(group: &Group, members: [usize; 2], write: &Write) {
 async fn whatever_is_wrong_with_a_change_is_told_by_its_code_and_a_repeat_gets_the_first_answer() {
     let group = Group::of(3).await;
     let members = [group.followers().await[0], group.leader().await];
-    let all = [group_members(), others(), drains(), declarations()];
+    let all = [group_members(), others(), drains(), scaling(), declarations()];
     for write in all.iter().flatten() {
         check(&group, members, write).await;
     }
@@ -383,6 +411,7 @@ async fn whatever_is_wrong_with_a_change_is_told_by_its_code_and_a_repeat_gets_t
         "/v1/locations",
         "/v1/risk",
         "/v1/trading-states",
+        "/v1/scale",
     ] {
         let (_, _, answer) = group.ask(members[0], Method::GET, path, &[], &Value::Null).await;
         assert_eq!(answer["items"], json!([]), "{path}");

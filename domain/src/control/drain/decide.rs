@@ -49,7 +49,7 @@ impl Machine {
         }
     }
 
-    fn begin_drain(
+    pub(in crate::control) fn begin_drain(
         &mut self,
         entry: Entry,
         target: DrainTarget,

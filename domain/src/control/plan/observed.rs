@@ -3,7 +3,7 @@
 
 use super::{Lapse, Node, Probe};
 use crate::{
-    control::{command::DownReason, row::ManagerRow},
+    control::{command::DownReason, row::ManagerRow, scale::Offered},
     ids::{AccountId, Epoch, Incarnation, ManagerId},
     limits,
     time::{Monotonic, UnixNanos},
@@ -48,6 +48,8 @@ pub struct Observed {
     pub lapsed: BTreeMap<Node, Lapse>,
     /// What other members found of Managers that are held by the brake.
     pub probes: BTreeMap<ManagerId, Probe>,
+    /// What this leader may start.
+    pub offered: Offered,
 }
 
 /// What a Manager's silence says.

@@ -129,6 +129,10 @@ impl Machine {
                 EventKind::RiskDeleted { scope }
             }
             Resource::TradingState(scope) => return self.remove_trading_state(scope),
+            Resource::Scale(location) => {
+                self.tables.forget_scale(&location);
+                EventKind::ScaleDeleted { location }
+            }
         };
         Ok(vec![kind])
     }
@@ -149,7 +153,9 @@ impl Machine {
             | Resource::ExchangeDays(_)
             | Resource::Route { .. }
             | Resource::Risk(_)
-            | Resource::TradingState(_) => None,
+            | Resource::TradingState(_)
+            // What was provisioned stays.
+            | Resource::Scale(_) => None,
         }
     }
 

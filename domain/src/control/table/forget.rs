@@ -9,8 +9,8 @@ use crate::{
         row::{Row, RowKey},
     },
     ids::{
-        AccountId, ClientId, CustomerId, DrainTarget, LocationId, ManagerId, MarketId, NodeId,
-        Scope, TraderId,
+        AccountId, ClientId, CustomerId, DrainTarget, Epoch, LocationId, ManagerId, MarketId,
+        NodeId, Scope, TraderId,
     },
 };
 use alloc::sync::Arc;
@@ -123,6 +123,18 @@ impl Tables {
     pub(in crate::control) fn forget_trading_state(&mut self, scope: &Scope) {
         if let Some(row) = self.trading_states.remove(scope) {
             self.gone(RowKey::TradingState(scope.clone()), &Row::TradingState(row));
+        }
+    }
+
+    pub(in crate::control) fn forget_scale(&mut self, location: &LocationId) {
+        if let Some(row) = self.scales.remove(location) {
+            self.gone(RowKey::Scale(location.clone()), &Row::Scale(row));
+        }
+    }
+
+    pub(in crate::control) fn forget_provision(&mut self, request: Epoch) {
+        if let Some(row) = self.provisions.remove(&request) {
+            self.gone(RowKey::Provision(request), &Row::Provision(row));
         }
     }
 }
