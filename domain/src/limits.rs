@@ -9,6 +9,8 @@ pub const BEAT_EVERY: Duration = Duration::from_millis(250);
 pub const SUSPECT_AFTER: Duration = Duration::from_millis(750);
 /// A Manager that had no beat answered for so long fences itself.
 pub const SELF_FENCE_AFTER: Duration = Duration::from_millis(2_000);
+/// Beats sent and not answered that a Manager knows of: those of `SELF_FENCE_AFTER`, twice.
+pub const BEATS_IN_FLIGHT: usize = 16;
 /// A Manager not heard of for so long is down.
 pub const DOWN_AFTER: Duration = Duration::from_millis(2_500);
 

@@ -4,9 +4,11 @@
 //! another node would not know what was sent (O1 before availability).
 
 pub mod drains;
+mod observations;
 mod observed;
 mod placements;
 
+pub use observations::{Observations, Proof, Registration};
 pub use observed::{Health, Observed, Sighting, Told};
 
 use super::{command::Command, machine::Machine, row::ManagerState};

@@ -12,6 +12,7 @@ mod forged;
 mod forgery;
 mod history;
 mod log_id;
+mod logs;
 mod managers;
 mod member;
 mod network;
@@ -24,6 +25,7 @@ mod sweep;
 mod watchers;
 mod world;
 
+pub use logs::{Judged, LogBug, Logs, judge, logs};
 pub use planted::Planted;
 pub use report::{Report, VIOLATION};
 pub use run::{Plan, run};

@@ -1,7 +1,9 @@
 //! The simulation as a command: one seed, a range of them, or the blocks of the gate. Decides what is
 //! printed and the exit code: 0 all is well, 1 a seed failed, 2 it was not asked rightly.
 
-use simulation::{Plan, Planted, Report, Sweep, VIOLATION, judged, run, sweep};
+use simulation::{
+    LogBug, Logs, Plan, Planted, Report, Sweep, VIOLATION, judge, judged, logs, run, sweep,
+};
 use std::{
     env, fs, io,
     ops::Range,
@@ -14,15 +16,21 @@ use std::{
 
 const USAGE: &str =
     "usage: simulation --seed N [--trace] [--planted NAME] | --seeds A..B | --gate [N]
+        | --log N [--trace] [--planted NAME] | --logs A..B
   --seed N      one run, its trace hash and violations; --trace prints what happened
   --seeds A..B  all seeds from A to below B
   --gate [N]    kept seeds, a fixed block of N/2 and a fresh block of N/2 (N is 500 unless given)
+  --log N       one random log of commands, without a group; --trace prints its entries
+  --logs A..B   all logs of the seeds from A to below B; the gate has 100,000 of them
   --planted B   plants that bug; --planted list names them";
 
 /// Kept failing seeds, one file each, named after the seed.
 const KEPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/seeds");
 
 const GATE_SEEDS: u64 = 500;
+
+/// Random logs of the gate: as the design asks for.
+const GATE_LOGS: u64 = 100_000;
 
 fn main() -> ExitCode {
     let words: Vec<String> = env::args().skip(1).collect();
@@ -32,7 +40,16 @@ fn main() -> ExitCode {
     };
     if value("--planted").as_deref() == Some("list") {
         Planted::ALL.iter().for_each(|planted| println!("{}", planted.name()));
+        LogBug::ALL.iter().for_each(|planted| println!("in a log: {}", planted.name()));
         return ExitCode::SUCCESS;
+    }
+    let said = |flag: &str| words.iter().any(|word| word == flag);
+    if let Some(seed) = value("--log").and_then(|seed| seed.parse().ok()) {
+        let planted = value("--planted").and_then(|name| LogBug::named(&name));
+        return one_log(seed, planted, said("--trace"));
+    }
+    if let Some(seeds) = value("--logs").and_then(|seeds| range(&seeds)) {
+        return many_logs("asked for", seeds);
     }
     let planted = match value("--planted").map(|name| Planted::named(&name)) {
         Some(None) => {
@@ -41,7 +58,6 @@ fn main() -> ExitCode {
         }
         known => known.flatten(),
     };
-    let said = |flag: &str| words.iter().any(|word| word == flag);
     if let Some(seed) = value("--seed").and_then(|seed| seed.parse().ok()) {
         return one(Plan { seed, planted, told: said("--trace") }, said("--report"));
     }
@@ -101,6 +117,42 @@ fn one(plan: Plan, bare: bool) -> ExitCode {
         tell(&report);
     }
     if report.violations.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn one_log(seed: u64, planted: Option<LogBug>, told: bool) -> ExitCode {
+    let mut entry = 0;
+    let judged = judge(seed, planted, |command, outcome| {
+        entry += 1;
+        if told {
+            println!("{entry:>3} {command:?}: {outcome:?}");
+        }
+    });
+    println!(
+        "log {seed}: {} entries, {} accepted, ends as {:?}",
+        judged.entries, judged.accepted, judged.hash
+    );
+    judged.violations.iter().for_each(|what| println!("log {seed}: {VIOLATION} {what}"));
+    if judged.violations.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn many_logs(what: &str, seeds: Range<u64>) -> ExitCode {
+    let at_once = thread::available_parallelism().map_or(1, usize::from);
+    let begun = Instant::now();
+    let Logs { logs, entries, accepted, failed } = logs(seeds.clone(), at_once);
+    println!(
+        "random logs {what}, {}..{}: {logs} logs, {} failed; {entries} entries, {accepted} accepted; in {:.0} s",
+        seeds.start,
+        seeds.end,
+        failed.len(),
+        begun.elapsed().as_secs_f64()
+    );
+    for (seed, violations) in failed.iter().take(10) {
+        violations.iter().for_each(|what| println!("log {seed}: {VIOLATION} {what}"));
+        println!(
+            "repeat it with: cargo run --profile simulation -p simulation -- --log {seed} --trace"
+        );
+    }
+    if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn tell(report: &Report) {
@@ -167,8 +219,11 @@ fn gate(seeds: u64) -> ExitCode {
     let age = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let fresh = 1_000_000 + age.as_secs() % 1_000_000_000 * 1_000;
     println!("fresh seeds begin at {fresh}");
+    let fixed_logs = many_logs("of the fixed block", 1..1 + GATE_LOGS / 2);
+    let fresh_logs = many_logs("of the fresh block", fresh..fresh + GATE_LOGS / 2);
     let fixed = many("of the fixed block", 1..1 + seeds / 2);
     let fresh = many("of the fresh block", fresh..fresh + seeds.div_ceil(2));
-    let well = failed.is_empty() && fixed == ExitCode::SUCCESS && fresh == ExitCode::SUCCESS;
+    let blocks = [fixed, fresh, fixed_logs, fresh_logs];
+    let well = failed.is_empty() && blocks.iter().all(|block| *block == ExitCode::SUCCESS);
     if well { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
