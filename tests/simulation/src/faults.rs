@@ -27,7 +27,7 @@ const KINDS: [(Kind, u64); 7] = [
 const KINDS_OF_SITES: [(Kind, u64); 4] = [
     (Kind::SiteCrash, 20),
     (Kind::SiteStall, 10),
-    (Kind::LeaderStall, 12),
+    (Kind::LeaderStall, 20),
     (Kind::SitePartition, 25),
 ];
 

@@ -220,7 +220,7 @@ impl Leadership<'_> {
     async fn round(&mut self, now: Monotonic) -> bool {
         self.seen.at(self.context.time());
         let machine = self.context.seen(self.context.replica.machine(), self.right);
-        if plan(&machine, self.seen.observed(), now).is_empty() {
+        if self.seen.plan(&machine, now).is_empty() {
             return false;
         }
         if self.context.replica.read_barrier().await.is_err() {
@@ -230,7 +230,7 @@ impl Leadership<'_> {
             self.heard(report);
         }
         let machine = self.context.seen(self.context.replica.machine(), self.right);
-        let commands = plan(&machine, self.seen.observed(), now);
+        let commands = self.seen.plan(&machine, now);
         let proposals = commands.into_iter().map(|command| self.context.propose(command));
         let decided = stream::iter(proposals).buffer_unordered(PROPOSALS_AT_ONCE);
         decided.fold(false, async |any, accepted| any || accepted).await

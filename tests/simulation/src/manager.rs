@@ -77,6 +77,8 @@ struct Manager {
     life: u64,
     caller: Rc<Caller>,
     leader: Option<Leader>,
+    /// Whether this life was registered, as far as it was told: the leader's pipe may be for the life before.
+    registered: bool,
     /// The highest right that was shown here.
     highest: Fence,
     beats: u64,
@@ -112,6 +114,7 @@ impl Manager {
             post,
             life,
             leader: None,
+            registered: false,
             highest: Fence::default(),
             beats: 0,
             confirmed: BTreeSet::new(),
@@ -149,7 +152,8 @@ impl Manager {
         loop {
             self.stand_still().await;
             while tasks.try_join_next().is_some() {}
-            let alone = self.leader.is_none() && !self.checking_in;
+            let unknown = !self.registered && self.world.planted != Some(Planted::PipeIsEnough);
+            let alone = (self.leader.is_none() || unknown) && !self.checking_in;
             tokio::select! {
                 Ok((stream, _)) = door.accept() => {
                     let life = Incarnation(self.life);
@@ -207,6 +211,7 @@ impl Manager {
             Some(Outcome::Accepted { .. }) => false,
             Some(Outcome::Refused { .. }) | None => true,
         };
+        self.registered |= !refused;
         let wait = if refused { CHECK_IN_AGAIN_MS } else { ALONE_AFTER_MS };
         self.check_in_at = Instant::now() + millis(wait);
         false
@@ -244,6 +249,7 @@ impl Manager {
     }
 
     fn on_desired(&mut self, desired: Desired) {
+        self.registered = true;
         let held = self.here().intent.borrow().clone();
         let registered = Some(desired.fence.cluster);
         match desired.verdict(held.as_ref(), registered) {
@@ -305,34 +311,38 @@ impl Manager {
             return;
         }
         self.beats += 1;
-        let (n, here) = (self.beats, &self.world.sites[self.site].posts[self.post]);
+        let n = self.beats;
+        let (cordons, held, starting) = self.own_word(now);
+        self.confirmed.clone_from(&cordons);
+        let Some(leader) = &mut self.leader else { return };
+        let beat = FromManager::Beat { n, cordons, held, starting };
+        if write(&mut leader.to, &beat).await.is_ok() {
+            self.here().lease.borrow_mut().beat_sent(n, at(now));
+        }
+    }
+
+    /// The cordons it confirms, what it holds, and what of that is not at work yet.
+    fn own_word(&self, now: u64) -> (BTreeSet<Epoch>, u64, u32) {
+        let (here, planted) = (self.here(), self.world.planted);
         here.reap(now);
         let services = here.services.borrow();
         let arrived = |(service, epoch): (&ServiceId, &Epoch)| {
             let held = services.get(service).filter(|held| held.epoch == *epoch);
             held.is_some_and(|held| held.live_at <= now && held.ends_at.is_none())
         };
+        let early = planted == Some(Planted::CordonConfirmedEarly);
         let cordons = match &*here.intent.borrow() {
-            Some(desired)
-                if wanted(desired).iter().all(arrived)
-                    || self.world.planted == Some(Planted::CordonConfirmedEarly) =>
-            {
+            Some(desired) if early || wanted(desired).iter().all(arrived) => {
                 desired.cordons.clone()
             }
             _ => BTreeSet::new(),
         };
         let starting = services.values().filter(|held| held.live_at > now).count() as u32;
-        let held = match self.world.planted {
+        let held = match planted {
             Some(Planted::HeldUntold) => 0,
             _ => (services.len() + here.sessions.borrow().len()) as u64,
         };
-        drop(services);
-        self.confirmed.clone_from(&cordons);
-        let Some(leader) = &mut self.leader else { return };
-        let beat = FromManager::Beat { n, cordons, held, starting };
-        if write(&mut leader.to, &beat).await.is_ok() {
-            here.lease.borrow_mut().beat_sent(n, at(now));
-        }
+        (cordons, held, starting)
     }
 }
 

@@ -2,7 +2,7 @@
 //! reschedule, cancel, force, rebalance, declare and delete, on what some member shows, however old; customers ask
 //! where they belong and connect there; algos act on what their copies have the right to.
 
-use crate::{caller::Caller, manager::CAPACITY, wire::millis};
+use crate::{caller::Caller, manager::CAPACITY, planted::Planted, wire::millis};
 use std::collections::BTreeSet;
 use tokio::time::sleep;
 use tradewind_domain::{
@@ -168,7 +168,11 @@ pub(crate) async fn connect(caller: Caller, n: u64) {
     while !caller.world.finishing.get() {
         caller.pause(60..400).await;
         let of = customer.clone();
-        let ask = move |replica: Replica| async move { home(&replica, &of).await };
+        let stale = caller.world.planted == Some(Planted::HomeStale);
+        if stale {
+            caller.anybody();
+        }
+        let ask = move |replica: Replica| async move { home(&replica, &of, stale).await };
         let (_, found) = match caller.world.ask(caller.target(), ask).await {
             Some(Ok(found)) => found,
             Some(Err(ReadError::NotLeader { leader })) => {
@@ -198,8 +202,12 @@ pub(crate) async fn connect(caller: Caller, n: u64) {
     }
 }
 
-async fn home(replica: &Replica, customer: &CustomerId) -> Result<Home, ReadError> {
-    let revision = replica.read_barrier().await?;
+async fn home(
+    replica: &Replica,
+    customer: &CustomerId,
+    stale: bool,
+) -> Result<Home, ReadError> {
+    let revision = if stale { Revision(0) } else { replica.read_barrier().await? };
     let machine = replica.machine();
     let affinity = machine.customer(customer).and_then(|row| row.affinity.clone());
     Ok((revision, affinity.map(|held| (held.epoch, held.manager.to_string()))))

@@ -20,7 +20,13 @@ use tradewind_domain::{
 };
 
 /// Undisturbed for so much longer than silence takes, a Manager has been heard.
-const HEARD_WITHIN_MS: u64 = 700;
+const HEARD_WITHIN_MS: u64 = 200;
+
+/// Undisturbed for so long, under a leader that has seen its life before fall silent, a Manager is registered.
+const REGISTERED_WITHIN_MS: u64 = 2_300;
+
+/// A check-in is a proof of life, and silence takes longer than this, whatever a leader's clock ticks like.
+const FORGIVEN_FOR_MS: u64 = 2_400;
 
 #[derive(Default)]
 pub(crate) struct Overseen {
@@ -28,6 +34,8 @@ pub(crate) struct Overseen {
     pub(crate) machine: Machine,
     /// Who was given what, under which epoch.
     assigned: BTreeMap<(ServiceId, Epoch), ManagerId>,
+    /// When a registration was first seen.
+    registered: BTreeMap<(ManagerId, Epoch), u64>,
     /// Cordons in force that are acknowledged, and the lives that have confirmed them.
     acknowledged: BTreeMap<DrainTarget, BTreeMap<ManagerId, Incarnation>>,
     /// The highest right under which each resource was used, and by whose copy.
@@ -45,13 +53,15 @@ impl Overseen {
             return;
         }
         for row in machine.managers() {
+            let registration = (row.manager.clone(), row.epoch);
+            let since = *self.registered.entry(registration).or_insert(world.now_ms.get());
             let before = self.machine.manager(&row.manager);
             let was_live = before.is_some_and(|before| {
                 before.state == ManagerState::Live && before.incarnation == row.incarnation
             });
             if row.state == ManagerState::Down && was_live {
                 self.downs += 1;
-                taken_for_down(world, row);
+                taken_for_down(world, row, since);
             }
         }
         for row in machine.drains().filter(|row| row.state == DrainState::Dropped) {
@@ -153,7 +163,7 @@ impl Overseen {
     }
 }
 
-fn taken_for_down(world: &World, row: &ManagerRow) {
+fn taken_for_down(world: &World, row: &ManagerRow, registered: u64) {
     let Some((site, post)) = world.post(&row.manager) else { return };
     let (now, life) = (world.now_ms.get(), row.incarnation.0);
     let sound: u64 = Site::sound_for(site, post, life, now);
@@ -165,7 +175,23 @@ fn taken_for_down(world: &World, row: &ManagerRow) {
             row.manager
         ));
     }
+    if let Some((running, _)) = post.life.get()
+        && running > life
+        && Site::sound_for(site, post, running, now) > REGISTERED_WITHIN_MS
+    {
+        world.violation(format!(
+            "a false down: {} is taken for down as life {life}, and life {running} is there for long",
+            row.manager
+        ));
+    }
     let lives = post.life.get().is_some_and(|(running, _)| running == life);
+    if lives && now - registered < FORGIVEN_FOR_MS {
+        world.violation(format!(
+            "a false down: {} is there, and is taken for down {} ms after it had checked in",
+            row.manager,
+            now - registered
+        ));
+    }
     if lives && post.lease.borrow().holds(at(now)) {
         world.violation(format!("L1: {} is taken for down while its lease holds", row.manager));
     }

@@ -56,5 +56,8 @@ planted! {
     LeaseUnconfirmed = "a lease answered without confirmed leadership",
     CordonConfirmedEarly = "a cordon confirmed while something is under way",
     HeldUntold = "a Manager that does not tell what it holds",
+    PipeIsEnough = "a Manager that takes a pipe for a registration",
+    DoorLeftOpen = "a door left open behind a cordon",
+    HomeStale = "a customer's home read at a member that lags",
     FenceIgnored = "a resource that takes a lower right after a higher one",
 }

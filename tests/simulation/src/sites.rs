@@ -2,7 +2,7 @@
 //! Manager's process: its kept orders, the services it spawned, and how often it was started; and since when
 //! nothing has disturbed it. What a Manager does is decided in `manager`.
 
-use crate::{chance::Chance, world::World};
+use crate::{chance::Chance, planted::Planted, world::World};
 use std::{
     cell::{Cell, RefCell},
     collections::{BTreeMap, BTreeSet},
@@ -128,7 +128,8 @@ impl Post {
         let now = world.now_ms.get();
         let awake = self.life.get().is_some() && site.stalled_until.get() <= now;
         let holds = self.lease.borrow().holds(at(now));
-        let open = self.intent.borrow().as_ref().is_some_and(|desired| desired.cordons.is_empty());
+        let open = self.intent.borrow().as_ref().is_some_and(|desired| desired.cordons.is_empty())
+            || world.planted == Some(Planted::DoorLeftOpen);
         if !(awake && holds && open) {
             return false;
         }

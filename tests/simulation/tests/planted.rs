@@ -66,5 +66,8 @@ each_is_caught! {
     a_lease_answered_without_confirmed_leadership: LeaseUnconfirmed by "L1",
     a_cordon_confirmed_while_something_is_under_way: CordonConfirmedEarly by "D1",
     a_manager_that_does_not_tell_what_it_holds: HeldUntold by "D2",
+    a_manager_that_takes_a_pipe_for_a_registration: PipeIsEnough by "no false down",
+    a_door_left_open_behind_a_cordon: DoorLeftOpen by "D1",
+    a_customers_home_read_at_a_member_that_lags: HomeStale by "A1",
     a_resource_that_takes_a_lower_right: FenceIgnored by "T1",
 }

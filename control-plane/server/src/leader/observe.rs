@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use tradewind_domain::{
     control::{
-        Machine, Observed,
+        Command, Machine, Observed,
         drain::{Remains, remains},
         plan::{self, Health, Proof},
         row::ManagerState,
@@ -89,6 +89,11 @@ impl Observations {
         self.seen.at(at);
     }
 
+    /// Everything that should be proposed now, by what is seen of the Managers that are registered.
+    pub(crate) fn plan(&self, machine: &Machine, now: Monotonic) -> Vec<Command> {
+        self.seen.plan(machine, now)
+    }
+
     pub(crate) fn observed(&self) -> &Observed {
         self.seen.observed()
     }
@@ -165,7 +170,7 @@ mod tests {
     use super::*;
     use std::time::Duration;
     use tradewind_domain::{
-        control::{Command, IdempotencyKey, Request, Stamped, command::DownReason, plan::plan},
+        control::{IdempotencyKey, Request, Stamped, command::DownReason},
         ids::Revision,
         limits::DOWN_AFTER,
         time::UnixNanos,
@@ -196,7 +201,7 @@ mod tests {
     }
 
     fn expiries(machine: &Machine, seen: &Observations, now: Monotonic) -> Vec<DownReason> {
-        let reasons = plan(machine, seen.observed(), now).into_iter().filter_map(|command| {
+        let reasons = seen.plan(machine, now).into_iter().filter_map(|command| {
             let Command::ExpireManager { why, .. } = command else { return None };
             Some(why)
         });

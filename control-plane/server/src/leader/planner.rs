@@ -10,7 +10,7 @@ use crate::limits::PROPOSALS_AT_ONCE;
 use futures_util::{StreamExt as _, stream};
 use tokio::sync::mpsc;
 use tradewind_domain::{
-    control::{Command, Outcome, plan},
+    control::{Command, Outcome},
     time::Monotonic,
 };
 
@@ -24,7 +24,7 @@ pub(super) async fn round(
     now: Monotonic,
 ) -> bool {
     seen.at((context.clocks.unix)());
-    if plan(&context.replica.machine(), seen.observed(), now).is_empty() {
+    if seen.plan(&context.replica.machine(), now).is_empty() {
         return false;
     }
     if context.replica.read_barrier().await.is_err() {
@@ -33,7 +33,7 @@ pub(super) async fn round(
     while let Ok(report) = reports.try_recv() {
         seen.heard(report);
     }
-    let commands = plan(&context.replica.machine(), seen.observed(), now);
+    let commands = seen.plan(&context.replica.machine(), now);
     let proposals = commands.into_iter().map(|command| propose(context, command));
     let decided = stream::iter(proposals).buffer_unordered(PROPOSALS_AT_ONCE);
     decided.fold(false, async |any, accepted| any || accepted).await

@@ -2,13 +2,17 @@
 //! written. Decides what counts as a proof of life or of death, and of which registration; what follows from
 //! it is the plan's decision. The leader's pipes bring it, whatever they are made of.
 
-use super::{Observed, Sighting, Told};
+use super::{Observed, Sighting, Told, plan};
 use crate::{
-    control::row::ManagerRow,
+    control::{
+        command::Command,
+        machine::Machine,
+        row::{ManagerRow, ManagerState},
+    },
     ids::{Epoch, Incarnation, ManagerId},
     time::{Monotonic, UnixNanos},
 };
-use alloc::{collections::BTreeMap, string::String};
+use alloc::{collections::BTreeMap, string::String, vec::Vec};
 
 /// A Manager as its leader's pipes have it: of an older registration nothing is taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +31,16 @@ impl From<&ManagerRow> for Registration {
             epoch: row.epoch,
             address: row.address.clone(),
         }
+    }
+}
+
+impl Registration {
+    fn is(&self, row: &ManagerRow) -> bool {
+        let Self { manager, incarnation, epoch, address } = self;
+        *manager == row.manager
+            && *incarnation == row.incarnation
+            && *epoch == row.epoch
+            && *address == row.address
     }
 }
 
@@ -63,6 +77,17 @@ impl Observations {
     /// Notes the calendar's time, for what is planned next.
     pub fn at(&mut self, at: UnixNanos) {
         self.observed.at = at;
+    }
+
+    /// Everything that should be proposed now; nothing while a live Manager's registration is not known here: it was
+    /// made a moment ago, and what was seen of the one before, or nothing since the election, says nothing about it.
+    #[must_use]
+    pub fn plan(&self, machine: &Machine, now: Monotonic) -> Vec<Command> {
+        let mut live = machine.managers().filter(|row| row.state == ManagerState::Live);
+        let known = |row: &ManagerRow| {
+            self.registered.get(&row.manager).is_some_and(|registered| registered.is(row))
+        };
+        if live.all(known) { plan(machine, &self.observed, now) } else { Vec::new() }
     }
 
     #[must_use]
@@ -113,4 +138,61 @@ impl Observations {
 
 fn unseen(of: &Registration) -> Sighting {
     Sighting { incarnation: of.incarnation, last_proof: Monotonic(0), refused: false, told: None }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::{
+        control::{
+            Outcome,
+            command::DownReason,
+            machine::world::{World, name},
+        },
+        ids::ManagerId,
+        limits::DOWN_AFTER,
+    };
+    use core::time::Duration;
+
+    const START: Monotonic = Monotonic(1_000_000_000);
+
+    fn registration(world: &World) -> Registration {
+        let manager: ManagerId = name("a.broker-manager");
+        world.machine.manager(&manager).unwrap().into()
+    }
+
+    /// Found by the simulation (seed 155 with Managers): a leader that had led for longer than silence takes
+    /// planned on a state in which a Manager had just checked in, and had not looked at that check-in yet.
+    #[test]
+    fn whoever_has_just_checked_in_with_an_old_leader_is_not_taken_for_down() {
+        // given: a leader of long ago, and a Manager that checks in now
+        let (mut world, mut seen) = (World::new(), Observations::since(START));
+        assert!(matches!(world.check_in("a.broker-manager", 1), Outcome::Accepted { .. }));
+        let now = START + DOWN_AFTER * 2;
+        // when, then: the state is there before the leader has looked at it
+        assert_eq!(seen.plan(&world.machine, now), []);
+        seen.registered(registration(&world), Some(now));
+        assert_eq!(seen.plan(&world.machine, now + Duration::from_millis(700)), []);
+        let expiry = |why| {
+            let Registration { manager, incarnation, epoch, .. } = registration(&world);
+            Command::ExpireManager { manager, incarnation, epoch, why }
+        };
+        assert_eq!(seen.plan(&world.machine, now + DOWN_AFTER), [expiry(DownReason::Silent)]);
+    }
+
+    #[test]
+    fn what_was_seen_of_a_life_says_nothing_of_the_next() {
+        let (mut world, mut seen) = (World::new(), Observations::since(START));
+        world.check_in("a.broker-manager", 1);
+        let old = registration(&world);
+        seen.registered(old.clone(), None);
+        assert!(seen.heard(&old, START, Proof::Refused));
+        // The next life is there, and the leader has not looked at it.
+        world.check_in("a.broker-manager", 2);
+        assert_eq!(seen.plan(&world.machine, START), []);
+        seen.registered(registration(&world), Some(START));
+        assert!(!seen.heard(&old, START, Proof::Refused));
+        assert_eq!(seen.plan(&world.machine, START), []);
+    }
 }

@@ -8,7 +8,7 @@ use turmoil::Sim;
 
 /// Longer than a Manager takes to be down, so that a leader that was cut off outlasts it.
 const CUTS_MS: [u64; 5] = [100, 700, 2_000, 4_000, 4_500];
-const STALLS_MS: [u64; 4] = [400, 1_500, 2_800, 4_000];
+const STALLS_MS: [u64; 4] = [400, 1_500, 3_600, 4_500];
 
 impl Faults {
     pub(super) fn crash_site(&mut self, sim: &mut Sim, world: &Rc<World>, now: u64) {

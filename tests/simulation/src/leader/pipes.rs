@@ -100,6 +100,7 @@ impl Pipe {
         let mut wait = REDIAL_FIRST;
         loop {
             let dialled = timeout(DIAL_WITHIN, self.dial(fence)).await;
+            let cut = self.is_cut();
             self.context.stand_still().await;
             match dialled {
                 Ok(Ok((to, frames, incarnation))) => {
@@ -109,7 +110,7 @@ impl Pipe {
                     self.told = None;
                 }
                 // Turmoil refuses at once what a cut swallows; a real one says nothing.
-                Ok(Err(_)) if self.is_cut() => sleep(DIAL_WITHIN).await,
+                Ok(Err(_)) if cut => sleep(DIAL_WITHIN).await,
                 Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => {
                     self.report(Proof::Refused).await;
                 }
