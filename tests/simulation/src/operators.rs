@@ -202,11 +202,7 @@ pub(crate) async fn connect(caller: Caller, n: u64) {
     }
 }
 
-async fn home(
-    replica: &Replica,
-    customer: &CustomerId,
-    stale: bool,
-) -> Result<Home, ReadError> {
+async fn home(replica: &Replica, customer: &CustomerId, stale: bool) -> Result<Home, ReadError> {
     let revision = if stale { Revision(0) } else { replica.read_barrier().await? };
     let machine = replica.machine();
     let affinity = machine.customer(customer).and_then(|row| row.affinity.clone());
