@@ -12,6 +12,7 @@ pub mod event;
 pub mod group;
 pub mod idempotency;
 pub mod invariants;
+pub mod lease;
 pub mod life;
 pub mod machine;
 pub mod membership;

@@ -9,6 +9,8 @@ pub const BEAT_EVERY: Duration = Duration::from_millis(250);
 pub const SUSPECT_AFTER: Duration = Duration::from_millis(750);
 /// A Manager that had no beat answered for so long fences itself.
 pub const SELF_FENCE_AFTER: Duration = Duration::from_millis(2_000);
+/// Beats sent and not answered that a Manager knows of: those of `SELF_FENCE_AFTER`, twice.
+pub const BEATS_IN_FLIGHT: usize = 16;
 /// A Manager not heard of for so long is down.
 pub const DOWN_AFTER: Duration = Duration::from_millis(2_500);
 
@@ -33,6 +35,8 @@ const _: () = assert!(
 const _: () = assert!(BRAKE_EVERY.as_millis() >= 2 * DOWN_AFTER.as_millis());
 /// Managers asked about in one question: those of forty nodes, whose names fit into its path.
 pub const PROBES_AT_ONCE: usize = 128;
+/// And looked for by one member at a time, whoever asks: those of a thousand Managers.
+pub const PROBES_A_MEMBER: usize = 1_024;
 
 /// How often the leader looks at what it has observed and plans.
 pub const PLAN_EVERY: Duration = Duration::from_millis(100);

@@ -29,7 +29,7 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval, sleep},
 };
 use tradewind_domain::{
-    control::{Command, IdempotencyKey, Request, plan, scale::Offered},
+    control::{Command, IdempotencyKey, Request, scale::Offered},
     ids::{ClientId, ClusterIncarnation, Epoch, Incarnation, NodeId},
     limits::PLAN_EVERY,
     time::{Monotonic, UnixNanos},
@@ -137,6 +137,8 @@ async fn lead(context: &Context, term: u64, told: &watch::Sender<LeaderView>) {
 impl Leadership<'_> {
     async fn run(mut self) {
         let mut machine = self.context.replica.watch_machine();
+        let (state, now) = (self.context.replica.machine(), self.now());
+        self.seen.after(&state, (self.context.clocks.unix)(), now);
         // A clone, here and below: as long as it is looked at where it stands, no entry is applied.
         let held = machine.borrow_and_update().1.clone();
         for of in self.pipes.follow(&held).0 {
@@ -220,7 +222,7 @@ impl Leadership<'_> {
         let pause = if accepted { Duration::ZERO } else { PLAN_EVERY };
         self.plan_due = Instant::now() + pause;
         let (machine, now) = (self.context.replica.machine(), self.now());
-        let brake = plan::brake(&machine, self.seen.observed(), now);
+        let brake = self.seen.brake(&machine, now);
         self.probes.ask(self.context, &brake, now);
         let view = self.seen.view(&machine, brake, now);
         self.alarm(&view);

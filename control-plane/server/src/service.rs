@@ -45,6 +45,8 @@ pub(crate) struct Parts {
     /// One backup at a time: each is a file as large as the state.
     pub(crate) backups: Arc<Semaphore>,
     pub(crate) metrics: Metrics,
+    /// A permit a Manager that is being probed: whoever asks, this member does not dial without end.
+    pub(crate) probes: Semaphore,
     /// A permit a watcher.
     pub(crate) watchers: Arc<Semaphore>,
     pub(crate) out_of_touch_after: Duration,

@@ -43,8 +43,6 @@ pub const INBOX: usize = 256;
 pub const CHECK_INS_WAITING: usize = 4;
 /// What a service may say about itself in a beat.
 pub const DETAIL_BYTES: usize = 1_024;
-/// Beats sent and not answered: those of `SELF_FENCE_AFTER`, twice.
-pub const BEATS_IN_FLIGHT: usize = 16;
 /// What a service needs to end once its work has: its work is given so much less than the service.
 pub const SHELL_STOPS_WITHIN: Duration = Duration::from_millis(300);
 const _: () = assert!(SHELL_STOPS_WITHIN.as_millis() < STOP_WITHIN.as_millis());

@@ -1,19 +1,46 @@
-//! What must hold of the replicated machine after every command: R2, L1, A1, D1, D2, N1, V1, SC1, SC2. Written once; property
-//! tests, simulation and the fault harness call it.
+//! What must hold of the replicated machine after every command: R2, L1, A1, D1, D2, N1, V1, SC1, SC2, M1, M2. Written
+//! once; property tests, simulation and the fault harness call it.
 
 mod drains;
+mod epochs;
+mod group;
 mod references;
 pub mod registers;
 mod trading_states;
 
-use super::{machine::Machine, row::ManagerState};
-use crate::ids::{Epoch, Incarnation, ManagerId, ManagerKind, Revision};
-use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
+pub use epochs::Epochs;
+
+use super::{
+    machine::Machine,
+    row::{Assignment, ManagerState},
+};
+use crate::ids::{ManagerKind, Revision};
+use alloc::{format, string::String, vec::Vec};
 
 /// Every sentence that does not hold of `after`, given the state `before` it. Empty when all is well.
 #[must_use]
 pub fn violations(before: &Machine, after: &Machine, revision: Revision) -> Vec<String> {
-    violations_across(before, after, Revision(revision.0.saturating_sub(1)), revision)
+    let from = Revision(revision.0.saturating_sub(1));
+    let mut found = violations_across(before, after, from, revision);
+    found.extend(given_to_nobody(before, after, revision));
+    found
+}
+
+/// L1: whoever was given something by this entry was registered as live when it was decided.
+fn given_to_nobody(before: &Machine, after: &Machine, revision: Revision) -> Vec<String> {
+    let given = assignments(after).filter(|given| given.epoch.0 == revision.0);
+    let lost = given.filter(|given| {
+        let holder = before.manager(&given.manager);
+        holder.is_none_or(|row| row.state != ManagerState::Live)
+    });
+    lost.map(|given| format!("L1: {} was given something and is not live", given.manager)).collect()
+}
+
+fn assignments(machine: &Machine) -> impl Iterator<Item = &Assignment> {
+    let brokers = machine.brokers().filter_map(|row| row.assignment.as_ref());
+    let customers = machine.customers().filter_map(|row| row.affinity.as_ref());
+    let traders = machine.traders().filter_map(|row| row.assignment.as_ref());
+    brokers.chain(customers).chain(traders)
 }
 
 /// The same where several commands lie between: those above revision `from` and up to `to`.
@@ -50,6 +77,8 @@ pub fn violations_across(
     }
     for row in after.traders() {
         let Some(assignment) = &row.assignment else { continue };
+        let old = before.trader(&row.trader).and_then(|t| t.assignment.as_ref());
+        check_assignment(&mut found, "trader", old, Some(assignment));
         let affinity = after.customer(&row.spec.customer).and_then(|c| c.affinity.as_ref());
         // A Trader may still stand where its customer was until the planner has moved it; it may never
         // have been placed after its customer and elsewhere.
@@ -63,34 +92,15 @@ pub fn violations_across(
     found.extend(references::violations(after));
     found.extend(trading_states::violations(before, after, to));
     found.extend(super::scale::violations(before, after));
+    found.extend(group::violations(before, after));
     found
-}
-
-/// Every epoch ever seen and what it was given for: none is given twice.
-#[derive(Clone, Debug, Default)]
-pub struct Epochs(BTreeMap<Epoch, (ManagerId, Incarnation)>);
-
-impl Epochs {
-    /// Notes the epochs of a state; gives those that were given for something else before.
-    pub fn note(&mut self, machine: &Machine) -> Vec<String> {
-        let mut found = Vec::new();
-        for row in machine.managers() {
-            let life = (row.manager.clone(), row.incarnation);
-            let first = self.0.entry(row.epoch).or_insert_with(|| life.clone());
-            if *first != life {
-                let (other, _) = first;
-                found.push(format!("R2: epoch {} is {other}'s and {}'s", row.epoch, row.manager));
-            }
-        }
-        found
-    }
 }
 
 fn check_assignment(
     found: &mut Vec<String>,
     what: &str,
-    old: Option<&super::row::Assignment>,
-    new: Option<&super::row::Assignment>,
+    old: Option<&Assignment>,
+    new: Option<&Assignment>,
 ) {
     if let (Some(old), Some(new)) = (old, new) {
         let same_epoch = old.epoch == new.epoch;

@@ -5,10 +5,12 @@
 
 mod brake;
 pub mod drains;
+mod observations;
 mod observed;
 mod placements;
 
 pub use brake::{Brake, Lapse, Node, Probe};
+pub use observations::{Observations, Proof, Registration};
 pub use observed::{Health, Observed, Sighting, Told};
 
 use super::{command::Command, machine::Machine, scale};
@@ -31,12 +33,6 @@ pub fn plan(machine: &Machine, observed: &Observed, now: Monotonic) -> Vec<Comma
     commands.extend(scale::steps(machine, observed, now, &placements));
     commands.extend(placements);
     commands
-}
-
-/// Who is lost and not expired, because too many fell silent together.
-#[must_use]
-pub fn brake(machine: &Machine, observed: &Observed, now: Monotonic) -> Brake {
-    brake::judge(machine, observed, now).brake
 }
 
 #[cfg(test)]

@@ -18,6 +18,8 @@ pub(crate) struct Caller {
     n: Cell<u64>,
     /// Whom it asks next.
     target: Cell<usize>,
+    /// The site it asks from, if that has links of its own.
+    site: Option<usize>,
     /// The group's time, and when in the run a member has told it.
     time: Cell<Option<(UnixNanos, Duration)>>,
 }
@@ -39,7 +41,11 @@ impl Caller {
     pub(crate) fn new(world: &Rc<World>, name: &str, chance: Chance) -> Option<Self> {
         let name = ClientId::new(name).ok()?;
         let (n, target, time) = (Cell::new(0), Cell::new(0), Cell::new(None));
-        Some(Self { world: world.clone(), chance, name, n, target, time })
+        Some(Self { world: world.clone(), chance, name, n, target, site: None, time })
+    }
+
+    pub(crate) fn at_site(self, site: usize) -> Self {
+        Self { site: Some(site), ..self }
     }
 
     pub(crate) async fn pause(&self, ms: std::ops::Range<u64>) {
@@ -139,7 +145,14 @@ impl Caller {
         let ask = |replica: tradewind_replication::Replica| async move {
             (replica.propose(request).await, replica.group_time())
         };
-        let (answer, time) = self.world.ask(self.target(), ask).await?;
+        let target = self.target();
+        if let Some(site) = self.site
+            && self.world.is_cut(&self.world.sites[site].name, &self.world.seats[target].name())
+        {
+            self.pause(50..200).await;
+            return None;
+        }
+        let (answer, time) = self.world.ask(target, ask).await?;
         if let Some(time) = time {
             self.time.set(Some((time, turmoil::sim_elapsed().unwrap_or_default())));
         }

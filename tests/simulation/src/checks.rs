@@ -57,6 +57,10 @@ impl Checks {
                 self.seen.remove(&seat.node.0);
                 continue;
             };
+            if !world.sites.is_empty() {
+                let (revision, machine) = running.replica.machine_at();
+                world.overseen.borrow_mut().look(world, revision, &machine);
+            }
             if seat.confirmed.get() == Some(world.now_ms.get()) {
                 confirmed.push(seat.node);
             }

@@ -1,6 +1,8 @@
 //! Faults of a run, drawn as it goes. Decides what breaks, for how long and when it is whole again; every
 //! draw comes from the seed, and what is broken at the same time may overlap.
 
+mod sites;
+
 use crate::{chance::Chance, planted::Planted, world::World};
 use std::{ops::Range, rc::Rc, sync::atomic::Ordering, time::Duration};
 use tradewind_domain::ids::NodeId;
@@ -21,6 +23,14 @@ const KINDS: [(Kind, u64); 7] = [
     (Kind::Stop, 6),
 ];
 
+/// And where there are Managers: what can break of them.
+const KINDS_OF_SITES: [(Kind, u64); 4] = [
+    (Kind::SiteCrash, 20),
+    (Kind::SiteStall, 10),
+    (Kind::LeaderStall, 20),
+    (Kind::SitePartition, 25),
+];
+
 #[derive(Clone, Copy)]
 enum Kind {
     Crash,
@@ -30,6 +40,10 @@ enum Kind {
     Transfer,
     DiskFails,
     Stop,
+    SiteCrash,
+    SiteStall,
+    LeaderStall,
+    SitePartition,
 }
 
 /// Of a hundred runs, those in which a kind of fault happens at all: some orders of events are met only where
@@ -76,6 +90,14 @@ enum Broken {
         seat: usize,
     },
     Latency,
+    SiteDown {
+        site: usize,
+    },
+    SiteStalled {
+        site: usize,
+    },
+    /// A cut that keeps sites from members.
+    SitesCut(u64),
 }
 
 /// Links that carry nothing, one way or both.
@@ -87,11 +109,12 @@ struct Cut {
 }
 
 impl Faults {
-    pub(crate) fn new(chance: Chance) -> Self {
+    pub(crate) fn new(chance: Chance, managers: bool) -> Self {
         let holds = chance.percent(30);
         let next_at = 300 + chance.below(500);
         let mut kinds = Vec::new();
-        for (kind, weight) in KINDS {
+        let of_sites = KINDS_OF_SITES.into_iter().filter(|_| managers);
+        for (kind, weight) in KINDS.into_iter().chain(of_sites) {
             if chance.percent(KIND_HAPPENS) {
                 kinds.extend(std::iter::repeat_n(kind, weight as usize));
             }
@@ -137,6 +160,10 @@ impl Faults {
             Some(Kind::Transfer) => self.transfer(world),
             Some(Kind::DiskFails) => self.fail_disk(world, now),
             Some(Kind::Stop) => self.stop_in_order(world, now),
+            Some(Kind::SiteCrash) => self.crash_site(sim, world, now),
+            Some(Kind::SiteStall) => self.stall_site(world, now),
+            Some(Kind::LeaderStall) => self.stall_leader(world, now),
+            Some(Kind::SitePartition) => self.partition_sites(sim, world, now),
         }
     }
 
@@ -231,7 +258,11 @@ impl Faults {
 
     /// All links are mended, then what is still cut is cut.
     fn apply_cuts(&self, sim: &mut Sim, world: &World) {
-        let names: Vec<String> = world.seats.iter().map(|seat| seat.name()).collect();
+        let seats = world.seats.iter().map(|seat| seat.name());
+        let names: Vec<String> =
+            seats.chain(world.sites.iter().map(|site| site.name.clone())).collect();
+        let cut = self.cuts.iter().map(|cut| (cut.from.clone(), cut.to.clone()));
+        world.cuts.replace(cut.collect());
         for (n, a) in names.iter().enumerate() {
             for b in &names[..n] {
                 if self.holds {
@@ -311,6 +342,9 @@ impl Faults {
             }
             Broken::Slow { seat } => world.seats[seat].slow.store(0, Ordering::Relaxed),
             Broken::Latency => sim.set_max_message_latency(MAX_LATENCY),
+            site @ (Broken::SiteDown { .. } | Broken::SiteStalled { .. } | Broken::SitesCut(_)) => {
+                self.mend_site(sim, world, now, site);
+            }
         }
     }
 

@@ -1,7 +1,9 @@
 //! The simulation as a command: one seed, a range of them, or the blocks of the gate. Decides what is
 //! printed and the exit code: 0 all is well, 1 a seed failed, 2 it was not asked rightly.
 
-use simulation::{Plan, Planted, Report, Sweep, VIOLATION, judged, run, sweep};
+use simulation::{
+    LogBug, Logs, Plan, Planted, Report, Sweep, VIOLATION, judge, judged, logs, run, sweep,
+};
 use std::{
     env, fs, io,
     ops::Range,
@@ -13,16 +15,27 @@ use std::{
 };
 
 const USAGE: &str =
-    "usage: simulation --seed N [--trace] [--planted NAME] | --seeds A..B | --gate [N]
+    "usage: simulation --seed N [--managers] [--trace] [--planted NAME] | --seeds A..B [--managers] | --gate [N]
+        | --log N [--trace] [--planted NAME] | --logs A..B
   --seed N      one run, its trace hash and violations; --trace prints what happened
+  --managers    with Managers at sites of their own, a leader's work, operators and customers
   --seeds A..B  all seeds from A to below B
-  --gate [N]    kept seeds, a fixed block of N/2 and a fresh block of N/2 (N is 500 unless given)
+  --gate [N]    kept seeds, a fixed block of N/2 and a fresh block of N/2 (N is 500 unless given), half of
+                them with Managers
+  --log N       one random log of commands, without a group; --trace prints its entries
+  --logs A..B   all logs of the seeds from A to below B; the gate has 100,000 of them
   --planted B   plants that bug; --planted list names them";
 
 /// Kept failing seeds, one file each, named after the seed.
 const KEPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/seeds");
 
+/// The same of runs with Managers.
+const KEPT_WITH_MANAGERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/seeds/managers");
+
 const GATE_SEEDS: u64 = 500;
+
+/// Random logs of the gate: as the design asks for.
+const GATE_LOGS: u64 = 100_000;
 
 fn main() -> ExitCode {
     let words: Vec<String> = env::args().skip(1).collect();
@@ -32,7 +45,16 @@ fn main() -> ExitCode {
     };
     if value("--planted").as_deref() == Some("list") {
         Planted::ALL.iter().for_each(|planted| println!("{}", planted.name()));
+        LogBug::ALL.iter().for_each(|planted| println!("in a log: {}", planted.name()));
         return ExitCode::SUCCESS;
+    }
+    let said = |flag: &str| words.iter().any(|word| word == flag);
+    if let Some(seed) = value("--log").and_then(|seed| seed.parse().ok()) {
+        let planted = value("--planted").and_then(|name| LogBug::named(&name));
+        return one_log(seed, planted, said("--trace"));
+    }
+    if let Some(seeds) = value("--logs").and_then(|seeds| range(&seeds)) {
+        return many_logs("asked for", seeds);
     }
     let planted = match value("--planted").map(|name| Planted::named(&name)) {
         Some(None) => {
@@ -41,12 +63,12 @@ fn main() -> ExitCode {
         }
         known => known.flatten(),
     };
-    let said = |flag: &str| words.iter().any(|word| word == flag);
+    let managers = said("--managers") || planted.is_some_and(Planted::needs_managers);
     if let Some(seed) = value("--seed").and_then(|seed| seed.parse().ok()) {
-        return one(Plan { seed, planted, told: said("--trace") }, said("--report"));
+        return one(Plan { seed, planted, managers, told: said("--trace") }, said("--report"));
     }
     if let Some(seeds) = value("--seeds").and_then(|seeds| range(&seeds)) {
-        return many("asked for", seeds);
+        return many("asked for", seeds, managers);
     }
     if said("--gate") {
         let seeds = value("--gate").and_then(|n| n.parse().ok()).unwrap_or(GATE_SEEDS);
@@ -103,6 +125,42 @@ fn one(plan: Plan, bare: bool) -> ExitCode {
     if report.violations.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
+fn one_log(seed: u64, planted: Option<LogBug>, told: bool) -> ExitCode {
+    let mut entry = 0;
+    let judged = judge(seed, planted, |command, outcome| {
+        entry += 1;
+        if told {
+            println!("{entry:>3} {command:?}: {outcome:?}");
+        }
+    });
+    println!(
+        "log {seed}: {} entries, {} accepted, ends as {:?}",
+        judged.entries, judged.accepted, judged.hash
+    );
+    judged.violations.iter().for_each(|what| println!("log {seed}: {VIOLATION} {what}"));
+    if judged.violations.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn many_logs(what: &str, seeds: Range<u64>) -> ExitCode {
+    let at_once = thread::available_parallelism().map_or(1, usize::from);
+    let begun = Instant::now();
+    let Logs { logs, entries, accepted, failed } = logs(seeds.clone(), at_once);
+    println!(
+        "random logs {what}, {}..{}: {logs} logs, {} failed; {entries} entries, {accepted} accepted; in {:.0} s",
+        seeds.start,
+        seeds.end,
+        failed.len(),
+        begun.elapsed().as_secs_f64()
+    );
+    for (seed, violations) in failed.iter().take(10) {
+        violations.iter().for_each(|what| println!("log {seed}: {VIOLATION} {what}"));
+        println!(
+            "repeat it with: cargo run --profile simulation -p simulation -- --log {seed} --trace"
+        );
+    }
+    if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
 fn tell(report: &Report) {
     for violation in &report.violations {
         println!("seed {}: {VIOLATION} {violation}", report.seed);
@@ -113,19 +171,21 @@ fn program() -> io::Result<PathBuf> {
     env::current_exe()
 }
 
-fn many(what: &str, seeds: Range<u64>) -> ExitCode {
+fn many(what: &str, seeds: Range<u64>, managers: bool) -> ExitCode {
     let Ok(program) = program() else { return ExitCode::from(2) };
     let at_once = thread::available_parallelism().map_or(1, usize::from);
     let begun = Instant::now();
-    let sum = sweep(&program, seeds.clone(), at_once, &tell);
+    let sum = sweep(&program, seeds.clone(), at_once, managers, &tell);
     let seconds = begun.elapsed().as_secs_f64();
-    println!("seeds {what}, {}..{}: {}", seeds.start, seeds.end, figures(&sum, seconds));
+    let with = if managers { " with Managers" } else { "" };
+    println!("seeds {what}{with}, {}..{}: {}", seeds.start, seeds.end, figures(&sum, seconds));
     match sum.failed.first() {
         None => ExitCode::SUCCESS,
         Some(first) => {
             println!(
-                "repeat one with: cargo run --profile simulation -p simulation -- --seed {} --trace",
-                first.seed
+                "repeat one with: cargo run --profile simulation -p simulation -- --seed {} --trace{}",
+                first.seed,
+                if managers { " --managers" } else { "" }
             );
             ExitCode::FAILURE
         }
@@ -149,26 +209,41 @@ fn figures(sum: &Sweep, seconds: f64) -> String {
     )
 }
 
-/// Kept seeds first, then half of the runs on the same seeds always and half on new ones.
+/// Kept seeds first, then half of the runs on the same seeds always and half on new ones; of both every other
+/// run has Managers.
 fn gate(seeds: u64) -> ExitCode {
-    let mut kept: Vec<u64> = fs::read_dir(Path::new(KEPT))
-        .into_iter()
-        .flatten()
-        .filter_map(|file| file.ok()?.file_name().to_str()?.parse().ok())
-        .collect();
-    kept.sort_unstable();
     let Ok(program) = program() else { return ExitCode::from(2) };
-    let plans = kept.iter().map(|seed| Plan { seed: *seed, planted: None, told: false });
-    let reports: io::Result<Vec<Report>> = plans.map(|plan| judged(&program, plan)).collect();
-    let Ok(mut failed) = reports else { return ExitCode::from(2) };
-    failed.retain(|report| !report.violations.is_empty());
+    let mut failed = Vec::new();
+    let mut runs = 0;
+    for (directory, managers) in [(KEPT, false), (KEPT_WITH_MANAGERS, true)] {
+        for seed in kept(directory) {
+            let plan = Plan { seed, planted: None, managers, told: false };
+            let Ok(report) = judged(&program, plan) else { return ExitCode::from(2) };
+            runs += 1;
+            failed.extend((!report.violations.is_empty()).then_some(report));
+        }
+    }
     failed.iter().for_each(tell);
-    println!("kept seeds: {} runs, {} failed", kept.len(), failed.len());
+    println!("kept seeds: {runs} runs, {} failed", failed.len());
     let age = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let fresh = 1_000_000 + age.as_secs() % 1_000_000_000 * 1_000;
     println!("fresh seeds begin at {fresh}");
-    let fixed = many("of the fixed block", 1..1 + seeds / 2);
-    let fresh = many("of the fresh block", fresh..fresh + seeds.div_ceil(2));
-    let well = failed.is_empty() && fixed == ExitCode::SUCCESS && fresh == ExitCode::SUCCESS;
+    let mut well = failed.is_empty();
+    for (what, first) in [("of the fixed block", 1), ("of the fresh block", fresh)] {
+        let blocks = [
+            many_logs(what, first..first + GATE_LOGS / 2),
+            many(what, first..first + seeds / 4, false),
+            many(what, first..first + seeds.div_ceil(4), true),
+        ];
+        well &= blocks.iter().all(|block| *block == ExitCode::SUCCESS);
+    }
     if well { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn kept(directory: &str) -> Vec<u64> {
+    let files = fs::read_dir(Path::new(directory)).into_iter().flatten();
+    let mut seeds: Vec<u64> =
+        files.filter_map(|file| file.ok()?.file_name().to_str()?.parse().ok()).collect();
+    seeds.sort_unstable();
+    seeds
 }

@@ -5,6 +5,7 @@ use crate::{
     chance::Chance,
     disk::Hardware,
     forged::Answer,
+    leader,
     network::{Door, Forges, Turmoil},
     planted::Planted,
     rows::Rows,
@@ -22,7 +23,7 @@ use std::{
     },
     time::Duration,
 };
-use tokio::{runtime::Handle, sync::Notify, time::sleep};
+use tokio::{runtime::Handle, sync::Notify, task::JoinSet, time::sleep};
 use tradewind_domain::{
     ids::{DiskId, NodeId},
     time::UnixNanos,
@@ -66,6 +67,8 @@ pub(crate) struct Seat {
     pub(crate) running: RefCell<Option<Running>>,
     /// Added to every turn of the journal, in microseconds: a slow disk.
     pub(crate) slow: Arc<AtomicU64>,
+    /// What it does as a leader stands still until then.
+    pub(crate) stalled_until: Cell<u64>,
     /// When it last found itself confirmed as leader, in milliseconds.
     pub(crate) confirmed: Cell<Option<u64>>,
     /// Its syncs fail: it must stop, and is forgiven for it.
@@ -82,6 +85,7 @@ impl Seat {
             rows: RefCell::new(Rows::new(planted)),
             running: RefCell::default(),
             slow: Arc::default(),
+            stalled_until: Cell::new(0),
             confirmed: Cell::new(None),
             failing: Cell::new(false),
             boots: AtomicU64::new(0),
@@ -236,12 +240,17 @@ pub(crate) async fn process(world: Rc<World>, at: usize) -> turmoil::Result {
     let running =
         Running { boot, replica: replica.clone(), runtime: Handle::current(), stop: stop.clone() };
     seat.running.replace(Some(running));
+    let mut leading = JoinSet::new();
+    if !world.sites.is_empty() {
+        leading.spawn_local(leader::run(world.clone(), at, boot, replica.clone()));
+    }
     while tokio::time::timeout(CONFIRMED_EVERY, stop.notified()).await.is_err() {
         if replica.confirmed_leader() {
             seat.confirmed.set(Some(world.now_ms.get()));
         }
     }
     seat.running.replace(None);
+    leading.shutdown().await;
     replica.shutdown().await;
     Ok(())
 }

@@ -15,6 +15,12 @@ macro_rules! planted {
                 match self { $(Self::$variant => $name,)* }
             }
 
+            /// Whether it is planted in what only a run with Managers has.
+            #[must_use]
+            pub fn needs_managers(self) -> bool {
+                self as usize >= Self::DrainForgotten as usize
+            }
+
             #[must_use]
             pub fn named(name: &str) -> Option<Self> {
                 Self::ALL.iter().copied().find(|planted| planted.name() == name)
@@ -44,4 +50,14 @@ planted! {
     WatchRepeats = "a watch that repeats a revision",
     WipedUnderOldId = "a wiped node voting under its old id",
     EpochTwice = "an epoch used twice",
+    DrainForgotten = "a drain forgotten at a leader change",
+    StalledLeaderExpires = "an expiry by a stalled leader",
+    TwoHolders = "two holders of a Trader",
+    LeaseUnconfirmed = "a lease answered without confirmed leadership",
+    CordonConfirmedEarly = "a cordon confirmed while something is under way",
+    HeldUntold = "a Manager that does not tell what it holds",
+    PipeIsEnough = "a Manager that takes a pipe for a registration",
+    DoorLeftOpen = "a door left open behind a cordon",
+    HomeStale = "a customer's home read at a member that lags",
+    FenceIgnored = "a resource that takes a lower right after a higher one",
 }

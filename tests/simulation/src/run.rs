@@ -6,11 +6,11 @@ use crate::{
     chance::Chance,
     checks::{Checks, hash},
     faults::{Faults, MAX_LATENCY},
-    managers, member,
+    manager, managers, member, operators,
     planted::Planted,
     registers,
     report::Report,
-    watchers,
+    settled, watchers,
     world::World,
 };
 use std::{rc::Rc, time::Duration};
@@ -22,6 +22,8 @@ use turmoil::Sim;
 pub struct Plan {
     pub seed: u64,
     pub planted: Option<Planted>,
+    /// With Managers at sites of their own, a leader's work, operators and customers.
+    pub managers: bool,
     /// Keep the lines of the trace, not its hash alone.
     pub told: bool,
 }
@@ -35,6 +37,14 @@ const FAULTS_MS: u64 = 5_000;
 /// the same.
 const RECOVERY_MS: u64 = 15_000;
 
+/// And where there are Managers: those that were lost are taken for down, all moves to live ones, a few at a
+/// time, drains end, and what was dropped comes back.
+const RECOVERY_WITH_MANAGERS_MS: u64 = 25_000;
+
+fn recovery_ms(world: &World) -> u64 {
+    if world.sites.is_empty() { RECOVERY_MS } else { RECOVERY_WITH_MANAGERS_MS }
+}
+
 const CLIENTS: &str = "clients";
 
 /// Runs one seed in this thread.
@@ -44,7 +54,7 @@ pub fn run(plan: Plan) -> Report {
     let _thread = tradewind_replication::simulate(chance.next(), Duration::from_millis(2));
     let members = if chance.percent(30) { 5 } else { 3 };
     let snapshot_every = *chance.pick(&[12, 25, 60]).unwrap_or(&25);
-    let world = Rc::new(World::new(members, plan.planted, snapshot_every, plan.told, &chance));
+    let world = Rc::new(World::new(members, plan, snapshot_every, &chance));
     let mut builder = turmoil::Builder::new();
     builder
         .rng_seed(chance.next())
@@ -59,8 +69,12 @@ pub fn run(plan: Plan) -> Report {
         let world = world.clone();
         sim.host(seat.name(), move || member::process(world.clone(), at));
     }
+    for (at, site) in world.sites.iter().enumerate() {
+        let world = world.clone();
+        sim.host(site.name.as_str(), move || manager::process(world.clone(), at));
+    }
     start_clients(&mut sim, &world, &chance);
-    let mut faults = Faults::new(chance.fork());
+    let mut faults = Faults::new(chance.fork(), plan.managers);
     let mut checks = Checks::default();
     let end = drive(&mut sim, &world, &mut faults, &mut checks);
     if let Err(what) = end {
@@ -96,17 +110,22 @@ fn start_clients(sim: &mut Sim, world: &Rc<World>, chance: &Chance) {
         async move {
             let begin = |name: &str| Caller::new(&world, name, chance.fork());
             let mut tasks = Vec::new();
-            for n in 0..4 {
+            let managers = !world.sites.is_empty();
+            for n in 0..if managers { 2 } else { 4 } {
                 tasks.extend(
                     begin(&format!("register-{n}")).map(|c| spawn(&world, registers::run(c))),
                 );
             }
-            for n in 1..=2 {
-                tasks.extend(
-                    begin(&format!("manager-{n}")).map(|c| spawn(&world, managers::live(c, n))),
-                );
+            if managers {
+                around_managers(&world, &begin, &mut tasks);
+            } else {
+                for n in 1..=2 {
+                    tasks.extend(
+                        begin(&format!("manager-{n}")).map(|c| spawn(&world, managers::live(c, n))),
+                    );
+                }
+                tasks.extend(begin("planner").map(|c| spawn(&world, managers::plan(c))));
             }
-            tasks.extend(begin("planner").map(|c| spawn(&world, managers::plan(c))));
             for n in 0..2 {
                 tasks.extend(
                     begin(&format!("watcher-{n}")).map(|c| spawn(&world, watchers::run(c))),
@@ -121,6 +140,27 @@ fn start_clients(sim: &mut Sim, world: &Rc<World>, chance: &Chance) {
             std::future::pending().await
         }
     });
+}
+
+/// Operators, customers, and what algos do all the time.
+fn around_managers(
+    world: &Rc<World>,
+    begin: &dyn Fn(&str) -> Option<Caller>,
+    tasks: &mut Vec<tokio::task::JoinHandle<()>>,
+) {
+    for n in 1..=2 {
+        tasks.extend(
+            begin(&format!("operator-{n}")).map(|c| spawn(world, operators::operate(c, n))),
+        );
+    }
+    for n in 1..=operators::CUSTOMERS {
+        tasks.extend(
+            begin(&format!("customer-{n}")).map(|c| spawn(world, operators::connect(c, n))),
+        );
+    }
+    if let Some(caller) = begin("algos") {
+        tokio::task::spawn_local(operators::act(caller));
+    }
 }
 
 fn spawn(
@@ -162,22 +202,27 @@ fn drive(
         faults.step(sim, world, now, now < FAULTS_MS);
         if now == FAULTS_MS {
             faults.mend_all();
+            world.seats.iter().for_each(|seat| seat.stalled_until.set(0));
             world.finishing.set(true);
             world.note("all is mended");
         }
         if now > FAULTS_MS && faults.none_left() && mended_at.is_none() {
             mended_at = Some(now);
         }
-        if now.is_multiple_of(20) && world.read_all.get() && at_one(world) {
+        if now.is_multiple_of(20) && world.read_all.get() && at_one(world) && is_settled(world) {
             return Ok(());
         }
         if world.violations.borrow().len() >= 10 {
             return Ok(());
         }
-        if now > FAULTS_MS + RECOVERY_MS {
+        if now > FAULTS_MS + recovery_ms(world) {
             return Err(format!("no progress: {}", stuck(world)));
         }
     }
+}
+
+fn is_settled(world: &World) -> bool {
+    world.sites.is_empty() || settled::settled(world).is_ok()
 }
 
 /// Whether all members run, have applied all they have and are equally far.
@@ -194,6 +239,9 @@ fn at_one(world: &World) -> bool {
 
 fn stuck(world: &World) -> String {
     let mut text = format!("{} clients wait", world.busy.get());
+    if let Some(Err(what)) = (!world.sites.is_empty()).then(|| settled::settled(world)) {
+        text.push_str(&format!("; {what}"));
+    }
     for seat in &world.seats {
         let running = seat.running.borrow();
         match running.as_ref().map(|running| running.replica.status()) {

@@ -33,6 +33,9 @@ pub struct Sweep {
 pub fn judged(program: &Path, plan: Plan) -> io::Result<Report> {
     let mut command = Command::new(program);
     command.args(["--seed", &plan.seed.to_string(), "--report"]).env("RUST_BACKTRACE", "0");
+    if plan.managers {
+        command.arg("--managers");
+    }
     if let Some(planted) = plan.planted {
         command.args(["--planted", planted.name()]);
     }
@@ -53,6 +56,7 @@ pub fn sweep(
     program: &Path,
     seeds: Range<u64>,
     at_once: usize,
+    managers: bool,
     tell: &(dyn Fn(&Report) + Sync),
 ) -> Sweep {
     let next = AtomicU64::new(seeds.start);
@@ -65,7 +69,7 @@ pub fn sweep(
                     if seed >= seeds.end {
                         return;
                     }
-                    let plan = Plan { seed, planted: None, told: false };
+                    let plan = Plan { seed, planted: None, managers, told: false };
                     let report = judged(program, plan).unwrap_or_else(|error| Report {
                         seed,
                         violations: vec![format!("the process did not start: {error}")],

@@ -1,21 +1,34 @@
 //! What all parts of a run share: the members, the history, the trace. Decides the order of events: one
 //! counter numbers them all.
 
-use crate::{chance::Chance, history::History, member::Seat, planted::Planted};
+use crate::{
+    chance::Chance,
+    history::History,
+    member::Seat,
+    overseen::Overseen,
+    planted::Planted,
+    run::Plan,
+    sites::{Post, SITES, Site},
+};
 use std::{
     cell::{Cell, RefCell},
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     future::Future,
     hash::{DefaultHasher, Hasher},
 };
 use tradewind_domain::{
     control::Event,
-    ids::{NodeId, Revision},
+    ids::{ManagerId, NodeId, Revision},
 };
 use tradewind_replication::Replica;
 
 pub(crate) struct World {
     pub(crate) seats: Vec<Seat>,
+    /// Where Managers run; none in a run without them.
+    pub(crate) sites: Vec<Site>,
+    pub(crate) overseen: RefCell<Overseen>,
+    /// Links that are cut, one way or both.
+    pub(crate) cuts: RefCell<BTreeSet<(String, String)>>,
     pub(crate) planted: Option<Planted>,
     pub(crate) snapshot_every: u64,
     pub(crate) history: RefCell<History>,
@@ -39,15 +52,14 @@ pub(crate) struct World {
 const VIOLATIONS_MAX: usize = 20;
 
 impl World {
-    pub(crate) fn new(
-        members: u64,
-        planted: Option<Planted>,
-        snapshot_every: u64,
-        told: bool,
-        chance: &Chance,
-    ) -> Self {
+    pub(crate) fn new(members: u64, plan: Plan, snapshot_every: u64, chance: &Chance) -> Self {
+        let Plan { planted, told, managers, .. } = plan;
+        let sites = if managers { SITES } else { 0 };
         Self {
             seats: (1..=members).map(|n| Seat::new(NodeId(n), planted, chance)).collect(),
+            sites: (1..=sites).filter_map(|n| Site::new(n, chance)).collect(),
+            overseen: RefCell::default(),
+            cuts: RefCell::default(),
             planted,
             snapshot_every,
             history: RefCell::default(),
@@ -62,6 +74,24 @@ impl World {
             events_so_far: Cell::new(0),
             now_ms: Cell::new(0),
         }
+    }
+
+    /// Where a Manager's place is.
+    pub(crate) fn post(&self, manager: &ManagerId) -> Option<(&Site, &Post)> {
+        let mut all = self.sites.iter().flat_map(|site| site.posts.iter().map(move |p| (site, p)));
+        all.find(|(_, post)| post.manager == *manager)
+    }
+
+    /// Whether a link carries nothing, in one direction at least.
+    pub(crate) fn is_cut(&self, one: &str, other: &str) -> bool {
+        let cuts = self.cuts.borrow();
+        let either = [(one, other), (other, one)];
+        either.iter().any(|(a, b)| cuts.contains(&((*a).to_owned(), (*b).to_owned())))
+    }
+
+    /// The run's own time, as a host sees it.
+    pub(crate) fn elapsed_ms(&self) -> u64 {
+        turmoil::sim_elapsed().map_or(self.now_ms.get(), |elapsed| elapsed.as_millis() as u64)
     }
 
     /// The number of the next event.

@@ -10,7 +10,11 @@ const SEEDS: u64 = 120;
 fn caught(planted: Planted, by: &str) {
     let program = Path::new(env!("CARGO_BIN_EXE_simulation"));
     for seed in 1..=SEEDS {
-        let report = judged(program, Plan { seed, planted: Some(planted), told: false }).unwrap();
+        let report = judged(
+            program,
+            Plan { seed, planted: Some(planted), managers: planted.needs_managers(), told: false },
+        )
+        .unwrap();
         if let Some(first) = report.violations.first() {
             println!("{}: caught by seed {seed}: {first}", planted.name());
             return;
@@ -56,4 +60,14 @@ each_is_caught! {
     a_watch_that_repeats: WatchRepeats by "W1",
     a_wiped_node_under_its_old_id: WipedUnderOldId by "R1, openraft's own assertions",
     an_epoch_used_twice: EpochTwice by "R2",
+    a_drain_forgotten_at_a_leader_change: DrainForgotten by "drains go on",
+    an_expiry_by_a_stalled_leader: StalledLeaderExpires by "no false down",
+    two_holders: TwoHolders by "L1",
+    a_lease_answered_without_confirmed_leadership: LeaseUnconfirmed by "L1",
+    a_cordon_confirmed_while_something_is_under_way: CordonConfirmedEarly by "D1",
+    a_manager_that_does_not_tell_what_it_holds: HeldUntold by "D2",
+    a_manager_that_takes_a_pipe_for_a_registration: PipeIsEnough by "no false down",
+    a_door_left_open_behind_a_cordon: DoorLeftOpen by "D1",
+    a_customers_home_read_at_a_member_that_lags: HomeStale by "A1",
+    a_resource_that_takes_a_lower_right: FenceIgnored by "T1",
 }

@@ -4,12 +4,11 @@
 use simulation::{Plan, judged};
 use std::{collections::BTreeSet, path::Path};
 
-#[test]
-fn a_seed_twice_gives_one_trace_and_two_seeds_give_two() {
+fn repeats(managers: bool) {
     let program = Path::new(env!("CARGO_BIN_EXE_simulation"));
     let (mut traces, mut faults) = (BTreeSet::new(), 0);
     for seed in 1..6 {
-        let plan = Plan { seed, planted: None, told: false };
+        let plan = Plan { seed, planted: None, managers, told: false };
         let (once, again) = (judged(program, plan).unwrap(), judged(program, plan).unwrap());
         assert_eq!(once.violations, Vec::<String>::new());
         assert!(once.operations > 50, "{once:?}");
@@ -19,4 +18,14 @@ fn a_seed_twice_gives_one_trace_and_two_seeds_give_two() {
     }
     assert_eq!(traces.len(), 5);
     assert!(faults > 20, "{faults} faults in five runs");
+}
+
+#[test]
+fn a_seed_twice_gives_one_trace_and_two_seeds_give_two() {
+    repeats(false);
+}
+
+#[test]
+fn so_does_a_seed_with_managers() {
+    repeats(true);
 }

@@ -6,6 +6,7 @@ use crate::service::Service;
 use axum::extract::State;
 use futures_util::future::join_all;
 use serde::Deserialize;
+use std::collections::BTreeSet;
 use tradewind_domain::{
     control::row::{ManagerRow, ManagerState},
     ids::{Incarnation, ManagerId},
@@ -39,7 +40,7 @@ pub(super) async fn probe(
     State(service): State<Service>,
     Query(asked): Query<Asked>,
 ) -> Result<Json<Probed>, Failure> {
-    let names: Vec<&str> = asked.managers.split(',').collect();
+    let names: BTreeSet<&str> = asked.managers.split(',').collect();
     if names.len() > PROBES_AT_ONCE {
         let detail = format!("at most {PROBES_AT_ONCE} Managers at a time");
         return Err(Failure::new(Code::MalformedRequest, detail));
@@ -53,6 +54,11 @@ pub(super) async fn probe(
         let row = machine.manager(&manager).filter(|row| row.state == ManagerState::Live);
         rows.extend(row.cloned());
     }
+    let seats = u32::try_from(rows.len()).unwrap_or(u32::MAX);
+    let busy = |_| {
+        Failure::new(Code::Unavailable, "this member looks for as many Managers as it may already")
+    };
+    let _seats = service.parts().probes.try_acquire_many(seats).map_err(busy)?;
     let rest = &service.parts().rest;
     let managers = join_all(rows.iter().map(|row| reach(rest, row))).await;
     Ok(Json(Probed { node: service.parts().node, managers }))

@@ -1,14 +1,14 @@
-//! What the leader has seen of the Managers in its own time: soft state, nothing of it is inherited and
-//! nothing is written. Decides what counts as a proof of life or of death; what follows from it is
-//! `domain::control::plan`'s decision. One task owns it.
+//! What the leader has seen of the Managers, from the messages of its pipes. Decides what of them is shown;
+//! what counts as a proof of life or of death is decided by `domain::control::plan`, which the simulation
+//! runs as well. One task owns it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use tradewind_domain::{
     control::{
-        Machine, Observed, Sighting,
+        Command, Machine, Observed,
         drain::{Remains, remains},
-        plan::{self, Brake, Health, Lapse, Node, Probe},
-        row::{ManagerRow, ManagerState},
+        plan::{self, Brake, Health, Probe, Proof},
+        row::ManagerState,
         scale::Offered,
     },
     ids::{DrainTarget, Epoch, Incarnation, ManagerId, ServiceId},
@@ -19,25 +19,7 @@ use tradewind_protocol::{
     supervision::{ServiceReport, ServiceState},
 };
 
-/// A Manager as its leader's pipes have it: of an older registration nothing is taken.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Registration {
-    pub(crate) manager: ManagerId,
-    pub(crate) incarnation: Incarnation,
-    pub(crate) epoch: Epoch,
-    pub(crate) address: String,
-}
-
-impl From<&ManagerRow> for Registration {
-    fn from(row: &ManagerRow) -> Self {
-        Self {
-            manager: row.manager.clone(),
-            incarnation: row.incarnation,
-            epoch: row.epoch,
-            address: row.address.clone(),
-        }
-    }
-}
+pub(crate) use tradewind_domain::control::plan::Registration;
 
 /// What a pipe tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,6 +41,8 @@ pub(crate) enum What {
         sessions: u64,
         cordons: BTreeSet<Epoch>,
     },
+    /// The pipe is lost, and nothing is known of the process.
+    Down,
     /// Nobody listens at its address.
     Refused,
 }
@@ -90,112 +74,99 @@ pub(crate) struct View {
 
 #[derive(Debug, Default)]
 pub(crate) struct Observations {
-    observed: Observed,
-    registered: BTreeMap<ManagerId, Registration>,
+    seen: plan::Observations,
     told: BTreeMap<ManagerId, Told>,
 }
 
 impl Observations {
     /// Begins at a confirmed leadership.
     pub(crate) fn since(leader_since: Monotonic) -> Self {
-        let observed = Observed { leader_since, ..Observed::default() };
-        Self { observed, ..Self::default() }
+        Self { seen: plan::Observations::since(leader_since), ..Self::default() }
     }
 
     /// By a member that may start this.
     pub(crate) fn offering(mut self, offered: &Offered) -> Self {
-        self.observed.offered = offered.clone();
+        self.seen = self.seen.offering(offered);
         self
     }
 
     /// Time cannot be trusted: every age counts from now.
     pub(crate) fn restart_ages(&mut self, now: Monotonic) {
-        self.observed.leader_since = now;
+        self.seen.restart_ages(now);
     }
 
     /// Notes the calendar's time, for what is planned next.
     pub(crate) fn at(&mut self, at: UnixNanos) {
-        self.observed.at = at;
+        self.seen.at(at);
+    }
+
+    /// Everything that should be proposed now, by what is seen of the Managers that are registered.
+    pub(crate) fn plan(&self, machine: &Machine, now: Monotonic) -> Vec<Command> {
+        self.seen.plan(machine, now)
     }
 
     pub(crate) fn observed(&self) -> &Observed {
-        &self.observed
+        self.seen.observed()
     }
 
-    /// A registration that is new to this leader. `checked_in`: it was made in this leader's time, which
-    /// is itself a proof of life; what was seen of an older one says nothing about it.
+    /// A registration that is new to this leader, made in its time or before it.
     pub(crate) fn registered(&mut self, of: Registration, checked_in: Option<Monotonic>) {
         self.told.remove(&of.manager);
-        self.observed.managers.remove(&of.manager);
-        if let Some(at) = checked_in {
-            let sighting = Sighting {
-                incarnation: of.incarnation,
-                last_proof: at,
-                refused: false,
-                told: None,
-            };
-            self.observed.managers.insert(of.manager.clone(), sighting);
-        }
-        self.registered.insert(of.manager.clone(), of);
+        self.seen.registered(of, checked_in);
     }
 
     /// It is not registered as live any more.
     pub(crate) fn forget(&mut self, manager: &ManagerId) {
-        self.registered.remove(manager);
-        self.observed.managers.remove(manager);
+        self.seen.forget(manager);
         self.told.remove(manager);
     }
 
     pub(crate) fn heard(&mut self, report: Report) {
         let Report { of, at, what } = report;
-        if self.registered.get(&of.manager) != Some(&of) {
-            return;
-        }
-        let unseen = Sighting {
-            incarnation: of.incarnation,
-            last_proof: Monotonic(0),
-            refused: false,
-            told: None,
-        };
-        let sighting = self.observed.managers.entry(of.manager.clone()).or_insert(unseen);
         match what {
-            What::Up { incarnation } => {
-                // Another life than the registered one proves nothing about that.
-                if incarnation == sighting.incarnation {
-                    (sighting.last_proof, sighting.refused) = (at, false);
+            What::Up { incarnation } => drop(self.seen.heard(&of, at, Proof::Up { incarnation })),
+            What::Down => drop(self.seen.heard(&of, at, Proof::Down)),
+            What::Refused => drop(self.seen.heard(&of, at, Proof::Refused)),
+            What::Beat { services, sessions, cordons } => {
+                let proof = Proof::Beat(own_word(&services, sessions, cordons));
+                if self.seen.heard(&of, at, proof) {
+                    self.told.insert(of.manager, Told { services, sessions });
                 }
             }
-            What::Beat { services, sessions, cordons } => {
-                (sighting.last_proof, sighting.refused) = (at, false);
-                sighting.told = Some(own_word(&services, sessions, cordons));
-                self.told.insert(of.manager, Told { services, sessions });
-            }
-            What::Refused => sighting.refused = true,
         }
     }
 
-    /// Nodes that were taken for down in silence. Older ones that say nothing any more go.
-    pub(crate) fn lapsed(&mut self, nodes: BTreeSet<Node>, lapse: Lapse) {
-        self.observed.lapsed.retain(|_, before| before.counts(lapse.at));
-        self.observed.lapsed.extend(nodes.into_iter().map(|node| (node, lapse)));
+    /// What earlier leaders have decided a moment ago.
+    pub(crate) fn after(&mut self, machine: &Machine, at: UnixNanos, now: Monotonic) {
+        self.seen.after(machine, at, now);
     }
 
-    /// What the other members found. Answers to an earlier question go.
+    /// These were proposed; whatever came of them.
+    pub(crate) fn proposed(&mut self, machine: &Machine, commands: &[Command], now: Monotonic) {
+        self.seen.proposed(machine, commands, now);
+    }
+
+    /// Who is held by the brake now.
+    pub(crate) fn brake(&mut self, machine: &Machine, now: Monotonic) -> Brake {
+        self.seen.brake(machine, now)
+    }
+
+    /// What the other members found.
     pub(crate) fn found(&mut self, found: BTreeMap<ManagerId, Probe>) {
-        self.observed.probes = found;
+        self.seen.found(found);
     }
 
     /// Everything that is asked for, as it is seen now.
     pub(crate) fn view(&self, machine: &Machine, brake: Brake, now: Monotonic) -> View {
         let drains = machine
             .drains()
-            .map(|row| (row.target.clone(), remains(machine, &self.observed, now, &row.target)));
+            .map(|row| (row.target.clone(), remains(machine, self.observed(), now, &row.target)));
         View { managers: self.managers(machine, now), drains: drains.collect(), brake }
     }
 
     fn managers(&self, machine: &Machine, now: Monotonic) -> BTreeMap<ManagerId, ManagerView> {
         let each = machine.managers().map(|row| {
-            let health = match (row.state, self.observed.health(row, now)) {
+            let health = match (row.state, self.observed().health(row, now)) {
                 (ManagerState::Down, _) | (ManagerState::Live, Health::Lost(_)) => {
                     control::Health::Down
                 }
@@ -231,7 +202,7 @@ mod tests {
     use super::*;
     use std::time::Duration;
     use tradewind_domain::{
-        control::{Command, IdempotencyKey, Request, Stamped, command::DownReason, plan::plan},
+        control::{IdempotencyKey, Request, Stamped, command::DownReason},
         ids::Revision,
         limits::DOWN_AFTER,
         time::UnixNanos,
@@ -262,7 +233,7 @@ mod tests {
     }
 
     fn expiries(machine: &Machine, seen: &Observations, now: Monotonic) -> Vec<DownReason> {
-        let reasons = plan(machine, seen.observed(), now).into_iter().filter_map(|command| {
+        let reasons = seen.plan(machine, now).into_iter().filter_map(|command| {
             let Command::ExpireManager { why, .. } = command else { return None };
             Some(why)
         });

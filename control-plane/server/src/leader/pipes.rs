@@ -149,9 +149,8 @@ impl Pipe {
                     tracing::info!(manager = %self.of.manager, %lost, "pipe to manager lost");
                 }
                 (self.is_up, self.told) = (false, None);
-                if lost == Lost::ConnectRefused {
-                    self.report(What::Refused).await;
-                }
+                let refused = lost == Lost::ConnectRefused;
+                self.report(if refused { What::Refused } else { What::Down }).await;
             }
         }
     }

@@ -8,15 +8,9 @@ use super::{
 };
 use crate::limits::PROPOSALS_AT_ONCE;
 use futures_util::{StreamExt as _, stream};
-use std::collections::BTreeSet;
 use tokio::sync::mpsc;
 use tradewind_domain::{
-    control::{
-        Command, Machine, Outcome,
-        command::DownReason,
-        plan,
-        plan::{Lapse, Node},
-    },
+    control::{Command, Outcome},
     time::Monotonic,
 };
 
@@ -30,7 +24,7 @@ pub(super) async fn round(
     now: Monotonic,
 ) -> bool {
     seen.at((context.clocks.unix)());
-    if plan(&context.replica.machine(), seen.observed(), now).is_empty() {
+    if seen.plan(&context.replica.machine(), now).is_empty() {
         return false;
     }
     if context.replica.read_barrier().await.is_err() {
@@ -40,24 +34,13 @@ pub(super) async fn round(
         seen.heard(report);
     }
     let machine = context.replica.machine();
-    let commands = plan(&machine, seen.observed(), now);
-    let lapsing = lapsing(&machine, &commands);
-    let braked = !plan::brake(&machine, seen.observed(), now).locations.is_empty();
-    let proposals = commands.into_iter().map(|command| propose(context, command));
+    let commands = seen.plan(&machine, now);
+    let proposals = commands.clone().into_iter().map(|command| propose(context, command));
     let decided = stream::iter(proposals).buffer_unordered(PROPOSALS_AT_ONCE);
     let accepted = decided.fold(false, async |any, accepted| any || accepted).await;
     // Also where it is not known what came of it: the brake is rather on than off.
-    seen.lapsed(lapsing, Lapse { at: now, braked });
+    seen.proposed(&machine, &commands, (context.clocks.monotonic)());
     accepted
-}
-
-/// The nodes that these commands take for down in silence.
-fn lapsing(machine: &Machine, commands: &[Command]) -> BTreeSet<Node> {
-    let silent = commands.iter().filter_map(|command| match command {
-        Command::ExpireManager { manager, why: DownReason::Silent, .. } => machine.manager(manager),
-        _ => None,
-    });
-    silent.map(Node::of).collect()
 }
 
 /// Says whether it was accepted. A refused or unanswered command is decided anew by the next round.

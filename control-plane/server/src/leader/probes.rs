@@ -32,13 +32,20 @@ impl Probes {
         }
         self.asked_at = Some(now);
         let machine = context.replica.machine();
-        let held = brake.held.values().flatten().take(PROBES_AT_ONCE);
+        let held = brake.held.values().flatten();
         let lives = held.filter_map(|id| Some((id.clone(), machine.manager(id)?.incarnation)));
         let voters: BTreeSet<NodeId> = context.replica.status().voters.into_iter().collect();
         let nothing = lives.map(|(manager, incarnation)| {
-            let (reached_by, missed_by) = (BTreeSet::new(), BTreeSet::new());
-            let at = now;
-            (manager, Probe { incarnation, at, voters: voters.len(), reached_by, missed_by })
+            let nobody = BTreeSet::new;
+            let probe = Probe {
+                incarnation,
+                at: now,
+                voters: voters.len(),
+                reached_by: nobody(),
+                missed_by: nobody(),
+                missed_again: nobody(),
+            };
+            (manager, probe)
         });
         let nothing: Found = nothing.collect();
         let others = voters.into_iter().filter(|node| *node != context.node);
@@ -54,13 +61,17 @@ impl Probes {
 
 async fn ask(rest: Rest, members: Vec<(NodeId, String)>, mut found: Found) -> Found {
     let names: Vec<String> = found.keys().map(ToString::to_string).collect();
-    let (rest, path) = (&rest, &format!("{PROBES}?managers={}", names.join(",")));
-    let answers = members.into_iter().map(|(node, address)| async move {
+    let paths =
+        names.chunks(PROBES_AT_ONCE).map(|some| format!("{PROBES}?managers={}", some.join(",")));
+    let paths: Vec<String> = paths.collect();
+    let (rest, asked) =
+        (&rest, members.iter().flat_map(|to| paths.iter().map(move |path| (to, path))));
+    let answers = asked.map(|((node, address), path)| async move {
         // The members give up on a Manager in time to answer.
         let within = PROBE_WITHIN * 2;
-        let asked = rest.request::<(), Probed>(Method::GET, &address, path, &[], None, within);
+        let asked = rest.request::<(), Probed>(Method::GET, address, path, &[], None, within);
         // Another process may have taken the port.
-        asked.await.ok().map(|(_, answer)| answer).filter(|answer| answer.node == node)
+        asked.await.ok().map(|(_, answer)| answer).filter(|answer| answer.node == *node)
     });
     for answer in join_all(answers).await.into_iter().flatten() {
         for each in answer.managers {

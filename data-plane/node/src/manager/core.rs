@@ -65,13 +65,16 @@ pub(super) struct Core<W> {
     /// Cancelled when a drain has ended with this Manager's being dropped: it stops in order.
     dropped: CancellationToken,
     leader: Option<Leader>,
+    /// Whether this life was registered, as far as it was told. Before that a pipe proves nothing: the leader may be
+    /// dialling the life before, and would hear of this one only after having taken that for down.
+    registered: bool,
     beats: u64,
     /// The cordons that the last beat has confirmed.
     confirmed: BTreeSet<Epoch>,
     /// Work that must be done before the next beat is sent.
     proving: Option<JoinHandle<Option<Reports>>>,
     checking_in: Option<JoinHandle<Answer<ManagerCheckedIn>>>,
-    /// When to check in, unless a leader's pipe stands by then.
+    /// When to check in, unless a leader's pipe stands by then and this life is registered.
     check_in_at: tokio::time::Instant,
 }
 
@@ -125,6 +128,7 @@ impl<W: Work> Core<W> {
             standing,
             dropped,
             leader: None,
+            registered: false,
             beats: 0,
             confirmed: BTreeSet::new(),
             proving: None,
@@ -142,7 +146,8 @@ impl<W: Work> Core<W> {
             self.apply(&desired, true).await;
         }
         loop {
-            let alone = self.leader.is_none() && self.checking_in.is_none();
+            let unknown = self.leader.is_none() || !self.registered;
+            let alone = unknown && self.checking_in.is_none();
             tokio::select! {
                 () = shutdown.cancelled() => return,
                 Some(accepted) = inboxes.pipes.recv() => self.on_pipe(accepted),
@@ -171,7 +176,10 @@ impl<W: Work> Core<W> {
 
     async fn on_event(&mut self, event: Option<Event<ToManager>>) {
         match event {
-            Some(Event::Message(ToManager::Desired { desired })) => self.on_desired(desired).await,
+            Some(Event::Message(ToManager::Desired { desired })) => {
+                self.registered = true;
+                self.on_desired(desired).await;
+            }
             Some(Event::Message(ToManager::BeatAnswer { n })) => {
                 let held = self.lease.holds(Instant::now());
                 self.lease.beat_answered(n);
@@ -282,6 +290,7 @@ impl<W: Work> Core<W> {
         match answer {
             Ok(Answer::Accepted(accepted)) => {
                 tracing::info!(epoch = accepted.fence.epoch.0, "checked in");
+                self.registered = true;
                 self.intent.registered(accepted.fence.cluster);
             }
             Ok(Answer::Refused(problem) | Answer::Unknown(problem)) => {

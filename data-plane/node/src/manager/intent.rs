@@ -1,29 +1,19 @@
-//! The desired state that counts. Decides between two: within one life of the cluster the higher
-//! (epoch, revision); of two lives the one the Manager is registered in. Kept on disk, so that a
-//! Manager that starts without control plane goes on with what it was told last.
+//! The desired state that counts, kept on disk, so that a Manager that starts without control plane goes on
+//! with what it was told last. Decides how it is kept; which of two counts is decided by
+//! `domain::control::desired`, which the simulation runs as well.
 
 use crate::files;
 use std::{fs, io, path::PathBuf, sync::Arc};
 use tokio::{sync::watch, task::spawn_blocking};
 use tradewind_domain::{control::Desired, ids::ClusterIncarnation};
 
+pub(super) use tradewind_domain::control::desired::Verdict;
+
 pub(super) struct Intent {
     path: PathBuf,
     held: watch::Sender<Option<Arc<Desired>>>,
     /// The life of the cluster that accepted this Manager's check-in.
     registered: Option<ClusterIncarnation>,
-}
-
-/// What becomes of a desired state that arrives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
-    /// It counts from now on.
-    Newer,
-    /// It says what is known.
-    Same,
-    Older,
-    /// Of a life of the cluster that this Manager does not belong to.
-    Foreign,
 }
 
 impl Intent {
@@ -55,7 +45,7 @@ impl Intent {
 
     /// Takes a desired state if it counts; then it is on disk when this returns.
     pub(super) async fn offer(&mut self, offered: Desired) -> Verdict {
-        let verdict = self.judge(&offered);
+        let verdict = offered.verdict(self.current().as_deref(), self.registered);
         if verdict == Verdict::Newer {
             let (path, bytes) = (self.path.clone(), serde_json::to_vec(&offered));
             let kept = spawn_blocking(move || files::replace(&path, &bytes?)).await;
@@ -68,21 +58,6 @@ impl Intent {
             self.held.send_replace(Some(Arc::new(offered)));
         }
         verdict
-    }
-
-    fn judge(&self, offered: &Desired) -> Verdict {
-        let Some(held) = self.current() else { return Verdict::Newer };
-        if held.fence.cluster != offered.fence.cluster {
-            // The later life wins: members of a lost one, started again by mistake, change nothing here.
-            let ours = self.registered == Some(offered.fence.cluster)
-                && offered.fence.cluster > held.fence.cluster;
-            return if ours { Verdict::Newer } else { Verdict::Foreign };
-        }
-        let order = |desired: &Desired| (desired.fence.epoch, desired.revision);
-        if order(offered) < order(&held) {
-            return Verdict::Older;
-        }
-        if held.says_the_same(offered) { Verdict::Same } else { Verdict::Newer }
     }
 }
 

@@ -1,91 +1,39 @@
-//! The Manager's lease. Decides whether it holds, from the beats that the leader answered: it counts
-//! from the *sending* of the last answered one, by the monotonic clock. What a Manager without it leaves
-//! undone is decided by `core`.
+//! The Manager's lease by the clock of this machine. Decides nothing: when it holds is decided by
+//! `domain::control::lease`, which the simulation runs as well.
 
-use crate::limits;
-use std::{collections::VecDeque, time::Instant};
-use tradewind_domain::limits::SELF_FENCE_AFTER;
+use std::time::Instant;
+use tradewind_domain::{control::lease, time::Monotonic};
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Lease {
-    /// Sent and not yet answered, in order.
-    sent: VecDeque<(u64, Instant)>,
-    /// When the last answered beat was sent.
-    from: Option<Instant>,
+    begun: Instant,
+    lease: lease::Lease,
+}
+
+impl Default for Lease {
+    fn default() -> Self {
+        Self { begun: Instant::now(), lease: lease::Lease::default() }
+    }
 }
 
 impl Lease {
+    fn at(&self, now: Instant) -> Monotonic {
+        Monotonic(0) + now.saturating_duration_since(self.begun)
+    }
+
     pub(super) fn beat_sent(&mut self, n: u64, now: Instant) {
-        // The oldest is so old that its answer would renew nothing.
-        if self.sent.len() == limits::BEATS_IN_FLIGHT {
-            self.sent.pop_front();
-        }
-        self.sent.push_back((n, now));
+        self.lease.beat_sent(n, self.at(now));
     }
 
-    /// An answer to beat `n`; one to a beat that was never sent counts for nothing.
     pub(super) fn beat_answered(&mut self, n: u64) {
-        while let Some((first, at)) = self.sent.front().copied() {
-            if first > n {
-                return;
-            }
-            self.sent.pop_front();
-            if first == n {
-                self.from = self.from.max(Some(at));
-            }
-        }
+        self.lease.beat_answered(n);
     }
 
-    /// Another leader's pipe: answers to what went over the last one no longer come.
     pub(super) fn pipe_changed(&mut self) {
-        self.sent.clear();
+        self.lease.pipe_changed();
     }
 
     pub(super) fn holds(&self, now: Instant) -> bool {
-        self.from.is_some_and(|from| now.saturating_duration_since(from) < SELF_FENCE_AFTER)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::time::Duration;
-
-    const MS: Duration = Duration::from_millis(1);
-
-    #[test]
-    fn the_lease_counts_from_the_sending_of_the_last_answered_beat() {
-        // given
-        let (mut lease, start) = (Lease::default(), Instant::now());
-        assert!(!lease.holds(start), "nothing was answered yet");
-        lease.beat_sent(1, start);
-        lease.beat_sent(2, start + MS * 250);
-        // when
-        lease.beat_answered(1);
-        // then
-        assert!(lease.holds(start + SELF_FENCE_AFTER - MS));
-        assert!(!lease.holds(start + SELF_FENCE_AFTER));
-        lease.beat_answered(2);
-        assert!(lease.holds(start + SELF_FENCE_AFTER));
-    }
-
-    #[test]
-    fn an_answer_to_a_beat_that_was_not_sent_or_went_over_an_earlier_pipe_renews_nothing() {
-        let (mut lease, start) = (Lease::default(), Instant::now());
-        lease.beat_answered(7);
-        assert!(!lease.holds(start));
-        lease.beat_sent(1, start);
-        lease.pipe_changed();
-        lease.beat_answered(1);
-        assert!(!lease.holds(start));
-    }
-
-    #[test]
-    fn beats_that_nobody_answers_take_no_more_room() {
-        let (mut lease, start) = (Lease::default(), Instant::now());
-        for n in 0..10_000 {
-            lease.beat_sent(n, start);
-        }
-        assert_eq!(lease.sent.len(), limits::BEATS_IN_FLIGHT);
+        self.lease.holds(self.at(now))
     }
 }

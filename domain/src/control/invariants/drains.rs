@@ -28,9 +28,6 @@ fn placed_behind_a_cordon(machine: &Machine) -> Vec<String> {
     if machine.drains().next().is_none() {
         return Vec::new();
     }
-    let brokers = machine.brokers().filter_map(|row| row.assignment.as_ref());
-    let customers = machine.customers().filter_map(|row| row.affinity.as_ref());
-    let traders = machine.traders().filter_map(|row| row.assignment.as_ref());
     let behind = |given: &Assignment| {
         let cordons = DrainTarget::of(&given.manager).into_iter();
         let mut rows = cordons.filter_map(|target| machine.drain(&target));
@@ -40,7 +37,7 @@ fn placed_behind_a_cordon(machine: &Machine) -> Vec<String> {
             given.manager, given.epoch, cordon.epoch
         ))
     };
-    brokers.chain(customers).chain(traders).filter_map(behind).collect()
+    super::assignments(machine).filter_map(behind).collect()
 }
 
 /// D2. `held`: the drain as it was before, if it had begun then.

@@ -65,16 +65,26 @@ pub struct Probe {
     pub reached_by: BTreeSet<NodeId>,
     /// Those that tried and got no answer. One that was not reached itself is in neither.
     pub missed_by: BTreeSet<NodeId>,
+    /// Those of them that had got none when they were asked before, too: one lost packet is no evidence.
+    pub missed_again: BTreeSet<NodeId>,
 }
 
 impl Probe {
-    /// Nobody reaches it, and those who tried are, with the leader, a majority.
+    /// Notes who had missed the same life a moment before.
+    pub(super) fn follows(&mut self, before: &Self) {
+        let soon = self.at.since(before.at) < limits::PROBE_COUNTS_FOR;
+        if soon && before.incarnation == self.incarnation {
+            self.missed_again = self.missed_by.intersection(&before.missed_by).copied().collect();
+        }
+    }
+
+    /// Nobody reaches it, and those who tried twice are, with the leader, a majority.
     fn confirms(&self, row: &ManagerRow, silent_since: Monotonic, now: Monotonic) -> bool {
         self.incarnation == row.incarnation
             && self.at >= silent_since
             && now.since(self.at) < limits::PROBE_COUNTS_FOR
             && self.reached_by.is_empty()
-            && (self.missed_by.len() + 1) * 2 > self.voters
+            && (self.missed_again.len() + 1) * 2 > self.voters
     }
 }
 
@@ -94,39 +104,35 @@ pub(super) struct Judged {
     pub(super) brake: Brake,
 }
 
+/// How a location stands.
+#[derive(Default)]
+struct Site<'a> {
+    nodes: BTreeSet<Node>,
+    /// Of which something is suspect or silent, or which were taken for down in silence a moment ago.
+    lapsing: BTreeSet<Node>,
+    /// Something is suspect or silent.
+    unwell: bool,
+    silent: BTreeMap<Node, Vec<&'a ManagerRow>>,
+}
+
 /// Costs a look at each Manager, and little more while none is lost.
 pub(super) fn judge(machine: &Machine, observed: &Observed, now: Monotonic) -> Judged {
     let mut judged = Judged::default();
-    let mut silent: BTreeMap<Node, Vec<&ManagerRow>> = BTreeMap::new();
+    let mut any = !observed.braked.is_empty();
     for row in live(machine) {
         match observed.health(row, now) {
             Health::Lost(why @ DownReason::Refused) => judged.expiries.push(expire(row, why)),
-            Health::Lost(DownReason::Silent) => silent.entry(Node::of(row)).or_default().push(row),
+            Health::Lost(why @ DownReason::Silent) if stalls(observed, row, now) => {
+                judged.expiries.push(expire(row, why));
+            }
+            Health::Lost(DownReason::Silent) => any = true,
             Health::Well | Health::Suspect => {}
         }
     }
-    let locations: BTreeSet<_> = silent.keys().map(|node| node.location.clone()).collect();
-    for location in locations {
-        let of_it = silent.iter().filter(|(node, _)| node.location == location);
-        if !is_on(machine, observed, now, &location) {
-            let lost = of_it.flat_map(|(_, rows)| rows.iter());
-            judged.expiries.extend(lost.map(|row| expire(row, DownReason::Silent)));
-            continue;
+    if any {
+        for (location, site) in sites(machine, observed, now) {
+            site.judge(observed, location, now, &mut judged);
         }
-        let mut next = of_it.clone().find(|(_, rows)| {
-            may_go_on(observed, now, &location)
-                && rows.iter().all(|row| is_confirmed(observed, row, now))
-        });
-        for (node, rows) in of_it {
-            if next.take_if(|(next, _)| *next == node).is_some() {
-                let lost = rows.iter().map(|row| expire(row, DownReason::Silent));
-                judged.expiries.extend(lost);
-            } else {
-                let managers = rows.iter().map(|row| row.manager.clone()).collect();
-                judged.brake.held.insert(node.clone(), managers);
-            }
-        }
-        judged.brake.locations.insert(location);
     }
     judged
 }
@@ -144,33 +150,78 @@ fn expire(row: &ManagerRow, why: DownReason) -> Command {
     }
 }
 
-/// More than one node, and at least a third of the location's, have fallen silent within one down time. One
-/// that is suspect counts: cut off with the others, it is lost a beat later.
-fn is_on(machine: &Machine, observed: &Observed, now: Monotonic, location: &LocationId) -> bool {
-    let (mut nodes, mut lapsing) = (BTreeSet::new(), BTreeSet::new());
-    for row in live(machine).filter(|row| row.location == *location) {
-        nodes.insert(Node::of(row));
+/// The network is well and the Manager is not: its pipe stands, and it does not beat. For longer than a dead pipe can
+/// look alive: a disk that stands still must not keep a lease.
+fn stalls(observed: &Observed, row: &ManagerRow, now: Monotonic) -> bool {
+    observed.piped.contains(&row.manager)
+        && now.since(observed.silent_since(row)) >= limits::DOWN_AFTER + limits::PIPE_SILENCE
+}
+
+fn sites<'a>(
+    machine: &'a Machine,
+    observed: &'a Observed,
+    now: Monotonic,
+) -> BTreeMap<&'a LocationId, Site<'a>> {
+    let mut sites: BTreeMap<&LocationId, Site<'a>> = BTreeMap::new();
+    for row in live(machine) {
+        let (site, node) = (sites.entry(&row.location).or_default(), Node::of(row));
         match observed.health(row, now) {
-            Health::Suspect | Health::Lost(DownReason::Silent) => {
-                lapsing.insert(Node::of(row));
+            Health::Lost(DownReason::Silent) if stalls(observed, row, now) => {}
+            Health::Lost(DownReason::Silent) => {
+                site.silent.entry(node.clone()).or_default().push(row);
+                site.lapsing.insert(node.clone());
+                site.unwell = true;
+            }
+            Health::Suspect => {
+                site.lapsing.insert(node.clone());
+                site.unwell = true;
             }
             Health::Well | Health::Lost(DownReason::Refused) => {}
         }
+        site.nodes.insert(node);
     }
-    for node in lapsed(observed, now, location) {
-        nodes.insert(node.clone());
-        lapsing.insert(node.clone());
+    for (node, _) in observed.lapsed.iter().filter(|(_, lapse)| lapse.counts(now)) {
+        let site = sites.entry(&node.location).or_default();
+        site.nodes.insert(node.clone());
+        site.lapsing.insert(node.clone());
     }
-    lapsing.len() > 1 && lapsing.len() * 3 >= nodes.len()
+    sites
 }
 
-fn lapsed<'a>(
-    observed: &'a Observed,
-    now: Monotonic,
-    location: &'a LocationId,
-) -> impl Iterator<Item = &'a Node> {
-    let lapsed = observed.lapsed.iter().filter(move |(node, _)| node.location == *location);
-    lapsed.filter(move |(_, lapse)| lapse.counts(now)).map(|(node, _)| node)
+impl Site<'_> {
+    /// More than one node, and at least a third, have fallen silent within one down time. One that is suspect
+    /// counts: cut off with the others, it is lost a beat later. Once on it stays on until all are well or gone: as a cut
+    /// heals, those that are heard first say nothing of the others.
+    fn is_braked(&self, observed: &Observed, location: &LocationId) -> bool {
+        let many = self.lapsing.len() > 1 && self.lapsing.len() * 3 >= self.nodes.len();
+        self.unwell && (many || observed.braked.contains(location))
+    }
+
+    fn judge(
+        self,
+        observed: &Observed,
+        location: &LocationId,
+        now: Monotonic,
+        judged: &mut Judged,
+    ) {
+        let braked = self.is_braked(observed, location);
+        let mut next = self.silent.iter().find(|(_, rows)| {
+            may_go_on(observed, now, location)
+                && rows.iter().all(|row| is_confirmed(observed, row, now))
+        });
+        for (node, rows) in &self.silent {
+            if !braked || next.take_if(|(next, _)| *next == node).is_some() {
+                let lost = rows.iter().map(|row| expire(row, DownReason::Silent));
+                judged.expiries.extend(lost);
+            } else {
+                let managers = rows.iter().map(|row| row.manager.clone()).collect();
+                judged.brake.held.insert(node.clone(), managers);
+            }
+        }
+        if braked {
+            judged.brake.locations.insert(location.clone());
+        }
+    }
 }
 
 fn may_go_on(observed: &Observed, now: Monotonic, location: &LocationId) -> bool {

@@ -4,7 +4,7 @@
 use super::{Lapse, Node, Probe};
 use crate::{
     control::{command::DownReason, row::ManagerRow, scale::Offered},
-    ids::{AccountId, Epoch, Incarnation, ManagerId},
+    ids::{AccountId, Epoch, Incarnation, LocationId, ManagerId},
     limits,
     time::{Monotonic, UnixNanos},
 };
@@ -48,6 +48,10 @@ pub struct Observed {
     pub lapsed: BTreeMap<Node, Lapse>,
     /// What other members found of Managers that are held by the brake.
     pub probes: BTreeMap<ManagerId, Probe>,
+    /// Where the brake was on a moment ago.
+    pub braked: BTreeSet<LocationId>,
+    /// Managers whose pipe to this leader stands.
+    pub piped: BTreeSet<ManagerId>,
     /// What this leader may start.
     pub offered: Offered,
 }

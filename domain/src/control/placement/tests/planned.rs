@@ -1,6 +1,8 @@
 //! Claims about placement as the planner carries it out: whole customers, a few moves at a time, and nothing
 //! moved by what is new until an operator rebalances.
 
+mod leader_lost;
+
 use crate::{
     control::{
         Command, Outcome, Refusal,

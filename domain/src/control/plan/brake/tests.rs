@@ -69,6 +69,7 @@ fn found(observed: &mut Observed, machine: &Machine, of: u32, reached: &[u64], m
             voters: 3,
             reached_by: nodes(reached),
             missed_by: nodes(missed),
+            missed_again: nodes(missed),
         };
         observed.probes.insert(row.manager.clone(), probe);
     }
@@ -205,7 +206,7 @@ fn evidence_is_a_majority_that_misses_the_same_life_after_it_fell_silent_and_nob
         !judge(&machine, &observed, NOW).expiries.is_empty()
     };
     assert!(goes(&|_| {}));
-    assert!(!goes(&|probe| probe.missed_by.clear()), "nobody else has looked");
+    assert!(!goes(&|probe| probe.missed_again.clear()), "nobody else has looked twice");
     assert!(!goes(&|probe| probe.voters = 5), "two of five are no majority");
     let one: &dyn Fn(&mut Probe) = &|probe| {
         probe.reached_by.insert(NodeId(3));
@@ -218,6 +219,90 @@ fn evidence_is_a_majority_that_misses_the_same_life_after_it_fell_silent_and_nob
     found(&mut observed, &machine, 0, &[], &[2]);
     observed.probes.pop_first();
     assert!(judge(&machine, &observed, NOW).expiries.is_empty());
+}
+
+#[test]
+fn as_a_cut_heals_those_that_are_heard_first_say_nothing_of_the_others() {
+    // given: ten of thirty were held, and others reach all of them
+    let machine = nodes(30);
+    let mut ages = vec![LOST; 10];
+    ages.resize(30, WELL);
+    let mut observed = heard(&machine, &ages);
+    observed.braked = judge(&machine, &observed, NOW).brake.locations;
+    assert_eq!(observed.braked.len(), 1);
+    // when: less than a third is left
+    ages[0] = WELL;
+    let healing = Observed { braked: observed.braked.clone(), ..heard(&machine, &ages) };
+    let judged = judge(&machine, &healing, NOW);
+    // then
+    assert_eq!((judged.expiries.len(), held(&judged).len()), (0, 9));
+    // and even the last one is held as long as others reach it
+    let mut ages = vec![WELL; 30];
+    ages[9] = LOST;
+    let mut last = Observed { braked: observed.braked, ..heard(&machine, &ages) };
+    found(&mut last, &machine, 9, &[2], &[3]);
+    assert_eq!(held(&judge(&machine, &last, NOW)), [node(9)]);
+    found(&mut last, &machine, 9, &[], &[3]);
+    assert_eq!(expired(&judge(&machine, &last, NOW), &machine), [node(9)].into());
+    // Off again when all are well.
+    let well = Observed { braked: last.braked, ..heard(&machine, &[WELL; 30]) };
+    assert_eq!(judge(&machine, &well, NOW).brake, Brake::default());
+}
+
+#[test]
+fn one_whose_pipe_stands_and_that_does_not_beat_is_not_held() {
+    // given: the disks of two of three nodes stand still, their processes answer
+    let machine = nodes(3);
+    let stalled = LOST + limits::PIPE_SILENCE;
+    let mut observed = heard(&machine, &[stalled, stalled, WELL]);
+    observed.piped = machine.managers().map(|row| row.manager.clone()).collect();
+    found(&mut observed, &machine, 0, &[2, 3], &[]);
+    found(&mut observed, &machine, 1, &[2, 3], &[]);
+    // when, then
+    let judged = judge(&machine, &observed, NOW);
+    assert_eq!(expired(&judged, &machine), [node(0), node(1)].into());
+    // A pipe that has died a moment ago may still look as if it stood.
+    let mut observed = heard(&machine, &[LOST, LOST, WELL]);
+    observed.piped = machine.managers().map(|row| row.manager.clone()).collect();
+    assert_eq!(held(&judge(&machine, &observed, NOW)).len(), 2);
+}
+
+#[test]
+fn one_lost_packet_is_no_evidence_and_two_questions_are() {
+    let machine = nodes(3);
+    let mut observed = heard(&machine, &[LOST, LOST, WELL]);
+    found(&mut observed, &machine, 0, &[], &[2]);
+    let mut first = observed.probes.pop_first().unwrap().1;
+    first.missed_again.clear();
+    let later = |after: Duration| Probe { at: first.at + after, ..first.clone() };
+    for (after, counts) in [(limits::PROBE_EVERY, true), (limits::PROBE_COUNTS_FOR, false)] {
+        let mut second = later(after);
+        second.follows(&first);
+        assert_eq!(!second.missed_again.is_empty(), counts, "after {after:?}");
+    }
+    let mut reached = later(limits::PROBE_EVERY);
+    reached.missed_by.clear();
+    reached.follows(&first);
+    assert_eq!(reached.missed_again, [].into());
+}
+
+#[test]
+fn the_next_leader_goes_on_where_the_brake_was() {
+    // given: the leader before has let a node go a moment ago
+    let machine = without(&nodes(3), 0);
+    let at = machine.managers().map(|row| row.since).max().unwrap();
+    let mut seen = crate::control::plan::Observations::since(NOW);
+    // when
+    seen.after(&machine, at, NOW);
+    // then
+    let later = NOW + limits::DOWN_AFTER;
+    let mut observed = seen.observed().clone();
+    assert_eq!(held(&judge(&machine, &observed, later)), [node(1), node(2)]);
+    for other in [1, 2] {
+        found(&mut observed, &machine, other, &[], &[2, 3]);
+    }
+    observed.probes.values_mut().for_each(|probe| probe.at = later);
+    assert_eq!(judge(&machine, &observed, later).expiries, [], "not within the time");
 }
 
 #[test]
@@ -272,6 +357,7 @@ proptest! {
             observed.probes.values_mut().for_each(|probe| probe.at = now);
             // when
             let judged = judge(&machine, &observed, now);
+            observed.braked.clone_from(&judged.brake.locations);
             // then
             let on = !judged.brake.locations.is_empty();
             let gone = expired(&judged, &machine);

@@ -1,0 +1,238 @@
+//! The leader's work in the simulation: pipes to all Managers, what is seen of them, and rounds of the plan.
+//! Decides their order, as `control-plane/server` has it; what is seen, planned and wanted is decided by the
+//! same code of `domain`. Bugs are planted here, in what surrounds that code.
+
+mod pipes;
+
+use crate::{planted::Planted, sites::at, wire::millis, world::World};
+use futures_util::{StreamExt as _, stream};
+use pipes::{Pipes, Report};
+use std::{cell::Cell, rc::Rc};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, MissedTickBehavior, interval, sleep},
+};
+use tradewind_domain::{
+    control::{
+        Command, IdempotencyKey, Machine, Outcome, Request, Row,
+        plan::{Observations, Proof, plan},
+    },
+    ids::{ClientId, ClusterIncarnation, Epoch},
+    limits::PLAN_EVERY,
+    time::{Monotonic, UnixNanos},
+};
+use tradewind_replication::{Replica, Role};
+
+/// As `control-plane/server` has them.
+const LOOK_EVERY_MS: u64 = 20;
+const UNCONFIRMED_AFTER_MS: u64 = 500;
+const PAUSE_MS: u64 = 300;
+const REPORTS: usize = 1_024;
+const PROPOSALS_AT_ONCE: usize = 64;
+
+/// What a member's tasks work with while it leads. A cheap clone.
+#[derive(Clone)]
+pub(super) struct Context {
+    world: Rc<World>,
+    /// The member's seat.
+    seat: usize,
+    replica: Replica,
+    client: ClientId,
+    commands: Rc<Cell<u64>>,
+}
+
+impl Context {
+    fn leads(&self, term: u64) -> bool {
+        let status = self.replica.status();
+        status.role == Role::Leader && status.term == term
+    }
+
+    fn now(&self) -> Monotonic {
+        at(self.world.elapsed_ms())
+    }
+
+    fn time(&self) -> UnixNanos {
+        let group = self.replica.group_time().unwrap_or_default();
+        group.max(self.replica.look(|_, machine| machine.cluster().at))
+    }
+
+    /// Says whether it was accepted. Another attempt is another command: the plan decides anew.
+    async fn propose(&self, command: Command) -> bool {
+        self.commands.set(self.commands.get() + 1);
+        let (issued_at, n) = (self.time(), self.commands.get());
+        let key = IdempotencyKey { client: self.client.clone(), issued_at, n };
+        self.world.note(&format!("m{} proposes {command:?}", self.seat + 1));
+        let proposed = self.replica.propose(Request { key, command }).await;
+        proposed.is_ok_and(|proposed| matches!(proposed.outcome, Outcome::Accepted { .. }))
+    }
+
+    /// Its process stands still. Gives for how long.
+    async fn stand_still(&self) -> u64 {
+        let (until, begun) = (&self.world.seats[self.seat].stalled_until, self.world.elapsed_ms());
+        while until.get() > self.world.elapsed_ms() {
+            sleep(millis(LOOK_EVERY_MS.min(until.get() - self.world.elapsed_ms()))).await;
+        }
+        self.world.elapsed_ms() - begun
+    }
+
+    /// What the leader works on: the machine, or what a planted bug leaves of it.
+    fn seen(&self, machine: Machine, right: Epoch) -> Machine {
+        if self.world.planted != Some(Planted::DrainForgotten) {
+            return machine;
+        }
+        Machine::from_rows(machine.rows().filter(|row| match row {
+            Row::Drain(row) => row.epoch > right,
+            _ => true,
+        }))
+    }
+}
+
+/// Leads whenever this member is elected.
+pub(crate) async fn run(world: Rc<World>, seat: usize, boot: u64, replica: Replica) {
+    let Ok(client) = ClientId::new(&format!("leader-{}", seat + 1)) else { return };
+    let commands = Rc::new(Cell::new(boot * 1_000_000));
+    let context = Context { world, seat, replica, client, commands };
+    loop {
+        let status = context.replica.status();
+        if status.role == Role::Leader && context.replica.confirmed_leader() {
+            lead(&context, status.term).await;
+        }
+        sleep(millis(LOOK_EVERY_MS)).await;
+    }
+}
+
+struct Leadership<'a> {
+    context: &'a Context,
+    term: u64,
+    right: Epoch,
+    seen: Observations,
+    reports: mpsc::Receiver<Report>,
+    pipes: Pipes,
+    confirmed_at: u64,
+    plan_due: Instant,
+}
+
+async fn lead(context: &Context, term: u64) {
+    let Ok(held) = context.replica.read_barrier().await else { return };
+    let opened = || context.replica.machine().cluster().opened().is_some();
+    if !opened() {
+        let open = Command::OpenCluster { incarnation: ClusterIncarnation(1) };
+        if !context.propose(open).await && !opened() {
+            return;
+        }
+    }
+    let right = Epoch(held.0);
+    context.world.note(&format!("m{} leads in term {term} by {right}", context.seat + 1));
+    let (sender, reports) = mpsc::channel(REPORTS);
+    let leadership = Leadership {
+        context,
+        term,
+        right,
+        seen: Observations::since(context.now()),
+        reports,
+        pipes: Pipes::new(context.clone(), right, sender),
+        confirmed_at: context.world.elapsed_ms(),
+        plan_due: Instant::now(),
+    };
+    leadership.run().await;
+}
+
+impl Leadership<'_> {
+    async fn run(mut self) {
+        let mut machine = self.context.replica.watch_machine();
+        let held = machine.borrow_and_update().1.clone();
+        for of in self.pipes.follow(&held).0 {
+            self.seen.registered(of, None);
+        }
+        let mut look = interval(millis(LOOK_EVERY_MS));
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let asleep = self.context.stand_still().await;
+            if asleep > PAUSE_MS {
+                self.wake_up().await;
+            }
+            tokio::select! {
+                Some(report) = self.reports.recv() => self.heard(report),
+                changed = machine.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    let held = machine.borrow_and_update().1.clone();
+                    let (new, gone) = self.pipes.follow(&held);
+                    gone.iter().for_each(|manager| self.seen.forget(manager));
+                    let now = self.context.now();
+                    new.into_iter().for_each(|of| self.seen.registered(of, Some(now)));
+                }
+                _ = look.tick() => {
+                    let now = self.context.now();
+                    if !self.may_go_on() {
+                        return;
+                    }
+                    if self.context.replica.confirmed_leader() {
+                        self.plan(now).await;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whoever beat meanwhile has not been heard yet: all ages count anew.
+    async fn wake_up(&mut self) {
+        let now = self.context.now();
+        if self.context.world.planted == Some(Planted::StalledLeaderExpires) {
+            let commands = plan(&self.context.replica.machine(), self.seen.observed(), now);
+            for command in commands {
+                self.context.propose(command).await;
+            }
+            return;
+        }
+        self.seen.restart_ages(now);
+    }
+
+    fn heard(&mut self, report: Report) {
+        if report.proof == Proof::Refused {
+            self.plan_due = Instant::now();
+        }
+        self.seen.heard(&report.of, report.at, report.proof);
+    }
+
+    fn may_go_on(&mut self) -> bool {
+        let now = self.context.world.elapsed_ms();
+        if self.context.replica.confirmed_leader()
+            || self.context.world.planted == Some(Planted::LeaseUnconfirmed)
+        {
+            self.confirmed_at = now;
+        }
+        self.context.leads(self.term) && now - self.confirmed_at < UNCONFIRMED_AFTER_MS
+    }
+
+    async fn plan(&mut self, now: Monotonic) {
+        if Instant::now() < self.plan_due {
+            return;
+        }
+        let accepted = self.round(now).await;
+        // What was done may be what the next step waited for: a customer first, then his Traders.
+        let pause = if accepted { std::time::Duration::ZERO } else { PLAN_EVERY };
+        self.plan_due = Instant::now() + pause;
+    }
+
+    /// Ages are taken first, then a quorum confirms the leadership, then what the pipes have brought is heard.
+    async fn round(&mut self, now: Monotonic) -> bool {
+        self.seen.at(self.context.time());
+        let machine = self.context.seen(self.context.replica.machine(), self.right);
+        if self.seen.plan(&machine, now).is_empty() {
+            return false;
+        }
+        if self.context.replica.read_barrier().await.is_err() {
+            return false;
+        }
+        while let Ok(report) = self.reports.try_recv() {
+            self.heard(report);
+        }
+        let machine = self.context.seen(self.context.replica.machine(), self.right);
+        let commands = self.seen.plan(&machine, now);
+        let proposals = commands.into_iter().map(|command| self.context.propose(command));
+        let decided = stream::iter(proposals).buffer_unordered(PROPOSALS_AT_ONCE);
+        decided.fold(false, async |any, accepted| any || accepted).await
+    }
+}

@@ -1,0 +1,98 @@
+//! What must have become of everything once nothing breaks any more: each Manager is registered, what is wanted is
+//! placed and runs where it was placed, nothing runs that is not wanted, and drains have gone on. Decides when that
+//! is so, and says what is missing.
+
+use crate::{manager::wanted, world::World};
+use std::collections::BTreeMap;
+use tradewind_domain::{
+    control::{
+        Machine, desired,
+        drain::{DrainRow, DrainState, DropSchedule},
+        row::{Assignment, ManagerState},
+    },
+    ids::{Epoch, ManagerKind},
+};
+
+/// `Err`: what is not as it must be.
+pub(crate) fn settled(world: &World) -> Result<(), String> {
+    let overseen = world.overseen.borrow();
+    let machine = &overseen.machine;
+    for site in &world.sites {
+        for post in &site.posts {
+            let row = machine.manager(&post.manager);
+            let life = post.life.get().map(|(life, _)| life);
+            let here = row.is_some_and(|row| {
+                row.state == ManagerState::Live && Some(row.incarnation.0) == life
+            });
+            if !here {
+                return Err(format!("{} is not registered as life {life:?}", post.manager));
+            }
+            runs_what_is_wanted(machine, post, world.now_ms.get())?;
+        }
+    }
+    machine.drains().try_for_each(|row| has_gone_on(machine, row))?;
+    for row in machine.customers() {
+        let Some(held) = row.affinity.as_ref().filter(|held| stays(machine, held)) else {
+            return Err(format!("{} has no place", row.customer));
+        };
+        for trader in machine.traders().filter(|one| one.spec.customer == row.customer) {
+            let at = trader.assignment.as_ref();
+            if !at.is_some_and(|at| at.manager == held.manager && at.epoch > held.epoch) {
+                return Err(format!("{} does not follow its customer", trader.trader));
+            }
+        }
+    }
+    if let Some(row) = machine.brokers().find(|row| row.assignment.is_none()) {
+        return Err(format!("the Broker of {} has no place", row.account));
+    }
+    match machine.rebalance() {
+        Some(row) => Err(format!("the rebalance of {} has not ended", row.epoch)),
+        None => Ok(()),
+    }
+}
+
+fn stays(machine: &Machine, held: &Assignment) -> bool {
+    let row = machine.manager(&held.manager);
+    row.is_some_and(|row| row.state == ManagerState::Live) && !machine.empties(&held.manager)
+}
+
+fn runs_what_is_wanted(
+    machine: &Machine,
+    post: &crate::sites::Post,
+    now: u64,
+) -> Result<(), String> {
+    let desired = desired(machine, Default::default(), &post.manager);
+    let wanted: BTreeMap<_, Epoch> = desired.as_ref().map(wanted).unwrap_or_default();
+    post.reap(now);
+    let services = post.services.borrow();
+    let runs = services.iter().map(|(service, held)| (service.clone(), held.epoch)).collect();
+    if wanted != runs {
+        return Err(format!("{} runs {runs:?}, wanted is {wanted:?}", post.manager));
+    }
+    match services.iter().find(|(_, held)| held.live_at > now || held.ends_at.is_some()) {
+        Some((service, _)) => Err(format!("{service} is not at work at {}", post.manager)),
+        None => Ok(()),
+    }
+}
+
+/// Brokers do not move yet: a drain of what holds one waits, acknowledged.
+fn has_gone_on(machine: &Machine, row: &DrainRow) -> Result<(), String> {
+    let waits = |row: &DrainRow| {
+        machine.brokers().filter_map(|broker| broker.assignment.as_ref()).any(|held| {
+            held.manager.kind == ManagerKind::BrokerManager && row.target.covers(&held.manager)
+        })
+    };
+    let well = match row.state {
+        DrainState::Cordoned => false,
+        DrainState::Draining => waits(row),
+        DrainState::Drained => match row.drop {
+            DropSchedule::Never => true,
+            // The members' clocks differ by minutes: the log's time may stand still before it for so long.
+            DropSchedule::At(time) => time > machine.cluster().at,
+            DropSchedule::WhenIdle | DropSchedule::AfterHours => false,
+        },
+        DrainState::Dropped => true,
+    };
+    let (target, state) = (&row.target, row.state);
+    if well { Ok(()) } else { Err(format!("the drain of {target} is still {state}: {row:?}")) }
+}
