@@ -9,6 +9,7 @@ mod drain;
 mod events;
 mod exit;
 mod member;
+mod rebalance;
 mod resource;
 mod roles;
 #[path = "../examples/sample_algo.rs"]
@@ -61,6 +62,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         | Command::Member(_)
         | Command::Drain(_)
         | Command::Undrain(_)
+        | Command::Rebalance(_)
         | Command::Events(_)
         | Command::Snapshot(_)
         | Command::Recover(_) => "error,tradewind_launcher=warn",
@@ -75,6 +77,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Member(args) => Ok(member::run(&args.action).await),
         Command::Drain(args) => drain::run(&args, stop).await,
         Command::Undrain(args) => drain::undrain(&args).await,
+        Command::Rebalance(args) => rebalance::run(&args, stop).await,
         Command::Resource(command) if !roles::is_spawned(&command) => resource::run(&command).await,
         Command::Events(args) => events::run(&args, stop).await.map(|()| ExitCode::SUCCESS),
         role => roles::run(role, stop).await.map(|()| ExitCode::SUCCESS),

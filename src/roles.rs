@@ -36,6 +36,7 @@ pub(crate) async fn run(command: Command, stop: CancellationToken) -> anyhow::Re
         | Command::Member(_)
         | Command::Drain(_)
         | Command::Undrain(_)
+        | Command::Rebalance(_)
         | Command::Events(_)
         | Command::Resource(_)
         | Command::SampleAlgo

@@ -7,8 +7,8 @@ use serde_json::Value;
 use tradewind_protocol::{
     Problem, check_in, control,
     domain::control::row::{AccountSpec, CustomerSpec, LocationSpec, MarketSpec, TraderSpec},
-    drains, events, history, link, members, orders, resources, session, stream, supervision, token,
-    trade,
+    drains, events, history, link, members, orders, rebalance, resources, session, stream,
+    supervision, token, trade,
 };
 
 /// What a value of this type makes of a sample: the same, if the sample is one of its.
@@ -34,6 +34,8 @@ fn again_as(message: &str, body: &Value) -> serde_json::Result<Value> {
         "change_drain" => again::<drains::ChangeDrain>(body),
         "drain_told" => again::<drains::DrainTold>(body),
         "drains" => again::<drains::Drains>(body),
+        "ask_rebalance" => again::<rebalance::AskRebalance>(body),
+        "rebalance_told" => again::<rebalance::RebalanceTold>(body),
         "put_register" => again::<control::PutRegister>(body),
         "register_answer" => again::<control::RegisterAnswer>(body),
         "status" => again::<control::Status>(body),
@@ -80,12 +82,14 @@ fn again_as(message: &str, body: &Value) -> serde_json::Result<Value> {
     }
 }
 
-const FILES: [(&str, &str); 11] = [
+const FILES: [(&str, &str); 13] = [
     ("events", include_str!("../golden/events.jsonl")),
     ("problem", include_str!("../golden/problem.jsonl")),
     ("check_in", include_str!("../golden/check_in.jsonl")),
     ("pipe", include_str!("../golden/pipe.jsonl")),
     ("control", include_str!("../golden/control.jsonl")),
+    ("drains", include_str!("../golden/drains.jsonl")),
+    ("rebalance", include_str!("../golden/rebalance.jsonl")),
     ("members", include_str!("../golden/members.jsonl")),
     ("resources", include_str!("../golden/resources.jsonl")),
     ("orders", include_str!("../golden/orders.jsonl")),
@@ -120,6 +124,9 @@ fn what_is_written_by_customers_refuses_unknown_fields() {
             let written = [
                 "submit_order",
                 "from_algo",
+                "begin_drain",
+                "change_drain",
+                "ask_rebalance",
                 "put_register",
                 "customer_spec",
                 "account_spec",

@@ -15,6 +15,7 @@ mod locations;
 mod markets;
 mod members;
 pub(crate) mod problems;
+mod rebalance;
 mod registers;
 mod resources;
 mod sessions;
@@ -31,6 +32,7 @@ use axum::{
 use tradewind_protocol::{
     drains::DRAINS,
     events::{EVENTS, STATE},
+    rebalance::REBALANCE,
 };
 
 pub(crate) fn router(service: Service) -> Router {
@@ -60,6 +62,7 @@ pub(crate) fn router(service: Service) -> Router {
         .route("/v1/drains/{target}", get(drains::get).delete(drains::cancel))
         .route("/v1/drains/{target}/force", post(drains::force))
         .route("/v1/drains/{target}/drop", put(drains::reschedule))
+        .route(REBALANCE, get(rebalance::get).post(rebalance::begin).delete(rebalance::cancel))
         .route("/v1/sessions", post(sessions::open))
         .route("/v1/registers/{register}", get(registers::get).put(registers::put))
         .route("/v1/registers/{register}/cas", post(registers::compare_and_set))

@@ -12,6 +12,7 @@ mod manager;
 mod managers;
 mod members;
 mod reads;
+mod rebalance;
 mod resources;
 mod sessions;
 mod watching;

@@ -83,6 +83,9 @@ pub(crate) struct View {
     pub(crate) managers: BTreeMap<ManagerId, ManagerView>,
     /// Of each drain what is still there.
     pub(crate) drains: BTreeMap<DrainTarget, Remains>,
+    /// What that was seen by, and when it was looked at.
+    pub(crate) observed: Observed,
+    pub(crate) at: Monotonic,
 }
 
 #[derive(Debug, Default)]
@@ -170,7 +173,12 @@ impl Observations {
         let drains = machine
             .drains()
             .map(|row| (row.target.clone(), remains(machine, &self.observed, now, &row.target)));
-        View { managers: self.managers(machine, now), drains: drains.collect() }
+        View {
+            managers: self.managers(machine, now),
+            drains: drains.collect(),
+            observed: self.observed.clone(),
+            at: now,
+        }
     }
 
     fn managers(&self, machine: &Machine, now: Monotonic) -> BTreeMap<ManagerId, ManagerView> {
