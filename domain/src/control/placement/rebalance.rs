@@ -8,7 +8,7 @@ use crate::{
         drain::{By, Entry},
         event::EventKind,
         machine::Machine,
-        plan::Observed,
+        plan::{Health, Observed},
         refusal::{Noun, Refusal},
         row::{ManagerState, Row},
     },
@@ -137,15 +137,20 @@ impl Machine {
     }
 }
 
-/// Whether this leader has looked around long enough to decide it: each TraderManager was heard, or had its time
-/// for that. Before, one that is well would be left out.
+/// Whether this leader knows enough to decide it: each TraderManager was heard, or is lost. Before, one that is well,
+/// such as one that was added a moment ago, would be left out.
 #[must_use]
 pub fn rebalance_can_be_told(machine: &Machine, observed: &Observed, now: Monotonic) -> bool {
-    let settled = now.since(observed.leader_since) >= limits::SUSPECT_AFTER;
-    let traders = machine.managers().filter(|row| {
+    let mut traders = machine.managers().filter(|row| {
         row.manager.kind == ManagerKind::TraderManager && row.state == ManagerState::Live
     });
-    settled || traders.into_iter().all(|row| observed.has_heard(row))
+    traders.all(|row| {
+        observed.has_heard(row)
+            || match observed.health(row, now) {
+                Health::Lost(_) => true,
+                Health::Well | Health::Suspect => false,
+            }
+    })
 }
 
 /// The moves that even out the load of TraderManagers that take something new: each from the fullest to the
