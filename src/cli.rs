@@ -4,6 +4,7 @@
 pub(crate) mod apply;
 pub(crate) mod drain;
 pub(crate) mod member;
+pub(crate) mod rebalance;
 pub(crate) mod resource;
 
 use crate::snapshot::{RecoverArgs, SnapshotArgs};
@@ -44,6 +45,8 @@ pub(crate) enum Command {
     Drain(drain::DrainArgs),
     /// Ends a drain: its target is active again
     Undrain(drain::UndrainArgs),
+    /// Evens out TraderManagers: shows what would be moved, does it, and shows each move
+    Rebalance(rebalance::RebalanceArgs),
     #[command(flatten)]
     Resource(resource::ResourceCommand),
     /// Makes the cluster what a file declares: prints a plan, then does it

@@ -13,11 +13,13 @@ use crate::{
 use anyhow::Context as _;
 use serde::Serialize;
 use std::{process::ExitCode, time::Duration};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
+use tradewind_control_client::Watched;
 use tradewind_domain::{
     control::{
-        drain::{DrainState, DropSchedule},
+        EventKind,
+        drain::{By, DrainRow, DrainState, DropSchedule},
         resource::Condition,
     },
     ids::{DrainTarget, Revision},
@@ -26,7 +28,7 @@ use tradewind_domain::{
 use tradewind_link::rest::Method;
 use tradewind_protocol::{
     Code, Problem,
-    control::Changed,
+    control::{Changed, Stand},
     drains::{BeginDrain, ChangeDrain, DRAINS, DrainTold, DrainView, Drains, path_of},
 };
 
@@ -139,11 +141,12 @@ async fn follow(
         };
         let drain = match told {
             Ok(told) => told.drain,
-            Err(problem) if problem.code == Code::NotFound && shown.is_some() => {
-                let detail = format!("the drain of {target} was cancelled meanwhile: it is active");
-                return Err(Problem::new(Code::Conflict, detail).into());
+            Err(problem) => {
+                return match (problem.code, shown) {
+                    (Code::NotFound, Some(seen)) => gone(asker, &seen).await,
+                    _ => Err(problem.into()),
+                };
             }
-            Err(problem) => return Err(problem.into()),
         };
         // The revision is part of it; what has been seen is not shown again.
         if shown.as_ref() != Some(&drain) {
@@ -157,6 +160,70 @@ async fn follow(
             () = sleep(LOOK_EVERY) => {}
             () = stop.cancelled() => {}
         }
+    }
+}
+
+/// A drain that was there and is no more: cancelled, or dropped with its implementation. The events tell which.
+async fn gone(asker: &Asker, seen: &DrainView) -> anyhow::Result<ExitCode> {
+    let target = &seen.row.target;
+    let now: Stand = asker.control.read("/v1/revision", WITHIN).await?;
+    match timeout(WATCHED_WITHIN, end_of(asker, &seen.row, now.revision)).await.unwrap_or(None) {
+        Some(Fate::Dropped) => {
+            asker.told(&now, || format!("{target}  dropped with its implementation\n"))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(Fate::Cancelled(by)) => {
+            let By { who, why } = by;
+            let detail =
+                format!("the drain of {target} was cancelled by {who}, {why}: it is active");
+            Err(Problem::new(Code::Conflict, detail).into())
+        }
+        None => {
+            let detail = format!(
+                "the drain of {target} is not kept any more, nor what became of it; see tradewind status"
+            );
+            Err(Problem::new(Code::NotFound, detail).into())
+        }
+    }
+}
+
+/// What the events up to `until` say of it; `None` also where they are not kept any more.
+async fn end_of(asker: &Asker, drain: &DrainRow, until: Revision) -> Option<Fate> {
+    let mut watch = asker.control.watch(Some(drain.revision));
+    loop {
+        match watch.next().await.ok()? {
+            Watched::Events(entry) => {
+                if let Some(fate) = entry.events.iter().find_map(|event| fate(drain, event)) {
+                    return Some(fate);
+                }
+            }
+            Watched::Beat { seen } if seen >= until => return None,
+            Watched::Beat { .. } | Watched::Opened { .. } => {}
+        }
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Fate {
+    Cancelled(By),
+    Dropped,
+}
+
+fn fate(drain: &DrainRow, event: &EventKind) -> Option<Fate> {
+    match event {
+        EventKind::DrainCancelled { target, epoch, by }
+            if (target, epoch) == (&drain.target, &drain.epoch) =>
+        {
+            Some(Fate::Cancelled(by.clone()))
+        }
+        EventKind::Dropped { target, .. } => {
+            let with_it = match &drain.target {
+                DrainTarget::Manager(manager) => target.covers(manager),
+                DrainTarget::Implementation(_) => *target == drain.target,
+            };
+            with_it.then_some(Fate::Dropped)
+        }
+        _ => None,
     }
 }
 
@@ -207,4 +274,50 @@ fn line(drain: &DrainView, now: UnixNanos) -> String {
     format!(
         "{target}  {state}{acknowledged}  revision {revision}{remaining}{overdue}{due}{waits}\n"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use tradewind_domain::ids::Epoch;
+
+    fn by() -> By {
+        By { who: "ann".to_owned(), why: "an upgrade".to_owned() }
+    }
+
+    fn drain(target: &str) -> DrainRow {
+        DrainRow {
+            target: target.parse().unwrap(),
+            epoch: Epoch(7),
+            revision: Revision(7),
+            state: DrainState::Drained,
+            since: UnixNanos(1),
+            by: by(),
+            deadline: None,
+            overdue: None,
+            drop: DropSchedule::WhenIdle,
+            forced: None,
+            drained: None,
+        }
+    }
+
+    #[test]
+    fn a_drain_that_is_gone_was_cancelled_or_was_dropped_with_its_implementation() {
+        let of_manager = drain("a1.trader-manager");
+        let cancelled = |epoch| EventKind::DrainCancelled {
+            target: of_manager.target.clone(),
+            epoch: Epoch(epoch),
+            by: by(),
+        };
+        assert_eq!(fate(&of_manager, &cancelled(7)), Some(Fate::Cancelled(by())));
+        // An earlier drain of the same.
+        assert_eq!(fate(&of_manager, &cancelled(6)), None);
+        let dropped =
+            |of: &str| EventKind::Dropped { target: of.parse().unwrap(), epoch: Epoch(9) };
+        assert_eq!(fate(&of_manager, &dropped("a1")), Some(Fate::Dropped));
+        assert_eq!(fate(&of_manager, &dropped("b1")), None);
+        assert_eq!(fate(&drain("a1"), &dropped("a1")), Some(Fate::Dropped));
+        assert_eq!(fate(&drain("a1"), &dropped("a1.trader-manager")), None);
+    }
 }

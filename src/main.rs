@@ -10,6 +10,7 @@ mod drain;
 mod events;
 mod exit;
 mod member;
+mod rebalance;
 mod resource;
 mod roles;
 #[path = "../examples/sample_algo.rs"]
@@ -69,6 +70,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         | Command::Drain(_)
         | Command::Undrain(_)
         | Command::Apply(_)
+        | Command::Rebalance(_)
         | Command::Events(_)
         | Command::Snapshot(_)
         | Command::Recover(_) => "error,tradewind_launcher=warn",
@@ -87,6 +89,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
             resource::run(&command, &stop).await
         }
         Command::Apply(args) => apply::run(&args).await,
+        Command::Rebalance(args) => rebalance::run(&args, stop).await,
         Command::Events(args) => events::run(&args, stop).await.map(|()| ExitCode::SUCCESS),
         role => roles::run(role, stop).await.map(|()| ExitCode::SUCCESS),
     }

@@ -37,6 +37,7 @@ pub(crate) async fn run(command: Command, stop: CancellationToken) -> anyhow::Re
         | Command::Drain(_)
         | Command::Undrain(_)
         | Command::Apply(_)
+        | Command::Rebalance(_)
         | Command::Events(_)
         | Command::Resource(_)
         | Command::SampleAlgo

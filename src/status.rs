@@ -29,11 +29,24 @@ fn names(nodes: &[NodeId]) -> String {
     nodes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
+/// Of an answer that asked nobody: whoever is named as the leader may lead no more.
+fn unconfirmed(node: NodeId, age_ms: Option<u64>) -> String {
+    let age = age_ms.map_or_else(
+        || "it has heard of no leader since it started".to_owned(),
+        |age| format!("it heard of its leader, or of a quorum, {age} ms ago"),
+    );
+    format!("STALE: as node {node} has it, the leader is not confirmed; {age}")
+}
+
 fn table(status: &Status) -> Result<String, std::fmt::Error> {
     let mut text = String::new();
     let leader = status.stand.leader.map_or("none".to_string(), |node| node.to_string());
     let (term, revision) = (status.stand.term, status.stand.revision);
-    writeln!(text, "leader {leader}   term {term}   revision {revision}\n")?;
+    writeln!(text, "leader {leader}   term {term}   revision {revision}")?;
+    if let Some(age) = status.stand.age_ms {
+        writeln!(text, "{}", unconfirmed(status.node, age))?;
+    }
+    writeln!(text)?;
     if let Some(divergence) = &status.divergence {
         let (index, nodes) = (divergence.index, names(&divergence.nodes));
         writeln!(text, "ALARM: at entry {index} the state of nodes {nodes} is another one\n")?;
@@ -73,4 +86,37 @@ fn table(status: &Status) -> Result<String, std::fmt::Error> {
         writeln!(text, "{name:<16}{manager:<36}{}", traders.join(", "))?;
     }
     Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use tradewind_domain::ids::Revision;
+    use tradewind_protocol::control::Stand;
+
+    fn shown(age_ms: Option<Option<u64>>) -> String {
+        let stand = Stand { term: 3, revision: Revision(9), leader: Some(NodeId(1)), age_ms };
+        let status = Status {
+            stand,
+            node: NodeId(2),
+            cluster: None,
+            members: vec![],
+            managers: vec![],
+            services: vec![],
+            customers: vec![],
+            brake: vec![],
+            divergence: None,
+        };
+        table(&status).unwrap()
+    }
+
+    #[test]
+    fn a_stale_status_says_how_old_it_is_and_that_its_leader_is_not_confirmed() {
+        let stale = shown(Some(Some(1_234)));
+        assert!(stale.contains("node 2") && stale.contains("not confirmed"), "{stale}");
+        assert!(stale.contains("1234 ms"), "{stale}");
+        assert!(shown(Some(None)).contains("no leader since it started"));
+        assert!(!shown(None).contains("not confirmed"));
+    }
 }

@@ -25,7 +25,7 @@ pub fn path_of(target: &DrainTarget) -> String {
 pub struct BeginDrain {
     pub who: String,
     pub why: String,
-    /// Unix nanoseconds. Passed, it raises an alarm and forces nothing.
+    /// RFC 3339. Passed, it raises an alarm and forces nothing.
     #[serde(default)]
     pub deadline: Option<UnixNanos>,
     #[serde(default = "after_hours")]

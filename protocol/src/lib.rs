@@ -11,6 +11,7 @@ pub mod link;
 pub mod members;
 pub mod orders;
 pub mod problem;
+pub mod rebalance;
 pub mod resources;
 pub mod scale;
 pub mod session;

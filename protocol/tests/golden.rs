@@ -11,8 +11,8 @@ use tradewind_protocol::{
         row::{AccountSpec, CustomerSpec, LocationSpec, MarketSpec, TraderSpec},
         scale::ScaleSpec,
     },
-    drains, events, history, link, members, orders, resources, scale, session, stream, supervision,
-    token, trade,
+    drains, events, history, link, members, orders, rebalance, resources, scale, session, stream,
+    supervision, token, trade,
 };
 
 /// What a value of this type makes of a sample: the same, if the sample is one of its.
@@ -38,8 +38,11 @@ fn again_as(message: &str, body: &Value) -> serde_json::Result<Value> {
         "change_drain" => again::<drains::ChangeDrain>(body),
         "drain_told" => again::<drains::DrainTold>(body),
         "drains" => again::<drains::Drains>(body),
+        "ask_rebalance" => again::<rebalance::AskRebalance>(body),
+        "rebalance_told" => again::<rebalance::RebalanceTold>(body),
         "put_register" => again::<control::PutRegister>(body),
         "register_answer" => again::<control::RegisterAnswer>(body),
+        "probed" => again::<control::Probed>(body),
         "status" => again::<control::Status>(body),
         "customer_spec" => again::<CustomerSpec>(body),
         "account_spec" => again::<AccountSpec>(body),
@@ -96,12 +99,14 @@ fn again_as(message: &str, body: &Value) -> serde_json::Result<Value> {
     }
 }
 
-const FILES: [(&str, &str); 12] = [
+const FILES: [(&str, &str); 14] = [
     ("events", include_str!("../golden/events.jsonl")),
     ("problem", include_str!("../golden/problem.jsonl")),
     ("check_in", include_str!("../golden/check_in.jsonl")),
     ("pipe", include_str!("../golden/pipe.jsonl")),
     ("control", include_str!("../golden/control.jsonl")),
+    ("drains", include_str!("../golden/drains.jsonl")),
+    ("rebalance", include_str!("../golden/rebalance.jsonl")),
     ("members", include_str!("../golden/members.jsonl")),
     ("resources", include_str!("../golden/resources.jsonl")),
     ("orders", include_str!("../golden/orders.jsonl")),
@@ -137,6 +142,9 @@ fn what_is_written_by_customers_refuses_unknown_fields() {
             let written = [
                 "submit_order",
                 "from_algo",
+                "begin_drain",
+                "change_drain",
+                "ask_rebalance",
                 "put_register",
                 "customer_spec",
                 "account_spec",

@@ -18,6 +18,7 @@ mod members;
 mod probes;
 pub(crate) mod problems;
 pub(crate) mod provisioning;
+mod rebalance;
 mod registers;
 mod resources;
 mod risk;
@@ -40,6 +41,7 @@ use tradewind_protocol::{
     control::PROBES,
     drains::DRAINS,
     events::{EVENTS, STATE},
+    rebalance::REBALANCE,
     scale::PROVISIONING,
 };
 
@@ -81,6 +83,7 @@ pub(crate) fn addresses() -> Addresses {
         .route("/v1/drains/{target}", get(drains::get).delete(drains::cancel))
         .route("/v1/drains/{target}/force", post(drains::force))
         .route("/v1/drains/{target}/drop", put(drains::reschedule))
+        .route(REBALANCE, get(rebalance::get).post(rebalance::begin).delete(rebalance::cancel))
         .route("/v1/sessions", post(sessions::open))
         .route("/v1/registers/{register}", get(registers::get).put(registers::put))
         .route("/v1/registers/{register}/cas", post(registers::compare_and_set))

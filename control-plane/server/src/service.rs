@@ -6,7 +6,7 @@ mod changes;
 mod forward;
 mod reads;
 
-pub(crate) use changes::Change;
+pub(crate) use changes::{Change, Decide};
 pub(crate) use reads::{Answerer, REVISION};
 
 use crate::{

@@ -13,6 +13,7 @@ mod managers;
 mod members;
 mod openapi;
 mod reads;
+mod rebalance;
 mod resources;
 mod sessions;
 mod watching;

@@ -142,6 +142,9 @@ impl Machine {
         if held.is_none() && self.tables.locations.len() >= limits::LOCATIONS {
             return Err(Refusal::TooMany { what: Noun::Location });
         }
+        if let Some(by) = self.need_of_location(&location).filter(|_| spec.after_hours.is_empty()) {
+            return Err(Refusal::InUse { what: Noun::Location, by });
+        }
         let row = LocationRow { location: location.clone(), spec, revision };
         self.tables.put(Row::Location(row));
         Ok(vec![EventKind::LocationChanged { location }])

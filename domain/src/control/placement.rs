@@ -12,7 +12,7 @@ mod rebalance;
 mod scales;
 
 pub use gather::{Gathered, anything_waits, gather};
-pub use rebalance::{Move, RebalanceCommand, RebalanceRow, rebalance};
+pub use rebalance::{Move, RebalanceCommand, RebalanceRow, rebalance, rebalance_can_be_told};
 
 use crate::ids::{AccountId, CustomerId, LocationId, ManagerId, ManagerKind};
 use alloc::{collections::BTreeMap, vec::Vec};

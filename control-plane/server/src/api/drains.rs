@@ -54,20 +54,22 @@ pub(super) async fn begin_for_implementation(
     state: State<Service>,
     Path(implementation): Path<ImplementationId>,
     keyed: Keyed,
+    on: Expected,
     begin: Json<BeginDrain>,
 ) -> Result<Begun, Failure> {
     let path = format!("/v1/implementations/{implementation}/drain");
-    begun(state, &path, DrainTarget::Implementation(implementation), keyed, begin).await
+    begun(state, &path, DrainTarget::Implementation(implementation), keyed, on, begin).await
 }
 
 pub(super) async fn begin_for_manager(
     state: State<Service>,
     Path(manager): Path<ManagerId>,
     keyed: Keyed,
+    on: Expected,
     begin: Json<BeginDrain>,
 ) -> Result<Begun, Failure> {
     let path = format!("/v1/managers/{manager}/drain");
-    begun(state, &path, DrainTarget::Manager(manager), keyed, begin).await
+    begun(state, &path, DrainTarget::Manager(manager), keyed, on, begin).await
 }
 
 async fn begun(
@@ -75,8 +77,14 @@ async fn begun(
     path: &str,
     target: DrainTarget,
     keyed: Keyed,
+    Expected(on): Expected,
     Json(begin): Json<BeginDrain>,
 ) -> Result<Begun, Failure> {
+    if on != Condition::Always {
+        // Passed over in silence it would begin what its caller has ruled out.
+        let detail = "If-Match and If-None-Match do not go with beginning a drain, which changes none that is there";
+        return Err(Failure::new(Code::MalformedRequest, detail));
+    }
     let (by, deadline, drop) = (begin.by(), begin.deadline, begin.drop);
     let asked = DrainCommand::Begin { target: target.clone(), by, deadline, drop };
     let Keyed { key, forwarded } = keyed;

@@ -70,6 +70,9 @@ pub(crate) struct View {
     pub(crate) drains: BTreeMap<DrainTarget, Remains>,
     /// Who is lost and held.
     pub(crate) brake: Brake,
+    /// What that was seen by, and when it was looked at.
+    pub(crate) observed: Observed,
+    pub(crate) at: Monotonic,
 }
 
 #[derive(Debug, Default)]
@@ -161,7 +164,13 @@ impl Observations {
         let drains = machine
             .drains()
             .map(|row| (row.target.clone(), remains(machine, self.observed(), now, &row.target)));
-        View { managers: self.managers(machine, now), drains: drains.collect(), brake }
+        View {
+            managers: self.managers(machine, now),
+            drains: drains.collect(),
+            brake,
+            observed: self.observed().clone(),
+            at: now,
+        }
     }
 
     fn managers(&self, machine: &Machine, now: Monotonic) -> BTreeMap<ManagerId, ManagerView> {

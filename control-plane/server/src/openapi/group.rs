@@ -14,6 +14,7 @@ use tradewind_protocol::{
         JoinMember, LeaderTransferred, MemberInfo, MemberJoined, MemberMoved, Members,
         TransferLeader, VotersWanted,
     },
+    rebalance::{AskRebalance, REBALANCE, RebalanceTold},
     session::{OpenTraderSession, SessionOpened},
 };
 use utoipa::openapi::{
@@ -25,6 +26,7 @@ pub(super) fn operations() -> Vec<Operation> {
     let mut all = seen();
     all.extend(told());
     all.extend(drains());
+    all.extend(rebalance());
     all.extend(members());
     all.extend(sessions());
     all.extend(registers());
@@ -97,6 +99,28 @@ fn told() -> Vec<Operation> {
                     "application/jsonl",
                 ),
             ),
+    ]
+}
+
+fn rebalance() -> Vec<Operation> {
+    let change = |method, id: &str, summary: &str| {
+        Operation::change(REBALANCE, method, id, "drains", summary)
+            .takes::<AskRebalance>("ask_rebalance")
+    };
+    vec![
+        Operation::get(REBALANCE, "get_rebalance", "drains", "What would be moved, and what is")
+            .reads()
+            .gives::<RebalanceTold>(200, "As the leader sees it", "rebalance_told"),
+        change(HttpMethod::Post, "begin_rebalance", "Move what would be moved")
+            .gives::<Changed>(
+                202,
+                "Begun; of one that is under way, the entry that began it",
+                "changed",
+            )
+            .refuses(&[Code::Conflict, Code::Refused]),
+        change(HttpMethod::Delete, "cancel_rebalance", "Leave where it is what has not moved")
+            .gives::<Changed>(200, "Cancelled", "changed")
+            .refuses(&[Code::NotFound, Code::Conflict]),
     ]
 }
 

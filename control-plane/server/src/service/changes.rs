@@ -12,7 +12,7 @@ use futures_util::{
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::time::{Instant, sleep_until};
 use tradewind_domain::{
-    control::{Command, IdempotencyKey, Outcome, Request},
+    control::{Command, IdempotencyKey, Outcome, Refusal, Request},
     ids::{NodeId, Revision},
     limits::{FORWARD_ATTEMPT, HOLD_THROUGH_ELECTION},
 };
@@ -25,14 +25,31 @@ use tradewind_protocol::{
 use tradewind_replication::ProposeError;
 
 /// A change: as a command, and as the request that carries it to another member.
-pub(crate) struct Change<'a, B> {
+pub(crate) struct Change<'a, B, C = Command> {
     pub(crate) method: Method,
     pub(crate) path: &'a str,
     pub(crate) body: &'a B,
     pub(crate) key: IdempotencyKey,
-    pub(crate) command: Command,
+    pub(crate) command: C,
     /// Another member handed it here: it is tried once and not handed on.
     pub(crate) forwarded: bool,
+}
+
+/// Which command a change is, and what its refusal says.
+pub(crate) trait Decide: Sync {
+    /// `None`: this member cannot say yet, though it leads; it is asked again in a moment.
+    fn command(&self, service: &Service) -> Option<Command>;
+
+    /// The entry that made the change after all, or what is told of the refusal.
+    fn refused(&self, refusal: &Refusal) -> Result<Revision, Problem> {
+        Err(problems::refused(refusal))
+    }
+}
+
+impl Decide for Command {
+    fn command(&self, _: &Service) -> Option<Command> {
+        Some(self.clone())
+    }
 }
 
 /// What one attempt came to.
@@ -47,13 +64,14 @@ enum Attempt<T> {
 impl Service {
     /// Has the group decide, here or at the leader. `render` makes the answer from the state of the
     /// member that proposed and the entry that made the change.
-    pub(crate) async fn change<B, T, R>(
+    pub(crate) async fn change<B, C, T, R>(
         &self,
-        change: Change<'_, B>,
+        change: Change<'_, B, C>,
         render: R,
     ) -> Result<T, Problem>
     where
         B: Serialize + Sync,
+        C: Decide,
         T: DeserializeOwned + Send,
         R: Fn(&Self, Revision) -> T + Send + Sync,
     {
@@ -61,14 +79,15 @@ impl Service {
     }
 
     /// The same of a change that is made on a condition, or in a name, which go with it to the leader.
-    pub(crate) async fn change_on<B, T, R>(
+    pub(crate) async fn change_on<B, C, T, R>(
         &self,
-        change: Change<'_, B>,
+        change: Change<'_, B, C>,
         terms: impl Into<Terms> + Send,
         render: R,
     ) -> Result<T, Problem>
     where
         B: Serialize + Sync,
+        C: Decide,
         T: DeserializeOwned + Send,
         R: Fn(&Self, Revision) -> T + Send + Sync,
     {
@@ -82,14 +101,15 @@ impl Service {
         self.held(&change, &terms.into(), &render).await
     }
 
-    async fn held<B, T, R>(
+    async fn held<B, C, T, R>(
         &self,
-        change: &Change<'_, B>,
+        change: &Change<'_, B, C>,
         terms: &Terms,
         render: &R,
     ) -> Result<T, Problem>
     where
         B: Serialize + Sync,
+        C: Decide,
         T: DeserializeOwned + Send,
         R: Fn(&Self, Revision) -> T + Send + Sync,
     {
@@ -143,20 +163,24 @@ impl Service {
         }
     }
 
-    async fn attempt_here<B, T, R>(&self, change: &Change<'_, B>, render: &R) -> Attempt<T>
+    async fn attempt_here<B, C, T, R>(&self, change: &Change<'_, B, C>, render: &R) -> Attempt<T>
     where
         R: Fn(&Self, Revision) -> T + Send + Sync,
         B: Sync,
+        C: Decide,
     {
         // A right given before the cluster has its incarnation could be compared with none given later.
         if self.parts().replica.look(|_, machine| machine.cluster().opened().is_none()) {
             return Attempt::NotHanded;
         }
-        let request = Request { key: change.key.clone(), command: change.command.clone() };
+        let Some(command) = change.command.command(self) else { return Attempt::NotHanded };
+        let request = Request { key: change.key.clone(), command };
         match self.parts().replica.propose(request).await {
             Ok(proposed) => Attempt::Done(match proposed.outcome {
                 Outcome::Accepted { revision } => Ok(render(self, revision)),
-                Outcome::Refused { refusal } => Err(problems::refused(&refusal)),
+                Outcome::Refused { refusal } => {
+                    change.command.refused(&refusal).map(|revision| render(self, revision))
+                }
             }),
             Err(error @ ProposeError::TooLarge { .. }) => {
                 Attempt::Done(Err(Problem::new(Code::Refused, error.to_string())))
@@ -168,15 +192,16 @@ impl Service {
         }
     }
 
-    async fn attempt_there<B, T>(
+    async fn attempt_there<B, C, T>(
         &self,
-        change: &Change<'_, B>,
+        change: &Change<'_, B, C>,
         terms: &Terms,
         address: String,
         until: Instant,
     ) -> Attempt<T>
     where
         B: Serialize + Sync,
+        C: Decide,
         T: DeserializeOwned + Send,
     {
         let within = until.saturating_duration_since(Instant::now());

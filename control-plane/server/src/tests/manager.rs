@@ -71,7 +71,7 @@ impl Manager {
             location: "here".parse().unwrap(),
             address,
             incarnation,
-            capacity: 10,
+            capacity: 1_000,
             services: vec![],
         };
         let answer = group.client().check_in(&check_in, &group.keys.next(), SOON).await;

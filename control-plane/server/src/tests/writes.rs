@@ -287,6 +287,18 @@ fn drains() -> Vec<Write> {
     ]
 }
 
+/// Without a TraderManager there is nothing to move: it ends as soon as it is begun.
+fn rebalances() -> Vec<Write> {
+    let by = json!({ "who": "ann", "why": "a node was added" });
+    let asked = |method| {
+        write(method, "/v1/rebalance", by.clone())
+            .field("why", "w".repeat(5_000).into(), Code::Refused)
+            .with(json!({ "who": "ann" }), Code::MalformedRequest)
+    };
+    let cancel = asked(Method::DELETE).with(by.clone(), Code::NotFound);
+    vec![Write { only_wrong: true, ..cancel }, asked(Method::POST)]
+}
+
 /// The group's own members.
 fn group_members() -> Vec<Write> {
     let only_wrong = |method, path, body| Write { only_wrong: true, ..write(method, path, body) };
@@ -388,7 +400,7 @@ async fn check(group: &Group, members: [usize; 2], write: &Write) {
 async fn whatever_is_wrong_with_a_change_is_told_by_its_code_and_a_repeat_gets_the_first_answer() {
     let group = Group::of(3).await;
     let members = [group.followers().await[0], group.leader().await];
-    let all = [group_members(), others(), drains(), scaling(), declarations()];
+    let all = [group_members(), others(), drains(), scaling(), rebalances(), declarations()];
     for write in all.iter().flatten() {
         check(&group, members, write).await;
     }

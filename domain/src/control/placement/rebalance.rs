@@ -8,9 +8,9 @@ use crate::{
         drain::{By, Entry},
         event::EventKind,
         machine::Machine,
-        plan::Observed,
+        plan::{Health, Observed},
         refusal::{Noun, Refusal},
-        row::Row,
+        row::{ManagerState, Row},
     },
     ids::{CustomerId, Epoch, ManagerId, ManagerKind},
     limits,
@@ -61,9 +61,15 @@ impl Machine {
     }
 
     /// Moves that are still to be done: their customers are where they were.
-    pub(in crate::control) fn pending_moves(&self) -> impl Iterator<Item = &Move> {
+    pub fn pending_moves(&self) -> impl Iterator<Item = &Move> {
         let moves = self.rebalance().map_or(&[][..], |row| &row.moves);
         moves.iter().filter(|each| self.is_current(each))
+    }
+
+    /// How much of a TraderManager's capacity a customer takes: his Traders that are to run, at least one.
+    #[must_use]
+    pub fn weight_of(&self, customer: &CustomerId) -> u32 {
+        self.tables.index.followers(customer).weight()
     }
 
     fn is_current(&self, each: &Move) -> bool {
@@ -129,6 +135,22 @@ impl Machine {
         }));
         Ok(vec![EventKind::RebalanceBegun { epoch, by, moves: count }])
     }
+}
+
+/// Whether this leader knows enough to decide it: each TraderManager was heard, or is lost. Before, one that is well,
+/// such as one that was added a moment ago, would be left out.
+#[must_use]
+pub fn rebalance_can_be_told(machine: &Machine, observed: &Observed, now: Monotonic) -> bool {
+    let mut traders = machine.managers().filter(|row| {
+        row.manager.kind == ManagerKind::TraderManager && row.state == ManagerState::Live
+    });
+    traders.all(|row| {
+        observed.has_heard(row)
+            || match observed.health(row, now) {
+                Health::Lost(_) => true,
+                Health::Well | Health::Suspect => false,
+            }
+    })
 }
 
 /// The moves that even out the load of TraderManagers that take something new: each from the fullest to the

@@ -188,7 +188,7 @@ impl Machine {
     }
 
     /// Nobody is to wait for hours that nobody tells any more.
-    fn need_of_location(&self, location: &LocationId) -> Option<Need> {
+    pub(in crate::control) fn need_of_location(&self, location: &LocationId) -> Option<Need> {
         let waits = |schedule| match schedule {
             DropSchedule::AfterHours => true,
             DropSchedule::WhenIdle | DropSchedule::At(_) | DropSchedule::Never => false,

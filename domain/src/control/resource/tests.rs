@@ -250,7 +250,7 @@ fn an_account_without_a_manager_is_deleted_as_it_is() {
 }
 
 #[test]
-fn hours_that_a_drain_waits_for_are_not_deleted() {
+fn hours_that_a_drain_waits_for_are_neither_deleted_nor_declared_away() {
     let mut world = World::new();
     world.check_in("a.trader-manager", 1);
     world.accept(put(hours("here"), Condition::Always));
@@ -266,6 +266,11 @@ fn hours_that_a_drain_waits_for_are_not_deleted() {
     let here = || delete(Resource::Location(name("here")), Condition::Always, false);
     let by_drain = Need::Drain { target: target.clone() };
     let refusal = refused(&mut world, here());
+    assert_eq!(refusal, Refusal::InUse { what: Noun::Location, by: by_drain.clone() });
+    // Nor declared away: other hours may be, none may not.
+    let none = LocationSpec { after_hours: vec![] };
+    let none = Declaration::Location { location: name("here"), spec: none };
+    let refusal = refused(&mut world, put(none, Condition::Always));
     assert_eq!(refusal, Refusal::InUse { what: Noun::Location, by: by_drain });
     world.accept(Command::Drain(DrainCommand::Cancel { target, at: None, by }));
     world.accept(here());

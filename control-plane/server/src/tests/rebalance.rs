@@ -1,0 +1,127 @@
+//! Claims about a rebalance as its operator sees it by REST, with TraderManagers that beat.
+
+use super::{
+    eventually,
+    group::{Group, SOON},
+    manager::Manager,
+};
+use serde_json::{Value, json};
+use tradewind_link::rest::Method;
+use tradewind_protocol::{
+    Code, Problem,
+    control::{IDEMPOTENCY_KEY, format_key},
+    resources::IF_MATCH,
+};
+
+const PATH: &str = "/v1/rebalance";
+
+async fn get(group: &Group, member: usize) -> Value {
+    group.ask(member, Method::GET, PATH, &[], &Value::Null).await.2
+}
+
+async fn ask(group: &Group, member: usize, method: Method, why: &str) -> (u16, Value) {
+    let body = json!({ "who": "ann", "why": why });
+    let headers = [(IDEMPOTENCY_KEY, format_key(&group.keys.next()))];
+    let (status, _, answer) = group.ask(member, method, PATH, &headers, &body).await;
+    (status, answer)
+}
+
+/// How many customers each TraderManager has.
+async fn homes(group: &Group) -> [usize; 2] {
+    let path = "/v1/customers?limit=1000";
+    let (_, _, page) = group.ask(0, Method::GET, path, &[], &Value::Null).await;
+    let items = page["items"].as_array().unwrap();
+    ["a1.trader-manager", "b1.trader-manager"]
+        .map(|name| items.iter().filter(|item| item["affinity"]["manager"] == name).count())
+}
+
+/// `a1` has all customers when `b1` comes.
+async fn uneven(group: &Group, customers: usize) -> [Manager; 2] {
+    let a1 = Manager::check_in(group, "a1.trader-manager", 1).await;
+    for n in 0..customers {
+        let path = format!("/v1/customers/c{n}");
+        let headers = [(IDEMPOTENCY_KEY, format_key(&group.keys.next()))];
+        let (status, _, answer) = group.ask(0, Method::PUT, &path, &headers, &json!({})).await;
+        assert_eq!(status, 200, "{answer}");
+    }
+    eventually("all are placed", SOON, async || homes(group).await == [customers, 0]).await;
+    let b1 = Manager::check_in(group, "b1.trader-manager", 1).await;
+    eventually("it beats", SOON, async || b1.answered() > 0).await;
+    [a1, b1]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_moves_until_it_is_asked_for_and_then_as_the_plan_has_shown() {
+    let group = Group::of(3).await;
+    let _managers = uneven(&group, 6).await;
+    let follower = group.followers().await[0];
+    eventually("the plan evens out", SOON, async || {
+        get(&group, follower).await["plan"].as_array().is_some_and(|plan| plan.len() == 3)
+    })
+    .await;
+    let told = get(&group, follower).await;
+    assert_eq!(told["under_way"], Value::Null);
+    let first = &told["plan"][0];
+    assert_eq!((&first["from"], &first["weight"]), (&json!("a1.trader-manager"), &json!(1)));
+    // then: shown it has changed nothing
+    assert_eq!(homes(&group).await, [6, 0]);
+    // when
+    let (status, begun) = ask(&group, follower, Method::POST, "a node was added").await;
+    assert_eq!(status, 202, "{begun}");
+    eventually("it is done", SOON, async || {
+        get(&group, follower).await["under_way"] == Value::Null
+    })
+    .await;
+    assert_eq!(homes(&group).await, [3, 3]);
+    assert_eq!(get(&group, follower).await["plan"], json!([]));
+    // then: who does not lead and asks nobody has no plan to tell
+    let path = "/v1/rebalance?consistency=stale";
+    let (_, _, stale) = group.ask(follower, Method::GET, path, &[], &Value::Null).await;
+    assert_eq!(stale["plan"], Value::Null);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_one_is_the_first_and_cancelled_it_moves_nobody_else() {
+    let group = Group::of(1).await;
+    let _managers = uneven(&group, 200).await;
+    eventually("the plan is there", SOON, async || {
+        get(&group, 0).await["plan"].as_array().is_some_and(|plan| plan.len() == 100)
+    })
+    .await;
+    let (_, first) = ask(&group, 0, Method::POST, "a node was added").await;
+    let (status, second) = ask(&group, 0, Method::POST, "to be sure").await;
+    assert_eq!((status, &second["applied"]), (202, &first["applied"]), "{second}");
+    let told = get(&group, 0).await;
+    let under_way = &told["under_way"];
+    assert_eq!(under_way["by"], json!({ "who": "ann", "why": "a node was added" }), "{told}");
+    assert_eq!((&under_way["moves"], &under_way["epoch"]), (&json!(100), &first["applied"]));
+    let (status, answer) = ask(&group, 0, Method::DELETE, "not now").await;
+    assert_eq!(status, 200, "{answer}");
+    let left = homes(&group).await;
+    assert!(left[0] > 100, "{left:?}");
+    let (status, answer) = ask(&group, 0, Method::DELETE, "again").await;
+    assert_eq!(status, 404, "{answer}");
+    // The leader has planned since: another change was decided by it.
+    let third = Manager::check_in(&group, "c1.market-manager", 1).await;
+    eventually("it beats", SOON, async || third.answered() > 0).await;
+    assert_eq!(homes(&group).await, left);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_condition_that_cannot_hold_is_refused_where_something_is_begun() {
+    let group = Group::of(1).await;
+    let manager = Manager::check_in(&group, "a1.market-manager", 1).await;
+    let drain = format!("/v1/managers/{}/drain", manager.id);
+    for (method, path) in
+        [(Method::POST, PATH), (Method::DELETE, PATH), (Method::POST, drain.as_str())]
+    {
+        let body = json!({ "who": "ann", "why": "to be sure" });
+        let key = (IDEMPOTENCY_KEY, format_key(&group.keys.next()));
+        let headers = [key, (IF_MATCH, "\"1\"".to_owned())];
+        let (_, _, answer) = group.ask(0, method.clone(), path, &headers, &body).await;
+        let problem: Problem = serde_json::from_value(answer).unwrap();
+        assert_eq!(problem.code, Code::MalformedRequest, "{method} {path}");
+    }
+    let (_, _, drains) = group.ask(0, Method::GET, "/v1/drains", &[], &Value::Null).await;
+    assert_eq!(drains["drains"], json!([]));
+}
