@@ -65,6 +65,17 @@ fn again_as(message: &str, body: &Value) -> serde_json::Result<Value> {
         "transfer_leader" => again::<members::TransferLeader>(body),
         "leader_transferred" => again::<members::LeaderTransferred>(body),
         "members" => again::<members::Members>(body),
+        "event_frame" => again::<events::EventFrame>(body),
+        "event_page" => again::<events::EventPage>(body),
+        "operation" => again::<history::Operation>(body),
+        "claims" => again::<token::Claims>(body),
+        other => declared_again_as(other, body),
+    }
+}
+
+/// What operators declare, and how locations scale.
+fn declared_again_as(message: &str, body: &Value) -> serde_json::Result<Value> {
+    match message {
         "declared" => again::<resources::Declared>(body),
         "put_customer" => again::<resources::PutCustomer>(body),
         "add_key" => again::<resources::AddKey>(body),
@@ -85,16 +96,13 @@ fn again_as(message: &str, body: &Value) -> serde_json::Result<Value> {
         "trading_state" => again::<resources::One<resources::TradingStateInfo>>(body),
         "keys" => again::<resources::Page<resources::KeyInfo>>(body),
         "traders" => again::<resources::Page<resources::TraderInfo>>(body),
-        "event_frame" => again::<events::EventFrame>(body),
-        "event_page" => again::<events::EventPage>(body),
-        "operation" => again::<history::Operation>(body),
-        "claims" => again::<token::Claims>(body),
         "scale_spec" => again::<ScaleSpec>(body),
         "scale" => again::<resources::One<scale::ScaleInfo>>(body),
         "provisioning" => again::<resources::Page<scale::ProvisioningInfo>>(body),
         "tell_provisioning" => again::<scale::TellProvisioning>(body),
         "program_request" => again::<scale::ProgramRequest>(body),
         "program_answer" => again::<scale::ProgramAnswer>(body),
+        "provision" => again::<resources::One<scale::ProvisioningInfo>>(body),
         other => panic!("no type for {other}"),
     }
 }

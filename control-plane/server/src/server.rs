@@ -168,8 +168,7 @@ impl Server {
         work.spawn(member::tell(service.clone()));
         work.spawn(provision::run(service.clone(), options.provisioning));
         work.spawn(clock::watch::watch(watched_clocks, replica.clone()));
-        let router = api::router(service.clone());
-        let limits = listen::Limits::default();
+        let (router, limits) = (api::router(service.clone()), listen::Limits::default());
         door.spawn(listen::serve(listeners.api, router, limits, shutdown.clone()));
         Ok(Self { address, service, shutdown, door, work })
     }

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use tradewind_domain::{
     calendar::Exchange,
     ids::{
-        AccountId, CustomerId, DrainTarget, ImplementationId, InstrumentId, LocationId, ManagerId,
-        MarketId, NodeId, RegisterId, Revision, Scope, TraderId,
+        AccountId, CustomerId, DrainTarget, Epoch, ImplementationId, InstrumentId, LocationId,
+        ManagerId, MarketId, NodeId, RegisterId, Revision, Scope, TraderId,
     },
 };
 use tradewind_protocol::{
@@ -27,13 +27,15 @@ use utoipa::{
     },
 };
 
-const SAMPLES: [&str; 6] = [
+const SAMPLES: [&str; 8] = [
     include_str!("../../../../protocol/golden/resources.jsonl"),
     include_str!("../../../../protocol/golden/control.jsonl"),
     include_str!("../../../../protocol/golden/members.jsonl"),
     include_str!("../../../../protocol/golden/drains.jsonl"),
     include_str!("../../../../protocol/golden/events.jsonl"),
     include_str!("../../../../protocol/golden/check_in.jsonl"),
+    include_str!("../../../../protocol/golden/rebalance.jsonl"),
+    include_str!("../../../../protocol/golden/scale.jsonl"),
 ];
 
 type Schemas = Vec<(String, RefOr<Schema>)>;
@@ -137,6 +139,7 @@ impl Operation {
             "manager" => self.uses::<ManagerId>(),
             "target" => self.uses::<DrainTarget>(),
             "register" => self.uses::<RegisterId>(),
+            "request" => self.uses::<Epoch>(),
             _ => String::schema(),
         }
     }

@@ -217,12 +217,12 @@ fn scale() -> Vec<Operation> {
     let requests =
         Operation::get(PROVISIONING, "list_provisioning", TAG, "Requests of implementations")
             .pages::<Epoch>()
-            .gives_page::<ProvisioningInfo>(None)
+            .gives_page::<ProvisioningInfo>(Some("provisioning"))
             .query::<LocationId>("location", "Of this location")
             .query::<ProvisionState>("state", "In this state");
     let get = Operation::get(request, "get_provisioning", TAG, "One of the requests")
         .reads()
-        .gives_one::<ProvisioningInfo>("provisioning");
+        .gives_one::<ProvisioningInfo>("provision");
     let about =
         "Told by the member that made the attempt, or by an operator who has put it right by hand.";
     let tell = Operation::change(

@@ -69,6 +69,7 @@ async fn an_address_takes_the_methods_that_are_documented_and_no_others() {
             ("{manager}", "a1.trader-manager"),
             ("{target}", "a1"),
             ("{register}", "r"),
+            ("{request}", "1"),
         ];
         let asked =
             asked.iter().fold(path.clone(), |path, (name, value)| path.replace(name, value));

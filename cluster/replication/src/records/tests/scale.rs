@@ -87,13 +87,13 @@ fn the_bytes_of_scalings_commands_never_change() {
     let commands = vec![
         (
             Command::Resource(put(spec(Provisioner::Process { capacity: 5 }))),
-            "01010101630203110006016c00050103501e511e521ec83c78000113cd58a1",
+            "01010101630203110009016c00050103501e511e521ec83c7800017b692757",
         ),
         (
             Command::Resource(put(spec(exec()))),
-            "01010101630203110006016c01017001016101620103501e511e521ec83c78000173f48376",
+            "01010101630203110009016c01017001016101620103501e511e521ec83c780001baff9695",
         ),
-        (Command::Resource(delete), "01010101630203110106016c030700db20f280"),
+        (Command::Resource(delete), "01010101630203110109016c0307000e92a471"),
         (Command::Scale(ask(Shortage::Least { there: 1 })), "010101016302031200016c0700017288399f"),
         (Command::Scale(ask(load)), "010101016302031200016c0701015ac814eae6"),
         (
@@ -152,11 +152,11 @@ fn the_bytes_of_scalings_rows_never_change() {
         vec![
             (
                 Row::Scale(settings),
-                "010613016c01017001016101620103501e511e521ec83c78000701010002a6fbd175",
+                "010615016c01017001016101620103501e511e521ec83c78000701010002e8f56d70",
             ),
             (
                 Row::Provision(request()),
-                "010614090a016c0173010170010161016278020202020b0101020c01026e6f01082333dc77",
+                "010616090a016c0173010170010161016278020202020b0101020c01026e6f010881e2136a",
             ),
         ],
     );
@@ -172,12 +172,12 @@ fn the_bytes_of_scalings_rows_never_change() {
         vec![
             (
                 answered(Refusal::ScaleNotPossible { fault: ScaleFault::Capacity }),
-                "0106090163020301011905c8753c25",
+                "0106090163020301011b054a170a17",
             ),
-            (answered(Refusal::NotFound { what: Noun::Scale }), "010609016302030101050f8bc19e23"),
+            (answered(Refusal::NotFound { what: Noun::Scale }), "0106090163020301010513c49d9f37"),
             (
                 answered(Refusal::NotFound { what: Noun::Provisioning }),
-                "01060901630203010105107ecc96ae",
+                "01060901630203010105146708fba9",
             ),
         ],
     );
