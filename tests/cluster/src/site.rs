@@ -11,7 +11,7 @@ use crate::{
 use rustix::process::Signal;
 use std::{
     process::{Child, Command, Stdio},
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tradewind_domain::control::row::ManagerState;
 use tradewind_launcher::Ports;
@@ -94,15 +94,31 @@ impl Site {
         eventually_async(what, SOON, seen).await;
     }
 
+    /// Waits for a leader that tells it.
+    pub async fn told(&self) -> Status {
+        let began = Instant::now();
+        loop {
+            if let Some(status) = self.status().await {
+                return status;
+            }
+            assert!(began.elapsed() < SOON, "nobody tells the status within {SOON:?}");
+        }
+    }
+
     /// The hosts that the leader's brake holds.
     pub async fn braked(&self) -> Vec<String> {
-        let status = self.status().await;
-        status.iter().flat_map(|status| &status.brake).map(|node| node.host.clone()).collect()
+        self.told().await.brake.into_iter().map(|node| node.host).collect()
     }
 
     pub async fn down(&self) -> Vec<ManagerStatus> {
-        let managers = self.status().await.map(|status| status.managers).unwrap_or_default();
-        managers.into_iter().filter(|manager| manager.state == ManagerState::Down).collect()
+        let managers = self.told().await.managers.into_iter();
+        managers.filter(|manager| manager.state == ManagerState::Down).collect()
+    }
+
+    /// Who is registered, and under which epoch.
+    pub async fn epochs(&self) -> Vec<(String, u64)> {
+        let managers = self.told().await.managers;
+        managers.iter().map(|row| (row.manager.to_string(), row.epoch.0)).collect()
     }
 
     /// Runs a command of an operator, which must succeed.

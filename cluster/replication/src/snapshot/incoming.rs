@@ -21,6 +21,8 @@ pub(crate) struct Incoming {
     written: Gentle,
     crc: crc32fast::Hasher,
     finished: bool,
+    /// A write or a sync has failed: what the disk has of it is not known, and another sync would not tell.
+    broken: bool,
 }
 
 impl Shelf {
@@ -36,7 +38,11 @@ impl Shelf {
         let mut held = self.partial();
         let number = self.number();
         let same = |held: &Incoming| {
-            held.whole.is_some() && held.whole == whole && held.bytes == bytes && held.head == head
+            !held.broken
+                && held.whole.is_some()
+                && held.whole == whole
+                && held.bytes == bytes
+                && held.head == head
         };
         if let Some(incoming) = held.as_mut().filter(|held| same(held)) {
             // Whoever sent it before has no say any more.
@@ -47,7 +53,7 @@ impl Shelf {
         let disk = self.disk().clone();
         let file = disk.create(&path)?;
         let crc = crc32fast::Hasher::new();
-        let (received, finished) = (0, false);
+        let (received, finished, broken) = (0, false, false);
         *held = Some(Incoming {
             number,
             disk,
@@ -60,6 +66,7 @@ impl Shelf {
             written: Gentle::default(),
             crc,
             finished,
+            broken,
         });
         Ok((number, 0))
     }
@@ -98,7 +105,12 @@ impl Incoming {
         if crc.is_some_and(|crc| crc != crc32fast::hash(chunk)) {
             return Err(damaged("a piece is not what was sent"));
         }
-        self.written.write(self.file.as_ref(), chunk, offset)?;
+        if self.broken {
+            return Err(damaged("its disk has failed before"));
+        }
+        let written = self.written.write(self.file.as_ref(), chunk, offset);
+        self.broken = written.is_err();
+        written?;
         self.crc.update(chunk);
         self.received = end;
         Ok(())

@@ -148,8 +148,14 @@ impl Shelf {
     /// Removes what is too old.
     pub(crate) fn forget_old(&self) -> io::Result<()> {
         let mut kept = self.kept();
-        while kept.len() > SNAPSHOTS_KEPT {
-            kept.remove(0).let_go(&self.disk, self.temporary("old"))?;
+        let old = kept.len().saturating_sub(SNAPSHOTS_KEPT);
+        let old: Vec<SnapshotFile> = kept.drain(..old).collect();
+        for file in &old {
+            file.let_go(&self.disk, self.temporary("old"))?;
+        }
+        if !old.is_empty() {
+            // Before any of it is cut: after a loss of power no part of one has a final name.
+            self.disk.sync_directory(&self.directory)?;
         }
         Ok(())
     }

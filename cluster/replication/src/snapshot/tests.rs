@@ -3,11 +3,16 @@
 
 use super::*;
 use crate::{
+    limits::SNAPSHOT_CUT_BYTES,
     raft::{LeaderId, LogId, StoredMembership},
     records::{self, HeadRecord, Kind, LogIdRecord, SnapshotBlock},
     state::Head,
 };
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::Path,
+    time::{Duration, Instant},
+};
 use tradewind_domain::{
     control::{Machine, Row},
     ids::RegisterId,
@@ -210,6 +215,28 @@ fn a_received_snapshot_that_is_not_kept_leaves_nothing() {
     assert_eq!(rows(&clone.load().unwrap().0), rows(&machine(3)));
     drop(clone);
     assert_eq!(names(far.path()), Vec::<String>::new());
+}
+
+#[test]
+fn a_large_file_that_is_not_wanted_goes_once_its_last_reader_is_done() {
+    // given
+    let home = tempfile::tempdir().unwrap();
+    let shelf = Shelf::open(home.path()).unwrap();
+    let first = shelf.build(&machine(40_000), head(1)).unwrap();
+    assert!(first.bytes() > SNAPSHOT_CUT_BYTES, "it is cut before it is removed");
+    // when
+    shelf.build(&machine(1), head(2)).unwrap();
+    shelf.build(&machine(2), head(3)).unwrap();
+    // then: it has no name that a start would take, and is whole for whoever reads it
+    assert!(!names(home.path()).iter().any(|name| name.ends_with("1-3-2.snapshot")));
+    assert_eq!(first.load().unwrap().0.state_hash(), machine(40_000).state_hash());
+    drop(first);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while names(home.path()).len() > 2 {
+        assert!(Instant::now() < deadline, "{:?}", names(home.path()));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(shelf.newest().unwrap().head(), &head(3));
 }
 
 #[test]
