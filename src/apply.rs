@@ -11,6 +11,7 @@ use crate::{
     exit::Usage,
     resource::{Asker, contents, say},
 };
+use anyhow::bail;
 use plan::{Plan, Planned, Step};
 use std::{
     io::{self, IsTerminal as _, Write as _},
@@ -32,6 +33,15 @@ pub(crate) async fn run(args: &ApplyArgs) -> anyhow::Result<ExitCode> {
     show(asker.output, &plan)?;
     if args.plan || plan.steps.is_empty() {
         return Ok(ExitCode::SUCCESS);
+    }
+    let loosened: Vec<&str> =
+        plan.steps.iter().filter(|one| one.loosens).map(|one| one.name.as_str()).collect();
+    if !args.loosen && !loosened.is_empty() {
+        let names = loosened.join(", ");
+        bail!(
+            "trading is halted or reducing there, which somebody may have done on purpose: {names}. Put it in the file, or \
+             say --loosen; nothing was done"
+        );
     }
     if asks && !agreed()? {
         eprintln!("tradewind: nothing was done");

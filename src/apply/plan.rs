@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use tradewind_domain::{
-    control::row::AccountSpec,
+    control::{risk::TradingState, row::AccountSpec},
     ids::{KeyHash, Revision, Scope},
 };
 
@@ -99,6 +99,9 @@ pub(super) struct Planned {
     pub(super) step: Step,
     /// Field by field, for people.
     pub(super) changes: Vec<String>,
+    /// Trading that was halted or reducing goes on by it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(super) loosens: bool,
     /// What is declared; of one that is deleted, what must be declared before, if anything.
     #[serde(skip)]
     pub(super) spec: Value,
@@ -152,20 +155,29 @@ pub(super) fn plan(
     for (kind, name, spec) in declarations(wanted).map_err(|error| Usage(error.to_string()))? {
         let key = (kind.of_scope(&name), name);
         declared.insert(key.clone());
-        let (step, changes) = match there.get(&key) {
-            None => (Step::Create, Vec::new()),
-            Some((at, held)) => (Step::Change { at: *at }, differences(kind, held, &spec)),
+        let (step, changes, loosens) = match there.get(&key) {
+            None => (Step::Create, Vec::new(), false),
+            Some((at, held)) => {
+                let loosens = kind == Kind::TradingState && state(&spec) < state(held);
+                (Step::Change { at: *at }, differences(kind, held, &spec), loosens)
+            }
         };
         if step != Step::Create && changes.is_empty() {
             plan.unchanged += 1;
             continue;
         }
         let (kind, name) = key;
-        plan.steps.push(Planned { kind, name, step, changes, spec });
+        plan.steps.push(Planned { kind, name, step, changes, loosens, spec });
     }
     plan.steps.sort_by_key(|one| one.kind);
     let gone = there.iter().rev().filter(|(key, _)| !declared.contains(key));
     for ((kind, name), (at, held)) in gone {
+        if prune && *kind == Kind::Account && !release {
+            // Its Broker holds it: emptied and not deleted, nobody could use it any more.
+            let usage =
+                format!("account {name} is not in the file: say --release as well, or declare it");
+            return Err(Usage(usage));
+        }
         if prune {
             plan.steps.push(deletion(*kind, name, *at, held, release));
         } else {
@@ -187,8 +199,14 @@ fn deletion(kind: Kind, name: &str, at: Revision, held: &Value, release: bool) -
         _ => None,
     };
     let release = release && kind == Kind::Account;
+    let changes = if spec.is_some() { vec!["customers: -> []".to_owned()] } else { Vec::new() };
     let (spec, name) = (spec.unwrap_or_default(), name.to_owned());
-    Planned { kind, name, step: Step::Delete { at, release }, changes: Vec::new(), spec }
+    Planned { kind, name, step: Step::Delete { at, release }, changes, loosens: false, spec }
+}
+
+/// How tight a trading state is; one that is not known counts as the tightest.
+fn state(spec: &Value) -> TradingState {
+    serde_json::from_value(spec["state"].clone()).unwrap_or(TradingState::Halted)
 }
 
 fn declarations(wanted: &Wanted) -> serde_json::Result<Vec<(Kind, String, Value)>> {

@@ -17,9 +17,12 @@ pub(crate) struct ApplyArgs {
     /// Delete what is there and not in the file
     #[arg(long)]
     pub(crate) prune: bool,
-    /// With --prune: also accounts whose Broker a BrokerManager has, which is stopped; its ledger stays on that disk
+    /// With --prune: also accounts. A Broker that a BrokerManager has of one is stopped; its ledger stays on that disk
     #[arg(long, requires = "prune")]
     pub(crate) release: bool,
+    /// Also where trading is halted or reducing and the file says something looser
+    #[arg(long)]
+    pub(crate) loosen: bool,
     #[command(flatten)]
     pub(crate) reason: Reason,
     #[command(flatten)]

@@ -138,7 +138,8 @@ impl Leadership<'_> {
     async fn run(mut self) {
         let mut machine = self.context.replica.watch_machine();
         let (state, now) = (self.context.replica.machine(), self.now());
-        self.seen.after(&state, (self.context.clocks.unix)(), now);
+        let at = time_of_keys(&self.context.replica, &self.context.clocks);
+        self.seen.after(&state, at, now);
         // A clone, here and below: as long as it is looked at where it stands, no entry is applied.
         let held = machine.borrow_and_update().1.clone();
         for of in self.pipes.follow(&held).0 {

@@ -101,6 +101,22 @@ impl Machine {
         self.tables.provisions.get(&request)
     }
 
+    /// Whether an implementation was asked for and is taken away, or was.
+    #[must_use]
+    pub fn is_released(&self, implementation: &ImplementationId) -> bool {
+        self.provisions().any(|row| {
+            row.implementation == *implementation
+                && match row.state {
+                    ProvisionState::Releasing | ProvisionState::Released => true,
+                    ProvisionState::Asked
+                    | ProvisionState::Starting
+                    | ProvisionState::There
+                    | ProvisionState::Failed
+                    | ProvisionState::Retiring => false,
+                }
+        })
+    }
+
     /// Requests in the order in which they were made.
     pub fn provisions(&self) -> impl DoubleEndedIterator<Item = &ProvisionRow> {
         self.tables.provisions.values()

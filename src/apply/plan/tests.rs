@@ -26,7 +26,7 @@ state = "active"
 "#;
 
 fn made(text: &str, there: &There, prune: bool) -> Plan {
-    plan(&read("file", text).unwrap(), there, prune, false).unwrap()
+    plan(&read("file", text).unwrap(), there, prune, prune).unwrap()
 }
 
 fn steps(plan: &Plan) -> Vec<String> {

@@ -47,10 +47,14 @@ fn what_the_file_does_not_declare_stays_unless_it_is_pruned_and_what_fails_is_to
     let kept = operator.does("apply less.toml --yes");
     assert!(kept.contains("kept") && kept.contains("account sim-1"), "{kept}");
     operator.does("trading-state put global --state halted --why trouble");
-    let said = operator.refused("apply less.toml --yes --prune", 4);
+    let said = operator.refused("apply cluster.toml --yes", 1);
+    assert!(said.contains("global") && said.contains("--loosen"), "{said}");
+    let said = operator.refused("apply less.toml --yes --prune", 2);
+    assert!(said.contains("account sim-1") && said.contains("--release"), "{said}");
+    let said = operator.refused("apply less.toml --yes --prune --release", 4);
     assert!(said.contains("put active first") && said.contains("steps are done"), "{said}");
     operator.does("trading-state put global --state active");
-    let done = operator.does("apply less.toml --yes --prune");
+    let done = operator.does("apply less.toml --yes --prune --release");
     assert!(done.contains("deleted account sim-1"), "{done}");
     assert!(operator.does("apply less.toml --yes --prune").contains("nothing to do"));
     assert_eq!(operator.does("account ls -o jsonl"), "");

@@ -311,6 +311,10 @@ impl Machine {
         manager: &ManagerId,
         incarnation: Incarnation,
     ) -> Result<(), Refusal> {
+        // Whoever started it takes it away: what is placed on it would go with it.
+        if self.is_released(&manager.implementation) {
+            return Err(Refusal::Dropped { manager: manager.clone() });
+        }
         let Some(row) = self.tables.dropped.get(manager) else { return Ok(()) };
         if incarnation <= row.incarnation {
             return Err(Refusal::Dropped { manager: manager.clone() });

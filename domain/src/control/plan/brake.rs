@@ -112,6 +112,8 @@ struct Site<'a> {
     lapsing: BTreeSet<Node>,
     /// Something is suspect or silent.
     unwell: bool,
+    /// Something was not heard since ages count: nothing is known of it.
+    unheard: bool,
     silent: BTreeMap<Node, Vec<&'a ManagerRow>>,
 }
 
@@ -152,7 +154,7 @@ fn expire(row: &ManagerRow, why: DownReason) -> Command {
 
 /// The network is well and the Manager is not: its pipe stands, and it does not beat. For longer than a dead pipe can
 /// look alive: a disk that stands still must not keep a lease.
-fn stalls(observed: &Observed, row: &ManagerRow, now: Monotonic) -> bool {
+pub(super) fn stalls(observed: &Observed, row: &ManagerRow, now: Monotonic) -> bool {
     observed.piped.contains(&row.manager)
         && now.since(observed.silent_since(row)) >= limits::DOWN_AFTER + limits::PIPE_SILENCE
 }
@@ -165,6 +167,7 @@ fn sites<'a>(
     let mut sites: BTreeMap<&LocationId, Site<'a>> = BTreeMap::new();
     for row in live(machine) {
         let (site, node) = (sites.entry(&row.location).or_default(), Node::of(row));
+        site.unheard |= !observed.has_heard(row);
         match observed.health(row, now) {
             Health::Lost(DownReason::Silent) if stalls(observed, row, now) => {}
             Health::Lost(DownReason::Silent) => {
@@ -194,23 +197,35 @@ impl Site<'_> {
     /// heals, those that are heard first say nothing of the others.
     fn is_braked(&self, observed: &Observed, location: &LocationId) -> bool {
         let many = self.lapsing.len() > 1 && self.lapsing.len() * 3 >= self.nodes.len();
-        self.unwell && (many || observed.braked.contains(location))
+        let stays = observed.braked.contains(location) && (self.unwell || self.unheard);
+        stays || (many && self.unwell)
+    }
+
+    /// Of those that others find silent too, the one that has been so for longest: one that comes and goes does not
+    /// keep the others waiting.
+    fn next(&self, observed: &Observed, now: Monotonic, location: &LocationId) -> Option<&Node> {
+        if !may_go_on(observed, now, location) {
+            return None;
+        }
+        let confirmed = self
+            .silent
+            .iter()
+            .filter(|(_, rows)| rows.iter().all(|row| is_confirmed(observed, row, now)));
+        let since = |rows: &[&ManagerRow]| rows.iter().map(|row| observed.silent_since(row)).max();
+        confirmed.min_by_key(|(_, rows)| since(rows)).map(|(node, _)| node)
     }
 
     fn judge(
-        self,
+        &self,
         observed: &Observed,
         location: &LocationId,
         now: Monotonic,
         judged: &mut Judged,
     ) {
         let braked = self.is_braked(observed, location);
-        let mut next = self.silent.iter().find(|(_, rows)| {
-            may_go_on(observed, now, location)
-                && rows.iter().all(|row| is_confirmed(observed, row, now))
-        });
+        let mut next = self.next(observed, now, location);
         for (node, rows) in &self.silent {
-            if !braked || next.take_if(|(next, _)| *next == node).is_some() {
+            if !braked || next.take_if(|next| *next == node).is_some() {
                 let lost = rows.iter().map(|row| expire(row, DownReason::Silent));
                 judged.expiries.extend(lost);
             } else {
@@ -225,8 +240,9 @@ impl Site<'_> {
 }
 
 fn may_go_on(observed: &Observed, now: Monotonic, location: &LocationId) -> bool {
-    let lapsed = observed.lapsed.iter().filter(|(node, _)| node.location == *location);
-    lapsed.map(|(_, lapse)| lapse.at).all(|at| now.since(at) >= limits::BRAKE_EVERY)
+    let mut let_go =
+        observed.lapsed.iter().filter(|(node, lapse)| node.location == *location && lapse.braked);
+    let_go.all(|(_, lapse)| now.since(lapse.at) >= limits::BRAKE_EVERY)
 }
 
 fn is_confirmed(observed: &Observed, row: &ManagerRow, now: Monotonic) -> bool {

@@ -100,13 +100,15 @@ impl Observations {
             }
             _ => None,
         });
-        let Observed { lapsed, braked, .. } = &mut self.observed;
-        lapsed.retain(|_, lapse| now.since(lapse.at) < limits::BRAKE_EVERY);
-        lapsed.extend(
-            silent.map(|row| {
-                (Node::of(row), Lapse { at: now, braked: braked.contains(&row.location) })
-            }),
-        );
+        // One that stalls was reached: its going says nothing of the others.
+        let cut = silent.filter(|row| !brake::stalls(&self.observed, row, now));
+        let lapse = |row: &ManagerRow| {
+            let braked = self.observed.braked.contains(&row.location);
+            (Node::of(row), Lapse { at: now, braked })
+        };
+        let lapses: Vec<(Node, Lapse)> = cut.map(lapse).collect();
+        self.observed.lapsed.retain(|_, lapse| now.since(lapse.at) < limits::BRAKE_EVERY);
+        self.observed.lapsed.extend(lapses);
     }
 
     /// Who is held now. Where the brake is on is remembered: it stays on until all are well or gone.

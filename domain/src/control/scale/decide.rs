@@ -192,6 +192,27 @@ impl Machine {
         Ok(())
     }
 
+    /// The member on whose machine it runs, or may run: that one alone starts it again, and takes it away. Started on
+    /// another machine it would begin with empty disks, beside what is registered of it.
+    pub(super) fn bound_to(&self, row: &ProvisionRow) -> Option<NodeId> {
+        let bound = match (&row.provisioner, row.state) {
+            (Provisioner::Exec { .. }, _) => false,
+            (Provisioner::Process { .. }, ProvisionState::Failed) => {
+                self.managers_of(&row.implementation).next().is_some()
+            }
+            (
+                Provisioner::Process { .. },
+                ProvisionState::Asked
+                | ProvisionState::Starting
+                | ProvisionState::There
+                | ProvisionState::Retiring
+                | ProvisionState::Releasing
+                | ProvisionState::Released,
+            ) => true,
+        };
+        row.node.filter(|_| bound)
+    }
+
     fn start(
         &mut self,
         entry: Entry,
@@ -203,13 +224,7 @@ impl Machine {
         if entry.at < held.0.not_before {
             return Err(Refusal::NotDue);
         }
-        // What runs on a machine is taken away by its member alone.
-        let elsewhere = held.0.node.is_some_and(|held| held != node);
-        let bound = match held.0.provisioner {
-            Provisioner::Process { .. } => held.0.state != ProvisionState::Failed,
-            Provisioner::Exec { .. } => false,
-        };
-        if bound && elsewhere {
+        if self.bound_to(&held.0).is_some_and(|bound| bound != node) {
             return Err(Refusal::Superseded);
         }
         Ok(self.put_provision(entry, held, |row| row.node = Some(node)))

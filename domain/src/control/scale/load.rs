@@ -195,23 +195,26 @@ impl Provisioner {
 }
 
 /// What waits for a place that nobody has room for, by the kind that would take it. `planned`: what placement does in
-/// this round; while it does anything, what waits may just be waiting for its turn.
+/// this round; while it does anything, what waits may just be waiting for its turn, and there is no picture.
 pub(super) fn waiting(
     machine: &Machine,
     observed: &Observed,
     now: Monotonic,
     planned: &[Command],
-) -> BTreeMap<ManagerKind, (u32, u32)> {
+) -> Option<BTreeMap<ManagerKind, (u32, u32)>> {
     let mut found = BTreeMap::new();
     let places = planned.iter().any(|command| {
         matches!(command, Command::AssignBroker { .. } | Command::AssignCustomer { .. })
     });
-    if places || !anything_waits(machine, observed) {
-        return found;
+    if places {
+        return None;
+    }
+    if !anything_waits(machine, observed) {
+        return Some(found);
     }
     let mut managers = machine.managers();
     if managers.any(|row| is_live(row) && !is_well(observed, now, row)) {
-        return found;
+        return None;
     }
     let gathered = gather(machine, observed, now);
     let mut room = BTreeMap::<ManagerKind, u32>::new();
@@ -229,7 +232,7 @@ pub(super) fn waiting(
             *least = (*least).min(*weight);
         }
     }
-    found
+    Some(found)
 }
 
 /// What waits that one implementation more, by these settings, would take.

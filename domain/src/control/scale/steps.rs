@@ -85,8 +85,8 @@ struct Round<'a> {
     observed: &'a Observed,
     now: Monotonic,
     sites: BTreeMap<LocationId, Site>,
-    /// How many, and the weight of the lightest.
-    waiting: BTreeMap<ManagerKind, (u32, u32)>,
+    /// How many, and the weight of the lightest. Without a picture nothing is known to wait, nor not to.
+    waiting: Option<BTreeMap<ManagerKind, (u32, u32)>>,
 }
 
 impl Round<'_> {
@@ -128,9 +128,12 @@ impl Round<'_> {
         }
     }
 
-    /// By the leader, if it may; else it has failed.
+    /// By the member on whose machine some of it is; else by the leader, if it may; else it has failed.
     fn started(&self, row: &ProvisionRow) -> ScaleCommand {
         let (request, revision) = (row.request, row.revision);
+        if let Some(node) = self.machine.bound_to(row) {
+            return ScaleCommand::Start { request, revision, node };
+        }
         match self.observed.offered.taken_by(&row.provisioner) {
             Ok(node) => ScaleCommand::Start { request, revision, node },
             Err(why) => ScaleCommand::Fail { request, revision, why },
@@ -200,7 +203,7 @@ impl Round<'_> {
         let Some(site) = self.sites.get(&row.location) else { return false };
         // With the one that is asked for.
         let few = self.machine.implementations_at(&row.location).len() <= scale.spec.least as usize;
-        few || !self.waiting.is_empty() || !site.is_quiet(&scale.spec)
+        few || self.helped(scale) != Some(None) || !site.is_quiet(&scale.spec)
     }
 
     fn of_location(&self, row: &ScaleRow, awaited: bool) -> Option<ScaleCommand> {
@@ -226,10 +229,15 @@ impl Round<'_> {
         }
         let few = there < row.spec.least as usize;
         let few = few.then(|| Shortage::Least { there: u32::try_from(there).unwrap_or(u32::MAX) });
-        let waits = || helped(self.machine, &self.waiting, &row.spec).filter(|_| !awaited);
+        let waits = || self.helped(row).flatten().filter(|_| !awaited);
         let shortage = few.or_else(|| site.overload(&row.spec)).or_else(waits)?;
         let (location, settings) = (row.location.clone(), row.revision);
         Some(ScaleCommand::Ask { location, settings, shortage })
+    }
+
+    /// What waits that one more in a location would take; `None` where there is no picture.
+    fn helped(&self, row: &ScaleRow) -> Option<Option<Shortage>> {
+        self.waiting.as_ref().map(|waiting| helped(self.machine, waiting, &row.spec))
     }
 
     fn has_room(&self) -> bool {
@@ -240,11 +248,10 @@ impl Round<'_> {
 
     /// Notes when a location begins to need less than it has, and takes one away when that has lasted.
     fn loosened(&self, row: &ScaleRow, site: &Site) -> Option<ScaleCommand> {
-        if !site.settled {
-            return None;
-        }
+        // While customers are being placed their load is not seen yet.
+        let helped = self.helped(row).filter(|_| site.settled)?;
         let at = self.observed.at;
-        let candidate = (site.is_quiet(&row.spec) && self.waiting.is_empty())
+        let candidate = (site.is_quiet(&row.spec) && helped.is_none())
             .then(|| self.candidate(row, site))
             .flatten();
         let (location, settings) = (row.location.clone(), row.revision);

@@ -250,6 +250,42 @@ fn as_a_cut_heals_those_that_are_heard_first_say_nothing_of_the_others() {
 }
 
 #[test]
+fn a_pause_of_the_leader_does_not_open_the_brake() {
+    // given: ten of thirty are cut off, and the leader stands still
+    let machine = nodes(30);
+    let mut ages = vec![LOST; 10];
+    ages.resize(30, WELL);
+    let mut observed = heard(&machine, &ages);
+    observed.braked = judge(&machine, &observed, NOW).brake.locations;
+    observed.leader_since = NOW;
+    // when: all ages count from now, and one of the ten is back when they have passed
+    observed.braked = judge(&machine, &observed, NOW).brake.locations;
+    let later = NOW + limits::DOWN_AFTER;
+    for row in machine.managers() {
+        let n: u32 = Node::of(row).host.rsplit_once('.').unwrap().1.parse().unwrap();
+        if n >= 9 {
+            observed.managers.get_mut(&row.manager).unwrap().last_proof = later;
+        }
+    }
+    // then
+    let judged = judge(&machine, &observed, later);
+    assert_eq!((judged.expiries.len(), held(&judged).len()), (0, 9));
+}
+
+#[test]
+fn one_that_comes_and_goes_does_not_keep_a_dead_one_waiting() {
+    // given: a dead node, and one that checks in again and again although nobody reaches it
+    let machine = nodes(3);
+    let mut observed = heard(&machine, &[LOST + MS, LONG_AGO, WELL]);
+    for of in [0, 1] {
+        found(&mut observed, &machine, of, &[], &[2, 3]);
+    }
+    // when, then
+    let judged = judge(&machine, &observed, NOW);
+    assert_eq!(expired(&judged, &machine), [node(1)].into(), "the one silent for longest");
+}
+
+#[test]
 fn one_whose_pipe_stands_and_that_does_not_beat_is_not_held() {
     // given: the disks of two of three nodes stand still, their processes answer
     let machine = nodes(3);
@@ -338,7 +374,7 @@ proptest! {
         let mut observed = heard(&machine, &vec![WELL; count as usize]);
         let mut now = NOW;
         let mut cut = BTreeSet::new();
-        let mut let_go: BTreeMap<Node, Monotonic> = BTreeMap::new();
+        let mut let_go: BTreeMap<Node, (Monotonic, bool)> = BTreeMap::new();
         for (which, cuts, others_too, wait) in steps {
             // given: nodes are cut off or not, time passes, those that are not beat
             now = now + Duration::from_millis(wait);
@@ -365,14 +401,15 @@ proptest! {
                 prop_assert!(gone.len() <= 1);
                 for node in &gone {
                     prop_assert!(others_too, "without evidence");
-                    prop_assert!(let_go.values().all(|at| now.since(*at) >= limits::BRAKE_EVERY), "{node:?}");
+                    let last = let_go.values().filter(|(_, braked)| *braked);
+                    prop_assert!(last.into_iter().all(|(at, _)| now.since(*at) >= limits::BRAKE_EVERY), "{node:?}");
                 }
             } else {
                 prop_assert!(judged.brake.held.is_empty());
                 prop_assert!(gone.len() <= 1 || gone.len() * 3 < count as usize + let_go.len());
             }
             for node in gone {
-                let_go.insert(node.clone(), now);
+                let_go.insert(node.clone(), (now, on));
                 observed.lapsed.insert(node.clone(), Lapse { at: now, braked: on });
                 let n = node.host.rsplit_once('.').unwrap().1.parse().unwrap();
                 machine = without(&machine, n);
