@@ -101,6 +101,27 @@ impl Machine {
         self.tables.provisions.get(&request)
     }
 
+    /// The member on whose machine it runs, or may run: that one alone starts it again, and takes it away. Started on
+    /// another machine it would begin with empty disks, beside what is registered of it.
+    pub(super) fn bound_to(&self, row: &ProvisionRow) -> Option<NodeId> {
+        let bound = match (&row.provisioner, row.state) {
+            (Provisioner::Exec { .. }, _) => false,
+            (Provisioner::Process { .. }, ProvisionState::Failed) => {
+                self.managers_of(&row.implementation).next().is_some()
+            }
+            (
+                Provisioner::Process { .. },
+                ProvisionState::Asked
+                | ProvisionState::Starting
+                | ProvisionState::There
+                | ProvisionState::Retiring
+                | ProvisionState::Releasing
+                | ProvisionState::Released,
+            ) => true,
+        };
+        row.node.filter(|_| bound)
+    }
+
     /// Whether an implementation was asked for and is taken away, or was.
     #[must_use]
     pub fn is_released(&self, implementation: &ImplementationId) -> bool {

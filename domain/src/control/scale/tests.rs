@@ -1,6 +1,7 @@
 //! Claims about scaling: by example, and with a leader that is lost at any moment.
 
 mod any;
+mod late;
 mod town;
 
 use super::*;
