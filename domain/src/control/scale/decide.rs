@@ -1,9 +1,7 @@
 //! What becomes of the commands of scaling. Decides each by the table of states and by what the machine itself
 //! can see, so that a leader that decided on an older state changes nothing.
 
-use super::{
-    ProvisionRow, ProvisionState, ProvisionStep, Provisioner, ScaleCommand, ScaleRow, Shortage,
-};
+use super::{ProvisionRow, ProvisionState, ProvisionStep, ScaleCommand, ScaleRow, Shortage};
 use crate::{
     control::{
         drain::{By, Entry},
