@@ -11,7 +11,6 @@ use crate::{
 };
 use alloc::{format, string::ToString, vec};
 use core::time::Duration;
-use proptest::prelude::*;
 
 const MS: Duration = Duration::from_millis(1);
 const NOW: Monotonic = Monotonic(60_000_000_000);
@@ -364,56 +363,4 @@ fn locations_are_judged_each_by_itself() {
     assert_eq!(held(&judged).len(), 2);
 }
 
-proptest! {
-    #[test]
-    fn in_any_history_the_brake_lets_one_node_go_in_its_time_and_only_on_others_evidence(
-        count in 2u32..8,
-        steps in proptest::collection::vec((0u32..8, any::<bool>(), any::<bool>(), 0u64..1_500), 1..40),
-    ) {
-        let mut machine = nodes(count);
-        let mut observed = heard(&machine, &vec![WELL; count as usize]);
-        let mut now = NOW;
-        let mut cut = BTreeSet::new();
-        let mut let_go: BTreeMap<Node, (Monotonic, bool)> = BTreeMap::new();
-        for (which, cuts, others_too, wait) in steps {
-            // given: nodes are cut off or not, time passes, those that are not beat
-            now = now + Duration::from_millis(wait);
-            let n = which % count;
-            if cuts { cut.insert(n); } else { cut.remove(&n); }
-            for row in machine.managers() {
-                let of: u32 = Node::of(row).host.rsplit_once('.').unwrap().1.parse().unwrap();
-                if !cut.contains(&of) {
-                    observed.managers.get_mut(&row.manager).unwrap().last_proof = now;
-                }
-            }
-            for of in 0..count {
-                let missed: &[u64] = if others_too { &[2, 3] } else { &[] };
-                found(&mut observed, &machine, of, if others_too { &[] } else { &[2] }, missed);
-            }
-            observed.probes.values_mut().for_each(|probe| probe.at = now);
-            // when
-            let judged = judge(&machine, &observed, now);
-            observed.braked.clone_from(&judged.brake.locations);
-            // then
-            let on = !judged.brake.locations.is_empty();
-            let gone = expired(&judged, &machine);
-            if on {
-                prop_assert!(gone.len() <= 1);
-                for node in &gone {
-                    prop_assert!(others_too, "without evidence");
-                    let last = let_go.values().filter(|(_, braked)| *braked);
-                    prop_assert!(last.into_iter().all(|(at, _)| now.since(*at) >= limits::BRAKE_EVERY), "{node:?}");
-                }
-            } else {
-                prop_assert!(judged.brake.held.is_empty());
-                prop_assert!(gone.len() <= 1 || gone.len() * 3 < count as usize + let_go.len());
-            }
-            for node in gone {
-                let_go.insert(node.clone(), (now, on));
-                observed.lapsed.insert(node.clone(), Lapse { at: now, braked: on });
-                let n = node.host.rsplit_once('.').unwrap().1.parse().unwrap();
-                machine = without(&machine, n);
-            }
-        }
-    }
-}
+mod any;
