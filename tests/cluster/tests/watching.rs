@@ -19,6 +19,7 @@ use tradewind_protocol::{
     domain::{
         control::{
             Event, EventKind,
+            resource::{Deed, Resource},
             row::CustomerSpec,
             watch::{Seen, violations},
         },
@@ -88,6 +89,17 @@ fn of_customers(seen: Watched) -> Seen {
     }
 }
 
+/// Who declared a customer: the writer's client.
+fn audited(kind: &EventKind) -> EventKind {
+    let EventKind::CustomerChanged { customer } = kind else { panic!("{kind:?}") };
+    EventKind::Audited {
+        what: Resource::Customer(customer.clone()),
+        deed: Deed::Declared,
+        who: "writer".to_owned(),
+        why: String::new(),
+    }
+}
+
 /// What happened, with the times as they were shown: the writer does not know them.
 fn happened(
     written: &BTreeMap<Revision, EventKind>,
@@ -101,7 +113,8 @@ fn happened(
     }
     let event = |(revision, kind): (&Revision, &EventKind)| {
         let at = times.get(revision).copied().unwrap_or_default();
-        (*revision, vec![Event { revision: *revision, at, kind: kind.clone() }])
+        let kinds = [kind.clone(), audited(kind)];
+        (*revision, kinds.map(|kind| Event { revision: *revision, at, kind }).into())
     };
     written.iter().map(event).collect()
 }
