@@ -15,7 +15,8 @@ use tokio::{
 use tradewind_domain::{
     control::{
         Command, IdempotencyKey, Machine, Outcome, Request, Row,
-        plan::{Observations, Proof, plan},
+        plan::{Health, Observations, Proof},
+        row::ManagerState,
     },
     ids::{ClientId, ClusterIncarnation, Epoch},
     limits::PLAN_EVERY,
@@ -180,9 +181,16 @@ impl Leadership<'_> {
     async fn wake_up(&mut self) {
         let now = self.context.now();
         if self.context.world.planted == Some(Planted::StalledLeaderExpires) {
-            let commands = plan(&self.context.replica.machine(), self.seen.observed(), now);
-            for command in commands {
-                self.context.propose(command).await;
+            // Without the brake, which would hold them: here it is to be seen what ages that a stall made do by themselves.
+            let machine = self.context.replica.machine();
+            let live = machine.managers().filter(|row| row.state == ManagerState::Live);
+            for row in live {
+                if let Health::Lost(why) = self.seen.observed().health(row, now) {
+                    let (manager, incarnation) = (row.manager.clone(), row.incarnation);
+                    let expiry =
+                        Command::ExpireManager { manager, incarnation, epoch: row.epoch, why };
+                    self.context.propose(expiry).await;
+                }
             }
             return;
         }
