@@ -315,6 +315,14 @@ fn one_lost_packet_is_no_evidence_and_two_questions_are() {
         second.follows(&first);
         assert_eq!(!second.missed_again.is_empty(), counts, "after {after:?}");
     }
+    // As the leader notes them, answer by answer.
+    let manager = machine.managers().next().unwrap().manager.clone();
+    let mut seen = crate::control::plan::Observations::since(NOW);
+    for after in [Duration::ZERO, limits::PROBE_EVERY] {
+        assert!(seen.observed().probes.values().all(|probe| probe.missed_again.is_empty()));
+        seen.found([(manager.clone(), later(after))].into());
+    }
+    assert!(!seen.observed().probes[&manager].missed_again.is_empty());
     let mut reached = later(limits::PROBE_EVERY);
     reached.missed_by.clear();
     reached.follows(&first);
