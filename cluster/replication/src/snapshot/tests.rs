@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::{
-    limits::SNAPSHOT_CUT_BYTES,
+    limits::{SNAPSHOT_CUT_BYTES, SNAPSHOT_SYNC_BYTES},
     raft::{LeaderId, LogId, StoredMembership},
     records::{self, HeadRecord, Kind, LogIdRecord, SnapshotBlock},
     state::Head,
@@ -11,6 +11,7 @@ use crate::{
 use std::{
     fs,
     path::Path,
+    sync::Arc,
     time::{Duration, Instant},
 };
 use tradewind_domain::{
@@ -18,6 +19,7 @@ use tradewind_domain::{
     ids::RegisterId,
     time::UnixNanos,
 };
+use tradewind_journal::{Disk, disk::SimulatedDisk};
 
 fn machine(registers: u64) -> Machine {
     let row = |n: u64| {
@@ -215,6 +217,28 @@ fn a_received_snapshot_that_is_not_kept_leaves_nothing() {
     assert_eq!(rows(&clone.load().unwrap().0), rows(&machine(3)));
     drop(clone);
     assert_eq!(names(far.path()), Vec::<String>::new());
+}
+
+#[test]
+fn a_transfer_whose_disk_has_failed_is_begun_anew() {
+    // given: a sync of it fails once
+    let near = tempfile::tempdir().unwrap();
+    let file = Shelf::open(near.path()).unwrap().build(&machine(2_000), head(10)).unwrap();
+    let disk = SimulatedDisk::new(1);
+    let far: Arc<dyn Disk> = Arc::new(disk.clone());
+    let shelf = Shelf::open_on(&far, Path::new("/far")).unwrap();
+    let begin = || shelf.receive(1, head(10), file.bytes(), Some(file.crc().unwrap())).unwrap();
+    let (number, _) = begin();
+    let piece = file.chunk(0, SNAPSHOT_SYNC_BYTES).unwrap();
+    disk.fail_syncs(true);
+    shelf.incoming(number, |incoming| incoming.write(0, &piece, None)).unwrap_err();
+    // when: a sync would tell now that all is well
+    disk.fail_syncs(false);
+    // then
+    shelf.incoming(number, |incoming| incoming.write(0, &piece, None)).unwrap_err();
+    let (number, here) = begin();
+    assert_eq!(here, 0, "nothing of it is relied on");
+    shelf.incoming(number, |incoming| incoming.write(0, &piece, None)).unwrap();
 }
 
 #[test]
