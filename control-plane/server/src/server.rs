@@ -16,6 +16,7 @@ use crate::{
     provision,
     service::{Parts, Service},
 };
+use futures_util::{FutureExt as _, future::BoxFuture};
 use leading::Leading;
 use std::{
     io::{self, Write as _},
@@ -256,7 +257,15 @@ async fn replica(
 
 /// Runs an InfrastructureManager until `shutdown`, or until it fails. Says on standard output, in one
 /// line of JSON, that it is there and where.
-pub async fn run(options: Options, shutdown: CancellationToken) -> Result<(), RunError> {
+pub fn run(
+    options: Options,
+    shutdown: CancellationToken,
+) -> BoxFuture<'static, Result<(), RunError>> {
+    // Boxed here: a future's code is made where it is awaited, which would be the binary's crate.
+    serve(options, shutdown).boxed()
+}
+
+async fn serve(options: Options, shutdown: CancellationToken) -> Result<(), RunError> {
     let listeners = Listeners::bind(&options).await?;
     // A member may wait long before it can start: for others to admit it, or to give it its state.
     let server = tokio::select! {

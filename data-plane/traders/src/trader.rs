@@ -3,6 +3,7 @@
 //! well by itself.
 
 use crate::{algo::Order, limits, record::Record};
+use futures_util::{FutureExt as _, future::BoxFuture};
 use std::{path::PathBuf, time::Duration};
 use tokio::{
     sync::watch,
@@ -30,7 +31,12 @@ pub enum Error {
 }
 
 /// Runs the Trader that the environment names, until its Manager or `shutdown` asks it to stop.
-pub async fn trader(shutdown: CancellationToken) -> Result<(), Error> {
+pub fn trader(shutdown: CancellationToken) -> BoxFuture<'static, Result<(), Error>> {
+    // Boxed here: a future's code is made where it is awaited, which would be the binary's crate.
+    serve(shutdown).boxed()
+}
+
+async fn serve(shutdown: CancellationToken) -> Result<(), Error> {
     let context = Context::from_env()?;
     let binary = std::env::current_exe().map_err(Error::OwnBinary)?;
     let log = LogFile::at(context.state_dir.join("algo.log"));
