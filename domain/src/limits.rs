@@ -117,6 +117,10 @@ pub const CHECK_IN_WITHIN: Duration = Duration::from_secs(5);
 /// Crashes of one service within `CRASH_WINDOW` before the Manager waits longer and longer.
 pub const CRASHES_ALLOWED: usize = 3;
 pub const CRASH_WINDOW: Duration = Duration::from_secs(60);
+/// What was handed back is given to another Manager after so long, each time twice as long, up to the second: a fault
+/// of one machine is soon left behind, and one of the service itself costs a move a minute.
+pub const HANDED_BACK_FIRST: Duration = Duration::from_secs(1);
+pub const HANDED_BACK_MAX: Duration = Duration::from_secs(60);
 /// A service whose Manager is away goes on for so long before it stops itself.
 pub const ADOPTED_WITHIN: Duration = Duration::from_secs(60);
 /// Asked to stop, then SIGTERM, then SIGKILL: so long for each of the first two.

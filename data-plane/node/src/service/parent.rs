@@ -1,7 +1,7 @@
 //! The service's side of its Manager. Decides when it checks in, what it takes from the pipe and when it
 //! is on its own: refused, or without a pipe for too long. A lost pipe alone changes nothing.
 
-use super::Context;
+use super::{Context, right::Right};
 use crate::{limits, supervision::fence_of};
 use std::{future::pending, time::Duration};
 use tokio::{
@@ -42,6 +42,7 @@ pub(super) struct Parent {
     said: watch::Receiver<(ServiceState, String)>,
     pipe: Option<(Sender<FromService>, Events<ToService>)>,
     beats: u64,
+    right: Right,
     alone_since: Instant,
     checking_in: Option<JoinHandle<Checked>>,
     check_in_at: Instant,
@@ -55,6 +56,7 @@ impl Parent {
         address: String,
         configuration: watch::Sender<Option<Configuration>>,
         said: watch::Receiver<(ServiceState, String)>,
+        right: Right,
     ) -> Self {
         let now = Instant::now();
         Self {
@@ -65,6 +67,7 @@ impl Parent {
             said,
             pipe: None,
             beats: 0,
+            right,
             alone_since: now,
             checking_in: None,
             check_in_at: now,
@@ -89,7 +92,10 @@ impl Parent {
                         return parted;
                     }
                 }
-                _ = beat.tick() => self.beat(),
+                _ = beat.tick() => {
+                    self.right.look(now());
+                    self.beat();
+                }
                 Ok(()) = self.said.changed() => self.beat(),
                 () = sleep_until(self.check_in_at), if may_check_in => self.check_in(),
                 answer = done(&mut self.checking_in) => {
@@ -110,6 +116,7 @@ impl Parent {
             "manager's pipe is up"
         );
         self.pipe = Some((sender, events));
+        self.right.pipe(true, now());
         self.again = limits::CHECK_IN_AGAIN_FIRST;
         self.beat();
     }
@@ -120,7 +127,9 @@ impl Parent {
                 self.configure(configuration);
             }
             Some(Event::Message(ToService::Stop)) => return Some(Parted::Stop),
-            Some(Event::Message(ToService::BeatAnswer { .. }) | Event::Up { .. }) => {}
+            Some(Event::Message(ToService::BeatAnswer { n })) => self.right.confirmed(n, now()),
+            Some(Event::Message(ToService::Heard { .. })) => self.right.unconfirmed(now()),
+            Some(Event::Up { .. }) => {}
             Some(Event::Down(lost)) => self.lost(&lost.to_string()),
             None => self.lost("closed"),
         }
@@ -130,6 +139,7 @@ impl Parent {
     fn lost(&mut self, why: &str) {
         tracing::info!(why, "manager's pipe is lost");
         self.pipe = None;
+        self.right.pipe(false, now());
         self.alone_since = Instant::now();
         self.check_in_at = self.alone_since + limits::ALONE_AFTER;
     }
@@ -157,7 +167,10 @@ impl Parent {
         self.beats += 1;
         let (state, detail) = self.said.borrow_and_update().clone();
         // One that finds no room is left out: the next tells the same.
-        let _ = sender.try_send(FromService::Beat { n: self.beats, state, detail });
+        let beat = FromService::Beat { n: self.beats, state, detail };
+        if sender.try_send(beat).is_ok() {
+            self.right.beat_sent(self.beats, now());
+        }
     }
 
     fn check_in(&mut self) {
@@ -198,6 +211,10 @@ impl Parent {
         self.check_in_at = Instant::now() + again;
         None
     }
+}
+
+fn now() -> std::time::Instant {
+    std::time::Instant::now()
 }
 
 async fn next_of<A, B>(pipe: &mut Option<(Sender<A>, Events<B>)>) -> Option<Event<B>> {
