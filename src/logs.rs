@@ -7,6 +7,7 @@ use crate::{
     stopping, telemetry,
 };
 use anyhow::{Context as _, anyhow};
+use serde_json::Value;
 use std::{
     io::{self, Write as _},
     process::ExitCode,
@@ -15,7 +16,7 @@ use std::{
 use tokio::time::sleep;
 use tradewind_domain::ids::ServiceId;
 use tradewind_link::rest::{Method, Rest, RestError};
-use tradewind_protocol::{control::Status, managers::OwnStatus, supervision::ServiceReport};
+use tradewind_protocol::{control::Status, managers::OwnStatus};
 
 const WITHIN: Duration = Duration::from_secs(5);
 /// A log may say nothing for days; a connection that breaks ends the wait by itself.
@@ -79,27 +80,29 @@ async fn read(
     rest.download(place, &path, within, take).await.map(drop)
 }
 
-/// The address of the Manager that has the service: the one asked, if it has, or the one that the group names.
+/// The address of the Manager that has the service, as the first tells it that can be asked.
 async fn place(rest: &Rest, service: &ServiceId, args: &LogArgs) -> anyhow::Result<String> {
-    let none = None::<&()>;
-    let path = format!("/v1/services/{service}");
-    let here: Result<(u16, ServiceReport), _> =
-        rest.request(Method::GET, &args.addr, &path, &[], none, WITHIN).await;
-    if here.is_ok() {
-        return Ok(args.addr.clone());
-    }
-    let asked: Result<(u16, Status), _> =
-        rest.request(Method::GET, &args.addr, "/v1/status", &[], none, WITHIN).await;
-    let status = match asked {
-        Ok((_, status)) => status,
-        Err(error) => {
-            // A Manager that does not run it may still have what it said there.
-            let own: Result<(u16, OwnStatus), _> =
-                rest.request(Method::GET, &args.addr, "/v1/status", &[], none, WITHIN).await;
-            let from = || format!("no status from {}", args.addr);
-            return own.map(|_| args.addr.clone()).map_err(|_| error).with_context(from);
+    let mut why = anyhow!("nobody to ask");
+    for address in &args.addr {
+        match place_by(rest, service, address).await {
+            Ok(place) => return Ok(place),
+            Err(error) => why = error,
         }
-    };
+    }
+    Err(why)
+}
+
+/// The one asked, if it is a Manager that has the service or had it, or the one that the group names.
+async fn place_by(rest: &Rest, service: &ServiceId, address: &str) -> anyhow::Result<String> {
+    let none = None::<&()>;
+    let asked: Result<(u16, Value), _> =
+        rest.request(Method::GET, address, "/v1/status", &[], none, WITHIN).await;
+    let (_, told) = asked.with_context(|| format!("no status from {address}"))?;
+    if serde_json::from_value::<OwnStatus>(told.clone()).is_ok() {
+        return Ok(address.to_owned());
+    }
+    let unread = || format!("the status from {address} cannot be read");
+    let status: Status = serde_json::from_value(told).with_context(unread)?;
     let runs = status.services.iter().find(|each| each.report.service == *service);
     let given_up = status.handed_back.iter().find(|row| row.service == *service);
     let manager = runs.map(|each| &each.manager).or(given_up.map(|row| &row.manager));

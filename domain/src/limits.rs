@@ -105,6 +105,7 @@ pub const PIPE_QUEUE_FRAMES: usize = 1_024;
 /// than itself, one of hours costs the other side two dials a second.
 pub const REDIAL_FIRST: Duration = Duration::from_millis(20);
 pub const REDIAL_MAX: Duration = Duration::from_millis(500);
+const _: () = assert!(REDIAL_FIRST.as_millis() <= 50 && REDIAL_MAX.as_millis() <= 2_000);
 /// A dial or a handshake that takes longer has failed.
 pub const DIAL_WITHIN: Duration = Duration::from_millis(500);
 /// A pipe on which nothing came for so long is dead, whatever TCP says.

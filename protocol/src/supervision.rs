@@ -62,7 +62,14 @@ pub enum ToService {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum FromService {
-    Beat { n: u64, state: ServiceState, detail: String },
+    Beat {
+        n: u64,
+        state: ServiceState,
+        detail: String,
+        /// What it keeps, such as a Trader's algo, fails again and again: its Manager hands it back.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        handed_back: Option<Failure>,
+    },
 }
 
 /// What a service is told to be. Sent whole at each change.

@@ -46,9 +46,9 @@ pub(crate) struct LogArgs {
     /// Of a Trader: the words of the process that keeps its algo, instead of the algo's own
     #[arg(long)]
     pub(crate) service: bool,
-    /// API address of any InfrastructureManager, or of the Manager itself
-    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:4001")]
-    pub(crate) addr: String,
+    /// API addresses of InfrastructureManagers, any of them, or of the Manager itself
+    #[arg(long, value_name = "HOST:PORT", value_delimiter = ',', default_value = "127.0.0.1:4001")]
+    pub(crate) addr: Vec<String>,
 }
 
 /// Whose logs are asked for.

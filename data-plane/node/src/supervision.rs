@@ -13,7 +13,7 @@ mod supervisor;
 
 pub use backoff::Backoff;
 pub(crate) use change::Change;
-pub(crate) use figures::{Counts, Figures};
+pub(crate) use figures::Counts;
 pub(crate) use life::fence_of;
 pub(crate) use setup::Setup;
 pub(crate) use supervisor::{Reports, Supervisor};

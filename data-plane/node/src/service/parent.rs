@@ -9,7 +9,7 @@ use tokio::{
     task::{JoinError, JoinHandle},
     time::{Instant, MissedTickBehavior, interval, sleep_until},
 };
-use tradewind_domain::limits::BEAT_EVERY;
+use tradewind_domain::{control::handed_back::Failure, limits::BEAT_EVERY};
 use tradewind_link::{
     pipe::{Accepted, Event, Events, Sender},
     rest::{Method, Rest, RestError},
@@ -33,13 +33,19 @@ pub(super) enum Parted {
 
 type Checked = Result<(u16, ServiceCheckedIn), RestError>;
 
+/// Where the words of the service's work arrive.
+pub(super) struct Words {
+    pub(super) said: watch::Receiver<(ServiceState, String)>,
+    pub(super) gives_up: watch::Receiver<Option<Failure>>,
+}
+
 pub(super) struct Parent {
     context: Context,
     /// Host and port where this service listens.
     address: String,
     rest: Rest,
     configuration: watch::Sender<Option<Configuration>>,
-    said: watch::Receiver<(ServiceState, String)>,
+    words: Words,
     pipe: Option<(Sender<FromService>, Events<ToService>)>,
     beats: u64,
     right: Right,
@@ -55,7 +61,7 @@ impl Parent {
         context: Context,
         address: String,
         configuration: watch::Sender<Option<Configuration>>,
-        said: watch::Receiver<(ServiceState, String)>,
+        words: Words,
         right: Right,
     ) -> Self {
         let now = Instant::now();
@@ -64,7 +70,7 @@ impl Parent {
             address,
             rest: Rest::default(),
             configuration,
-            said,
+            words,
             pipe: None,
             beats: 0,
             right,
@@ -96,7 +102,8 @@ impl Parent {
                     self.right.look(now());
                     self.beat();
                 }
-                Ok(()) = self.said.changed() => self.beat(),
+                Ok(()) = self.words.said.changed() => self.beat(),
+                Ok(()) = self.words.gives_up.changed() => self.beat(),
                 () = sleep_until(self.check_in_at), if may_check_in => self.check_in(),
                 answer = done(&mut self.checking_in) => {
                     if let Some(parted) = self.on_checked_in(answer) {
@@ -165,9 +172,10 @@ impl Parent {
     fn beat(&mut self) {
         let Some((sender, _)) = &self.pipe else { return };
         self.beats += 1;
-        let (state, detail) = self.said.borrow_and_update().clone();
+        let (state, detail) = self.words.said.borrow_and_update().clone();
+        let handed_back = *self.words.gives_up.borrow_and_update();
         // One that finds no room is left out: the next tells the same.
-        let beat = FromService::Beat { n: self.beats, state, detail };
+        let beat = FromService::Beat { n: self.beats, state, detail, handed_back };
         if sender.try_send(beat).is_ok() {
             self.right.beat_sent(self.beats, now());
         }

@@ -4,7 +4,7 @@
 
 use super::{
     Context, StateReporter, health,
-    parent::{Parent, Parted},
+    parent::{Parent, Parted, Words},
     right::Right,
 };
 use crate::limits;
@@ -79,13 +79,14 @@ where
     let (stop, stop_serving) = (shutdown.child_token(), CancellationToken::new());
     let (reporter, said) = StateReporter::new();
     let (right, standing) = Right::new();
-    let seen = health::Seen { configured: configured.clone(), said: said.clone(), standing };
+    let words = Words { said: said.clone(), gives_up: reporter.gives_up() };
+    let seen = health::Seen { configured: configured.clone(), said, standing };
     let app = router.merge(routes(gate)).merge(health::routes(seen));
     let mut tasks = JoinSet::new();
     tasks.spawn(listen::serve(listener, app, listen::Limits::default(), stop_serving.clone()));
     let mut work = JoinSet::from_iter([work(configured, reporter, stop.clone())]);
     let work_within = limits::stops_within(&context.service) - limits::SHELL_STOPS_WITHIN;
-    let parent = Parent::new(context, address, configuration, said, right);
+    let parent = Parent::new(context, address, configuration, words, right);
     let (parted, mut ended) = tokio::select! {
         parted = parent.run(pipes) => (Some(parted), None),
         () = shutdown.cancelled() => (None, None),

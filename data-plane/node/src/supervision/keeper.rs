@@ -63,6 +63,8 @@ pub(super) struct Keeper {
     pub(super) report: ServiceReport,
     /// Where the words of the newest life begin in the log.
     pub(super) log_from: u64,
+    /// It crashed more often than is put up with, and has not lived for long since: what the last of these lives came to.
+    pub(super) crashes: Option<Failure>,
 }
 
 enum End {
@@ -173,7 +175,8 @@ impl Keeper {
                 return End::Stopped;
             }
             let (deadline, _) = life.deadline();
-            let given_up = self.report.handed_back.is_some();
+            let (listens, listens_at) = (life.listens(), life.listens_at());
+            let (crashes, forgiven_at) = (self.crashes.is_some(), life.forgiven_at());
             tokio::select! {
                 exit = life.process.exited() => {
                     let failure = Failure::Ended { exit: exit.told() };
@@ -189,15 +192,17 @@ impl Keeper {
                     Err(_) => return End::Stopped,
                 },
                 Some(check_in) = self.check_ins.recv() => self.check_in(life, check_in).await,
-                event = life.link.next(), if life.listens() => self.on_event(life, event).await,
-                () = sleep_until(life.listens_at()), if !life.listens() => life.listen_again(),
+                event = life.link.next(), if listens => self.on_event(life, event).await,
+                () = sleep_until(listens_at), if !listens => life.listen_again(),
                 () = sleep_until(deadline) => if let Some(wrong) = life.overdue(Instant::now()) {
                     let Overdue { why, failure } = wrong;
                     tracing::warn!(service = %self.service, why, "killed");
                     life.process.kill().await;
                     return End::Crashed { why: why.to_string(), failure };
                 },
-                () = sleep_until(life.forgiven_at()), if given_up => {
+                () = sleep_until(forgiven_at), if crashes => {
+                    // A service that itself gives up says so with its next beat.
+                    self.crashes = None;
                     self.report.handed_back = None;
                     self.tell(Some(life.record.clone())).await;
                 }
@@ -216,7 +221,7 @@ impl Keeper {
                     life.link.hang_up();
                 }
             }
-            Some(Event::Message(FromService::Beat { n, state, detail })) => {
+            Some(Event::Message(FromService::Beat { n, state, detail, handed_back })) => {
                 life.heard_now();
                 let confirmed = (self.setup.confirmed)();
                 life.link.send(if confirmed {
@@ -224,7 +229,10 @@ impl Keeper {
                 } else {
                     ToService::Heard { n }
                 });
-                if self.say(state, detail) {
+                let handed_back = self.crashes.or(handed_back);
+                let given_up = self.report.handed_back != handed_back;
+                self.report.handed_back = handed_back;
+                if self.say(state, detail) || given_up {
                     self.tell(Some(life.record.clone())).await;
                 }
             }
@@ -316,9 +324,10 @@ impl Keeper {
         let mut detail = why;
         if wait > Duration::ZERO {
             // The leader may give it to another; until it has, and where nobody else takes it, it is tried again.
-            if self.report.handed_back.is_none() {
+            if self.crashes.is_none() {
                 self.setup.figures.handed_back();
             }
+            self.crashes = Some(failure);
             self.report.handed_back = Some(failure);
             detail.push_str(&format!("; handed back, tried again here in {wait:?}"));
         }
@@ -339,6 +348,7 @@ impl Keeper {
                         _ if changed.is_err() => return false,
                         (Target::Run(held), Target::Run(next)) if is_another_try(held, &next) => {
                             self.backoff = Backoff::default();
+                            self.crashes = None;
                             self.report.handed_back = None;
                             return true;
                         }

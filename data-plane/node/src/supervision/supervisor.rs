@@ -264,6 +264,7 @@ impl Task {
             backoff: Backoff::default(),
             report: report.clone(),
             log_from: 0,
+            crashes: None,
         };
         let task = self.keepers.spawn(keeper.run(orphan));
         self.names.insert(task.id(), service.clone());

@@ -75,6 +75,7 @@ impl World {
             backoff: Backoff::default(),
             report,
             log_from: 0,
+            crashes: None,
         };
         let keeper = tokio::spawn(keeper.run(None));
         Self { dir, target, told, _check_ins: check_ins, keeper }
