@@ -3,6 +3,7 @@
 
 pub(crate) mod apply;
 pub(crate) mod drain;
+pub(crate) mod logs;
 pub(crate) mod member;
 pub(crate) mod rebalance;
 pub(crate) mod resource;

@@ -9,6 +9,7 @@ mod demo;
 mod drain;
 mod events;
 mod exit;
+mod logs;
 mod member;
 mod rebalance;
 mod resource;
@@ -30,17 +31,15 @@ use tikv_jemallocator::Jemalloc;
 static ALLOCATOR: Jemalloc = Jemalloc;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let done = match cli.command {
-        // These bring their own way of running.
-        Command::SampleAlgo => {
-            telemetry::install("info");
-            sample_algo::main().map(|()| ExitCode::SUCCESS).map_err(anyhow::Error::from)
-        }
-        Command::Exec { command } => Ok(roles::exec(&command)),
-        Command::Bench(args) => bench::run(args),
-        Command::Openapi => openapi(),
-        command => run(command),
+    let words: Vec<String> =
+        std::env::args_os().map(|word| word.to_string_lossy().into()).collect();
+    let command = if cli::logs::is_meant(&words) { None } else { Some(Cli::parse().command) };
+    let done = match command {
+        None => match cli::logs::parse(&words) {
+            Ok(asked) => logs::run(asked),
+            Err(error) => error.exit(),
+        },
+        Some(command) => done(command),
     };
     match done {
         Ok(code) => code,
@@ -52,6 +51,20 @@ fn main() -> ExitCode {
             }
             exit::of_error(&error)
         }
+    }
+}
+
+fn done(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        // These bring their own way of running.
+        Command::SampleAlgo => {
+            telemetry::install("info");
+            sample_algo::main().map(|()| ExitCode::SUCCESS).map_err(anyhow::Error::from)
+        }
+        Command::Exec { command } => Ok(roles::exec(&command)),
+        Command::Bench(args) => bench::run(args),
+        Command::Openapi => openapi(),
+        command => run(command),
     }
 }
 

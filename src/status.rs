@@ -78,6 +78,11 @@ fn table(status: &Status) -> Result<String, std::fmt::Error> {
         let (name, manager) = (report.service.to_string(), service.manager.to_string());
         writeln!(text, "{name:<24}{state:<12}{pid:<8}{manager:<36}{}", report.detail)?;
     }
+    for row in &status.handed_back {
+        let (service, manager, failure) = (&row.service, &row.manager, &row.failure);
+        let times = row.count;
+        writeln!(text, "\nHANDED BACK: {service}, {times} times, last by {manager}: {failure}")?;
+    }
     writeln!(text, "\n{:<16}{:<36}TRADERS", "CUSTOMER", "TRADER MANAGER")?;
     for customer in &status.customers {
         let manager = customer.trader_manager.as_ref().map_or("-".to_string(), |m| m.to_string());
@@ -107,6 +112,7 @@ mod tests {
             customers: vec![],
             brake: vec![],
             divergence: None,
+            handed_back: vec![],
         };
         table(&status).unwrap()
     }

@@ -105,6 +105,7 @@ pub const PIPE_QUEUE_FRAMES: usize = 1_024;
 /// than itself, one of hours costs the other side two dials a second.
 pub const REDIAL_FIRST: Duration = Duration::from_millis(20);
 pub const REDIAL_MAX: Duration = Duration::from_millis(500);
+const _: () = assert!(REDIAL_FIRST.as_millis() <= 50 && REDIAL_MAX.as_millis() <= 2_000);
 /// A dial or a handshake that takes longer has failed.
 pub const DIAL_WITHIN: Duration = Duration::from_millis(500);
 /// A pipe on which nothing came for so long is dead, whatever TCP says.
@@ -117,6 +118,10 @@ pub const CHECK_IN_WITHIN: Duration = Duration::from_secs(5);
 /// Crashes of one service within `CRASH_WINDOW` before the Manager waits longer and longer.
 pub const CRASHES_ALLOWED: usize = 3;
 pub const CRASH_WINDOW: Duration = Duration::from_secs(60);
+/// What was handed back is given to another Manager after so long, each time twice as long, up to the second: a fault
+/// of one machine is soon left behind, and one of the service itself costs a move a minute.
+pub const HANDED_BACK_FIRST: Duration = Duration::from_secs(1);
+pub const HANDED_BACK_MAX: Duration = Duration::from_secs(60);
 /// A service whose Manager is away goes on for so long before it stops itself.
 pub const ADOPTED_WITHIN: Duration = Duration::from_secs(60);
 /// Asked to stop, then SIGTERM, then SIGKILL: so long for each of the first two.

@@ -8,6 +8,7 @@ pub mod drains;
 pub mod events;
 pub mod history;
 pub mod link;
+pub mod managers;
 pub mod members;
 pub mod orders;
 pub mod problem;

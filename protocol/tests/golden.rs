@@ -11,8 +11,8 @@ use tradewind_protocol::{
         row::{AccountSpec, CustomerSpec, LocationSpec, MarketSpec, TraderSpec},
         scale::ScaleSpec,
     },
-    drains, events, history, link, members, orders, rebalance, resources, scale, session, stream,
-    supervision, token, trade,
+    drains, events, history, link, managers, members, orders, rebalance, resources, scale, session,
+    stream, supervision, token, trade,
 };
 
 /// What a value of this type makes of a sample: the same, if the sample is one of its.
@@ -44,6 +44,8 @@ fn again_as(message: &str, body: &Value) -> serde_json::Result<Value> {
         "register_answer" => again::<control::RegisterAnswer>(body),
         "probed" => again::<control::Probed>(body),
         "status" => again::<control::Status>(body),
+        "own_status" => again::<managers::OwnStatus>(body),
+        "status_frame" => again::<managers::StatusFrame>(body),
         "customer_spec" => again::<CustomerSpec>(body),
         "account_spec" => again::<AccountSpec>(body),
         "market_spec" => again::<MarketSpec>(body),
@@ -107,7 +109,7 @@ fn declared_again_as(message: &str, body: &Value) -> serde_json::Result<Value> {
     }
 }
 
-const FILES: [(&str, &str); 14] = [
+const FILES: [(&str, &str); 15] = [
     ("events", include_str!("../golden/events.jsonl")),
     ("problem", include_str!("../golden/problem.jsonl")),
     ("check_in", include_str!("../golden/check_in.jsonl")),
@@ -122,6 +124,7 @@ const FILES: [(&str, &str); 14] = [
     ("trade", include_str!("../golden/trade.jsonl")),
     ("history", include_str!("../golden/history.jsonl")),
     ("scale", include_str!("../golden/scale.jsonl")),
+    ("managers", include_str!("../golden/managers.jsonl")),
 ];
 
 #[test]

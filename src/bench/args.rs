@@ -20,6 +20,8 @@ pub(crate) enum Benchmark {
     Snapshot(SnapshotArgs),
     /// How long a Trader is without a running copy when its TraderManager, or its whole node, is lost
     Takeover(TakeoverArgs),
+    /// What a Manager with many services costs while nothing happens
+    DataPlane(DataPlaneArgs),
     /// Appends of the journal against a bare loop of write and fdatasync
     Journal(JournalArgs),
 }
@@ -103,6 +105,21 @@ pub(crate) struct TakeoverArgs {
     /// How often each thing is lost
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub(crate) rounds: u32,
+    /// Where the cluster keeps its data (default: a directory that is removed at the end)
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DataPlaneArgs {
+    /// Services on the one Manager
+    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub(crate) services: u32,
+    /// For so long nothing happens, while it is measured
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    pub(crate) seconds: u64,
     /// Where the cluster keeps its data (default: a directory that is removed at the end)
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,

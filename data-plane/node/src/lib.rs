@@ -4,10 +4,12 @@
 
 pub mod clock;
 mod files;
+mod health;
 mod incarnation;
 pub mod limits;
 pub mod log_file;
 pub mod manager;
+mod metrics;
 pub mod process;
 pub mod service;
 pub mod supervision;

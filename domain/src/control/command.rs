@@ -3,6 +3,7 @@
 
 use super::drain::DrainCommand;
 use super::group::GroupCommand;
+use super::handed_back::ServiceCommand;
 use super::placement::RebalanceCommand;
 use super::resource::ResourceCommand;
 use super::row::{AccountSpec, CustomerSpec, LocationSpec, MarketSpec, TraderSpec};
@@ -129,6 +130,8 @@ pub enum Command {
     Resource(ResourceCommand),
     /// Implementations that are asked for and taken away.
     Scale(ScaleCommand),
+    /// Services that their Managers gave up.
+    Service(ServiceCommand),
 }
 
 /// What the leader knew when it took a Manager for down.

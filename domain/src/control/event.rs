@@ -4,6 +4,7 @@
 use super::{
     command::DownReason,
     drain::{By, DropSchedule},
+    handed_back::Failure,
     resource::{Deed, Resource},
     risk::TradingState,
     scale::{ProvisionState, Shortage},
@@ -12,7 +13,7 @@ use crate::{
     calendar::Exchange,
     ids::{
         AccountId, ClusterIncarnation, CustomerId, DiskId, DrainTarget, Epoch, ImplementationId,
-        Incarnation, LocationId, ManagerId, MarketId, NodeId, Revision, Scope, TraderId,
+        Incarnation, LocationId, ManagerId, MarketId, NodeId, Revision, Scope, ServiceId, TraderId,
     },
     time::UnixNanos,
 };
@@ -229,5 +230,19 @@ pub enum EventKind {
         /// That failed one after the other.
         attempts: u32,
         failure: Option<String>,
+    },
+    /// Its Manager gave it up: it crashed again and again.
+    ServiceHandedBack {
+        service: ServiceId,
+        manager: ManagerId,
+        /// The right the Manager had it by.
+        epoch: Epoch,
+        failure: Failure,
+        /// How many holders have given it up, one after the other.
+        count: u32,
+    },
+    /// One that was handed back runs again, and has for a while.
+    ServiceSettled {
+        service: ServiceId,
     },
 }

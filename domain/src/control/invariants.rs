@@ -1,4 +1,4 @@
-//! What must hold of the replicated machine after every command: R2, L1, A1, D1, D2, N1, V1, SC1, SC2, M1, M2. Written
+//! What must hold of the replicated machine after every command: R2, L1, A1, D1, D2, N1, V1, SC1, SC2, HB1, M1, M2. Written
 //! once; property tests, simulation and the fault harness call it.
 
 mod drains;
@@ -92,6 +92,7 @@ pub fn violations_across(
     found.extend(references::violations(after));
     found.extend(trading_states::violations(before, after, to));
     found.extend(super::scale::violations(before, after));
+    found.extend(super::handed_back::violations(after));
     found.extend(group::violations(before, after));
     found
 }

@@ -132,6 +132,7 @@ impl Machine {
             Command::Rebalance(command) => self.decide_rebalance(Entry { revision, at }, command),
             Command::Resource(command) => self.decide_resource(revision, command),
             Command::Scale(command) => self.decide_scale(Entry { revision, at }, command),
+            Command::Service(command) => self.decide_service(Entry { revision, at }, command),
         }
     }
 

@@ -6,6 +6,7 @@ use super::{
     command::IdempotencyKey,
     drain::{DrainRow, DroppedRow},
     group::{AdmissionRow, GroupRow},
+    handed_back::HandedBackRow,
     machine::Outcome,
     placement::RebalanceRow,
     risk::{RiskRow, TradingStateRow},
@@ -19,7 +20,7 @@ use crate::{
     ids::{
         AccountId, ClientId, ClusterIncarnation, CustomerId, DrainTarget, Epoch, Incarnation,
         InstrumentId, KeyHash, LocationId, ManagerId, MarketId, NodeId, RegisterId, Revision,
-        Scope, TraderId, VenueId,
+        Scope, ServiceId, TraderId, VenueId,
     },
     time::UnixNanos,
 };
@@ -299,4 +300,5 @@ rows! {
     TradingState(TradingStateRow): Scope = |r| r.scope.clone(),
     Scale(ScaleRow): LocationId = |r| r.location.clone(),
     Provision(ProvisionRow): Epoch = |r| r.request,
+    HandedBack(HandedBackRow): ServiceId = |r| r.service.clone(),
 }

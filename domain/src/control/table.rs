@@ -11,6 +11,7 @@ use super::{
     answered::Answered,
     drain::{DrainRow, DroppedRow},
     group::{AdmissionRow, GroupRow},
+    handed_back::HandedBackRow,
     placement::RebalanceRow,
     risk::{RiskRow, TradingStateRow},
     row::{
@@ -24,7 +25,7 @@ use crate::{
     calendar::Exchange,
     ids::{
         AccountId, ClientId, CustomerId, DrainTarget, Epoch, LocationId, ManagerId, MarketId,
-        NodeId, RegisterId, Scope, TraderId,
+        NodeId, RegisterId, Scope, ServiceId, TraderId,
     },
 };
 use alloc::{sync::Arc, vec::Vec};
@@ -55,6 +56,7 @@ pub(super) struct Tables {
     pub(super) trading_states: OrdMap<Scope, TradingStateRow>,
     pub(super) scales: OrdMap<LocationId, ScaleRow>,
     pub(super) provisions: OrdMap<Epoch, ProvisionRow>,
+    pub(super) handed_back: OrdMap<ServiceId, HandedBackRow>,
     /// Derived from Brokers, customers and Traders.
     pub(super) index: Index,
     /// Keys written since the last `take_changed`.
@@ -134,6 +136,9 @@ impl Tables {
             }
             Row::Scale(row) => self.scales.insert(row.location.clone(), row).map(Row::Scale),
             Row::Provision(row) => self.provisions.insert(row.request, row).map(Row::Provision),
+            Row::HandedBack(row) => {
+                self.handed_back.insert(row.service.clone(), row).map(Row::HandedBack)
+            }
         };
         if let Some(replaced) = replaced {
             self.sum.take(&replaced);
@@ -177,6 +182,7 @@ impl Tables {
             RowKey::TradingState(k) => self.trading_states.get(k).cloned().map(Row::TradingState),
             RowKey::Scale(k) => self.scales.get(k).cloned().map(Row::Scale),
             RowKey::Provision(k) => self.provisions.get(k).cloned().map(Row::Provision),
+            RowKey::HandedBack(k) => self.handed_back.get(k).cloned().map(Row::HandedBack),
         }
     }
 
@@ -204,5 +210,6 @@ impl Tables {
             .chain(self.trading_states.values().cloned().map(Row::TradingState))
             .chain(self.scales.values().cloned().map(Row::Scale))
             .chain(self.provisions.values().cloned().map(Row::Provision))
+            .chain(self.handed_back.values().cloned().map(Row::HandedBack))
     }
 }

@@ -141,6 +141,12 @@ impl Site {
         row.trader_manager.map(|manager| manager.to_string())
     }
 
+    /// Where a node's Manager listens itself, behind its door.
+    #[must_use]
+    pub fn own(&self, node: usize) -> &str {
+        &self.nodes[node].own
+    }
+
     /// The states of the services that a node's Manager has, as it says itself.
     pub async fn services(&self, node: usize) -> Option<Vec<String>> {
         let said = self.said_by(node).await?;

@@ -106,6 +106,7 @@ fn here(
             nodes: alarm.others,
         }),
         brake: braked(&view.brake),
+        handed_back: machine.all_handed_back().cloned().collect(),
     }
 }
 

@@ -198,10 +198,15 @@ fn own_word(services: &[ServiceReport], sessions: u64, cordons: BTreeSet<Epoch>)
     };
     let held = services.iter().filter(exclusive).count() as u64;
     let starting = services.iter().filter(|report| report.state == ServiceState::Starting).count();
+    let handed_back = services.iter().filter_map(|report| {
+        let failure = report.handed_back?;
+        Some((report.service.clone(), failure))
+    });
     plan::Told {
         cordons,
         held: Some(held.saturating_add(sessions)),
         starting: u32::try_from(starting).unwrap_or(u32::MAX),
+        handed_back: handed_back.collect(),
     }
 }
 

@@ -120,12 +120,16 @@ pub async fn start<W: Work>(options: Options, work: Arc<W>) -> Result<Running<W>
     let address = listener.local_addr().map_err(state)?;
     let told = options.advertise.clone().unwrap_or_else(|| address.to_string());
     let mut tasks = JoinSet::new();
+    let (standing, shown) = watch::channel(Standing::default());
+    let confirming = shown.clone();
     let setup = Setup {
         manager: options.manager.clone(),
         incarnation,
         address: address.to_string(),
         state_dir: state_dir.clone(),
         binary: options.binary.clone(),
+        figures: Arc::default(),
+        confirmed: Box::new(move || confirming.borrow().lease_holds),
     };
     let supervisor = Supervisor::start(setup, &mut tasks).map_err(state)?;
     let intent = Intent::load(state_dir.join("desired.json")).map_err(state)?;
@@ -140,7 +144,6 @@ pub async fn start<W: Work>(options: Options, work: Arc<W>) -> Result<Running<W>
         reconsider,
     };
     let (gate, pipes) = gate(&options, incarnation);
-    let (standing, shown) = watch::channel(Standing::default());
     let counting = work.clone();
     let api = Api {
         options: options.clone(),
@@ -148,6 +151,7 @@ pub async fn start<W: Work>(options: Options, work: Arc<W>) -> Result<Running<W>
         supervisor: supervisor.clone(),
         gate,
         standing: shown,
+        seats: api::Seats::default(),
         sessions: Box::new(move || counting.sessions()),
     };
     let router = api::routes(api).merge(work.router(&handle));

@@ -24,7 +24,7 @@ use tradewind_protocol::{
     check_in::{ManagerCheckIn, ManagerCheckedIn},
     control::Stand,
     link::{Hello, PROTOCOL},
-    supervision::{FromManager, ServiceState, ToManager},
+    supervision::{FromManager, ServiceReport, ServiceState, ToManager},
 };
 
 #[derive(Default)]
@@ -37,7 +37,7 @@ struct Known {
     electing: watch::Sender<bool>,
     /// How often its pipe stood.
     dialled: watch::Sender<u32>,
-    heard: Mutex<BTreeMap<String, ServiceState>>,
+    heard: Mutex<BTreeMap<String, ServiceReport>>,
 }
 
 pub(crate) struct Leader {
@@ -95,7 +95,12 @@ impl Leader {
 
     /// The state of a service in the last beat.
     pub(crate) fn heard_of(&self, service: &str) -> Option<ServiceState> {
-        self.known.heard.lock().unwrap().get(service).copied()
+        self.report(service).map(|report| report.state)
+    }
+
+    /// A service in the last beat.
+    pub(crate) fn report(&self, service: &str) -> Option<ServiceReport> {
+        self.known.heard.lock().unwrap().get(service).cloned()
     }
 }
 
@@ -127,7 +132,7 @@ async fn lead(known: Arc<Known>, manager: ManagerId, fence: Fence) {
                 }
                 Event::Message(FromManager::Beat { n, services, .. }) => {
                     *known.heard.lock().unwrap() =
-                        services.into_iter().map(|r| (r.service.to_string(), r.state)).collect();
+                        services.into_iter().map(|r| (r.service.to_string(), r)).collect();
                     if *known.answering.borrow() {
                         let _ = sender.try_send(ToManager::BeatAnswer { n });
                     }

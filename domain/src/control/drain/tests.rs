@@ -67,7 +67,7 @@ fn tell(world: &mut World, held: [Option<u64>; 3]) {
     let cordons: BTreeSet<Epoch> = world.machine.drains().map(|row| row.epoch).collect();
     let managers = ["a.broker-manager", "a.market-manager", "a.trader-manager"];
     for (manager, held) in managers.into_iter().zip(held) {
-        world.told.insert(manager, Told { cordons: cordons.clone(), held, starting: 0 });
+        world.told.insert(manager, Told { cordons: cordons.clone(), held, ..Told::default() });
     }
 }
 

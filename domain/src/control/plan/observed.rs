@@ -3,8 +3,8 @@
 
 use super::{Lapse, Node, Probe};
 use crate::{
-    control::{command::DownReason, row::ManagerRow, scale::Offered},
-    ids::{AccountId, Epoch, Incarnation, LocationId, ManagerId},
+    control::{command::DownReason, handed_back::Failure, row::ManagerRow, scale::Offered},
+    ids::{AccountId, Epoch, Incarnation, LocationId, ManagerId, ServiceId},
     limits,
     time::{Monotonic, UnixNanos},
 };
@@ -32,6 +32,8 @@ pub struct Told {
     pub held: Option<u64>,
     /// Services it was given that are not at work yet.
     pub starting: u32,
+    /// Services that it gives up, and what their last lives came to.
+    pub handed_back: BTreeMap<ServiceId, Failure>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

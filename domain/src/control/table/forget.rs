@@ -10,7 +10,7 @@ use crate::{
     },
     ids::{
         AccountId, ClientId, CustomerId, DrainTarget, Epoch, LocationId, ManagerId, MarketId,
-        NodeId, Scope, TraderId,
+        NodeId, Scope, ServiceId, TraderId,
     },
 };
 use alloc::sync::Arc;
@@ -76,6 +76,8 @@ impl Tables {
             self.index.forget_broker(&row);
             self.gone(RowKey::Broker(key.clone()), &Row::Broker(row));
         }
+        let (account, shard) = key.clone();
+        self.forget_handed_back(&ServiceId::Broker { account, shard });
     }
 
     /// One who has no Traders any more.
@@ -100,6 +102,7 @@ impl Tables {
             let row = Row::Trader(Arc::unwrap_or_clone(row));
             self.gone(RowKey::Trader(trader.clone()), &row);
         }
+        self.forget_handed_back(&ServiceId::Trader { trader: trader.clone() });
     }
 
     pub(in crate::control) fn forget_location(&mut self, location: &LocationId) {
@@ -135,6 +138,12 @@ impl Tables {
     pub(in crate::control) fn forget_provision(&mut self, request: Epoch) {
         if let Some(row) = self.provisions.remove(&request) {
             self.gone(RowKey::Provision(request), &Row::Provision(row));
+        }
+    }
+
+    pub(in crate::control) fn forget_handed_back(&mut self, service: &ServiceId) {
+        if let Some(row) = self.handed_back.remove(service) {
+            self.gone(RowKey::HandedBack(service.clone()), &Row::HandedBack(row));
         }
     }
 }

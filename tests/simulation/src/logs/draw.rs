@@ -4,6 +4,7 @@
 
 mod declare;
 mod drains;
+mod services;
 
 use super::names::Names;
 use crate::chance::Chance;
@@ -126,7 +127,8 @@ impl Draw {
             },
             60..70 => Command::Group(self.group(machine)),
             70..93 => Command::Drain(self.drain(machine, revision)),
-            _ => Command::Rebalance(self.rebalance(machine, revision)),
+            93..97 => Command::Rebalance(self.rebalance(machine, revision)),
+            _ => Command::Service(self.service(machine, revision)),
         }
     }
 
@@ -251,6 +253,7 @@ impl Draw {
                 cordons: cordons.filter(|_| self.chance.percent(80)).collect(),
                 held: self.chance.percent(90).then(|| self.chance.below(8).saturating_sub(6)),
                 starting: self.chance.below(8).saturating_sub(5) as u32,
+                handed_back: self.given_up(machine, &row.manager),
             };
             let last_proof = Monotonic(NOW.0 - self.chance.below(700_000_000));
             let sighting = Sighting {

@@ -58,6 +58,8 @@ log_bugs! {
     GrantOfNobody: "N1: " = "a customer is deleted who may use an account",
     BrokerAlone: "N1: " = "an account is deleted and its Broker is not",
     AccountAlone: "N1: " = "an account without a Broker",
+    HandedBackByAnother: "HB1: " = "something was handed back by who did not have it",
+    HandedBackTooHigh: "HB1: " = "something was handed back under a right never given",
     OtherDisk: "M1: " = "a node id goes over to another disk",
     NumberAgain: "M1: " = "a node id is given twice",
     TwoRemovals: "M2: " = "two members are removed at once",
@@ -144,6 +146,9 @@ impl LogBug {
             }),
             Self::BrokerAlone => deleted(&mut rows, |row| matches!(row, Row::Account(_))),
             Self::AccountAlone => deleted(&mut rows, |row| matches!(row, Row::Broker(_))),
+            Self::HandedBackByAnother | Self::HandedBackTooHigh => {
+                self.handed_back(&mut rows, after)
+            }
             Self::OtherDisk | Self::NumberAgain | Self::TwoRemovals => {
                 self.members(&mut rows, before)
             }
@@ -202,6 +207,23 @@ impl LogBug {
                 row.state = DrainState::Dropped;
             }
             fits
+        })
+    }
+
+    fn handed_back(self, rows: &mut [Row], after: &Machine) -> bool {
+        rows.iter_mut().any(|row| {
+            let Row::HandedBack(row) = row else { return false };
+            match self {
+                Self::HandedBackTooHigh => {
+                    row.epoch = Epoch(u64::MAX);
+                    true
+                }
+                _ if after.holder(&row.service).is_some_and(|held| held.epoch == row.epoch) => {
+                    row.manager = another(&row.manager);
+                    true
+                }
+                _ => false,
+            }
         })
     }
 

@@ -354,7 +354,7 @@ proptest! {
             // Every drain is confirmed, and every Manager is idle as soon as it holds nothing.
             let cordons: BTreeSet<Epoch> = world.machine.drains().map(|row| row.epoch).collect();
             for manager in MANAGERS {
-                let told = Told { cordons: cordons.clone(), held: Some(0), starting: 0 };
+                let told = Told { cordons: cordons.clone(), held: Some(0), ..Told::default() };
                 world.told.insert(manager, told);
             }
             let empties: Vec<ManagerId> = before.values().map(|(at, _)| at.clone())

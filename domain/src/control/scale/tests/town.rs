@@ -138,7 +138,7 @@ impl Town {
                 _ => 0,
             };
             let cordons = machine.cordons(&row.manager).map(|drain| drain.epoch).collect();
-            let told = Some(Told { cordons, held: Some(held), starting: 0 });
+            let told = Some(Told { cordons, held: Some(held), ..Told::default() });
             let (incarnation, last_proof, refused) = (row.incarnation, Monotonic(0), false);
             (row.manager.clone(), Sighting { incarnation, last_proof, refused, told })
         });
