@@ -3,7 +3,7 @@
 
 use crate::{
     cli::{
-        Output,
+        Format,
         member::{Asked, MemberAction},
     },
     clock, exit,
@@ -60,7 +60,7 @@ pub(crate) async fn run(action: &MemberAction) -> ExitCode {
 struct Client {
     control: ControlClient,
     keys: KeySource,
-    output: Output,
+    output: Format,
 }
 
 impl Client {
@@ -81,10 +81,10 @@ impl Client {
 
     fn told<T: Serialize>(&self, answer: &T, text: impl FnOnce() -> String) -> String {
         match self.output {
-            Output::Json => {
+            Format::Json | Format::Jsonl => {
                 serde_json::to_string(answer).map_or_else(|e| e.to_string(), |json| json + "\n")
             }
-            Output::Table => text(),
+            Format::Table => text(),
         }
     }
 
@@ -94,6 +94,10 @@ impl Client {
 
     async fn list(&self) -> Result<String, Problem> {
         let members = self.members().await?;
+        if self.output == Format::Jsonl {
+            let line = |member| serde_json::to_string(member).unwrap_or_default() + "\n";
+            return Ok(members.members.iter().map(line).collect());
+        }
         Ok(self.told(&members, || table(&members)))
     }
 

@@ -10,6 +10,7 @@ pub mod history;
 pub mod link;
 pub mod members;
 pub mod orders;
+pub mod placed;
 pub mod problem;
 pub mod rebalance;
 pub mod resources;

@@ -1,6 +1,6 @@
 //! The command line of `bench`. Decides names, forms and defaults of the flags.
 
-use crate::cli::Output;
+use crate::cli::Format;
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -63,8 +63,9 @@ pub(crate) struct ControlArgs {
     /// Where the members keep their data (default: a directory that is removed at the end)
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
+    /// How it is shown: for people, as one JSON document, or as JSON lines
     #[arg(short, long, value_enum, default_value_t)]
-    pub(crate) output: Output,
+    pub(crate) output: Format,
 }
 
 #[derive(Debug, Args)]
@@ -79,8 +80,9 @@ pub(crate) struct JournalArgs {
     /// Where the files are made (default: a directory that is removed at the end)
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
+    /// How it is shown: for people, as one JSON document, or as JSON lines
     #[arg(short, long, value_enum, default_value_t)]
-    pub(crate) output: Output,
+    pub(crate) output: Format,
 }
 
 #[derive(Debug, Args)]
@@ -94,8 +96,9 @@ pub(crate) struct RestartArgs {
     /// Where the members keep their data (default: a directory that is removed at the end)
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
+    /// How it is shown: for people, as one JSON document, or as JSON lines
     #[arg(short, long, value_enum, default_value_t)]
-    pub(crate) output: Output,
+    pub(crate) output: Format,
 }
 
 #[derive(Debug, Args)]
@@ -106,8 +109,9 @@ pub(crate) struct TakeoverArgs {
     /// Where the cluster keeps its data (default: a directory that is removed at the end)
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
+    /// How it is shown: for people, as one JSON document, or as JSON lines
     #[arg(short, long, value_enum, default_value_t)]
-    pub(crate) output: Output,
+    pub(crate) output: Format,
 }
 
 #[derive(Debug, Args)]
@@ -128,6 +132,7 @@ pub(crate) struct SnapshotArgs {
     /// Where the members keep their data (default: a directory that is removed at the end)
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
+    /// How it is shown: for people, as one JSON document, or as JSON lines
     #[arg(short, long, value_enum, default_value_t)]
-    pub(crate) output: Output,
+    pub(crate) output: Format,
 }

@@ -87,6 +87,11 @@ fn told() -> Vec<Operation> {
             )
             .query::<ClusterIncarnation>("cluster", "The life of the cluster that `since` is of")
             .query_number("limit", "Entries of a page", 1_000)
+            .query::<String>("kinds", "Only events of these names, with commas between them")
+            .query::<String>(
+                "about",
+                "Only events in which this name stands, whole or between dots",
+            )
             .answers(101, upgraded)
             .gives::<EventPage>(200, "A page", "event_page")
             .refuses(&[Code::MalformedRequest, Code::Gone, Code::NoLeader, Code::TooManyRequests]),
@@ -110,7 +115,10 @@ fn rebalance() -> Vec<Operation> {
     vec![
         Operation::get(REBALANCE, "get_rebalance", "drains", "What would be moved, and what is")
             .reads()
-            .gives::<RebalanceTold>(200, "As the leader sees it", "rebalance_told"),
+            .gives_tagged::<RebalanceTold>(
+                "As the leader sees it; `ETag` has the epoch of the one under way",
+                "rebalance_told",
+            ),
         change(HttpMethod::Post, "begin_rebalance", "Move what would be moved")
             .gives::<Changed>(
                 202,
@@ -119,6 +127,7 @@ fn rebalance() -> Vec<Operation> {
             )
             .refuses(&[Code::Conflict, Code::Refused]),
         change(HttpMethod::Delete, "cancel_rebalance", "Leave where it is what has not moved")
+            .conditional()
             .gives::<Changed>(200, "Cancelled", "changed")
             .refuses(&[Code::NotFound, Code::Conflict]),
     ]
@@ -127,6 +136,7 @@ fn rebalance() -> Vec<Operation> {
 fn drains() -> Vec<Operation> {
     let begin = |path, id: &str, summary: &str| {
         Operation::change(path, HttpMethod::Post, id, "drains", summary)
+            .conditional()
             .takes::<BeginDrain>("begin_drain")
             .gives::<Changed>(202, "Committed; `Location` says where to look", "changed")
             .refuses(&[Code::NotFound, Code::Refused])

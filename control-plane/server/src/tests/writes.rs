@@ -153,6 +153,65 @@ async fn check(group: &Group, members: [usize; 2], write: &Write) {
     }
 }
 
+fn rows() -> Vec<Write> {
+    let all =
+        [group_members(), others(), drains(), scaling(), rebalances(), declarations(), deletions()];
+    all.into_iter().flatten().collect()
+}
+
+/// Whether an address is one of these: `{name}` stands for any part.
+fn is_of(path: &str, template: &str) -> bool {
+    let path = path.split('?').next().unwrap();
+    let (parts, names) = (path.split('/'), template.split('/'));
+    parts.clone().count() == names.clone().count()
+        && parts.zip(names).all(|(part, name)| name.starts_with('{') || part == name)
+}
+
+#[test]
+fn every_change_that_is_documented_has_a_row_which_takes_what_is_documented() {
+    let document = serde_json::to_value(crate::openapi()).unwrap();
+    let paths = document["paths"].as_object().unwrap();
+    // Of two that fit, the one with fewer names is meant: `/v1/members/voters-wanted` is no member.
+    let template_of = |path: &str| {
+        let fit = paths.keys().filter(|template| is_of(path, template));
+        fit.min_by_key(|template| template.matches('{').count()).cloned()
+    };
+    let takes = |operation: &Value, name: &str| {
+        let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
+        let refers = |one: &Value| {
+            let to = one["$ref"].as_str().map(|to| to.trim_start_matches('#').to_owned());
+            to.is_some_and(|to| document.pointer(&to).unwrap()["name"] == name)
+        };
+        parameters.iter().any(refers)
+    };
+    let rows = rows();
+    let mut changes = 0;
+    for (template, item) in paths {
+        for (method, operation) in item.as_object().unwrap() {
+            if method == "get" || !takes(operation, "Idempotency-Key") {
+                continue;
+            }
+            changes += 1;
+            let of = |row: &&Write| {
+                row.method.as_str().eq_ignore_ascii_case(method)
+                    && template_of(&row.path).as_ref() == Some(template)
+            };
+            let of: Vec<&Write> = rows.iter().filter(of).collect();
+            let place = format!("{method} {template}");
+            assert!(!of.is_empty(), "{place} has no row in tests/writes/table.rs");
+            let conditional = of.iter().any(|row| row.conditional);
+            assert_eq!(conditional, takes(operation, "If-Match"), "{place}: If-Match");
+            let audited = of.iter().any(|row| row.audited);
+            assert_eq!(audited, takes(operation, "tradewind-who"), "{place}: tradewind-who");
+            assert!(
+                of.iter().any(|row| !row.wrong.is_empty()),
+                "{place}: nothing is asked wrongly"
+            );
+        }
+    }
+    assert!(changes > 30, "{changes} changes");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_is_wrong_with_a_change_is_told_by_its_code_and_a_repeat_gets_the_first_answer() {
     let group = Group::of(3).await;

@@ -33,6 +33,12 @@ impl Machine {
             DrainCommand::Begin { target, by, deadline, drop } => {
                 self.begin_drain(entry, target, by, deadline, drop)
             }
+            DrainCommand::BeginOn { target, on, by, deadline, drop } => {
+                // One that is over is none: another one may begin.
+                let goes_on = self.drain(&target).filter(|row| row.state.cordons());
+                on.check(goes_on.map(|row| row.revision))?;
+                self.begin_drain(entry, target, by, deadline, drop)
+            }
             DrainCommand::Acknowledge { target, epoch, confirmed } => {
                 self.acknowledge_cordon(entry, &target, epoch, &confirmed)
             }

@@ -191,8 +191,13 @@ pub(super) fn drains() -> Vec<Write> {
             Code::Refused,
         )
     };
+    let whole = write(Method::POST, "/v1/implementations/a/drain", begin.clone());
     vec![
-        write(Method::POST, "/v1/managers/a.broker-manager/drain", begin.clone())
+        conditional(Write { only_wrong: true, ..whole })
+            .at("/v1/implementations/b/drain", Code::NotFound)
+            .at("/v1/implementations/a.broker-manager/drain", Code::MalformedRequest)
+            .field("why", "w".repeat(5_000).into(), Code::Refused),
+        conditional(write(Method::POST, "/v1/managers/a.broker-manager/drain", begin.clone()))
             .at("/v1/managers/b.broker-manager/drain", Code::NotFound)
             .at("/v1/implementations/b/drain", Code::NotFound)
             .at("/v1/managers/a/drain", Code::MalformedRequest)
@@ -219,7 +224,7 @@ pub(super) fn rebalances() -> Vec<Write> {
             .with(json!({ "who": "ann" }), Code::MalformedRequest)
     };
     let cancel = asked(Method::DELETE).with(by.clone(), Code::NotFound);
-    vec![Write { only_wrong: true, ..cancel }, asked(Method::POST)]
+    vec![Write { only_wrong: true, conditional: true, ..cancel }, asked(Method::POST)]
 }
 
 /// The group's own members.
