@@ -3,6 +3,7 @@
 //! goes stands in `prune`, what counts as a difference in `differences`.
 
 mod differences;
+mod limits;
 mod prune;
 
 use super::file::Wanted;
@@ -20,6 +21,7 @@ use tradewind_domain::{
 #[serde(rename_all = "snake_case")]
 pub(super) enum Kind {
     Location,
+    Scale,
     ExchangeDays,
     Customer,
     Account,
@@ -34,8 +36,9 @@ pub(super) enum Kind {
 
 impl Kind {
     /// All that are lists of their own, and the name by which an item is told.
-    const LISTS: [(Self, &'static str); 8] = [
+    const LISTS: [(Self, &'static str); 9] = [
         (Self::Location, "location"),
+        (Self::Scale, "location"),
         (Self::ExchangeDays, "exchange"),
         (Self::Customer, "customer"),
         (Self::Account, "account"),
@@ -48,6 +51,7 @@ impl Kind {
     fn list(self) -> &'static str {
         match self {
             Self::Location => "locations",
+            Self::Scale => "scale",
             Self::ExchangeDays => "exchange-days",
             Self::Customer => "customers",
             Self::Account => "accounts",
@@ -61,6 +65,7 @@ impl Kind {
     pub(super) fn word(self) -> &'static str {
         match self {
             Self::Location => "location",
+            Self::Scale => "scale",
             Self::ExchangeDays => "exchange-days",
             Self::Customer => "customer",
             Self::Account => "account",
@@ -72,7 +77,10 @@ impl Kind {
     }
 
     pub(super) fn path(self, name: &str) -> String {
-        format!("/v1/{}/{name}", self.list())
+        match self {
+            Self::Scale => format!("/v1/locations/{name}/scale"),
+            _ => format!("/v1/{}/{name}", self.list()),
+        }
     }
 
     /// Whether it is set for something else, which its name tells.
@@ -80,6 +88,7 @@ impl Kind {
         match self {
             Self::Risk | Self::TradingState | Self::TraderRisk | Self::TraderTradingState => true,
             Self::Location
+            | Self::Scale
             | Self::ExchangeDays
             | Self::Customer
             | Self::Account
@@ -116,7 +125,7 @@ pub(super) struct Planned {
     pub(super) step: Step,
     /// Field by field, for people.
     pub(super) changes: Vec<String>,
-    /// Trading that was halted or reducing goes on by it.
+    /// Trading that was halted or reducing goes on by it, or a limit is wider or gone.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(super) loosens: bool,
     /// What is declared; of one that is deleted, what must be declared before, if anything.
@@ -178,7 +187,11 @@ pub(super) fn plan(
         let (step, changes, loosens) = match there.get(&key) {
             None => (Step::Create, Vec::new(), false),
             Some((at, held)) => {
-                let loosens = kind == Kind::TradingState && state(&spec) < state(held);
+                let loosens = match kind {
+                    Kind::TradingState => state(&spec) < state(held),
+                    Kind::Risk => limits::loosened(held, &spec),
+                    _ => false,
+                };
                 (Step::Change { at: *at }, differences::of(kind, held, &spec), loosens)
             }
         };
@@ -220,6 +233,7 @@ fn declarations(wanted: &Wanted) -> serde_json::Result<Vec<(Kind, String, Value)
     }
     let markets = wanted.markets.iter().map(|(name, market)| (name, market.spec()));
     each(Kind::Location, &wanted.locations)
+        .chain(each(Kind::Scale, &wanted.scale))
         .chain(each(Kind::ExchangeDays, &wanted.exchange_days))
         .chain(each(Kind::Customer, &wanted.customers))
         .chain(each(Kind::Account, &wanted.accounts))

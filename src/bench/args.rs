@@ -55,6 +55,7 @@ pub(crate) struct ControlArgs {
     /// Kill the leader so many times under load, and hand leadership over as often (at most 20 times)
     #[arg(long, value_name = "KILLS", default_value_t = 0)]
     pub(crate) failover: u32,
+    /// Which members are asked
     #[arg(long, value_enum, default_value = "leader")]
     pub(crate) endpoint: Endpoint,
     /// The program that the members run, to measure another build (default: this one)

@@ -1,7 +1,7 @@
 //! `tradewind member ...`: the members of the InfrastructureManagers' group. Decides names and forms of the
 //! flags; what they do stands in `crate::member`.
 
-use super::Format;
+use super::{Format, resource::Reason};
 use clap::{Args, Subcommand};
 
 #[derive(Debug, Args)]
@@ -49,6 +49,8 @@ pub(crate) enum MemberAction {
         #[arg(long)]
         no_wait: bool,
         #[command(flatten)]
+        reason: Reason,
+        #[command(flatten)]
         asked: Asked,
     },
     /// How many voters there should be; learners are promoted up to it
@@ -57,12 +59,16 @@ pub(crate) enum MemberAction {
         #[arg(value_parser = super::nodes)]
         voters: u64,
         #[command(flatten)]
+        reason: Reason,
+        #[command(flatten)]
         asked: Asked,
     },
     /// Hand leadership to a voter (without NODE: to the one that has most of the log)
     Transfer {
         /// Its number
         node: Option<u64>,
+        #[command(flatten)]
+        reason: Reason,
         #[command(flatten)]
         asked: Asked,
     },

@@ -75,7 +75,7 @@ pub enum DrainCommand {
         by: By,
         drop: DropSchedule,
     },
-    /// As `Begin`, on condition of the drain that is there: `Absent` begins one and finds none that goes on.
+    /// As `Begin`, on condition of the drain that is there, and refused where one goes on that differs.
     BeginOn {
         target: DrainTarget,
         on: Condition,

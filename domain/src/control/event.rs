@@ -4,6 +4,7 @@
 use super::{
     command::DownReason,
     drain::{By, DropSchedule},
+    group::GroupAsk,
     resource::{Deed, Resource},
     risk::TradingState,
     scale::{ProvisionState, Shortage},
@@ -229,5 +230,12 @@ pub enum EventKind {
         /// That failed one after the other.
         attempts: u32,
         failure: Option<String>,
+    },
+    /// Who asked something of the group, and why: told behind what it made.
+    GroupAudited {
+        ask: GroupAsk,
+        who: String,
+        /// Empty if nothing was said.
+        why: String,
     },
 }

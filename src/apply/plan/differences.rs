@@ -9,6 +9,7 @@ use tradewind_domain::{
     control::{
         risk::RiskSpec,
         row::{AccountSpec, LocationSpec, TraderSpec},
+        scale::ScaleSpec,
     },
     ids::KeyHash,
 };
@@ -44,6 +45,7 @@ fn same(kind: Kind, one: &Value, other: &Value) -> bool {
     }
     let same = match kind {
         Kind::Location => read::<LocationSpec>(one, other),
+        Kind::Scale => read::<ScaleSpec>(one, other),
         Kind::ExchangeDays => read::<ExchangeDaysSpec>(one, other),
         Kind::Account => read::<AccountSpec>(one, other),
         Kind::Risk | Kind::TraderRisk => read::<RiskSpec>(one, other),

@@ -1,7 +1,7 @@
 //! How what is not declared goes. Decides what is refused before anything is done, and the order: first nothing trades any
 //! more that goes, then what binds it is deleted, then it itself; what names another before that.
 
-use super::{Kind, Planned, Step, state};
+use super::{Kind, Planned, Step, limits, state};
 use crate::exit::Usage;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -46,7 +46,7 @@ pub(super) fn steps(gone: &[Gone<'_>], release: bool) -> Vec<Planned> {
         .filter_map(|((_, scope), _)| scope.strip_prefix("trader."))
         .collect();
     let stopped = gone.iter().rev().filter_map(|one| stopped(one, &bound));
-    stopped.chain(gone.iter().map(|one| deleted(one, release))).collect()
+    stopped.chain(gone.iter().map(|one| deleted(one, gone, release))).collect()
 }
 
 /// Nobody may use an account any more, and a Trader who has limits of his own runs no more, before any limit goes.
@@ -74,11 +74,17 @@ fn stopped(((kind, name), (at, held)): &Gone<'_>, bound: &BTreeSet<&str>) -> Opt
     })
 }
 
-fn deleted(((kind, name), (at, held)): &Gone<'_>, release: bool) -> Planned {
+fn deleted(((kind, name), (at, held)): &Gone<'_>, gone: &[Gone<'_>], release: bool) -> Planned {
     let of_state = matches!(kind, Kind::TradingState | Kind::TraderTradingState);
     // It is deleted when it is active: then its release is a part of the plan, and agreed to.
-    let loosens = of_state && state(held) != TradingState::Active;
-    let (spec, changes) = if loosens {
+    let released = of_state && state(held) != TradingState::Active;
+    // Of one that goes itself nothing is left to limit.
+    let bound = name.split_once('.').is_some_and(|scope| {
+        gone.iter().any(|((kind, name), _)| scope == (kind.word(), name.as_str()))
+    });
+    let of_risk = matches!(kind, Kind::Risk | Kind::TraderRisk);
+    let loosens = released || (of_risk && !bound && limits::any(held));
+    let (spec, changes) = if released {
         (json!({ "state": "active" }), vec![format!("state: {} -> \"active\"", held["state"])])
     } else {
         (Value::Null, Vec::new())

@@ -117,7 +117,9 @@ fn what_is_not_in_the_file_stays_unless_it_is_to_be_pruned_and_then_goes_in_reve
     assert_eq!(account.spec["customers"], json!([]), "nobody may use it before any limit goes");
     assert_eq!(trader.spec["state"], "stopped", "and a Trader with limits of his own runs no more");
     assert!(trader.until_stopped && !account.until_stopped);
-    assert!(pruned.steps.iter().all(|one| !one.loosens));
+    let loosened: Vec<&str> =
+        pruned.steps.iter().filter(|one| one.loosens).map(|one| one.name.as_str()).collect();
+    assert_eq!(loosened, ["global"], "of those that go nothing is left to limit");
 }
 
 #[test]
@@ -133,6 +135,8 @@ fn what_is_halted_is_pruned_only_by_a_plan_that_says_that_it_is_loosened() {
     let there = carried_out(&made(&file, &There::new(), false));
     let pruned = made("", &there, true);
     let loosened: Vec<&Planned> = pruned.steps.iter().filter(|one| one.loosens).collect();
+    let loosened: Vec<&Planned> =
+        loosened.into_iter().filter(|one| one.kind == Kind::TradingState).collect();
     assert_eq!(loosened.len(), 1);
     assert_eq!(loosened[0].name, "customer.acme");
     assert_eq!(loosened[0].spec, json!({ "state": "active" }));
@@ -172,4 +176,26 @@ fn keys_are_compared_by_their_ids_and_left_alone_when_none_are_named() {
     assert_eq!(made(&file, &there, false).unchanged, 1);
     let other = There::from([(acme(), held(json!([])))]);
     assert_eq!(steps(&made(&file, &other, false)), ["~customer acme"]);
+}
+
+#[test]
+fn a_wider_limit_is_told_as_looser_and_a_tighter_one_is_not() {
+    let file = |amount: &str| format!("[risk.global]\nmax_order_quantity = \"{amount}\"\n");
+    let there = carried_out(&made(&file("10"), &There::new(), false));
+    assert!(made(&file("11"), &there, false).steps[0].loosens);
+    assert!(!made(&file("9"), &there, false).steps[0].loosens);
+    assert!(made("", &there, true).steps[0].loosens, "gone");
+}
+
+#[test]
+fn how_a_location_scales_is_declared_in_the_file_too() {
+    let file = "[scale.here]\nprovisioner = { process = { capacity = 10 } }\nleast = 0\nmost = 2\n";
+    let first = made(file, &There::new(), false);
+    assert_eq!(steps(&first), ["+scale here"]);
+    assert_eq!(first.steps[0].kind.path("here"), "/v1/locations/here/scale");
+    let there = carried_out(&first);
+    assert_eq!(steps(&made(file, &there, true)), [""; 0]);
+    let changed = made(&file.replace("most = 2", "most = 3"), &there, false);
+    assert_eq!(changed.steps[0].changes, ["most: 2 -> 3"]);
+    assert_eq!(steps(&made("", &there, true)), ["-scale here"]);
 }

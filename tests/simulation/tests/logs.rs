@@ -22,7 +22,7 @@ fn a_seed_twice_is_one_log_and_two_seeds_are_two() {
 }
 
 /// Every command there is.
-const COMMANDS: [&str; 38] = [
+const COMMANDS: [&str; 39] = [
     "OpenCluster",
     "PutMember",
     "CheckIn",
@@ -41,6 +41,7 @@ const COMMANDS: [&str; 38] = [
     "Group(Remove",
     "Group(Forget",
     "Group(WantVoters",
+    "Group(Audited",
     "PutLocation",
     "PutExchangeDays",
     "Drain(Begin",

@@ -81,12 +81,7 @@ async fn begun(
     Json(begin): Json<BeginDrain>,
 ) -> Result<Begun, Failure> {
     let (by, deadline, drop) = (begin.by(), begin.deadline, begin.drop);
-    let asked = match on {
-        Condition::Always => DrainCommand::Begin { target: target.clone(), by, deadline, drop },
-        Condition::Absent | Condition::Present | Condition::At(_) => {
-            DrainCommand::BeginOn { target: target.clone(), on, by, deadline, drop }
-        }
-    };
+    let asked = DrainCommand::BeginOn { target: target.clone(), on, by, deadline, drop };
     let Keyed { key, forwarded } = keyed;
     let (method, command) = (Method::POST, Command::Drain(asked));
     let change = Change { method, path, body: &begin, key, command, forwarded };

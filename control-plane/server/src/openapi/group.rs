@@ -201,6 +201,7 @@ fn members() -> Vec<Operation> {
             .gives::<Changed>(200, "Known", "changed")
             .refuses(&[Code::NotFound, Code::Refused]),
         change("/v1/members/{node}", HttpMethod::Delete, "remove_member", "Remove a member")
+            .audited()
             .query_flag("force", "Also where the voters that remain are too few to decide")
             .gives::<Changed>(202, "Committed; the leader does it step by step", "changed")
             .refuses(&[Code::NotFound, Code::Conflict, Code::Busy]),
@@ -219,6 +220,7 @@ fn members() -> Vec<Operation> {
             "want_voters",
             "Up to so many voters learners are promoted",
         )
+        .audited()
         .takes::<VotersWanted>("voters_wanted")
         .gives::<Changed>(200, "Wanted", "changed")
         .refuses(&[Code::Refused]),
@@ -228,6 +230,7 @@ fn members() -> Vec<Operation> {
             "transfer_leader",
             "Another member is to lead",
         )
+        .audited()
         .takes::<TransferLeader>("transfer_leader")
         .gives::<LeaderTransferred>(200, "It leads", "leader_transferred")
         .refuses(&[Code::NotFound, Code::Conflict]),

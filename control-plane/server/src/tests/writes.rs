@@ -213,6 +213,33 @@ fn every_change_that_is_documented_has_a_row_which_takes_what_is_documented() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn without_a_leader_nothing_is_taken_and_it_is_said_when_to_ask_again() {
+    let mut group = Group::of(3).await;
+    let rest = group.followers().await[0];
+    for member in (0..3).filter(|member| *member != rest) {
+        group.kill(member).await;
+    }
+    // What is asked wrongly as a whole is told before anybody is looked for.
+    let rows = rows();
+    let right = rows.iter().filter(|row| {
+        !row.wrong.iter().any(|(path, body, _)| *path == row.path && *body == row.body)
+    });
+    let asked = right.map(|row| {
+        let group = &group;
+        async move {
+            let Write { method, path, body, .. } = row;
+            let headers = [(IDEMPOTENCY_KEY, format_key(&group.keys.next()))];
+            let (_, _, answer) = group.ask(rest, method.clone(), path, &headers, body).await;
+            let problem: Problem = serde_json::from_value(answer).unwrap();
+            assert_eq!(problem.code, Code::NoLeader, "{method} {path}: {problem}");
+            assert!(problem.retry_after_ms.is_some(), "{method} {path}");
+        }
+    });
+    let asked = futures_util::future::join_all(asked).await;
+    assert!(asked.len() > 25, "{} changes", asked.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn whatever_is_wrong_with_a_change_is_told_by_its_code_and_a_repeat_gets_the_first_answer() {
     let group = Group::of(3).await;
     let members = [group.followers().await[0], group.leader().await];
