@@ -25,7 +25,7 @@ pub(crate) async fn run(command: Command, stop: CancellationToken) -> anyhow::Re
             tradewind_traders::trader_manager(options, stop).await?;
         }
         Command::SimVenue(args) => tradewind_sim::run(sim_options(args)?, stop).await?,
-        Command::Broker => tradewind_brokers::broker(stop).await?,
+        Command::Resource(ResourceCommand::Broker(_)) => tradewind_brokers::broker(stop).await?,
         Command::Resource(ResourceCommand::Market(_)) => tradewind_markets::market(stop).await?,
         Command::Resource(ResourceCommand::Trader(_)) => tradewind_traders::trader(stop).await?,
         Command::Demo(_)
@@ -38,6 +38,7 @@ pub(crate) async fn run(command: Command, stop: CancellationToken) -> anyhow::Re
         | Command::Undrain(_)
         | Command::Apply(_)
         | Command::Rebalance(_)
+        | Command::Wait(_)
         | Command::Events(_)
         | Command::Resource(_)
         | Command::SampleAlgo

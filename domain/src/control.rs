@@ -29,6 +29,7 @@ pub mod state_hash;
 mod table;
 pub mod watch;
 
+pub use access::Placed;
 pub use command::{Command, IdempotencyKey, Request, Stamped};
 pub use desired::{Desired, desired};
 pub use event::{Event, EventKind};

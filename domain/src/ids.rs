@@ -4,6 +4,7 @@
 #[macro_use]
 mod forms;
 
+pub use broker::BrokerId;
 pub use disk::DiskId;
 pub use order::{OrderId, VenueOrderId};
 pub use scope::Scope;
@@ -47,6 +48,7 @@ fn is_token(text: &str) -> bool {
     (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
 }
 
+mod broker;
 mod disk;
 mod order;
 mod scope;

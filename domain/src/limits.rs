@@ -37,6 +37,10 @@ const _: () = assert!(BRAKE_EVERY.as_millis() >= 2 * DOWN_AFTER.as_millis());
 pub const PROBES_AT_ONCE: usize = 128;
 /// And looked for by one member at a time, whoever asks: those of a thousand Managers.
 pub const PROBES_A_MEMBER: usize = 1_024;
+/// What was found of one counts for whoever asks so soon after: a member that is asked without end does not dial without
+/// end, and to the leader, who asks more seldom, it is no older than its own question.
+pub const PROBE_SHARED_FOR: Duration = Duration::from_millis(200);
+const _: () = assert!(PROBE_SHARED_FOR.as_millis() < PROBE_EVERY.as_millis());
 
 /// How often the leader looks at what it has observed and plans.
 pub const PLAN_EVERY: Duration = Duration::from_millis(100);

@@ -11,6 +11,7 @@ pub mod link;
 pub mod managers;
 pub mod members;
 pub mod orders;
+pub mod placed;
 pub mod problem;
 pub mod rebalance;
 pub mod resources;

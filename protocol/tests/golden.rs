@@ -11,8 +11,8 @@ use tradewind_protocol::{
         row::{AccountSpec, CustomerSpec, LocationSpec, MarketSpec, TraderSpec},
         scale::ScaleSpec,
     },
-    drains, events, history, link, managers, members, orders, rebalance, resources, scale, session,
-    stream, supervision, token, trade,
+    drains, events, history, link, managers, members, orders, placed, rebalance, resources, scale,
+    session, stream, supervision, token, trade,
 };
 
 /// What a value of this type makes of a sample: the same, if the sample is one of its.
@@ -96,6 +96,10 @@ fn declared_again_as(message: &str, body: &Value) -> serde_json::Result<Value> {
         "risk" => again::<resources::One<resources::RiskInfo>>(body),
         "trading_state_spec" => again::<resources::TradingStateSpec>(body),
         "trading_state" => again::<resources::One<resources::TradingStateInfo>>(body),
+        "manager" => again::<resources::One<placed::ManagerInfo>>(body),
+        "managers" => again::<resources::Page<placed::ManagerInfo>>(body),
+        "implementation" => again::<resources::One<placed::ImplementationInfo>>(body),
+        "broker" => again::<resources::One<placed::BrokerTold>>(body),
         "keys" => again::<resources::Page<resources::KeyInfo>>(body),
         "traders" => again::<resources::Page<resources::TraderInfo>>(body),
         "scale_spec" => again::<ScaleSpec>(body),

@@ -1,15 +1,17 @@
 //! `tradewind account | customer | market | route | trader | location | exchange-days | key | risk | trading-state |
-//! scale`: what operators declare.
+//! scale`: what operators declare; `manager | implementation | broker`: what is registered and placed.
 //! Decides names and forms of the flags, and what they say of a resource; what is done with it stands in
 //! `crate::resource`.
 
 mod flags;
+mod placed;
 mod risk;
 mod scale;
 
 pub(crate) use flags::{
     AccountFlags, CustomerFlags, ExchangeDaysFlags, Flags, LocationFlags, MarketFlags, TraderFlags,
 };
+pub(crate) use placed::{Look, OfImplementations, OfManagers, OrBroker};
 pub(crate) use risk::{OfRisk, OfTradingStates, RiskFlags, TradingStateFlags};
 pub(crate) use scale::ScaleFlags;
 
@@ -35,6 +37,14 @@ pub(crate) enum ResourceCommand {
     Market(OrService<OfMarkets, MarketFlags, Nothing>),
     /// Traders: list, show, declare, delete
     Trader(OrService<OfTraders, TraderFlags, Nothing>),
+    /// Managers that are registered: list, show
+    #[command(subcommand)]
+    Manager(Look<OfManagers>),
+    /// Implementations and their Managers: list, show
+    #[command(subcommand)]
+    Implementation(Look<OfImplementations>),
+    /// Brokers, who has each and how it is: list, show
+    Broker(OrBroker),
     /// When it is after hours in a location: list, show, declare, delete
     #[command(subcommand)]
     Location(Action<OfLocations, LocationFlags, Nothing>),
@@ -73,8 +83,11 @@ impl ResourceCommand {
         match self {
             Self::Market(market) => market.action.is_none(),
             Self::Trader(trader) => trader.action.is_none(),
+            Self::Broker(broker) => broker.action.is_none(),
             Self::Account(_)
             | Self::Customer(_)
+            | Self::Manager(_)
+            | Self::Implementation(_)
             | Self::Location(_)
             | Self::ExchangeDays(_)
             | Self::Key(_)
@@ -102,6 +115,7 @@ pub(crate) enum Action<S: Args, P: Args, R: Args> {
     },
     /// One of them, as it is declared and where it is
     Get {
+        /// Its name
         #[arg(value_parser = name)]
         name: String,
         #[command(flatten)]
@@ -112,6 +126,7 @@ pub(crate) enum Action<S: Args, P: Args, R: Args> {
     /// Declare one, new or instead of what is declared
     #[command(alias = "set")]
     Put {
+        /// Its name
         #[arg(value_parser = name)]
         name: String,
         /// From this file, in TOML or JSON (- is the standard input): what is declared, or what `get -o json` has
@@ -129,6 +144,7 @@ pub(crate) enum Action<S: Args, P: Args, R: Args> {
     },
     /// Delete one that nobody needs
     Rm {
+        /// Its name
         #[arg(value_parser = name)]
         name: String,
         #[command(flatten)]
@@ -147,6 +163,7 @@ pub(crate) enum Action<S: Args, P: Args, R: Args> {
 pub(crate) enum RouteAction {
     /// All routes of a Market, or those that are chosen
     Ls {
+        /// The Market it is of
         market: MarketId,
         /// That name this venue
         #[arg(long)]
@@ -158,7 +175,9 @@ pub(crate) enum RouteAction {
     },
     /// The route of an instrument
     Get {
+        /// The Market it is of
         market: MarketId,
+        /// Such as BTC/USD
         instrument: InstrumentId,
         #[command(flatten)]
         show: Show,
@@ -167,7 +186,9 @@ pub(crate) enum RouteAction {
     },
     /// Declare the route of an instrument, new or instead of the one there is; the others stay
     Put {
+        /// The Market it is of
         market: MarketId,
+        /// Such as BTC/USD
         instrument: InstrumentId,
         /// The venue that serves it
         #[arg(long)]
@@ -184,7 +205,9 @@ pub(crate) enum RouteAction {
     },
     /// Delete the route of an instrument
     Rm {
+        /// The Market it is of
         market: MarketId,
+        /// Such as BTC/USD
         instrument: InstrumentId,
         /// Only if this is its revision, which is its Market's
         #[arg(long, value_name = "REVISION")]
@@ -200,6 +223,7 @@ pub(crate) enum RouteAction {
 pub(crate) enum KeyAction {
     /// Draw a new key and show it, once; only its hash is sent
     Add {
+        /// Whose it is
         #[arg(value_parser = name)]
         customer: String,
         /// Take the key that stands in this file (- is the standard input), and do not show it
@@ -212,6 +236,7 @@ pub(crate) enum KeyAction {
     },
     /// Ids of all keys
     Ls {
+        /// Whose it is
         #[arg(value_parser = name)]
         customer: String,
         #[command(flatten)]
@@ -219,8 +244,10 @@ pub(crate) enum KeyAction {
     },
     /// Remove a key: its sessions end
     Rm {
+        /// Whose it is
         #[arg(value_parser = name)]
         customer: String,
+        /// As `key ls` shows it
         #[arg(value_parser = name)]
         key_id: String,
         #[command(flatten)]
@@ -236,6 +263,7 @@ pub(crate) struct Whom {
     /// API addresses of InfrastructureManagers, any of them
     #[arg(long, value_name = "HOST:PORT", value_delimiter = ',', default_value = "127.0.0.1:4001")]
     pub(crate) addr: Vec<String>,
+    /// How it is shown: for people, as one JSON document, or as JSON lines
     #[arg(short, long, value_enum, default_value_t)]
     pub(crate) output: Format,
 }
@@ -322,6 +350,7 @@ pub(crate) struct OfMarkets {
 
 #[derive(Debug, Args, Serialize)]
 pub(crate) struct OfTraders {
+    /// Of this customer
     #[arg(long)]
     customer: Option<CustomerId>,
     /// With this TraderManager

@@ -30,7 +30,10 @@ use tokio::{
     time::timeout,
 };
 use tokio_util::sync::CancellationToken;
-use tradewind_domain::{ids::InvalidName, limits::PROBES_A_MEMBER};
+use tradewind_domain::{
+    ids::InvalidName,
+    limits::{PROBE_SHARED_FOR, PROBES_A_MEMBER},
+};
 use tradewind_link::{listen, rest::Rest};
 use tradewind_protocol::Problem;
 use tradewind_replication::{
@@ -153,7 +156,7 @@ impl Server {
             view,
             backups: Arc::new(Semaphore::new(1)),
             metrics: metrics.clone(),
-            probes: Semaphore::new(PROBES_A_MEMBER),
+            probes: api::probes::Looks::new(PROBES_A_MEMBER, PROBE_SHARED_FOR),
             watchers: Arc::new(Semaphore::new(WATCHERS)),
             out_of_touch_after: OUT_OF_TOUCH_AFTER.max(options.timing.election_max * 4),
         });

@@ -4,6 +4,7 @@
 use super::{
     command::DownReason,
     drain::{By, DropSchedule},
+    group::GroupAsk,
     handed_back::Failure,
     resource::{Deed, Resource},
     risk::TradingState,
@@ -244,5 +245,12 @@ pub enum EventKind {
     /// One that was handed back runs again, and has for a while.
     ServiceSettled {
         service: ServiceId,
+    },
+    /// Who asked something of the group, and why: told behind what it made.
+    GroupAudited {
+        ask: GroupAsk,
+        who: String,
+        /// Empty if nothing was said.
+        why: String,
     },
 }

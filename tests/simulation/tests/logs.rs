@@ -22,7 +22,7 @@ fn a_seed_twice_is_one_log_and_two_seeds_are_two() {
 }
 
 /// Every command there is.
-const COMMANDS: [&str; 36] = [
+const COMMANDS: [&str; 39] = [
     "OpenCluster",
     "PutMember",
     "CheckIn",
@@ -41,9 +41,11 @@ const COMMANDS: [&str; 36] = [
     "Group(Remove",
     "Group(Forget",
     "Group(WantVoters",
+    "Group(Audited",
     "PutLocation",
     "PutExchangeDays",
     "Drain(Begin",
+    "Drain(BeginOn",
     "Drain(Acknowledge",
     "Drain(Emptied",
     "Drain(Overdue",
@@ -54,6 +56,7 @@ const COMMANDS: [&str; 36] = [
     "Rebalance(Begin",
     "Rebalance(End",
     "Rebalance(Cancel",
+    "Rebalance(CancelAt",
     "Resource(Put",
     "Resource(Delete",
     "Resource(AddKey",

@@ -80,17 +80,12 @@ async fn begun(
     Expected(on): Expected,
     Json(begin): Json<BeginDrain>,
 ) -> Result<Begun, Failure> {
-    if on != Condition::Always {
-        // Passed over in silence it would begin what its caller has ruled out.
-        let detail = "If-Match and If-None-Match do not go with beginning a drain, which changes none that is there";
-        return Err(Failure::new(Code::MalformedRequest, detail));
-    }
     let (by, deadline, drop) = (begin.by(), begin.deadline, begin.drop);
-    let asked = DrainCommand::Begin { target: target.clone(), by, deadline, drop };
+    let asked = DrainCommand::BeginOn { target: target.clone(), on, by, deadline, drop };
     let Keyed { key, forwarded } = keyed;
     let (method, command) = (Method::POST, Command::Drain(asked));
     let change = Change { method, path, body: &begin, key, command, forwarded };
-    let told = service.change(change, changed).await?;
+    let told = service.change_on(change, on, changed).await?;
     Ok((StatusCode::ACCEPTED, [(header::LOCATION, path_of(&target))], Json(told)))
 }
 

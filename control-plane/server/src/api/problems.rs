@@ -19,6 +19,7 @@ pub(crate) fn refused(refusal: &Refusal) -> Problem {
         | Refusal::OtherDisk { .. }
         | Refusal::Mismatch { .. }
         | Refusal::NotActive { .. }
+        | Refusal::AlreadyDraining { .. }
         | Refusal::WrongState { .. } => Code::Conflict,
         Refusal::Dropped { .. } => Code::Dropped,
         Refusal::Busy { .. } | Refusal::Rebalancing { .. } => Code::Busy,

@@ -326,3 +326,30 @@ fn old_drains_make_room_and_running_ones_do_not() {
     let live = world.machine.managers().filter(|row| row.state == ManagerState::Live);
     assert_eq!(live.count(), crate::limits::DRAINS);
 }
+
+#[test]
+fn a_drain_is_begun_on_its_condition_and_a_second_one_that_differs_is_told_how() {
+    let mut world = serving();
+    let on = |on, drop| {
+        let (target, by) = (name("a.trader-manager"), by("an upgrade"));
+        Command::Drain(DrainCommand::BeginOn { target, on, by, deadline: None, drop })
+    };
+    let there =
+        |world: &World| world.machine.drain(&name("a.trader-manager")).map(|row| row.revision);
+    let never = DropSchedule::Never;
+    let none = Refusal::NotAsExpected { held: None };
+    assert_eq!(refused(world.apply(on(Condition::Present, never))), none);
+    assert_eq!(refused(world.apply(on(Condition::At(Revision(1)), never))), none);
+    world.accept(on(Condition::Absent, never));
+    let begun = there(&world);
+    let held = Refusal::NotAsExpected { held: begun };
+    assert_eq!(refused(world.apply(on(Condition::Absent, never))), held);
+    // The same again is the first.
+    world.accept(on(Condition::Always, never));
+    world.accept(on(Condition::Present, never));
+    assert_eq!(there(&world), begun);
+    let differs = Refusal::AlreadyDraining { drop: never, deadline: None };
+    let said = differs.to_string();
+    assert!(said.contains("never dropped, without a deadline"), "{said}");
+    assert_eq!(refused(world.apply(on(Condition::Always, DropSchedule::WhenIdle))), differs);
+}

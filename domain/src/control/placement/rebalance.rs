@@ -12,7 +12,7 @@ use crate::{
         refusal::{Noun, Refusal},
         row::{ManagerState, Row},
     },
-    ids::{CustomerId, Epoch, ManagerId, ManagerKind},
+    ids::{CustomerId, Epoch, ManagerId, ManagerKind, Revision},
     limits,
     time::{Monotonic, UnixNanos},
 };
@@ -40,6 +40,11 @@ pub enum RebalanceCommand {
         epoch: Epoch,
     },
     Cancel {
+        by: By,
+    },
+    /// Only the one that was seen.
+    CancelAt {
+        epoch: Epoch,
         by: By,
     },
 }
@@ -92,14 +97,20 @@ impl Machine {
                 self.tables.forget_rebalance();
                 Ok(vec![EventKind::Rebalanced { epoch }])
             }
-            RebalanceCommand::Cancel { by } => {
-                by.check()?;
-                let row = self.rebalance().ok_or(Refusal::NotFound { what: Noun::Rebalance })?;
-                let epoch = row.epoch;
-                self.tables.forget_rebalance();
-                Ok(vec![EventKind::RebalanceCancelled { epoch, by }])
-            }
+            RebalanceCommand::Cancel { by } => self.cancel_rebalance(None, by),
+            RebalanceCommand::CancelAt { epoch, by } => self.cancel_rebalance(Some(epoch), by),
         }
+    }
+
+    fn cancel_rebalance(&mut self, seen: Option<Epoch>, by: By) -> Result<Vec<EventKind>, Refusal> {
+        by.check()?;
+        let held = self.rebalance().map(|row| row.epoch);
+        if seen.is_some() && seen != held {
+            return Err(Refusal::NotAsExpected { held: held.map(|epoch| Revision(epoch.0)) });
+        }
+        let epoch = held.ok_or(Refusal::NotFound { what: Noun::Rebalance })?;
+        self.tables.forget_rebalance();
+        Ok(vec![EventKind::RebalanceCancelled { epoch, by }])
     }
 
     fn begin_rebalance(

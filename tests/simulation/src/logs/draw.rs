@@ -16,7 +16,7 @@ use tradewind_domain::{
     control::{
         Command, IdempotencyKey, Machine, Observed, Request, Sighting, Stamped,
         command::DownReason,
-        group::{Founder, GroupCommand, MemberAddress},
+        group::{Founder, GroupAsk, GroupCommand, MemberAddress},
         plan::{Told, plan},
         row::{Assignment, CustomerSpec},
     },
@@ -239,7 +239,15 @@ impl Draw {
                 let disk = own.filter(|_| self.chance.percent(70)).unwrap_or(disk);
                 GroupCommand::Tell { node, disk, address: self.address() }
             }
-            5 | 6 => GroupCommand::Remove { node, forced: self.chance.percent(20) },
+            5 => GroupCommand::Remove { node, forced: self.chance.percent(20) },
+            6 => {
+                let ask = match self.chance.below(3) {
+                    0 => GroupAsk::Remove { node, forced: self.chance.percent(20) },
+                    1 => GroupAsk::WantVoters { voters: 2 + self.chance.below(4) as u8 },
+                    _ => GroupAsk::Transfer { to: Some(node) },
+                };
+                GroupCommand::Audited { by: self.by(), ask }
+            }
             7 | 8 => GroupCommand::Forget { node: removing.unwrap_or(node) },
             _ => GroupCommand::WantVoters { voters: 2 + self.chance.below(4) as u8 },
         }
