@@ -129,7 +129,7 @@ pub(crate) struct DataPlaneArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
     #[arg(short, long, value_enum, default_value_t)]
-    pub(crate) output: Output,
+    pub(crate) output: Format,
 }
 
 #[derive(Debug, Args)]

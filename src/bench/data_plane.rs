@@ -3,7 +3,7 @@
 //! all. The services are Traders whose algos sleep.
 
 use super::{args::DataPlaneArgs, cpu, measured::hundredths};
-use crate::cli::Output;
+use crate::cli::Format;
 use anyhow::{Context as _, bail};
 use serde::Serialize;
 use std::{
@@ -50,8 +50,8 @@ pub(super) async fn run(args: &DataPlaneArgs) -> anyhow::Result<()> {
     site.cluster.stop().await;
     let report = report?;
     match args.output {
-        Output::Json => println!("{}", serde_json::to_string(&report)?),
-        Output::Table => {
+        Format::Json | Format::Jsonl => println!("{}", serde_json::to_string(&report)?),
+        Format::Table => {
             println!("services           {:>10}", report.services);
             println!("all live after     {:>10} s", report.all_live_seconds);
             println!("Manager, idle      {:>10} % of a core", report.manager_cpu_percent);

@@ -40,6 +40,7 @@ fn live(service: &str) -> ServiceReport {
         pid: Some(4_711),
         address: Some("127.0.0.1:2".to_owned()),
         crashes: 3,
+        handed_back: None,
     }
 }
 
