@@ -79,11 +79,16 @@ pub(crate) struct OfBrokers {
 
 /// As [`ManagerKind`](tradewind_domain::ids::ManagerKind) stands on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
-#[serde(rename_all = "snake_case")]
 enum Kind {
-    BrokerManager,
-    MarketManager,
-    TraderManager,
+    #[value(name = "broker-manager")]
+    #[serde(rename = "broker_manager")]
+    Broker,
+    #[value(name = "market-manager")]
+    #[serde(rename = "market_manager")]
+    Market,
+    #[value(name = "trader-manager")]
+    #[serde(rename = "trader_manager")]
+    Trader,
 }
 
 /// As [`ManagerStanding`](tradewind_protocol::placed::ManagerStanding) stands on the wire.
