@@ -134,6 +134,7 @@ async fn a_watcher_is_told_the_whole_status_then_each_change_and_a_beat_while_no
 #[tokio::test]
 async fn the_leaders_coming_and_going_is_told() {
     let world = World::start().await;
+    world.until_status("lease_holds", true).await;
     let mut watcher = Watcher::start(&world).await;
     let mut until_lease = async |holds| loop {
         if let StatusFrame::Standing { standing } = watcher.next().await
@@ -142,7 +143,6 @@ async fn the_leaders_coming_and_going_is_told() {
             return standing;
         }
     };
-    world.until_status("lease_holds", true).await;
     world.leader.answer_beats(false);
     let without = until_lease(false).await;
     assert_eq!(without.fences, 1);

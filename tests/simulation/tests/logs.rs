@@ -22,7 +22,7 @@ fn a_seed_twice_is_one_log_and_two_seeds_are_two() {
 }
 
 /// Every command there is.
-const COMMANDS: [&str; 39] = [
+const COMMANDS: [&str; 41] = [
     "OpenCluster",
     "PutMember",
     "CheckIn",
@@ -62,6 +62,8 @@ const COMMANDS: [&str; 39] = [
     "Resource(AddKey",
     "Resource(RemoveKey",
     "Resource(Audited",
+    "Service(HandBack",
+    "Service(Settle",
 ];
 
 #[test]

@@ -52,7 +52,7 @@ const HOMES: [(&str, &[&str]); 7] = [
     ("sled", &["tradewind-replication"]),
     ("bincode", &["tradewind-journal"]),
     ("twox-hash", &["tradewind-domain"]),
-    ("prometheus-client", &["tradewind-control-server"]),
+    ("prometheus-client", &["tradewind-control-server", "tradewind-node"]),
 ];
 
 fn root() -> PathBuf {

@@ -12,11 +12,11 @@ use std::{
 /// The last `lines` lines, each with its end, the newest last; and where to go on.
 /// Fails with `NotFound` where nothing was ever written.
 pub fn last_lines(log: &LogFile, lines: usize) -> io::Result<(Vec<u8>, Follower)> {
-    let mut text = end_of(&log.path, limits::LOG_TOLD_BYTES)?;
-    let follower = Follower { log: log.clone(), at: log.bytes() };
+    let (mut text, at) = end_of(&log.path, limits::LOG_TOLD_BYTES)?;
+    let follower = Follower { log: log.clone(), at };
     // One look behind: it was emptied a moment ago, and its lines stand in the file set aside.
     let short = count(&text) < lines && (text.len() as u64) < limits::LOG_TOLD_BYTES;
-    if short && let Ok(mut before) = end_of(&log.older(1), limits::LOG_TOLD_BYTES) {
+    if short && let Ok((mut before, _)) = end_of(&log.older(1), limits::LOG_TOLD_BYTES) {
         before.append(&mut text);
         text = before;
     }
@@ -34,19 +34,21 @@ fn count(text: &[u8]) -> usize {
     text.iter().filter(|byte| **byte == b'\n').count()
 }
 
-fn end_of(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+/// What a file ends with, whole lines if it has them, and how far that reaches.
+fn end_of(path: &Path, most: u64) -> io::Result<(Vec<u8>, u64)> {
     let mut file = File::open(path)?;
     let bytes = file.metadata()?.len();
-    file.seek(SeekFrom::Start(bytes.saturating_sub(most)))?;
+    let begin = file.seek(SeekFrom::Start(bytes.saturating_sub(most)))?;
     let mut end = Vec::new();
     file.take(most).read_to_end(&mut end)?;
+    let reaches = begin + end.len() as u64;
     if bytes > most
         && let Some(first) = end.iter().position(|byte| *byte == b'\n')
     {
         // It begins in the middle of a line.
         end.drain(..=first);
     }
-    Ok(end)
+    Ok((end, reaches))
 }
 
 /// A reader's place in a log.

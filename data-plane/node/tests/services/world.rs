@@ -230,6 +230,7 @@ fn signal(pid: u32, signal: Signal) {
     kill_process(pid, signal).unwrap();
 }
 
+#[allow(dead_code)]
 pub(crate) fn kill(pid: u32) {
     signal(pid, Signal::KILL);
 }
