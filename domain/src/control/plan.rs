@@ -8,10 +8,11 @@ pub mod drains;
 mod observations;
 mod observed;
 mod placements;
+mod refusal;
 
 pub use brake::{Brake, Lapse, Node, Probe};
 pub use observations::{Observations, Proof, Registration};
-pub use observed::{Health, Observed, Sighting, Told};
+pub use observed::{Downs, Health, Observed, Sighting, Told};
 
 use super::{command::Command, machine::Machine, scale};
 use crate::time::Monotonic;

@@ -7,7 +7,7 @@ use super::{
     scale::ScaleFault,
 };
 use crate::{
-    ids::{DrainTarget, Epoch, Incarnation, LocationId, ManagerId, NodeId, Revision},
+    ids::{DiskId, DrainTarget, Epoch, Incarnation, LocationId, ManagerId, NodeId, Revision},
     limits,
 };
 use alloc::{format, string::String};
@@ -84,6 +84,13 @@ pub enum Refusal {
     NotActive { state: TradingState },
     #[error("these settings cannot work: {fault}")]
     ScaleNotPossible { fault: ScaleFault },
+    #[error(
+        "the name {manager} belongs to another disk ({}): start it with the data directory it had, or under another name. \
+         Another directory is taken under this name once the Manager there is down and holds nothing: customers move by \
+         themselves, an account stays until it is deleted with release=true",
+        disk.short()
+    )]
+    OtherManagerDisk { manager: ManagerId, disk: DiskId },
 }
 
 fn now(held: Option<Revision>) -> String {

@@ -7,6 +7,7 @@ use super::{
     drain::{DrainRow, DroppedRow},
     group::{AdmissionRow, GroupRow},
     machine::Outcome,
+    manager_disk::ManagerDiskRow,
     placement::RebalanceRow,
     risk::{RiskRow, TradingStateRow},
     scale::{ProvisionRow, ScaleRow},
@@ -299,4 +300,5 @@ rows! {
     TradingState(TradingStateRow): Scope = |r| r.scope.clone(),
     Scale(ScaleRow): LocationId = |r| r.location.clone(),
     Provision(ProvisionRow): Epoch = |r| r.request,
+    ManagerDisk(ManagerDiskRow): ManagerId = |r| r.manager.clone(),
 }

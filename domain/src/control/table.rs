@@ -11,6 +11,7 @@ use super::{
     answered::Answered,
     drain::{DrainRow, DroppedRow},
     group::{AdmissionRow, GroupRow},
+    manager_disk::ManagerDiskRow,
     placement::RebalanceRow,
     risk::{RiskRow, TradingStateRow},
     row::{
@@ -55,6 +56,7 @@ pub(super) struct Tables {
     pub(super) trading_states: OrdMap<Scope, TradingStateRow>,
     pub(super) scales: OrdMap<LocationId, ScaleRow>,
     pub(super) provisions: OrdMap<Epoch, ProvisionRow>,
+    pub(super) manager_disks: OrdMap<ManagerId, ManagerDiskRow>,
     /// Derived from Brokers, customers and Traders.
     pub(super) index: Index,
     /// Keys written since the last `take_changed`.
@@ -134,6 +136,9 @@ impl Tables {
             }
             Row::Scale(row) => self.scales.insert(row.location.clone(), row).map(Row::Scale),
             Row::Provision(row) => self.provisions.insert(row.request, row).map(Row::Provision),
+            Row::ManagerDisk(row) => {
+                self.manager_disks.insert(row.manager.clone(), row).map(Row::ManagerDisk)
+            }
         };
         if let Some(replaced) = replaced {
             self.sum.take(&replaced);
@@ -177,6 +182,7 @@ impl Tables {
             RowKey::TradingState(k) => self.trading_states.get(k).cloned().map(Row::TradingState),
             RowKey::Scale(k) => self.scales.get(k).cloned().map(Row::Scale),
             RowKey::Provision(k) => self.provisions.get(k).cloned().map(Row::Provision),
+            RowKey::ManagerDisk(k) => self.manager_disks.get(k).cloned().map(Row::ManagerDisk),
         }
     }
 
@@ -204,5 +210,6 @@ impl Tables {
             .chain(self.trading_states.values().cloned().map(Row::TradingState))
             .chain(self.scales.values().cloned().map(Row::Scale))
             .chain(self.provisions.values().cloned().map(Row::Provision))
+            .chain(self.manager_disks.values().cloned().map(Row::ManagerDisk))
     }
 }
