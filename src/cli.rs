@@ -14,7 +14,7 @@ pub(crate) use resource::Format;
 use crate::snapshot::{RecoverArgs, SnapshotArgs};
 use clap::{Args, Parser, Subcommand};
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
-use tradewind_domain::ids::{ImplementationId, LocationId, ProgramId};
+use tradewind_domain::ids::{ImplementationId, LocationId, NodeName, ProgramId};
 
 #[derive(Debug, Parser)]
 #[command(
@@ -222,6 +222,9 @@ pub(crate) struct ManagerArgs {
     /// Where InfrastructureManagers and algos reach it, if that is not where it listens
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) advertise: Option<String>,
+    /// The machine it is on: Managers that name one fail together (default: the host of its address)
+    #[arg(long, value_name = "NAME")]
+    pub(crate) node: Option<NodeName>,
     /// API addresses of InfrastructureManagers, any of them
     #[arg(long, value_delimiter = ',', required = true)]
     pub(crate) members: Vec<String>,

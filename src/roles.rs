@@ -147,6 +147,7 @@ fn manager_options(args: ManagerArgs, kind: ManagerKind) -> anyhow::Result<manag
         location: args.location,
         listen: args.listen,
         advertise: args.advertise,
+        node: args.node,
         members: args.members,
         state_dir: args.data,
         capacity: args.capacity,

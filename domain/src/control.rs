@@ -16,6 +16,7 @@ pub mod invariants;
 pub mod lease;
 pub mod life;
 pub mod machine;
+pub mod manager_disk;
 pub mod membership;
 pub mod placement;
 pub mod plan;

@@ -33,6 +33,13 @@ const _: () = assert!(
     PROBE_COUNTS_FOR.as_millis() > 2 * (PROBE_WITHIN.as_millis() + PROBE_EVERY.as_millis()) - 1
 );
 const _: () = assert!(BRAKE_EVERY.as_millis() >= 2 * DOWN_AFTER.as_millis());
+/// A Manager that fell silent twice is given nothing new for so long, twice as long each time after: what is placed on
+/// one that comes and goes is away for `DOWN_AFTER` each time.
+pub const REST_FIRST: Duration = Duration::from_secs(5);
+pub const REST_MAX: Duration = Duration::from_secs(60);
+/// One that stayed for so long begins anew.
+pub const DOWNS_COUNT_FOR: Duration = Duration::from_secs(120);
+const _: () = assert!(DOWNS_COUNT_FOR.as_millis() > REST_MAX.as_millis());
 /// Managers asked about in one question: those of forty nodes, whose names fit into its path.
 pub const PROBES_AT_ONCE: usize = 128;
 /// And looked for by one member at a time, whoever asks: those of a thousand Managers.

@@ -7,7 +7,7 @@ use crate::{
     ids::{
         AccountId, BrokerId, ClusterIncarnation, CustomerId, DiskId, DrainTarget, Epoch,
         ImplementationId, Incarnation, InstrumentId, KeyHash, LocationId, ManagerId, MarketId,
-        NodeId, ProgramId, RegisterId, Revision, Scope, ServiceId, TraderId, VenueId,
+        NodeId, NodeName, ProgramId, RegisterId, Revision, Scope, ServiceId, TraderId, VenueId,
     },
     money::{Notional, Quantity, Share},
     time::UnixNanos,
@@ -60,6 +60,7 @@ texts! {
     ImplementationId: NAME, "a1";
     LocationId: NAME, "here";
     MarketId: NAME, "crypto";
+    NodeName: "^[!-~]{1,253}$", "rack-7";
     RegisterId: NAME, "r";
     ProgramId: NAME, "nomad";
     TraderId: NAME, "sample";

@@ -118,5 +118,6 @@ fn kind(row: &Row) -> &'static str {
         Row::Scale(_) => "scale",
         Row::Provision(_) => "provision",
         Row::HandedBack(_) => "handed_back",
+        Row::ManagerDisk(_) => "manager_disk",
     }
 }

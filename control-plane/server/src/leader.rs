@@ -2,6 +2,7 @@
 //! and ends: it begins at a leadership that a quorum has confirmed, and ends with the term or when no
 //! confirmation comes. Nothing of it outlives that, and nothing is inherited.
 
+mod inbox;
 pub(crate) mod observe;
 mod pause;
 mod pipes;
@@ -11,8 +12,9 @@ mod probes;
 use crate::{
     clock::Clocks,
     leading::Leading,
-    limits::{LOOK_EVERY, REPORTS, UNCONFIRMED_AFTER},
+    limits::{LOOK_EVERY, UNCONFIRMED_AFTER},
 };
+use inbox::Inbox;
 use observe::{Observations, Report, View, What};
 use pause::Awake;
 use pipes::Pipes;
@@ -25,7 +27,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    sync::{mpsc, watch},
+    sync::watch,
     time::{Instant, MissedTickBehavior, interval, sleep},
 };
 use tradewind_domain::{
@@ -98,7 +100,7 @@ struct Leadership<'a> {
     context: &'a Context,
     term: u64,
     seen: Observations,
-    reports: mpsc::Receiver<Report>,
+    reports: Inbox,
     pipes: Pipes,
     probes: Probes,
     told: &'a watch::Sender<LeaderView>,
@@ -117,14 +119,14 @@ async fn lead(context: &Context, term: u64, told: &watch::Sender<LeaderView>) {
     // This leader's own first entry or a later one: above all that earlier leaders could show. The term
     // would not do, since one term may see two leaders.
     let right = Epoch(held.0);
-    let (sender, reports) = mpsc::channel(REPORTS);
+    let reports = Inbox::default();
     let now = Instant::now();
     let leadership = Leadership {
         context,
         term,
         seen: Observations::since((context.clocks.monotonic)()).offering(&context.offered),
+        pipes: Pipes::new(context.clone(), right, reports.clone()),
         reports,
-        pipes: Pipes::new(context.clone(), right, sender),
         probes: Probes::default(),
         told,
         confirmed_at: now,
@@ -150,7 +152,7 @@ impl Leadership<'_> {
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                Some(report) = self.reports.recv() => self.heard(report),
+                reports = self.reports.next() => reports.into_iter().for_each(|one| self.heard(one)),
                 Some(found) = self.probes.found() => self.seen.found(found),
                 changed = machine.changed() => {
                     if changed.is_err() {
@@ -213,7 +215,7 @@ impl Leadership<'_> {
         if Instant::now() < self.plan_due {
             return;
         }
-        let (seen, reports) = (&mut self.seen, &mut self.reports);
+        let (seen, reports) = (&mut self.seen, &self.reports);
         let round = planner::round(self.context, seen, reports, now);
         let (accepted, asleep) = self.awake.during(round).await;
         if let Some(asleep) = asleep {

@@ -3,6 +3,7 @@
 //! of the data plane live and die; what a Broker, a Market or a Trader does is left to their crates.
 
 pub mod clock;
+mod disk;
 mod files;
 mod health;
 mod incarnation;
@@ -14,4 +15,5 @@ pub mod process;
 pub mod service;
 pub mod supervision;
 
+pub use disk::Error as DiskError;
 pub use incarnation::Error as IncarnationError;

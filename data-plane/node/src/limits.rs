@@ -15,6 +15,11 @@ pub const CHECK_IN_AGAIN_MAX: Duration = Duration::from_secs(1);
 /// One attempt to check in: a Manager's waits through an election, `HOLD_THROUGH_ELECTION`.
 pub const CHECK_IN_ATTEMPT: Duration = Duration::from_secs(2);
 
+/// A Manager that starts waits so long for a leader before it starts what it had: far longer than elections, and than the
+/// members of a site take that starts as a whole; far shorter than a person is on his way to a node that was rebooted.
+pub const START_UNASKED_AFTER: Duration = Duration::from_secs(10);
+const _: () = assert!(START_UNASKED_AFTER.as_millis() >= 4 * CHECK_IN_ATTEMPT.as_millis());
+
 /// A service that had a pipe and was not heard of for so long hangs and is killed: well above a busy
 /// machine's pauses, well below what an operator would wait.
 pub const HUNG_AFTER: Duration = Duration::from_secs(10);

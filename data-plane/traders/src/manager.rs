@@ -88,8 +88,8 @@ impl TraderManager {
     }
 
     async fn open(&self, handle: &Handle, wanted: &TraderWanted) -> bool {
-        let ask =
-            OpenTraderSession { manager: handle.manager().clone(), epoch: wanted.fence.epoch };
+        let (manager, incarnation) = (handle.manager().clone(), Some(handle.incarnation()));
+        let ask = OpenTraderSession { manager, epoch: wanted.fence.epoch, incarnation };
         let opened =
             handle.control().open_trader_session(&wanted.trader, &ask, limits::OPEN_WITHIN).await;
         match opened {

@@ -11,8 +11,8 @@ use super::scale::ScaleCommand;
 use crate::{
     calendar::{Day, Exchange, OperatorDay},
     ids::{
-        AccountId, ClientId, ClusterIncarnation, CustomerId, Epoch, Incarnation, LocationId,
-        ManagerId, MarketId, NodeId, RegisterId, TraderId,
+        AccountId, ClientId, ClusterIncarnation, CustomerId, DiskId, Epoch, Incarnation,
+        LocationId, ManagerId, MarketId, NodeId, NodeName, RegisterId, TraderId,
     },
     time::UnixNanos,
 };
@@ -132,6 +132,16 @@ pub enum Command {
     Scale(ScaleCommand),
     /// Services that their Managers gave up.
     Service(ServiceCommand),
+    /// A Manager is there, and says which disk it has and which node it is on: what the name holds belongs to them.
+    CheckInFrom {
+        manager: ManagerId,
+        location: LocationId,
+        address: String,
+        incarnation: Incarnation,
+        capacity: u32,
+        disk: DiskId,
+        node: NodeName,
+    },
 }
 
 /// What the leader knew when it took a Manager for down.

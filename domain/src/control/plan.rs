@@ -9,10 +9,11 @@ mod handed_back;
 mod observations;
 mod observed;
 mod placements;
+mod refusal;
 
 pub use brake::{Brake, Lapse, Node, Probe};
 pub use observations::{Observations, Proof, Registration};
-pub use observed::{Health, Observed, Sighting, Told};
+pub use observed::{Downs, Health, Observed, Sighting, Told};
 
 use super::{command::Command, machine::Machine, scale};
 use crate::time::Monotonic;

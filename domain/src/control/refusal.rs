@@ -7,7 +7,7 @@ use super::{
     scale::ScaleFault,
 };
 use crate::{
-    ids::{DrainTarget, Epoch, Incarnation, LocationId, ManagerId, NodeId, Revision},
+    ids::{DiskId, DrainTarget, Epoch, Incarnation, LocationId, ManagerId, NodeId, Revision},
     limits,
     time::UnixNanos,
 };
@@ -92,6 +92,13 @@ pub enum Refusal {
          /v1/drains/TARGET/drop), or cancel it and begin anew", goes_on(*.drop, *.deadline)
     )]
     AlreadyDraining { drop: DropSchedule, deadline: Option<UnixNanos> },
+    #[error(
+        "the name {manager} belongs to another disk ({}): start it with the data directory it had, or under another name. \
+         Another directory is taken under this name once the Manager there is down and holds nothing: customers move by \
+         themselves, an account stays until it is deleted with release=true",
+        disk.short()
+    )]
+    OtherManagerDisk { manager: ManagerId, disk: DiskId },
 }
 
 /// A drain in words, by what may differ of another.

@@ -8,6 +8,7 @@ use super::{
     group::{AdmissionRow, GroupRow},
     handed_back::HandedBackRow,
     machine::Outcome,
+    manager_disk::ManagerDiskRow,
     placement::RebalanceRow,
     risk::{RiskRow, TradingStateRow},
     scale::{ProvisionRow, ScaleRow},
@@ -301,4 +302,5 @@ rows! {
     Scale(ScaleRow): LocationId = |r| r.location.clone(),
     Provision(ProvisionRow): Epoch = |r| r.request,
     HandedBack(HandedBackRow): ServiceId = |r| r.service.clone(),
+    ManagerDisk(ManagerDiskRow): ManagerId = |r| r.manager.clone(),
 }

@@ -12,6 +12,7 @@ use super::{
     drain::{DrainRow, DroppedRow},
     group::{AdmissionRow, GroupRow},
     handed_back::HandedBackRow,
+    manager_disk::ManagerDiskRow,
     placement::RebalanceRow,
     risk::{RiskRow, TradingStateRow},
     row::{
@@ -57,6 +58,7 @@ pub(super) struct Tables {
     pub(super) scales: OrdMap<LocationId, ScaleRow>,
     pub(super) provisions: OrdMap<Epoch, ProvisionRow>,
     pub(super) handed_back: OrdMap<ServiceId, HandedBackRow>,
+    pub(super) manager_disks: OrdMap<ManagerId, ManagerDiskRow>,
     /// Derived from Brokers, customers and Traders.
     pub(super) index: Index,
     /// Keys written since the last `take_changed`.
@@ -139,6 +141,9 @@ impl Tables {
             Row::HandedBack(row) => {
                 self.handed_back.insert(row.service.clone(), row).map(Row::HandedBack)
             }
+            Row::ManagerDisk(row) => {
+                self.manager_disks.insert(row.manager.clone(), row).map(Row::ManagerDisk)
+            }
         };
         if let Some(replaced) = replaced {
             self.sum.take(&replaced);
@@ -183,6 +188,7 @@ impl Tables {
             RowKey::Scale(k) => self.scales.get(k).cloned().map(Row::Scale),
             RowKey::Provision(k) => self.provisions.get(k).cloned().map(Row::Provision),
             RowKey::HandedBack(k) => self.handed_back.get(k).cloned().map(Row::HandedBack),
+            RowKey::ManagerDisk(k) => self.manager_disks.get(k).cloned().map(Row::ManagerDisk),
         }
     }
 
@@ -211,5 +217,6 @@ impl Tables {
             .chain(self.scales.values().cloned().map(Row::Scale))
             .chain(self.provisions.values().cloned().map(Row::Provision))
             .chain(self.handed_back.values().cloned().map(Row::HandedBack))
+            .chain(self.manager_disks.values().cloned().map(Row::ManagerDisk))
     }
 }

@@ -22,10 +22,11 @@ fn a_seed_twice_is_one_log_and_two_seeds_are_two() {
 }
 
 /// Every command there is.
-const COMMANDS: [&str; 41] = [
+const COMMANDS: [&str; 42] = [
     "OpenCluster",
     "PutMember",
     "CheckIn",
+    "CheckInFrom",
     "ExpireManager",
     "PutAccount",
     "PutCustomer",

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod drains;
+mod manager_disks;
 mod resources;
 mod scale;
 mod services;

@@ -98,5 +98,6 @@ fn shown(row: Row) -> Option<Value> {
         Row::Scale(row) => json!({ "scale": row }),
         Row::Provision(row) => json!({ "provision": row }),
         Row::HandedBack(row) => json!({ "handed_back": row }),
+        Row::ManagerDisk(row) => json!({ "manager_disk": row }),
     })
 }

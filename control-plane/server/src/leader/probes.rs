@@ -1,4 +1,4 @@
-//! Asking the other members to reach Managers that the brake holds. Decides whom and how often; what follows from
+//! Asking the other members to reach Managers that the brake holds, or whose ports refuse. Decides whom and how often; what follows from
 //! what they find is `domain::control::plan`'s decision. Dropped, it asks no more.
 
 use super::Context;
@@ -24,15 +24,16 @@ pub(super) struct Probes {
 }
 
 impl Probes {
-    /// Asks about those who are held, unless that was done a moment ago.
+    /// Asks about those who are held or refuse, unless that was done a moment ago.
     pub(super) fn ask(&mut self, context: &Context, brake: &Brake, now: Monotonic) {
         let soon = self.asked_at.is_some_and(|at| now.since(at) < PROBE_EVERY);
-        if brake.held.is_empty() || soon || !self.asking.is_empty() {
+        let nobody = brake.held.is_empty() && brake.asked.is_empty();
+        if nobody || soon || !self.asking.is_empty() {
             return;
         }
         self.asked_at = Some(now);
         let machine = context.replica.machine();
-        let held = brake.held.values().flatten();
+        let held = brake.held.values().flatten().chain(&brake.asked);
         let lives = held.filter_map(|id| Some((id.clone(), machine.manager(id)?.incarnation)));
         let voters: BTreeSet<NodeId> = context.replica.status().voters.into_iter().collect();
         let nothing = lives.map(|(manager, incarnation)| {

@@ -265,7 +265,7 @@ fn sessions() -> Vec<Operation> {
         )
         .takes::<ManagerCheckIn>("manager_check_in")
         .gives::<ManagerCheckedIn>(200, "Registered under this fence", "manager_checked_in")
-        .refuses(&[Code::Conflict, Code::Dropped, Code::Refused]),
+        .refuses(&[Code::Superseded, Code::OtherDisk, Code::Dropped, Code::Refused]),
     ]
 }
 

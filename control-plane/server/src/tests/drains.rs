@@ -81,6 +81,8 @@ async fn a_drain_goes_from_a_confirmed_cordon_to_dropped_as_its_manager_empties(
         incarnation: tradewind_domain::ids::Incarnation(incarnation),
         capacity: 1,
         services: vec![],
+        disk: None,
+        node: None,
     };
     let ask = async |incarnation| {
         let (client, asked) = (group.client(), check_in(incarnation));

@@ -26,6 +26,8 @@ use tradewind_protocol::{
 pub(super) struct Told {
     pub(super) desired: Option<Desired>,
     pub(super) answered: u64,
+    /// Of these, on a pipe on which nothing was told before.
+    pub(super) answered_untold: u64,
     /// The right that the latest leader to dial has shown.
     pub(super) leader: Option<Fence>,
 }
@@ -78,6 +80,8 @@ impl Manager {
             incarnation,
             capacity: 1_000,
             services: vec![],
+            disk: None,
+            node: None,
         };
         let answer = group.client().check_in(&check_in, &group.keys.next(), SOON).await;
         let checked_in = answer.accepted().unwrap();
@@ -125,7 +129,7 @@ async fn own(
 async fn serve(mut pipe: Accepted<FromManager, ToManager>, told: Arc<Mutex<Told>>, says: Says) {
     told.lock().unwrap().leader = Some(pipe.hello.fence);
     let mut beat = interval(Duration::from_millis(50));
-    let mut n = 0;
+    let (mut n, mut heard) = (0, false);
     loop {
         tokio::select! {
             _ = beat.tick() => if *says.beats.lock().unwrap() {
@@ -139,10 +143,13 @@ async fn serve(mut pipe: Accepted<FromManager, ToManager>, told: Arc<Mutex<Told>
             },
             event = pipe.events.next() => match event {
                 Some(Event::Message(ToManager::Desired { desired })) => {
+                    heard = true;
                     told.lock().unwrap().desired = Some(desired);
                 }
                 Some(Event::Message(ToManager::BeatAnswer { .. })) => {
-                    told.lock().unwrap().answered += 1;
+                    let mut told = told.lock().unwrap();
+                    told.answered += 1;
+                    told.answered_untold += u64::from(!heard);
                 }
                 Some(Event::Up { .. }) => {}
                 Some(Event::Down(_)) | None => return,

@@ -10,7 +10,7 @@ use super::{
     proof::Proof,
 };
 use crate::{
-    clock, incarnation, limits,
+    clock, disk, incarnation, limits,
     supervision::{Setup, Supervisor},
 };
 use rustix::fs::{FlockOperation, flock};
@@ -28,7 +28,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 use tradewind_control_client::{ControlClient, KeySource};
-use tradewind_domain::ids::{ClientId, Incarnation, InvalidName};
+use tradewind_domain::ids::{ClientId, Incarnation, InvalidName, NodeName};
 use tradewind_link::{
     listen,
     pipe::{self, Accepted, Diallers, Gate},
@@ -53,6 +53,8 @@ pub enum Error {
     Bind(#[from] listen::BindError),
     #[error(transparent)]
     Name(#[from] InvalidName),
+    #[error(transparent)]
+    Disk(#[from] disk::Error),
     #[error("one of its tasks has ended in a panic; started again it goes on where it was")]
     Broken,
 }
@@ -73,7 +75,7 @@ pub struct Running<W> {
 /// What ends, each by itself.
 #[derive(Clone, Default)]
 struct Ends {
-    /// A drain has ended with this Manager's being dropped.
+    /// The group has no place for this life any more: a drain has dropped it, or another one has its name.
     dropped: CancellationToken,
     /// Everything that must outlive the services.
     all: CancellationToken,
@@ -100,7 +102,7 @@ pub async fn run<W: Work>(
             Ok(())
         }
         () = running.dropped() => {
-            tracing::info!("dropped by a drain: stopping for good; started anew it is a new registration");
+            tracing::info!("the group has no place for it: stopping for good; started anew it asks for one");
             running.stop().await;
             Ok(())
         }
@@ -116,9 +118,11 @@ pub async fn start<W: Work>(options: Options, work: Arc<W>) -> Result<Running<W>
     let state = |source| Error::State { path: state_dir.clone(), source };
     let lock = lock(&state_dir)?;
     let incarnation = incarnation::next(&state_dir)?;
+    let disk = disk::identity(&state_dir)?;
     let listener = listen::bind_or_next(options.listen).await?;
     let address = listener.local_addr().map_err(state)?;
     let told = options.advertise.clone().unwrap_or_else(|| address.to_string());
+    let node = options.node.clone().map_or_else(|| NodeName::of_address(&told), Ok)?;
     let mut tasks = JoinSet::new();
     let (standing, shown) = watch::channel(Standing::default());
     let confirming = shown.clone();
@@ -165,6 +169,8 @@ pub async fn start<W: Work>(options: Options, work: Arc<W>) -> Result<Running<W>
         proof: Proof::new(supervisor.clone(), &state_dir).map_err(state)?,
         options,
         incarnation,
+        disk,
+        node,
         address: told,
         work: work.clone(),
         control: handle.control.clone(),
@@ -190,7 +196,8 @@ impl<W: Work> Running<W> {
         &self.handle
     }
 
-    /// Returns when the group has dropped this Manager: what is left is to stop. May be cancelled.
+    /// Returns when the group has dropped this Manager, or another life has its name: what is left is to stop. May be
+    /// cancelled.
     pub fn dropped(&self) -> impl Future<Output = ()> + Send + use<W> {
         self.ends.dropped.clone().cancelled_owned()
     }

@@ -38,6 +38,8 @@ struct Known {
     /// How often its pipe stood.
     dialled: watch::Sender<u32>,
     heard: Mutex<BTreeMap<String, ServiceReport>>,
+    /// Check-ins are answered with this.
+    refusing: watch::Sender<Option<Code>>,
 }
 
 pub(crate) struct Leader {
@@ -60,6 +62,9 @@ impl Leader {
                 "/v1/managers/check-in",
                 post(move |State(known): State<Arc<Known>>, Json(ask): Json<ManagerCheckIn>| async move {
                     known.manager.send_replace(Some(ask.address));
+                    if let Some(code) = *known.refusing.borrow() {
+                        return Err(Failure::new(code, "as the group would"));
+                    }
                     if *known.electing.borrow() {
                         return Err(Failure::new(Code::Unavailable, "an election is going on"));
                     }
@@ -86,6 +91,11 @@ impl Leader {
 
     pub(crate) fn elect(&self, electing: bool) {
         self.known.electing.send_replace(electing);
+    }
+
+    /// Check-ins are answered with this.
+    pub(crate) fn refuse(&self, code: Code) {
+        self.known.refusing.send_replace(Some(code));
     }
 
     /// How often its pipe stood.

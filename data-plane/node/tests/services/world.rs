@@ -46,6 +46,8 @@ pub(crate) struct World {
     running: Option<Running<Brokers>>,
 }
 
+// Each test program uses what it needs of it.
+#[allow(dead_code)]
 impl World {
     pub(crate) async fn start() -> Self {
         // A process of ours that was given a claim's name to run would start processes without end.
@@ -68,6 +70,7 @@ impl World {
             location: "here".parse().unwrap(),
             advertise: None,
             listen: self.listen,
+            node: None,
             members: vec![self.leader.address.clone()],
             state_dir: self.dir.path().to_path_buf(),
             capacity: 10,
@@ -100,6 +103,13 @@ impl World {
         let manager: ManagerId = "a1.broker-manager".parse().unwrap();
         let fence = fence(self.cluster, 1);
         self.leader = Leader::start(manager, fence, axum::Router::new()).await;
+    }
+
+    /// Returns when the Manager has no place in the group any more, and stops it.
+    pub(crate) async fn put_out(&mut self) {
+        let running = self.running.take().unwrap();
+        tokio::time::timeout(PATIENCE, running.dropped()).await.unwrap();
+        running.stop().await;
     }
 
     pub(crate) async fn stop(mut self) {

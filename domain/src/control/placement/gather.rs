@@ -5,7 +5,7 @@ use super::{Door, Item, Place, Placed, Problem};
 use crate::{
     control::{
         machine::Machine,
-        plan::{Health, Observed},
+        plan::Observed,
         row::{ManagerRow, ManagerState},
     },
     ids::{AccountId, CustomerId, ManagerId, ManagerKind},
@@ -79,9 +79,8 @@ fn door(machine: &Machine, observed: &Observed, now: Monotonic, row: &ManagerRow
     if machine.empties(&row.manager) {
         return Some(Door::Leaving);
     }
-    // One that died with the leader before is not suspect yet: it must have been heard.
-    let well = observed.has_heard(row) && observed.health(row, now) == Health::Well;
-    let open = well && machine.cordon(&row.manager).is_none();
+    // One that died with the leader before is not suspect yet, and one that nobody reaches checks in all the same.
+    let open = observed.takes(row, now) && machine.cordon(&row.manager).is_none();
     Some(if open { Door::Open } else { Door::Shut })
 }
 

@@ -148,7 +148,7 @@ impl Machine {
     }
 }
 
-/// Whether this leader knows enough to decide it: each TraderManager was heard, or is lost. Before, one that is well,
+/// Whether this leader knows enough to decide it: each TraderManager has beaten, or is lost. Before, one that is well,
 /// such as one that was added a moment ago, would be left out.
 #[must_use]
 pub fn rebalance_can_be_told(machine: &Machine, observed: &Observed, now: Monotonic) -> bool {
@@ -156,7 +156,7 @@ pub fn rebalance_can_be_told(machine: &Machine, observed: &Observed, now: Monoto
         row.manager.kind == ManagerKind::TraderManager && row.state == ManagerState::Live
     });
     traders.all(|row| {
-        observed.has_heard(row)
+        observed.told(row).is_some()
             || match observed.health(row, now) {
                 Health::Lost(_) => true,
                 Health::Well | Health::Suspect => false,

@@ -14,7 +14,11 @@ use crate::{
     limits,
     time::{Monotonic, UnixNanos},
 };
-use alloc::{collections::BTreeMap, string::String, vec::Vec};
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    string::String,
+    vec::Vec,
+};
 
 /// A Manager as its leader's pipes have it: of an older registration nothing is taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,6 +67,8 @@ pub enum Proof {
 pub struct Observations {
     observed: Observed,
     registered: BTreeMap<ManagerId, Registration>,
+    /// To whose registered life a pipe has stood: only of these a refusal says that something has ended.
+    stood: BTreeSet<ManagerId>,
 }
 
 impl Observations {
@@ -87,28 +93,52 @@ impl Observations {
             let ago = at.0.saturating_sub(row.since.0);
             if u128::from(ago) < limits::BRAKE_EVERY.as_nanos() {
                 let lapse = Lapse { at: Monotonic(now.0.saturating_sub(ago)), braked: true };
-                self.observed.lapsed.insert(Node::of(row), lapse);
+                self.observed.lapsed.insert(Node::named(machine, row), lapse);
             }
         }
     }
 
-    /// These were proposed: nodes that they take for down in silence are remembered for a while.
+    /// These were proposed: nodes that they take for down are remembered for a while.
     pub fn proposed(&mut self, machine: &Machine, commands: &[Command], now: Monotonic) {
+        self.note_downs(machine, commands, now);
         let silent = commands.iter().filter_map(|command| match command {
             Command::ExpireManager { manager, why: DownReason::Silent, .. } => {
                 machine.manager(manager)
             }
             _ => None,
         });
-        // One that stalls was reached: its going says nothing of the others.
-        let cut = silent.filter(|row| !brake::stalls(&self.observed, row, now));
+        // One that stalls was reached: its going says nothing of the others. Nor does that of one that nobody ever has.
+        let cut = silent.filter(|row| {
+            !brake::stalls(&self.observed, row, now)
+                && !self.observed.newcomers.contains(&row.manager)
+        });
         let lapse = |row: &ManagerRow| {
             let braked = self.observed.braked.contains(&row.location);
-            (Node::of(row), Lapse { at: now, braked })
+            (Node::named(machine, row), Lapse { at: now, braked })
         };
         let lapses: Vec<(Node, Lapse)> = cut.map(lapse).collect();
         self.observed.lapsed.retain(|_, lapse| now.since(lapse.at) < limits::BRAKE_EVERY);
         self.observed.lapsed.extend(lapses);
+    }
+
+    /// Who falls silent again and again, and which nodes refused.
+    fn note_downs(&mut self, machine: &Machine, commands: &[Command], now: Monotonic) {
+        let observed = &mut self.observed;
+        observed.downs.retain(|_, downs| downs.counts(now));
+        observed.refused.retain(|_, at| now.since(*at) < limits::DOWN_AFTER);
+        for command in commands {
+            let Command::ExpireManager { manager, why, .. } = command else { continue };
+            match why {
+                DownReason::Silent => {
+                    let downs = observed.downs.entry(manager.clone()).or_default();
+                    *downs = downs.and(now);
+                }
+                DownReason::Refused => {
+                    let row = machine.manager(manager);
+                    observed.refused.extend(row.map(|row| (Node::named(machine, row), now)));
+                }
+            }
+        }
     }
 
     /// Who is held now. Where the brake is on is remembered: it stays on until all are well or gone.
@@ -158,11 +188,11 @@ impl Observations {
     /// A registration that is new to this leader. `checked_in`: it was made in this leader's time, which
     /// is itself a proof of life; what was seen of an older one says nothing about it.
     pub fn registered(&mut self, of: Registration, checked_in: Option<Monotonic>) {
-        self.observed.managers.remove(&of.manager);
-        self.observed.piped.remove(&of.manager);
+        self.forget(&of.manager);
         if let Some(at) = checked_in {
             let seen = Sighting { last_proof: at, ..unseen(&of) };
             self.observed.managers.insert(of.manager.clone(), seen);
+            self.observed.newcomers.insert(of.manager.clone());
         }
         self.registered.insert(of.manager.clone(), of);
     }
@@ -172,6 +202,9 @@ impl Observations {
         self.registered.remove(manager);
         self.observed.managers.remove(manager);
         self.observed.piped.remove(manager);
+        self.observed.newcomers.remove(manager);
+        self.observed.refusals.remove(manager);
+        self.stood.remove(manager);
     }
 
     /// What a pipe of that registration has brought. `false`: it is not the one that stands, and nothing is taken.
@@ -185,21 +218,35 @@ impl Observations {
             Proof::Up { incarnation } => {
                 // Another life than the registered one proves nothing about that.
                 if incarnation == sighting.incarnation {
-                    (sighting.last_proof, sighting.refused) = (at, false);
+                    sighting.lives(at);
+                    self.observed.refusals.remove(&of.manager);
                     self.observed.piped.insert(of.manager.clone());
+                    self.stood.insert(of.manager.clone());
                 }
             }
             Proof::Beat(told) => {
-                (sighting.last_proof, sighting.refused) = (at, false);
+                sighting.lives(at);
                 sighting.told = Some(told);
+                self.observed.refusals.remove(&of.manager);
+                self.observed.newcomers.remove(&of.manager);
+                self.stood.insert(of.manager.clone());
             }
             Proof::Down => drop(self.observed.piped.remove(&of.manager)),
             Proof::Refused => {
-                sighting.refused = true;
+                // Where no pipe has stood, a filter, a proxy or a wrong address may refuse for a process that lives.
+                sighting.refused = self.stood.contains(&of.manager);
+                self.observed.refusals.entry(of.manager.clone()).or_insert(at);
                 self.observed.piped.remove(&of.manager);
             }
         }
         true
+    }
+}
+
+impl Sighting {
+    /// Reports of one Manager may be heard late, and none makes it older.
+    fn lives(&mut self, at: Monotonic) {
+        (self.last_proof, self.refused) = (self.last_proof.max(at), false);
     }
 }
 

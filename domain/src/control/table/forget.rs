@@ -44,6 +44,12 @@ impl Tables {
         if let Some(row) = self.managers.remove(manager) {
             self.gone(RowKey::Manager(manager.clone()), &Row::Manager(row));
         }
+        // What a name holds belongs to its disk, registered or not.
+        if self.index.held(manager).is_none_or(super::index::Held::is_empty)
+            && let Some(row) = self.manager_disks.remove(manager)
+        {
+            self.gone(RowKey::ManagerDisk(manager.clone()), &Row::ManagerDisk(row));
+        }
     }
 
     pub(in crate::control) fn forget_drain(&mut self, target: &DrainTarget) {

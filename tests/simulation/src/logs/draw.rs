@@ -20,7 +20,9 @@ use tradewind_domain::{
         plan::{Told, plan},
         row::{Assignment, CustomerSpec},
     },
-    ids::{ClusterIncarnation, DiskId, Epoch, Incarnation, ManagerId, ManagerKind, NodeId},
+    ids::{
+        ClusterIncarnation, DiskId, Epoch, Incarnation, ManagerId, ManagerKind, NodeId, NodeName,
+    },
     time::{Monotonic, UnixNanos},
 };
 
@@ -148,12 +150,23 @@ impl Draw {
     }
 
     fn check_in(&self) -> Command {
-        Command::CheckIn {
-            manager: self.manager(),
-            location: self.of(&self.names.locations),
-            address: format!("h:{}", self.chance.below(2)),
-            incarnation: Incarnation(1 + self.chance.below(6)),
-            capacity: self.chance.below(6) as u32,
+        let (manager, location) = (self.manager(), self.of(&self.names.locations));
+        let address = format!("h:{}", self.chance.below(2));
+        let incarnation = Incarnation(1 + self.chance.below(6));
+        let capacity = self.chance.below(6) as u32;
+        // Mostly the disk a name has had from the beginning, whichever that was.
+        let disk = DiskId(u128::from(self.chance.percent(20)));
+        match NodeName::new("h").ok().filter(|_| self.chance.percent(8)) {
+            Some(node) => Command::CheckInFrom {
+                manager,
+                location,
+                address,
+                incarnation,
+                capacity,
+                disk,
+                node,
+            },
+            None => Command::CheckIn { manager, location, address, incarnation, capacity },
         }
     }
 
