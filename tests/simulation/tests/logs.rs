@@ -22,7 +22,7 @@ fn a_seed_twice_is_one_log_and_two_seeds_are_two() {
 }
 
 /// Every command there is.
-const COMMANDS: [&str; 36] = [
+const COMMANDS: [&str; 46] = [
     "OpenCluster",
     "PutMember",
     "CheckIn",
@@ -59,6 +59,16 @@ const COMMANDS: [&str; 36] = [
     "Resource(AddKey",
     "Resource(RemoveKey",
     "Resource(Audited",
+    "Scale(Ask",
+    "Scale(Start",
+    "Scale(Arrive",
+    "Scale(Fail",
+    "Scale(GiveUp",
+    "Scale(Retire",
+    "Scale(Keep",
+    "Scale(Release",
+    "Scale(Done",
+    "Scale(Quiet",
 ];
 
 #[test]

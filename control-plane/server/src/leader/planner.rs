@@ -5,6 +5,7 @@
 use super::{
     Context,
     observe::{Observations, Report},
+    time_of_keys,
 };
 use crate::limits::PROPOSALS_AT_ONCE;
 use futures_util::{StreamExt as _, stream};
@@ -23,7 +24,8 @@ pub(super) async fn round(
     reports: &mut mpsc::Receiver<Report>,
     now: Monotonic,
 ) -> bool {
-    seen.at((context.clocks.unix)());
+    // As an entry that is proposed now is stamped: by any other clock a step would be due here and refused there.
+    seen.at(time_of_keys(&context.replica, &context.clocks));
     if seen.plan(&context.replica.machine(), now).is_empty() {
         return false;
     }

@@ -70,6 +70,14 @@ pub struct Probe {
 }
 
 impl Probe {
+    /// Nobody has answered yet.
+    #[must_use]
+    pub fn begun(incarnation: Incarnation, at: Monotonic, voters: usize) -> Self {
+        let nobody = BTreeSet::new;
+        let (reached_by, missed_by, missed_again) = (nobody(), nobody(), nobody());
+        Self { incarnation, at, voters, reached_by, missed_by, missed_again }
+    }
+
     /// Notes who had missed the same life a moment before.
     pub(super) fn follows(&mut self, before: &Self) {
         let soon = self.at.since(before.at) < limits::PROBE_COUNTS_FOR;
@@ -95,6 +103,24 @@ pub struct Brake {
     pub held: BTreeMap<Node, BTreeSet<ManagerId>>,
     /// Where the brake is on.
     pub locations: BTreeSet<LocationId>,
+}
+
+/// Questions in a row about the same Managers: after two there is evidence, and a round of the plan that sees it.
+const QUESTIONS_IN_A_ROW: u64 = 3;
+
+impl Brake {
+    /// Whom the other members are asked about in their so manieth question: all that are held, or, where those are more
+    /// than a member looks for at a time, one part after the other.
+    #[must_use]
+    pub fn asked(&self, question: u64) -> Vec<&ManagerId> {
+        let held: Vec<&ManagerId> = self.held.values().flatten().collect();
+        let parts = held.len().div_ceil(limits::PROBES_A_MEMBER).max(1);
+        let part = usize::try_from(question / QUESTIONS_IN_A_ROW).unwrap_or_default() % parts;
+        held.into_iter()
+            .skip(part * limits::PROBES_A_MEMBER)
+            .take(limits::PROBES_A_MEMBER)
+            .collect()
+    }
 }
 
 /// What becomes of the lost.
