@@ -72,15 +72,18 @@ pub(crate) async fn keep(world: Rc<World>, seat: usize, boot: u64, replica: Repl
             // A clock that runs so fast that any two looks are long apart.
             now.0 *= 1_000;
         }
-        let told = match steps.next(now).await {
-            None => forgotten_early(&world, &replica),
-            Some(GroupStep::Tell(command)) => Some(command),
+        let step = match forgotten_early(&world, &replica) {
+            Some(early) => Some(GroupStep::Tell(early)),
+            None => steps.next(now).await,
+        };
+        let command = match step {
+            None => continue,
+            Some(GroupStep::Tell(command)) => command,
             Some(GroupStep::Taken { change, done }) => {
                 world.note(&format!("m{} takes {change:?}: {done:?}", seat + 1));
-                None
+                continue;
             }
         };
-        let Some(command) = told else { continue };
         n += 1;
         let group = replica.group_time().unwrap_or_default();
         let issued_at = group.max(replica.look(|_, machine| machine.cluster().at));
@@ -109,7 +112,7 @@ pub(crate) async fn operate(caller: Caller) {
         caller.pause(100..900).await;
         if let Some(node) = open {
             match world.planted {
-                Some(Planted::TwoAtOnce) => remove_another(&caller).await,
+                Some(Planted::TwoAtOnce) if !world.finishing.get() => remove_another(&caller).await,
                 _ => remove(&caller, node).await,
             }
             continue;

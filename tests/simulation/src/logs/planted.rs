@@ -150,8 +150,7 @@ impl LogBug {
             }),
             Self::BrokerAlone => deleted(&mut rows, |row| matches!(row, Row::Account(_))),
             Self::AccountAlone => deleted(&mut rows, |row| matches!(row, Row::Broker(_))),
-            Self::OneTooMany => one_too_many(&mut rows, before, own),
-            Self::BelowTheLeast => below_the_least(&mut rows, before),
+            Self::OneTooMany | Self::BelowTheLeast => self.scales(&mut rows, before, own),
             Self::OtherDisk | Self::NumberAgain | Self::TwoRemovals => {
                 self.members(&mut rows, before)
             }
@@ -211,6 +210,13 @@ impl LogBug {
             }
             fits
         })
+    }
+
+    fn scales(self, rows: &mut Vec<Row>, before: &Machine, own: Epoch) -> bool {
+        match self {
+            Self::OneTooMany => one_too_many(rows, before, own),
+            _ => below_the_least(rows, before),
+        }
     }
 
     fn members(self, rows: &mut [Row], before: &Machine) -> bool {
