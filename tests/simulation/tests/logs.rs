@@ -71,6 +71,9 @@ const COMMANDS: [&str; 46] = [
     "Scale(Quiet",
 ];
 
+/// At the end of a long way: a request that came, was retired, and whose drain was cancelled, or went its way too.
+const RARE: [&str; 2] = ["Scale(Keep", "Scale(Release"];
+
 #[test]
 fn every_command_is_drawn_and_is_accepted_and_refused() {
     let mut counted: BTreeMap<String, (u64, u64)> = BTreeMap::new();
@@ -89,7 +92,8 @@ fn every_command_is_drawn_and_is_accepted_and_refused() {
     assert_eq!(counted.len(), COMMANDS.len(), "{counted:?}");
     for name in COMMANDS {
         let (accepted, refused) = counted[name];
-        assert!(accepted > 10 && refused > 0, "{name}: {accepted} accepted, {refused} refused");
+        let least = if RARE.contains(&name) { 1 } else { 11 };
+        assert!(accepted >= least && refused > 0, "{name}: {accepted} accepted, {refused} refused");
     }
 }
 

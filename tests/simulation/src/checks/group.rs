@@ -15,6 +15,9 @@ use tradewind_replication::Replica;
 /// A step may be decided on what was wanted a moment before, and members show what they hold a moment later.
 const SOON_MS: u64 = 2_000;
 
+/// A leader looks at every step whether it is confirmed.
+const CONFIRMED_LATELY_MS: u64 = 50;
+
 #[derive(Default)]
 pub(crate) struct Members {
     /// When a member was first seen as one.
@@ -105,9 +108,10 @@ impl Members {
 
 /// `Err`: what is not as it must be once nothing breaks any more.
 pub(crate) fn settled(world: &World) -> Result<(), String> {
+    // By its own word: here the time is not its own.
     let leads = |seat: &&Seat| {
-        let running = seat.running.borrow();
-        running.as_ref().is_some_and(|running| running.replica.confirmed_leader())
+        let confirmed = seat.confirmed.get();
+        confirmed.is_some_and(|at| world.now_ms.get() - at < CONFIRMED_LATELY_MS)
     };
     let leader = world.seats.iter().find(leads).ok_or("nobody leads")?;
     let running = leader.running.borrow().clone().ok_or("nobody leads")?;
