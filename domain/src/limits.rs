@@ -227,3 +227,14 @@ pub const PROVISION_AGAIN_MAX: Duration = Duration::from_secs(300);
 /// A program that took too long is killed by who runs it, who then says so: the leader waits for that before it counts
 /// the attempt as failed itself.
 pub const PROVISION_SAYS_WITHIN: Duration = Duration::from_secs(2);
+
+/// What is taken away is asked to go, then told, then killed: an attempt at that has no less than this.
+pub const PROVISION_RELEASED_WITHIN: Duration = Duration::from_secs(60);
+
+/// Whoever has started a Manager starts it again within this after it was taken for down: ten seconds after it was
+/// started last, a look every two, and until it has checked in.
+pub const PROVISION_BACK_WITHIN: Duration = Duration::from_secs(20);
+
+/// So long a new leader reckons with a brake of the leader before where a node went down in silence: one that a
+/// follower reaches is held without end.
+pub const BRAKE_REMEMBERED: Duration = Duration::from_secs(600);

@@ -20,6 +20,7 @@ use pause::Awake;
 use pipes::Pipes;
 use probes::Probes;
 use std::{
+    collections::BTreeSet,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -31,8 +32,8 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval, sleep},
 };
 use tradewind_domain::{
-    control::{Command, IdempotencyKey, Request, scale::Offered},
-    ids::{ClientId, ClusterIncarnation, Epoch, Incarnation, NodeId},
+    control::{Command, IdempotencyKey, Request, plan::Brake, scale::Offered},
+    ids::{ClientId, ClusterIncarnation, Epoch, Incarnation, LocationId, NodeId},
     limits::PLAN_EVERY,
     time::{Monotonic, UnixNanos},
 };
@@ -141,7 +142,7 @@ impl Leadership<'_> {
         let mut machine = self.context.replica.watch_machine();
         let (state, now) = (self.context.replica.machine(), self.now());
         let at = time_of_keys(&self.context.replica, &self.context.clocks);
-        self.seen.after(&state, at, now);
+        self.seen.after(&state, &self.context.replica.events_kept_now(), at, now);
         // A clone, here and below: as long as it is looked at where it stands, no entry is applied.
         let held = machine.borrow_and_update().1.clone();
         for of in self.pipes.follow(&held).0 {
@@ -232,19 +233,22 @@ impl Leadership<'_> {
         self.told.send_replace(Some(Arc::new(view)));
     }
 
-    /// Says so when the brake goes on or off somewhere.
+    /// Says so when the brake begins or ceases to hold somebody somewhere: a new leader takes it to be on in more places.
     fn alarm(&self, view: &View) {
-        let before = self.told.borrow().as_ref().map(|before| before.brake.locations.clone());
-        let before = before.unwrap_or_default();
-        for location in view.brake.locations.difference(&before) {
+        let holds = |brake: &Brake| -> BTreeSet<LocationId> {
+            brake.held.keys().map(|node| node.location.clone()).collect()
+        };
+        let before = self.told.borrow().as_ref().map(|before| holds(&before.brake));
+        let (before, now) = (before.unwrap_or_default(), holds(&view.brake));
+        for location in now.difference(&before) {
             tracing::error!(
                 %location,
                 "many nodes fell silent together: the brake is on, nothing is moved away from them before other \
                  members have looked, and then one node at a time"
             );
         }
-        for location in before.difference(&view.brake.locations) {
-            tracing::info!(%location, "the brake is off");
+        for location in before.difference(&now) {
+            tracing::info!(%location, "the brake holds nobody any more");
         }
     }
 }

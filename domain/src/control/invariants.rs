@@ -1,5 +1,5 @@
-//! What must hold of the replicated machine after every command: R2, L1, A1, D1, D2, N1, V1, SC1, SC2, HB1, M1, M2, M3. Written
-//! once; property tests, simulation and the fault harness call it.
+//! What must hold of the replicated machine after every command: R2, L1, A1, D1, D2, N1, V1, SC1, SC2, SC3, HB1, M1, M2,
+//! M3. Written once; property tests, simulation and the fault harness call it.
 
 mod drains;
 mod epochs;
@@ -25,6 +25,8 @@ pub fn violations(before: &Machine, after: &Machine, revision: Revision) -> Vec<
     let mut found = violations_across(before, after, from, revision);
     found.extend(given_to_nobody(before, after, revision));
     found.extend(manager_disks::violations(before, after));
+    found.extend(super::scale::bounds(before, after));
+    found.extend(drains::held(before, after));
     found
 }
 

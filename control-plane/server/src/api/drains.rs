@@ -18,6 +18,7 @@ use tradewind_domain::{
     control::{
         Command, Machine,
         drain::{By, DrainCommand, DrainRow, DrainState, DropSchedule, Remains},
+        plan::drains::{HoursUnknown, after_hours_known},
         resource::Condition,
     },
     ids::{DrainTarget, ImplementationId, ManagerId, Revision},
@@ -143,7 +144,11 @@ fn view(service: &Service, machine: &Machine, row: &DrainRow) -> DrainView {
         acknowledged: row.state.is_acknowledged() && row.forced.is_none(),
         managers: machine.concerned(&row.target).map(|manager| manager.manager.clone()).collect(),
         remaining: remains.map(remaining),
-        waits: remains.and_then(|remains| waits(row, remains)),
+        waits: remains.and_then(|remains| {
+            let at = service.group_time();
+            let unknown = at.and_then(|at| after_hours_known(machine, at, &row.target).err());
+            waits(row, remains, unknown.as_ref())
+        }),
     }
 }
 
@@ -155,7 +160,7 @@ fn remaining(remains: Remains) -> Remaining {
 }
 
 /// What keeps a drain where it is, in words.
-fn waits(row: &DrainRow, remains: Remains) -> Option<String> {
+fn waits(row: &DrainRow, remains: Remains, unknown: Option<&HoursUnknown>) -> Option<String> {
     let text = match row.state {
         DrainState::Cordoned => {
             "a Manager has not confirmed the cordon: services given to it before are still starting, or it has \
@@ -172,6 +177,11 @@ fn waits(row: &DrainRow, remains: Remains) -> Option<String> {
         }
         DrainState::Draining => "sessions and services are on their way out",
         DrainState::Drained => match row.drop {
+            DropSchedule::AfterHours if unknown.is_some() => {
+                return unknown.map(|unknown| {
+                    format!("{unknown}: declare that, or reschedule the drop; until then it waits without end")
+                });
+            }
             DropSchedule::AfterHours => "dropped after hours of all its locations' markets",
             DropSchedule::At(_) => "dropped at the time that was set",
             DropSchedule::Never => "it stays until it is rescheduled or cancelled",

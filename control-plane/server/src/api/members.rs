@@ -10,7 +10,6 @@ use super::{
     status::reached,
 };
 use crate::{
-    group,
     limits::{HAND_OVER_WITHIN, TRANSFER_WITHIN},
     service::{Answerer, Change, Service},
 };
@@ -221,7 +220,7 @@ pub(super) async fn remove(
     let machine = service.machine().1;
     let begun = machine.admission(node).is_some_and(AdmissionRow::is_removing);
     if service.leads_here() && !begun && !machine.was_removed(node) {
-        check_removal(&group::look(&service.parts().replica), node, forced)
+        check_removal(&service.parts().replica.group_as_seen(), node, forced)
             .map_err(|refused| problems::removal_refused(node, &refused))?;
     }
     let path = format!("/v1/members/{node}?force={forced}");

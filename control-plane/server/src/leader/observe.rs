@@ -19,6 +19,8 @@ use tradewind_protocol::{
     supervision::{ServiceReport, ServiceState},
 };
 
+use tradewind_replication::EntryEvents;
+
 pub(crate) use tradewind_domain::control::plan::Registration;
 
 /// What a pipe tells.
@@ -140,8 +142,14 @@ impl Observations {
     }
 
     /// What earlier leaders have decided a moment ago.
-    pub(crate) fn after(&mut self, machine: &Machine, at: UnixNanos, now: Monotonic) {
-        self.seen.after(machine, at, now);
+    pub(crate) fn after(
+        &mut self,
+        machine: &Machine,
+        events: &[EntryEvents],
+        at: UnixNanos,
+        now: Monotonic,
+    ) {
+        self.seen.after(machine, events.iter().flat_map(|(_, events)| events.iter()), at, now);
     }
 
     /// These were proposed; whatever came of them.

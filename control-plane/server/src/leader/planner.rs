@@ -2,7 +2,7 @@
 //! proposed is `domain::control::plan`'s decision. Each command is conditional, so a round may be cut off
 //! or repeated at any point.
 
-use super::{Context, inbox::Inbox, observe::Observations};
+use super::{Context, inbox::Inbox, observe::Observations, time_of_keys};
 use crate::limits::PROPOSALS_AT_ONCE;
 use futures_util::{StreamExt as _, stream};
 use tradewind_domain::{
@@ -19,7 +19,8 @@ pub(super) async fn round(
     reports: &Inbox,
     now: Monotonic,
 ) -> bool {
-    seen.at((context.clocks.unix)());
+    // As an entry that is proposed now is stamped: by any other clock a step would be due here and refused there.
+    seen.at(time_of_keys(&context.replica, &context.clocks));
     if seen.plan(&context.replica.machine(), now).is_empty() {
         return false;
     }

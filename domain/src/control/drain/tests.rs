@@ -285,8 +285,9 @@ fn violations_of_d1_and_d2_are_found() {
     assert_eq!(found(&|m| m.tables.put(placed(Epoch(cordon.epoch.0 - 1)))), [""; 0]);
     let dropped = |drained, drop| {
         let since = UnixNanos(world.at);
-        let state = DrainState::Dropped;
-        Row::Drain(DrainRow { state, since, drained, drop, ..cordon.clone() })
+        // Whatever is held was accepted as lost.
+        let (state, forced) = (DrainState::Dropped, Some(by("lost")));
+        Row::Drain(DrainRow { state, since, drained, drop, forced, ..cordon.clone() })
     };
     let then = Some(UnixNanos(world.at));
     assert_eq!(found(&|m| m.tables.put(dropped(None, DropSchedule::WhenIdle))), ["D2"]);
@@ -295,6 +296,9 @@ fn violations_of_d1_and_d2_are_found() {
     assert_eq!(found(&|m| m.tables.put(dropped(then, DropSchedule::WhenIdle))), [""; 0]);
     let later = DropSchedule::At(UnixNanos(world.at + 1));
     assert_eq!(found(&|m| m.tables.put(dropped(then, later))), ["D2"]);
+    // A customer is still there.
+    let drained = DrainRow { state: DrainState::Drained, drained: then, ..cordon.clone() };
+    assert_eq!(found(&|m| m.tables.put(Row::Drain(drained.clone()))), ["D2"]);
 }
 
 #[test]

@@ -8,11 +8,11 @@ use crate::{
         plan::Observed,
         row::{ManagerRow, ManagerState},
     },
-    ids::{AccountId, CustomerId, ManagerId, ManagerKind},
+    ids::{AccountId, CustomerId, ImplementationId, ManagerId, ManagerKind},
     limits::MOVES_AT_ONCE,
     time::Monotonic,
 };
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 
 /// A problem, and where its items are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,6 +86,8 @@ fn door(machine: &Machine, observed: &Observed, now: Monotonic, row: &ManagerRow
 
 fn places(machine: &Machine, observed: &Observed, now: Monotonic) -> BTreeMap<ManagerId, Place> {
     let moving = unsettled(machine);
+    let passing: BTreeSet<&ImplementationId> =
+        machine.provisions().map(|row| &row.implementation).collect();
     let places = machine.managers().filter_map(|row| {
         let door = door(machine, observed, now, row)?;
         let held = machine.tables.index.held(&row.manager);
@@ -103,6 +105,7 @@ fn places(machine: &Machine, observed: &Observed, now: Monotonic) -> BTreeMap<Ma
         let place = Place {
             location: row.location.clone(),
             door,
+            passing: passing.contains(&row.manager.implementation),
             capacity: row.capacity,
             held,
             moving: moving.max(starting),

@@ -12,11 +12,15 @@ use crate::{
         refusal::{Noun, Refusal},
         row::{ManagerState, Row},
     },
-    ids::{CustomerId, Epoch, ManagerId, ManagerKind, Revision},
+    ids::{CustomerId, Epoch, LocationId, ManagerId, ManagerKind, Revision},
     limits,
     time::{Monotonic, UnixNanos},
 };
-use alloc::{collections::BTreeSet, vec, vec::Vec};
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    vec,
+    vec::Vec,
+};
 use serde::{Deserialize, Serialize};
 
 /// A customer who is to move, if he is still where he was when it was decided.
@@ -165,19 +169,29 @@ pub fn rebalance_can_be_told(machine: &Machine, observed: &Observed, now: Monoto
 }
 
 /// The moves that even out the load of TraderManagers that take something new: each from the fullest to the
-/// emptiest, as long as that leaves the fuller of both less full. At most `REBALANCE_MOVES`.
+/// emptiest of one location, as long as that leaves the fuller of both less full: placement keeps to locations, and
+/// who is moved to another would be far from his Markets. At most `REBALANCE_MOVES`.
 #[must_use]
 pub fn rebalance(machine: &Machine, observed: &Observed, now: Monotonic) -> Vec<Move> {
     let Gathered { problem, .. } = gather(machine, observed, now);
     let open = problem.places.iter().filter(|(manager, place)| {
         manager.kind == ManagerKind::TraderManager && place.door == Door::Open
     });
-    let mut scales = Scales::default();
+    let mut locations: BTreeMap<&LocationId, Scales<'_>> = BTreeMap::new();
     for (manager, place) in open {
+        let scales = locations.entry(&place.location).or_default();
         scales.put(manager, place.held, place.capacity.max(1));
     }
-    let mut moved: BTreeSet<&CustomerId> = BTreeSet::new();
     let mut moves = Vec::new();
+    for scales in locations.into_values() {
+        even_out(machine, scales, &mut moves);
+    }
+    moves
+}
+
+/// Within one location.
+fn even_out<'a>(machine: &'a Machine, mut scales: Scales<'a>, moves: &mut Vec<Move>) {
+    let mut moved: BTreeSet<&CustomerId> = BTreeSet::new();
     // Places from which nothing more would help.
     let mut done: BTreeSet<&ManagerId> = BTreeSet::new();
     while moves.len() < limits::REBALANCE_MOVES {
@@ -198,5 +212,4 @@ pub fn rebalance(machine: &Machine, observed: &Observed, now: Monotonic) -> Vec<
         moved.insert(customer);
         moves.push(Move { customer: customer.clone(), replaces, to: to.clone() });
     }
-    moves
 }

@@ -81,6 +81,14 @@ pub struct Probe {
 }
 
 impl Probe {
+    /// Nobody has answered yet.
+    #[must_use]
+    pub fn begun(incarnation: Incarnation, at: Monotonic, voters: usize) -> Self {
+        let nobody = BTreeSet::new;
+        let (reached_by, missed_by, missed_again) = (nobody(), nobody(), nobody());
+        Self { incarnation, at, voters, reached_by, missed_by, missed_again }
+    }
+
     /// Notes who had missed the same life a moment before.
     pub(super) fn follows(&mut self, before: &Self) {
         let soon = self.at.since(before.at) < limits::PROBE_COUNTS_FOR;
@@ -107,7 +115,22 @@ pub struct Brake {
     /// Where the brake is on.
     pub locations: BTreeSet<LocationId>,
     /// Managers whose ports refuse, which is no proof by itself: others are asked about them.
-    pub asked: BTreeSet<ManagerId>,
+    pub doubted: BTreeSet<ManagerId>,
+}
+
+/// Questions in a row about the same Managers: after two there is evidence, and a round of the plan that sees it.
+const QUESTIONS_IN_A_ROW: u64 = 3;
+
+impl Brake {
+    /// Whom the other members are asked about in their so manieth question: all that are held or doubted, or,
+    /// where those are more than a member looks for at a time, one part after the other.
+    #[must_use]
+    pub fn asked(&self, question: u64) -> Vec<&ManagerId> {
+        let all: BTreeSet<&ManagerId> = self.held.values().flatten().chain(&self.doubted).collect();
+        let parts = all.len().div_ceil(limits::PROBES_A_MEMBER).max(1);
+        let part = usize::try_from(question / QUESTIONS_IN_A_ROW).unwrap_or_default() % parts;
+        all.into_iter().skip(part * limits::PROBES_A_MEMBER).take(limits::PROBES_A_MEMBER).collect()
+    }
 }
 
 /// What becomes of the lost.
@@ -135,7 +158,7 @@ pub(super) fn judge(machine: &Machine, observed: &Observed, now: Monotonic) -> J
     let mut judged = Judged::default();
     let mut any = !observed.braked.is_empty();
     let refusing = Refusing::of(machine, observed, now);
-    judged.brake.asked = refusing.doubtful();
+    judged.brake.doubted = refusing.doubtful();
     for row in live(machine) {
         match refusing.health(row) {
             Health::Lost(why @ DownReason::Refused) => judged.expiries.push(expire(row, why)),

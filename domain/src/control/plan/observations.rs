@@ -6,6 +6,7 @@ use super::{Brake, Lapse, Node, Observed, Probe, Sighting, Told, brake, plan};
 use crate::{
     control::{
         command::{Command, DownReason},
+        event::{Event, EventKind},
         machine::Machine,
         row::{ManagerRow, ManagerState},
         scale::Offered,
@@ -86,14 +87,35 @@ impl Observations {
         self
     }
 
-    /// Begins behind what earlier leaders have decided a moment ago: the brake goes on where it was.
-    pub fn after(&mut self, machine: &Machine, at: UnixNanos, now: Monotonic) {
-        for row in machine.managers().filter(|row| row.state == ManagerState::Down) {
-            // Whether it had fallen silent or its death was proven, the row does not say.
+    /// Begins behind what earlier leaders have decided a moment ago: the brake goes on where it was. `events`: those
+    /// that this member has kept, oldest first. A row does not say whether its Manager had fallen silent or its death was
+    /// proven; where no event does, it counts as silent: the brake is rather on than off.
+    pub fn after<'a>(
+        &mut self,
+        machine: &Machine,
+        events: impl IntoIterator<Item = &'a Event>,
+        at: UnixNanos,
+        now: Monotonic,
+    ) {
+        let downs = events.into_iter().filter_map(|event| match &event.kind {
+            EventKind::ManagerDown { manager, why } => Some((manager, *why)),
+            _ => None,
+        });
+        let why: BTreeMap<&ManagerId, DownReason> = downs.collect();
+        let down = machine.managers().filter(|row| row.state == ManagerState::Down);
+        for row in down.filter(|row| why.get(&row.manager) != Some(&DownReason::Refused)) {
             let ago = at.0.saturating_sub(row.since.0);
             if u128::from(ago) < limits::BRAKE_EVERY.as_nanos() {
                 let lapse = Lapse { at: Monotonic(now.0.saturating_sub(ago)), braked: true };
                 self.observed.lapsed.insert(Node::named(machine, row), lapse);
+            }
+            let node = Node::of(row);
+            let others = machine.managers().filter(|other| other.location == row.location);
+            let alone = others.map(Node::of).all(|other| other == node);
+            if u128::from(ago) < limits::BRAKE_REMEMBERED.as_nanos() && !alone {
+                // Whether it was let go under the brake, and others are held still, is not known: it is off as soon
+                // as all have been heard.
+                self.observed.braked.insert(row.location.clone());
             }
         }
     }

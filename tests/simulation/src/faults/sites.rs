@@ -124,6 +124,7 @@ impl Faults {
             Broken::Down { .. }
             | Broken::Failing { .. }
             | Broken::Stopping { .. }
+            | Broken::Replaced { .. }
             | Broken::Cut(_)
             | Broken::Slow { .. }
             | Broken::Latency => {}

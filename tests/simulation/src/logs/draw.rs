@@ -4,6 +4,7 @@
 
 mod declare;
 mod drains;
+mod scale;
 mod services;
 
 use super::names::Names;
@@ -38,12 +39,14 @@ pub(super) struct Draw {
     n: u64,
     /// What was asked for so far: some of it is asked for again.
     asked: Vec<Request>,
+    /// A log that is much about scaling: a request has many steps.
+    scales: bool,
 }
 
 impl Draw {
     pub(super) fn new(chance: Chance) -> Self {
-        let (names, asked) = (Names::new(), Vec::new());
-        Self { chance, names, at: BEGIN, n: 0, asked }
+        let (names, asked, scales) = (Names::new(), Vec::new(), chance.percent(25));
+        Self { chance, names, at: BEGIN, n: 0, asked, scales }
     }
 
     /// What comes next in the log: an entry, or all those of a round of the planner.
@@ -110,7 +113,10 @@ impl Draw {
     }
 
     fn command(&self, machine: &Machine, revision: u64) -> Command {
-        match self.chance.below(100) {
+        if self.scales && self.chance.percent(60) {
+            return self.scaling(machine, revision);
+        }
+        match self.chance.below(106) {
             0 => self.beginning(0),
             1 => Command::PutMember {
                 node: self.node(machine),
@@ -130,6 +136,7 @@ impl Draw {
             60..70 => Command::Group(self.group(machine)),
             70..93 => Command::Drain(self.drain(machine, revision)),
             93..97 => Command::Rebalance(self.rebalance(machine, revision)),
+            97..103 => self.scaling(machine, revision),
             _ => Command::Service(self.service(machine, revision)),
         }
     }
@@ -288,6 +295,7 @@ impl Draw {
         let managers = sightings.collect();
         let brokers = machine.brokers().filter(|_| self.chance.percent(20));
         let sealed = brokers.map(|row| (row.account.clone(), row.shard)).collect();
-        Observed { managers, at: self.at, sealed, ..Observed::default() }
+        let offered = self.offered();
+        Observed { managers, at: self.at, sealed, offered, ..Observed::default() }
     }
 }

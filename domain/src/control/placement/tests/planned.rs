@@ -1,6 +1,7 @@
 //! Claims about placement as the planner carries it out: whole customers, a few moves at a time, and nothing
 //! moved by what is new until an operator rebalances.
 
+mod by_location;
 mod leader_lost;
 
 use crate::{
@@ -366,6 +367,7 @@ proptest! {
                 prop_assert!(rounds < 60, "the planner does not come to rest");
             }
             assert_desired_is_what_was_given(&world);
+            by_location::assert_whole_where_there_is_a_home(&world);
             for (customer, home) in world.homes() {
                 let Some(held) = before.get(&customer) else { continue };
                 let gone = world.machine.manager(&held.0).is_none_or(|row| {

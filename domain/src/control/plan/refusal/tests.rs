@@ -96,7 +96,7 @@ impl Site {
     }
 
     fn asked(&mut self, after: Duration) -> BTreeSet<ManagerId> {
-        self.seen.brake(&self.machine, START + after).asked
+        self.seen.brake(&self.machine, START + after).doubted
     }
 
     /// What member 2 found, asked at that time.
