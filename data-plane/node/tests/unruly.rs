@@ -260,15 +260,35 @@ fn descriptors() -> usize {
 }
 
 fn zombies() -> usize {
-    let own = format!(" {} ", std::process::id());
+    let own = format!(" Z {} ", std::process::id());
     let stats = fs::read_dir("/proc").unwrap().flatten();
     let stats = stats.filter_map(|entry| fs::read_to_string(entry.path().join("stat")).ok());
-    stats
-        .filter(|stat| {
-            let fields = stat.rsplit(')').next().unwrap_or_default();
-            fields.starts_with(" Z") && fields.starts_with(&format!(" Z{own}"))
-        })
-        .count()
+    stats.filter(|stat| stat.rsplit(')').next().unwrap_or_default().starts_with(&own)).count()
+}
+
+#[tokio::test]
+async fn the_checkers_see_an_open_descriptor_a_service_that_is_there_twice_and_a_zombie() {
+    let dir = tempfile::tempdir().unwrap();
+    let before = descriptors();
+    let file = fs::File::create(dir.path().join("x")).unwrap();
+    assert_eq!(descriptors(), before + 1);
+    drop(file);
+    let start = || {
+        let mut sleep = std::process::Command::new("sleep");
+        sleep.arg("100").env("TRADEWIND_SERVICE", "broker.x.0");
+        sleep.env("TRADEWIND_STATE_DIR", dir.path().join("services/broker.x.0"));
+        sleep.spawn().unwrap()
+    };
+    let mut both = [start(), start()];
+    assert_eq!(running(dir.path()), ["broker.x.0", "broker.x.0"]);
+    both[0].kill().unwrap();
+    eventually("a zombie is seen", || zombies() == 1).await;
+    assert_eq!(running(dir.path()), ["broker.x.0"], "a zombie counts as running");
+    both[1].kill().unwrap();
+    for child in &mut both {
+        child.wait().unwrap();
+    }
+    assert_eq!(zombies(), 0);
 }
 
 /// `TRADEWIND_ROUNDS=10000` for the long run.

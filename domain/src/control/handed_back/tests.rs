@@ -43,8 +43,13 @@ fn put_trader(world: &mut World, trader: &str, command: &str) {
 }
 
 /// From now on that Manager says it gives these up.
-fn gives_up(world: &mut World, manager: &'static str, services: &[ServiceId]) {
-    let handed_back: BTreeMap<_, _> = services.iter().map(|id| (id.clone(), ENDED)).collect();
+fn gives_up<'a>(
+    world: &mut World,
+    manager: &'static str,
+    services: impl IntoIterator<Item = &'a ServiceId>,
+) {
+    let given_up = services.into_iter().map(|id| (id.clone(), ENDED));
+    let handed_back: BTreeMap<_, _> = given_up.collect();
     world.told.insert(manager, Told { handed_back, ..Told::default() });
 }
 
@@ -62,7 +67,7 @@ fn a_trader_that_is_given_up_is_on_record_and_moves_with_its_customer_after_a_se
     // given
     let (mut world, sample) = (serving(), trader("sample"));
     // when
-    gives_up(&mut world, "a.trader-manager", &[sample.clone()]);
+    gives_up(&mut world, "a.trader-manager", [&sample]);
     run(&mut world);
     // then
     let row = world.machine.handed_back(&sample).expect("on record").clone();
@@ -87,8 +92,8 @@ fn each_further_holder_that_gives_up_doubles_the_wait_up_to_a_minute() {
     for n in 0..9 {
         let (at, other) = (names[n % 2], names[(n + 1) % 2]);
         assert_eq!(home(&world), at);
-        gives_up(&mut world, other, &[]);
-        gives_up(&mut world, at, &[sample.clone()]);
+        gives_up(&mut world, other, []);
+        gives_up(&mut world, at, [&sample]);
         run(&mut world);
         let begun = world.at;
         while home(&world) == at {
@@ -105,7 +110,7 @@ fn each_further_holder_that_gives_up_doubles_the_wait_up_to_a_minute() {
 #[test]
 fn where_no_other_manager_can_take_it_nothing_moves() {
     let (mut world, sample) = (serving(), trader("sample"));
-    gives_up(&mut world, "a.trader-manager", &[sample.clone()]);
+    gives_up(&mut world, "a.trader-manager", [&sample]);
     run(&mut world);
     world.at += 10 * SECOND;
     let lost = world.observed(&["b.trader-manager"]);
@@ -124,14 +129,14 @@ fn a_customer_with_a_trader_that_runs_stays_where_he_is() {
     put_trader(&mut world, "other", "algo");
     run(&mut world);
     // when
-    gives_up(&mut world, "a.trader-manager", &[sample.clone()]);
+    gives_up(&mut world, "a.trader-manager", [&sample]);
     run(&mut world);
     world.at += 100 * SECOND;
     run(&mut world);
     // then
     assert_eq!(home(&world), "a.trader-manager");
     // when the other fails as well
-    gives_up(&mut world, "a.trader-manager", &[sample, trader("other")]);
+    gives_up(&mut world, "a.trader-manager", [&sample, &trader("other")]);
     run(&mut world);
     world.at += SECOND;
     run(&mut world);
@@ -142,9 +147,9 @@ fn a_customer_with_a_trader_that_runs_stays_where_he_is() {
 #[test]
 fn one_that_has_come_to_itself_meanwhile_is_left_where_it_is() {
     let (mut world, sample) = (serving(), trader("sample"));
-    gives_up(&mut world, "a.trader-manager", &[sample.clone()]);
+    gives_up(&mut world, "a.trader-manager", [&sample]);
     run(&mut world);
-    gives_up(&mut world, "a.trader-manager", &[]);
+    gives_up(&mut world, "a.trader-manager", []);
     world.at += 30 * SECOND;
     run(&mut world);
     assert_eq!(home(&world), "a.trader-manager");
@@ -170,7 +175,7 @@ fn a_broker_is_on_record_and_never_moves() {
     let holder = if held.manager.to_string().starts_with('a') { "a" } else { "b" };
     let holder = if holder == "a" { "a.broker-manager" } else { "b.broker-manager" };
     // when
-    gives_up(&mut world, holder, &[broker.clone()]);
+    gives_up(&mut world, holder, [&broker]);
     run(&mut world);
     world.at += 100 * SECOND;
     run(&mut world);
@@ -182,7 +187,7 @@ fn a_broker_is_on_record_and_never_moves() {
 #[test]
 fn what_is_declared_anew_or_deleted_is_no_longer_handed_back() {
     let (mut world, sample) = (serving(), trader("sample"));
-    gives_up(&mut world, "a.trader-manager", &[sample.clone()]);
+    gives_up(&mut world, "a.trader-manager", [&sample]);
     run(&mut world);
     assert_eq!(count(&world, &sample), Some(1));
     put_trader(&mut world, "sample", "mended");

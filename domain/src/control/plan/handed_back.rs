@@ -89,8 +89,9 @@ fn moved(machine: &Machine, observed: &Observed, now: Monotonic) -> Option<Comma
         problem.places.remove(&from.manager);
         let previous = Placed::from([(item.clone(), from.manager.clone())]);
         let manager = solve(&problem, &previous).remove(&item)?;
-        let replaces = Some(from.epoch);
-        (manager != from.manager).then(|| Command::AssignCustomer { customer, manager, replaces })
+        let (replaces, moves) = (Some(from.epoch), manager != from.manager);
+        let command = Command::AssignCustomer { customer, manager, replaces };
+        moves.then_some(command)
     })
 }
 
