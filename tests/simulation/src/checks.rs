@@ -69,7 +69,7 @@ impl Checks {
                 let (revision, machine) = running.replica.machine_at();
                 world.overseen.borrow_mut().look(world, revision, &machine);
             }
-            if seat.confirmed.get() == Some(world.now_ms.get()) {
+            if seat.is_confirmed(world.now_ms.get()) {
                 confirmed.push(seat.node.get());
             }
             if self.seen.get(&seat.place).is_some_and(|seen| seen.boot != running.boot) {

@@ -31,11 +31,12 @@ const PAUSES_OF_MEMBERS: [Range<u64>; 2] = [150..1_500, 500..4_000];
 const KINDS_OF_MEMBERS: [(Kind, u64); 1] = [(Kind::DiskLost, 25)];
 
 /// And where there are Managers: what can break of them.
-const KINDS_OF_SITES: [(Kind, u64); 4] = [
+const KINDS_OF_SITES: [(Kind, u64); 5] = [
     (Kind::SiteCrash, 20),
     (Kind::SiteStall, 10),
     (Kind::LeaderStall, 20),
     (Kind::SitePartition, 25),
+    (Kind::SitesFromLeader, 10),
 ];
 
 #[derive(Clone, Copy)]
@@ -52,6 +53,7 @@ enum Kind {
     SiteStall,
     LeaderStall,
     SitePartition,
+    SitesFromLeader,
 }
 
 /// Of a hundred runs, those in which a kind of fault happens at all: some orders of events are met only where
@@ -181,6 +183,7 @@ impl Faults {
             Some(Kind::SiteStall) => self.stall_site(world, now),
             Some(Kind::LeaderStall) => self.stall_leader(world, now),
             Some(Kind::SitePartition) => self.partition_sites(sim, world, now),
+            Some(Kind::SitesFromLeader) => self.cut_from_leader(sim, world, now),
         }
     }
 

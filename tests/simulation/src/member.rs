@@ -122,6 +122,12 @@ impl Seat {
         clock(self.skew.get())
     }
 
+    /// Whether it found itself confirmed as leader in the step that has just ended: within it, the run's time was still
+    /// that of the step before.
+    pub(crate) fn is_confirmed(&self, now: u64) -> bool {
+        self.confirmed.get().is_some_and(|at| at + CONFIRMED_EVERY.as_millis() as u64 >= now)
+    }
+
     /// Before the process is taken away: from now on nothing it does reaches its disk.
     pub(crate) fn unplug(&self) {
         self.hardware.borrow().stop();

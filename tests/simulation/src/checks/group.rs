@@ -57,7 +57,7 @@ impl Members {
             }
             self.voters.insert(node);
         }
-        if seat.confirmed.get() == Some(now) {
+        if seat.is_confirmed(now) {
             self.led(world, &newest, replica.node(), &voters);
         }
     }
@@ -72,7 +72,8 @@ impl Members {
         self.strange.retain(|node, _| strange(node));
         for node in voters.iter().filter(|node| strange(node)) {
             let since = *self.strange.entry(*node).or_insert(now);
-            if now - since == SOON_MS {
+            if now - since > SOON_MS {
+                self.strange.insert(*node, now);
                 world.violation(format!("M6: node {node} votes and is no member"));
             }
         }
