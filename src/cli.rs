@@ -6,6 +6,7 @@ pub(crate) mod drain;
 pub(crate) mod member;
 pub(crate) mod rebalance;
 pub(crate) mod resource;
+pub(crate) mod sim;
 
 use crate::snapshot::{RecoverArgs, SnapshotArgs};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -59,6 +60,8 @@ pub(crate) enum Command {
     TraderManager(ManagerArgs),
     /// The sim venue: recorded market data and a matching engine with its own ledger
     SimVenue(SimVenueArgs),
+    /// Simulators of real venues, speaking their protocols: for adapters and other people's clients
+    Sim(sim::SimArgs),
     /// A Broker (spawned by a BrokerManager)
     #[command(hide = true)]
     Broker,
