@@ -191,12 +191,12 @@ impl Task {
                 },
                 () = sleep_until(next), if has_room && !due.is_empty() => {
                     let now = Instant::now();
-                    for pair in 0..self.streets.len() {
-                        if due[pair] <= now {
+                    for (pair, due) in due.iter_mut().enumerate() {
+                        if *due <= now {
                             self.play(pair)?;
                             // What was missed is not made up for in a burst.
                             let earliest = now.checked_sub(PAUSE_MAX).unwrap_or(now);
-                            due[pair] = due[pair].max(earliest) + self.streets[pair].pause();
+                            *due = (*due).max(earliest) + self.streets[pair].pause();
                         }
                     }
                 }

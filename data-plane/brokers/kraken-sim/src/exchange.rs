@@ -180,9 +180,8 @@ impl Exchange {
         let (pair, side, filled) = (order.pair, order.side, order.filled);
         let age = now.since(order.touched);
         let moved = limit != order.limit || quantity > order.quantity;
-        if let Err(_wait) =
-            self.markets[pair].rate.admit(Action::Amend { age }.cost(), 0, monotonic(now))
-        {
+        let cost = Action::Amend { age }.cost();
+        if self.markets[pair].rate.admit(cost, 0, monotonic(now)).is_err() {
             return Ok((Err(errors::ORDER_RATE.to_owned()), done));
         }
         let number = self.state.next_amend();

@@ -38,7 +38,7 @@ impl Number {
             return mantissa.checked_mul(10_u128.checked_pow(decimals - scale)?);
         }
         let divisor = 10_u128.checked_pow(scale - decimals)?;
-        (mantissa % divisor == 0).then(|| mantissa / divisor)
+        mantissa.is_multiple_of(divisor).then(|| mantissa / divisor)
     }
 
     /// As a price, if it is above zero.
