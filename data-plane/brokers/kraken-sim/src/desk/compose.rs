@@ -176,7 +176,8 @@ impl Task {
     /// Clients that have that subscription and hear of it.
     fn readers(&self, is: impl Fn(Topic) -> bool) -> Vec<(ClientNumber, Topic)> {
         let all = self.clients.iter().flat_map(|(number, client)| {
-            let heard = client.topics.iter().filter(move |(slot, _)| !client.silenced.contains(*slot));
+            let heard =
+                client.topics.iter().filter(move |(slot, _)| !client.silenced.contains(*slot));
             heard.map(move |(_, topic)| (*number, *topic))
         });
         all.filter(|(_, topic)| is(*topic)).collect()

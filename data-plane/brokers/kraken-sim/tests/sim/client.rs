@@ -13,9 +13,9 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async, tungsten
 use tokio_util::sync::CancellationToken;
 use tradewind_kraken::rest::{NoResult, Token, form, result};
 use tradewind_kraken::sign::Secret;
-use tradewind_kraken::ws::private::{ExecType, Execution};
+use tradewind_kraken::ws::private::{ExecType, Execution, Private};
 use tradewind_kraken::ws::request::{Request, Subscription};
-use tradewind_kraken::ws::{Kind, Message, Private, read};
+use tradewind_kraken::ws::{Kind, Message, read};
 use tradewind_kraken_sim::{Error, Options, bind};
 
 pub(crate) const KEY: &str = "key";

@@ -5,9 +5,9 @@ use tradewind_kraken::book::{Books, Fault, Precision, Told};
 use tradewind_kraken::executions::Sequence;
 use tradewind_kraken::outcome::{Mend, Outcome, of};
 use tradewind_kraken::ws::market::{Market, System};
-use tradewind_kraken::ws::private::ExecType;
+use tradewind_kraken::ws::private::{ExecType, Private};
 use tradewind_kraken::ws::request::Subscription;
-use tradewind_kraken::ws::{Message, Private, read};
+use tradewind_kraken::ws::{Message, read};
 
 use crate::client::Sim;
 use crate::orders::buy;

@@ -4,9 +4,10 @@ use tradewind_domain::trading::Side;
 use tradewind_kraken::executions::{Event, Orders, What};
 use tradewind_kraken::outcome::{Fatal, Mend, Outcome};
 use tradewind_kraken::rest::{TradesHistory, result};
-use tradewind_kraken::ws::private::ExecType;
+use tradewind_kraken::ws::private::{ExecType, Private};
 use tradewind_kraken::ws::request::OrderType;
 use tradewind_kraken::ws::trading::AddOrder;
+use tradewind_kraken::ws::{Message, read};
 
 use crate::client::Sim;
 
@@ -32,14 +33,11 @@ async fn the_stream_of_an_order_and_the_listings_tell_the_same() {
     let mut next = 2;
     loop {
         let (number, event) = socket
-            .until("an execution", |text| {
-                use tradewind_kraken::ws::{Message, Private, read};
-                match read(text).unwrap() {
-                    Message::Private(number, Private::Executions(_, list)) => {
-                        Some((number, list[0].clone()))
-                    }
-                    _ => None,
+            .until("an execution", |text| match read(text).unwrap() {
+                Message::Private(number, Private::Executions(_, list)) => {
+                    Some((number, list[0].clone()))
                 }
+                _ => None,
             })
             .await;
         assert_eq!(number, next, "numbers have no hole");
