@@ -1,4 +1,4 @@
-//! Kraken's ids: `XXXXXX-XXXXX-XXXXXX`, capitals and digits, orders with an O in front, executions and amends with
+//! Kraken's ids: `OK4GJX-KSTLS-7DZZO5`, capitals and digits, orders with an O in front, executions and amends with
 //! a T, entries of the books with an L. Decides how a number becomes an id: with the ledger's beginning mixed in,
 //! so that ids of two ledgers are never the same.
 
