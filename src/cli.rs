@@ -7,6 +7,7 @@ pub(crate) mod logs;
 pub(crate) mod member;
 pub(crate) mod rebalance;
 pub(crate) mod resource;
+pub(crate) mod sim;
 pub(crate) mod wait;
 
 pub(crate) use resource::Format;
@@ -65,6 +66,8 @@ pub(crate) enum Command {
     TraderManager(ManagerArgs),
     /// The sim venue: recorded market data and a matching engine with its own ledger
     SimVenue(SimVenueArgs),
+    /// Simulators of real venues, speaking their protocols: for adapters and other people's clients
+    Sim(sim::SimArgs),
     /// Measures on this machine: the replicated writes and reads, the journal
     Bench(crate::bench::BenchArgs),
     /// The public interface of InfrastructureManagers as an OpenAPI 3.1 document

@@ -7,12 +7,12 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
-mod clock;
+pub mod clock;
 mod connection;
-mod engine;
+pub mod engine;
 mod exchange;
 mod http;
-mod instrument;
+pub mod instrument;
 mod ledger;
 pub mod limits;
 pub mod recording;
