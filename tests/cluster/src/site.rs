@@ -1,20 +1,14 @@
 //! A location of several nodes, each with a TraderManager behind a door of its own, and a group of three members.
 //! Decides addresses and processes: every node has a host of its own on the loopback; the claims stand in `tests/`.
 
-use crate::{
-    binary,
-    door::{Door, Passing},
-    eventually_async,
-    group::Group,
-    send,
-};
+use crate::{binary, eventually_async, group::Group, send};
 use rustix::process::Signal;
 use std::{
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 use tradewind_domain::control::row::ManagerState;
-use tradewind_launcher::Ports;
+use tradewind_launcher::{Door, Passing, Ports};
 use tradewind_link::rest::{Method, Rest};
 use tradewind_protocol::control::{Health, ManagerStatus, Status};
 
@@ -45,7 +39,7 @@ impl Site {
         for n in 1..=count {
             let listen = ports.take().unwrap();
             let host = format!("127.0.0.{}", 10 + n);
-            let door = Door::before(listen, &host).await;
+            let door = Door::before(listen, &host).unwrap();
             let child = Command::new(binary())
                 .args(["trader-manager", "--location", "here"])
                 .args(["--implementation", &format!("n{n}"), "--listen", &listen.to_string()])
