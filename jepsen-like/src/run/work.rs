@@ -94,7 +94,7 @@ impl Work {
             algos.push(orders::AlgoSession::open(algo, &stage.cluster.members(), home).await?);
         }
         let watchers = match workload {
-            Workload::Watch => Some(watch::Watchers::prepare(&stage.client).await?),
+            Workload::Watch => Some(watch::Watchers::prepare(stage).await?),
             Workload::Register | Workload::Registry | Workload::Orders => None,
         };
         let keys = keys(plan);

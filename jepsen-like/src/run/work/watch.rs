@@ -2,17 +2,20 @@
 //! is checked against the events that a member keeps, read at the end.
 
 use super::{
-    super::{recorder::Ended, stage::PATIENCE},
+    super::{
+        recorder::Ended,
+        stage::{PATIENCE, Stage},
+    },
     ANSWERED_WITHIN, Caller, Context, Over,
 };
 use crate::{history::OperationType, plan::Timed};
 use anyhow::{Context as _, anyhow};
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 use tokio::{
     sync::watch::{Sender, channel},
-    task::JoinSet,
-    time::timeout,
+    task::{JoinHandle, JoinSet},
+    time::{sleep, timeout},
 };
 use tradewind_control_client::{Answer, ControlClient, Watched, events_path};
 use tradewind_domain::{
@@ -20,6 +23,9 @@ use tradewind_domain::{
     ids::{CustomerId, KeyHash, Revision},
 };
 use tradewind_protocol::{control::Stand, events::EventPage};
+
+const PAGE_WITHIN: Duration = Duration::from_millis(500);
+const PAGE_EVERY: Duration = Duration::from_millis(50);
 
 /// Changes of customers, each to something that it was not: every one is an event.
 pub(super) async fn change(
@@ -51,12 +57,17 @@ pub(super) struct Watchers {
     from: Revision,
     over: Sender<Option<u64>>,
     tasks: JoinSet<anyhow::Result<()>>,
+    log: JoinHandle<Result<Vec<Value>, String>>,
 }
 
 impl Watchers {
-    pub(super) async fn prepare(client: &ControlClient) -> anyhow::Result<Self> {
-        let from = revision(client).await?;
-        Ok(Self { from, over: channel(None).0, tasks: JoinSet::new() })
+    pub(super) async fn prepare(stage: &Stage) -> anyhow::Result<Self> {
+        let from = revision(&stage.client).await?;
+        let over = channel(None).0;
+        let members = stage.cluster.members().into_iter();
+        let members = members.map(|member| ControlClient::new(vec![member], stage.rest.clone()));
+        let log = tokio::spawn(read_log(members.collect(), from, over.subscribe()));
+        Ok(Self { from, over, tasks: JoinSet::new(), log })
     }
 
     pub(super) fn start(&mut self, caller: Caller, value: &Value) {
@@ -64,32 +75,65 @@ impl Watchers {
         self.tasks.spawn(watch(caller, name, self.from, self.over.subscribe()));
     }
 
-    /// Lets each watcher come to the revision of now, and reads what happened.
+    /// Lets each watcher come to the revision of now, and notes what happened.
     pub(super) async fn close(mut self, mut caller: Caller) -> anyhow::Result<()> {
         let last = revision(&caller.client).await?;
         self.over.send_replace(Some(last.0));
         while let Some(ended) = self.tasks.join_next().await {
             ended??;
         }
-        let (mut since, mut log) = (self.from, Vec::<Value>::new());
-        loop {
-            let page: EventPage = caller
-                .client
-                .read(&events_path(Some(since), None), PATIENCE)
-                .await
-                .map_err(|problem| anyhow!("the events could not be read: {problem}"))?;
-            for entry in &page.entries {
-                log.push(json!([entry.revision.0, serde_json::to_string(entry)?]));
+        let read = async {
+            match self.log.await {
+                Ok(Ok(log)) => Ended::Ok(Value::Array(log)),
+                Ok(Err(why)) => Ended::Fail(why),
+                Err(error) => Ended::Fail(error.to_string()),
             }
-            if page.next <= since || page.next >= last {
-                break;
-            }
-            since = page.next;
-        }
-        let read = async { Ended::Ok(Value::Array(log)) };
+        };
         caller.process.call("log-read", Value::Null, read).await;
         Ok(())
     }
+}
+
+/// Reads page after page while the run goes on: a member that was started again keeps only what is new. It is asked
+/// for at one member after the other, so what is read comes from all of them.
+async fn read_log(
+    members: Vec<ControlClient>,
+    from: Revision,
+    over: Over,
+) -> Result<Vec<Value>, String> {
+    let (mut since, mut log, mut last) = (from, Vec::new(), String::new());
+    let mut missed = 0;
+    for member in members.iter().cycle() {
+        let until = *over.borrow();
+        if until.is_some_and(|until| since.0 >= until) {
+            return Ok(log);
+        }
+        let page = member.read::<EventPage>(&events_path(Some(since), None), PAGE_WITHIN).await;
+        match page {
+            Ok(page) if page.next > since => {
+                for entry in &page.entries {
+                    let text = serde_json::to_string(entry).map_err(|error| error.to_string())?;
+                    log.push(json!([entry.revision.0, text]));
+                }
+                (since, missed) = (page.next, 0);
+            }
+            // It has come so far, and what is left has no events.
+            Ok(page) if until.is_some_and(|until| page.stand.revision.0 >= until) => {
+                return Ok(log);
+            }
+            Ok(_) => missed = 0,
+            Err(problem) => {
+                last = problem.to_string();
+                missed += 1;
+            }
+        }
+        // Everybody has been asked many times since it was over: nobody keeps it.
+        if until.is_some() && missed > 20 * members.len() {
+            return Err(format!("no member keeps what came after {since}: {last}"));
+        }
+        sleep(PAGE_EVERY).await;
+    }
+    Err("there is no member".to_string())
 }
 
 async fn revision(client: &ControlClient) -> anyhow::Result<Revision> {
