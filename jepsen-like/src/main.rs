@@ -123,6 +123,7 @@ fn started(args: RunArgs) -> anyhow::Result<u8> {
     };
     if args.all {
         let part = args.part.unwrap_or((1, 1));
+        println!("seed {seed}; everything is left in {}", out.display());
         let runs = summary::pairs(part).into_iter().map(|(w, n)| of(w, vec![n])).collect();
         return runtime.block_on(summary::run_all(&binary, runs, &out));
     }

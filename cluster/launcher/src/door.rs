@@ -8,13 +8,17 @@ use std::{
     io,
     net::{SocketAddr, TcpListener as Unserved},
     sync::{Arc, OnceLock},
+    time::Duration,
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
     sync::watch,
     task::JoinSet,
+    time::sleep,
 };
+
+const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
 
 /// What goes through.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,8 +94,11 @@ impl Door {
             loop {
                 tokio::select! {
                     accepted = listener.accept() => {
-                        // Without a file descriptor left the next one may have one.
-                        let Ok((client, from)) = accepted else { continue };
+                        let Ok((client, from)) = accepted else {
+                            // Without a file descriptor left; after a rest there may be one.
+                            sleep(ACCEPT_AGAIN).await;
+                            continue;
+                        };
                         connections.spawn(carry(client, from, address, behind, allowed.clone()));
                     }
                     Some(_) = connections.join_next() => {}
@@ -164,7 +171,6 @@ async fn pass(
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use std::time::Duration;
     use tokio::time::timeout;
 
     /// Says back what it hears.
