@@ -75,7 +75,8 @@ pub struct Verdict {
 impl Verdict {
     #[must_use]
     pub fn acknowledged(&self) -> u64 {
-        self.operations.values().map(|tally| tally.ok).sum()
+        let load = self.operations.iter().filter(|(f, _)| LOAD.contains(&f.as_str()));
+        load.map(|(_, tally)| tally.ok).sum()
     }
 
     #[must_use]
