@@ -4,12 +4,14 @@
 //! `crate::resource`.
 
 mod flags;
+mod moving;
 mod risk;
 mod scale;
 
 pub(crate) use flags::{
     AccountFlags, CustomerFlags, ExchangeDaysFlags, Flags, LocationFlags, MarketFlags, TraderFlags,
 };
+pub(crate) use moving::MoveRoutes;
 pub(crate) use risk::{OfRisk, OfTradingStates, RiskFlags, TradingStateFlags};
 pub(crate) use scale::ScaleFlags;
 
@@ -182,6 +184,9 @@ pub(crate) enum RouteAction {
         #[command(flatten)]
         whom: Whom,
     },
+    /// Have another venue serve what one serves, all instruments or some, at once
+    #[command(alias = "mv")]
+    Move(MoveRoutes),
     /// Delete the route of an instrument
     Rm {
         market: MarketId,

@@ -117,5 +117,6 @@ fn kind(row: &Row) -> &'static str {
         Row::TradingState(_) => "trading_state",
         Row::Scale(_) => "scale",
         Row::Provision(_) => "provision",
+        Row::FormerVenues(_) => "former venues",
     }
 }

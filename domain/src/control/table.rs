@@ -15,7 +15,8 @@ use super::{
     risk::{RiskRow, TradingStateRow},
     row::{
         AccountRow, BrokerRow, ClientRow, ClusterRow, CustomerRow, ExchangeRow, ForgottenRow,
-        LocationRow, ManagerRow, MarketRow, MemberRow, RegisterRow, Row, RowKey, TraderRow,
+        FormerVenuesRow, LocationRow, ManagerRow, MarketRow, MemberRow, RegisterRow, Row, RowKey,
+        TraderRow,
     },
     scale::{ProvisionRow, ScaleRow},
     state_hash::{StateHash, Sum},
@@ -55,6 +56,7 @@ pub(super) struct Tables {
     pub(super) trading_states: OrdMap<Scope, TradingStateRow>,
     pub(super) scales: OrdMap<LocationId, ScaleRow>,
     pub(super) provisions: OrdMap<Epoch, ProvisionRow>,
+    pub(super) former_venues: OrdMap<MarketId, FormerVenuesRow>,
     /// Derived from Brokers, customers and Traders.
     pub(super) index: Index,
     /// Keys written since the last `take_changed`.
@@ -134,6 +136,9 @@ impl Tables {
             }
             Row::Scale(row) => self.scales.insert(row.location.clone(), row).map(Row::Scale),
             Row::Provision(row) => self.provisions.insert(row.request, row).map(Row::Provision),
+            Row::FormerVenues(row) => {
+                self.former_venues.insert(row.market.clone(), row).map(Row::FormerVenues)
+            }
         };
         if let Some(replaced) = replaced {
             self.sum.take(&replaced);
@@ -177,6 +182,7 @@ impl Tables {
             RowKey::TradingState(k) => self.trading_states.get(k).cloned().map(Row::TradingState),
             RowKey::Scale(k) => self.scales.get(k).cloned().map(Row::Scale),
             RowKey::Provision(k) => self.provisions.get(k).cloned().map(Row::Provision),
+            RowKey::FormerVenues(k) => self.former_venues.get(k).cloned().map(Row::FormerVenues),
         }
     }
 
@@ -204,5 +210,6 @@ impl Tables {
             .chain(self.trading_states.values().cloned().map(Row::TradingState))
             .chain(self.scales.values().cloned().map(Row::Scale))
             .chain(self.provisions.values().cloned().map(Row::Provision))
+            .chain(self.former_venues.values().cloned().map(Row::FormerVenues))
     }
 }

@@ -4,6 +4,7 @@
 
 mod drains;
 mod resources;
+mod routes;
 mod scale;
 
 use super::*;

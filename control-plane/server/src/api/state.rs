@@ -97,5 +97,6 @@ fn shown(row: Row) -> Option<Value> {
         Row::TradingState(row) => json!({ "trading_state": row }),
         Row::Scale(row) => json!({ "scale": row }),
         Row::Provision(row) => json!({ "provision": row }),
+        Row::FormerVenues(row) => json!({ "former_venues": row }),
     })
 }
