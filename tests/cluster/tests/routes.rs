@@ -44,19 +44,17 @@ async fn arrivals(venue: &str, account: &str) -> usize {
     ledger(venue, account).await["arrivals"].as_array().map_or(0, Vec::len)
 }
 
-async fn session(demo: &Demo, key: &str) -> Session {
-    Session::builder().infrastructure_managers(demo.members()).api_key(key).connect().await.unwrap()
-}
-
 /// A session that knows of the account.
 async fn session_with(demo: &Demo, key: &str, account: &str) -> Session {
     let began = std::time::Instant::now();
     loop {
-        let session = session(demo, key).await;
+        let builder = Session::builder().infrastructure_managers(demo.members()).api_key(key);
+        let session = builder.connect().await.unwrap();
         if session.accounts().iter().any(|known| known.as_str() == account) {
             return session;
         }
         assert!(began.elapsed() < SOON, "{account} is never known");
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
 
@@ -187,10 +185,10 @@ async fn is(session: &Session, order: &Order, state: OrderState) -> bool {
 
 /// Moves BTC/USD there and waits until quotes and orders of the demo's algo have followed.
 async fn moved(demo: &Demo, from: &str, to: &str, at: (&str, &str), seen: &Mutex<Seen>) {
-    let (epochs, before) = (seen.lock().unwrap().epochs.len(), arrivals(at.0, at.1).await);
+    let epochs = || seen.lock().unwrap().epochs.len();
+    let (shown, before) = (epochs(), arrivals(at.0, at.1).await);
     does(demo, &["route", "move", "crypto", "--from", from, "--to", to], &[]);
-    let followed =
-        async || seen.lock().unwrap().epochs.len() > epochs && arrivals(at.0, at.1).await > before;
+    let followed = async || epochs() > shown && arrivals(at.0, at.1).await > before;
     eventually_async(&format!("quotes and orders follow to {to}"), SOON, followed).await;
 }
 
@@ -266,4 +264,21 @@ async fn algos_notice_nothing_while_their_instrument_is_moved_between_two_venues
     let wrong = std::mem::take(&mut seen.lock().unwrap().wrong);
     assert!(wrong.is_empty(), "{wrong:?}");
     judge(&demo, &[(&*venue, "sim-1"), (&*other.address, "acme-b")]).await;
+}
+
+#[test]
+fn the_watcher_of_quotes_sees_what_must_not_be() {
+    let quote = |epoch: &str, seq: u64| json!({"type": "quote", "epoch": epoch, "seq": seq});
+    let wrong = |frames: &[Value]| {
+        let mut seen = Seen::default();
+        frames.iter().for_each(|frame| seen.take(frame));
+        seen.wrong.len()
+    };
+    let status = json!({"type": "status", "status": "reconnecting"});
+    let whole = [status.clone(), quote("a", 3), quote("a", 9), quote("b", 1), quote("b", 2)];
+    assert_eq!(wrong(&whole), 0);
+    assert_eq!(wrong(&[quote("a", 3), quote("a", 3)]), 1, "a number twice");
+    assert_eq!(wrong(&[quote("a", 3), quote("b", 1), quote("a", 4)]), 1, "an epoch comes back");
+    assert_eq!(wrong(&[quote("a", 3), status]), 1, "an outage");
+    assert_eq!(wrong(&[quote("a", 3), json!({"type": "gap"})]), 1, "a gap");
 }
