@@ -3,12 +3,14 @@
 //! well by itself.
 
 use crate::{algo::Order, limits, record::Record};
+use futures_util::{FutureExt as _, future::BoxFuture};
 use std::{path::PathBuf, time::Duration};
 use tokio::{
     sync::watch,
     time::{Instant, MissedTickBehavior, interval, sleep},
 };
 use tokio_util::sync::CancellationToken;
+use tradewind_domain::{control::handed_back::Failure, limits::CRASH_WINDOW};
 use tradewind_node::{
     limits::LOG_LOOK_EVERY,
     log_file::LogFile,
@@ -30,7 +32,12 @@ pub enum Error {
 }
 
 /// Runs the Trader that the environment names, until its Manager or `shutdown` asks it to stop.
-pub async fn trader(shutdown: CancellationToken) -> Result<(), Error> {
+pub fn trader(shutdown: CancellationToken) -> BoxFuture<'static, Result<(), Error>> {
+    // Boxed here: a future's code is made where it is awaited, which would be the binary's crate.
+    serve(shutdown).boxed()
+}
+
+async fn serve(shutdown: CancellationToken) -> Result<(), Error> {
     let context = Context::from_env()?;
     let binary = std::env::current_exe().map_err(Error::OwnBinary)?;
     let log = LogFile::at(context.state_dir.join("algo.log"));
@@ -69,7 +76,10 @@ impl Trader {
         while let Some(order) = self.ordered(&mut configured).await? {
             match self.attend(&order, &mut configured).await? {
                 Next::Stop => return Ok(()),
-                Next::Anew => self.backoff = Backoff::default(),
+                Next::Anew => {
+                    self.backoff = Backoff::default();
+                    self.reporter.give_up(None);
+                }
                 Next::Again(wait) => {
                     tokio::select! {
                         () = sleep(wait) => {}
@@ -107,7 +117,10 @@ impl Trader {
         let (log_from, since) = (self.log.bytes(), Instant::now());
         let mut process = match order.start(&self.binary, &self.log) {
             Ok(process) => process,
-            Err(error) => return Ok(self.failed(&error.to_string(), log_from, Duration::ZERO)),
+            Err(error) => {
+                let failure = Failure::NotStarted;
+                return Ok(self.failed(&error.to_string(), failure, log_from, Duration::ZERO));
+            }
         };
         self.record.put(process.identity());
         tracing::info!(pid = process.pid(), epoch = order.fence().epoch.0, "algo started");
@@ -130,7 +143,12 @@ impl Trader {
                     // A channel that has closed is the shell on its way out: the stop follows.
                     return Ok(if superseded.is_ok() { Next::Anew } else { Next::Stop });
                 }
-                _ = log_look.tick() => self.bound_log(),
+                _ = log_look.tick() => {
+                    self.bound_log();
+                    if since.elapsed() >= CRASH_WINDOW {
+                        self.reporter.give_up(None);
+                    }
+                }
             }
         }
     }
@@ -147,11 +165,14 @@ impl Trader {
             self.reporter.live("the algo has ended by itself, without an error");
             return Next::Done;
         }
-        self.failed(&exit.to_string(), log_from, lived)
+        let failure = Failure::Ended { exit: exit.told() };
+        self.failed(&exit.to_string(), failure, log_from, lived)
     }
 
-    fn failed(&mut self, why: &str, log_from: u64, lived: Duration) -> Next {
+    fn failed(&mut self, why: &str, failure: Failure, log_from: u64, lived: Duration) -> Next {
         let wait = self.backoff.crashed(std::time::Instant::now(), lived);
+        // Its Manager tells the leader, who may find it another place; until then it is tried again here.
+        self.reporter.give_up((wait > Duration::ZERO).then_some(failure));
         let words = self.log.tail(log_from, limits::CRASH_LINES);
         tracing::warn!(why, last_words = words, ?wait, "algo failed");
         let detail = format!("the algo failed, again in {wait:?}: {why}; its last words: {words}");

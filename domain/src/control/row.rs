@@ -6,7 +6,9 @@ use super::{
     command::IdempotencyKey,
     drain::{DrainRow, DroppedRow},
     group::{AdmissionRow, GroupRow},
+    handed_back::HandedBackRow,
     machine::Outcome,
+    manager_disk::ManagerDiskRow,
     placement::RebalanceRow,
     risk::{RiskRow, TradingStateRow},
     scale::{ProvisionRow, ScaleRow},
@@ -19,7 +21,7 @@ use crate::{
     ids::{
         AccountId, ClientId, ClusterIncarnation, CustomerId, DrainTarget, Epoch, Incarnation,
         InstrumentId, KeyHash, LocationId, ManagerId, MarketId, NodeId, RegisterId, Revision,
-        Scope, TraderId, VenueId,
+        Scope, ServiceId, TraderId, VenueId,
     },
     time::UnixNanos,
 };
@@ -314,5 +316,7 @@ rows! {
     TradingState(TradingStateRow): Scope = |r| r.scope.clone(),
     Scale(ScaleRow): LocationId = |r| r.location.clone(),
     Provision(ProvisionRow): Epoch = |r| r.request,
+    HandedBack(HandedBackRow): ServiceId = |r| r.service.clone(),
+    ManagerDisk(ManagerDiskRow): ManagerId = |r| r.manager.clone(),
     FormerVenues(FormerVenuesRow): MarketId = |r| r.market.clone(),
 }

@@ -27,6 +27,7 @@ pub(super) fn needed<T: Clone>(given: Option<&T>, flag: &str) -> Result<T, Usage
 
 #[derive(Debug, Args)]
 pub(crate) struct AccountFlags {
+    /// The venue it is at
     #[arg(long, conflicts_with = "file")]
     venue: Option<VenueId>,
     /// What speaks to the venue
@@ -85,6 +86,7 @@ impl Flags for MarketFlags {
 
 #[derive(Debug, Args)]
 pub(crate) struct TraderFlags {
+    /// Whose it is
     #[arg(long, conflicts_with = "file")]
     customer: Option<CustomerId>,
     /// It is not to run

@@ -16,6 +16,8 @@ pub enum Passing {
     /// All but the leader's pipe: for the leader it is as if the process were gone, for the others not.
     AllButPipes,
     Nothing,
+    /// Nor anybody: whoever is connected is thrown out, and nobody listens any more.
+    Nobody,
 }
 
 impl Passing {
@@ -23,7 +25,7 @@ impl Passing {
         match self {
             Self::All => true,
             Self::AllButPipes => !is_pipe,
-            Self::Nothing => false,
+            Self::Nothing | Self::Nobody => false,
         }
     }
 }
@@ -42,23 +44,52 @@ impl Door {
         let address = listener.local_addr().unwrap();
         let (passing, allowed) = watch::channel(Passing::All);
         let mut tasks = JoinSet::new();
-        tasks.spawn(async move {
-            let mut connections = JoinSet::new();
-            loop {
-                tokio::select! {
-                    accepted = listener.accept() => {
-                        let Ok((client, _)) = accepted else { return };
-                        connections.spawn(carry(client, behind, allowed.clone()));
-                    }
-                    Some(_) = connections.join_next() => {}
-                }
-            }
-        });
+        tasks.spawn(serve(listener, address, behind, allowed));
         Self { address, passing, _tasks: tasks }
     }
 
     pub fn lets(&self, passing: Passing) {
         self.passing.send_replace(passing);
+    }
+}
+
+/// Lets in whoever comes, and listens anew when it was closed meanwhile.
+async fn serve(
+    first: TcpListener,
+    address: SocketAddr,
+    behind: SocketAddr,
+    allowed: watch::Receiver<Passing>,
+) {
+    let mut listener = first;
+    let mut changes = allowed.clone();
+    loop {
+        let mut connections = JoinSet::new();
+        let closed =
+            async { changes.wait_for(|passing| *passing == Passing::Nobody).await.is_ok() };
+        tokio::pin!(closed);
+        loop {
+            tokio::select! {
+                accepted = listener.accept() => {
+                    let Ok((client, _)) = accepted else { return };
+                    connections.spawn(carry(client, behind, allowed.clone()));
+                }
+                Some(_) = connections.join_next() => {}
+                is_closed = &mut closed => {
+                    if !is_closed {
+                        return;
+                    }
+                    break;
+                }
+            }
+        }
+        drop((listener, connections));
+        let mut opened = allowed.clone();
+        if opened.wait_for(|passing| *passing != Passing::Nobody).await.is_err() {
+            return;
+        }
+        // Its port is free still: nobody else is given one that was bound by its number.
+        let Ok(again) = TcpListener::bind(address).await else { return };
+        listener = again;
     }
 }
 

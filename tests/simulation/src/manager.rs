@@ -25,7 +25,7 @@ use tradewind_domain::{
         Command, Desired, Outcome, Refusal,
         desired::{Verdict, Work},
     },
-    ids::{Epoch, Fence, Incarnation, LocationId, ServiceId},
+    ids::{Epoch, Fence, Incarnation, ServiceId},
     limits::{BEAT_EVERY, DIAL_WITHIN},
 };
 use turmoil::net::{TcpListener, TcpStream, tcp::OwnedWriteHalf};
@@ -196,7 +196,7 @@ impl Manager {
         let address: std::net::IpAddr = turmoil::lookup(self.site().name.as_str());
         Command::CheckIn {
             manager: here.manager.clone(),
-            location: LocationId::new("here").unwrap_or_else(|_| unreachable!("a legal name")),
+            location: self.site().location.clone(),
             address: format!("{address}:{}", here.port),
             incarnation: Incarnation(self.life),
             capacity: CAPACITY,

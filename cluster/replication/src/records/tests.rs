@@ -3,9 +3,11 @@
 #![allow(clippy::unwrap_used)]
 
 mod drains;
+mod manager_disks;
 mod resources;
 mod routes;
 mod scale;
+mod services;
 
 use super::*;
 use crate::{

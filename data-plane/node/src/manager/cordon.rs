@@ -54,6 +54,7 @@ mod tests {
             pid: None,
             address: None,
             crashes: 0,
+            handed_back: None,
         };
         let wanted = [Wanted { service: service.clone(), configuration: None }];
         let none = BTreeSet::new();

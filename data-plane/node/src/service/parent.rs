@@ -1,7 +1,7 @@
 //! The service's side of its Manager. Decides when it checks in, what it takes from the pipe and when it
 //! is on its own: refused, or without a pipe for too long. A lost pipe alone changes nothing.
 
-use super::Context;
+use super::{Context, right::Right};
 use crate::{limits, supervision::fence_of};
 use std::{future::pending, time::Duration};
 use tokio::{
@@ -9,7 +9,7 @@ use tokio::{
     task::{JoinError, JoinHandle},
     time::{Instant, MissedTickBehavior, interval, sleep_until},
 };
-use tradewind_domain::limits::BEAT_EVERY;
+use tradewind_domain::{control::handed_back::Failure, limits::BEAT_EVERY};
 use tradewind_link::{
     pipe::{Accepted, Event, Events, Sender},
     rest::{Method, Rest, RestError},
@@ -33,15 +33,22 @@ pub(super) enum Parted {
 
 type Checked = Result<(u16, ServiceCheckedIn), RestError>;
 
+/// Where the words of the service's work arrive.
+pub(super) struct Words {
+    pub(super) said: watch::Receiver<(ServiceState, String)>,
+    pub(super) gives_up: watch::Receiver<Option<Failure>>,
+}
+
 pub(super) struct Parent {
     context: Context,
     /// Host and port where this service listens.
     address: String,
     rest: Rest,
     configuration: watch::Sender<Option<Configuration>>,
-    said: watch::Receiver<(ServiceState, String)>,
+    words: Words,
     pipe: Option<(Sender<FromService>, Events<ToService>)>,
     beats: u64,
+    right: Right,
     alone_since: Instant,
     checking_in: Option<JoinHandle<Checked>>,
     check_in_at: Instant,
@@ -54,7 +61,8 @@ impl Parent {
         context: Context,
         address: String,
         configuration: watch::Sender<Option<Configuration>>,
-        said: watch::Receiver<(ServiceState, String)>,
+        words: Words,
+        right: Right,
     ) -> Self {
         let now = Instant::now();
         Self {
@@ -62,9 +70,10 @@ impl Parent {
             address,
             rest: Rest::default(),
             configuration,
-            said,
+            words,
             pipe: None,
             beats: 0,
+            right,
             alone_since: now,
             checking_in: None,
             check_in_at: now,
@@ -89,8 +98,12 @@ impl Parent {
                         return parted;
                     }
                 }
-                _ = beat.tick() => self.beat(),
-                Ok(()) = self.said.changed() => self.beat(),
+                _ = beat.tick() => {
+                    self.right.look(now());
+                    self.beat();
+                }
+                Ok(()) = self.words.said.changed() => self.beat(),
+                Ok(()) = self.words.gives_up.changed() => self.beat(),
                 () = sleep_until(self.check_in_at), if may_check_in => self.check_in(),
                 answer = done(&mut self.checking_in) => {
                     if let Some(parted) = self.on_checked_in(answer) {
@@ -110,6 +123,7 @@ impl Parent {
             "manager's pipe is up"
         );
         self.pipe = Some((sender, events));
+        self.right.pipe(true, now());
         self.again = limits::CHECK_IN_AGAIN_FIRST;
         self.beat();
     }
@@ -120,7 +134,9 @@ impl Parent {
                 self.configure(configuration);
             }
             Some(Event::Message(ToService::Stop)) => return Some(Parted::Stop),
-            Some(Event::Message(ToService::BeatAnswer { .. }) | Event::Up { .. }) => {}
+            Some(Event::Message(ToService::BeatAnswer { n })) => self.right.confirmed(n, now()),
+            Some(Event::Message(ToService::Heard { .. })) => self.right.unconfirmed(now()),
+            Some(Event::Up { .. }) => {}
             Some(Event::Down(lost)) => self.lost(&lost.to_string()),
             None => self.lost("closed"),
         }
@@ -130,6 +146,7 @@ impl Parent {
     fn lost(&mut self, why: &str) {
         tracing::info!(why, "manager's pipe is lost");
         self.pipe = None;
+        self.right.pipe(false, now());
         self.alone_since = Instant::now();
         self.check_in_at = self.alone_since + limits::ALONE_AFTER;
     }
@@ -155,9 +172,13 @@ impl Parent {
     fn beat(&mut self) {
         let Some((sender, _)) = &self.pipe else { return };
         self.beats += 1;
-        let (state, detail) = self.said.borrow_and_update().clone();
+        let (state, detail) = self.words.said.borrow_and_update().clone();
+        let handed_back = *self.words.gives_up.borrow_and_update();
         // One that finds no room is left out: the next tells the same.
-        let _ = sender.try_send(FromService::Beat { n: self.beats, state, detail });
+        let beat = FromService::Beat { n: self.beats, state, detail, handed_back };
+        if sender.try_send(beat).is_ok() {
+            self.right.beat_sent(self.beats, now());
+        }
     }
 
     fn check_in(&mut self) {
@@ -198,6 +219,10 @@ impl Parent {
         self.check_in_at = Instant::now() + again;
         None
     }
+}
+
+fn now() -> std::time::Instant {
+    std::time::Instant::now()
 }
 
 async fn next_of<A, B>(pipe: &mut Option<(Sender<A>, Events<B>)>) -> Option<Event<B>> {

@@ -48,6 +48,8 @@ impl World {
             address: "127.0.0.1:1".to_string(),
             state_dir: dir.path().to_path_buf(),
             binary,
+            figures: Arc::default(),
+            confirmed: Box::new(|| true),
         };
         let service: ServiceId = service.parse().unwrap();
         let (target, targets) = watch::channel(Target::Run(configuration(1)));
@@ -61,6 +63,7 @@ impl World {
             pid: None,
             address: None,
             crashes: 0,
+            handed_back: None,
         };
         let keeper = Keeper {
             service,
@@ -72,6 +75,7 @@ impl World {
             backoff: Backoff::default(),
             report,
             log_from: 0,
+            crashes: None,
         };
         let keeper = tokio::spawn(keeper.run(None));
         Self { dir, target, told, _check_ins: check_ins, keeper }
