@@ -7,6 +7,7 @@ pub mod control;
 pub mod drains;
 pub mod events;
 pub mod history;
+pub mod judge;
 pub mod link;
 pub mod managers;
 pub mod members;

@@ -1,13 +1,7 @@
 //! A location of several nodes, each with a TraderManager behind a door of its own, and a group of three members.
 //! Decides addresses and processes: every node has a host of its own on the loopback; the claims stand in `tests/`.
 
-use crate::{
-    binary,
-    door::{Door, Passing},
-    eventually_async,
-    group::Group,
-    send,
-};
+use crate::{binary, eventually_async, group::Group, send};
 use rustix::process::Signal;
 use std::{
     path::{Path, PathBuf},
@@ -15,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tradewind_domain::control::row::ManagerState;
-use tradewind_launcher::Ports;
+use tradewind_launcher::{Door, Passing, Ports};
 use tradewind_link::rest::{Method, Rest};
 use tradewind_protocol::control::{Health, ManagerStatus, Status};
 
@@ -60,7 +54,7 @@ impl Site {
         let n = u8::try_from(self.nodes.len() + 1).unwrap();
         let listen = self.ports.take().unwrap();
         let host = format!("127.0.0.{}", 10 + n);
-        let door = Door::before(listen, &host).await;
+        let door = Door::before(listen, &host).unwrap();
         door.lets(passing);
         let data = self.group.home.path().join(format!("n{n}"));
         let (manager, own) = (format!("{implementation}.{kind}"), listen.to_string());

@@ -4,8 +4,9 @@
 
 use std::time::{Duration, Instant};
 use tradewind_domain::limits::{BRAKE_EVERY, DOWN_AFTER};
+use tradewind_launcher::Passing;
 use tradewind_protocol::control::Health;
-use tradewind_tests_cluster::{door::Passing, eventually_async, site::Site};
+use tradewind_tests_cluster::{eventually_async, site::Site};
 
 const SOON: Duration = Duration::from_secs(30);
 

@@ -4,7 +4,8 @@
 
 use std::time::{Duration, Instant};
 use tradewind_domain::{control::row::ManagerState, limits::DOWN_AFTER};
-use tradewind_tests_cluster::{door::Passing, eventually_async, site::Site};
+use tradewind_launcher::Passing;
+use tradewind_tests_cluster::{eventually_async, site::Site};
 
 const SOON: Duration = Duration::from_secs(60);
 

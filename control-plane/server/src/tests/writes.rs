@@ -3,7 +3,10 @@
 
 mod table;
 
-use super::group::Group;
+use super::{
+    eventually,
+    group::{Group, SOON},
+};
 use serde_json::{Value, json};
 use table::{declarations, deletions, drains, group_members, others, rebalances, scaling};
 use tradewind_link::rest::Method;
@@ -219,6 +222,14 @@ async fn without_a_leader_nothing_is_taken_and_it_is_said_when_to_ask_again() {
     for member in (0..3).filter(|member| *member != rest) {
         group.kill(member).await;
     }
+    // A request on a connection that breaks meanwhile is honestly told as unknown: from then on its port refuses.
+    eventually("the port of its leader refuses", SOON, async || {
+        let headers = [(IDEMPOTENCY_KEY, format_key(&group.keys.next()))];
+        let path = "/v1/customers/first";
+        let (_, _, answer) = group.ask(rest, Method::PUT, path, &headers, &json!({})).await;
+        answer["code"] == "no_leader"
+    })
+    .await;
     // What is asked wrongly as a whole is told before anybody is looked for.
     let rows = rows();
     let right = rows.iter().filter(|row| {

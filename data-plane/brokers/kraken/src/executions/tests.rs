@@ -264,7 +264,7 @@ proptest! {
         prop_assert_eq!(ledger.fills.len(), quantities.len());
         prop_assert_eq!(orders.filled(ID), Some(sum.into()));
         let end = if filled { OrderState::Filled } else { OrderState::Canceled };
-        prop_assert_eq!(&ledger.ends, &vec![end]);
+        prop_assert_eq!(ledger.ends, [end]);
         prop_assert!(ledger.opened <= 1);
     }
 }
