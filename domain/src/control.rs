@@ -9,6 +9,7 @@ mod declare;
 pub mod desired;
 pub mod drain;
 pub mod event;
+mod former;
 pub mod group;
 pub mod handed_back;
 pub mod idempotency;

@@ -24,13 +24,13 @@ use std::{
 };
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
-use tradewind_domain::ids::{AccountId, CustomerId, Fence, VenueOrderId};
+use tradewind_domain::ids::{AccountId, CustomerId, Fence, MarketId, VenueOrderId};
 use tradewind_journal::Disk;
 use tradewind_node::{clock, service::StateReporter};
 use tradewind_protocol::{
     problem::Problem,
     stream::{Mode, Position},
-    trade::{CommandAnswer, OrderCommand, Principal, PrivateChannel},
+    trade::{CommandAnswer, OrderCommand, Principal, PrivateChannel, Routed},
 };
 
 /// A command as it came from a Market.
@@ -39,6 +39,7 @@ pub(crate) struct Command {
     pub(crate) fence: Fence,
     pub(crate) principal: Principal,
     pub(crate) command: OrderCommand,
+    pub(crate) routed: Option<Routed>,
 }
 
 /// What a command is answered with.
@@ -166,6 +167,8 @@ pub(crate) struct Keeper {
     unsent: VecDeque<(VenueOrderId, Instant)>,
     /// Sent on this connection and not answered.
     awaited: BTreeMap<VenueOrderId, Instant>,
+    /// The latest routes of each Market that were heard of.
+    routes: BTreeMap<MarketId, Fence>,
     /// Cancels to be repeated, and when next.
     cancels: BTreeMap<VenueOrderId, Instant>,
     asks: mpsc::Receiver<Ask>,
@@ -195,6 +198,7 @@ impl Keeper {
             effects: VecDeque::new(),
             unsent: VecDeque::new(),
             awaited: BTreeMap::new(),
+            routes: BTreeMap::new(),
             cancels,
             asks,
             venue,

@@ -17,7 +17,8 @@ use super::{
     risk::{RiskRow, TradingStateRow},
     row::{
         AccountRow, BrokerRow, ClientRow, ClusterRow, CustomerRow, ExchangeRow, ForgottenRow,
-        LocationRow, ManagerRow, MarketRow, MemberRow, RegisterRow, Row, RowKey, TraderRow,
+        FormerVenuesRow, LocationRow, ManagerRow, MarketRow, MemberRow, RegisterRow, Row, RowKey,
+        TraderRow,
     },
     scale::{ProvisionRow, ScaleRow},
     state_hash::{StateHash, Sum},
@@ -59,6 +60,7 @@ pub(super) struct Tables {
     pub(super) provisions: OrdMap<Epoch, ProvisionRow>,
     pub(super) handed_back: OrdMap<ServiceId, HandedBackRow>,
     pub(super) manager_disks: OrdMap<ManagerId, ManagerDiskRow>,
+    pub(super) former_venues: OrdMap<MarketId, FormerVenuesRow>,
     /// Derived from Brokers, customers and Traders.
     pub(super) index: Index,
     /// Keys written since the last `take_changed`.
@@ -144,6 +146,9 @@ impl Tables {
             Row::ManagerDisk(row) => {
                 self.manager_disks.insert(row.manager.clone(), row).map(Row::ManagerDisk)
             }
+            Row::FormerVenues(row) => {
+                self.former_venues.insert(row.market.clone(), row).map(Row::FormerVenues)
+            }
         };
         if let Some(replaced) = replaced {
             self.sum.take(&replaced);
@@ -189,6 +194,7 @@ impl Tables {
             RowKey::Provision(k) => self.provisions.get(k).cloned().map(Row::Provision),
             RowKey::HandedBack(k) => self.handed_back.get(k).cloned().map(Row::HandedBack),
             RowKey::ManagerDisk(k) => self.manager_disks.get(k).cloned().map(Row::ManagerDisk),
+            RowKey::FormerVenues(k) => self.former_venues.get(k).cloned().map(Row::FormerVenues),
         }
     }
 
@@ -218,5 +224,6 @@ impl Tables {
             .chain(self.provisions.values().cloned().map(Row::Provision))
             .chain(self.handed_back.values().cloned().map(Row::HandedBack))
             .chain(self.manager_disks.values().cloned().map(Row::ManagerDisk))
+            .chain(self.former_venues.values().cloned().map(Row::FormerVenues))
     }
 }

@@ -99,5 +99,6 @@ fn shown(row: Row) -> Option<Value> {
         Row::Provision(row) => json!({ "provision": row }),
         Row::HandedBack(row) => json!({ "handed_back": row }),
         Row::ManagerDisk(row) => json!({ "manager_disk": row }),
+        Row::FormerVenues(row) => json!({ "former_venues": row }),
     })
 }
