@@ -119,13 +119,7 @@ impl LogBug {
                 held.epoch = Epoch(held.epoch.0.saturating_sub(1));
                 true
             }),
-            Self::WrongKind => rows.iter_mut().any(|row| match row {
-                Row::Customer(row) => row.affinity.as_mut().is_some_and(|held| {
-                    held.manager.kind = ManagerKind::BrokerManager;
-                    true
-                }),
-                _ => false,
-            }),
+            Self::WrongKind => of_wrong_kind(&mut rows),
             Self::EpochOfAnotherRight => another_right(&mut rows),
             Self::GivenToTheDead => {
                 let dead = before.managers().find(|row| row.state == ManagerState::Down);
@@ -267,6 +261,17 @@ impl LogBug {
             }
         })
     }
+}
+
+/// A customer is with who keeps no Traders.
+fn of_wrong_kind(rows: &mut [Row]) -> bool {
+    rows.iter_mut().any(|row| match row {
+        Row::Customer(row) => row.affinity.as_mut().is_some_and(|held| {
+            held.manager.kind = ManagerKind::BrokerManager;
+            true
+        }),
+        _ => false,
+    })
 }
 
 /// A drain of what still has something ends.
