@@ -242,13 +242,15 @@ pub(super) async fn transfer(
         let there = service.hand_over(Method::POST, TRANSFER, &transfer, (&key, &terms), forwarded);
         return Ok(Json(there.await?));
     }
-    if let Some(to) = transfer.to.filter(|to| service.machine().1.admission(*to).is_none()) {
+    // By Raft's membership: a group that was founded a moment ago may not have its admissions in the state yet.
+    let replica = &service.parts().replica;
+    let voters = replica.status().voters;
+    if let Some(to) = transfer.to.filter(|to| !voters.contains(to)) {
         return Err(problems::not_transferred(&TransferError::NotAVoter(to)).into());
     }
     let (method, path) = (Method::POST, TRANSFER);
     let note = Change { method, path, body: &transfer, key, command, forwarded: true };
     service.change(note, changed).await?;
-    let replica = &service.parts().replica;
     let handed =
         timeout(HAND_OVER_WITHIN.min(TRANSFER_WITHIN), replica.transfer_leadership(transfer.to));
     match handed.await.unwrap_or(Err(TransferError::Unknown)) {
