@@ -9,6 +9,7 @@ mod declare;
 pub mod desired;
 pub mod drain;
 pub mod event;
+pub mod fencing;
 pub mod group;
 pub mod idempotency;
 pub mod invariants;
@@ -26,6 +27,7 @@ pub mod scale;
 pub mod stamp;
 pub mod state_hash;
 mod table;
+pub mod trader;
 pub mod watch;
 
 pub use command::{Command, IdempotencyKey, Request, Stamped};

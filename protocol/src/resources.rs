@@ -10,8 +10,9 @@ use tradewind_domain::{
     control::{
         drain::By,
         risk::{RiskSpec, TradingState},
-        row::{AccountSpec, Assignment, LocationSpec, MarketSpec, TraderSpec, TraderWish},
+        row::{AccountSpec, Assignment, LocationSpec, MarketSpec, TraderWish},
         scale::ProvisionState,
+        trader::TraderDeclaration,
     },
     ids::{
         AccountId, CustomerId, Epoch, InstrumentId, KeyHash, LocationId, ManagerId, MarketId,
@@ -110,8 +111,11 @@ pub struct MarketInfo {
 pub struct TraderInfo {
     pub trader: TraderId,
     pub revision: Revision,
-    pub spec: TraderSpec,
+    pub spec: TraderDeclaration,
     pub assignment: Option<Assignment>,
+    /// It waits for Brokers that have not told yet that they refuse its earlier copies.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub fencing: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,13 +2,13 @@
 //! wanted, upward beats. Decides shapes; leases and placement are decided in `domain::control`.
 
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use tradewind_domain::{
     control::{
         Desired,
         desired::{BrokerWanted, MarketWanted, TraderWanted},
     },
-    ids::{Epoch, Incarnation, ServiceId},
+    ids::{Epoch, Incarnation, ServiceId, TraderId},
 };
 
 /// Leader to Manager.
@@ -39,7 +39,8 @@ pub enum FromManager {
     },
 }
 
-/// Manager to service.
+/// Manager to service. A configuration is large, and sent once a change: a pointer would save nothing.
+#[allow(clippy::large_enum_variant)]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ToService {
@@ -52,7 +53,14 @@ pub enum ToService {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum FromService {
-    Beat { n: u64, state: ServiceState, detail: String },
+    Beat {
+        n: u64,
+        state: ServiceState,
+        detail: String,
+        /// Of a Broker: the rights of Traders that it was told of last and has on record.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        fenced: BTreeMap<TraderId, Epoch>,
+    },
 }
 
 /// What a service is told to be. Sent whole at each change.
@@ -85,6 +93,12 @@ pub enum ServiceState {
     /// Crashed; spawned again after a wait.
     Waiting,
     Stopping,
+    /// A Trader whose algo is not to run for now.
+    Paused,
+    /// A Trader whose algo has ended by itself, without an error, and is not run again.
+    Completed,
+    /// A Trader whose algo has failed and is not run again.
+    Failed,
 }
 
 /// One service as its Manager knows it.
@@ -101,4 +115,7 @@ pub struct ServiceReport {
     pub address: Option<String>,
     /// Crashes since the Manager started it first.
     pub crashes: u32,
+    /// Of a Broker: the rights of Traders that it was told of last and has on record.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub fenced: BTreeMap<TraderId, Epoch>,
 }

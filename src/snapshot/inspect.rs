@@ -117,5 +117,7 @@ fn kind(row: &Row) -> &'static str {
         Row::TradingState(_) => "trading_state",
         Row::Scale(_) => "scale",
         Row::Provision(_) => "provision",
+        Row::TraderRun(_) => "trader run",
+        Row::Fencing(_) => "fencing",
     }
 }

@@ -3,7 +3,7 @@
 //! of the data plane live and die; what a Broker, a Market or a Trader does is left to their crates.
 
 pub mod clock;
-mod files;
+pub mod files;
 mod incarnation;
 pub mod limits;
 pub mod log_file;

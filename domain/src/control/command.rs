@@ -2,6 +2,7 @@
 //! is `machine`'s decision. Records of released versions are frozen: variants are only appended.
 
 use super::drain::DrainCommand;
+use super::fencing::TraderCommand;
 use super::group::GroupCommand;
 use super::placement::RebalanceCommand;
 use super::resource::ResourceCommand;
@@ -129,6 +130,8 @@ pub enum Command {
     Resource(ResourceCommand),
     /// Implementations that are asked for and taken away.
     Scale(ScaleCommand),
+    /// Traders that are given a new right.
+    Trader(TraderCommand),
 }
 
 /// What the leader knew when it took a Manager for down.

@@ -230,4 +230,9 @@ pub enum EventKind {
         attempts: u32,
         failure: Option<String>,
     },
+    /// Brokers refuse copies of earlier rights: the one of this right may start.
+    TraderFenced {
+        trader: TraderId,
+        epoch: Epoch,
+    },
 }

@@ -132,6 +132,7 @@ impl Machine {
             Command::Rebalance(command) => self.decide_rebalance(Entry { revision, at }, command),
             Command::Resource(command) => self.decide_resource(revision, command),
             Command::Scale(command) => self.decide_scale(Entry { revision, at }, command),
+            Command::Trader(command) => self.decide_trader(epoch, command),
         }
     }
 
@@ -265,7 +266,7 @@ impl Machine {
         Ok(vec![EventKind::CustomerAssigned { customer, manager, epoch }])
     }
 
-    fn assign_trader(
+    pub(super) fn assign_trader(
         &mut self,
         trader: TraderId,
         to: Assignment,

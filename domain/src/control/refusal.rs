@@ -5,6 +5,7 @@ use super::{
     resource::Need,
     risk::{RiskFault, TradingState},
     scale::ScaleFault,
+    trader::TraderFault,
 };
 use crate::{
     ids::{DrainTarget, Epoch, Incarnation, LocationId, ManagerId, NodeId, Revision},
@@ -84,6 +85,8 @@ pub enum Refusal {
     NotActive { state: TradingState },
     #[error("these settings cannot work: {fault}")]
     ScaleNotPossible { fault: ScaleFault },
+    #[error("the Trader cannot be run so: {fault}")]
+    TraderNotPossible { fault: TraderFault },
 }
 
 fn now(held: Option<Revision>) -> String {

@@ -5,11 +5,13 @@
 use super::{
     command::IdempotencyKey,
     drain::{DrainRow, DroppedRow},
+    fencing::FencingRow,
     group::{AdmissionRow, GroupRow},
     machine::Outcome,
     placement::RebalanceRow,
     risk::{RiskRow, TradingStateRow},
     scale::{ProvisionRow, ScaleRow},
+    trader::TraderRunRow,
 };
 #[cfg(feature = "schema")]
 #[allow(unused_imports)]
@@ -142,6 +144,8 @@ pub enum TraderWish {
     #[default]
     Running,
     Stopped,
+    /// Its algo does not run; its place is kept and its service stays.
+    Paused,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -299,4 +303,6 @@ rows! {
     TradingState(TradingStateRow): Scope = |r| r.scope.clone(),
     Scale(ScaleRow): LocationId = |r| r.location.clone(),
     Provision(ProvisionRow): Epoch = |r| r.request,
+    TraderRun(TraderRunRow): TraderId = |r| r.trader.clone(),
+    Fencing(FencingRow): TraderId = |r| r.trader.clone(),
 }

@@ -10,6 +10,7 @@ pub(super) use index::{Index, follows};
 use super::{
     answered::Answered,
     drain::{DrainRow, DroppedRow},
+    fencing::FencingRow,
     group::{AdmissionRow, GroupRow},
     placement::RebalanceRow,
     risk::{RiskRow, TradingStateRow},
@@ -19,6 +20,7 @@ use super::{
     },
     scale::{ProvisionRow, ScaleRow},
     state_hash::{StateHash, Sum},
+    trader::TraderRunRow,
 };
 use crate::{
     calendar::Exchange,
@@ -55,6 +57,8 @@ pub(super) struct Tables {
     pub(super) trading_states: OrdMap<Scope, TradingStateRow>,
     pub(super) scales: OrdMap<LocationId, ScaleRow>,
     pub(super) provisions: OrdMap<Epoch, ProvisionRow>,
+    pub(super) trader_runs: OrdMap<TraderId, Arc<TraderRunRow>>,
+    pub(super) fencings: OrdMap<TraderId, FencingRow>,
     /// Derived from Brokers, customers and Traders.
     pub(super) index: Index,
     /// Keys written since the last `take_changed`.
@@ -134,6 +138,10 @@ impl Tables {
             }
             Row::Scale(row) => self.scales.insert(row.location.clone(), row).map(Row::Scale),
             Row::Provision(row) => self.provisions.insert(row.request, row).map(Row::Provision),
+            Row::TraderRun(row) => {
+                keep(&mut self.trader_runs, row.trader.clone(), row).map(Row::TraderRun)
+            }
+            Row::Fencing(row) => self.fencings.insert(row.trader.clone(), row).map(Row::Fencing),
         };
         if let Some(replaced) = replaced {
             self.sum.take(&replaced);
@@ -177,6 +185,8 @@ impl Tables {
             RowKey::TradingState(k) => self.trading_states.get(k).cloned().map(Row::TradingState),
             RowKey::Scale(k) => self.scales.get(k).cloned().map(Row::Scale),
             RowKey::Provision(k) => self.provisions.get(k).cloned().map(Row::Provision),
+            RowKey::TraderRun(k) => self.trader_runs.get(k).map(whole).map(Row::TraderRun),
+            RowKey::Fencing(k) => self.fencings.get(k).cloned().map(Row::Fencing),
         }
     }
 
@@ -204,5 +214,7 @@ impl Tables {
             .chain(self.trading_states.values().cloned().map(Row::TradingState))
             .chain(self.scales.values().cloned().map(Row::Scale))
             .chain(self.provisions.values().cloned().map(Row::Provision))
+            .chain(self.trader_runs.values().map(whole).map(Row::TraderRun))
+            .chain(self.fencings.values().cloned().map(Row::Fencing))
     }
 }

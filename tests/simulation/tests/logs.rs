@@ -22,7 +22,7 @@ fn a_seed_twice_is_one_log_and_two_seeds_are_two() {
 }
 
 /// Every command there is.
-const COMMANDS: [&str; 36] = [
+const COMMANDS: [&str; 38] = [
     "OpenCluster",
     "PutMember",
     "CheckIn",
@@ -59,6 +59,8 @@ const COMMANDS: [&str; 36] = [
     "Resource(AddKey",
     "Resource(RemoveKey",
     "Resource(Audited",
+    "Trader(Move",
+    "Trader(Fenced",
 ];
 
 #[test]

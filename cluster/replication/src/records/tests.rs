@@ -5,6 +5,7 @@
 mod drains;
 mod resources;
 mod scale;
+mod traders;
 
 use super::*;
 use crate::{

@@ -97,5 +97,7 @@ fn shown(row: Row) -> Option<Value> {
         Row::TradingState(row) => json!({ "trading_state": row }),
         Row::Scale(row) => json!({ "scale": row }),
         Row::Provision(row) => json!({ "provision": row }),
+        Row::TraderRun(row) => json!({ "trader_run": row }),
+        Row::Fencing(row) => json!({ "fencing": row }),
     })
 }

@@ -6,7 +6,8 @@ use tradewind_domain::{
         Machine,
         refusal::Noun,
         resource::{Declaration, Resource},
-        row::{TraderRow, TraderSpec},
+        row::TraderRow,
+        trader::TraderDeclaration,
     },
     ids::{Revision, TraderId},
 };
@@ -18,12 +19,16 @@ use tradewind_protocol::{
 
 pub(super) struct Traders;
 
-fn info(row: &TraderRow) -> TraderInfo {
+fn info(machine: &Machine, row: &TraderRow) -> TraderInfo {
     TraderInfo {
         trader: row.trader.clone(),
         revision: row.revision,
-        spec: row.spec.clone(),
+        spec: machine.trader_declaration(row),
         assignment: row.assignment.clone(),
+        fencing: row
+            .assignment
+            .as_ref()
+            .is_some_and(|held| machine.is_fencing(&row.trader, held.epoch)),
     }
 }
 
@@ -38,7 +43,7 @@ impl Kind for Traders {
     const NOUN: Noun = Noun::Trader;
     const ONE: &'static str = "/v1/traders/{trader}";
     type Id = TraderId;
-    type Spec = TraderSpec;
+    type Spec = TraderDeclaration;
     type Info = TraderInfo;
     type Options = Nothing;
 
@@ -54,12 +59,13 @@ impl Kind for Traders {
         Resource::Trader(id)
     }
 
-    fn declaration(trader: TraderId, spec: &TraderSpec) -> Declaration {
-        Declaration::Trader { trader, spec: spec.clone() }
+    fn declaration(trader: TraderId, spec: &TraderDeclaration) -> Declaration {
+        let (spec, run) = spec.clone().parts();
+        Declaration::TraderRun { trader, spec, run }
     }
 
     fn item(machine: &Machine, id: &TraderId) -> Option<(Revision, TraderInfo)> {
-        machine.trader(id).map(|row| (row.revision, info(row)))
+        machine.trader(id).map(|row| (row.revision, info(machine, row)))
     }
 }
 
@@ -73,7 +79,7 @@ impl Listed for Traders {
         stand: Stand,
     ) -> Result<Json<Items>, Failure> {
         let name = |row: &&TraderRow| row.trader.to_string();
-        let shown = |row: &&TraderRow| chosen(row, select).then(|| info(row));
+        let shown = |row: &&TraderRow| chosen(row, select).then(|| info(machine, row));
         let after = select.after.as_ref();
         match &select.customer {
             Some(customer) => page(stand, select, machine.traders_of(customer, after), name, shown),

@@ -209,6 +209,7 @@ async fn report(State(scene): State<Arc<Mutex<Scene>>>) -> Json<ServiceReport> {
         pid: None,
         address,
         crashes: 0,
+        fenced: Default::default(),
     })
 }
 

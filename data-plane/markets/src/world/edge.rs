@@ -121,6 +121,7 @@ impl Edge {
             pid: None,
             address: Some(address),
             crashes: 0,
+            fenced: Default::default(),
         }]));
     }
 

@@ -3,13 +3,16 @@
 
 use super::Context;
 use crate::{limits, supervision::fence_of};
-use std::{future::pending, time::Duration};
+use std::{collections::BTreeMap, future::pending, time::Duration};
 use tokio::{
     sync::{mpsc, watch},
     task::{JoinError, JoinHandle},
     time::{Instant, MissedTickBehavior, interval, sleep_until},
 };
-use tradewind_domain::limits::BEAT_EVERY;
+use tradewind_domain::{
+    ids::{Epoch, TraderId},
+    limits::BEAT_EVERY,
+};
 use tradewind_link::{
     pipe::{Accepted, Event, Events, Sender},
     rest::{Method, Rest, RestError},
@@ -40,6 +43,7 @@ pub(super) struct Parent {
     rest: Rest,
     configuration: watch::Sender<Option<Configuration>>,
     said: watch::Receiver<(ServiceState, String)>,
+    fenced: watch::Receiver<BTreeMap<TraderId, Epoch>>,
     pipe: Option<(Sender<FromService>, Events<ToService>)>,
     beats: u64,
     alone_since: Instant,
@@ -55,6 +59,7 @@ impl Parent {
         address: String,
         configuration: watch::Sender<Option<Configuration>>,
         said: watch::Receiver<(ServiceState, String)>,
+        fenced: watch::Receiver<BTreeMap<TraderId, Epoch>>,
     ) -> Self {
         let now = Instant::now();
         Self {
@@ -63,6 +68,7 @@ impl Parent {
             rest: Rest::default(),
             configuration,
             said,
+            fenced,
             pipe: None,
             beats: 0,
             alone_since: now,
@@ -91,6 +97,7 @@ impl Parent {
                 }
                 _ = beat.tick() => self.beat(),
                 Ok(()) = self.said.changed() => self.beat(),
+                Ok(()) = self.fenced.changed() => self.beat(),
                 () = sleep_until(self.check_in_at), if may_check_in => self.check_in(),
                 answer = done(&mut self.checking_in) => {
                     if let Some(parted) = self.on_checked_in(answer) {
@@ -156,8 +163,9 @@ impl Parent {
         let Some((sender, _)) = &self.pipe else { return };
         self.beats += 1;
         let (state, detail) = self.said.borrow_and_update().clone();
+        let fenced = self.fenced.borrow_and_update().clone();
         // One that finds no room is left out: the next tells the same.
-        let _ = sender.try_send(FromService::Beat { n: self.beats, state, detail });
+        let _ = sender.try_send(FromService::Beat { n: self.beats, state, detail, fenced });
     }
 
     fn check_in(&mut self) {

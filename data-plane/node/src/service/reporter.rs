@@ -1,13 +1,15 @@
 //! What a service says about itself. Decides nothing: the newest word counts and goes with the beats.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 use tokio::sync::watch;
+use tradewind_domain::ids::{Epoch, TraderId};
 use tradewind_protocol::supervision::ServiceState;
 
 /// Through which a service's work tells its state. Cheap to clone.
 #[derive(Clone)]
 pub struct StateReporter {
     said: Arc<watch::Sender<(ServiceState, String)>>,
+    fenced: Arc<watch::Sender<BTreeMap<TraderId, Epoch>>>,
 }
 
 impl StateReporter {
@@ -15,7 +17,27 @@ impl StateReporter {
     #[must_use]
     pub fn new() -> (Self, watch::Receiver<(ServiceState, String)>) {
         let (said, heard) = watch::channel((ServiceState::Connecting, String::new()));
-        (Self { said: Arc::new(said) }, heard)
+        (Self { said: Arc::new(said), fenced: Arc::default() }, heard)
+    }
+
+    /// Where the rights of Traders arrive that are on record.
+    pub(super) fn fences(&self) -> watch::Receiver<BTreeMap<TraderId, Epoch>> {
+        self.fenced.subscribe()
+    }
+
+    /// Says which rights of Traders are on record, of those that were asked for. A change is told at once.
+    pub fn fenced(&self, rights: BTreeMap<TraderId, Epoch>) {
+        self.fenced.send_if_modified(|held| {
+            let changed = *held != rights;
+            *held = rights;
+            changed
+        });
+    }
+
+    /// What was said last of the rights of Traders.
+    #[must_use]
+    pub fn has_fenced(&self) -> BTreeMap<TraderId, Epoch> {
+        self.fenced.borrow().clone()
     }
 
     /// Says the state and, in words, what the service is at or waits for. A change is told at once.

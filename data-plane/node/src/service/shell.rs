@@ -83,9 +83,10 @@ where
     let mut tasks = JoinSet::new();
     tasks.spawn(listen::serve(listener, app, listen::Limits::default(), stop_serving.clone()));
     let (reporter, said) = StateReporter::new();
+    let fenced = reporter.fences();
     let mut work = JoinSet::from_iter([work(configured, reporter, stop.clone())]);
     let work_within = limits::stops_within(&context.service) - limits::SHELL_STOPS_WITHIN;
-    let parent = Parent::new(context, address, configuration, said);
+    let parent = Parent::new(context, address, configuration, said, fenced);
     let (parted, mut ended) = tokio::select! {
         parted = parent.run(pipes) => (Some(parted), None),
         () = shutdown.cancelled() => (None, None),

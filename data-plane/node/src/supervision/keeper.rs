@@ -153,6 +153,7 @@ impl Keeper {
         self.report.pid = Some(life.process.pid());
         self.report.incarnation = None;
         self.report.address = None;
+        self.report.fenced.clear();
         self.say(ServiceState::Starting, String::new());
         // Only a service that is on record is ever configured: after a crash of the Manager one that
         // is not can have done nothing yet.
@@ -200,10 +201,12 @@ impl Keeper {
                     life.link.hang_up();
                 }
             }
-            Some(Event::Message(FromService::Beat { n, state, detail })) => {
+            Some(Event::Message(FromService::Beat { n, state, detail, fenced })) => {
                 life.heard_now();
                 life.link.send(ToService::BeatAnswer { n });
-                if self.say(state, detail) {
+                let recorded = self.report.fenced != fenced;
+                self.report.fenced = fenced;
+                if self.say(state, detail) || recorded {
                     self.tell(Some(life.record.clone())).await;
                 }
             }
@@ -287,6 +290,7 @@ impl Keeper {
         let words = self.setup.log(&self.service).tail(self.log_from, limits::CRASH_LINES);
         tracing::warn!(service = %self.service, why, last_words = words, ?wait, "crashed");
         self.report.crashes = self.backoff.crashes();
+        self.report.fenced.clear();
         self.report.pid = None;
         self.report.address = None;
         let detail = if words.is_empty() { why } else { format!("{why}; its last words: {words}") };

@@ -225,6 +225,7 @@ impl Task {
             pid: orphan.as_ref().map(|record| record.process.pid),
             address: orphan.as_ref().and_then(|record| record.address.clone()),
             crashes: 0,
+            fenced: Default::default(),
         };
         let keeper = Keeper {
             service: service.clone(),

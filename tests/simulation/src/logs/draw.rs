@@ -15,6 +15,7 @@ use tradewind_domain::{
     control::{
         Command, IdempotencyKey, Machine, Observed, Request, Sighting, Stamped,
         command::DownReason,
+        fencing::TraderCommand,
         group::{Founder, GroupCommand, MemberAddress},
         plan::{Told, plan},
         row::{Assignment, CustomerSpec},
@@ -201,7 +202,14 @@ impl Draw {
                 let home = home.and_then(|row| row.affinity.as_ref());
                 let home = home.filter(|_| self.chance.percent(70));
                 let manager = home.map_or(manager, |home| home.manager.clone());
-                Command::AssignTrader { trader, manager, replaces }
+                match (self.chance.below(3), row.and_then(|row| row.assignment.as_ref())) {
+                    (0, Some(held)) => {
+                        let epoch = held.epoch;
+                        Command::Trader(TraderCommand::Fenced { trader, epoch })
+                    }
+                    (1, _) => Command::Trader(TraderCommand::Move { trader, manager, replaces }),
+                    _ => Command::AssignTrader { trader, manager, replaces },
+                }
             }
         }
     }

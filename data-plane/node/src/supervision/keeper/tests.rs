@@ -22,6 +22,7 @@ fn configuration(epoch: u64) -> Arc<Configuration> {
         adapter: "sim".to_string(),
         endpoint: String::new(),
         customers: [].into(),
+        fences: Vec::new(),
     };
     Arc::new(Configuration::Broker { wanted })
 }
@@ -61,6 +62,7 @@ impl World {
             pid: None,
             address: None,
             crashes: 0,
+            fenced: Default::default(),
         };
         let keeper = Keeper {
             service,

@@ -9,6 +9,7 @@ use tradewind_domain::{
         resource::{Condition, Declaration, ResourceChange, ResourceCommand},
         risk::{RiskSpec, TradingState},
         row::{AccountSpec, CustomerSpec, LocationSpec, MarketSpec, Route, TraderSpec, TraderWish},
+        trader::TraderRun,
     },
     ids::{InstrumentId, Revision, Scope},
 };
@@ -53,19 +54,33 @@ impl Draw {
                     spec: MarketSpec { routes },
                 }
             }
-            5..8 => Declaration::Trader {
-                trader: self.of(&self.names.traders),
-                spec: TraderSpec {
+            5..8 => {
+                let trader = self.of(&self.names.traders);
+                let spec = TraderSpec {
                     customer: self.of(&self.names.customers),
                     // One without words is refused.
                     command: vec!["word".to_owned(); self.chance.below(20).min(2) as usize],
-                    state: if self.chance.percent(80) {
-                        TraderWish::Running
-                    } else {
-                        TraderWish::Stopped
+                    state: match self.chance.below(10) {
+                        0..8 => TraderWish::Running,
+                        8 => TraderWish::Paused,
+                        _ => TraderWish::Stopped,
                     },
-                },
-            },
+                };
+                if self.chance.percent(50) {
+                    return Declaration::Trader { trader, spec };
+                }
+                // A relative directory is refused.
+                let directories = [None, Some("/d".to_owned()), Some("d".to_owned())];
+                let [none, some, wrong] = directories;
+                let directory = match self.chance.below(8) {
+                    0..4 => none,
+                    4..7 => some,
+                    _ => wrong,
+                };
+                let run =
+                    TraderRun { directory, restarts: self.chance.below(2), ..TraderRun::default() };
+                Declaration::TraderRun { trader, spec, run }
+            }
             8 => Declaration::Location {
                 location: self.of(&self.names.locations),
                 spec: LocationSpec {
@@ -182,7 +197,8 @@ pub(super) fn plainly(what: Declaration) -> Command {
         Declaration::Route { .. }
         | Declaration::Risk { .. }
         | Declaration::TradingState { .. }
-        | Declaration::Scale { .. } => {
+        | Declaration::Scale { .. }
+        | Declaration::TraderRun { .. } => {
             Command::Resource(ResourceCommand::Put { what, on: Condition::Always })
         }
     }
