@@ -31,6 +31,8 @@ async fn main() {
     let line = |sent, answer| Line { trader: trader.clone(), epoch, sent, answer };
     note(&mut file, &line(now(), Answer::Started));
     let session = Session::builder().from_env().unwrap().connect().await.unwrap();
+    // That it runs must be enough: what fences the copies before it is not to be its first order.
+    tokio::time::sleep(Duration::from_secs(1)).await;
     loop {
         let request =
             OrderRequest::limit("BTC/USD", Side::Buy, "0.001", PRICE.parse().unwrap()).unwrap();

@@ -54,33 +54,7 @@ impl Draw {
                     spec: MarketSpec { routes },
                 }
             }
-            5..8 => {
-                let trader = self.of(&self.names.traders);
-                let spec = TraderSpec {
-                    customer: self.of(&self.names.customers),
-                    // One without words is refused.
-                    command: vec!["word".to_owned(); self.chance.below(20).min(2) as usize],
-                    state: match self.chance.below(10) {
-                        0..8 => TraderWish::Running,
-                        8 => TraderWish::Paused,
-                        _ => TraderWish::Stopped,
-                    },
-                };
-                if self.chance.percent(50) {
-                    return Declaration::Trader { trader, spec };
-                }
-                // A relative directory is refused.
-                let directories = [None, Some("/d".to_owned()), Some("d".to_owned())];
-                let [none, some, wrong] = directories;
-                let directory = match self.chance.below(8) {
-                    0..4 => none,
-                    4..7 => some,
-                    _ => wrong,
-                };
-                let run =
-                    TraderRun { directory, restarts: self.chance.below(2), ..TraderRun::default() };
-                Declaration::TraderRun { trader, spec, run }
-            }
+            5..8 => self.trader(),
             8 => Declaration::Location {
                 location: self.of(&self.names.locations),
                 spec: LocationSpec {
@@ -117,6 +91,32 @@ impl Draw {
                 Declaration::ExchangeDays { exchange: Exchange::Xnys, days }
             }
         }
+    }
+
+    fn trader(&self) -> Declaration {
+        let trader = self.of(&self.names.traders);
+        let spec = TraderSpec {
+            customer: self.of(&self.names.customers),
+            // One without words is refused.
+            command: vec!["word".to_owned(); self.chance.below(20).min(2) as usize],
+            state: match self.chance.below(10) {
+                0..8 => TraderWish::Running,
+                8 => TraderWish::Paused,
+                _ => TraderWish::Stopped,
+            },
+        };
+        if self.chance.percent(50) {
+            return Declaration::Trader { trader, spec };
+        }
+        let directory = match self.chance.below(8) {
+            0..4 => None,
+            4..7 => Some("/d".to_owned()),
+            // Refused: it is not absolute.
+            _ => Some("d".to_owned()),
+        };
+        let restarts = self.chance.below(2);
+        let run = TraderRun { directory, restarts, ..TraderRun::default() };
+        Declaration::TraderRun { trader, spec, run }
     }
 
     fn route(&self, instrument: InstrumentId) -> Route {
