@@ -18,17 +18,16 @@ use tokio::{
     time::timeout,
 };
 use tradewind_domain::{
-    control::trader::{EnvironmentValue, RESERVED, Reference},
+    control::trader::{EnvironmentValue, Reference},
     limits::VARIABLE_BYTES,
 };
-use tradewind_node::service;
 
 /// Where systemd puts credentials (systemd.exec(5)).
 const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
 
-/// Of the TraderManager's environment an algo has only these, `LC_*` and what Tradewind gives: what one customer's
-/// references lead to is not to reach the others' algos.
-const INHERITED: [&str; 10] = [
+/// Of the TraderManager's environment an algo has only these and `LC_*`: what one customer's references lead to is
+/// not to reach the others' algos, nor what Tradewind's own processes prove themselves with.
+const INHERITED: [&str; 13] = [
     "PATH",
     "HOME",
     "USER",
@@ -39,15 +38,10 @@ const INHERITED: [&str; 10] = [
     "TMPDIR",
     "RUST_LOG",
     "RUST_BACKTRACE",
-];
-
-/// Names of our own that are not the algo's.
-const WITHHELD: [&str; 5] = [
-    service::SERVICE,
-    service::MANAGER,
-    service::SERVICE_TOKEN,
-    service::STATE_DIR,
-    "TRADEWIND_API_KEY",
+    // Of those who try things out: where a session's history goes, how much is logged, what ends with a demo.
+    "TRADEWIND_HISTORY",
+    "TRADEWIND_LOG",
+    "TRADEWIND_UNTIL_STDIN_CLOSES",
 ];
 
 /// Why a copy cannot be started: a value was not found.
@@ -88,8 +82,7 @@ pub(crate) fn inherited() -> impl Iterator<Item = (OsString, OsString)> {
 }
 
 fn is_inherited(name: &str) -> bool {
-    let ours = name.starts_with(RESERVED) && !WITHHELD.contains(&name);
-    ours || name.starts_with("LC_") || INHERITED.contains(&name)
+    name.starts_with("LC_") || INHERITED.contains(&name)
 }
 
 /// All declared values, as they are found now. May be cancelled.
@@ -224,7 +217,9 @@ mod tests {
         for name in ["PATH", "LC_ALL", "TRADEWIND_LOG"] {
             assert!(is_inherited(name), "{name}");
         }
-        for name in ["NEWS_KEY", "CREDENTIALS_DIRECTORY", "TRADEWIND_SERVICE_TOKEN", "LD_PRELOAD"] {
+        for name in
+            ["NEWS_KEY", "CREDENTIALS_DIRECTORY", "TRADEWIND_SERVICE_TOKEN", "TRADEWIND_API_KEY"]
+        {
             assert!(!is_inherited(name), "{name}");
         }
     }
