@@ -60,4 +60,12 @@ step "the demo, checked"
 step "the demo, checked, with a kill of each kind"
 ./target/release/tradewind demo --for 40s --check --chaos 8s --seed 7 -o json
 
+step "faults against real processes: a part of all pairs that changes with the day; the seed is printed"
+cargo build --locked --release -p jepsen-like
+faults="$(mktemp -d)"
+day="$(( $(date +%s) / 86400 ))"
+TRADEWIND_BINARY="$PWD/target/release/tradewind" ./target/release/jepsen-like run --all \
+    --part "$(( day % 22 + 1 ))/22" --time 14s --seed "$day" --out "$faults/runs"
+rm -r "$faults"
+
 step "done"

@@ -39,8 +39,8 @@ pub(crate) async fn run(args: &ApplyArgs) -> anyhow::Result<ExitCode> {
     if !args.loosen && !loosened.is_empty() {
         let names = loosened.join(", ");
         bail!(
-            "trading is halted or reducing there, which somebody may have done on purpose: {names}. Put it in the file, or \
-             say --loosen; nothing was done"
+            "a limit or a trading state would be looser than it is, which somebody may have set on purpose: {names}. Put it \
+             in the file as it is, or say --loosen; nothing was done"
         );
     }
     if asks && !agreed()? {

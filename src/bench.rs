@@ -5,6 +5,7 @@
 mod args;
 mod control;
 mod cpu;
+mod data_plane;
 #[cfg(feature = "compare-etcd")]
 mod etcd;
 mod failover;
@@ -35,6 +36,7 @@ pub(crate) fn run(args: BenchArgs) -> anyhow::Result<ExitCode> {
             LocalSet::new().block_on(&runtime, control::run(&args))?;
         }
         Benchmark::Takeover(args) => runtime.block_on(takeover::run(&args))?,
+        Benchmark::DataPlane(args) => runtime.block_on(data_plane::run(&args))?,
         Benchmark::Restart(args) => runtime.block_on(restart::run(&args))?,
         Benchmark::Snapshot(args) => {
             LocalSet::new().block_on(&runtime, snapshot::run(&args))?;

@@ -3,14 +3,19 @@
 
 pub(crate) mod apply;
 pub(crate) mod drain;
+pub(crate) mod logs;
 pub(crate) mod member;
 pub(crate) mod rebalance;
 pub(crate) mod resource;
+pub(crate) mod sim;
+pub(crate) mod wait;
+
+pub(crate) use resource::Format;
 
 use crate::snapshot::{RecoverArgs, SnapshotArgs};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
-use tradewind_domain::ids::{ImplementationId, LocationId, ProgramId};
+use tradewind_domain::ids::{ImplementationId, LocationId, NodeName, ProgramId};
 
 #[derive(Debug, Parser)]
 #[command(
@@ -49,6 +54,8 @@ pub(crate) enum Command {
     Rebalance(rebalance::RebalanceArgs),
     #[command(flatten)]
     Resource(resource::ResourceCommand),
+    /// Waits until something is as it should be
+    Wait(wait::WaitArgs),
     /// Makes the cluster what a file declares: prints a plan, then does it
     Apply(apply::ApplyArgs),
     /// A BrokerManager: spins Brokers up and down
@@ -59,9 +66,8 @@ pub(crate) enum Command {
     TraderManager(ManagerArgs),
     /// The sim venue: recorded market data and a matching engine with its own ledger
     SimVenue(SimVenueArgs),
-    /// A Broker (spawned by a BrokerManager)
-    #[command(hide = true)]
-    Broker,
+    /// Simulators of real venues, speaking their protocols: for adapters and other people's clients
+    Sim(sim::SimArgs),
     /// Measures on this machine: the replicated writes and reads, the journal
     Bench(crate::bench::BenchArgs),
     /// The public interface of InfrastructureManagers as an OpenAPI 3.1 document
@@ -71,16 +77,10 @@ pub(crate) enum Command {
     /// Runs a command that ends with its parent (used by Traders)
     #[command(hide = true)]
     Exec {
+        /// Program and arguments
         #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
         command: Vec<String>,
     },
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Output {
-    #[default]
-    Table,
-    Json,
 }
 
 #[derive(Debug, Args)]
@@ -97,8 +97,9 @@ pub(crate) struct DemoArgs {
     /// Order and moments of the kills
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
+    /// How it is shown: for people, as one JSON document, or as JSON lines
     #[arg(short, long, value_enum, default_value_t)]
-    pub(crate) output: Output,
+    pub(crate) output: Format,
     /// Keep all data here (default: a directory that is removed at the end)
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
@@ -112,21 +113,18 @@ pub(crate) struct DemoArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct StatusArgs {
-    /// The API address of any InfrastructureManager
-    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:4001")]
-    pub(crate) addr: String,
+    /// API addresses of InfrastructureManagers, any of them
+    #[arg(long, value_name = "HOST:PORT", value_delimiter = ',', default_value = "127.0.0.1:4001")]
+    pub(crate) addr: Vec<String>,
+    /// How it is shown: for people, as one JSON document, or as JSON lines
     #[arg(short, long, value_enum, default_value_t)]
-    pub(crate) output: Output,
+    pub(crate) output: Format,
     /// What the asked member knows, without asking the leader
     #[arg(long)]
     pub(crate) stale: bool,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum EventsOutput {
-    #[default]
-    Table,
-    Jsonl,
+    /// Show it again whenever it has changed, until Ctrl-C
+    #[arg(short, long)]
+    pub(crate) watch: bool,
 }
 
 #[derive(Debug, Args)]
@@ -143,8 +141,15 @@ pub(crate) struct EventsArgs {
     /// The life of the cluster that this revision is of, `cluster` in `status -o json`: in another one it is refused
     #[arg(long, value_name = "INCARNATION", requires = "since")]
     pub(crate) cluster: Option<u64>,
+    /// Only events of these names, such as manager_down,drained
+    #[arg(long, value_name = "EVENT", value_delimiter = ',')]
+    pub(crate) kind: Vec<String>,
+    /// Only events in which this name stands: a1 is told of a1.trader-manager too
+    #[arg(long, value_name = "NAME")]
+    pub(crate) about: Option<String>,
+    /// How it is shown: for people, as one JSON document, or as JSON lines
     #[arg(short, long, value_enum, default_value_t)]
-    pub(crate) output: EventsOutput,
+    pub(crate) output: Format,
 }
 
 #[derive(Debug, Args)]
@@ -214,11 +219,15 @@ pub(crate) struct ManagerArgs {
     /// The place that can fail as a whole
     #[arg(long)]
     pub(crate) location: LocationId,
+    /// Where InfrastructureManagers, services and algos reach it; port 0 is any that is free
     #[arg(long, default_value = "127.0.0.1:0")]
     pub(crate) listen: SocketAddr,
     /// Where InfrastructureManagers and algos reach it, if that is not where it listens
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) advertise: Option<String>,
+    /// The machine it is on: Managers that name one fail together (default: the host of its address)
+    #[arg(long, value_name = "NAME")]
+    pub(crate) node: Option<NodeName>,
     /// API addresses of InfrastructureManagers, any of them
     #[arg(long, value_delimiter = ',', required = true)]
     pub(crate) members: Vec<String>,
@@ -235,6 +244,7 @@ pub(crate) struct ManagerArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct SimVenueArgs {
+    /// Where Brokers reach it
     #[arg(long, default_value = "127.0.0.1:4201")]
     pub(crate) listen: SocketAddr,
     /// The directory of the venue's ledger; made if missing
@@ -287,28 +297,4 @@ fn nodes(text: &str) -> Result<u64, String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_command_line_is_well_formed() {
-        use clap::CommandFactory as _;
-        Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn a_duration_needs_its_unit() {
-        assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
-        assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
-        for bad in ["", "20", "s", "20 s", "1d", "-1s", "99999999999999999999s"] {
-            assert!(duration(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn an_unknown_flag_is_answered_with_the_one_that_was_meant() {
-        let error = Cli::try_parse_from(["tradewind", "demo", "--choas", "8s"]);
-        let text = error.err().map(|error| error.to_string()).unwrap_or_default();
-        assert!(text.contains("--chaos"), "{text}");
-    }
-}
+mod tests;

@@ -9,7 +9,7 @@ mod stage;
 mod terminal;
 mod verdict;
 
-use crate::cli::{DemoArgs, Output};
+use crate::cli::{DemoArgs, Format};
 use anyhow::Context as _;
 use chaos::{Kill, Schedule, Target};
 use probe::Probe;
@@ -41,7 +41,7 @@ struct Course {
 
 /// Prints the report, with `-o json` also of a demo that failed: always one object in the last line.
 pub(crate) async fn run(args: DemoArgs, stop: CancellationToken) -> anyhow::Result<ExitCode> {
-    let json = args.output == Output::Json;
+    let json = args.output != Format::Table;
     let played = play(&args, stop).await;
     let report = match &played {
         Ok(report) => report.clone(),
@@ -61,7 +61,7 @@ pub(crate) async fn run(args: DemoArgs, stop: CancellationToken) -> anyhow::Resu
 /// The demo from its start to the end of its last process; `None` if it was stopped before the first fill.
 async fn play(args: &DemoArgs, stop: CancellationToken) -> anyhow::Result<Option<Report>> {
     let started = crate::clock::now();
-    let progress = Progress::new(args.output == Output::Json);
+    let progress = Progress::new(args.output != Format::Table);
     let data = DataDirectory::open(args.data.clone()).context("the data directory")?;
     let history = data.path().join("history.jsonl");
     let plan = Plan {

@@ -92,9 +92,19 @@ async fn begin(
     let deadline = args.deadline.map(|within| clock::now() + within);
     let begin = BeginDrain { who: args.who.who.clone(), why, deadline, drop };
     let key = asker.key().await;
-    let asked = asker.control.change(Method::POST, &path, &begin, &key, WITHIN).await;
+    let on = condition(args);
+    let asked = asker.control.change_on(Method::POST, &path, &begin, &key, on, WITHIN).await;
     let _: Changed = asked.accepted().with_context(|| format!("{target} is not drained"))?;
     Ok(())
+}
+
+/// Of a drain that is begun: another one there is not gone on with unless that was seen.
+fn condition(args: &DrainArgs) -> Condition {
+    match args.if_match {
+        Some(at) => Condition::At(Revision(at)),
+        None if args.create => Condition::Absent,
+        None => Condition::Always,
+    }
 }
 
 async fn change(
@@ -117,6 +127,9 @@ async fn list(asker: &Asker) -> anyhow::Result<()> {
     let all: Drains = asker.control.read(DRAINS, WITHIN).await?;
     if asker.output == Format::Json {
         return say(&(serde_json::to_string_pretty(&all.drains)? + "\n"));
+    }
+    if all.drains.is_empty() && asker.output == Format::Table {
+        return say("nothing is being drained\n");
     }
     all.drains.iter().try_for_each(|drain| show(asker.output, drain))
 }

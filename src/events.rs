@@ -1,12 +1,13 @@
 //! `tradewind events`: what happened in the replicated state, from any member, and what happens next. Decides
 //! the form of the lines only.
 
-use crate::cli::{EventsArgs, EventsOutput};
-use anyhow::{Context as _, bail};
-use std::{
-    io::{self, Write as _},
-    time::{Duration, Instant},
+use crate::{
+    cli::{EventsArgs, Format},
+    resource::{said, say},
 };
+use anyhow::{Context as _, bail};
+use serde_json::Value;
+use std::time::{Duration, Instant};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tradewind_control_client::{ControlClient, WatchEnd, Watched, events_path};
@@ -15,7 +16,7 @@ use tradewind_link::rest::Rest;
 use tradewind_protocol::{
     Problem,
     control::{Stand, Status},
-    events::{EntryEvents, EventPage},
+    events::{EntryEvents, EventFilter, EventPage},
 };
 
 const WITHIN: Duration = Duration::from_secs(5);
@@ -24,12 +25,24 @@ const LAGS: Duration = Duration::from_millis(20);
 
 pub(crate) async fn run(args: &EventsArgs, stop: CancellationToken) -> anyhow::Result<()> {
     let client = ControlClient::new(args.addr.clone(), Rest::default());
-    if args.follow { follow(args, &client, stop).await } else { pages(args, &client).await }
+    let filter = EventFilter::new(&args.kind, args.about.as_deref())?;
+    if args.output == Format::Table && !said(&line("REVISION", "AT", "EVENT", ""))? {
+        return Ok(());
+    }
+    if args.follow {
+        follow(args, &client, filter, stop).await
+    } else {
+        pages(args, &client, &filter).await
+    }
 }
 
 /// What is kept, to the revision that the group had come to when it was asked: whichever member answers, it may not
 /// be there yet.
-async fn pages(args: &EventsArgs, client: &ControlClient) -> anyhow::Result<()> {
+async fn pages(
+    args: &EventsArgs,
+    client: &ControlClient,
+    filter: &EventFilter,
+) -> anyhow::Result<()> {
     let nobody = || format!("no events from {}", args.addr.join(", "));
     let now = match client.read::<Stand>("/v1/revision", WITHIN).await {
         Ok(now) => now,
@@ -40,11 +53,24 @@ async fn pages(args: &EventsArgs, client: &ControlClient) -> anyhow::Result<()> 
     };
     let ask = async |since, cluster| {
         let page: Result<EventPage, Problem> =
-            client.read(&events_path(since, cluster), WITHIN).await;
+            client.read(&events_path(since, cluster, filter), WITHIN).await;
         page.with_context(nobody)
     };
     let place = (args.since.map(Revision), args.cluster.map(ClusterIncarnation));
-    up_to(now.revision, place, ask, |entry| print(args.output, entry)).await
+    // One document, once all is there.
+    let mut all = Vec::new();
+    let show = |entry: &EntryEvents| match args.output {
+        Format::Json => {
+            all.push(entry.clone());
+            Ok(true)
+        }
+        Format::Table | Format::Jsonl => print(args.output, entry),
+    };
+    up_to(now.revision, place, ask, show).await?;
+    if args.output == Format::Json {
+        say(&(serde_json::to_string_pretty(&all)? + "\n"))?;
+    }
+    Ok(())
 }
 
 /// Shows page after page until all up to `until` is shown, or nobody reads any more.
@@ -82,6 +108,7 @@ async fn up_to(
 async fn follow(
     args: &EventsArgs,
     client: &ControlClient,
+    filter: EventFilter,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     // The other members are learnt: watching goes on at them when this one goes.
@@ -90,7 +117,8 @@ async fn follow(
         let members: Vec<String> = status.members.into_iter().map(|m| m.api_address).collect();
         client.learn(&members);
     }
-    let mut watch = client.watch(args.since.map(Revision)).of(args.cluster.map(ClusterIncarnation));
+    let watch = client.watch(args.since.map(Revision)).of(args.cluster.map(ClusterIncarnation));
+    let mut watch = watch.only(filter);
     loop {
         let next = tokio::select! {
             next = watch.next() => next,
@@ -115,38 +143,50 @@ async fn follow(
 }
 
 /// Says whether anybody still reads.
-fn print(output: EventsOutput, entry: &EntryEvents) -> anyhow::Result<bool> {
+fn print(output: Format, entry: &EntryEvents) -> anyhow::Result<bool> {
     let mut lines = String::new();
     match output {
-        EventsOutput::Jsonl => {
-            lines.push_str(&serde_json::to_string(entry)?);
-            lines.push('\n');
-        }
-        EventsOutput::Table => {
+        Format::Json => lines = serde_json::to_string_pretty(entry)? + "\n",
+        Format::Jsonl => lines = serde_json::to_string(entry)? + "\n",
+        Format::Table => {
             for event in &entry.events {
                 let (revision, at) = (entry.revision.to_string(), entry.at.to_string());
                 let (name, fields) = named(&serde_json::to_value(event)?);
-                lines.push_str(&format!("{revision:<10}{at:<32}{name:<20}{fields}\n"));
+                lines.push_str(&line(&revision, &at, &name, &fields));
             }
         }
     }
-    match io::stdout().write_all(lines.as_bytes()).and_then(|()| io::stdout().flush()) {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
-        Err(error) => Err(error.into()),
-    }
+    said(&lines)
+}
+
+fn line(revision: &str, at: &str, event: &str, fields: &str) -> String {
+    let line = format!("{revision:<10}{at:<32}{event:<24} {fields}");
+    format!("{}\n", line.trim_end())
 }
 
 /// `{"manager_down":{"manager":"a1.x","why":"silent"}}` as its name and `manager=a1.x why=silent`.
-fn named(event: &serde_json::Value) -> (String, String) {
+fn named(event: &Value) -> (String, String) {
     let Some((name, fields)) = event.as_object().and_then(|event| event.iter().next()) else {
         return (event.to_string(), String::new());
     };
-    let fields = fields.as_object().into_iter().flatten().map(|(name, value)| {
-        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        format!("{name}={text}")
-    });
-    (name.clone(), fields.collect::<Vec<_>>().join(" "))
+    let mut told = Vec::new();
+    for (name, value) in fields.as_object().into_iter().flatten() {
+        field(name, value, &mut told);
+    }
+    (name.clone(), told.join(" "))
+}
+
+/// What has fields itself is told by them: `by` as who and why. What is not there is not told.
+fn field(name: &str, value: &Value, told: &mut Vec<String>) {
+    match value {
+        Value::Null => {}
+        Value::Object(fields) => fields.iter().for_each(|(name, value)| field(name, value, told)),
+        Value::String(text) if text.is_empty() || text.contains([' ', '"', '=']) => {
+            told.push(format!("{name}={value}"));
+        }
+        Value::String(text) => told.push(format!("{name}={text}")),
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) => told.push(format!("{name}={value}")),
+    }
 }
 
 #[cfg(test)]
@@ -160,6 +200,9 @@ mod tests {
         let event = serde_json::json!({"manager_down": {"manager": "a1.x", "epoch": 3}});
         let (name, fields) = named(&event);
         assert_eq!((name.as_str(), fields.as_str()), ("manager_down", "epoch=3 manager=a1.x"));
+        let by = serde_json::json!({"who": "ann", "why": "an upgrade"});
+        let event = serde_json::json!({"cordoned": {"target": "a1", "deadline": null, "by": by}});
+        assert_eq!(named(&event).1, "who=ann why=\"an upgrade\" target=a1");
     }
 
     fn page(next: u64, revisions: &[u64]) -> EventPage {

@@ -17,6 +17,27 @@ impl fmt::Display for Usage {
 
 impl std::error::Error for Usage {}
 
+/// What was waited for is not so.
+#[derive(Debug)]
+pub(crate) enum Over {
+    /// And will not be by waiting.
+    Never(String),
+    TimedOut(String),
+    /// Or may be: nobody could tell.
+    NoLeader(Problem),
+}
+
+impl fmt::Display for Over {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Never(text) | Self::TimedOut(text) => f.write_str(text),
+            Self::NoLeader(problem) => problem.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Over {}
+
 /// One code a thing the caller can do.
 pub(crate) fn of_problem(problem: &Problem) -> u8 {
     match problem.code {
@@ -46,6 +67,13 @@ fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
             RestError::Refused(problem) => of_problem(problem),
         });
     }
+    if let Some(over) = cause.downcast_ref::<Over>() {
+        return Some(match over {
+            Over::Never(_) => 3,
+            Over::NoLeader(_) => 5,
+            Over::TimedOut(_) => 6,
+        });
+    }
     cause.is::<Usage>().then_some(2)
 }
 
@@ -73,6 +101,10 @@ mod tests {
         assert_eq!(exit(told.context("no account").unwrap_err()), exit_code(3));
         assert_eq!(exit(Usage(String::new()).into()), exit_code(2));
         assert_eq!(exit(anyhow::anyhow!("else")), exit_code(1));
+        assert_eq!(exit(Over::Never(String::new()).into()), exit_code(3));
+        assert_eq!(exit(Over::TimedOut(String::new()).into()), exit_code(6));
+        let nobody = Over::NoLeader(Problem::new(Code::Unknown, ""));
+        assert_eq!(exit(nobody.into()), exit_code(5));
     }
 
     fn exit_code(code: u8) -> String {

@@ -9,6 +9,7 @@ mod demo;
 mod drain;
 mod events;
 mod exit;
+mod logs;
 mod member;
 mod rebalance;
 mod resource;
@@ -19,10 +20,11 @@ mod snapshot;
 mod status;
 mod stopping;
 mod telemetry;
+mod wait;
 
 use clap::Parser as _;
 use cli::{Cli, Command};
-use std::process::ExitCode;
+use std::{io::Write as _, process::ExitCode};
 use tikv_jemallocator::Jemalloc;
 
 /// A sixth of a write's CPU less than with the system's allocator: decision 17.
@@ -30,8 +32,31 @@ use tikv_jemallocator::Jemalloc;
 static ALLOCATOR: Jemalloc = Jemalloc;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let done = match cli.command {
+    let words: Vec<String> =
+        std::env::args_os().map(|word| word.to_string_lossy().into()).collect();
+    let command = if cli::logs::is_meant(&words) { None } else { Some(Cli::parse().command) };
+    let done = match command {
+        None => match cli::logs::parse(&words) {
+            Ok(asked) => logs::run(asked),
+            Err(error) => error.exit(),
+        },
+        Some(command) => done(command),
+    };
+    match done {
+        Ok(code) => code,
+        Err(error) => {
+            let text = format!("{error:#}");
+            let advice =
+                advice::advice(&text).map_or_else(String::new, |advice| format!("; {advice}"));
+            // Nobody may read it any more; the exit code says it too.
+            let _ = writeln!(std::io::stderr(), "tradewind: {text}{advice}");
+            exit::of_error(&error)
+        }
+    }
+}
+
+fn done(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
         // These bring their own way of running.
         Command::SampleAlgo => {
             telemetry::install("info");
@@ -41,17 +66,6 @@ fn main() -> ExitCode {
         Command::Bench(args) => bench::run(args),
         Command::Openapi => openapi(),
         command => run(command),
-    };
-    match done {
-        Ok(code) => code,
-        Err(error) => {
-            let text = format!("{error:#}");
-            match advice::advice(&text) {
-                Some(advice) => eprintln!("tradewind: {text}; {advice}"),
-                None => eprintln!("tradewind: {text}"),
-            }
-            exit::of_error(&error)
-        }
     }
 }
 
@@ -71,6 +85,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         | Command::Undrain(_)
         | Command::Apply(_)
         | Command::Rebalance(_)
+        | Command::Wait(_)
         | Command::Events(_)
         | Command::Snapshot(_)
         | Command::Recover(_) => "error,tradewind_launcher=warn",
@@ -79,7 +94,8 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
     let stop = stopping::token()?;
     match command {
         Command::Demo(args) => demo::run(args, stop).await,
-        Command::Status(args) => status::run(&args).await.map(|()| ExitCode::SUCCESS),
+        Command::Status(args) => status::run(&args, stop).await.map(|()| ExitCode::SUCCESS),
+        Command::Wait(args) => wait::run(&args, stop).await,
         Command::Snapshot(args) => snapshot::run(args).await,
         Command::Recover(args) => snapshot::recover(&args),
         Command::Member(args) => Ok(member::run(&args.action).await),

@@ -3,19 +3,23 @@
 
 use crate::{
     cli::{
-        Output,
+        Format,
         member::{Asked, MemberAction},
+        resource::Reason,
     },
     clock, exit,
 };
-use serde::Serialize;
+use serde::{Serialize, de::DeserializeOwned};
 use std::{
     fmt::Write as _,
     process::ExitCode,
     time::{Duration, Instant},
 };
-use tradewind_control_client::{Answer, ControlClient, KeySource};
-use tradewind_domain::{control::IdempotencyKey, ids::NodeId};
+use tradewind_control_client::{ControlClient, KeySource};
+use tradewind_domain::{
+    control::{IdempotencyKey, resource::Condition},
+    ids::NodeId,
+};
 use tradewind_link::rest::{Method, Rest};
 use tradewind_protocol::{
     Code, Problem,
@@ -35,14 +39,14 @@ pub(crate) async fn run(action: &MemberAction) -> ExitCode {
     let done = match action {
         MemberAction::List { asked } => Client::new(asked).list().await,
         MemberAction::Show { node, asked } => Client::new(asked).show(NodeId(*node)).await,
-        MemberAction::Remove { node, force, no_wait, asked } => {
-            Client::new(asked).remove(NodeId(*node), *force, !*no_wait).await
+        MemberAction::Remove { node, force, no_wait, reason, asked } => {
+            Client::new(asked).remove(NodeId(*node), *force, !*no_wait, reason).await
         }
-        MemberAction::Voters { voters, asked } => {
-            Client::new(asked).voters(u8::try_from(*voters).unwrap_or(u8::MAX)).await
+        MemberAction::Voters { voters, reason, asked } => {
+            Client::new(asked).voters(u8::try_from(*voters).unwrap_or(u8::MAX), reason).await
         }
-        MemberAction::Transfer { node, asked } => {
-            Client::new(asked).transfer(node.map(NodeId)).await
+        MemberAction::Transfer { node, reason, asked } => {
+            Client::new(asked).transfer(node.map(NodeId), reason).await
         }
     };
     match done {
@@ -60,7 +64,7 @@ pub(crate) async fn run(action: &MemberAction) -> ExitCode {
 struct Client {
     control: ControlClient,
     keys: KeySource,
-    output: Output,
+    output: Format,
 }
 
 impl Client {
@@ -81,10 +85,10 @@ impl Client {
 
     fn told<T: Serialize>(&self, answer: &T, text: impl FnOnce() -> String) -> String {
         match self.output {
-            Output::Json => {
+            Format::Json | Format::Jsonl => {
                 serde_json::to_string(answer).map_or_else(|e| e.to_string(), |json| json + "\n")
             }
-            Output::Table => text(),
+            Format::Table => text(),
         }
     }
 
@@ -94,6 +98,10 @@ impl Client {
 
     async fn list(&self) -> Result<String, Problem> {
         let members = self.members().await?;
+        if self.output == Format::Jsonl {
+            let line = |member| serde_json::to_string(member).unwrap_or_default() + "\n";
+            return Ok(members.members.iter().map(line).collect());
+        }
         Ok(self.told(&members, || table(&members)))
     }
 
@@ -102,12 +110,15 @@ impl Client {
         Ok(self.told(&member, || rows(std::slice::from_ref(&member))))
     }
 
-    async fn remove(&self, node: NodeId, force: bool, wait: bool) -> Result<String, Problem> {
+    async fn remove(
+        &self,
+        node: NodeId,
+        force: bool,
+        wait: bool,
+        reason: &Reason,
+    ) -> Result<String, Problem> {
         let path = format!("/v1/members/{node}?force={force}");
-        let key = self.key().await;
-        let asked: Answer<Changed> =
-            self.control.change(Method::DELETE, &path, &(), &key, WITHIN).await;
-        let changed = asked.accepted()?;
+        let changed: Changed = self.change(Method::DELETE, &path, &(), reason).await?;
         if !wait {
             return Ok(self.told(&changed, || format!("node {node} is being removed\n")));
         }
@@ -135,22 +146,27 @@ impl Client {
         }
     }
 
-    async fn voters(&self, voters: u8) -> Result<String, Problem> {
-        let key = self.key().await;
-        let path = "/v1/members/voters-wanted";
-        let wanted = VotersWanted { voters };
-        let asked: Answer<Changed> =
-            self.control.change(Method::PUT, path, &wanted, &key, WITHIN).await;
-        let changed = asked.accepted()?;
+    /// A change of the group, in the name of who asks.
+    async fn change<B: Serialize + Sync, T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: &B,
+        reason: &Reason,
+    ) -> Result<T, Problem> {
+        let (key, terms) = (self.key().await, reason.terms(Condition::Always));
+        self.control.change_on(method, path, body, &key, terms, WITHIN).await.accepted()
+    }
+
+    async fn voters(&self, voters: u8, reason: &Reason) -> Result<String, Problem> {
+        let (path, wanted) = ("/v1/members/voters-wanted", VotersWanted { voters });
+        let changed: Changed = self.change(Method::PUT, path, &wanted, reason).await?;
         Ok(self.told(&changed, || format!("{voters} voters wanted\n")))
     }
 
-    async fn transfer(&self, to: Option<NodeId>) -> Result<String, Problem> {
-        let key = self.key().await;
-        let path = "/v1/leader/transfer";
-        let asked: Answer<LeaderTransferred> =
-            self.control.change(Method::POST, path, &TransferLeader { to }, &key, WITHIN).await;
-        let done = asked.accepted()?;
+    async fn transfer(&self, to: Option<NodeId>, reason: &Reason) -> Result<String, Problem> {
+        let (path, transfer) = ("/v1/leader/transfer", TransferLeader { to });
+        let done: LeaderTransferred = self.change(Method::POST, path, &transfer, reason).await?;
         Ok(self.told(&done, || format!("node {} leads\n", done.to)))
     }
 }

@@ -17,7 +17,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tradewind_control_client::Watched;
 use tradewind_domain::{
-    control::EventKind,
+    control::{EventKind, resource::Condition},
     ids::{CustomerId, Epoch, Revision},
 };
 use tradewind_link::rest::Method;
@@ -37,7 +37,11 @@ pub(crate) async fn run(args: &RebalanceArgs, stop: CancellationToken) -> anyhow
         why.map(|why| AskRebalance { who: args.who.who.clone(), why })
     };
     if args.cancel {
-        let changed = change(&asker, Method::DELETE, &asked()?).await?;
+        // The one that is there now, and none that somebody begins meanwhile.
+        let seen: RebalanceTold = asker.control.read(REBALANCE, WITHIN).await?;
+        let on =
+            seen.under_way.map_or(Condition::Always, |row| Condition::At(Revision(row.epoch.0)));
+        let changed = change(&asker, Method::DELETE, &asked()?, on).await?;
         asker.told(&changed, || "the rebalance is over: who has not moved stays\n".to_owned())?;
         return Ok(ExitCode::SUCCESS);
     }
@@ -46,7 +50,7 @@ pub(crate) async fn run(args: &RebalanceArgs, stop: CancellationToken) -> anyhow
         show(&asker, &before)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let begun = change(&asker, Method::POST, &asked()?).await?;
+    let begun = change(&asker, Method::POST, &asked()?, Condition::Always).await?;
     if args.detach {
         asker.told(&begun, || format!("under way since revision {}\n", begun.applied))?;
         return Ok(ExitCode::SUCCESS);
@@ -55,9 +59,14 @@ pub(crate) async fn run(args: &RebalanceArgs, stop: CancellationToken) -> anyhow
     follow(&asker, Moves::of(&begun, before, after), stop).await
 }
 
-async fn change(asker: &Asker, method: Method, asked: &AskRebalance) -> Result<Changed, Problem> {
+async fn change(
+    asker: &Asker,
+    method: Method,
+    asked: &AskRebalance,
+    on: Condition,
+) -> Result<Changed, Problem> {
     let key = asker.key().await;
-    asker.control.change(method, REBALANCE, asked, &key, WITHIN).await.accepted()
+    asker.control.change_on(method, REBALANCE, asked, &key, on, WITHIN).await.accepted()
 }
 
 /// As the leader sees it, once it has looked around.

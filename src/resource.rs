@@ -8,12 +8,12 @@ mod table;
 mod trader;
 mod watch;
 
-pub(crate) use asker::{Asker, WITHIN, say};
+pub(crate) use asker::{Asker, WITHIN, said, say};
 
 use crate::{
     cli::resource::{
-        Action, Flags, Format, Nothing, On, OrService, Release, ResourceCommand, Show,
-        TraderAction, TraderArgs,
+        Action, Flags, Format, Look, Nothing, On, OrBroker, OrService, Release, ResourceCommand,
+        Show, TraderAction, TraderArgs,
     },
     exit::Usage,
 };
@@ -32,7 +32,7 @@ use tradewind_domain::{control::resource::Condition, ids::Revision};
 use tradewind_link::rest::Method;
 use tradewind_protocol::{
     Code, Problem,
-    control::Changed,
+    control::{Changed, Stand},
     resources::{Declared, One},
     scale::PROVISIONING,
 };
@@ -57,6 +57,14 @@ pub(crate) async fn run(
         ResourceCommand::Market(_) | ResourceCommand::Trader(_) => {
             Err(Usage("name what to do: ls, get, put or rm".to_owned()).into())
         }
+        ResourceCommand::Manager(look) => seen("managers", look, table::MANAGERS, stop).await,
+        ResourceCommand::Implementation(look) => {
+            seen("implementations", look, table::IMPLEMENTATIONS, stop).await
+        }
+        ResourceCommand::Broker(OrBroker { action: Some(look) }) => {
+            seen("brokers", look, table::BROKERS, stop).await
+        }
+        ResourceCommand::Broker(_) => Err(Usage("name what to do: ls or get".to_owned()).into()),
         ResourceCommand::Location(action) => of("locations", action, table::LOCATIONS, stop).await,
         ResourceCommand::ExchangeDays(action) => {
             of("exchange-days", action, table::EXCHANGE_DAYS, stop).await
@@ -136,6 +144,24 @@ where
     }
 }
 
+/// What is registered and placed.
+async fn seen<S: Args + Serialize>(
+    list: &str,
+    look: &Look<S>,
+    columns: &[Column],
+    stop: &CancellationToken,
+) -> anyhow::Result<()> {
+    match look {
+        Look::Ls { select, show: Show { watch }, whom } => {
+            let path = format!("/v1/{list}");
+            show_all(&Asker::new(whom), &path, select, columns, *watch, stop).await
+        }
+        Look::Get { name, show: Show { watch }, whom } => {
+            show_one(&Asker::new(whom), &place(list, name), columns, *watch, stop).await
+        }
+    }
+}
+
 /// A list, once or as it changes.
 async fn show_all(
     asker: &Asker,
@@ -162,11 +188,13 @@ async fn show_one(
 ) -> anyhow::Result<()> {
     let one: One<Value> = asker.control.read(path, WITHIN).await?;
     if watched {
-        let look = async || match asker.control.read::<One<Value>>(path, WITHIN).await {
-            Ok(one) => Ok((one.stand.revision, vec![one.item])),
-            Err(Problem { code: Code::NotFound, .. }) => Ok((one.stand.revision, Vec::new())),
+        let now = async || Ok(asker.control.read::<Stand>("/v1/revision", WITHIN).await?.revision);
+        let read = async || match asker.control.read::<One<Value>>(path, WITHIN).await {
+            Ok(one) => Ok(Some((one.stand.revision, one.item))),
+            Err(Problem { code: Code::NotFound, .. }) => Ok(None),
             Err(problem) => Err(problem.into()),
         };
+        let look = async || watch::one(&now, &read).await;
         return watch::watch(asker, columns, stop, look).await;
     }
     match asker.output {

@@ -1,12 +1,17 @@
 //! The roles that run as processes of a cluster. Decides how flags become a role's options; what a role
 //! does stands in its own crate.
 
-use crate::cli::{Command, InfraArgs, ManagerArgs, SimVenueArgs, resource::ResourceCommand};
+use crate::cli::{
+    Command, InfraArgs, ManagerArgs, SimVenueArgs,
+    resource::ResourceCommand,
+    sim::{KrakenArgs, KrakenTier, SimArgs, SimVenue},
+};
 use anyhow::{Context as _, bail};
 use std::{collections::BTreeMap, net::SocketAddr, num::NonZeroU32, process::ExitCode};
 use tokio_util::sync::CancellationToken;
 use tradewind_control_server as infra;
 use tradewind_domain::ids::{ManagerId, ManagerKind, NodeId};
+use tradewind_kraken::{rate::Tier, sign::Secret};
 use tradewind_node::{manager, service::SERVICE};
 
 pub(crate) async fn run(command: Command, stop: CancellationToken) -> anyhow::Result<()> {
@@ -25,7 +30,10 @@ pub(crate) async fn run(command: Command, stop: CancellationToken) -> anyhow::Re
             tradewind_traders::trader_manager(options, stop).await?;
         }
         Command::SimVenue(args) => tradewind_sim::run(sim_options(args)?, stop).await?,
-        Command::Broker => tradewind_brokers::broker(stop).await?,
+        Command::Resource(ResourceCommand::Broker(_)) => tradewind_brokers::broker(stop).await?,
+        Command::Sim(SimArgs { venue: SimVenue::Kraken(args) }) => {
+            tradewind_kraken_sim::run(kraken_options(args)?, stop).await?;
+        }
         Command::Resource(ResourceCommand::Market(_)) => tradewind_markets::market(stop).await?,
         Command::Resource(ResourceCommand::Trader(_)) => tradewind_traders::trader(stop).await?,
         Command::Demo(_)
@@ -38,6 +46,7 @@ pub(crate) async fn run(command: Command, stop: CancellationToken) -> anyhow::Re
         | Command::Undrain(_)
         | Command::Apply(_)
         | Command::Rebalance(_)
+        | Command::Wait(_)
         | Command::Events(_)
         | Command::Resource(_)
         | Command::SampleAlgo
@@ -146,6 +155,7 @@ fn manager_options(args: ManagerArgs, kind: ManagerKind) -> anyhow::Result<manag
         location: args.location,
         listen: args.listen,
         advertise: args.advertise,
+        node: args.node,
         members: args.members,
         state_dir: args.data,
         capacity: args.capacity,
@@ -158,6 +168,22 @@ fn sim_options(args: SimVenueArgs) -> anyhow::Result<tradewind_sim::Options> {
     let mut options = tradewind_sim::Options::new(args.listen, args.data);
     options.speed = NonZeroU32::new(args.speed).context("--speed must be above zero")?;
     Ok(options)
+}
+
+fn kraken_options(args: KrakenArgs) -> anyhow::Result<tradewind_kraken_sim::Options> {
+    secure(args.listen, args.insecure)?;
+    let secret = Secret::from_base64(&args.api_secret).context("--api-secret")?;
+    let options = tradewind_kraken_sim::Options::new(args.listen, args.data, args.api_key, secret);
+    Ok(tradewind_kraken_sim::Options {
+        speed: NonZeroU32::new(args.speed).context("--speed must be above zero")?,
+        tier: match args.tier {
+            KrakenTier::Starter => Tier::Starter,
+            KrakenTier::Intermediate => Tier::Intermediate,
+            KrakenTier::Pro => Tier::Pro,
+        },
+        seed: args.seed,
+        ..options
+    })
 }
 
 #[cfg(test)]

@@ -1,28 +1,75 @@
-//! `tradewind status`: the cluster as any member tells it. Decides the form of the table only.
+//! `tradewind status`: the cluster as any member tells it. Decides the form of the table, and what counts
+//! as a change of it.
 
-use crate::cli::{Output, StatusArgs};
+use crate::{
+    cli::{Format, StatusArgs},
+    resource::said,
+};
 use anyhow::Context as _;
 use std::{fmt::Write as _, time::Duration};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
 use tradewind_control_client::ControlClient;
-use tradewind_domain::ids::NodeId;
+use tradewind_domain::ids::{NodeId, Revision};
 use tradewind_link::rest::Rest;
-use tradewind_protocol::control::Status;
+use tradewind_protocol::control::{Stand, Status};
 
 const WITHIN: Duration = Duration::from_secs(5);
 
-pub(crate) async fn run(args: &StatusArgs) -> anyhow::Result<()> {
-    let client = ControlClient::new(vec![args.addr.clone()], Rest::default());
-    let status: Status = if args.stale {
+/// Between two looks of `--watch`: what is seen of Managers is in no event.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+pub(crate) async fn run(args: &StatusArgs, stop: CancellationToken) -> anyhow::Result<()> {
+    let client = ControlClient::new(args.addr.clone(), Rest::default());
+    let mut shown = look(args, &client).await?;
+    let mut reads = said(&form(args.output, &shown)?)?;
+    while args.watch && reads {
+        tokio::select! {
+            () = sleep(LOOK_EVERY) => {}
+            () = stop.cancelled() => break,
+        }
+        // Without a leader there is nothing new to tell; there will be one.
+        let Ok(now) = look(args, &client).await else { continue };
+        if changed(args.output, &now, &shown)? {
+            let between = if args.output == Format::Table { "\n" } else { "" };
+            reads = said(&format!("{between}{}", form(args.output, &now)?))?;
+            shown = now;
+        }
+    }
+    Ok(())
+}
+
+async fn look(args: &StatusArgs, client: &ControlClient) -> anyhow::Result<Status> {
+    if args.stale {
         client.read("/v1/status?consistency=stale", WITHIN).await
     } else {
         client.status(WITHIN).await
     }
-    .with_context(|| format!("no status from {}", args.addr))?;
-    match args.output {
-        Output::Json => println!("{}", serde_json::to_string(&status)?),
-        Output::Table => print!("{}", table(&status)?),
+    .with_context(|| format!("no status from {}", args.addr.join(", ")))
+}
+
+fn changed(output: Format, now: &Status, shown: &Status) -> anyhow::Result<bool> {
+    let (now, shown) = (steady(now), steady(shown));
+    match output {
+        Format::Table => Ok(form(output, &now)? != form(output, &shown)?),
+        Format::Json | Format::Jsonl => Ok(now != shown),
     }
-    Ok(())
+}
+
+/// Without what changes all the time: how far the log has come.
+fn steady(status: &Status) -> Status {
+    let mut status = status.clone();
+    status.stand = Stand { revision: Revision(0), age_ms: None, ..status.stand };
+    status.members.iter_mut().for_each(|member| member.matched = None);
+    status
+}
+
+fn form(output: Format, status: &Status) -> anyhow::Result<String> {
+    Ok(match output {
+        Format::Json => serde_json::to_string_pretty(status)? + "\n",
+        Format::Jsonl => serde_json::to_string(status)? + "\n",
+        Format::Table => table(status)?,
+    })
 }
 
 fn names(nodes: &[NodeId]) -> String {
@@ -78,6 +125,11 @@ fn table(status: &Status) -> Result<String, std::fmt::Error> {
         let (name, manager) = (report.service.to_string(), service.manager.to_string());
         writeln!(text, "{name:<24}{state:<12}{pid:<8}{manager:<36}{}", report.detail)?;
     }
+    for row in &status.handed_back {
+        let (service, manager, failure) = (&row.service, &row.manager, &row.failure);
+        let times = row.count;
+        writeln!(text, "\nHANDED BACK: {service}, {times} times, last by {manager}: {failure}")?;
+    }
     writeln!(text, "\n{:<16}{:<36}TRADERS", "CUSTOMER", "TRADER MANAGER")?;
     for customer in &status.customers {
         let manager = customer.trader_manager.as_ref().map_or("-".to_string(), |m| m.to_string());
@@ -92,12 +144,10 @@ fn table(status: &Status) -> Result<String, std::fmt::Error> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use tradewind_domain::ids::Revision;
-    use tradewind_protocol::control::Stand;
 
-    fn shown(age_ms: Option<Option<u64>>) -> String {
+    fn status(age_ms: Option<Option<u64>>) -> Status {
         let stand = Stand { term: 3, revision: Revision(9), leader: Some(NodeId(1)), age_ms };
-        let status = Status {
+        Status {
             stand,
             node: NodeId(2),
             cluster: None,
@@ -107,8 +157,25 @@ mod tests {
             customers: vec![],
             brake: vec![],
             divergence: None,
-        };
-        table(&status).unwrap()
+            handed_back: vec![],
+        }
+    }
+
+    fn shown(age_ms: Option<Option<u64>>) -> String {
+        table(&status(age_ms)).unwrap()
+    }
+
+    #[test]
+    fn a_longer_log_is_no_change_of_the_status_and_another_leader_is() {
+        let before = status(None);
+        let mut longer = before.clone();
+        longer.stand.revision = Revision(10);
+        let mut other = before.clone();
+        other.stand.leader = Some(NodeId(3));
+        for output in [Format::Table, Format::Jsonl] {
+            assert!(!changed(output, &longer, &before).unwrap());
+            assert!(changed(output, &other, &before).unwrap());
+        }
     }
 
     #[test]

@@ -12,6 +12,7 @@ use std::{
 use tradewind_domain::{
     control::{
         Command, IdempotencyKey, Machine, Observed, Outcome, Request, Row, Sighting, Stamped, plan,
+        plan::Told,
         row::{
             Assignment, CustomerRow, CustomerSpec, ManagerRow, ManagerState, TraderRow, TraderSpec,
             TraderWish,
@@ -177,7 +178,8 @@ fn observed(machine: &Machine, lost: Option<&ManagerId>) -> Observed {
     let managers = machine.managers().map(|row| {
         let refused = lost == Some(&row.manager);
         let (incarnation, last_proof) = (row.incarnation, Monotonic(0));
-        (row.manager.clone(), Sighting { incarnation, last_proof, refused, told: None })
+        let told = Some(Told::default());
+        (row.manager.clone(), Sighting { incarnation, last_proof, refused, told })
     });
     Observed { managers: managers.collect(), ..Observed::default() }
 }

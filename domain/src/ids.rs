@@ -4,6 +4,7 @@
 #[macro_use]
 mod forms;
 
+pub use broker::BrokerId;
 pub use disk::DiskId;
 pub use order::{OrderId, VenueOrderId};
 pub use scope::Scope;
@@ -47,6 +48,13 @@ fn is_token(text: &str) -> bool {
     (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
 }
 
+mod broker;
+const NODE_RULE: &str = "1 to 253 printable ASCII characters without blanks";
+
+fn is_node(text: &str) -> bool {
+    (1..=253).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
+}
+
 mod disk;
 mod order;
 mod scope;
@@ -78,8 +86,17 @@ text_id!(/// The venue's name for one execution.
     ExecId, "exec_id", is_token, TOKEN_RULE);
 text_id!(/// Who sends commands: half of an idempotency key.
     ClientId, "client", is_token, TOKEN_RULE);
+text_id!(/// A machine that Managers run on: what fails as one. The host of an address, unless it is told.
+    NodeName, "node", is_node, NODE_RULE);
 text_id!(/// Number of a stream's source; compared for equality only, it fences nothing.
     StreamEpoch, "stream epoch", is_token, TOKEN_RULE);
+
+impl NodeName {
+    /// The host of a Manager's address: what it is called that has no other name.
+    pub fn of_address(address: &str) -> Result<Self, InvalidName> {
+        Self::new(address.rsplit_once(':').map_or(address, |(host, _)| host))
+    }
+}
 
 number_id!(/// A member of the Raft group. Never used twice.
     NodeId);

@@ -33,10 +33,21 @@ const _: () = assert!(
     PROBE_COUNTS_FOR.as_millis() > 2 * (PROBE_WITHIN.as_millis() + PROBE_EVERY.as_millis()) - 1
 );
 const _: () = assert!(BRAKE_EVERY.as_millis() >= 2 * DOWN_AFTER.as_millis());
+/// A Manager that fell silent twice is given nothing new for so long, twice as long each time after: what is placed on
+/// one that comes and goes is away for `DOWN_AFTER` each time.
+pub const REST_FIRST: Duration = Duration::from_secs(5);
+pub const REST_MAX: Duration = Duration::from_secs(60);
+/// One that stayed for so long begins anew.
+pub const DOWNS_COUNT_FOR: Duration = Duration::from_secs(120);
+const _: () = assert!(DOWNS_COUNT_FOR.as_millis() > REST_MAX.as_millis());
 /// Managers asked about in one question: those of forty nodes, whose names fit into its path.
 pub const PROBES_AT_ONCE: usize = 128;
 /// And looked for by one member at a time, whoever asks: those of a thousand Managers.
 pub const PROBES_A_MEMBER: usize = 1_024;
+/// What was found of one counts for whoever asks so soon after: a member that is asked without end does not dial without
+/// end, and to the leader, who asks more seldom, it is no older than its own question.
+pub const PROBE_SHARED_FOR: Duration = Duration::from_millis(200);
+const _: () = assert!(PROBE_SHARED_FOR.as_millis() < PROBE_EVERY.as_millis());
 
 /// How often the leader looks at what it has observed and plans.
 pub const PLAN_EVERY: Duration = Duration::from_millis(100);
@@ -105,6 +116,7 @@ pub const PIPE_QUEUE_FRAMES: usize = 1_024;
 /// than itself, one of hours costs the other side two dials a second.
 pub const REDIAL_FIRST: Duration = Duration::from_millis(20);
 pub const REDIAL_MAX: Duration = Duration::from_millis(500);
+const _: () = assert!(REDIAL_FIRST.as_millis() <= 50 && REDIAL_MAX.as_millis() <= 2_000);
 /// A dial or a handshake that takes longer has failed.
 pub const DIAL_WITHIN: Duration = Duration::from_millis(500);
 /// A pipe on which nothing came for so long is dead, whatever TCP says.
@@ -117,6 +129,10 @@ pub const CHECK_IN_WITHIN: Duration = Duration::from_secs(5);
 /// Crashes of one service within `CRASH_WINDOW` before the Manager waits longer and longer.
 pub const CRASHES_ALLOWED: usize = 3;
 pub const CRASH_WINDOW: Duration = Duration::from_secs(60);
+/// What was handed back is given to another Manager after so long, each time twice as long, up to the second: a fault
+/// of one machine is soon left behind, and one of the service itself costs a move a minute.
+pub const HANDED_BACK_FIRST: Duration = Duration::from_secs(1);
+pub const HANDED_BACK_MAX: Duration = Duration::from_secs(60);
 /// A service whose Manager is away goes on for so long before it stops itself.
 pub const ADOPTED_WITHIN: Duration = Duration::from_secs(60);
 /// Asked to stop, then SIGTERM, then SIGKILL: so long for each of the first two.
@@ -226,3 +242,14 @@ pub const PROVISION_AGAIN_MAX: Duration = Duration::from_secs(300);
 /// A program that took too long is killed by who runs it, who then says so: the leader waits for that before it counts
 /// the attempt as failed itself.
 pub const PROVISION_SAYS_WITHIN: Duration = Duration::from_secs(2);
+
+/// What is taken away is asked to go, then told, then killed: an attempt at that has no less than this.
+pub const PROVISION_RELEASED_WITHIN: Duration = Duration::from_secs(60);
+
+/// Whoever has started a Manager starts it again within this after it was taken for down: ten seconds after it was
+/// started last, a look every two, and until it has checked in.
+pub const PROVISION_BACK_WITHIN: Duration = Duration::from_secs(20);
+
+/// So long a new leader reckons with a brake of the leader before where a node went down in silence: one that a
+/// follower reaches is held without end.
+pub const BRAKE_REMEMBERED: Duration = Duration::from_secs(600);

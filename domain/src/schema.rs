@@ -5,9 +5,9 @@ use crate::{
     calendar::{Day, Exchange, MinuteOfDay},
     control::StateHash,
     ids::{
-        AccountId, ClusterIncarnation, CustomerId, DiskId, DrainTarget, Epoch, ImplementationId,
-        Incarnation, InstrumentId, KeyHash, LocationId, ManagerId, MarketId, NodeId, ProgramId,
-        RegisterId, Revision, Scope, ServiceId, TraderId, VenueId,
+        AccountId, BrokerId, ClusterIncarnation, CustomerId, DiskId, DrainTarget, Epoch,
+        ImplementationId, Incarnation, InstrumentId, KeyHash, LocationId, ManagerId, MarketId,
+        NodeId, NodeName, ProgramId, RegisterId, Revision, Scope, ServiceId, TraderId, VenueId,
     },
     money::{Notional, Quantity, Share},
     time::UnixNanos,
@@ -60,6 +60,7 @@ texts! {
     ImplementationId: NAME, "a1";
     LocationId: NAME, "here";
     MarketId: NAME, "crypto";
+    NodeName: "^[!-~]{1,253}$", "rack-7";
     RegisterId: NAME, "r";
     ProgramId: NAME, "nomad";
     TraderId: NAME, "sample";
@@ -67,6 +68,7 @@ texts! {
     InstrumentId: "^[A-Z0-9/.-]{1,32}$", "BTC/USD";
     ManagerId: r"^[a-z0-9-]+\.(broker|market|trader)-manager$", "a1.trader-manager";
     ServiceId: r"^(broker\.[a-z0-9-]+\.\d+|market\.[a-z0-9-]+\.\d+|trader\.[a-z0-9-]+)$", "broker.sim-1.0";
+    BrokerId: r"^[a-z0-9-]+(\.\d+)?$", "sim-1.0";
     DrainTarget: r"^[a-z0-9-]+(\.(broker|market|trader)-manager)?$", "a1";
     Scope: r"^(global|(customer|account|trader)\.[a-z0-9-]+)$", "customer.acme";
     KeyHash: "^[0-9a-f]{64}$", "5f7c2c3d2d8f3a8b0a1e9f9d1a4c6b7e8d9fa0b1c2d3e4f5061728394a5b6c7d";

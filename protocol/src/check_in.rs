@@ -3,7 +3,9 @@
 
 use crate::{control::Stand, supervision::ServiceReport};
 use serde::{Deserialize, Serialize};
-use tradewind_domain::ids::{Fence, Incarnation, LocationId, ManagerId, ServiceId};
+use tradewind_domain::ids::{
+    DiskId, Fence, Incarnation, LocationId, ManagerId, NodeName, ServiceId,
+};
 
 /// `POST /v1/managers/check-in` at any InfrastructureManager.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +21,12 @@ pub struct ManagerCheckIn {
     pub capacity: u32,
     /// What it still runs from an earlier life.
     pub services: Vec<ServiceReport>,
+    /// The identity of its data directory: its name, and all that is given to it, belongs to that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk: Option<DiskId>,
+    /// The machine it is on, which fails as one; without it the host of its address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<NodeName>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use tradewind_domain::{
     control::{
         IdempotencyKey, StateHash,
+        handed_back::HandedBackRow,
         row::{ManagerState, RegisterRow},
     },
     ids::{
@@ -114,6 +115,9 @@ pub struct Status {
     /// An alarm: nodes that fell silent together, from which the leader moves nothing away for now.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub brake: Vec<BrakedNode>,
+    /// Services that crashed again and again, and have not run for long since.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub handed_back: Vec<HandedBackRow>,
 }
 
 /// A node whose Managers the leader does not hear and does not take for down.

@@ -63,6 +63,10 @@ codes! {
     Conflict: 409 Never "It conflicts with what is there",
     /// This life of the Manager, or a later one of its registration, was dropped by a drain.
     Dropped: 409 Never "It was dropped from the cluster",
+    /// A later life of this Manager has checked in: this one stops.
+    Superseded: 409 Never "A later life has taken its place",
+    /// The Manager's name belongs to another data directory.
+    OtherDisk: 409 Never "The name belongs to another disk",
     /// Another change of the same thing is under way.
     Busy: 409 Never "Another change is under way",
     /// Something else names it or has it: that goes first.

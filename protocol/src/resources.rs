@@ -1,8 +1,15 @@
 //! What operators declare, as it is asked for and told: accounts, customers and their API keys, Markets and their
-//! routes, Traders, hours of locations, days of exchanges, risk settings, trading states. Decides the shapes and the names of the selectors; what is legal to
-//! declare is decided in `domain::control`.
+//! routes, Traders, hours of locations, days of exchanges, risk settings, trading states. Decides the shapes; what
+//! is legal to declare is decided in `domain::control`.
 
-use crate::control::{Consistency, Stand};
+mod select;
+
+pub use select::*;
+
+use crate::{
+    control::Stand,
+    placed::{MarketAt, ServiceNow},
+};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use tradewind_domain::{
@@ -10,13 +17,12 @@ use tradewind_domain::{
     control::{
         drain::By,
         risk::{RiskSpec, TradingState},
-        row::{AccountSpec, Assignment, LocationSpec, MarketSpec, TraderWish},
-        scale::ProvisionState,
+        row::{AccountSpec, Assignment, LocationSpec, MarketSpec},
         trader::TraderDeclaration,
     },
     ids::{
-        AccountId, CustomerId, Epoch, InstrumentId, KeyHash, LocationId, ManagerId, MarketId,
-        Revision, Scope, TraderId, VenueId,
+        AccountId, CustomerId, InstrumentId, KeyHash, LocationId, MarketId, Revision, Scope,
+        TraderId, VenueId,
     },
 };
 
@@ -104,6 +110,9 @@ pub struct MarketInfo {
     pub market: MarketId,
     pub revision: Revision,
     pub spec: MarketSpec,
+    /// Every MarketManager runs its own. Not told by a member that was asked for what it knows itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Vec<MarketAt>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -113,6 +122,9 @@ pub struct TraderInfo {
     pub revision: Revision,
     pub spec: TraderDeclaration,
     pub assignment: Option<Assignment>,
+    /// Not told by a member that was asked for what it knows itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub now: Option<ServiceNow>,
     /// It waits for Brokers that have not told yet that they refuse its earlier copies.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub fencing: bool,
@@ -261,108 +273,6 @@ pub struct DeleteAccount {
     /// Also where a BrokerManager has its Broker, which is stopped by it. Its ledger stays on that disk.
     #[serde(default)]
     pub release: bool,
-}
-
-/// What chooses a list, and a page of it.
-pub trait Selects {
-    type Id;
-
-    /// How sure it must be, how many at most, and behind which.
-    fn of_page(&self) -> (Consistency, Option<u64>, Option<&Self::Id>);
-}
-
-macro_rules! selectors {
-    ($($(#[$doc:meta])* $name:ident after $id:ty { $($(#[$of:meta])* $field:ident: $type:ty,)* })*) => {
-        $(
-            $(#[$doc])*
-            #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-            #[serde(deny_unknown_fields)]
-            pub struct $name {
-                #[serde(default)]
-                pub consistency: Consistency,
-                /// So many at most.
-                #[serde(default, skip_serializing_if = "Option::is_none")]
-                pub limit: Option<u64>,
-                /// Only what stands behind this name.
-                #[serde(default, skip_serializing_if = "Option::is_none")]
-                pub after: Option<$id>,
-                $(
-                    $(#[$of])*
-                    #[serde(default, skip_serializing_if = "Option::is_none")]
-                    pub $field: Option<$type>,
-                )*
-            }
-
-            impl Selects for $name {
-                type Id = $id;
-
-                fn of_page(&self) -> (Consistency, Option<u64>, Option<&$id>) {
-                    (self.consistency, self.limit, self.after.as_ref())
-                }
-            }
-        )*
-    };
-}
-
-selectors! {
-    /// `GET /v1/accounts`. Of several selectors all must hold, here and below.
-    SelectAccounts after AccountId {
-        venue: VenueId,
-        /// Who may use it.
-        customer: CustomerId,
-        /// Who has a Broker of it.
-        manager: ManagerId,
-    }
-    /// `GET /v1/customers`.
-    SelectCustomers after CustomerId {
-        /// The TraderManager he is with.
-        manager: ManagerId,
-        /// An account that he may use.
-        account: AccountId,
-    }
-    /// `GET /v1/markets`.
-    SelectMarkets after MarketId {
-        /// That a route serves.
-        instrument: InstrumentId,
-        /// That a route names, for data or for orders.
-        venue: VenueId,
-    }
-    /// `GET /v1/traders`.
-    SelectTraders after TraderId {
-        customer: CustomerId,
-        /// The TraderManager it was given to.
-        manager: ManagerId,
-        /// What it should do.
-        state: TraderWish,
-    }
-    /// `GET /v1/locations`.
-    SelectLocations after LocationId {
-        /// That its hours go by.
-        exchange: Exchange,
-    }
-    /// `GET /v1/exchange-days`.
-    SelectExchangeDays after Exchange {}
-    /// `GET /v1/markets/{market}/routes`.
-    SelectRoutes after InstrumentId {
-        /// That it names, for data or for orders.
-        venue: VenueId,
-    }
-    /// `GET /v1/risk`.
-    SelectRisk after Scope {
-        kind: ScopeKind,
-    }
-    /// `GET /v1/trading-states`.
-    SelectTradingStates after Scope {
-        kind: ScopeKind,
-        state: TradingState,
-    }
-    /// `GET /v1/scale`.
-    SelectScales after LocationId {}
-    /// `GET /v1/provisioning`.
-    SelectProvisioning after Epoch {
-        location: LocationId,
-        state: ProvisionState,
-    }
 }
 
 #[cfg(test)]

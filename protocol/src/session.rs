@@ -5,7 +5,7 @@ use crate::control::Stand;
 use serde::{Deserialize, Serialize};
 use tradewind_domain::{
     control::desired::ManagerEndpoint,
-    ids::{CustomerId, Epoch, ManagerId, TraderId},
+    ids::{CustomerId, Epoch, Incarnation, ManagerId, TraderId},
     time::UnixNanos,
 };
 
@@ -16,6 +16,9 @@ use tradewind_domain::{
 pub struct OpenTraderSession {
     pub manager: ManagerId,
     pub epoch: Epoch,
+    /// The TraderManager's own life: of one that another has taken the place of nothing is opened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub incarnation: Option<Incarnation>,
 }
 
 /// The answer to `POST /v1/sessions` and `POST /v1/traders/{trader}/sessions`.

@@ -7,6 +7,7 @@ use tradewind_domain::{
     control::{
         Desired,
         desired::{BrokerWanted, MarketWanted, TraderWanted},
+        handed_back::Failure,
     },
     ids::{Epoch, Incarnation, ServiceId, TraderId},
 };
@@ -44,9 +45,18 @@ pub enum FromManager {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ToService {
-    Configure { configuration: Configuration },
-    BeatAnswer { n: u64 },
+    Configure {
+        configuration: Configuration,
+    },
+    /// Heard, and confirmed: the leader stands behind this Manager. The service's own lease is renewed.
+    BeatAnswer {
+        n: u64,
+    },
     Stop,
+    /// Heard, and no leader stands behind this Manager at the moment: the service's lease is not renewed.
+    Heard {
+        n: u64,
+    },
 }
 
 /// Service to Manager.
@@ -57,6 +67,9 @@ pub enum FromService {
         n: u64,
         state: ServiceState,
         detail: String,
+        /// What it keeps, such as a Trader's algo, fails again and again: its Manager hands it back.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        handed_back: Option<Failure>,
         /// Of a Broker: the rights of Traders that it was told of last and has on record.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         fenced: BTreeMap<TraderId, Epoch>,
@@ -115,6 +128,10 @@ pub struct ServiceReport {
     pub address: Option<String>,
     /// Crashes since the Manager started it first.
     pub crashes: u32,
+    /// It crashed more often than its Manager puts up with, who hands it back: another may be given it; until then it is
+    /// tried again after longer and longer waits. What its last life came to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handed_back: Option<Failure>,
     /// Of a Broker: the rights of Traders that it was told of last and has on record.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub fenced: BTreeMap<TraderId, Epoch>,

@@ -59,12 +59,17 @@ impl Terms {
     }
 }
 
-/// A text as it stands in a header.
+/// A text as it stands in a header. Blanks at its ends are encoded: of a header's value they are no part.
 #[must_use]
 pub fn format_text(text: &str) -> String {
     let mut encoded = String::new();
-    for byte in text.bytes() {
-        if (b' '..=b'~').contains(&byte) && byte != b'%' {
+    let last = text.len().saturating_sub(1);
+    for (place, byte) in text.bytes().enumerate() {
+        let plain = match byte {
+            b' ' => place != 0 && place != last,
+            byte => (b'!'..=b'~').contains(&byte) && byte != b'%',
+        };
+        if plain {
             encoded.push(char::from(byte));
         } else {
             encoded.push_str(&format!("%{byte:02X}"));
@@ -111,6 +116,16 @@ mod tests {
             assert!(written.is_ascii(), "{written}");
             assert_eq!(parse_text(WHY, written.as_bytes()).as_deref(), Ok(text));
         }
+    }
+
+    #[test]
+    fn a_text_keeps_its_outer_blanks_though_those_of_a_header_are_dropped() {
+        for text in [" ", "  ", " ann", "ann ", "  an upgrade  "] {
+            let written = format_text(text);
+            assert_eq!(written.trim(), written);
+            assert_eq!(parse_text(WHY, written.as_bytes()).as_deref(), Ok(text));
+        }
+        assert_eq!(format_text(" a b "), "%20a b%20");
     }
 
     #[test]

@@ -12,8 +12,8 @@ use tradewind_protocol::{
         scale::ScaleSpec,
         trader::TraderDeclaration,
     },
-    drains, events, history, link, members, orders, rebalance, resources, scale, session, stream,
-    supervision, token, trade,
+    drains, events, history, link, managers, members, orders, placed, rebalance, resources, scale,
+    session, stream, supervision, token, trade,
 };
 
 /// What a value of this type makes of a sample: the same, if the sample is one of its.
@@ -45,6 +45,8 @@ fn again_as(message: &str, body: &Value) -> serde_json::Result<Value> {
         "register_answer" => again::<control::RegisterAnswer>(body),
         "probed" => again::<control::Probed>(body),
         "status" => again::<control::Status>(body),
+        "own_status" => again::<managers::OwnStatus>(body),
+        "status_frame" => again::<managers::StatusFrame>(body),
         "customer_spec" => again::<CustomerSpec>(body),
         "account_spec" => again::<AccountSpec>(body),
         "market_spec" => again::<MarketSpec>(body),
@@ -95,6 +97,10 @@ fn declared_again_as(message: &str, body: &Value) -> serde_json::Result<Value> {
         "risk" => again::<resources::One<resources::RiskInfo>>(body),
         "trading_state_spec" => again::<resources::TradingStateSpec>(body),
         "trading_state" => again::<resources::One<resources::TradingStateInfo>>(body),
+        "manager" => again::<resources::One<placed::ManagerInfo>>(body),
+        "managers" => again::<resources::Page<placed::ManagerInfo>>(body),
+        "implementation" => again::<resources::One<placed::ImplementationInfo>>(body),
+        "broker" => again::<resources::One<placed::BrokerTold>>(body),
         "keys" => again::<resources::Page<resources::KeyInfo>>(body),
         "traders" => again::<resources::Page<resources::TraderInfo>>(body),
         "scale_spec" => again::<ScaleSpec>(body),
@@ -108,7 +114,7 @@ fn declared_again_as(message: &str, body: &Value) -> serde_json::Result<Value> {
     }
 }
 
-const FILES: [(&str, &str); 14] = [
+const FILES: [(&str, &str); 15] = [
     ("events", include_str!("../golden/events.jsonl")),
     ("problem", include_str!("../golden/problem.jsonl")),
     ("check_in", include_str!("../golden/check_in.jsonl")),
@@ -123,6 +129,7 @@ const FILES: [(&str, &str); 14] = [
     ("trade", include_str!("../golden/trade.jsonl")),
     ("history", include_str!("../golden/history.jsonl")),
     ("scale", include_str!("../golden/scale.jsonl")),
+    ("managers", include_str!("../golden/managers.jsonl")),
 ];
 
 #[test]

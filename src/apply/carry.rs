@@ -4,21 +4,39 @@
 use super::plan::{Plan, Planned, Step};
 use crate::{
     cli::resource::Format,
-    resource::{Asker, say},
+    resource::{Asker, WITHIN, say},
 };
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use serde_json::json;
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+use tokio::time::sleep;
 use tradewind_domain::{control::resource::Condition, ids::Revision};
 use tradewind_link::rest::Method;
-use tradewind_protocol::{control::Changed, resources::Declared, terms::Terms};
+use tradewind_protocol::{
+    control::Changed,
+    placed::ServiceStanding,
+    resources::{Declared, One, TraderInfo},
+    terms::Terms,
+};
+
+/// A Trader is asked to end, and killed when it does not.
+const STOPPED_WITHIN: Duration = Duration::from_secs(60);
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 pub(super) async fn out(
     asker: &Asker,
     plan: &Plan,
     terms: impl Fn(Condition) -> Terms,
 ) -> anyhow::Result<()> {
+    // What a step has made of something a later one may change again.
+    let mut made = BTreeMap::new();
     for (done, planned) in plan.steps.iter().enumerate() {
-        let revision = step(asker, planned, &terms).await.with_context(|| {
+        let key = (planned.kind, planned.name.clone());
+        let revision = step(asker, planned, made.get(&key).copied(), &terms);
+        let revision = revision.await.with_context(|| {
             format!(
                 "{} {}: {done} of {} steps are done; apply the file again to go on from there",
                 planned.kind.word(),
@@ -26,6 +44,7 @@ pub(super) async fn out(
                 plan.steps.len()
             )
         })?;
+        made.insert(key, revision);
         told(asker.output, planned, revision)?;
     }
     Ok(())
@@ -34,9 +53,10 @@ pub(super) async fn out(
 async fn step(
     asker: &Asker,
     planned: &Planned,
+    made: Option<Revision>,
     terms: &impl Fn(Condition) -> Terms,
 ) -> anyhow::Result<Revision> {
-    let Planned { kind, name, step, spec, .. } = planned;
+    let Planned { kind, name, step, spec, until_stopped, .. } = planned;
     let path = kind.path(name);
     let put = async |on| -> anyhow::Result<Revision> {
         let declared: Declared = asker.change(Method::PUT, &path, spec, terms(on)).await?;
@@ -44,14 +64,40 @@ async fn step(
     };
     match *step {
         Step::Create => put(Condition::Absent).await,
-        Step::Change { at } => put(Condition::At(at)).await,
+        Step::Change { at } => {
+            let declared = put(Condition::At(at)).await?;
+            if *until_stopped {
+                stopped(asker, &path).await?;
+            }
+            Ok(declared)
+        }
         Step::Delete { at, release } => {
+            let at = made.unwrap_or(at);
             let at = if spec.is_null() { at } else { put(Condition::At(at)).await? };
             let path = if release { format!("{path}?release=true") } else { path.clone() };
             let changed: Changed =
                 asker.change(Method::DELETE, &path, &(), terms(Condition::At(at))).await?;
             Ok(changed.applied)
         }
+    }
+}
+
+/// Waits until a Trader that was declared as stopped runs no more.
+async fn stopped(asker: &Asker, path: &str) -> anyhow::Result<()> {
+    let until = Instant::now() + STOPPED_WITHIN;
+    loop {
+        let one: One<TraderInfo> = asker.control.read(path, WITHIN).await?;
+        let now = one.item.now;
+        if now.as_ref().is_some_and(|now| now.state == ServiceStanding::Stopped) {
+            return Ok(());
+        }
+        if Instant::now() >= until {
+            bail!(
+                "it is declared as stopped, and its TraderManager does not tell that it is: see `tradewind trader get`; \
+                 its limits stay until then"
+            );
+        }
+        sleep(LOOK_EVERY).await;
     }
 }
 

@@ -10,6 +10,7 @@ use tradewind_domain::{
     control::{
         risk::RiskSpec,
         row::{AccountSpec, LocationSpec, MarketSpec, Route},
+        scale::ScaleSpec,
         trader::TraderDeclaration,
     },
     ids::{AccountId, CustomerId, InstrumentId, LocationId, MarketId, Scope, TraderId},
@@ -20,6 +21,7 @@ use tradewind_protocol::resources::{ExchangeDaysSpec, PutCustomer, RouteSpec, Tr
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Wanted {
     pub(super) locations: BTreeMap<LocationId, LocationSpec>,
+    pub(super) scale: BTreeMap<LocationId, ScaleSpec>,
     pub(super) exchange_days: BTreeMap<Exchange, ExchangeDaysSpec>,
     pub(super) customers: BTreeMap<CustomerId, PutCustomer>,
     pub(super) accounts: BTreeMap<AccountId, AccountSpec>,

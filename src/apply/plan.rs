@@ -1,5 +1,10 @@
 //! What is to be done so that the cluster is what the file declares. Decides the steps and their order: what is named
-//! comes before what names it, and goes after it; limits and trading states stand before the Traders that they bind.
+//! comes before what names it; limits and trading states stand before the Traders that they bind. How what is not declared
+//! goes stands in `prune`, what counts as a difference in `differences`.
+
+mod differences;
+mod limits;
+mod prune;
 
 use super::file::Wanted;
 use crate::{exit::Usage, resource::Asker};
@@ -7,8 +12,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use tradewind_domain::{
-    control::{risk::TradingState, row::AccountSpec},
-    ids::{KeyHash, Revision, Scope},
+    control::risk::TradingState,
+    ids::{Revision, Scope},
 };
 
 /// In the order in which they are declared.
@@ -16,6 +21,7 @@ use tradewind_domain::{
 #[serde(rename_all = "snake_case")]
 pub(super) enum Kind {
     Location,
+    Scale,
     ExchangeDays,
     Customer,
     Account,
@@ -30,8 +36,9 @@ pub(super) enum Kind {
 
 impl Kind {
     /// All that are lists of their own, and the name by which an item is told.
-    const LISTS: [(Self, &'static str); 8] = [
+    const LISTS: [(Self, &'static str); 9] = [
         (Self::Location, "location"),
+        (Self::Scale, "location"),
         (Self::ExchangeDays, "exchange"),
         (Self::Customer, "customer"),
         (Self::Account, "account"),
@@ -44,6 +51,7 @@ impl Kind {
     fn list(self) -> &'static str {
         match self {
             Self::Location => "locations",
+            Self::Scale => "scale",
             Self::ExchangeDays => "exchange-days",
             Self::Customer => "customers",
             Self::Account => "accounts",
@@ -57,6 +65,7 @@ impl Kind {
     pub(super) fn word(self) -> &'static str {
         match self {
             Self::Location => "location",
+            Self::Scale => "scale",
             Self::ExchangeDays => "exchange-days",
             Self::Customer => "customer",
             Self::Account => "account",
@@ -68,7 +77,24 @@ impl Kind {
     }
 
     pub(super) fn path(self, name: &str) -> String {
-        format!("/v1/{}/{name}", self.list())
+        match self {
+            Self::Scale => format!("/v1/locations/{name}/scale"),
+            _ => format!("/v1/{}/{name}", self.list()),
+        }
+    }
+
+    /// Whether it is set for something else, which its name tells.
+    fn binds(self) -> bool {
+        match self {
+            Self::Risk | Self::TradingState | Self::TraderRisk | Self::TraderTradingState => true,
+            Self::Location
+            | Self::Scale
+            | Self::ExchangeDays
+            | Self::Customer
+            | Self::Account
+            | Self::Market
+            | Self::Trader => false,
+        }
     }
 
     fn of_scope(self, scope: &str) -> Self {
@@ -99,12 +125,15 @@ pub(super) struct Planned {
     pub(super) step: Step,
     /// Field by field, for people.
     pub(super) changes: Vec<String>,
-    /// Trading that was halted or reducing goes on by it.
+    /// Trading that was halted or reducing goes on by it, or a limit is wider or gone.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(super) loosens: bool,
     /// What is declared; of one that is deleted, what must be declared before, if anything.
     #[serde(skip)]
     pub(super) spec: Value,
+    /// What binds a Trader goes only when he runs no more.
+    #[serde(skip)]
+    pub(super) until_stopped: bool,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -158,8 +187,12 @@ pub(super) fn plan(
         let (step, changes, loosens) = match there.get(&key) {
             None => (Step::Create, Vec::new(), false),
             Some((at, held)) => {
-                let loosens = kind == Kind::TradingState && state(&spec) < state(held);
-                (Step::Change { at: *at }, differences(kind, held, &spec), loosens)
+                let loosens = match kind {
+                    Kind::TradingState => state(&spec) < state(held),
+                    Kind::Risk => limits::loosened(held, &spec),
+                    _ => false,
+                };
+                (Step::Change { at: *at }, differences::of(kind, held, &spec), loosens)
             }
         };
         if step != Step::Create && changes.is_empty() {
@@ -167,41 +200,21 @@ pub(super) fn plan(
             continue;
         }
         let (kind, name) = key;
-        plan.steps.push(Planned { kind, name, step, changes, loosens, spec });
+        let until_stopped = false;
+        plan.steps.push(Planned { kind, name, step, changes, loosens, spec, until_stopped });
     }
     plan.steps.sort_by_key(|one| one.kind);
-    let gone = there.iter().rev().filter(|(key, _)| !declared.contains(key));
-    for ((kind, name), (at, held)) in gone {
-        if prune && *kind == Kind::Account && !release {
-            // Its Broker holds it: emptied and not deleted, nobody could use it any more.
-            let usage =
-                format!("account {name} is not in the file: say --release as well, or declare it");
-            return Err(Usage(usage));
-        }
-        if prune {
-            plan.steps.push(deletion(*kind, name, *at, held, release));
-        } else {
-            plan.undeclared.push(format!("{} {name}", kind.word()));
-        }
+    let gone: Vec<_> = there.iter().rev().filter(|(key, _)| !declared.contains(key)).collect();
+    if !prune {
+        let name = |((kind, name), _): &(&(Kind, String), &(Revision, Value))| {
+            format!("{} {name}", kind.word())
+        };
+        plan.undeclared.extend(gone.iter().map(name));
+        return Ok(plan);
     }
+    prune::possible(&gone, &declared, release)?;
+    plan.steps.extend(prune::steps(&gone, release));
     Ok(plan)
-}
-
-fn deletion(kind: Kind, name: &str, at: Revision, held: &Value, release: bool) -> Planned {
-    let spec = match kind {
-        // Nobody may use it any more before it goes.
-        Kind::Account => serde_json::from_value::<AccountSpec>(held.clone())
-            .ok()
-            .filter(|spec| !spec.customers.is_empty())
-            .and_then(|spec| {
-                serde_json::to_value(AccountSpec { customers: BTreeSet::new(), ..spec }).ok()
-            }),
-        _ => None,
-    };
-    let release = release && kind == Kind::Account;
-    let changes = if spec.is_some() { vec!["customers: -> []".to_owned()] } else { Vec::new() };
-    let (spec, name) = (spec.unwrap_or_default(), name.to_owned());
-    Planned { kind, name, step: Step::Delete { at, release }, changes, loosens: false, spec }
 }
 
 /// How tight a trading state is; one that is not known counts as the tightest.
@@ -220,6 +233,7 @@ fn declarations(wanted: &Wanted) -> serde_json::Result<Vec<(Kind, String, Value)
     }
     let markets = wanted.markets.iter().map(|(name, market)| (name, market.spec()));
     each(Kind::Location, &wanted.locations)
+        .chain(each(Kind::Scale, &wanted.scale))
         .chain(each(Kind::ExchangeDays, &wanted.exchange_days))
         .chain(each(Kind::Customer, &wanted.customers))
         .chain(each(Kind::Account, &wanted.accounts))
@@ -228,58 +242,6 @@ fn declarations(wanted: &Wanted) -> serde_json::Result<Vec<(Kind, String, Value)
         .chain(each(Kind::Market, markets))
         .chain(each(Kind::Trader, &wanted.traders))
         .collect()
-}
-
-/// What is declared otherwise than it is there, field by field; none if it is as it should be.
-fn differences(kind: Kind, held: &Value, spec: &Value) -> Vec<String> {
-    if kind == Kind::Customer {
-        return keys(held, spec).into_iter().collect();
-    }
-    if kind == Kind::Market {
-        return routes(held, spec);
-    }
-    let fields = |value: &Value| value.as_object().cloned().unwrap_or_default();
-    let (held, spec) = (fields(held), fields(spec));
-    let names: BTreeSet<&String> = held.keys().chain(spec.keys()).collect();
-    let of = |fields: &serde_json::Map<String, Value>, name: &str| {
-        fields.get(name).cloned().unwrap_or_default()
-    };
-    let pairs = names.into_iter().map(|name| (name, of(&held, name), of(&spec, name)));
-    let differ = pairs.filter(|(_, held, spec)| held != spec);
-    differ.map(|(name, held, spec)| format!("{name}: {held} -> {spec}")).collect()
-}
-
-/// A customer without `key_hashes` keeps the keys that he has.
-fn keys(held: &Value, spec: &Value) -> Option<String> {
-    let hashes = spec.get("key_hashes")?.as_array()?.iter().filter_map(Value::as_str);
-    let wanted: BTreeSet<String> = hashes.map(|hash| KeyHash(hash.to_owned()).key_id()).collect();
-    let ids = held.get("key_ids")?.as_array()?.iter().filter_map(Value::as_str);
-    let held: BTreeSet<String> = ids.map(str::to_owned).collect();
-    let told = |ids: &BTreeSet<String>| ids.iter().cloned().collect::<Vec<_>>().join(" ");
-    (held != wanted).then(|| format!("keys: {} -> {}", told(&held), told(&wanted)))
-}
-
-fn routes(held: &Value, spec: &Value) -> Vec<String> {
-    let of = |spec: &Value| -> BTreeMap<String, String> {
-        let routes = spec.get("routes").and_then(Value::as_array).cloned().unwrap_or_default();
-        let word = |route: &Value, name: &str| route[name].as_str().unwrap_or_default().to_owned();
-        let line = |route: &Value| {
-            let venues = format!("{} {}", word(route, "data_venue"), word(route, "order_venue"));
-            (word(route, "instrument"), venues)
-        };
-        routes.iter().map(line).collect()
-    };
-    let (held, spec) = (of(held), of(spec));
-    let names: BTreeSet<&String> = held.keys().chain(spec.keys()).collect();
-    let line = |name: &String| match (held.get(name), spec.get(name)) {
-        (None, Some(now)) => Some(format!("+ route {name}: {now}")),
-        (Some(_), None) => Some(format!("- route {name}")),
-        (Some(held), Some(now)) => {
-            (held != now).then(|| format!("~ route {name}: {held} -> {now}"))
-        }
-        (None, None) => None,
-    };
-    names.into_iter().filter_map(line).collect()
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The command line of `bench`. Decides names, forms and defaults of the flags.
 
-use crate::cli::Output;
+use crate::cli::Format;
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -20,6 +20,8 @@ pub(crate) enum Benchmark {
     Snapshot(SnapshotArgs),
     /// How long a Trader is without a running copy when its TraderManager, or its whole node, is lost
     Takeover(TakeoverArgs),
+    /// What a Manager with many services costs while nothing happens
+    DataPlane(DataPlaneArgs),
     /// Appends of the journal against a bare loop of write and fdatasync
     Journal(JournalArgs),
 }
@@ -55,6 +57,7 @@ pub(crate) struct ControlArgs {
     /// Kill the leader so many times under load, and hand leadership over as often (at most 20 times)
     #[arg(long, value_name = "KILLS", default_value_t = 0)]
     pub(crate) failover: u32,
+    /// Which members are asked
     #[arg(long, value_enum, default_value = "leader")]
     pub(crate) endpoint: Endpoint,
     /// The program that the members run, to measure another build (default: this one)
@@ -63,8 +66,9 @@ pub(crate) struct ControlArgs {
     /// Where the members keep their data (default: a directory that is removed at the end)
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
+    /// How it is shown: for people, as one JSON document, or as JSON lines
     #[arg(short, long, value_enum, default_value_t)]
-    pub(crate) output: Output,
+    pub(crate) output: Format,
 }
 
 #[derive(Debug, Args)]
@@ -79,8 +83,9 @@ pub(crate) struct JournalArgs {
     /// Where the files are made (default: a directory that is removed at the end)
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
+    /// How it is shown: for people, as one JSON document, or as JSON lines
     #[arg(short, long, value_enum, default_value_t)]
-    pub(crate) output: Output,
+    pub(crate) output: Format,
 }
 
 #[derive(Debug, Args)]
@@ -94,8 +99,9 @@ pub(crate) struct RestartArgs {
     /// Where the members keep their data (default: a directory that is removed at the end)
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
+    /// How it is shown: for people, as one JSON document, or as JSON lines
     #[arg(short, long, value_enum, default_value_t)]
-    pub(crate) output: Output,
+    pub(crate) output: Format,
 }
 
 #[derive(Debug, Args)]
@@ -106,8 +112,24 @@ pub(crate) struct TakeoverArgs {
     /// Where the cluster keeps its data (default: a directory that is removed at the end)
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
+    /// How it is shown: for people, as one JSON document, or as JSON lines
     #[arg(short, long, value_enum, default_value_t)]
-    pub(crate) output: Output,
+    pub(crate) output: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DataPlaneArgs {
+    /// Services on the one Manager
+    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub(crate) services: u32,
+    /// For so long nothing happens, while it is measured
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    pub(crate) seconds: u64,
+    /// Where the cluster keeps its data (default: a directory that is removed at the end)
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(crate) output: Format,
 }
 
 #[derive(Debug, Args)]
@@ -128,6 +150,7 @@ pub(crate) struct SnapshotArgs {
     /// Where the members keep their data (default: a directory that is removed at the end)
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
+    /// How it is shown: for people, as one JSON document, or as JSON lines
     #[arg(short, long, value_enum, default_value_t)]
-    pub(crate) output: Output,
+    pub(crate) output: Format,
 }

@@ -8,7 +8,7 @@ use super::{
     members::Members,
     report::{self, Report, Run},
 };
-use crate::cli::Output;
+use crate::cli::Format;
 use anyhow::{Context as _, bail};
 use std::{path::PathBuf, time::Duration};
 use tradewind_launcher::DataDirectory;
@@ -36,8 +36,8 @@ pub(crate) async fn run(args: &ControlArgs) -> anyhow::Result<()> {
         }
     }
     match args.output {
-        Output::Json => println!("{}", serde_json::to_string(&report)?),
-        Output::Table => print!("{}", report::table(&report)?),
+        Format::Json | Format::Jsonl => println!("{}", serde_json::to_string(&report)?),
+        Format::Table => print!("{}", report::table(&report)?),
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use super::{
     args::JournalArgs,
     measured::{Latencies, Measured, Ratio},
 };
-use crate::cli::Output;
+use crate::cli::Format;
 use anyhow::{Context as _, ensure};
 use rustix::fs::{FallocateFlags, fallocate};
 use serde::Serialize;
@@ -49,8 +49,8 @@ pub(crate) fn run(args: &JournalArgs) -> anyhow::Result<()> {
         report.runs.push(one(&of, *batch, Duration::from_secs(args.seconds))?);
     }
     match args.output {
-        Output::Json => println!("{}", serde_json::to_string(&report)?),
-        Output::Table => table(&report),
+        Format::Json | Format::Jsonl => println!("{}", serde_json::to_string(&report)?),
+        Format::Table => table(&report),
     }
     Ok(())
 }

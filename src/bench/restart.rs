@@ -3,7 +3,7 @@
 //! that it serves; an empty member beside it.
 
 use super::{args::RestartArgs, cpu, large};
-use crate::cli::Output;
+use crate::cli::Format;
 use anyhow::{Context as _, bail};
 use serde::Serialize;
 use std::{
@@ -47,8 +47,8 @@ pub(super) async fn run(args: &RestartArgs) -> anyhow::Result<()> {
     let data = DataDirectory::open(args.data.clone())?;
     let report = measure(args, data.path()).await?;
     match args.output {
-        Output::Json => println!("{}", serde_json::to_string(&report)?),
-        Output::Table => print(&report),
+        Format::Json | Format::Jsonl => println!("{}", serde_json::to_string(&report)?),
+        Format::Table => print(&report),
     }
     Ok(())
 }

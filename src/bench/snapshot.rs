@@ -9,7 +9,7 @@ use super::{
     load::{Caller as _, KEYS},
     measured::{hundredths, quantile},
 };
-use crate::cli::Output;
+use crate::cli::Format;
 use anyhow::{Context as _, bail};
 use serde::Serialize;
 use std::{
@@ -73,8 +73,8 @@ pub(super) async fn run(args: &SnapshotArgs) -> anyhow::Result<()> {
     let data = DataDirectory::open(args.data.clone())?;
     let report = measure(args, data.path()).await?;
     match args.output {
-        Output::Json => println!("{}", serde_json::to_string(&report)?),
-        Output::Table => print(&report),
+        Format::Json | Format::Jsonl => println!("{}", serde_json::to_string(&report)?),
+        Format::Table => print(&report),
     }
     Ok(())
 }

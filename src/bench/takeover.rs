@@ -3,7 +3,7 @@
 //! TraderManager says itself that the Trader is live there.
 
 use super::{args::TakeoverArgs, measured::hundredths};
-use crate::cli::Output;
+use crate::cli::Format;
 use anyhow::{Context as _, bail};
 use serde::{Deserialize, Serialize};
 use std::{
@@ -78,8 +78,8 @@ pub(super) async fn run(args: &TakeoverArgs) -> anyhow::Result<()> {
     site.cluster.stop().await;
     let report = Report { takeovers };
     match args.output {
-        Output::Json => println!("{}", serde_json::to_string(&report)?),
-        Output::Table => {
+        Format::Json | Format::Jsonl => println!("{}", serde_json::to_string(&report)?),
+        Format::Table => {
             println!("{:<18}{:>12}{:>12}{:>8}", "LOSS", "MEDIAN MS", "WORST MS", "ROUNDS");
             for each in report.takeovers {
                 let loss = format!("{:?}", each.loss);

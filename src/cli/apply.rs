@@ -20,7 +20,7 @@ pub(crate) struct ApplyArgs {
     /// With --prune: also accounts. A Broker that a BrokerManager has of one is stopped; its ledger stays on that disk
     #[arg(long, requires = "prune")]
     pub(crate) release: bool,
-    /// Also where trading is halted or reducing and the file says something looser
+    /// Also where a limit or a trading state is tighter than the file says, or with --prune is not in it
     #[arg(long)]
     pub(crate) loosen: bool,
     #[command(flatten)]

@@ -36,9 +36,12 @@ pub(crate) struct DrainArgs {
     /// Of a drain that is there: set anew when it is dropped
     #[arg(long, requires = "why", conflicts_with_all = ["show", "force", "deadline"])]
     pub(crate) reschedule: bool,
-    /// Only if this is the drain's revision; for --force and --reschedule
-    #[arg(long, value_name = "REVISION")]
+    /// Only if this is the revision of the drain that is there
+    #[arg(long, value_name = "REVISION", requires = "why")]
     pub(crate) if_match: Option<u64>,
+    /// Only if there is none yet; else the one that is there goes on and is shown
+    #[arg(long, requires = "why", conflicts_with_all = ["if_match", "force", "reschedule"])]
+    pub(crate) create: bool,
     #[command(flatten)]
     pub(crate) whom: Whom,
 }
@@ -57,6 +60,7 @@ impl DrainArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct UndrainArgs {
+    /// An implementation (`a1`) or one of its Managers (`a1.trader-manager`)
     pub(crate) target: DrainTarget,
     /// Why, for whoever looks at it later
     #[arg(long, value_name = "TEXT")]

@@ -1,9 +1,10 @@
 //! `tradewind account | customer | market | route | trader | location | exchange-days | key | risk | trading-state |
-//! scale`: what operators declare.
+//! scale`: what operators declare; `manager | implementation | broker`: what is registered and placed.
 //! Decides names and forms of the flags, and what they say of a resource; what is done with it stands in
 //! `crate::resource`.
 
 mod flags;
+mod placed;
 mod risk;
 mod scale;
 mod trader;
@@ -11,6 +12,7 @@ mod trader;
 pub(crate) use flags::{
     AccountFlags, CustomerFlags, ExchangeDaysFlags, Flags, LocationFlags, MarketFlags,
 };
+pub(crate) use placed::{Look, OfImplementations, OfManagers, OrBroker};
 pub(crate) use risk::{OfRisk, OfTradingStates, RiskFlags, TradingStateFlags};
 pub(crate) use scale::ScaleFlags;
 pub(crate) use trader::{TraderAction, TraderArgs, Turn};
@@ -37,6 +39,14 @@ pub(crate) enum ResourceCommand {
     Market(OrService<OfMarkets, MarketFlags, Nothing>),
     /// Traders: list, show, declare, delete; pause, resume, restart, stop, start
     Trader(TraderArgs),
+    /// Managers that are registered: list, show
+    #[command(subcommand)]
+    Manager(Look<OfManagers>),
+    /// Implementations and their Managers: list, show
+    #[command(subcommand)]
+    Implementation(Look<OfImplementations>),
+    /// Brokers, who has each and how it is: list, show
+    Broker(OrBroker),
     /// When it is after hours in a location: list, show, declare, delete
     #[command(subcommand)]
     Location(Action<OfLocations, LocationFlags, Nothing>),
@@ -75,8 +85,11 @@ impl ResourceCommand {
         match self {
             Self::Market(market) => market.action.is_none(),
             Self::Trader(trader) => trader.action.is_none(),
+            Self::Broker(broker) => broker.action.is_none(),
             Self::Account(_)
             | Self::Customer(_)
+            | Self::Manager(_)
+            | Self::Implementation(_)
             | Self::Location(_)
             | Self::ExchangeDays(_)
             | Self::Key(_)
@@ -104,6 +117,7 @@ pub(crate) enum Action<S: Args, P: Args, R: Args> {
     },
     /// One of them, as it is declared and where it is
     Get {
+        /// Its name
         #[arg(value_parser = name)]
         name: String,
         #[command(flatten)]
@@ -114,6 +128,7 @@ pub(crate) enum Action<S: Args, P: Args, R: Args> {
     /// Declare one, new or instead of what is declared
     #[command(alias = "set")]
     Put {
+        /// Its name
         #[arg(value_parser = name)]
         name: String,
         /// From this file, in TOML or JSON (- is the standard input): what is declared, or what `get -o json` has
@@ -131,6 +146,7 @@ pub(crate) enum Action<S: Args, P: Args, R: Args> {
     },
     /// Delete one that nobody needs
     Rm {
+        /// Its name
         #[arg(value_parser = name)]
         name: String,
         #[command(flatten)]
@@ -149,6 +165,7 @@ pub(crate) enum Action<S: Args, P: Args, R: Args> {
 pub(crate) enum RouteAction {
     /// All routes of a Market, or those that are chosen
     Ls {
+        /// The Market it is of
         market: MarketId,
         /// That name this venue
         #[arg(long)]
@@ -160,7 +177,9 @@ pub(crate) enum RouteAction {
     },
     /// The route of an instrument
     Get {
+        /// The Market it is of
         market: MarketId,
+        /// Such as BTC/USD
         instrument: InstrumentId,
         #[command(flatten)]
         show: Show,
@@ -169,7 +188,9 @@ pub(crate) enum RouteAction {
     },
     /// Declare the route of an instrument, new or instead of the one there is; the others stay
     Put {
+        /// The Market it is of
         market: MarketId,
+        /// Such as BTC/USD
         instrument: InstrumentId,
         /// The venue that serves it
         #[arg(long)]
@@ -186,7 +207,9 @@ pub(crate) enum RouteAction {
     },
     /// Delete the route of an instrument
     Rm {
+        /// The Market it is of
         market: MarketId,
+        /// Such as BTC/USD
         instrument: InstrumentId,
         /// Only if this is its revision, which is its Market's
         #[arg(long, value_name = "REVISION")]
@@ -202,6 +225,7 @@ pub(crate) enum RouteAction {
 pub(crate) enum KeyAction {
     /// Draw a new key and show it, once; only its hash is sent
     Add {
+        /// Whose it is
         #[arg(value_parser = name)]
         customer: String,
         /// Take the key that stands in this file (- is the standard input), and do not show it
@@ -214,6 +238,7 @@ pub(crate) enum KeyAction {
     },
     /// Ids of all keys
     Ls {
+        /// Whose it is
         #[arg(value_parser = name)]
         customer: String,
         #[command(flatten)]
@@ -221,8 +246,10 @@ pub(crate) enum KeyAction {
     },
     /// Remove a key: its sessions end
     Rm {
+        /// Whose it is
         #[arg(value_parser = name)]
         customer: String,
+        /// As `key ls` shows it
         #[arg(value_parser = name)]
         key_id: String,
         #[command(flatten)]
@@ -238,6 +265,7 @@ pub(crate) struct Whom {
     /// API addresses of InfrastructureManagers, any of them
     #[arg(long, value_name = "HOST:PORT", value_delimiter = ',', default_value = "127.0.0.1:4001")]
     pub(crate) addr: Vec<String>,
+    /// How it is shown: for people, as one JSON document, or as JSON lines
     #[arg(short, long, value_enum, default_value_t)]
     pub(crate) output: Format,
 }
@@ -324,6 +352,7 @@ pub(crate) struct OfMarkets {
 
 #[derive(Debug, Args, Serialize)]
 pub(crate) struct OfTraders {
+    /// Of this customer
     #[arg(long)]
     customer: Option<CustomerId>,
     /// With this TraderManager

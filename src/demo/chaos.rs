@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 use tradewind_domain::time::UnixNanos;
+use tradewind_launcher::Draw;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Target {
@@ -35,7 +36,7 @@ pub(crate) struct Kill {
 /// What is killed when, counted from the first fill.
 #[derive(Clone, Debug)]
 pub(crate) struct Schedule {
-    state: u64,
+    draw: Draw,
     every: Duration,
     order: [Target; 4],
     next: usize,
@@ -43,21 +44,9 @@ pub(crate) struct Schedule {
 
 impl Schedule {
     pub(crate) fn new(seed: u64, every: Duration) -> Self {
-        let mut schedule = Self { state: seed, every, order: Target::ALL, next: 0 };
-        for last in (1..schedule.order.len()).rev() {
-            let with = usize::try_from(schedule.draw() % (last as u64 + 1)).unwrap_or(0);
-            schedule.order.swap(last, with);
-        }
-        schedule
-    }
-
-    /// SplitMix64: small, and the same on every machine.
-    fn draw(&mut self) -> u64 {
-        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.state;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
+        let (mut draw, mut order) = (Draw::new(seed), Target::ALL);
+        draw.shuffle(&mut order);
+        Self { draw, every, order, next: 0 }
     }
 
     /// The next kill, and the time from the start of its turn. It varies by a tenth, so that kills meet
@@ -66,7 +55,7 @@ impl Schedule {
         let target = self.order[self.next % self.order.len()];
         self.next += 1;
         let tenth = self.every / 10;
-        let share = u32::try_from(self.draw() % 1_000).unwrap_or(0);
+        let share = u32::try_from(self.draw.below(1_000)).unwrap_or(0);
         (target, self.every - tenth + tenth * share / 1_000)
     }
 }

@@ -4,20 +4,19 @@
 use super::{
     chaos::{Kill, Target},
     history::History,
-    verdict::VenueLedger,
 };
 use anyhow::{Context as _, anyhow};
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 use tradewind_control_client::{Answer, ControlClient, KeySource};
 use tradewind_domain::{
     control::row::{AccountSpec, CustomerSpec, MarketSpec, Route, TraderSpec, TraderWish},
-    ids::{AccountId, ClientId, CustomerId, KeyHash, MarketId, ServiceId, TraderId, VenueId},
+    ids::{AccountId, ClientId, CustomerId, KeyHash, MarketId, TraderId, VenueId},
 };
-use tradewind_launcher::{Cluster, kill_process};
+use tradewind_launcher::{Cluster, Part, Whole, victim};
 use tradewind_link::rest::{Method, Rest};
 use tradewind_protocol::{
     control::{Changed, Status},
-    supervision::ServiceState,
+    judge::VenueLedger,
 };
 
 const WITHIN: Duration = Duration::from_secs(10);
@@ -143,55 +142,23 @@ impl Stage {
     pub(crate) async fn kill(&mut self, target: Target) -> anyhow::Result<(Kill, String)> {
         let status = self.client.status(WITHIN).await.context("whom to kill")?;
         let edge = self.follow()?.connections.last().cloned().unwrap_or_default();
-        let manager = status.managers.iter().find(|manager| manager.address == edge);
-        let victim = match target {
-            Target::Leader => {
-                let node = status.stand.leader.ok_or_else(|| anyhow!("no leader to kill"))?;
-                let kill = Kill { target, at: crate::clock::now() };
-                self.cluster.kill_member(node.0).await;
-                return Ok((kill, format!("InfrastructureManager {node}, the leader")));
-            }
-            Target::MarketManager => {
-                let name = manager.map(|manager| manager.manager.to_string());
-                let name = name.ok_or_else(|| anyhow!("the algo is connected nowhere"))?;
-                let kill = Kill { target, at: crate::clock::now() };
-                self.cluster.kill_manager(&name).await;
-                return Ok((kill, format!("{name}, where the algo is connected")));
-            }
-            Target::Market => {
-                let at = manager.map(|manager| manager.manager.clone());
-                status.services.iter().find(|service| {
-                    Some(&service.manager) == at.as_ref()
-                        && matches!(service.report.service, ServiceId::Market { .. })
-                })
-            }
-            Target::Broker => {
-                let broker = ServiceId::Broker { account: self.account.clone(), shard: 0 };
-                status.services.iter().find(|service| service.report.service == broker)
-            }
+        let part = match target {
+            Target::Leader => Part::Leader,
+            Target::MarketManager => Part::ManagerAt(edge),
+            Target::Market => Part::MarketAt(edge),
+            Target::Broker => Part::BrokerOf(self.account.clone()),
         };
-        let victim = victim.ok_or_else(|| anyhow!("no {} to kill", target.name()))?;
-        let pid = victim.report.pid.ok_or_else(|| anyhow!("{} has no process", target.name()))?;
+        let victim = victim(&status, &part);
+        let victim = victim.map_err(|why| anyhow!("no {} to kill: {why}", target.name()))?;
         let kill = Kill { target, at: crate::clock::now() };
-        kill_process(pid);
-        Ok((kill, format!("{} (process {pid})", victim.report.service)))
+        self.cluster.kill(&victim).await;
+        Ok((kill, victim.to_string()))
     }
 
     /// Whether all that should run runs again: what a kill may meet.
     pub(crate) fn is_whole(status: &Status, nodes: usize, implementations: usize) -> bool {
-        use tradewind_protocol::control::{Health, MemberRole};
-        let members = status.members.iter();
-        let reachable = members.filter(|member| member.role != MemberRole::Unreachable).count();
-        let well = status.managers.iter().filter(|manager| manager.health == Health::Well).count();
-        let live = |wanted: fn(&ServiceId) -> bool| {
-            let services = status.services.iter();
-            let live = services.filter(|service| service.report.state == ServiceState::Live);
-            live.filter(|service| wanted(&service.report.service)).count()
-        };
-        reachable == nodes
-            && well == 3 * implementations
-            && live(|service| matches!(service, ServiceId::Market { .. })) == implementations
-            && live(|service| matches!(service, ServiceId::Broker { .. })) == ACCOUNTS
+        let (managers, markets) = (3 * implementations, implementations);
+        Whole { members: nodes, managers, brokers: ACCOUNTS, markets }.is(status)
     }
 }
 

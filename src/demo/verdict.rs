@@ -6,13 +6,13 @@ use super::{
     history::{History, longest_gap},
     probe::Probe,
 };
-use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use serde::Serialize;
 use tradewind_domain::{
-    ids::{AccountId, ClientOrderId, CustomerId, ExecId, VenueOrderId},
+    ids::{AccountId, CustomerId},
     time::UnixNanos,
-    trading::invariants::{self, AlgoView, VenueTruth, Violations},
+    trading::invariants::{self, Violations},
 };
+use tradewind_protocol::judge::VenueLedger;
 
 /// The last line of `-o json`.
 #[derive(Clone, Debug, Serialize)]
@@ -32,41 +32,6 @@ pub(crate) struct Report {
 pub(crate) struct Failover {
     pub(crate) killed: &'static str,
     pub(crate) outage_ms: Option<u128>,
-}
-
-/// The part of the sim venue's ledger that is judged.
-#[derive(Debug, Deserialize)]
-pub(crate) struct VenueLedger {
-    arrivals: Vec<Arrival>,
-    fills: Vec<VenueFill>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Arrival {
-    venue_order_id: VenueOrderId,
-}
-
-#[derive(Debug, Deserialize)]
-struct VenueFill {
-    exec_id: ExecId,
-}
-
-impl VenueLedger {
-    /// In the algo's words: it knows its orders by its own ids.
-    fn truth(&self, view: &AlgoView, account: &AccountId, customer: &CustomerId) -> VenueTruth {
-        let submitted = &view.submitted;
-        let own: BTreeMap<VenueOrderId, &ClientOrderId> =
-            submitted.iter().map(|id| (VenueOrderId::of(account, customer, id), id)).collect();
-        let name = |arrival: &Arrival| match own.get(&arrival.venue_order_id) {
-            Some(id) => Some((*id).clone()),
-            // Of nobody here: kept under the venue's name, so that it is counted.
-            None => ClientOrderId::new(&arrival.venue_order_id.to_string()).ok(),
-        };
-        VenueTruth {
-            arrivals: self.arrivals.iter().filter_map(name).collect(),
-            fills: self.fills.iter().map(|fill| fill.exec_id.clone()).collect(),
-        }
-    }
 }
 
 pub(crate) struct Evidence<'a> {

@@ -106,7 +106,7 @@ pub(crate) fn say(text: &str) -> anyhow::Result<()> {
 }
 
 /// Whether anybody still reads.
-pub(super) fn said(text: &str) -> anyhow::Result<bool> {
+pub(crate) fn said(text: &str) -> anyhow::Result<bool> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Ok(()) => Ok(true),

@@ -26,14 +26,50 @@ pub(super) const MARKETS: &[Column] = &[
     Column("INSTRUMENTS", "spec/routes/*/instrument"),
     Column("DATA", "spec/routes/*/data_venue"),
     Column("ORDERS", "spec/routes/*/order_venue"),
+    Column("STATE", "at/*/state"),
+    Column("MARKET MANAGERS", "at/*/manager"),
 ];
 pub(super) const TRADERS: &[Column] = &[
     Column("TRADER", "trader"),
     Column("REVISION", "revision"),
     Column("CUSTOMER", "spec/customer"),
-    Column("STATE", "spec/state"),
+    Column("WANTED", "spec/state"),
+    Column("STATE", "now/state"),
     Column("TRADER MANAGER", "assignment/manager"),
     Column("COMMAND", "spec/command/*"),
+];
+pub(super) const MANAGERS: &[Column] = &[
+    Column("MANAGER", "manager"),
+    Column("STATE", "state"),
+    Column("LOCATION", "location"),
+    Column("ADDRESS", "address"),
+    Column("EPOCH", "epoch"),
+    Column("BROKERS", "placed/brokers"),
+    Column("CUSTOMERS", "placed/customers"),
+    Column("TRADERS", "placed/traders"),
+    Column("SESSIONS", "told/sessions"),
+    Column("DRAIN", "drains/*/state"),
+];
+pub(super) const IMPLEMENTATIONS: &[Column] = &[
+    Column("IMPLEMENTATION", "implementation"),
+    Column("STATE", "managers/*/state"),
+    Column("MISSING", "missing/*"),
+    Column("LOCATION", "locations/*"),
+    Column("BROKERS", "placed/brokers"),
+    Column("CUSTOMERS", "placed/customers"),
+    Column("TRADERS", "placed/traders"),
+    Column("SESSIONS", "sessions"),
+    Column("DRAIN", "drains/*/state"),
+];
+pub(super) const BROKERS: &[Column] = &[
+    Column("BROKER", "broker"),
+    Column("STATE", "now/state"),
+    Column("VENUE", "venue"),
+    Column("BROKER MANAGER", "assignment/manager"),
+    Column("EPOCH", "assignment/epoch"),
+    Column("PID", "now/pid"),
+    Column("CRASHES", "now/crashes"),
+    Column("DETAIL", "now/detail"),
 ];
 pub(super) const LOCATIONS: &[Column] = &[
     Column("LOCATION", "location"),
@@ -133,6 +169,7 @@ fn find(value: &Value, place: &str, found: &mut Vec<String>) {
     let (name, rest) = place.split_once('/').unwrap_or((place, ""));
     match (name, value) {
         (_, Value::Null) => {}
+        ("", Value::String(text)) if text.is_empty() => {}
         ("", Value::String(text)) => found.push(text.clone()),
         ("", Value::Object(fields)) if fields.is_empty() => {}
         ("", other) => found.push(other.to_string()),
@@ -155,16 +192,16 @@ mod tests {
         let trader = |name: &str, manager: Value| {
             json!({"trader": name, "revision": 7, "spec":
                 {"customer": "acme", "command": ["tradewind", "sample-algo"], "state": "running"},
-                "assignment": manager})
+                "assignment": manager, "now": {"state": "live"}})
         };
         let items = [
             trader("a", json!({"manager": "a1.trader-manager", "epoch": 3})),
             trader("a-long-name", Value::Null),
         ];
         let expected = "\
-            TRADER       REVISION  CUSTOMER  STATE    TRADER MANAGER     COMMAND\n\
-            a            7         acme      running  a1.trader-manager  tradewind sample-algo\n\
-            a-long-name  7         acme      running  -                  tradewind sample-algo\n";
+            TRADER       REVISION  CUSTOMER  WANTED   STATE  TRADER MANAGER     COMMAND\n\
+            a            7         acme      running  live   a1.trader-manager  tradewind sample-algo\n\
+            a-long-name  7         acme      running  live   -                  tradewind sample-algo\n";
         assert_eq!(table(&items, TRADERS), expected);
     }
 

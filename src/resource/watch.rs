@@ -1,5 +1,5 @@
-//! `--watch`: shows what was asked for again whenever it has changed. Decides when to look: behind an event, never by
-//! the clock; and what is shown of it: all as a table or as JSON, a line for each change as JSON lines.
+//! `--watch`: shows what was asked for again whenever it has changed. Decides when to look: behind an event, and once a
+//! second for what changes without one, such as how a service is; and what is shown of it: all as a table or as JSON, a line for each change as JSON lines.
 
 use super::{
     asker::{Asker, WITHIN, said},
@@ -8,6 +8,8 @@ use super::{
 };
 use crate::cli::resource::Format;
 use serde_json::{Value, json};
+use std::time::Duration;
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tradewind_control_client::{WatchEnd, Watched};
 use tradewind_domain::ids::Revision;
@@ -15,6 +17,24 @@ use tradewind_protocol::control::Status;
 
 /// What is there, and a revision since which a change of it is an event.
 type Looked = (Revision, Vec<Value>);
+
+/// What is seen of Managers and services is in no event.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// One item, or none. Of what is not there the revision is asked for first: what comes after it is an event.
+pub(super) async fn one(
+    now: impl AsyncFn() -> anyhow::Result<Revision>,
+    read: impl AsyncFn() -> anyhow::Result<Option<(Revision, Value)>>,
+) -> anyhow::Result<Looked> {
+    if let Some((at, item)) = read().await? {
+        return Ok((at, vec![item]));
+    }
+    let before = now().await?;
+    Ok(match read().await? {
+        Some((at, item)) => (at, vec![item]),
+        None => (before, Vec::new()),
+    })
+}
 
 pub(super) async fn watch(
     asker: &Asker,
@@ -28,14 +48,19 @@ pub(super) async fn watch(
     }
     learn_members(asker).await;
     let mut watch = asker.control.watch(Some(at));
+    let mut again = Instant::now() + LOOK_EVERY;
     loop {
         let next = tokio::select! {
-            next = watch.next() => next,
+            next = watch.next() => Some(next),
+            () = sleep_until(again) => None,
             () = stop.cancelled() => return Ok(()),
         };
-        let missed = match next {
-            Ok(Watched::Events(entry)) if entry.revision > at => false,
-            Ok(Watched::Events(_) | Watched::Opened { .. } | Watched::Beat { .. }) => continue,
+        let missed = match next.transpose() {
+            Ok(None) => false,
+            Ok(Some(Watched::Events(entry))) if entry.revision > at => false,
+            Ok(Some(Watched::Events(_) | Watched::Opened { .. } | Watched::Beat { .. })) => {
+                continue;
+            }
             // More has happened than anybody keeps: what there is now is what counts.
             Err(WatchEnd::Gone(_)) => true,
             Err(WatchEnd::Refused(problem)) => return Err(problem.into()),
@@ -45,10 +70,11 @@ pub(super) async fn watch(
             looked = look() => looked?,
             () = stop.cancelled() => return Ok(()),
         };
+        again = Instant::now() + LOOK_EVERY;
         if missed {
             watch = asker.control.watch(Some(at));
         }
-        if items != shown {
+        if differ(asker.output, &items, &shown, columns) {
             if !said(&news(asker.output, &shown, &items, columns))? {
                 return Ok(());
             }
@@ -63,6 +89,14 @@ async fn learn_members(asker: &Asker) {
     if let Ok(status) = known {
         let members: Vec<String> = status.members.into_iter().map(|m| m.api_address).collect();
         asker.control.learn(&members);
+    }
+}
+
+/// Of a table, what stands in it counts.
+fn differ(output: Format, items: &[Value], shown: &[Value], columns: &[Column]) -> bool {
+    match output {
+        Format::Table => form(output, items, columns) != form(output, shown, columns),
+        Format::Json | Format::Jsonl => items != shown,
     }
 }
 
@@ -83,6 +117,43 @@ fn news(output: Format, shown: &[Value], items: &[Value], columns: &[Column]) ->
 #[cfg(test)]
 mod tests {
     use super::{super::table, *};
+    use std::cell::Cell;
+
+    #[tokio::test]
+    async fn of_what_is_gone_the_revision_of_now_is_told_not_that_of_the_first_look() {
+        // given: it was there at 7 and is not at 12
+        let item = json!({ "market": "m", "revision": 5 });
+        let there = Cell::new(true);
+        let now = async || Ok(Revision(12));
+        let read = async || Ok(there.get().then(|| (Revision(7), item.clone())));
+        assert_eq!(one(&now, &read).await.ok(), Some((Revision(7), vec![item.clone()])));
+        // when
+        there.set(false);
+        // then
+        assert_eq!(one(&now, &read).await.ok(), Some((Revision(12), vec![])));
+    }
+
+    #[tokio::test]
+    async fn what_comes_while_its_revision_is_asked_for_is_shown() {
+        let asked = Cell::new(0);
+        let read = async || {
+            asked.set(asked.get() + 1);
+            Ok((asked.get() > 1).then(|| (Revision(13), json!("back"))))
+        };
+        let looked = one(async || Ok(Revision(12)), read).await;
+        assert_eq!(looked.ok(), Some((Revision(13), vec![json!("back")])));
+    }
+
+    #[test]
+    fn a_table_is_shown_again_when_something_in_it_has_changed() {
+        let item =
+            |state: &str, pid: u64| [json!({"broker": "k.0", "now": {"state": state}, "x": pid})];
+        let differs =
+            |output, one: &[Value], two: &[Value]| differ(output, one, two, table::BROKERS);
+        assert!(!differs(Format::Table, &item("live", 1), &item("live", 2)));
+        assert!(differs(Format::Jsonl, &item("live", 1), &item("live", 2)));
+        assert!(differs(Format::Table, &item("live", 1), &item("waiting", 1)));
+    }
 
     #[test]
     fn as_lines_only_what_has_changed_is_shown() {

@@ -1,6 +1,6 @@
 //! The command line of `snapshot` and `recover`. Decides names and forms of the flags.
 
-use crate::cli::Output;
+use crate::cli::Format;
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
@@ -28,16 +28,18 @@ pub(crate) struct SaveArgs {
     /// The file to make; one that exists is never written over
     #[arg(long, value_name = "FILE")]
     pub(crate) out: PathBuf,
+    /// How it is shown: for people, as one JSON document, or as JSON lines
     #[arg(short, long, value_enum, default_value_t)]
-    pub(crate) output: Output,
+    pub(crate) output: Format,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct InspectArgs {
     /// A file that `snapshot save` has made
     pub(crate) file: PathBuf,
+    /// How it is shown: for people, as one JSON document, or as JSON lines
     #[arg(short, long, value_enum, default_value_t)]
-    pub(crate) output: Output,
+    pub(crate) output: Format,
 }
 
 #[derive(Debug, Args)]
@@ -56,8 +58,9 @@ pub(crate) struct RestoreArgs {
     /// A member of the new group: NODE=PEER_ADDRESS,API_ADDRESS; name all, the same for every member
     #[arg(long, value_name = "MEMBER", required = true)]
     pub(crate) init: Vec<String>,
+    /// How it is shown: for people, as one JSON document, or as JSON lines
     #[arg(short, long, value_enum, default_value_t)]
-    pub(crate) output: Output,
+    pub(crate) output: Format,
 }
 
 #[derive(Debug, Args)]
@@ -74,6 +77,7 @@ pub(crate) struct RecoverArgs {
     /// Do it; without this only what may be lost is told
     #[arg(long)]
     pub(crate) yes: bool,
+    /// How it is shown: for people, as one JSON document, or as JSON lines
     #[arg(short, long, value_enum, default_value_t)]
-    pub(crate) output: Output,
+    pub(crate) output: Format,
 }

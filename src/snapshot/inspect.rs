@@ -2,7 +2,7 @@
 //! error, and nothing of it is told.
 
 use super::args::InspectArgs;
-use crate::cli::Output;
+use crate::cli::Format;
 use serde::Serialize;
 use std::{collections::BTreeMap, process::ExitCode};
 use tradewind_control_server::backup::Backup;
@@ -62,10 +62,10 @@ pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<ExitCode> {
     print(&Contents::of(&backup, Some(&machine)), args.output)
 }
 
-pub(super) fn print(contents: &Contents, output: Output) -> anyhow::Result<ExitCode> {
+pub(super) fn print(contents: &Contents, output: Format) -> anyhow::Result<ExitCode> {
     match output {
-        Output::Json => println!("{}", serde_json::to_string(contents)?),
-        Output::Table => {
+        Format::Json | Format::Jsonl => println!("{}", serde_json::to_string(contents)?),
+        Format::Table => {
             let incarnation = contents.incarnation.map_or("none".to_string(), |i| i.to_string());
             println!("cluster      {}, incarnation {incarnation}", contents.cluster);
             println!("revision     {}, term {}", contents.revision, contents.term);
@@ -117,6 +117,8 @@ fn kind(row: &Row) -> &'static str {
         Row::TradingState(_) => "trading_state",
         Row::Scale(_) => "scale",
         Row::Provision(_) => "provision",
+        Row::HandedBack(_) => "handed_back",
+        Row::ManagerDisk(_) => "manager_disk",
         Row::TraderRun(_) => "trader run",
         Row::Fencing(_) => "fencing",
     }

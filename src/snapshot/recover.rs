@@ -2,7 +2,7 @@
 //! may be lost before anything is changed, and that it takes his word to go on.
 
 use super::args::RecoverArgs;
-use crate::cli::Output;
+use crate::cli::Format;
 use serde::Serialize;
 use std::{path::PathBuf, process::ExitCode};
 use tradewind_control_server::{RAFT_DIRECTORY, backup::Survivor};
@@ -48,8 +48,8 @@ pub(crate) fn run(args: &RecoverArgs) -> anyhow::Result<ExitCode> {
         told.done = true;
     }
     match args.output {
-        Output::Json => println!("{}", serde_json::to_string(&told)?),
-        Output::Table => print(&told),
+        Format::Json | Format::Jsonl => println!("{}", serde_json::to_string(&told)?),
+        Format::Table => print(&told),
     }
     Ok(if told.done { ExitCode::SUCCESS } else { ExitCode::from(ASKED) })
 }

@@ -2,7 +2,7 @@
 //! told to do next.
 
 use super::args::RestoreArgs;
-use crate::{cli::Output, roles::member};
+use crate::{cli::Format, roles::member};
 use anyhow::Context as _;
 use std::{fs, process::ExitCode};
 use tradewind_control_server::{
@@ -34,14 +34,14 @@ pub(crate) fn run(args: &RestoreArgs) -> anyhow::Result<ExitCode> {
     backup.restore(&data.join(RAFT_DIRECTORY), &group)?;
     let revision = backup.info().revision.0;
     match args.output {
-        Output::Json => {
+        Format::Json | Format::Jsonl => {
             let told = serde_json::json!({
                 "node": args.node, "cluster": args.cluster, "revision": revision, "data": data,
                 "members": group.members.len(),
             });
             println!("{told}");
         }
-        Output::Table => {
+        Format::Table => {
             println!(
                 "{} holds node {} of cluster {} at revision {revision}.",
                 data.display(),

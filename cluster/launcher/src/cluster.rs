@@ -2,10 +2,14 @@
 //! Decides that every process keeps its address and its data when it is started again, as under a
 //! service manager.
 
+mod doors;
+mod faults;
+
 use crate::{
-    DataDirectory, Ports, Process, Spec, StartError,
+    DataDirectory, Door, Ports, Process, Spec, StartError,
     descendants::{adopt_orphans, kill_all_below, reap_orphans},
 };
+use doors::Doors;
 use std::{
     fs, io,
     net::SocketAddr,
@@ -35,6 +39,7 @@ pub struct Infrastructure {
     pub api_address: SocketAddr,
     spec: Spec,
     process: Option<Process>,
+    doors: Option<Doors>,
 }
 
 /// The three Managers of an implementation, by their kind: `broker-manager`, ...
@@ -71,6 +76,10 @@ pub struct Cluster {
 impl Cluster {
     /// Prepares all, starts nothing.
     pub fn new(plan: &Plan, data: DataDirectory) -> io::Result<Self> {
+        Self::build(plan, data, false)
+    }
+
+    fn build(plan: &Plan, data: DataDirectory, doors: bool) -> io::Result<Self> {
         adopt_orphans()?;
         let ports_file = data.path().join("ports.json");
         let mut ports = match fs::read(&ports_file) {
@@ -84,7 +93,7 @@ impl Cluster {
         let (lifeline_end, lifeline) = io::pipe()?;
         fs::create_dir_all(data.path().join("logs"))?;
         let specs = Specs { plan, data: &data };
-        let infrastructure = specs.infrastructure(&mut ports)?;
+        let infrastructure = specs.infrastructure(&mut ports, doors)?;
         let members: Vec<String> =
             infrastructure.iter().map(|member| member.api_address.to_string()).collect();
         let mut implementations = Vec::new();
@@ -291,23 +300,29 @@ impl Specs<'_> {
         }
     }
 
-    fn infrastructure(&self, ports: &mut Ports) -> io::Result<Vec<Infrastructure>> {
+    fn infrastructure(&self, ports: &mut Ports, doors: bool) -> io::Result<Vec<Infrastructure>> {
         let mut members = Vec::new();
         for node in 1..=self.plan.nodes {
-            members.push((node, ports.take()?, ports.take()?));
+            let (api, peer) = (ports.take()?, ports.take()?);
+            let before = |address| Door::before(address, "127.0.0.1");
+            let doors =
+                if doors { Some(Doors { api: before(api)?, peer: before(peer)? }) } else { None };
+            members.push((node, api, peer, doors));
         }
-        let init = |(node, api, peer): &(u64, SocketAddr, SocketAddr)| {
+        let init = |(node, api, peer, doors): &(u64, SocketAddr, SocketAddr, Option<Doors>)| {
+            let told = doors.as_ref().map(|doors| (doors.api.address, doors.peer.address));
+            let (api, peer) = told.unwrap_or((*api, *peer));
             ["--init".to_string(), format!("{node}={peer},{api}")]
         };
         let init: Vec<String> = members.iter().flat_map(init).collect();
-        let infrastructure = members.iter().map(|(node, api, peer)| {
+        let infrastructure = members.into_iter().map(|(node, api, peer, doors)| {
             let mut arguments = words(&["infra", "--cluster", "demo", "--enable-registers"]);
             let own: [(&str, &dyn std::fmt::Display); 3] =
-                [("--node", node), ("--listen", api), ("--peer-listen", peer)];
+                [("--node", &node), ("--listen", &api), ("--peer-listen", &peer)];
             arguments.extend(pairs(&own));
             arguments.extend(init.iter().cloned());
             let spec = self.spec(&format!("infra-{node}"), arguments);
-            Infrastructure { node: *node, api_address: *api, spec, process: None }
+            Infrastructure { node, api_address: api, spec, process: None, doors }
         });
         Ok(infrastructure.collect())
     }

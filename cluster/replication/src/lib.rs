@@ -49,8 +49,8 @@ pub use meters::{Meters, Proposals};
 pub use options::{InvalidOptions, Member, Options, Snapshots, Timing};
 pub use records::RecordError;
 pub use replica::{
-    Belongs, ChangeError, Clock, GroupView, Progress, Proposed, Replica, SnapshotFigures, belongs,
-    disk_of,
+    Belongs, ChangeError, Clock, GroupStep, GroupSteps, GroupView, Progress, Proposed, Replica,
+    SnapshotFigures, belongs, disk_of,
 };
 pub use runtime::{SimulatedThread, simulate, since_boot};
 pub use state::{Batch, Kv, StateError, Visit};

@@ -16,6 +16,7 @@ mod recover;
 mod refusal;
 mod slow_disk;
 mod start;
+mod steps;
 mod succession;
 mod view;
 
@@ -23,6 +24,7 @@ pub(crate) use disk::has_disk;
 pub use disk::{Belongs, belongs, disk_of};
 pub use membership::{ChangeError, GroupView, Progress};
 pub(crate) use open::{Opened, identify, identity_of, open};
+pub use steps::{GroupStep, GroupSteps};
 pub use view::SnapshotFigures;
 
 use crate::{

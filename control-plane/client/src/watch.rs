@@ -20,7 +20,7 @@ use tradewind_domain::ids::{ClusterIncarnation, Revision};
 use tradewind_link::limits::READ_BUFFER_BYTES;
 use tradewind_protocol::{
     Code, Problem,
-    events::{EVENTS, EntryEvents, EventFrame},
+    events::{EVENTS, EntryEvents, EventFilter, EventFrame},
 };
 
 /// What a watcher is shown.
@@ -55,6 +55,7 @@ pub struct Watch {
     members: Arc<Members>,
     place: Option<Revision>,
     cluster: Option<ClusterIncarnation>,
+    filter: EventFilter,
     open: Option<(String, Socket)>,
     pause: Duration,
 }
@@ -72,7 +73,8 @@ enum Lost {
 
 impl Watch {
     pub(crate) fn new(members: Arc<Members>, since: Option<Revision>) -> Self {
-        Self { members, place: since, cluster: None, open: None, pause: ROUND_PAUSE }
+        let filter = EventFilter::default();
+        Self { members, place: since, cluster: None, filter, open: None, pause: ROUND_PAUSE }
     }
 
     /// The place is of this life of the cluster: in another one the watch ends with [`WatchEnd::Gone`] instead of
@@ -80,6 +82,12 @@ impl Watch {
     #[must_use]
     pub fn of(self, cluster: Option<ClusterIncarnation>) -> Self {
         Self { cluster, ..self }
+    }
+
+    /// Only these events are told; beats go on past the others.
+    #[must_use]
+    pub fn only(self, filter: EventFilter) -> Self {
+        Self { filter, ..self }
     }
 
     /// The life of the cluster that is watched, once a member has told it: to be kept beside the place.
@@ -155,7 +163,8 @@ impl Watch {
     }
 
     async fn open(&mut self, member: &str) -> Result<Revision, Lost> {
-        let mut socket = timeout(WATCH_OPENS_WITHIN, dial(member, self.place, self.cluster))
+        let path = events_path(self.place, self.cluster, &self.filter);
+        let mut socket = timeout(WATCH_OPENS_WITHIN, dial(member, &path))
             .await
             .unwrap_or_else(|_| Err(Lost::Away("no answer in time".to_owned())))?;
         let hello = frame(&mut socket, WATCH_OPENS_WITHIN).await?;
@@ -177,12 +186,8 @@ impl Watch {
     }
 }
 
-async fn dial(
-    member: &str,
-    since: Option<Revision>,
-    cluster: Option<ClusterIncarnation>,
-) -> Result<Socket, Lost> {
-    let address = format!("ws://{member}{}", events_path(since, cluster));
+async fn dial(member: &str, path: &str) -> Result<Socket, Lost> {
+    let address = format!("ws://{member}{path}");
     let away = |error: &dyn std::error::Error| Lost::Away(error.to_string());
     let stream = TcpStream::connect(member).await.map_err(|error| away(&error))?;
     stream.set_nodelay(true).map_err(|error| away(&error))?;
@@ -206,10 +211,14 @@ async fn dial(
 
 /// The path of events after a place, in a life of the cluster.
 #[must_use]
-pub fn events_path(since: Option<Revision>, cluster: Option<ClusterIncarnation>) -> String {
+pub fn events_path(
+    since: Option<Revision>,
+    cluster: Option<ClusterIncarnation>,
+    filter: &EventFilter,
+) -> String {
     let since = since.map(|since| format!("since={since}"));
-    let asked: Vec<String> =
-        since.into_iter().chain(cluster.map(|cluster| format!("cluster={cluster}"))).collect();
+    let cluster = cluster.map(|cluster| format!("cluster={cluster}"));
+    let asked: Vec<String> = since.into_iter().chain(cluster).chain(filter.query()).collect();
     if asked.is_empty() { EVENTS.to_owned() } else { format!("{EVENTS}?{}", asked.join("&")) }
 }
 

@@ -15,7 +15,8 @@ mod keys;
 mod locations;
 mod markets;
 mod members;
-mod probes;
+mod placed;
+pub(crate) mod probes;
 pub(crate) mod problems;
 pub(crate) mod provisioning;
 mod rebalance;
@@ -87,6 +88,7 @@ pub(crate) fn addresses() -> Addresses {
         .route("/v1/sessions", post(sessions::open))
         .route("/v1/registers/{register}", get(registers::get).put(registers::put))
         .route("/v1/registers/{register}/cas", post(registers::compare_and_set))
+        .merge(placed::routes())
         .merge(resource_routes())
         .merge(resources::routes::<scale::Scales>())
         .route(PROVISIONING, get(provisioning::list))

@@ -2,6 +2,7 @@
 //! and ends: it begins at a leadership that a quorum has confirmed, and ends with the term or when no
 //! confirmation comes. Nothing of it outlives that, and nothing is inherited.
 
+mod inbox;
 pub(crate) mod observe;
 mod pause;
 mod pipes;
@@ -11,13 +12,15 @@ mod probes;
 use crate::{
     clock::Clocks,
     leading::Leading,
-    limits::{LOOK_EVERY, REPORTS, UNCONFIRMED_AFTER},
+    limits::{LOOK_EVERY, UNCONFIRMED_AFTER},
 };
+use inbox::Inbox;
 use observe::{Observations, Report, View, What};
 use pause::Awake;
 use pipes::Pipes;
 use probes::Probes;
 use std::{
+    collections::BTreeSet,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -25,12 +28,12 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    sync::{mpsc, watch},
+    sync::watch,
     time::{Instant, MissedTickBehavior, interval, sleep},
 };
 use tradewind_domain::{
-    control::{Command, IdempotencyKey, Request, scale::Offered},
-    ids::{ClientId, ClusterIncarnation, Epoch, Incarnation, NodeId},
+    control::{Command, IdempotencyKey, Request, plan::Brake, scale::Offered},
+    ids::{ClientId, ClusterIncarnation, Epoch, Incarnation, LocationId, NodeId},
     limits::PLAN_EVERY,
     time::{Monotonic, UnixNanos},
 };
@@ -98,7 +101,7 @@ struct Leadership<'a> {
     context: &'a Context,
     term: u64,
     seen: Observations,
-    reports: mpsc::Receiver<Report>,
+    reports: Inbox,
     pipes: Pipes,
     probes: Probes,
     told: &'a watch::Sender<LeaderView>,
@@ -117,14 +120,14 @@ async fn lead(context: &Context, term: u64, told: &watch::Sender<LeaderView>) {
     // This leader's own first entry or a later one: above all that earlier leaders could show. The term
     // would not do, since one term may see two leaders.
     let right = Epoch(held.0);
-    let (sender, reports) = mpsc::channel(REPORTS);
+    let reports = Inbox::default();
     let now = Instant::now();
     let leadership = Leadership {
         context,
         term,
         seen: Observations::since((context.clocks.monotonic)()).offering(&context.offered),
+        pipes: Pipes::new(context.clone(), right, reports.clone()),
         reports,
-        pipes: Pipes::new(context.clone(), right, sender),
         probes: Probes::default(),
         told,
         confirmed_at: now,
@@ -139,7 +142,7 @@ impl Leadership<'_> {
         let mut machine = self.context.replica.watch_machine();
         let (state, now) = (self.context.replica.machine(), self.now());
         let at = time_of_keys(&self.context.replica, &self.context.clocks);
-        self.seen.after(&state, at, now);
+        self.seen.after(&state, &self.context.replica.events_kept_now(), at, now);
         // A clone, here and below: as long as it is looked at where it stands, no entry is applied.
         let held = machine.borrow_and_update().1.clone();
         for of in self.pipes.follow(&held).0 {
@@ -150,7 +153,7 @@ impl Leadership<'_> {
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                Some(report) = self.reports.recv() => self.heard(report),
+                reports = self.reports.next() => reports.into_iter().for_each(|one| self.heard(one)),
                 Some(found) = self.probes.found() => self.seen.found(found),
                 changed = machine.changed() => {
                     if changed.is_err() {
@@ -213,7 +216,7 @@ impl Leadership<'_> {
         if Instant::now() < self.plan_due {
             return;
         }
-        let (seen, reports) = (&mut self.seen, &mut self.reports);
+        let (seen, reports) = (&mut self.seen, &self.reports);
         let round = planner::round(self.context, seen, reports, now);
         let (accepted, asleep) = self.awake.during(round).await;
         if let Some(asleep) = asleep {
@@ -230,19 +233,22 @@ impl Leadership<'_> {
         self.told.send_replace(Some(Arc::new(view)));
     }
 
-    /// Says so when the brake goes on or off somewhere.
+    /// Says so when the brake begins or ceases to hold somebody somewhere: a new leader takes it to be on in more places.
     fn alarm(&self, view: &View) {
-        let before = self.told.borrow().as_ref().map(|before| before.brake.locations.clone());
-        let before = before.unwrap_or_default();
-        for location in view.brake.locations.difference(&before) {
+        let holds = |brake: &Brake| -> BTreeSet<LocationId> {
+            brake.held.keys().map(|node| node.location.clone()).collect()
+        };
+        let before = self.told.borrow().as_ref().map(|before| holds(&before.brake));
+        let (before, now) = (before.unwrap_or_default(), holds(&view.brake));
+        for location in now.difference(&before) {
             tracing::error!(
                 %location,
                 "many nodes fell silent together: the brake is on, nothing is moved away from them before other \
                  members have looked, and then one node at a time"
             );
         }
-        for location in before.difference(&view.brake.locations) {
-            tracing::info!(%location, "the brake is off");
+        for location in before.difference(&now) {
+            tracing::info!(%location, "the brake holds nobody any more");
         }
     }
 }

@@ -20,9 +20,6 @@ pub(crate) const UNCONFIRMED_AFTER: Duration = Duration::from_millis(500);
 /// The leader's own rhythm was disturbed by so much: the process stood still, and no age can be trusted.
 pub(crate) const PAUSE: Duration = Duration::from_millis(300);
 
-/// Pipe reports waiting for the leader's task: beyond it the pipes wait, and their Managers with them.
-pub(crate) const REPORTS: usize = 1_024;
-
 /// Commands of one plan in work at once: enough to fill group commits, few enough to stop soon.
 pub(crate) const PROPOSALS_AT_ONCE: usize = 64;
 

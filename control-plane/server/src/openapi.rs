@@ -3,6 +3,7 @@
 
 mod group;
 mod operation;
+mod placed;
 mod resources;
 mod shared;
 
@@ -66,6 +67,7 @@ pub fn document() -> OpenApi {
 fn operations() -> Vec<Operation> {
     let mut all = group::operations();
     all.extend(resources::operations());
+    all.extend(placed::operations());
     all
 }
 

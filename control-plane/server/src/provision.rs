@@ -13,6 +13,7 @@ use crate::{
     options::Provisioning,
     service::{Change, Service},
 };
+use futures_util::future::join_all;
 use processes::Processes;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -34,12 +35,9 @@ use tradewind_domain::{
     ids::{ClientId, Epoch, ManagerId, ManagerKind, NodeId, ProgramId, Revision},
 };
 use tradewind_link::rest::Method;
-use tradewind_protocol::{
-    Retry,
-    scale::{
-        PROGRAM_VERSION, ProgramRequest, ProvisionOp, ProvisionResult, TellProvisioning,
-        provisioning_path,
-    },
+use tradewind_protocol::scale::{
+    PROGRAM_VERSION, ProgramRequest, ProvisionOp, ProvisionResult, TellProvisioning,
+    provisioning_path,
 };
 
 /// What a member offers while it leads.
@@ -182,7 +180,8 @@ impl Worker {
         Made::Yes
     }
 
-    /// Until the group knows, or knows better.
+    /// Until the group knows, or knows better: a refusal alone does not say that the request has gone on, as one of a
+    /// key that was too old does not; this member's own state does.
     async fn tell(&self, row: &ProvisionRow, result: ProvisionResult) {
         let tell = TellProvisioning { revision: row.revision, result };
         let path = provisioning_path(row.request);
@@ -196,11 +195,14 @@ impl Worker {
             let change = Change { method, path: &path, body, key, command, forwarded };
             match self.service.change(change, changed).await {
                 Ok(_) => return,
-                Err(problem) if problem.retry == Retry::Never => {
+                Err(problem) if !self.stands(row) => {
                     tracing::info!(request = %row.request, %problem, "not told: it has gone on");
                     return;
                 }
-                Err(_) => sleep(PROVISION_AGAIN_AFTER).await,
+                Err(problem) => {
+                    tracing::info!(request = %row.request, %problem, "not told yet");
+                    sleep(PROVISION_AGAIN_AFTER).await;
+                }
             }
         }
     }
@@ -260,13 +262,11 @@ impl Worker {
             for (row, kinds) in own {
                 processes.revive(&row, &kinds, &members).await;
             }
-            let running = processes.all_running();
-            let runs = |row: &&ProvisionRow| running.contains(row.implementation.as_str());
-            for row in strays.iter().filter(runs) {
-                if let Err(why) = processes.stop(&row.implementation).await {
-                    tracing::warn!(implementation = %row.implementation, why, "it was not ended");
-                }
-            }
+            let running = processes.all_running().await;
+            let runs = |row: &ProvisionRow| running.contains(row.implementation.as_str());
+            // All at once: those that take their time keep the others waiting no longer than one does.
+            let ends = strays.into_iter().filter(runs).map(|row| end(processes.clone(), row));
+            join_all(ends).await;
         }
     }
 
@@ -295,6 +295,12 @@ impl Worker {
             }
         }
         (own, strays)
+    }
+}
+
+async fn end(processes: Arc<Processes>, row: ProvisionRow) {
+    if let Err(why) = processes.stop(&row.implementation).await {
+        tracing::warn!(implementation = %row.implementation, why, "it was not ended");
     }
 }
 

@@ -16,6 +16,7 @@ use crate::{
     provision,
     service::{Parts, Service},
 };
+use futures_util::{FutureExt as _, future::BoxFuture};
 use leading::Leading;
 use std::{
     io::{self, Write as _},
@@ -29,7 +30,10 @@ use tokio::{
     time::timeout,
 };
 use tokio_util::sync::CancellationToken;
-use tradewind_domain::{ids::InvalidName, limits::PROBES_A_MEMBER};
+use tradewind_domain::{
+    ids::InvalidName,
+    limits::{PROBE_SHARED_FOR, PROBES_A_MEMBER},
+};
 use tradewind_link::{listen, rest::Rest};
 use tradewind_protocol::Problem;
 use tradewind_replication::{
@@ -152,7 +156,7 @@ impl Server {
             view,
             backups: Arc::new(Semaphore::new(1)),
             metrics: metrics.clone(),
-            probes: Semaphore::new(PROBES_A_MEMBER),
+            probes: api::probes::Looks::new(PROBES_A_MEMBER, PROBE_SHARED_FOR),
             watchers: Arc::new(Semaphore::new(WATCHERS)),
             out_of_touch_after: OUT_OF_TOUCH_AFTER.max(options.timing.election_max * 4),
         });
@@ -256,7 +260,15 @@ async fn replica(
 
 /// Runs an InfrastructureManager until `shutdown`, or until it fails. Says on standard output, in one
 /// line of JSON, that it is there and where.
-pub async fn run(options: Options, shutdown: CancellationToken) -> Result<(), RunError> {
+pub fn run(
+    options: Options,
+    shutdown: CancellationToken,
+) -> BoxFuture<'static, Result<(), RunError>> {
+    // Boxed here: a future's code is made where it is awaited, which would be the binary's crate.
+    serve(options, shutdown).boxed()
+}
+
+async fn serve(options: Options, shutdown: CancellationToken) -> Result<(), RunError> {
     let listeners = Listeners::bind(&options).await?;
     // A member may wait long before it can start: for others to admit it, or to give it its state.
     let server = tokio::select! {

@@ -10,7 +10,11 @@ pub(crate) use changes::{Change, Decide};
 pub(crate) use reads::{Answerer, REVISION};
 
 use crate::{
-    api::problems, clock::Clocks, identity::Identity, leader::LeaderView, leading::Leading,
+    api::{probes::Looks, problems},
+    clock::Clocks,
+    identity::Identity,
+    leader::LeaderView,
+    leading::Leading,
     metrics::Metrics,
 };
 use std::{sync::Arc, time::Duration};
@@ -45,8 +49,8 @@ pub(crate) struct Parts {
     /// One backup at a time: each is a file as large as the state.
     pub(crate) backups: Arc<Semaphore>,
     pub(crate) metrics: Metrics,
-    /// A permit a Manager that is being probed: whoever asks, this member does not dial without end.
-    pub(crate) probes: Semaphore,
+    /// Managers that were probed: whoever asks, this member does not dial without end.
+    pub(crate) probes: Looks,
     /// A permit a watcher.
     pub(crate) watchers: Arc<Semaphore>,
     pub(crate) out_of_touch_after: Duration,

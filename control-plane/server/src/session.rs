@@ -76,8 +76,13 @@ pub(crate) fn open_for_trader(
         .trader(trader)
         .ok_or_else(|| Problem::new(Code::NotFound, format!("there is no Trader {trader}")))?;
     if trader_epoch(&machine, trader, &asked.manager) != Some(asked.epoch) {
-        let OpenTraderSession { manager, epoch } = asked;
+        let OpenTraderSession { manager, epoch, .. } = asked;
         let detail = format!("{trader} is no longer given to {manager} under epoch {epoch}");
+        return Err(Problem::new(Code::Conflict, detail));
+    }
+    let lives = machine.manager(&asked.manager).map(|row| row.incarnation);
+    if asked.incarnation.is_some_and(|life| lives != Some(life)) {
+        let detail = format!("another life of {} is registered", asked.manager);
         return Err(Problem::new(Code::Conflict, detail));
     }
     let customer = row.spec.customer.clone();

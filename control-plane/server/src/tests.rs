@@ -12,6 +12,7 @@ mod manager;
 mod managers;
 mod members;
 mod openapi;
+mod placed;
 mod reads;
 mod rebalance;
 mod resources;

@@ -17,6 +17,7 @@ use axum::{
     response::Response,
     routing::get,
 };
+use futures_util::{FutureExt as _, future::BoxFuture};
 use std::{path::PathBuf, sync::Arc};
 use tokio::{
     sync::{mpsc, watch},
@@ -61,7 +62,12 @@ pub(crate) type TradeGate = Arc<Gate<TradeUp, TradeDown>>;
 pub(crate) type Pipes = mpsc::Receiver<Accepted<TradeUp, TradeDown>>;
 
 /// Runs the Broker that the environment names, until its Manager or `shutdown` says stop.
-pub async fn broker(shutdown: CancellationToken) -> Result<(), Error> {
+pub fn broker(shutdown: CancellationToken) -> BoxFuture<'static, Result<(), Error>> {
+    // Boxed here: a future's code is made where it is awaited, which would be the binary's crate.
+    serve(shutdown).boxed()
+}
+
+async fn serve(shutdown: CancellationToken) -> Result<(), Error> {
     let context = Context::from_env()?;
     let ServiceId::Broker { account, .. } = &context.service else {
         return Err(Error::OtherService(context.service));

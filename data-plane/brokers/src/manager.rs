@@ -1,6 +1,7 @@
 //! The BrokerManager. Decides that each Broker that is wanted is one service; supervising it, and saying
 //! where it is (`GET /v1/services/{service}`, which Markets ask at every dial), is what all Managers share.
 
+use futures_util::{FutureExt as _, future::BoxFuture};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tradewind_domain::{
@@ -36,11 +37,12 @@ fn service(wanted: BrokerWanted) -> Wanted {
 }
 
 /// Runs a BrokerManager until `shutdown`.
-pub async fn broker_manager(
+pub fn broker_manager(
     options: Options,
     shutdown: CancellationToken,
-) -> Result<(), manager::Error> {
-    manager::run(options, Arc::new(Brokers), shutdown).await
+) -> BoxFuture<'static, Result<(), manager::Error>> {
+    // Boxed here: a future's code is made where it is awaited, which would be the binary's crate.
+    manager::run(options, Arc::new(Brokers), shutdown).boxed()
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use auth::Caller;
 use axum::{
     Router,
     extract::{State, WebSocketUpgrade},
+    middleware,
     response::Response,
     routing::get,
 };
@@ -130,7 +131,9 @@ impl Gateway {
 
     /// What is served to algos.
     pub(crate) fn router(&self) -> Router {
-        rest::routes().route("/v1/stream", get(stream)).with_state(self.clone())
+        let counted = middleware::from_fn_with_state(self.0.sessions.clone(), rest::counted);
+        let rest = rest::routes().layer(counted);
+        rest.route("/v1/stream", get(stream)).with_state(self.clone())
     }
 
     /// A newer desired state counts from now on.

@@ -2,6 +2,7 @@
 //! exclusive; supervising them is `data-plane/node`'s work, letting algos in the gateway's.
 
 use crate::gateway::{Gateway, Identity, Sessions, Settings};
+use futures_util::{FutureExt as _, future::BoxFuture};
 use std::sync::{Arc, OnceLock};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -15,11 +16,12 @@ use tradewind_node::manager::{self, Handle, Options, Wanted, Work};
 use tradewind_protocol::supervision::Configuration;
 
 /// Runs a MarketManager until `shutdown`.
-pub async fn market_manager(
+pub fn market_manager(
     options: Options,
     shutdown: CancellationToken,
-) -> Result<(), manager::Error> {
-    manager::run(options, Arc::new(MarketManager::default()), shutdown).await
+) -> BoxFuture<'static, Result<(), manager::Error>> {
+    // Boxed here: a future's code is made where it is awaited, which would be the binary's crate.
+    manager::run(options, Arc::new(MarketManager::default()), shutdown).boxed()
 }
 
 /// What makes a Manager a MarketManager.

@@ -16,6 +16,7 @@ use axum::{
     routing::get,
 };
 use downstream::{Downstreams, FromReceiver};
+use futures_util::{FutureExt as _, future::BoxFuture};
 use relay::Relay;
 use std::sync::Arc;
 use tokio::{
@@ -48,7 +49,12 @@ pub enum Error {
 }
 
 /// Runs the Market service that the environment describes, until `shutdown` or its Manager's word.
-pub async fn run(shutdown: CancellationToken) -> Result<(), Error> {
+pub fn run(shutdown: CancellationToken) -> BoxFuture<'static, Result<(), Error>> {
+    // Boxed here: a future's code is made where it is awaited, which would be the binary's crate.
+    serve(shutdown).boxed()
+}
+
+async fn serve(shutdown: CancellationToken) -> Result<(), Error> {
     let context = Context::from_env()?;
     let settings = Settings {
         service: context.service.to_string(),

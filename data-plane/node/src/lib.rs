@@ -3,13 +3,17 @@
 //! of the data plane live and die; what a Broker, a Market or a Trader does is left to their crates.
 
 pub mod clock;
+mod disk;
 pub mod files;
+mod health;
 mod incarnation;
 pub mod limits;
 pub mod log_file;
 pub mod manager;
+mod metrics;
 pub mod process;
 pub mod service;
 pub mod supervision;
 
+pub use disk::Error as DiskError;
 pub use incarnation::Error as IncarnationError;

@@ -15,6 +15,11 @@ pub const CHECK_IN_AGAIN_MAX: Duration = Duration::from_secs(1);
 /// One attempt to check in: a Manager's waits through an election, `HOLD_THROUGH_ELECTION`.
 pub const CHECK_IN_ATTEMPT: Duration = Duration::from_secs(2);
 
+/// A Manager that starts waits so long for a leader before it starts what it had: far longer than elections, and than the
+/// members of a site take that starts as a whole; far shorter than a person is on his way to a node that was rebooted.
+pub const START_UNASKED_AFTER: Duration = Duration::from_secs(10);
+const _: () = assert!(START_UNASKED_AFTER.as_millis() >= 4 * CHECK_IN_ATTEMPT.as_millis());
+
 /// A service that had a pipe and was not heard of for so long hangs and is killed: well above a busy
 /// machine's pauses, well below what an operator would wait.
 pub const HUNG_AFTER: Duration = Duration::from_secs(10);
@@ -29,6 +34,23 @@ pub const DRAIN_WITHIN: Duration = Duration::from_millis(500);
 
 /// A log is kept aside and begun anew at this size: two of them hold hours of a busy service.
 pub const LOG_BYTES: u64 = 8 << 20;
+/// And so many are kept aside: with five hundred services 12 GiB at most.
+pub const LOGS_ASIDE: usize = 2;
+/// Lines of a log that are told unless asked otherwise, and at most; and the bytes of all of them.
+pub const LOG_LINES: usize = 200;
+pub const LOG_LINES_MAX: usize = 10_000;
+pub const LOG_TOLD_BYTES: u64 = 1 << 20;
+/// A follower is told new words so soon, in pieces of this size.
+pub const LOG_FOLLOW_EVERY: Duration = Duration::from_millis(250);
+pub const LOG_PIECE_BYTES: u64 = 64 << 10;
+/// Followers of logs, and watchers of the status, at one Manager: people and their screens.
+pub const FOLLOWERS: usize = 64;
+pub const WATCHERS: usize = 256;
+/// Changes of services that wait for a watcher: a Manager with a thousand services that all change at once, twice.
+pub const WATCHER_QUEUE: usize = 4_096;
+/// A watcher of the status hears so often that all is as it was, and has so long to take a frame.
+pub const STATUS_BEAT_EVERY: Duration = Duration::from_secs(1);
+pub const STATUS_TAKEN_WITHIN: Duration = Duration::from_secs(5);
 /// How often the size is looked at.
 pub const LOG_LOOK_EVERY: Duration = Duration::from_secs(5);
 /// As much of a log's end is read for a report.
@@ -39,6 +61,8 @@ pub const CRASH_LINES: usize = 5;
 /// Wishes of a Manager's parts to its task, and reports of services: far more than can wait at a time,
 /// since each sender has at most a few.
 pub const INBOX: usize = 256;
+/// Messages of one service that are taken within `BEAT_EVERY`: a beat, and its changes of state.
+pub const MESSAGES_A_BEAT: u32 = 32;
 /// Check-ins of one service waiting for their answer: it sends one at a time.
 pub const CHECK_INS_WAITING: usize = 4;
 /// What a service may say about itself in a beat.

@@ -1,11 +1,17 @@
-//! The file that a child's output goes to. Decides its size: at `limits::LOG_BYTES` it is copied aside
-//! and emptied. A file and not a pipe, since the child outlives whoever started it.
+//! The file that a child's output goes to. Decides its size and how many older ones are kept: at
+//! `limits::LOG_BYTES` it is copied aside and emptied. A file and not a pipe, since the child outlives whoever started
+//! it. A disk that is full costs words, never a service.
+
+mod reader;
+
+pub use reader::{Follower, last_lines};
 
 use crate::limits;
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Read as _, Seek as _, SeekFrom},
-    path::PathBuf,
+    path::{Path, PathBuf},
+    process::Stdio,
 };
 
 /// Where a child's output goes. Cheap to clone.
@@ -20,6 +26,11 @@ impl LogFile {
         Self { path }
     }
 
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Opens it for a child to append to.
     pub fn open(&self) -> io::Result<File> {
         if let Some(parent) = self.path.parent() {
@@ -30,21 +41,56 @@ impl LogFile {
         OpenOptions::new().create(true).append(true).open(&self.path)
     }
 
+    /// The same for a child that is to start in any case: without a place for its words they are lost.
+    #[must_use]
+    pub fn open_or_null(&self) -> Stdio {
+        match self.open() {
+            Ok(file) => file.into(),
+            Err(error) => {
+                tracing::error!(%error, log = %self.path.display(), "no log: its words are lost");
+                Stdio::null()
+            }
+        }
+    }
+
     /// Its size in bytes; what a child writes from now on stands behind it.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         fs::metadata(&self.path).map_or(0, |known| known.len())
     }
 
-    /// Copies it aside and empties it if it is too large. What is written in between may be lost.
+    /// Copies it aside and empties it if it is too large. What is written in between may be lost, and all of it where
+    /// no copy can be made: a full disk gets no fuller.
     pub fn bound(&self) -> io::Result<()> {
         if self.bytes() <= limits::LOG_BYTES {
             return Ok(());
         }
-        let mut aside = self.path.clone().into_os_string();
-        aside.push(".1");
-        fs::copy(&self.path, aside)?;
-        OpenOptions::new().write(true).open(&self.path)?.set_len(0)
+        let aside = self.set_aside();
+        let emptied = OpenOptions::new().write(true).open(&self.path)?.set_len(0);
+        aside.and(emptied)
+    }
+
+    /// `number` 1 is the youngest.
+    fn older(&self, number: usize) -> PathBuf {
+        let mut name = self.path.clone().into_os_string();
+        name.push(format!(".{number}"));
+        name.into()
+    }
+
+    fn set_aside(&self) -> io::Result<()> {
+        for number in (1..limits::LOGS_ASIDE).rev() {
+            match fs::rename(self.older(number), self.older(number + 1)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                Ok(()) | Err(_) => {}
+            }
+        }
+        let youngest = self.older(1);
+        let copied = fs::copy(&self.path, &youngest);
+        if copied.is_err() {
+            // Half a copy takes the room that is missing.
+            let _ = fs::remove_file(&youngest);
+        }
+        copied.map(drop)
     }
 
     /// The last `lines` lines behind byte `from`, at most `limits::LOG_TAIL_BYTES` of them.
@@ -68,38 +114,4 @@ impl LogFile {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-    use std::io::Write as _;
-
-    #[test]
-    fn the_tail_begins_behind_the_given_byte_and_ends_with_the_newest_line() {
-        // given
-        let dir = tempfile::tempdir().unwrap();
-        let log = LogFile::at(dir.path().join("logs/x.log"));
-        let mut file = log.open().unwrap();
-        file.write_all(b"of an earlier life\n").unwrap();
-        let from = log.bytes();
-        file.write_all(b"one\ntwo\nthree\n").unwrap();
-        // when, then
-        assert_eq!(log.tail(from, 2), "two\nthree");
-        assert_eq!(log.tail(from, 9), "one\ntwo\nthree");
-    }
-
-    #[test]
-    fn a_log_over_its_limit_is_emptied_under_the_writer_and_kept_aside() {
-        // given
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("x.log");
-        let log = LogFile::at(path.clone());
-        let mut file = log.open().unwrap();
-        file.write_all(&vec![b'x'; usize::try_from(limits::LOG_BYTES).unwrap() + 1]).unwrap();
-        // when
-        log.bound().unwrap();
-        file.write_all(b"after\n").unwrap();
-        // then
-        assert_eq!(fs::read_to_string(&path).unwrap(), "after\n");
-        assert_eq!(fs::metadata(dir.path().join("x.log.1")).unwrap().len(), limits::LOG_BYTES + 1);
-    }
-}
+mod tests;

@@ -10,6 +10,7 @@ mod lease;
 mod options;
 mod proof;
 mod run;
+mod unasked;
 mod work;
 
 pub use options::Options;

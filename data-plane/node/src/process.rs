@@ -16,6 +16,7 @@ use tokio::{
     io::{Interest, unix::AsyncFd},
     time::timeout,
 };
+use tradewind_domain::control::handed_back::Exit as Told;
 
 /// What tells a process from every other one on this machine, also after its number was used again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +31,20 @@ pub struct Identity {
 /// How a process ended. `None`: it was not our child, so that only its end is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Exit(pub Option<ExitStatus>);
+
+impl Exit {
+    /// As it is told to the group.
+    #[must_use]
+    pub fn told(self) -> Told {
+        use std::os::unix::process::ExitStatusExt as _;
+        let Some(status) = self.0 else { return Told::Unknown };
+        match (status.code(), status.signal()) {
+            (Some(code), _) => Told::Code(code),
+            (None, Some(signal)) => Told::Signal(signal),
+            (None, None) => Told::Unknown,
+        }
+    }
+}
 
 impl fmt::Display for Exit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

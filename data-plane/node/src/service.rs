@@ -2,8 +2,10 @@
 //! that spawned it, takes its pipe, beats and stops; what it does is decided by the `work` it is given.
 
 mod context;
+mod health;
 mod parent;
 mod reporter;
+mod right;
 mod shell;
 
 pub use context::{Context, EnvError, MANAGER, SERVICE, SERVICE_TOKEN, STATE_DIR};

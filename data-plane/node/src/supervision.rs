@@ -3,6 +3,8 @@
 //! the Manager's `Work`. A service whose Manager crashes goes on; nothing unwanted is left behind.
 
 mod backoff;
+mod change;
+mod figures;
 mod keeper;
 mod life;
 mod records;
@@ -10,6 +12,8 @@ mod setup;
 mod supervisor;
 
 pub use backoff::Backoff;
+pub(crate) use change::Change;
+pub(crate) use figures::Counts;
 pub(crate) use life::fence_of;
 pub(crate) use setup::Setup;
 pub(crate) use supervisor::{Reports, Supervisor};

@@ -5,6 +5,7 @@ use crate::{
     limits,
     sessions::{Sessions, until},
 };
+use futures_util::{FutureExt as _, future::BoxFuture};
 use futures_util::{StreamExt as _, stream};
 use std::{
     sync::{
@@ -29,11 +30,12 @@ use tradewind_node::{
 use tradewind_protocol::{session::OpenTraderSession, supervision::Configuration};
 
 /// Runs a TraderManager until `shutdown`.
-pub async fn trader_manager(
+pub fn trader_manager(
     options: Options,
     shutdown: CancellationToken,
-) -> Result<(), manager::Error> {
-    manager::run(options, Arc::new(TraderManager::default()), shutdown).await
+) -> BoxFuture<'static, Result<(), manager::Error>> {
+    // Boxed here: a future's code is made where it is awaited, which would be the binary's crate.
+    manager::run(options, Arc::new(TraderManager::default()), shutdown).boxed()
 }
 
 /// What makes a Manager a TraderManager.
@@ -88,8 +90,8 @@ impl TraderManager {
     }
 
     async fn open(&self, handle: &Handle, wanted: &TraderWanted) -> bool {
-        let ask =
-            OpenTraderSession { manager: handle.manager().clone(), epoch: wanted.fence.epoch };
+        let (manager, incarnation) = (handle.manager().clone(), Some(handle.incarnation()));
+        let ask = OpenTraderSession { manager, epoch: wanted.fence.epoch, incarnation };
         let opened =
             handle.control().open_trader_session(&wanted.trader, &ask, limits::OPEN_WITHIN).await;
         match opened {

@@ -7,13 +7,17 @@ use crate::{
     environment, limits,
     record::{Ended, Record},
 };
+use futures_util::{FutureExt as _, future::BoxFuture};
 use std::{path::PathBuf, time::Duration};
 use tokio::{
     sync::watch,
     time::{Instant, MissedTickBehavior, interval, sleep},
 };
 use tokio_util::sync::CancellationToken;
-use tradewind_domain::control::trader::RestartPolicy;
+use tradewind_domain::{
+    control::{handed_back::Failure, trader::RestartPolicy},
+    limits::CRASH_WINDOW,
+};
 use tradewind_node::{
     limits::LOG_LOOK_EVERY,
     log_file::LogFile,
@@ -35,7 +39,12 @@ pub enum Error {
 }
 
 /// Runs the Trader that the environment names, until its Manager or `shutdown` asks it to stop.
-pub async fn trader(shutdown: CancellationToken) -> Result<(), Error> {
+pub fn trader(shutdown: CancellationToken) -> BoxFuture<'static, Result<(), Error>> {
+    // Boxed here: a future's code is made where it is awaited, which would be the binary's crate.
+    serve(shutdown).boxed()
+}
+
+async fn serve(shutdown: CancellationToken) -> Result<(), Error> {
     let context = Context::from_env()?;
     let binary = std::env::current_exe().map_err(Error::OwnBinary)?;
     let log = LogFile::at(context.state_dir.join("algo.log"));
@@ -78,7 +87,10 @@ impl Trader {
             };
             match next {
                 Next::Stop => return Ok(()),
-                Next::Anew => self.backoff = Backoff::default(),
+                Next::Anew => {
+                    self.backoff = Backoff::default();
+                    self.reporter.give_up(None);
+                }
                 Next::Again(wait) => {
                     tokio::select! {
                         () = sleep(wait) => {}
@@ -101,6 +113,7 @@ impl Trader {
     /// Whether no copy is to be started under `order`.
     fn at_rest(&self, order: &Order) -> Option<Next> {
         if order.wanted.paused {
+            self.reporter.give_up(None);
             self.reporter.report(ServiceState::Paused, "paused: its algo does not run");
             return Some(Next::Rest);
         }
@@ -139,7 +152,10 @@ impl Trader {
         };
         let mut process = match started {
             Ok(process) => process,
-            Err(why) => return Ok(self.failed(&why, log_from, Duration::ZERO)),
+            Err(why) => {
+                let failure = Failure::NotStarted;
+                return Ok(self.failed(&why, failure, log_from, Duration::ZERO));
+            }
         };
         let mut log_look = interval(LOG_LOOK_EVERY);
         log_look.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -157,7 +173,12 @@ impl Trader {
                     // A channel that has closed is the shell on its way out: the stop follows.
                     return Ok(if superseded.is_ok() { Next::Anew } else { Next::Stop });
                 }
-                _ = log_look.tick() => self.bound_log(),
+                _ = log_look.tick() => {
+                    self.bound_log();
+                    if since.elapsed() >= CRASH_WINDOW {
+                        self.reporter.give_up(None);
+                    }
+                }
             }
         }
     }
@@ -203,7 +224,8 @@ impl Trader {
                 self.rest(order, ServiceState::Failed, detail)
             }
             (RestartPolicy::Always | RestartPolicy::OnFailure, _) => {
-                self.failed(&exit.to_string(), log_from, lived)
+                let failure = Failure::Ended { exit: exit.told() };
+                self.failed(&exit.to_string(), failure, log_from, lived)
             }
         }
     }
@@ -216,12 +238,15 @@ impl Trader {
             // Only a crash of this service would miss it.
             tracing::error!(%error, "how the algo has ended cannot be put on record");
         }
+        self.reporter.give_up(None);
         self.reporter.report(state, ended.detail);
         Next::Rest
     }
 
-    fn failed(&mut self, why: &str, log_from: u64, lived: Duration) -> Next {
+    fn failed(&mut self, why: &str, failure: Failure, log_from: u64, lived: Duration) -> Next {
         let wait = self.backoff.crashed(std::time::Instant::now(), lived);
+        // Its Manager tells the leader, who may find it another place; until then it is tried again here.
+        self.reporter.give_up((wait > Duration::ZERO).then_some(failure));
         let words = self.log.tail(log_from, limits::CRASH_LINES);
         tracing::warn!(why, last_words = words, ?wait, "algo ended");
         let detail = format!("the algo ended, again in {wait:?}: {why}; its last words: {words}");

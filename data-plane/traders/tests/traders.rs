@@ -12,6 +12,7 @@ mod run;
 mod world;
 
 use std::fs;
+use tradewind_domain::control::handed_back::{Exit, Failure};
 use tradewind_protocol::supervision::ServiceState;
 use world::{World, alive, eventually, kill};
 
@@ -153,6 +154,12 @@ async fn an_algo_that_fails_is_started_again_and_then_waits_with_the_reason() {
     })
     .await;
     assert_eq!(world.report().unwrap().crashes, 0, "the service itself has not crashed");
+    // and its Manager hands it back
+    let ended = Failure::Ended { exit: Exit::Code(3) };
+    eventually("it is handed back", || {
+        world.report().is_some_and(|r| r.handed_back == Some(ended))
+    })
+    .await;
     world.stop().await;
 }
 

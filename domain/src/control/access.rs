@@ -13,14 +13,23 @@ use super::{
 use crate::{
     calendar::Exchange,
     ids::{
-        AccountId, CustomerId, Epoch, Fence, KeyHash, LocationId, ManagerId, MarketId, NodeId,
-        RegisterId, Scope, TraderId,
+        AccountId, BrokerId, CustomerId, Epoch, Fence, KeyHash, LocationId, ManagerId, MarketId,
+        NodeId, RegisterId, Scope, TraderId,
     },
     time::UnixNanos,
 };
 use alloc::sync::Arc;
 use core::ops::Bound::{Excluded, Unbounded};
 use imbl::OrdMap;
+
+/// Brokers, customers and Traders that a Manager was given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Placed {
+    pub brokers: usize,
+    pub customers: usize,
+    /// Wherever their customers are by now.
+    pub traders: u32,
+}
 
 impl Machine {
     /// One row as it stands; `None` if there is none.
@@ -168,6 +177,21 @@ impl Machine {
         self.tables.exchanges.values()
     }
 
+    /// How much a Manager was given, registered or not.
+    #[must_use]
+    pub fn placed(&self, manager: &ManagerId) -> Placed {
+        self.tables.index.held(manager).map_or_else(Placed::default, |held| Placed {
+            brokers: held.brokers.len(),
+            customers: held.customers.len(),
+            traders: held.traders,
+        })
+    }
+
+    #[must_use]
+    pub fn broker(&self, broker: &BrokerId) -> Option<&BrokerRow> {
+        self.tables.brokers.get(&(broker.account.clone(), broker.shard))
+    }
+
     /// An account's Brokers, one a shard.
     pub fn brokers_of(&self, account: &AccountId) -> impl Iterator<Item = &BrokerRow> {
         let all = (account.clone(), 0)..=(account.clone(), u16::MAX);
@@ -204,6 +228,15 @@ impl Machine {
 
     pub fn traders_after(&self, after: Option<&TraderId>) -> impl Iterator<Item = &TraderRow> {
         behind(&self.tables.traders, after).map(Arc::as_ref)
+    }
+
+    pub fn managers_after(&self, after: Option<&ManagerId>) -> impl Iterator<Item = &ManagerRow> {
+        behind(&self.tables.managers, after)
+    }
+
+    pub fn brokers_after(&self, after: Option<&BrokerId>) -> impl Iterator<Item = &BrokerRow> {
+        let after = after.map(|after| (after.account.clone(), after.shard));
+        behind(&self.tables.brokers, after.as_ref())
     }
 
     pub fn locations_after(

@@ -4,6 +4,7 @@
 use super::drain::DrainCommand;
 use super::fencing::TraderCommand;
 use super::group::GroupCommand;
+use super::handed_back::ServiceCommand;
 use super::placement::RebalanceCommand;
 use super::resource::ResourceCommand;
 use super::row::{AccountSpec, CustomerSpec, LocationSpec, MarketSpec, TraderSpec};
@@ -11,8 +12,8 @@ use super::scale::ScaleCommand;
 use crate::{
     calendar::{Day, Exchange, OperatorDay},
     ids::{
-        AccountId, ClientId, ClusterIncarnation, CustomerId, Epoch, Incarnation, LocationId,
-        ManagerId, MarketId, NodeId, RegisterId, TraderId,
+        AccountId, ClientId, ClusterIncarnation, CustomerId, DiskId, Epoch, Incarnation,
+        LocationId, ManagerId, MarketId, NodeId, NodeName, RegisterId, TraderId,
     },
     time::UnixNanos,
 };
@@ -130,6 +131,18 @@ pub enum Command {
     Resource(ResourceCommand),
     /// Implementations that are asked for and taken away.
     Scale(ScaleCommand),
+    /// Services that their Managers gave up.
+    Service(ServiceCommand),
+    /// A Manager is there, and says which disk it has and which node it is on: what the name holds belongs to them.
+    CheckInFrom {
+        manager: ManagerId,
+        location: LocationId,
+        address: String,
+        incarnation: Incarnation,
+        capacity: u32,
+        disk: DiskId,
+        node: NodeName,
+    },
     /// Traders that are given a new right.
     Trader(TraderCommand),
 }

@@ -12,7 +12,10 @@ use super::{
 };
 use crate::{
     calendar::{Day, Exchange, Hours, OperatorDay},
-    ids::{AccountId, CustomerId, Epoch, LocationId, MarketId, RegisterId, Revision, TraderId},
+    ids::{
+        AccountId, CustomerId, Epoch, LocationId, MarketId, RegisterId, Revision, ServiceId,
+        TraderId,
+    },
     limits,
 };
 use alloc::{collections::BTreeMap, string::String, vec, vec::Vec};
@@ -106,6 +109,8 @@ impl Machine {
         let assignment = same.and_then(|row| row.assignment.clone());
         let row = TraderRow { trader: trader.clone(), spec, assignment, revision };
         self.tables.put(Row::Trader(row));
+        // What crashed was something else.
+        self.tables.forget_handed_back(&ServiceId::Trader { trader: trader.clone() });
         Ok(vec![EventKind::TraderChanged { trader }])
     }
 

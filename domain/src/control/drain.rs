@@ -16,6 +16,7 @@ pub use progress::{Remains, remains};
 use crate::schema::prelude::*;
 use crate::{
     calendar::Span,
+    control::resource::Condition,
     ids::{DrainTarget, Epoch, Incarnation, ManagerId, Revision},
     time::UnixNanos,
 };
@@ -72,6 +73,14 @@ pub enum DrainCommand {
         target: DrainTarget,
         at: Option<Revision>,
         by: By,
+        drop: DropSchedule,
+    },
+    /// As `Begin`, on condition of the drain that is there, and refused where one goes on that differs.
+    BeginOn {
+        target: DrainTarget,
+        on: Condition,
+        by: By,
+        deadline: Option<UnixNanos>,
         drop: DropSchedule,
     },
 }

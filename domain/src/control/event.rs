@@ -4,6 +4,8 @@
 use super::{
     command::DownReason,
     drain::{By, DropSchedule},
+    group::GroupAsk,
+    handed_back::Failure,
     resource::{Deed, Resource},
     risk::TradingState,
     scale::{ProvisionState, Shortage},
@@ -12,7 +14,7 @@ use crate::{
     calendar::Exchange,
     ids::{
         AccountId, ClusterIncarnation, CustomerId, DiskId, DrainTarget, Epoch, ImplementationId,
-        Incarnation, LocationId, ManagerId, MarketId, NodeId, Revision, Scope, TraderId,
+        Incarnation, LocationId, ManagerId, MarketId, NodeId, Revision, Scope, ServiceId, TraderId,
     },
     time::UnixNanos,
 };
@@ -229,6 +231,27 @@ pub enum EventKind {
         /// That failed one after the other.
         attempts: u32,
         failure: Option<String>,
+    },
+    /// Its Manager gave it up: it crashed again and again.
+    ServiceHandedBack {
+        service: ServiceId,
+        manager: ManagerId,
+        /// The right the Manager had it by.
+        epoch: Epoch,
+        failure: Failure,
+        /// How many holders have given it up, one after the other.
+        count: u32,
+    },
+    /// One that was handed back runs again, and has for a while.
+    ServiceSettled {
+        service: ServiceId,
+    },
+    /// Who asked something of the group, and why: told behind what it made.
+    GroupAudited {
+        ask: GroupAsk,
+        who: String,
+        /// Empty if nothing was said.
+        why: String,
     },
     /// Brokers refuse copies of earlier rights: the one of this right may start.
     TraderFenced {

@@ -5,7 +5,13 @@
 //!
 //! M1: a node id names one disk for ever. M2: at most one member is being removed at a time.
 
-use super::{event::EventKind, machine::Machine, refusal::Noun, refusal::Refusal, row::Row};
+mod audit;
+
+pub use audit::GroupAsk;
+
+use super::{
+    drain::By, event::EventKind, machine::Machine, refusal::Noun, refusal::Refusal, row::Row,
+};
 use crate::{
     ids::{DiskId, NodeId},
     limits,
@@ -43,6 +49,11 @@ pub enum GroupCommand {
     },
     WantVoters {
         voters: u8,
+    },
+    /// What an operator asks of the group, with who he is and why.
+    Audited {
+        by: By,
+        ask: GroupAsk,
     },
 }
 
@@ -141,6 +152,7 @@ impl Machine {
             GroupCommand::Remove { node, forced } => self.remove_member(node, forced),
             GroupCommand::Forget { node } => self.forget_member(node),
             GroupCommand::WantVoters { voters } => self.want_voters(voters),
+            GroupCommand::Audited { by, ask } => self.asked_of_group(by, ask),
         }
     }
 

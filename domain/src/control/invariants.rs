@@ -1,9 +1,10 @@
-//! What must hold of the replicated machine after every command: R2, L1, A1, D1, D2, N1, V1, SC1, SC2, M1, M2. Written
-//! once; property tests, simulation and the fault harness call it.
+//! What must hold of the replicated machine after every command: R2, L1, A1, D1, D2, N1, V1, SC1, SC2, SC3, HB1, M1, M2,
+//! M3. Written once; property tests, simulation and the fault harness call it.
 
 mod drains;
 mod epochs;
 mod group;
+mod manager_disks;
 mod references;
 pub mod registers;
 mod trading_states;
@@ -23,6 +24,9 @@ pub fn violations(before: &Machine, after: &Machine, revision: Revision) -> Vec<
     let from = Revision(revision.0.saturating_sub(1));
     let mut found = violations_across(before, after, from, revision);
     found.extend(given_to_nobody(before, after, revision));
+    found.extend(manager_disks::violations(before, after));
+    found.extend(super::scale::bounds(before, after));
+    found.extend(drains::held(before, after));
     found
 }
 
@@ -92,6 +96,7 @@ pub fn violations_across(
     found.extend(references::violations(after));
     found.extend(trading_states::violations(before, after, to));
     found.extend(super::scale::violations(before, after));
+    found.extend(super::handed_back::violations(after));
     found.extend(group::violations(before, after));
     found
 }

@@ -14,13 +14,13 @@ use super::{
 };
 use crate::{
     ids::{
-        AccountId, ClusterIncarnation, CustomerId, Epoch, Incarnation, ManagerId, ManagerKind,
-        Revision, TraderId,
+        AccountId, ClusterIncarnation, CustomerId, Epoch, Incarnation, LocationId, ManagerId,
+        ManagerKind, Revision, TraderId,
     },
     limits,
     time::UnixNanos,
 };
-use alloc::{vec, vec::Vec};
+use alloc::{string::String, vec, vec::Vec};
 use serde::{Deserialize, Serialize};
 
 /// The answer to a command, recorded under its key. A repeat gets it again, with the first revision.
@@ -90,18 +90,20 @@ impl Machine {
                 self.put_member(MemberRow { node, api_address, public_key })
             }
             Command::CheckIn { manager, location, address, incarnation, capacity } => {
-                let state = ManagerState::Live;
-                let since = at;
-                self.check_in(ManagerRow {
-                    manager,
-                    location,
-                    address,
-                    incarnation,
-                    epoch,
-                    state,
-                    capacity,
-                    since,
-                })
+                self.admit_disk(&manager, None)?;
+                self.check_in(live(at, epoch, (manager, location, address, incarnation, capacity)))
+            }
+            Command::CheckInFrom {
+                manager,
+                location,
+                address,
+                incarnation,
+                capacity,
+                disk,
+                node,
+            } => {
+                let told = (manager, location, address, incarnation, capacity);
+                self.check_in_from(live(at, epoch, told), disk, node)
             }
             Command::ExpireManager { manager, incarnation, epoch, why } => {
                 self.expire(at, &manager, incarnation, epoch, why)
@@ -132,6 +134,7 @@ impl Machine {
             Command::Rebalance(command) => self.decide_rebalance(Entry { revision, at }, command),
             Command::Resource(command) => self.decide_resource(revision, command),
             Command::Scale(command) => self.decide_scale(Entry { revision, at }, command),
+            Command::Service(command) => self.decide_service(Entry { revision, at }, command),
             Command::Trader(command) => self.decide_trader(epoch, command),
         }
     }
@@ -164,7 +167,7 @@ impl Machine {
         Ok(vec![EventKind::MemberKnown { node }])
     }
 
-    fn check_in(&mut self, mut row: ManagerRow) -> Result<Vec<EventKind>, Refusal> {
+    pub(super) fn check_in(&mut self, mut row: ManagerRow) -> Result<Vec<EventKind>, Refusal> {
         if long(&row.address) {
             return Err(Refusal::TooLarge { what: Noun::Manager });
         }
@@ -285,6 +288,17 @@ impl Machine {
         self.tables.put(Row::Trader(row));
         Ok(vec![EventKind::TraderAssigned { trader, manager, epoch }])
     }
+}
+
+/// A registration as a Manager tells it.
+fn live(
+    since: UnixNanos,
+    epoch: Epoch,
+    told: (ManagerId, LocationId, String, Incarnation, u32),
+) -> ManagerRow {
+    let (manager, location, address, incarnation, capacity) = told;
+    let state = ManagerState::Live;
+    ManagerRow { manager, location, address, incarnation, epoch, state, capacity, since }
 }
 
 pub(super) fn long(text: &str) -> bool {

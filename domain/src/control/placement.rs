@@ -3,7 +3,7 @@
 //! cause, and a cause is a Manager that is gone or is being emptied. What it decides on is gathered beside.
 //!
 //! Hard: the kind, a Manager that takes something new, its capacity, one holder. Soft, in this order: stay; the
-//! same location; not beside another Broker of the account; the least loaded. An implementation has one Manager
+//! same location; Brokers not where scale-in would wait for them, nor beside another of the account; the least loaded. An implementation has one Manager
 //! of a kind, so to stay in it is to stay.
 
 mod field;
@@ -60,6 +60,9 @@ pub enum Door {
 pub struct Place {
     pub location: LocationId,
     pub door: Door,
+    /// It was provisioned, and goes again when its location needs less. Not while it has a Broker, which stays where it
+    /// is: Brokers come last to it.
+    pub passing: bool,
     pub capacity: u32,
     /// The weight of what it has that is not part of the problem.
     pub held: u32,

@@ -1,18 +1,20 @@
-//! What the leader proposes next. Decides expiry, and in which order expiry, the steps of drains and placement
-//! come; the leader's loop only carries it out and may repeat it: a stale decision is refused.
+//! What the leader proposes next. Decides expiry, and in which order expiry, the steps of drains, placement and what
+//! was handed back come; the leader's loop only carries it out and may repeat it: a stale decision is refused.
 //! A Broker's ledger has one copy so far: a Broker is placed once and then waits for its Manager, since
 //! another node would not know what was sent (O1 before availability).
 
 mod brake;
 pub mod drains;
 mod fences;
+mod handed_back;
 mod observations;
 mod observed;
 mod placements;
+mod refusal;
 
 pub use brake::{Brake, Lapse, Node, Probe};
 pub use observations::{Observations, Proof, Registration};
-pub use observed::{Fenced, Health, Observed, Sighting, Told};
+pub use observed::{Downs, Fenced, Health, Observed, Sighting, Told};
 
 use super::{command::Command, machine::Machine, scale};
 use crate::time::Monotonic;
@@ -34,6 +36,7 @@ pub fn plan(machine: &Machine, observed: &Observed, now: Monotonic) -> Vec<Comma
     let placements = placements::placements(machine, observed, now);
     commands.extend(scale::steps(machine, observed, now, &placements));
     commands.extend(placements);
+    commands.extend(handed_back::steps(machine, observed, now));
     commands
 }
 

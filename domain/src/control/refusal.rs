@@ -1,15 +1,16 @@
 //! Why a command is refused. Decides the reasons; when one applies is `machine`'s decision.
 
 use super::{
-    drain::DrainState,
+    drain::{DrainState, DropSchedule},
     resource::Need,
     risk::{RiskFault, TradingState},
     scale::ScaleFault,
     trader::TraderFault,
 };
 use crate::{
-    ids::{DrainTarget, Epoch, Incarnation, LocationId, ManagerId, NodeId, Revision},
+    ids::{DiskId, DrainTarget, Epoch, Incarnation, LocationId, ManagerId, NodeId, Revision},
     limits,
+    time::UnixNanos,
 };
 use alloc::{format, string::String};
 use serde::{Deserialize, Serialize};
@@ -66,7 +67,9 @@ pub enum Refusal {
     #[error("it is not time for that")]
     NotDue,
     #[error(
-        "nobody has said when it is after hours in {location}: name a time, or declare its hours"
+        "nobody has said when it is after hours in {location}: declare that (tradewind location put {location} --daily \
+         01:00-02:00, or --after-close XNYS+15m), or say when it is dropped (--drop when-idle, --drop never, --drop-at TIME; \
+         in a request \"drop\": \"when_idle\")"
     )]
     NoHours { location: LocationId },
     #[error("the rebalance of epoch {epoch} is still under way")]
@@ -85,8 +88,34 @@ pub enum Refusal {
     NotActive { state: TradingState },
     #[error("these settings cannot work: {fault}")]
     ScaleNotPossible { fault: ScaleFault },
+    #[error(
+        "it is being drained already, {}: that goes on. Change when it is dropped (tradewind drain TARGET --reschedule, PUT \
+         /v1/drains/TARGET/drop), or cancel it and begin anew", goes_on(*.drop, *.deadline)
+    )]
+    AlreadyDraining { drop: DropSchedule, deadline: Option<UnixNanos> },
+    #[error(
+        "the name {manager} belongs to another disk ({}): start it with the data directory it had, or under another name. \
+         Another directory is taken under this name once the Manager there is down and holds nothing: customers move by \
+         themselves, an account stays until it is deleted with release=true",
+        disk.short()
+    )]
+    OtherManagerDisk { manager: ManagerId, disk: DiskId },
     #[error("the Trader cannot be run so: {fault}")]
     TraderNotPossible { fault: TraderFault },
+}
+
+/// A drain in words, by what may differ of another.
+fn goes_on(drop: DropSchedule, deadline: Option<UnixNanos>) -> String {
+    let dropped = match drop {
+        DropSchedule::AfterHours => "dropped after hours".into(),
+        DropSchedule::WhenIdle => "dropped when idle".into(),
+        DropSchedule::At(at) => format!("dropped at {at}"),
+        DropSchedule::Never => "never dropped".into(),
+    };
+    match deadline {
+        Some(deadline) => format!("{dropped}, with the deadline {deadline}"),
+        None => format!("{dropped}, without a deadline"),
+    }
 }
 
 fn now(held: Option<Revision>) -> String {

@@ -194,7 +194,7 @@ impl Declaration {
 }
 
 impl Condition {
-    fn check(self, held: Option<Revision>) -> Result<(), Refusal> {
+    pub(in crate::control) fn check(self, held: Option<Revision>) -> Result<(), Refusal> {
         let holds = match self {
             Self::Always => true,
             Self::Absent => held.is_none(),

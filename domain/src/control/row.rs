@@ -7,7 +7,9 @@ use super::{
     drain::{DrainRow, DroppedRow},
     fencing::FencingRow,
     group::{AdmissionRow, GroupRow},
+    handed_back::HandedBackRow,
     machine::Outcome,
+    manager_disk::ManagerDiskRow,
     placement::RebalanceRow,
     risk::{RiskRow, TradingStateRow},
     scale::{ProvisionRow, ScaleRow},
@@ -21,7 +23,7 @@ use crate::{
     ids::{
         AccountId, ClientId, ClusterIncarnation, CustomerId, DrainTarget, Epoch, Incarnation,
         InstrumentId, KeyHash, LocationId, ManagerId, MarketId, NodeId, RegisterId, Revision,
-        Scope, TraderId, VenueId,
+        Scope, ServiceId, TraderId, VenueId,
     },
     time::UnixNanos,
 };
@@ -303,6 +305,8 @@ rows! {
     TradingState(TradingStateRow): Scope = |r| r.scope.clone(),
     Scale(ScaleRow): LocationId = |r| r.location.clone(),
     Provision(ProvisionRow): Epoch = |r| r.request,
+    HandedBack(HandedBackRow): ServiceId = |r| r.service.clone(),
+    ManagerDisk(ManagerDiskRow): ManagerId = |r| r.manager.clone(),
     TraderRun(TraderRunRow): TraderId = |r| r.trader.clone(),
     Fencing(FencingRow): TraderId = |r| r.trader.clone(),
 }

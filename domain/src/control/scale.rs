@@ -17,8 +17,8 @@ pub use load::{Shortage, Site, sites};
 pub use settings::{Marks, Provisioner, ScaleFault, ScaleRow, ScaleSpec};
 pub use steps::Offered;
 pub(super) use steps::steps;
-pub(super) use ways::violations;
 pub use ways::{ProvisionState, ProvisionStep};
+pub(super) use ways::{bounds, violations};
 
 use super::machine::Machine;
 #[cfg(feature = "schema")]

@@ -12,6 +12,8 @@ use super::{
     drain::{DrainRow, DroppedRow},
     fencing::FencingRow,
     group::{AdmissionRow, GroupRow},
+    handed_back::HandedBackRow,
+    manager_disk::ManagerDiskRow,
     placement::RebalanceRow,
     risk::{RiskRow, TradingStateRow},
     row::{
@@ -26,7 +28,7 @@ use crate::{
     calendar::Exchange,
     ids::{
         AccountId, ClientId, CustomerId, DrainTarget, Epoch, LocationId, ManagerId, MarketId,
-        NodeId, RegisterId, Scope, TraderId,
+        NodeId, RegisterId, Scope, ServiceId, TraderId,
     },
 };
 use alloc::{sync::Arc, vec::Vec};
@@ -57,6 +59,8 @@ pub(super) struct Tables {
     pub(super) trading_states: OrdMap<Scope, TradingStateRow>,
     pub(super) scales: OrdMap<LocationId, ScaleRow>,
     pub(super) provisions: OrdMap<Epoch, ProvisionRow>,
+    pub(super) handed_back: OrdMap<ServiceId, HandedBackRow>,
+    pub(super) manager_disks: OrdMap<ManagerId, ManagerDiskRow>,
     pub(super) trader_runs: OrdMap<TraderId, Arc<TraderRunRow>>,
     pub(super) fencings: OrdMap<TraderId, FencingRow>,
     /// Derived from Brokers, customers and Traders.
@@ -138,6 +142,12 @@ impl Tables {
             }
             Row::Scale(row) => self.scales.insert(row.location.clone(), row).map(Row::Scale),
             Row::Provision(row) => self.provisions.insert(row.request, row).map(Row::Provision),
+            Row::HandedBack(row) => {
+                self.handed_back.insert(row.service.clone(), row).map(Row::HandedBack)
+            }
+            Row::ManagerDisk(row) => {
+                self.manager_disks.insert(row.manager.clone(), row).map(Row::ManagerDisk)
+            }
             Row::TraderRun(row) => {
                 keep(&mut self.trader_runs, row.trader.clone(), row).map(Row::TraderRun)
             }
@@ -185,6 +195,8 @@ impl Tables {
             RowKey::TradingState(k) => self.trading_states.get(k).cloned().map(Row::TradingState),
             RowKey::Scale(k) => self.scales.get(k).cloned().map(Row::Scale),
             RowKey::Provision(k) => self.provisions.get(k).cloned().map(Row::Provision),
+            RowKey::HandedBack(k) => self.handed_back.get(k).cloned().map(Row::HandedBack),
+            RowKey::ManagerDisk(k) => self.manager_disks.get(k).cloned().map(Row::ManagerDisk),
             RowKey::TraderRun(k) => self.trader_runs.get(k).map(whole).map(Row::TraderRun),
             RowKey::Fencing(k) => self.fencings.get(k).cloned().map(Row::Fencing),
         }
@@ -214,6 +226,8 @@ impl Tables {
             .chain(self.trading_states.values().cloned().map(Row::TradingState))
             .chain(self.scales.values().cloned().map(Row::Scale))
             .chain(self.provisions.values().cloned().map(Row::Provision))
+            .chain(self.handed_back.values().cloned().map(Row::HandedBack))
+            .chain(self.manager_disks.values().cloned().map(Row::ManagerDisk))
             .chain(self.trader_runs.values().map(whole).map(Row::TraderRun))
             .chain(self.fencings.values().cloned().map(Row::Fencing))
     }

@@ -70,6 +70,13 @@ impl Builder {
         self
     }
 
+    /// What the algo does and sees is appended to this file, one operation a line; the same as `TRADEWIND_HISTORY`.
+    #[must_use]
+    pub fn history(mut self, path: impl Into<PathBuf>) -> Self {
+        self.history = Some(path.into());
+        self
+    }
+
     /// Opens the session: returns once a MarketManager has said hello.
     pub async fn connect(self) -> Result<Session, Error> {
         let recorder = match &self.history {

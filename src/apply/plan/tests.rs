@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::apply::file::read;
+use tradewind_domain::ids::KeyHash;
 
 const FILE: &str = r#"
 [customers.acme]
@@ -101,6 +102,8 @@ fn what_is_not_in_the_file_stays_unless_it_is_to_be_pruned_and_then_goes_in_reve
     assert_eq!((kept.steps.len(), kept.undeclared.len()), (0, 7));
     let pruned = made("", &there, true);
     let expected = [
+        "~account k",
+        "~trader t",
         "-risk trader.t",
         "-trader t",
         "-market m",
@@ -110,8 +113,56 @@ fn what_is_not_in_the_file_stays_unless_it_is_to_be_pruned_and_then_goes_in_reve
         "-customer acme",
     ];
     assert_eq!(steps(&pruned), expected);
-    let account = pruned.steps.iter().find(|one| one.kind == Kind::Account).unwrap();
-    assert_eq!(account.spec["customers"], json!([]), "nobody may use it any more before it goes");
+    let [account, trader] = [&pruned.steps[0], &pruned.steps[1]];
+    assert_eq!(account.spec["customers"], json!([]), "nobody may use it before any limit goes");
+    assert_eq!(trader.spec["state"], "stopped", "and a Trader with limits of his own runs no more");
+    assert!(trader.until_stopped && !account.until_stopped);
+    let loosened: Vec<&str> =
+        pruned.steps.iter().filter(|one| one.loosens).map(|one| one.name.as_str()).collect();
+    assert_eq!(loosened, ["global"], "of those that go nothing is left to limit");
+}
+
+#[test]
+fn a_trader_without_limits_of_its_own_is_deleted_in_one_step() {
+    let file = FILE.replace("[risk.\"trader.t\"]", "[risk.\"account.k\"]");
+    let there = carried_out(&made(&file, &There::new(), false));
+    assert!(!steps(&made("", &there, true)).contains(&"~trader t".to_owned()));
+}
+
+#[test]
+fn what_is_halted_is_pruned_only_by_a_plan_that_says_that_it_is_loosened() {
+    let file = FILE.replace("state = \"active\"", "state = \"halted\"");
+    let there = carried_out(&made(&file, &There::new(), false));
+    let pruned = made("", &there, true);
+    let loosened: Vec<&Planned> = pruned.steps.iter().filter(|one| one.loosens).collect();
+    let loosened: Vec<&Planned> =
+        loosened.into_iter().filter(|one| one.kind == Kind::TradingState).collect();
+    assert_eq!(loosened.len(), 1);
+    assert_eq!(loosened[0].name, "customer.acme");
+    assert_eq!(loosened[0].spec, json!({ "state": "active" }));
+    assert_eq!(loosened[0].changes, ["state: \"halted\" -> \"active\""]);
+}
+
+#[test]
+fn what_would_go_while_its_limits_are_declared_is_refused_before_anything_is_done() {
+    let there = carried_out(&made(FILE, &There::new(), false));
+    for (scope, what) in [("customer.acme", "customer acme"), ("trader.t", "trader t")] {
+        let file = format!("[risk.\"{scope}\"]\nmax_open_orders = 5\n");
+        let refused = plan(&read("file", &file).unwrap(), &there, true, true).unwrap_err();
+        assert!(refused.to_string().contains(what), "{refused}");
+    }
+}
+
+#[test]
+fn amounts_are_compared_and_not_their_digits() {
+    let file = |amount: &str| format!("[risk.global]\nmax_order_quantity = \"{amount}\"\n");
+    let there = carried_out(&made(&file("10"), &There::new(), false));
+    assert_eq!(steps(&made(&file("10.0"), &there, false)), [""; 0]);
+    let changed = made(&file("10.01"), &there, false);
+    assert_eq!(changed.steps[0].changes, ["max_order_quantity: \"10\" -> \"10.01\""]);
+    // Beside a field that does change one that is written otherwise is not told.
+    let both = format!("{}max_open_orders = 3\n", file("10.00"));
+    assert_eq!(made(&both, &there, false).steps[0].changes, ["max_open_orders: null -> 3"]);
 }
 
 #[test]
@@ -125,4 +176,26 @@ fn keys_are_compared_by_their_ids_and_left_alone_when_none_are_named() {
     assert_eq!(made(&file, &there, false).unchanged, 1);
     let other = There::from([(acme(), held(json!([])))]);
     assert_eq!(steps(&made(&file, &other, false)), ["~customer acme"]);
+}
+
+#[test]
+fn a_wider_limit_is_told_as_looser_and_a_tighter_one_is_not() {
+    let file = |amount: &str| format!("[risk.global]\nmax_order_quantity = \"{amount}\"\n");
+    let there = carried_out(&made(&file("10"), &There::new(), false));
+    assert!(made(&file("11"), &there, false).steps[0].loosens);
+    assert!(!made(&file("9"), &there, false).steps[0].loosens);
+    assert!(made("", &there, true).steps[0].loosens, "gone");
+}
+
+#[test]
+fn how_a_location_scales_is_declared_in_the_file_too() {
+    let file = "[scale.here]\nprovisioner = { process = { capacity = 10 } }\nleast = 0\nmost = 2\n";
+    let first = made(file, &There::new(), false);
+    assert_eq!(steps(&first), ["+scale here"]);
+    assert_eq!(first.steps[0].kind.path("here"), "/v1/locations/here/scale");
+    let there = carried_out(&first);
+    assert_eq!(steps(&made(file, &there, true)), [""; 0]);
+    let changed = made(&file.replace("most = 2", "most = 3"), &there, false);
+    assert_eq!(changed.steps[0].changes, ["most: 2 -> 3"]);
+    assert_eq!(steps(&made("", &there, true)), ["-scale here"]);
 }

@@ -27,6 +27,7 @@ pub(super) fn needed<T: Clone>(given: Option<&T>, flag: &str) -> Result<T, Usage
 
 #[derive(Debug, Args)]
 pub(crate) struct AccountFlags {
+    /// The venue it is at
     #[arg(long, conflicts_with = "file")]
     venue: Option<VenueId>,
     /// What speaks to the venue

@@ -43,6 +43,7 @@ pub(crate) struct RiskFlags {
     /// Units of one instrument, long or short
     #[arg(long, value_name = "DECIMAL", conflicts_with = "file")]
     max_position: Option<Quantity>,
+    /// Orders that are open at a time
     #[arg(long, value_name = "NUMBER", conflicts_with = "file")]
     max_open_orders: Option<u32>,
     /// New orders within a time, such as 50/1s

@@ -3,7 +3,6 @@
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
 
 pub mod copies;
-pub mod door;
 pub mod group;
 pub mod load;
 pub mod members;

@@ -1,20 +1,15 @@
 //! A location of several nodes, each with a TraderManager behind a door of its own, and a group of three members.
 //! Decides addresses and processes: every node has a host of its own on the loopback; the claims stand in `tests/`.
 
-use crate::{
-    binary,
-    door::{Door, Passing},
-    eventually_async,
-    group::Group,
-    send,
-};
+use crate::{binary, eventually_async, group::Group, send};
 use rustix::process::Signal;
 use std::{
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 use tradewind_domain::control::row::ManagerState;
-use tradewind_launcher::Ports;
+use tradewind_launcher::{Door, Passing, Ports};
 use tradewind_link::rest::{Method, Rest};
 use tradewind_protocol::control::{Health, ManagerStatus, Status};
 
@@ -27,6 +22,7 @@ pub struct Node {
     door: Door,
     /// Where it listens itself.
     own: String,
+    data: PathBuf,
     child: Child,
 }
 
@@ -34,41 +30,77 @@ pub struct Node {
 pub struct Site {
     pub group: Group,
     pub nodes: Vec<Node>,
+    ports: Ports,
 }
 
 impl Site {
     /// Members, and so many nodes that are all well.
     pub async fn of(count: u8) -> Self {
         let group = Group::started().await;
-        let mut ports = Ports::new(None);
-        let mut nodes = Vec::new();
+        let mut site = Self { group, nodes: Vec::new(), ports: Ports::new(None) };
         for n in 1..=count {
-            let listen = ports.take().unwrap();
-            let host = format!("127.0.0.{}", 10 + n);
-            let door = Door::before(listen, &host).await;
-            let child = Command::new(binary())
-                .args(["trader-manager", "--location", "here"])
-                .args(["--implementation", &format!("n{n}"), "--listen", &listen.to_string()])
-                .args(["--advertise", &door.address.to_string()])
-                .args(["--members", &group.addresses().join(",")])
-                .arg("--data")
-                .arg(group.home.path().join(format!("n{n}")))
-                .env("TRADEWIND_UNTIL_STDIN_CLOSES", "1")
-                .stdin(Stdio::piped())
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .spawn()
-                .unwrap();
-            let (manager, own) = (format!("n{n}.trader-manager"), listen.to_string());
-            nodes.push(Node { manager, host, door, own, child });
+            site.start("trader-manager", &format!("n{n}"), Passing::All).await;
         }
-        let site = Self { group, nodes };
         site.eventually("all nodes are well", |managers| {
             managers.len() == usize::from(count)
                 && managers.iter().all(|manager| manager.health == Health::Well)
         })
         .await;
         site
+    }
+
+    /// Starts a Manager on one node more, with a directory of its own; gives its place among the nodes.
+    pub async fn start(&mut self, kind: &str, implementation: &str, passing: Passing) -> usize {
+        let n = u8::try_from(self.nodes.len() + 1).unwrap();
+        let listen = self.ports.take().unwrap();
+        let host = format!("127.0.0.{}", 10 + n);
+        let door = Door::before(listen, &host).unwrap();
+        door.lets(passing);
+        let data = self.group.home.path().join(format!("n{n}"));
+        let (manager, own) = (format!("{implementation}.{kind}"), listen.to_string());
+        let advertised = door.address.to_string();
+        let child = self.process(&manager, &own, &advertised, &data);
+        self.nodes.push(Node { manager, host, door, own, data, child });
+        self.nodes.len() - 1
+    }
+
+    fn process(&self, manager: &str, own: &str, advertised: &str, data: &Path) -> Child {
+        let (implementation, kind) = manager.split_once('.').unwrap();
+        Command::new(binary())
+            .args([kind, "--location", "here", "--implementation", implementation])
+            .args(["--listen", own, "--advertise", advertised])
+            .args(["--members", &self.group.addresses().join(",")])
+            .arg("--data")
+            .arg(data)
+            .env("TRADEWIND_UNTIL_STDIN_CLOSES", "1")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap()
+    }
+
+    /// The machine dies: the Manager and everything it has spawned.
+    pub async fn lose(&mut self, node: usize) {
+        let services = self.pids(node).await;
+        let _ = self.nodes[node].child.kill();
+        let _ = self.nodes[node].child.wait();
+        for pid in services {
+            send(u32::try_from(pid).unwrap(), Signal::KILL);
+        }
+    }
+
+    /// And is there again, with its directory.
+    pub fn start_again(&mut self, node: usize) {
+        let Node { manager, own, door, data, .. } = &self.nodes[node];
+        let child = self.process(manager, own, &door.address.to_string(), data);
+        self.nodes[node].child = child;
+    }
+
+    /// The directory of a node's Manager.
+    #[must_use]
+    pub fn data(&self, node: usize) -> &Path {
+        &self.nodes[node].data
     }
 
     pub fn let_through(&self, node: usize, passing: Passing) {
@@ -139,6 +171,12 @@ impl Site {
         let mut customers = status.customers.into_iter();
         let row = customers.find(|row| row.customer.to_string() == customer)?;
         row.trader_manager.map(|manager| manager.to_string())
+    }
+
+    /// Where a node's Manager listens itself, behind its door.
+    #[must_use]
+    pub fn own(&self, node: usize) -> &str {
+        &self.nodes[node].own
     }
 
     /// The states of the services that a node's Manager has, as it says itself.

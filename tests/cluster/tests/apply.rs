@@ -51,11 +51,13 @@ fn what_the_file_does_not_declare_stays_unless_it_is_pruned_and_what_fails_is_to
     assert!(said.contains("global") && said.contains("--loosen"), "{said}");
     let said = operator.refused("apply less.toml --yes --prune", 2);
     assert!(said.contains("account sim-1") && said.contains("--release"), "{said}");
-    let said = operator.refused("apply less.toml --yes --prune --release", 4);
-    assert!(said.contains("put active first") && said.contains("steps are done"), "{said}");
-    operator.does("trading-state put global --state active");
-    let done = operator.does("apply less.toml --yes --prune --release");
+    let said = operator.refused("apply less.toml --yes --prune --release", 1);
+    assert!(said.contains("global") && said.contains("nothing was done"), "{said}");
+    assert!(operator.does("trader ls").contains("sample"), "nothing was done");
+    let done = operator.does("apply less.toml --yes --prune --release --loosen");
     assert!(done.contains("deleted account sim-1"), "{done}");
+    let released = done.find("\"halted\" -> \"active\"").unwrap();
+    assert!(released < done.find("deleted trading-state global").unwrap(), "{done}");
     assert!(operator.does("apply less.toml --yes --prune").contains("nothing to do"));
     assert_eq!(operator.does("account ls -o jsonl"), "");
 

@@ -4,8 +4,9 @@
 
 use std::time::{Duration, Instant};
 use tradewind_domain::limits::{BRAKE_EVERY, DOWN_AFTER};
+use tradewind_launcher::Passing;
 use tradewind_protocol::control::Health;
-use tradewind_tests_cluster::{door::Passing, eventually_async, site::Site};
+use tradewind_tests_cluster::{eventually_async, site::Site};
 
 const SOON: Duration = Duration::from_secs(30);
 
@@ -106,4 +107,33 @@ async fn a_stopped_manager_loses_its_customer_with_his_trader_and_woken_it_takes
     .await;
     assert!(moved().await);
     assert!(runs_at(other).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_that_refuse_together_are_taken_for_dead_when_others_have_found_the_same_and_come_back()
+ {
+    // given
+    let site = Site::of(3).await;
+    let epochs = site.epochs().await;
+    // when: nobody listens at two of three any more, for whoever comes
+    site.let_through(0, Passing::Nobody);
+    site.let_through(1, Passing::Nobody);
+    let both = [site.nodes[0].manager.clone(), site.nodes[1].manager.clone()];
+    let anew = async || {
+        let now = site.epochs().await;
+        both.iter().all(|name| {
+            let of = |all: &[(String, u64)]| all.iter().find(|(one, _)| one == name).cloned();
+            of(&now) != of(&epochs)
+        })
+    };
+    // then: they check in again, and are registered anew
+    eventually_async("both were taken for dead", SOON, anew).await;
+    assert_eq!(site.epochs().await[2], epochs[2]);
+    // and once somebody listens again they are well
+    site.let_through(0, Passing::All);
+    site.let_through(1, Passing::All);
+    site.eventually("all are well", |managers| {
+        managers.iter().all(|manager| manager.health == Health::Well)
+    })
+    .await;
 }

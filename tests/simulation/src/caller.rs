@@ -6,7 +6,7 @@ use std::{cell::Cell, rc::Rc, time::Duration};
 use tokio::time::sleep;
 use tradewind_domain::{
     control::{Command, IdempotencyKey, Outcome, Refusal, Request},
-    ids::{ClientId, NodeId, Revision},
+    ids::{ClientId, Revision},
     time::UnixNanos,
 };
 use tradewind_replication::{KnownLeader, ProposeError, Proposed};
@@ -77,7 +77,10 @@ impl Caller {
 
     pub(crate) fn follow(&self, leader: &KnownLeader) {
         match leader {
-            Some((NodeId(node), _)) => self.target.set(*node as usize - 1),
+            Some((node, _)) => match self.world.seat_of(*node) {
+                Some(seat) => self.target.set(seat),
+                None => self.anybody(),
+            },
             None => self.anybody(),
         }
     }

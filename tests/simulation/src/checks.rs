@@ -1,7 +1,14 @@
 //! What must hold after every step. Decides what is compared: each member with itself a step ago, and all
 //! members with one another at the same revision. Each sentence of `domain`'s invariants is called here.
 
-use crate::{member::Running, world::World};
+pub(crate) mod group;
+
+use crate::{
+    member::{Running, Seat},
+    scene::Scene,
+    world::World,
+};
+use group::Members;
 use std::{
     collections::{BTreeMap, BTreeSet},
     hash::{DefaultHasher, Hasher},
@@ -29,6 +36,7 @@ pub(crate) struct Checks {
     states: BTreeMap<u64, u128>,
     /// Who led, by term.
     pub(crate) leaders: BTreeSet<(u64, u64)>,
+    members: Members,
 }
 
 /// A member as it was a step ago, in this boot of it.
@@ -54,29 +62,32 @@ impl Checks {
                 }
             }
             let Some(running) = seat.running.borrow().clone() else {
-                self.seen.remove(&seat.node.0);
+                self.seen.remove(&seat.place);
                 continue;
             };
             if !world.sites.is_empty() {
                 let (revision, machine) = running.replica.machine_at();
                 world.overseen.borrow_mut().look(world, revision, &machine);
             }
-            if seat.confirmed.get() == Some(world.now_ms.get()) {
-                confirmed.push(seat.node);
+            if seat.is_confirmed(world.now_ms.get()) {
+                confirmed.push(seat.node.get());
             }
-            if self.seen.get(&seat.node.0).is_some_and(|seen| seen.boot != running.boot) {
-                self.seen.remove(&seat.node.0);
+            if self.seen.get(&seat.place).is_some_and(|seen| seen.boot != running.boot) {
+                self.seen.remove(&seat.place);
             }
-            self.member(world, &running, seat.failing.get());
+            self.member(world, seat, &running);
+            if world.scene == Scene::Members {
+                self.members.look(world, seat, &running.replica);
+            }
         }
         if confirmed.len() > 1 {
             world.violation(format!("election safety: {confirmed:?} lead at once"));
         }
     }
 
-    fn member(&mut self, world: &World, running: &Running, failing: bool) {
+    fn member(&mut self, world: &World, seat: &Seat, running: &Running) {
         let (replica, boot) = (&running.replica, running.boot);
-        let node = replica.node().0;
+        let node = seat.place;
         let (status, (revision, machine)) = (replica.status(), replica.machine_at());
         let Some(seen) = self.seen.get(&node) else {
             self.state(world, node, revision, &machine);
@@ -84,9 +95,9 @@ impl Checks {
             return;
         };
         if status != seen.status {
-            compare(world, &seen.status, &status, failing);
+            compare(world, seat, &seen.status, &status);
             if status.role == Role::Leader && seen.status.role != Role::Leader {
-                self.leaders.insert((status.term, node));
+                self.leaders.insert((status.term, status.node.0));
             }
         }
         if revision < seen.revision {
@@ -118,8 +129,8 @@ impl Checks {
 }
 
 /// What may only grow, within a boot.
-fn compare(world: &World, before: &Status, after: &Status, failing: bool) {
-    let node = after.node;
+fn compare(world: &World, seat: &Seat, before: &Status, after: &Status) {
+    let node = seat.place;
     let grown = |what: &str, before: Option<u64>, after: Option<u64>| {
         if after < before {
             world.violation(format!("{what} went back from {before:?} to {after:?} at m{node}"));
@@ -138,7 +149,8 @@ fn compare(world: &World, before: &Status, after: &Status, failing: bool) {
     }
     if let Some(failure) = &after.failure
         && before.failure.is_none()
-        && !failing
+        && !seat.failing.get()
+        && !world.grouping.was_removed(after.node)
     {
         world.violation(format!("m{node} has failed: {failure}"));
     }

@@ -1,11 +1,12 @@
 //! Faults of a run, drawn as it goes. Decides what breaks, for how long and when it is whole again; every
 //! draw comes from the seed, and what is broken at the same time may overlap.
 
+mod members;
 mod sites;
 
-use crate::{chance::Chance, planted::Planted, world::World};
+use crate::{chance::Chance, planted::Planted, scene::Scene, world::World};
+use members::replace;
 use std::{ops::Range, rc::Rc, sync::atomic::Ordering, time::Duration};
-use tradewind_domain::ids::NodeId;
 use tradewind_replication::{Replica, Role};
 use turmoil::Sim;
 
@@ -23,12 +24,19 @@ const KINDS: [(Kind, u64); 7] = [
     (Kind::Stop, 6),
 ];
 
+/// Where the group changes there is time for that.
+const PAUSES_OF_MEMBERS: [Range<u64>; 2] = [150..1_500, 500..4_000];
+
+/// And what can be lost for good there.
+const KINDS_OF_MEMBERS: [(Kind, u64); 1] = [(Kind::DiskLost, 25)];
+
 /// And where there are Managers: what can break of them.
-const KINDS_OF_SITES: [(Kind, u64); 4] = [
+const KINDS_OF_SITES: [(Kind, u64); 5] = [
     (Kind::SiteCrash, 20),
     (Kind::SiteStall, 10),
     (Kind::LeaderStall, 20),
     (Kind::SitePartition, 25),
+    (Kind::SitesFromLeader, 10),
 ];
 
 #[derive(Clone, Copy)]
@@ -40,10 +48,12 @@ enum Kind {
     Transfer,
     DiskFails,
     Stop,
+    DiskLost,
     SiteCrash,
     SiteStall,
     LeaderStall,
     SitePartition,
+    SitesFromLeader,
 }
 
 /// Of a hundred runs, those in which a kind of fault happens at all: some orders of events are met only where
@@ -86,6 +96,10 @@ enum Broken {
         seat: usize,
     },
     Cut(u64),
+    /// Its disk is another one, and it joins anew.
+    Replaced {
+        seat: usize,
+    },
     Slow {
         seat: usize,
     },
@@ -109,17 +123,20 @@ struct Cut {
 }
 
 impl Faults {
-    pub(crate) fn new(chance: Chance, managers: bool) -> Self {
+    pub(crate) fn new(chance: Chance, scene: Scene) -> Self {
         let holds = chance.percent(30);
         let next_at = 300 + chance.below(500);
         let mut kinds = Vec::new();
-        let of_sites = KINDS_OF_SITES.into_iter().filter(|_| managers);
-        for (kind, weight) in KINDS.into_iter().chain(of_sites) {
+        let of_sites = KINDS_OF_SITES.into_iter().filter(|_| scene == Scene::Managers);
+        let of_members = KINDS_OF_MEMBERS.into_iter().filter(|_| scene == Scene::Members);
+        for (kind, weight) in KINDS.into_iter().chain(of_sites).chain(of_members) {
             if chance.percent(KIND_HAPPENS) {
                 kinds.extend(std::iter::repeat_n(kind, weight as usize));
             }
         }
-        let pause = chance.pick(&PAUSES).cloned().unwrap_or(PAUSES[1].clone());
+        let pauses: &[Range<u64>] =
+            if scene == Scene::Members { &PAUSES_OF_MEMBERS } else { &PAUSES };
+        let pause = chance.pick(pauses).cloned().unwrap_or(PAUSES[1].clone());
         let (ends, cuts) = (Vec::new(), Vec::new());
         let (crashes, partitions, others) = (0, 0, 0);
         Self { chance, kinds, pause, next_at, ends, cuts, holds, crashes, partitions, others }
@@ -139,6 +156,7 @@ impl Faults {
         for end in due {
             self.mend(sim, world, now, end.what);
         }
+        self.look_at_members(sim, world, now);
         if may_break && now >= self.next_at {
             self.next_at = now + self.chance.within(self.pause.clone());
             self.break_something(sim, world, now);
@@ -160,10 +178,12 @@ impl Faults {
             Some(Kind::Transfer) => self.transfer(world),
             Some(Kind::DiskFails) => self.fail_disk(world, now),
             Some(Kind::Stop) => self.stop_in_order(world, now),
+            Some(Kind::DiskLost) => self.lose_disk(sim, world, now),
             Some(Kind::SiteCrash) => self.crash_site(sim, world, now),
             Some(Kind::SiteStall) => self.stall_site(world, now),
             Some(Kind::LeaderStall) => self.stall_leader(world, now),
             Some(Kind::SitePartition) => self.partition_sites(sim, world, now),
+            Some(Kind::SitesFromLeader) => self.cut_from_leader(sim, world, now),
         }
     }
 
@@ -262,7 +282,7 @@ impl Faults {
         let names: Vec<String> =
             seats.chain(world.sites.iter().map(|site| site.name.clone())).collect();
         let cut = self.cuts.iter().map(|cut| (cut.from.clone(), cut.to.clone()));
-        world.cuts.replace(cut.collect());
+        world.cut(cut.collect());
         for (n, a) in names.iter().enumerate() {
             for b in &names[..n] {
                 if self.holds {
@@ -305,7 +325,7 @@ impl Faults {
         let (Some(&leader), Some(&to)) = (up.first(), self.chance.pick(&up)) else { return };
         let running = world.seats[leader].running.borrow().clone();
         let Some(running) = running else { return };
-        let to = self.chance.percent(70).then_some(NodeId(to as u64 + 1));
+        let to = self.chance.percent(70).then_some(world.seats[to].node.get());
         world.note(&format!("transfer from m{} to {to:?}", leader + 1));
         let hand_over =
             |replica: Replica| async move { drop(replica.transfer_leadership(to).await) };
@@ -340,6 +360,7 @@ impl Faults {
                 world.note("mended a cut");
                 self.apply_cuts(sim, world);
             }
+            Broken::Replaced { seat } => replace(sim, world, seat),
             Broken::Slow { seat } => world.seats[seat].slow.store(0, Ordering::Relaxed),
             Broken::Latency => sim.set_max_message_latency(MAX_LATENCY),
             site @ (Broken::SiteDown { .. } | Broken::SiteStalled { .. } | Broken::SitesCut(_)) => {
@@ -351,10 +372,11 @@ impl Faults {
     /// A member that stops in order takes its time, unless it was crashed meanwhile.
     fn after_stop(&mut self, sim: &mut Sim, world: &Rc<World>, now: u64, seat: usize) {
         let member = &world.seats[seat];
-        let crashed = self
-            .ends
-            .iter()
-            .any(|end| matches!(&end.what, Broken::Down { seat: down, .. } if *down == seat));
+        let gone = |what: &Broken| match what {
+            Broken::Down { seat: gone, .. } | Broken::Replaced { seat: gone } => *gone == seat,
+            _ => false,
+        };
+        let crashed = self.ends.iter().any(|end| gone(&end.what)) || member.retired.get();
         if crashed || member.running.borrow().is_some() {
             return;
         }

@@ -2,19 +2,26 @@
 //! Decides their order, as `control-plane/server` has it; what is seen, planned and wanted is decided by the
 //! same code of `domain`. Bugs are planted here, in what surrounds that code.
 
+mod brake;
 mod pipes;
+mod probes;
 
 use crate::{planted::Planted, sites::at, wire::millis, world::World};
 use futures_util::{StreamExt as _, stream};
 use pipes::{Pipes, Report};
-use std::{cell::Cell, rc::Rc};
+use probes::Probes;
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+    rc::Rc,
+};
 use tokio::{
     sync::mpsc,
     time::{Instant, MissedTickBehavior, interval, sleep},
 };
 use tradewind_domain::{
     control::{
-        Command, IdempotencyKey, Machine, Outcome, Request, Row,
+        Command, IdempotencyKey, Machine, Outcome, Refusal, Request, Row,
         plan::{Health, Observations, Proof},
         row::ManagerState,
     },
@@ -22,7 +29,7 @@ use tradewind_domain::{
     limits::PLAN_EVERY,
     time::{Monotonic, UnixNanos},
 };
-use tradewind_replication::{Replica, Role};
+use tradewind_replication::{Proposed, Replica, Role};
 
 /// As `control-plane/server` has them.
 const LOOK_EVERY_MS: u64 = 20;
@@ -30,6 +37,11 @@ const UNCONFIRMED_AFTER_MS: u64 = 500;
 const PAUSE_MS: u64 = 300;
 const REPORTS: usize = 1_024;
 const PROPOSALS_AT_ONCE: usize = 64;
+
+const NOT_DUE: Outcome = Outcome::Refused { refusal: Refusal::NotDue };
+
+/// A leader plans ten times a second.
+const NOT_DUE_MOST: u32 = 10;
 
 /// What a member's tasks work with while it leads. A cheap clone.
 #[derive(Clone)]
@@ -40,6 +52,8 @@ pub(super) struct Context {
     replica: Replica,
     client: ClientId,
     commands: Rc<Cell<u64>>,
+    /// How often a command was refused because its time had not come.
+    not_due: Rc<RefCell<BTreeMap<String, u32>>>,
 }
 
 impl Context {
@@ -53,6 +67,13 @@ impl Context {
     }
 
     fn time(&self) -> UnixNanos {
+        if self.world.planted == Some(Planted::PlansByOwnClock) {
+            return self.world.seats[self.seat].own_clock();
+        }
+        self.group_time()
+    }
+
+    fn group_time(&self) -> UnixNanos {
         let group = self.replica.group_time().unwrap_or_default();
         group.max(self.replica.look(|_, machine| machine.cluster().at))
     }
@@ -60,11 +81,28 @@ impl Context {
     /// Says whether it was accepted. Another attempt is another command: the plan decides anew.
     async fn propose(&self, command: Command) -> bool {
         self.commands.set(self.commands.get() + 1);
-        let (issued_at, n) = (self.time(), self.commands.get());
+        let (issued_at, n) = (self.group_time(), self.commands.get());
         let key = IdempotencyKey { client: self.client.clone(), issued_at, n };
         self.world.note(&format!("m{} proposes {command:?}", self.seat + 1));
+        let shown = format!("{command:?}");
         let proposed = self.replica.propose(Request { key, command }).await;
+        if let Ok(Proposed { outcome: NOT_DUE, .. }) = &proposed {
+            self.refused_as_not_due(shown);
+        }
         proposed.is_ok_and(|proposed| matches!(proposed.outcome, Outcome::Accepted { .. }))
+    }
+
+    /// P1: what is proposed is due by the time it is stamped with, but for a clock of the group that is taken back.
+    fn refused_as_not_due(&self, command: String) {
+        let mut not_due = self.not_due.borrow_mut();
+        let times = not_due.entry(command.clone()).or_default();
+        *times += 1;
+        if *times == NOT_DUE_MOST {
+            self.world.violation(format!(
+                "P1: m{} proposes {command} again and again before its time",
+                self.seat + 1
+            ));
+        }
     }
 
     /// Its process stands still. Gives for how long.
@@ -92,7 +130,8 @@ impl Context {
 pub(crate) async fn run(world: Rc<World>, seat: usize, boot: u64, replica: Replica) {
     let Ok(client) = ClientId::new(&format!("leader-{}", seat + 1)) else { return };
     let commands = Rc::new(Cell::new(boot * 1_000_000));
-    let context = Context { world, seat, replica, client, commands };
+    let not_due = Rc::default();
+    let context = Context { world, seat, replica, client, commands, not_due };
     loop {
         let status = context.replica.status();
         if status.role == Role::Leader && context.replica.confirmed_leader() {
@@ -109,6 +148,7 @@ struct Leadership<'a> {
     seen: Observations,
     reports: mpsc::Receiver<Report>,
     pipes: Pipes,
+    probes: Probes,
     confirmed_at: u64,
     plan_due: Instant,
 }
@@ -132,6 +172,7 @@ async fn lead(context: &Context, term: u64) {
         seen: Observations::since(context.now()),
         reports,
         pipes: Pipes::new(context.clone(), right, sender),
+        probes: Probes::default(),
         confirmed_at: context.world.elapsed_ms(),
         plan_due: Instant::now(),
     };
@@ -142,6 +183,9 @@ impl Leadership<'_> {
     async fn run(mut self) {
         let mut machine = self.context.replica.watch_machine();
         let held = machine.borrow_and_update().1.clone();
+        let events = self.context.replica.events_kept_now();
+        let events = events.iter().flat_map(|(_, events)| events.iter());
+        self.seen.after(&held, events, self.context.time(), self.context.now());
         for of in self.pipes.follow(&held).0 {
             self.seen.registered(of, None);
         }
@@ -154,6 +198,7 @@ impl Leadership<'_> {
             }
             tokio::select! {
                 Some(report) = self.reports.recv() => self.heard(report),
+                Some(found) = self.probes.found() => self.seen.found(found),
                 changed = machine.changed() => {
                     if changed.is_err() {
                         return;
@@ -182,19 +227,34 @@ impl Leadership<'_> {
         let now = self.context.now();
         if self.context.world.planted == Some(Planted::StalledLeaderExpires) {
             // Without the brake, which would hold them: here it is to be seen what ages that a stall made do by themselves.
-            let machine = self.context.replica.machine();
-            let live = machine.managers().filter(|row| row.state == ManagerState::Live);
-            for row in live {
-                if let Health::Lost(why) = self.seen.observed().health(row, now) {
-                    let (manager, incarnation) = (row.manager.clone(), row.incarnation);
-                    let expiry =
-                        Command::ExpireManager { manager, incarnation, epoch: row.epoch, why };
-                    self.context.propose(expiry).await;
-                }
+            for expiry in self.lost(&self.context.replica.machine(), now) {
+                self.context.propose(expiry).await;
             }
             return;
         }
         self.seen.restart_ages(now);
+    }
+
+    /// Planted bugs propose these: everybody who is lost, whoever else is.
+    fn lost(&self, machine: &Machine, now: Monotonic) -> Vec<Command> {
+        let live = machine.managers().filter(|row| row.state == ManagerState::Live);
+        let lost = live.filter_map(|row| match self.seen.observed().health(row, now) {
+            Health::Lost(why) => {
+                let (manager, incarnation) = (row.manager.clone(), row.incarnation);
+                Some(Command::ExpireManager { manager, incarnation, epoch: row.epoch, why })
+            }
+            Health::Well | Health::Suspect => None,
+        });
+        lost.collect()
+    }
+
+    /// What is to be proposed.
+    fn planned(&self, machine: &Machine, now: Monotonic) -> Vec<Command> {
+        let planned = self.seen.plan(machine, now);
+        if self.context.world.planted == Some(Planted::BrakeIgnored) && planned.is_empty() {
+            return self.lost(machine, now);
+        }
+        planned
     }
 
     fn heard(&mut self, report: Report) {
@@ -225,13 +285,16 @@ impl Leadership<'_> {
         // What was done may be what the next step waited for: a customer first, then his Traders.
         let pause = if accepted { std::time::Duration::ZERO } else { PLAN_EVERY };
         self.plan_due = Instant::now() + pause;
+        let (machine, now) = (self.context.replica.machine(), self.context.now());
+        let brake = self.seen.brake(&machine, now);
+        self.probes.ask(self.context, &brake, now);
     }
 
     /// Ages are taken first, then a quorum confirms the leadership, then what the pipes have brought is heard.
     async fn round(&mut self, now: Monotonic) -> bool {
         self.seen.at(self.context.time());
         let machine = self.context.seen(self.context.replica.machine(), self.right);
-        if self.seen.plan(&machine, now).is_empty() {
+        if self.planned(&machine, now).is_empty() {
             return false;
         }
         if self.context.replica.read_barrier().await.is_err() {
@@ -241,9 +304,12 @@ impl Leadership<'_> {
             self.heard(report);
         }
         let machine = self.context.seen(self.context.replica.machine(), self.right);
-        let commands = self.seen.plan(&machine, now);
-        let proposals = commands.into_iter().map(|command| self.context.propose(command));
+        let commands = self.planned(&machine, now);
+        brake::check(self.context, &machine, self.seen.observed(), &commands, now);
+        let proposals = commands.clone().into_iter().map(|command| self.context.propose(command));
         let decided = stream::iter(proposals).buffer_unordered(PROPOSALS_AT_ONCE);
-        decided.fold(false, async |any, accepted| any || accepted).await
+        let accepted = decided.fold(false, async |any, accepted| any || accepted).await;
+        self.seen.proposed(&machine, &commands, self.context.now());
+        accepted
     }
 }

@@ -2,7 +2,7 @@
 //! printed and the exit code: 0 all is well, 1 a seed failed, 2 it was not asked rightly.
 
 use simulation::{
-    LogBug, Logs, Plan, Planted, Report, Sweep, VIOLATION, judge, judged, logs, run, sweep,
+    LogBug, Logs, Plan, Planted, Report, Scene, Sweep, VIOLATION, judge, judged, logs, run, sweep,
 };
 use std::{
     env, fs, io,
@@ -15,13 +15,15 @@ use std::{
 };
 
 const USAGE: &str =
-    "usage: simulation --seed N [--managers] [--trace] [--planted NAME] | --seeds A..B [--managers] | --gate [N]
+    "usage: simulation --seed N [--managers | --members] [--trace] [--planted NAME]
+        | --seeds A..B [--managers | --members] | --gate [N]
         | --log N [--trace] [--planted NAME] | --logs A..B
   --seed N      one run, its trace hash and violations; --trace prints what happened
   --managers    with Managers at sites of their own, a leader's work, operators and customers
+  --members     with members that join, are promoted, removed and replaced, and disks that are lost
   --seeds A..B  all seeds from A to below B
   --gate [N]    kept seeds, a fixed block of N/2 and a fresh block of N/2 (N is 500 unless given), half of
-                them with Managers
+                them with Managers, and a fifth as many with changes of the group
   --log N       one random log of commands, without a group; --trace prints its entries
   --logs A..B   all logs of the seeds from A to below B; the gate has 100,000 of them
   --planted B   plants that bug; --planted list names them";
@@ -29,8 +31,9 @@ const USAGE: &str =
 /// Kept failing seeds, one file each, named after the seed.
 const KEPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/seeds");
 
-/// The same of runs with Managers.
+/// The same of runs with Managers, and of those with changes of the group.
 const KEPT_WITH_MANAGERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/seeds/managers");
+const KEPT_WITH_CHANGES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/seeds/members");
 
 const GATE_SEEDS: u64 = 500;
 
@@ -63,12 +66,13 @@ fn main() -> ExitCode {
         }
         known => known.flatten(),
     };
-    let managers = said("--managers") || planted.is_some_and(Planted::needs_managers);
+    let asked = Scene::ALL.into_iter().find(|scene| scene.flag().is_some_and(said));
+    let scene = asked.or(planted.map(Planted::scene)).unwrap_or_default();
     if let Some(seed) = value("--seed").and_then(|seed| seed.parse().ok()) {
-        return one(Plan { seed, planted, managers, told: said("--trace") }, said("--report"));
+        return one(Plan { seed, planted, scene, told: said("--trace") }, said("--report"));
     }
     if let Some(seeds) = value("--seeds").and_then(|seeds| range(&seeds)) {
-        return many("asked for", seeds, managers);
+        return many("asked for", seeds, scene);
     }
     if said("--gate") {
         let seeds = value("--gate").and_then(|n| n.parse().ok()).unwrap_or(GATE_SEEDS);
@@ -171,21 +175,21 @@ fn program() -> io::Result<PathBuf> {
     env::current_exe()
 }
 
-fn many(what: &str, seeds: Range<u64>, managers: bool) -> ExitCode {
+fn many(what: &str, seeds: Range<u64>, scene: Scene) -> ExitCode {
     let Ok(program) = program() else { return ExitCode::from(2) };
     let at_once = thread::available_parallelism().map_or(1, usize::from);
     let begun = Instant::now();
-    let sum = sweep(&program, seeds.clone(), at_once, managers, &tell);
+    let sum = sweep(&program, seeds.clone(), at_once, scene, &tell);
     let seconds = begun.elapsed().as_secs_f64();
-    let with = if managers { " with Managers" } else { "" };
+    let with = scene.shown();
     println!("seeds {what}{with}, {}..{}: {}", seeds.start, seeds.end, figures(&sum, seconds));
     match sum.failed.first() {
         None => ExitCode::SUCCESS,
         Some(first) => {
             println!(
-                "repeat one with: cargo run --profile simulation -p simulation -- --seed {} --trace{}",
+                "repeat one with: cargo run --profile simulation -p simulation -- --seed {} --trace {}",
                 first.seed,
-                if managers { " --managers" } else { "" }
+                scene.flag().unwrap_or_default()
             );
             ExitCode::FAILURE
         }
@@ -210,14 +214,16 @@ fn figures(sum: &Sweep, seconds: f64) -> String {
 }
 
 /// Kept seeds first, then half of the runs on the same seeds always and half on new ones; of both every other
-/// run has Managers.
+/// run has Managers. Runs with changes of the group are longer, and come on top.
 fn gate(seeds: u64) -> ExitCode {
     let Ok(program) = program() else { return ExitCode::from(2) };
     let mut failed = Vec::new();
     let mut runs = 0;
-    for (directory, managers) in [(KEPT, false), (KEPT_WITH_MANAGERS, true)] {
+    for (directory, scene) in
+        [KEPT, KEPT_WITH_MANAGERS, KEPT_WITH_CHANGES].into_iter().zip(Scene::ALL)
+    {
         for seed in kept(directory) {
-            let plan = Plan { seed, planted: None, managers, told: false };
+            let plan = Plan { seed, planted: None, scene, told: false };
             let Ok(report) = judged(&program, plan) else { return ExitCode::from(2) };
             runs += 1;
             failed.extend((!report.violations.is_empty()).then_some(report));
@@ -232,8 +238,9 @@ fn gate(seeds: u64) -> ExitCode {
     for (what, first) in [("of the fixed block", 1), ("of the fresh block", fresh)] {
         let blocks = [
             many_logs(what, first..first + GATE_LOGS / 2),
-            many(what, first..first + seeds / 4, false),
-            many(what, first..first + seeds.div_ceil(4), true),
+            many(what, first..first + seeds / 4, Scene::Group),
+            many(what, first..first + seeds.div_ceil(4), Scene::Managers),
+            many(what, first..first + seeds / 10, Scene::Members),
         ];
         well &= blocks.iter().all(|block| *block == ExitCode::SUCCESS);
     }

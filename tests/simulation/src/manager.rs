@@ -22,7 +22,7 @@ use tokio::{
 use told::{is_fencing, on_record};
 use tradewind_domain::{
     control::{Command, Desired, Outcome, Refusal, desired::Verdict},
-    ids::{Epoch, Fence, Incarnation, LocationId, ServiceId},
+    ids::{Epoch, Fence, Incarnation, ServiceId},
     limits::{BEAT_EVERY, DIAL_WITHIN},
 };
 use turmoil::net::{TcpListener, TcpStream, tcp::OwnedWriteHalf};
@@ -193,7 +193,7 @@ impl Manager {
         let address: std::net::IpAddr = turmoil::lookup(self.site().name.as_str());
         Command::CheckIn {
             manager: here.manager.clone(),
-            location: LocationId::new("here").unwrap_or_else(|_| unreachable!("a legal name")),
+            location: self.site().location.clone(),
             address: format!("{address}:{}", here.port),
             incarnation: Incarnation(self.life),
             capacity: CAPACITY,

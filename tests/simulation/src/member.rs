@@ -5,10 +5,11 @@ use crate::{
     chance::Chance,
     disk::Hardware,
     forged::Answer,
-    leader,
+    grouping, joining, leader,
     network::{Door, Forges, Turmoil},
     planted::Planted,
     rows::Rows,
+    scene::Scene,
     world::World,
 };
 use std::{
@@ -30,7 +31,7 @@ use tradewind_domain::{
 };
 use tradewind_journal::{Disk, Journal, OpenError};
 use tradewind_replication::{
-    Environment, Member, OpenJournal, Options, PeerListener, Replica, Snapshots, Timing,
+    Environment, Member, OpenJournal, Options, PeerListener, Replica, Snapshots, StartError, Timing,
 };
 
 pub(crate) const PORT: u16 = 7000;
@@ -61,7 +62,12 @@ pub(crate) struct Running {
 }
 
 pub(crate) struct Seat {
-    pub(crate) node: NodeId,
+    /// The number of its host, from 1.
+    pub(crate) place: u64,
+    /// Its number in the group. 0: it has none yet, and asks.
+    pub(crate) node: Cell<NodeId>,
+    /// The identity of its disk.
+    pub(crate) disk: Cell<DiskId>,
     pub(crate) hardware: RefCell<Hardware>,
     pub(crate) rows: RefCell<Rows>,
     pub(crate) running: RefCell<Option<Running>>,
@@ -73,14 +79,24 @@ pub(crate) struct Seat {
     pub(crate) confirmed: Cell<Option<u64>>,
     /// Its syncs fail: it must stop, and is forgiven for it.
     pub(crate) failing: Cell<bool>,
+    /// How far its clock is ahead of the one that lags most, in this boot.
+    skew: Cell<u64>,
+    /// Since when its process runs.
+    pub(crate) up_since: Cell<Option<u64>>,
+    /// It has found out that the group has removed it, and has ended.
+    pub(crate) retired: Cell<bool>,
+    /// Since when the group has removed it and it does not know.
+    pub(crate) removed_at: Cell<Option<u64>>,
     boots: AtomicU64,
-    chance: Chance,
+    pub(crate) chance: Chance,
 }
 
 impl Seat {
-    pub(crate) fn new(node: NodeId, planted: Option<Planted>, chance: &Chance) -> Self {
+    pub(crate) fn new(place: u64, node: NodeId, planted: Option<Planted>, chance: &Chance) -> Self {
         Self {
-            node,
+            place,
+            node: Cell::new(node),
+            disk: Cell::new(DiskId(u128::from(place))),
             hardware: RefCell::new(Hardware::new(chance.next(), planted)),
             rows: RefCell::new(Rows::new(planted)),
             running: RefCell::default(),
@@ -88,19 +104,35 @@ impl Seat {
             stalled_until: Cell::new(0),
             confirmed: Cell::new(None),
             failing: Cell::new(false),
+            skew: Cell::new(0),
+            up_since: Cell::new(None),
+            retired: Cell::new(false),
+            removed_at: Cell::new(None),
             boots: AtomicU64::new(0),
             chance: chance.fork(),
         }
     }
 
     pub(crate) fn name(&self) -> String {
-        format!("m{}", self.node.0)
+        format!("m{}", self.place)
+    }
+
+    /// What its own clock says.
+    pub(crate) fn own_clock(&self) -> UnixNanos {
+        clock(self.skew.get())
+    }
+
+    /// Whether it found itself confirmed as leader in the step that has just ended: within it, the run's time was still
+    /// that of the step before.
+    pub(crate) fn is_confirmed(&self, now: u64) -> bool {
+        self.confirmed.get().is_some_and(|at| at + CONFIRMED_EVERY.as_millis() as u64 >= now)
     }
 
     /// Before the process is taken away: from now on nothing it does reaches its disk.
     pub(crate) fn unplug(&self) {
         self.hardware.borrow().stop();
         self.running.replace(None);
+        self.up_since.set(None);
     }
 
     /// From now on no sync of its disk succeeds, until it starts again.
@@ -129,6 +161,14 @@ impl Seat {
         self.rows.replace(Rows::new(planted));
     }
 
+    /// What was on it is lost, or moved away: it asks for a number as a disk that was never seen.
+    pub(crate) fn begin_anew(&self, planted: Option<Planted>) {
+        self.wipe(planted);
+        self.disk.set(DiskId(u128::from(self.chance.next()) << 64 | u128::from(self.place)));
+        self.node.set(NodeId(0));
+        self.retired.set(false);
+    }
+
     fn environment(&self, disk: Arc<dyn Disk>) -> Environment {
         let rows = self.rows.borrow().clone();
         let (slow, seed) = (self.slow.clone(), self.chance.next());
@@ -146,6 +186,12 @@ impl Seat {
             network: Arc::new(Turmoil { forges }),
         }
     }
+}
+
+/// A clock that is so far from the one that lags most.
+fn clock(skew: u64) -> UnixNanos {
+    let elapsed = turmoil::sim_elapsed().unwrap_or_default();
+    UnixNanos(EPOCH_NANOS - SKEW_NANOS + skew + elapsed.as_nanos() as u64)
 }
 
 /// The journal's writer as a task: it finds work after a moment, as a disk does.
@@ -172,10 +218,10 @@ fn members(world: &World) -> BTreeMap<NodeId, Member> {
         let address: IpAddr = turmoil::lookup(seat.name());
         let peer_address = SocketAddr::new(address, PORT);
         // Without its disk's identity a wiped member is welcome: that is what a planted bug is about.
-        let member = Member { peer_address, api_address: seat.name(), disk: None };
-        (seat.node, member)
+        let disk = (world.scene == Scene::Members).then_some(seat.disk.get());
+        (seat.node.get(), Member { peer_address, api_address: seat.name(), disk })
     };
-    world.seats.iter().map(of).collect()
+    world.seats.iter().take(world.founders as usize).map(of).collect()
 }
 
 fn chain(error: &dyn std::error::Error) -> String {
@@ -188,24 +234,17 @@ fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// The process of a member, from boot to an orderly stop.
-pub(crate) async fn process(world: Rc<World>, at: usize) -> turmoil::Result {
-    let seat = &world.seats[at];
-    let boot = seat.boots.fetch_add(1, Ordering::Relaxed);
-    let listener = turmoil::net::TcpListener::bind((Ipv4Addr::UNSPECIFIED, PORT)).await?;
-    let vote = Path::new(DIRECTORY).join("log/vote");
-    if let Some(back) = seat.hardware.borrow().vote_went_back(&vote) {
-        world.violation(format!("S1: member {} promised more: {back}", seat.node));
-    }
+/// What it starts with: its number, its disk as this boot sees it, its place in the network.
+fn options(world: &World, seat: &Seat, boot: u64, listener: turmoil::net::TcpListener) -> Options {
     let disk = seat.hardware.borrow().boot();
     if world.planted == Some(Planted::ReplayBeyondCommitted) && boot > 0 {
         crate::forgery::commit_all(&disk, Path::new(DIRECTORY));
     }
-    let options = Options {
-        node: seat.node,
+    Options {
+        node: seat.node.get(),
         cluster: "simulated".to_owned(),
         state_dir: PathBuf::from(DIRECTORY),
-        new_disk: DiskId(u128::from(seat.node.0)),
+        new_disk: seat.disk.get(),
         peer_listener: PeerListener::Other(Box::new(Door(listener))),
         timing: Timing { propose: Duration::from_millis(700), ..Timing::default() },
         snapshots: Snapshots {
@@ -213,34 +252,56 @@ pub(crate) async fn process(world: Rc<World>, at: usize) -> turmoil::Result {
             keep_entries: world.snapshot_every / 2,
         },
         environment: seat.environment(disk),
-    };
+    }
+}
+
+/// The process of a member, from boot to an orderly stop.
+pub(crate) async fn process(world: Rc<World>, at: usize) -> turmoil::Result {
+    let seat = &world.seats[at];
+    if seat.node.get() == NodeId(0) {
+        joining::ask(&world, at).await;
+    }
+    let node = seat.node.get();
+    let boot = seat.boots.fetch_add(1, Ordering::Relaxed);
+    let listener = turmoil::net::TcpListener::bind((Ipv4Addr::UNSPECIFIED, PORT)).await?;
+    let vote = Path::new(DIRECTORY).join("log/vote");
+    if let Some(back) = seat.hardware.borrow().vote_went_back(&vote) {
+        world.violation(format!("S1: member {node} promised more: {back}"));
+    }
+    let options = options(&world, seat, boot, listener);
     // Each boot finds its clock somewhere else, forwards or back.
     let skew = seat.chance.below(2 * SKEW_NANOS);
-    let clock = move || {
-        let elapsed = turmoil::sim_elapsed().unwrap_or_default();
-        UnixNanos(EPOCH_NANOS - SKEW_NANOS + skew + elapsed.as_nanos() as u64)
-    };
+    seat.skew.set(skew);
+    let clock = move || clock(skew);
     let replica = match Replica::start(options, Arc::new(clock)).await {
         Ok(replica) => replica,
         Err(_) if seat.failing.get() => return std::future::pending().await,
+        Err(StartError::Removed { .. }) if world.scene == Scene::Members => {
+            seat.retired.set(true);
+            return Ok(());
+        }
         Err(error) => {
-            world.violation(format!("S1: member {} does not start: {}", seat.node, chain(&error)));
+            world.violation(format!("S1: member {node} does not start: {}", chain(&error)));
             return std::future::pending().await;
         }
     };
     if replica.was_given_its_state() {
         // It goes on, and nothing is lost as long as another has it; but nothing here damages a state.
-        world.violation(format!("S1: member {} had lost its state", seat.node));
+        world.violation(format!("S1: member {node} had lost its state"));
     }
     // An earlier attempt may have been cut short; one that was not is refused.
-    if at == 0 && replica.is_initialized().await.is_ok_and(|formed| !formed) {
+    if node == NodeId(1) && replica.is_initialized().await.is_ok_and(|formed| !formed) {
         drop(replica.initialize(members(&world)).await);
     }
     let stop = Rc::new(Notify::new());
     let running =
         Running { boot, replica: replica.clone(), runtime: Handle::current(), stop: stop.clone() };
     seat.running.replace(Some(running));
+    seat.up_since.set(Some(world.now_ms.get()));
     let mut leading = JoinSet::new();
+    if world.scene == Scene::Members {
+        leading.spawn_local(grouping::keep(world.clone(), at, boot, replica.clone()));
+    }
     if !world.sites.is_empty() {
         leading.spawn_local(leader::run(world.clone(), at, boot, replica.clone()));
     }
@@ -248,8 +309,13 @@ pub(crate) async fn process(world: Rc<World>, at: usize) -> turmoil::Result {
         if replica.confirmed_leader() {
             seat.confirmed.set(Some(world.now_ms.get()));
         }
+        if world.scene == Scene::Members && grouping::is_removed(&world, &replica) {
+            seat.retired.set(true);
+            break;
+        }
     }
     seat.running.replace(None);
+    seat.up_since.set(None);
     leading.shutdown().await;
     replica.shutdown().await;
     Ok(())

@@ -11,6 +11,7 @@ use tradewind_domain::{
         Command, Machine, Observed, Sighting,
         drain::{By, DrainCommand, DropSchedule},
         placement::{RebalanceCommand, rebalance},
+        plan::Told,
         resource::{Condition, Declaration, Resource, ResourceCommand},
         row::{AccountSpec, LocationSpec, TraderSpec, TraderWish},
     },
@@ -126,8 +127,8 @@ fn by() -> By {
 fn all_well(machine: &Machine) -> Observed {
     let managers = machine.managers().map(|row| {
         let incarnation = row.incarnation;
-        let sighting =
-            Sighting { incarnation, last_proof: Monotonic(0), refused: false, told: None };
+        let told = Some(Told::default());
+        let sighting = Sighting { incarnation, last_proof: Monotonic(0), refused: false, told };
         (row.manager.clone(), sighting)
     });
     Observed { managers: managers.collect(), ..Observed::default() }

@@ -1,6 +1,8 @@
 //! The bugs that can be planted: in the disk, the rows, the client or the operator, never in the code under
 //! test. Decides their names; each stands where it is planted. What finds none of them has proven nothing.
 
+use crate::scene::Scene;
+
 macro_rules! planted {
     ($($variant:ident = $name:literal,)*) => {
         /// See the module.
@@ -15,10 +17,17 @@ macro_rules! planted {
                 match self { $(Self::$variant => $name,)* }
             }
 
-            /// Whether it is planted in what only a run with Managers has.
+            /// The run that has what it is planted in.
             #[must_use]
-            pub fn needs_managers(self) -> bool {
-                self as usize >= Self::DrainForgotten as usize
+            pub fn scene(self) -> Scene {
+                let at = self as usize;
+                if at >= Self::DrainForgotten as usize {
+                    Scene::Managers
+                } else if at >= Self::PromotedEarly as usize {
+                    Scene::Members
+                } else {
+                    Scene::Group
+                }
             }
 
             #[must_use]
@@ -50,8 +59,13 @@ planted! {
     WatchRepeats = "a watch that repeats a revision",
     WipedUnderOldId = "a wiped node voting under its old id",
     EpochTwice = "an epoch used twice",
+    PromotedEarly = "a member promoted before it has caught up",
+    ForgottenEarly = "a removal told as done while the member still votes",
+    TwoAtOnce = "two changes at once: a member removed while another's disk is lost",
     DrainForgotten = "a drain forgotten at a leader change",
     StalledLeaderExpires = "an expiry by a stalled leader",
+    BrakeIgnored = "a brake that is not heeded",
+    PlansByOwnClock = "a leader that plans by its own clock",
     TwoHolders = "two holders of a Trader",
     LeaseUnconfirmed = "a lease answered without confirmed leadership",
     CordonConfirmedEarly = "a cordon confirmed while something is under way",

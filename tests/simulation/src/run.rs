@@ -4,12 +4,13 @@
 use crate::{
     caller::Caller,
     chance::Chance,
-    checks::{Checks, hash},
+    checks::{Checks, group, hash},
     faults::{Faults, MAX_LATENCY},
-    manager, managers, member, operators,
+    grouping, manager, managers, member, operators,
     planted::Planted,
     registers,
     report::Report,
+    scene::Scene,
     settled, watchers,
     world::World,
 };
@@ -22,8 +23,7 @@ use turmoil::Sim;
 pub struct Plan {
     pub seed: u64,
     pub planted: Option<Planted>,
-    /// With Managers at sites of their own, a leader's work, operators and customers.
-    pub managers: bool,
+    pub scene: Scene,
     /// Keep the lines of the trace, not its hash alone.
     pub told: bool,
 }
@@ -32,6 +32,9 @@ const TICK_MS: u64 = 2;
 
 /// How long things break.
 const FAULTS_MS: u64 = 5_000;
+
+/// And where the group changes: a learner is promoted after it has kept up for two seconds under one leader.
+const FAULTS_OF_MEMBERS_MS: u64 = 16_000;
 
 /// Within this after the last repair every member serves again, every client has its answer and all hold
 /// the same.
@@ -42,7 +45,17 @@ const RECOVERY_MS: u64 = 15_000;
 const RECOVERY_WITH_MANAGERS_MS: u64 = 25_000;
 
 fn recovery_ms(world: &World) -> u64 {
-    if world.sites.is_empty() { RECOVERY_MS } else { RECOVERY_WITH_MANAGERS_MS }
+    match world.scene {
+        Scene::Group => RECOVERY_MS,
+        Scene::Managers | Scene::Members => RECOVERY_WITH_MANAGERS_MS,
+    }
+}
+
+fn faults_ms(world: &World) -> u64 {
+    match world.scene {
+        Scene::Group | Scene::Managers => FAULTS_MS,
+        Scene::Members => FAULTS_OF_MEMBERS_MS,
+    }
 }
 
 const CLIENTS: &str = "clients";
@@ -74,7 +87,7 @@ pub fn run(plan: Plan) -> Report {
         sim.host(site.name.as_str(), move || manager::process(world.clone(), at));
     }
     start_clients(&mut sim, &world, &chance);
-    let mut faults = Faults::new(chance.fork(), plan.managers);
+    let mut faults = Faults::new(chance.fork(), plan.scene);
     let mut checks = Checks::default();
     let end = drive(&mut sim, &world, &mut faults, &mut checks);
     if let Err(what) = end {
@@ -125,6 +138,10 @@ fn start_clients(sim: &mut Sim, world: &Rc<World>, chance: &Chance) {
                     );
                 }
                 tasks.extend(begin("planner").map(|c| spawn(&world, managers::plan(c))));
+            }
+            if world.scene == Scene::Members {
+                let operator = begin("grouping");
+                tasks.extend(operator.map(|c| spawn(&world, grouping::operate(c))));
             }
             for n in 0..2 {
                 tasks.extend(
@@ -192,21 +209,21 @@ fn drive(
     faults: &mut Faults,
     checks: &mut Checks,
 ) -> Result<(), String> {
-    let mut now = 0;
+    let (mut now, faults_ms) = (0, faults_ms(world));
     let mut mended_at = None;
     loop {
         sim.step().map_err(|error| format!("the simulation ended: {error}"))?;
         now += TICK_MS;
         world.now_ms.set(now);
         checks.after_step(world);
-        faults.step(sim, world, now, now < FAULTS_MS);
-        if now == FAULTS_MS {
+        faults.step(sim, world, now, now < faults_ms);
+        if now == faults_ms {
             faults.mend_all();
             world.seats.iter().for_each(|seat| seat.stalled_until.set(0));
             world.finishing.set(true);
             world.note("all is mended");
         }
-        if now > FAULTS_MS && faults.none_left() && mended_at.is_none() {
+        if now > faults_ms && faults.none_left() && mended_at.is_none() {
             mended_at = Some(now);
         }
         if now.is_multiple_of(20) && world.read_all.get() && at_one(world) && is_settled(world) {
@@ -215,14 +232,23 @@ fn drive(
         if world.violations.borrow().len() >= 10 {
             return Ok(());
         }
-        if now > FAULTS_MS + recovery_ms(world) {
+        if now > faults_ms + recovery_ms(world) {
             return Err(format!("no progress: {}", stuck(world)));
         }
     }
 }
 
 fn is_settled(world: &World) -> bool {
-    world.sites.is_empty() || settled::settled(world).is_ok()
+    unsettled(world).is_none()
+}
+
+/// What is not yet as it must become.
+fn unsettled(world: &World) -> Option<String> {
+    match world.scene {
+        Scene::Group => None,
+        Scene::Managers => settled::settled(world).err(),
+        Scene::Members => group::settled(world).err(),
+    }
 }
 
 /// Whether all members run, have applied all they have and are equally far.
@@ -239,7 +265,7 @@ fn at_one(world: &World) -> bool {
 
 fn stuck(world: &World) -> String {
     let mut text = format!("{} clients wait", world.busy.get());
-    if let Some(Err(what)) = (!world.sites.is_empty()).then(|| settled::settled(world)) {
+    if let Some(what) = unsettled(world) {
         text.push_str(&format!("; {what}"));
     }
     for seat in &world.seats {
@@ -247,9 +273,14 @@ fn stuck(world: &World) -> String {
         match running.as_ref().map(|running| running.replica.status()) {
             Some(status) => text.push_str(&format!(
                 "; m{} {:?} term {} leader {:?} log {:?} applied {:?}",
-                seat.node, status.role, status.term, status.leader, status.last_log, status.applied
+                seat.place,
+                status.role,
+                status.term,
+                status.leader,
+                status.last_log,
+                status.applied
             )),
-            None => text.push_str(&format!("; m{} is down", seat.node)),
+            None => text.push_str(&format!("; m{} is down", seat.place)),
         }
     }
     text
@@ -265,7 +296,7 @@ fn judge(world: &World) -> u64 {
         match &last {
             None => last = Some((revision, machine)),
             Some((at, first)) if *at == revision && hash(first) != hash(&machine) => {
-                world.violation(format!("m{} holds another state at the end", seat.node));
+                world.violation(format!("m{} holds another state at the end", seat.place));
             }
             Some(_) => {}
         }

@@ -9,7 +9,7 @@ use std::{
 };
 use tradewind_domain::{
     control::{Desired, lease::Lease},
-    ids::{CustomerId, Epoch, ImplementationId, ManagerId, ManagerKind, ServiceId},
+    ids::{CustomerId, Epoch, ImplementationId, LocationId, ManagerId, ManagerKind, ServiceId},
     time::Monotonic,
 };
 
@@ -21,6 +21,7 @@ pub(crate) const SITES: u64 = 3;
 
 pub(crate) struct Site {
     pub(crate) name: String,
+    pub(crate) location: LocationId,
     pub(crate) posts: Vec<Post>,
     /// Its processes stand still until then.
     pub(crate) stalled_until: Cell<u64>,
@@ -57,8 +58,11 @@ pub(crate) struct Service {
 }
 
 impl Site {
-    pub(crate) fn new(n: u64, chance: &Chance) -> Option<Self> {
+    /// In half of the runs the last site is a location of its own: as many nodes as there are fail there at once.
+    pub(crate) fn new(n: u64, alone: bool, chance: &Chance) -> Option<Self> {
         let name = format!("a{n}");
+        let location = if alone && n == SITES { "there" } else { "here" };
+        let location = LocationId::new(location).ok()?;
         let implementation = ImplementationId::new(&name).ok()?;
         let post = |(kind, port)| Post {
             manager: ManagerId { implementation: implementation.clone(), kind },
@@ -73,6 +77,7 @@ impl Site {
         };
         Some(Self {
             name,
+            location,
             posts: KINDS.map(post).into(),
             stalled_until: Cell::new(0),
             sound_since: Cell::new(Some(0)),

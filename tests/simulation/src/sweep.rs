@@ -1,7 +1,7 @@
 //! Many seeds. Decides that each runs in a process of its own, as many at once as asked for: a panic in a
 //! member's task takes the whole process along, and that too is a verdict.
 
-use crate::{report::Report, run::Plan};
+use crate::{report::Report, run::Plan, scene::Scene};
 use std::{
     io,
     ops::Range,
@@ -33,9 +33,7 @@ pub struct Sweep {
 pub fn judged(program: &Path, plan: Plan) -> io::Result<Report> {
     let mut command = Command::new(program);
     command.args(["--seed", &plan.seed.to_string(), "--report"]).env("RUST_BACKTRACE", "0");
-    if plan.managers {
-        command.arg("--managers");
-    }
+    command.args(plan.scene.flag());
     if let Some(planted) = plan.planted {
         command.args(["--planted", planted.name()]);
     }
@@ -56,7 +54,7 @@ pub fn sweep(
     program: &Path,
     seeds: Range<u64>,
     at_once: usize,
-    managers: bool,
+    scene: Scene,
     tell: &(dyn Fn(&Report) + Sync),
 ) -> Sweep {
     let next = AtomicU64::new(seeds.start);
@@ -69,7 +67,7 @@ pub fn sweep(
                     if seed >= seeds.end {
                         return;
                     }
-                    let plan = Plan { seed, planted: None, managers, told: false };
+                    let plan = Plan { seed, planted: None, scene, told: false };
                     let report = judged(program, plan).unwrap_or_else(|error| Report {
                         seed,
                         violations: vec![format!("the process did not start: {error}")],

@@ -41,7 +41,7 @@ pub(crate) enum FromManager {
 
 /// What a beat says that is decided on.
 pub(crate) fn told(cordons: BTreeSet<Epoch>, held: u64, starting: u32) -> Told {
-    Told { cordons, held: Some(held), starting }
+    Told { cordons, held: Some(held), starting, ..Told::default() }
 }
 
 const FRAME_BYTES_MAX: u32 = 1 << 20;

@@ -3,11 +3,13 @@
 
 use crate::{
     chance::Chance,
+    grouping::Grouping,
     history::History,
     member::Seat,
     overseen::Overseen,
     planted::Planted,
     run::Plan,
+    scene::Scene,
     sites::{Post, SITES, Site},
 };
 use std::{
@@ -24,11 +26,18 @@ use tradewind_replication::Replica;
 
 pub(crate) struct World {
     pub(crate) seats: Vec<Seat>,
+    /// Seats that form the group; the others ask to join.
+    pub(crate) founders: u64,
+    pub(crate) scene: Scene,
+    /// What is known of the group's changes, where there are any.
+    pub(crate) grouping: Grouping,
     /// Where Managers run; none in a run without them.
     pub(crate) sites: Vec<Site>,
     pub(crate) overseen: RefCell<Overseen>,
     /// Links that are cut, one way or both.
     pub(crate) cuts: RefCell<BTreeSet<(String, String)>>,
+    /// When a link that was cut last became whole.
+    pub(crate) whole_since: RefCell<BTreeMap<(String, String), u64>>,
     pub(crate) planted: Option<Planted>,
     pub(crate) snapshot_every: u64,
     pub(crate) history: RefCell<History>,
@@ -48,18 +57,34 @@ pub(crate) struct World {
     pub(crate) now_ms: Cell<u64>,
 }
 
+/// Seats that are there to join, where the group changes.
+const SPARES: u64 = 3;
+
 /// Violations kept of one run: the first tell the story.
 const VIOLATIONS_MAX: usize = 20;
 
 impl World {
     pub(crate) fn new(members: u64, plan: Plan, snapshot_every: u64, chance: &Chance) -> Self {
-        let Plan { planted, told, managers, .. } = plan;
-        let sites = if managers { SITES } else { 0 };
+        let Plan { planted, told, scene, .. } = plan;
+        let (sites, spares) = match scene {
+            Scene::Group => (0, 0),
+            Scene::Managers => (SITES, 0),
+            Scene::Members => (0, SPARES),
+        };
+        let alone = plan.seed.is_multiple_of(2);
+        let seat = |n| {
+            let node = if n <= members { NodeId(n) } else { NodeId(0) };
+            Seat::new(n, node, planted, chance)
+        };
         Self {
-            seats: (1..=members).map(|n| Seat::new(NodeId(n), planted, chance)).collect(),
-            sites: (1..=sites).filter_map(|n| Site::new(n, chance)).collect(),
+            seats: (1..=members + spares).map(seat).collect(),
+            founders: members,
+            scene,
+            grouping: Grouping::default(),
+            sites: (1..=sites).filter_map(|n| Site::new(n, alone, chance)).collect(),
             overseen: RefCell::default(),
             cuts: RefCell::default(),
+            whole_since: RefCell::default(),
             planted,
             snapshot_every,
             history: RefCell::default(),
@@ -76,6 +101,11 @@ impl World {
         }
     }
 
+    /// The seat that has this number now.
+    pub(crate) fn seat_of(&self, node: NodeId) -> Option<usize> {
+        self.seats.iter().position(|seat| seat.node.get() == node)
+    }
+
     /// Where a Manager's place is.
     pub(crate) fn post(&self, manager: &ManagerId) -> Option<(&Site, &Post)> {
         let mut all = self.sites.iter().flat_map(|site| site.posts.iter().map(move |p| (site, p)));
@@ -87,6 +117,25 @@ impl World {
         let cuts = self.cuts.borrow();
         let either = [(one, other), (other, one)];
         either.iter().any(|(a, b)| cuts.contains(&((*a).to_owned(), (*b).to_owned())))
+    }
+
+    /// Other links are cut from now on.
+    pub(crate) fn cut(&self, cuts: BTreeSet<(String, String)>) {
+        let before = self.cuts.replace(cuts);
+        let now = self.now_ms.get();
+        self.whole_since.borrow_mut().extend(before.into_iter().map(|link| (link, now)));
+    }
+
+    /// For how long a link has carried both ways.
+    pub(crate) fn whole_for(&self, one: &str, other: &str) -> u64 {
+        if self.is_cut(one, other) {
+            return 0;
+        }
+        let whole = self.whole_since.borrow();
+        let either = [(one, other), (other, one)];
+        let since =
+            either.iter().filter_map(|(a, b)| whole.get(&((*a).to_owned(), (*b).to_owned())));
+        self.now_ms.get() - since.max().copied().unwrap_or_default()
     }
 
     /// The run's own time, as a host sees it.

@@ -22,10 +22,11 @@ fn a_seed_twice_is_one_log_and_two_seeds_are_two() {
 }
 
 /// Every command there is.
-const COMMANDS: [&str; 38] = [
+const COMMANDS: [&str; 54] = [
     "OpenCluster",
     "PutMember",
     "CheckIn",
+    "CheckInFrom",
     "ExpireManager",
     "PutAccount",
     "PutCustomer",
@@ -41,9 +42,11 @@ const COMMANDS: [&str; 38] = [
     "Group(Remove",
     "Group(Forget",
     "Group(WantVoters",
+    "Group(Audited",
     "PutLocation",
     "PutExchangeDays",
     "Drain(Begin",
+    "Drain(BeginOn",
     "Drain(Acknowledge",
     "Drain(Emptied",
     "Drain(Overdue",
@@ -54,19 +57,36 @@ const COMMANDS: [&str; 38] = [
     "Rebalance(Begin",
     "Rebalance(End",
     "Rebalance(Cancel",
+    "Rebalance(CancelAt",
     "Resource(Put",
     "Resource(Delete",
     "Resource(AddKey",
     "Resource(RemoveKey",
     "Resource(Audited",
+    "Service(HandBack",
+    "Service(Settle",
+    "Scale(Ask",
+    "Scale(Start",
+    "Scale(Arrive",
+    "Scale(Fail",
+    "Scale(GiveUp",
+    "Scale(Retire",
+    "Scale(Keep",
+    "Scale(Release",
+    "Scale(Done",
+    "Scale(Quiet",
     "Trader(Move",
     "Trader(Fenced",
 ];
 
+/// At the end of a long way: a request that came, was retired, and whose drain was cancelled, or went its way too.
+const RARE: [&str; 2] = ["Scale(Keep", "Scale(Release"];
+
 #[test]
 fn every_command_is_drawn_and_is_accepted_and_refused() {
     let mut counted: BTreeMap<String, (u64, u64)> = BTreeMap::new();
-    for seed in 0..1_000 {
+    // The rarest, a key that is removed without a word of who, is accepted in one log of a hundred.
+    for seed in 0..LOGS {
         judge(seed, None, |command, outcome| {
             let shown = format!("{command:?}");
             let name = shown.split(" {").next().unwrap().to_owned();
@@ -81,7 +101,8 @@ fn every_command_is_drawn_and_is_accepted_and_refused() {
     assert_eq!(counted.len(), COMMANDS.len(), "{counted:?}");
     for name in COMMANDS {
         let (accepted, refused) = counted[name];
-        assert!(accepted > 10 && refused > 0, "{name}: {accepted} accepted, {refused} refused");
+        let least = if RARE.contains(&name) { 1 } else { 11 };
+        assert!(accepted >= least && refused > 0, "{name}: {accepted} accepted, {refused} refused");
     }
 }
 

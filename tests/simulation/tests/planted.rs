@@ -12,7 +12,7 @@ fn caught(planted: Planted, by: &str) {
     for seed in 1..=SEEDS {
         let report = judged(
             program,
-            Plan { seed, planted: Some(planted), managers: planted.needs_managers(), told: false },
+            Plan { seed, planted: Some(planted), scene: planted.scene(), told: false },
         )
         .unwrap();
         if let Some(first) = report.violations.first() {
@@ -60,8 +60,13 @@ each_is_caught! {
     a_watch_that_repeats: WatchRepeats by "W1",
     a_wiped_node_under_its_old_id: WipedUnderOldId by "R1, openraft's own assertions",
     an_epoch_used_twice: EpochTwice by "R2",
+    a_member_promoted_before_it_has_caught_up: PromotedEarly by "M5",
+    a_removal_told_as_done_while_the_member_votes: ForgottenEarly by "M6",
+    a_member_removed_while_anothers_disk_is_lost: TwoAtOnce by "progress",
     a_drain_forgotten_at_a_leader_change: DrainForgotten by "drains go on",
     an_expiry_by_a_stalled_leader: StalledLeaderExpires by "no false down",
+    a_brake_that_is_not_heeded: BrakeIgnored by "B1",
+    a_leader_that_plans_by_its_own_clock: PlansByOwnClock by "P1",
     two_holders: TwoHolders by "L1",
     a_lease_answered_without_confirmed_leadership: LeaseUnconfirmed by "L1",
     a_cordon_confirmed_while_something_is_under_way: CordonConfirmedEarly by "D1",

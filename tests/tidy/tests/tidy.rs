@@ -14,7 +14,7 @@ const LINES_MAX: usize = 400;
 const LONG_FILES: [(&str, &str); 0] = [];
 
 /// What each crate may use, in the order of the layers. A crate that is not named here may use nothing.
-const ARROWS: [(&str, &[&str]); 20] = [
+const ARROWS: [(&str, &[&str]); 22] = [
     ("tradewind-domain", &[]),
     ("tradewind-protocol", &["domain"]),
     ("tradewind-sdk", &["protocol"]),
@@ -26,6 +26,8 @@ const ARROWS: [(&str, &[&str]); 20] = [
     ("tradewind-control-server", &["domain", "protocol", "link", "replication", "control-client"]),
     ("tradewind-node", &["domain", "protocol", "link", "control-client"]),
     ("tradewind-sim", &["domain", "protocol", "link", "journal"]),
+    ("tradewind-kraken", &["domain"]),
+    ("tradewind-kraken-sim", &["domain", "journal", "kraken", "link", "sim"]),
     (
         "tradewind-brokers",
         &["domain", "protocol", "link", "journal", "control-client", "node", "sim"],
@@ -52,7 +54,7 @@ const HOMES: [(&str, &[&str]); 7] = [
     ("sled", &["tradewind-replication"]),
     ("bincode", &["tradewind-journal"]),
     ("twox-hash", &["tradewind-domain"]),
-    ("prometheus-client", &["tradewind-control-server"]),
+    ("prometheus-client", &["tradewind-control-server", "tradewind-node"]),
 ];
 
 fn root() -> PathBuf {

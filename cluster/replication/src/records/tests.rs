@@ -3,8 +3,10 @@
 #![allow(clippy::unwrap_used)]
 
 mod drains;
+mod manager_disks;
 mod resources;
 mod scale;
+mod services;
 mod traders;
 
 use super::*;

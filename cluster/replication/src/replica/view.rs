@@ -2,7 +2,7 @@
 //! state compares. Decides when a member by itself is good enough for a read; the rest is told, not decided.
 
 use super::{Clock, Replica};
-use crate::{AuditStatus, EventStream, Gone, Meters};
+use crate::{AuditStatus, EntryEvents, EventStream, Gone, Meters};
 use openraft::async_runtime::watch::WatchReceiver;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tradewind_domain::{
@@ -21,6 +21,15 @@ impl Replica {
     #[must_use]
     pub fn events_kept_after(&self) -> Revision {
         self.shared.published.events.kept_after()
+    }
+
+    /// All that is kept now, oldest first.
+    #[must_use]
+    pub fn events_kept_now(&self) -> Vec<EntryEvents> {
+        let events = &self.shared.published.events;
+        // Gone between the two: entries are being applied, and what was kept is older than those.
+        let kept = events.since(events.kept_after()).and_then(|mut all| all.ready(usize::MAX));
+        kept.unwrap_or_default()
     }
 
     /// Entries with events that are kept for watchers, and how many are at most.

@@ -2,7 +2,7 @@
 
 use super::{
     problems,
-    resources::{Items, Kind, Listed, Options, page},
+    resources::{Items, Kind, Listed, Options, Seen, page},
 };
 use tradewind_domain::{
     control::{
@@ -83,7 +83,7 @@ impl Kind for Accounts {
         Declaration::Account { account, spec: spec.clone() }
     }
 
-    fn item(machine: &Machine, id: &AccountId) -> Option<(Revision, AccountInfo)> {
+    fn item(machine: &Seen, id: &AccountId) -> Option<(Revision, AccountInfo)> {
         machine.account(id).map(|row| (row.revision, info(machine, row)))
     }
 }
@@ -92,11 +92,7 @@ impl Listed for Accounts {
     const LIST: &'static str = "/v1/accounts";
     type Select = SelectAccounts;
 
-    fn list(
-        machine: &Machine,
-        select: &SelectAccounts,
-        stand: Stand,
-    ) -> Result<Json<Items>, Failure> {
+    fn list(machine: &Seen, select: &SelectAccounts, stand: Stand) -> Result<Json<Items>, Failure> {
         let rows = machine.accounts_after(select.after.as_ref());
         let shown = |row: &&AccountRow| chosen(machine, row, select).then(|| info(machine, row));
         page(stand, select, rows, |row| row.account.to_string(), shown)

@@ -7,7 +7,7 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use tradewind_domain::{
     control::Command,
-    ids::{NodeId, Revision},
+    ids::{NodeId, NodeName, Revision},
 };
 use tradewind_link::{
     Failure,
@@ -15,6 +15,7 @@ use tradewind_link::{
     rest::Method,
 };
 use tradewind_protocol::{
+    Code,
     check_in::{ManagerCheckIn, ManagerCheckedIn},
     control::Changed,
 };
@@ -58,19 +59,27 @@ pub(super) async fn put_member(
     put(&service, keyed, &path, &told, command).await
 }
 
+/// Managers of earlier builds do not say which disk they have.
+fn registration(told: &ManagerCheckIn) -> Result<Command, Failure> {
+    let ManagerCheckIn { manager, location, address, incarnation, capacity, .. } = told.clone();
+    let Some(disk) = told.disk else {
+        return Ok(Command::CheckIn { manager, location, address, incarnation, capacity });
+    };
+    let node = match &told.node {
+        Some(node) => node.clone(),
+        None => NodeName::of_address(&address)
+            .map_err(|wrong| Failure::new(Code::MalformedRequest, wrong.to_string()))?,
+    };
+    Ok(Command::CheckInFrom { manager, location, address, incarnation, capacity, disk, node })
+}
+
 pub(super) async fn check_in(
     State(service): State<Service>,
     keyed: Keyed,
     Json(told): Json<ManagerCheckIn>,
 ) -> Result<Json<ManagerCheckedIn>, Failure> {
     let Keyed { key, forwarded } = keyed;
-    let command = Command::CheckIn {
-        manager: told.manager.clone(),
-        location: told.location.clone(),
-        address: told.address.clone(),
-        incarnation: told.incarnation,
-        capacity: told.capacity,
-    };
+    let command = registration(&told)?;
     let path = "/v1/managers/check-in";
     let change = Change { method: Method::POST, path, body: &told, key, command, forwarded };
     let answer = service.change(change, |service, applied| {

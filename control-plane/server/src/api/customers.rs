@@ -2,7 +2,7 @@
 
 use super::{
     keys,
-    resources::{Items, Kind, Listed, Nothing, page},
+    resources::{Items, Kind, Listed, Nothing, Seen, page},
 };
 use tradewind_domain::{
     control::{
@@ -68,7 +68,7 @@ impl Kind for Customers {
         Declaration::Customer { customer, key_hashes: spec.key_hashes.clone() }
     }
 
-    fn item(machine: &Machine, id: &CustomerId) -> Option<(Revision, CustomerInfo)> {
+    fn item(machine: &Seen, id: &CustomerId) -> Option<(Revision, CustomerInfo)> {
         machine.customer(id).map(|row| (row.revision, info(row)))
     }
 }
@@ -78,7 +78,7 @@ impl Listed for Customers {
     type Select = SelectCustomers;
 
     fn list(
-        machine: &Machine,
+        machine: &Seen,
         select: &SelectCustomers,
         stand: Stand,
     ) -> Result<Json<Items>, Failure> {

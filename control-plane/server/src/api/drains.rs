@@ -18,6 +18,7 @@ use tradewind_domain::{
     control::{
         Command, Machine,
         drain::{By, DrainCommand, DrainRow, DrainState, DropSchedule, Remains},
+        plan::drains::{HoursUnknown, after_hours_known},
         resource::Condition,
     },
     ids::{DrainTarget, ImplementationId, ManagerId, Revision},
@@ -80,17 +81,12 @@ async fn begun(
     Expected(on): Expected,
     Json(begin): Json<BeginDrain>,
 ) -> Result<Begun, Failure> {
-    if on != Condition::Always {
-        // Passed over in silence it would begin what its caller has ruled out.
-        let detail = "If-Match and If-None-Match do not go with beginning a drain, which changes none that is there";
-        return Err(Failure::new(Code::MalformedRequest, detail));
-    }
     let (by, deadline, drop) = (begin.by(), begin.deadline, begin.drop);
-    let asked = DrainCommand::Begin { target: target.clone(), by, deadline, drop };
+    let asked = DrainCommand::BeginOn { target: target.clone(), on, by, deadline, drop };
     let Keyed { key, forwarded } = keyed;
     let (method, command) = (Method::POST, Command::Drain(asked));
     let change = Change { method, path, body: &begin, key, command, forwarded };
-    let told = service.change(change, changed).await?;
+    let told = service.change_on(change, on, changed).await?;
     Ok((StatusCode::ACCEPTED, [(header::LOCATION, path_of(&target))], Json(told)))
 }
 
@@ -148,7 +144,11 @@ fn view(service: &Service, machine: &Machine, row: &DrainRow) -> DrainView {
         acknowledged: row.state.is_acknowledged() && row.forced.is_none(),
         managers: machine.concerned(&row.target).map(|manager| manager.manager.clone()).collect(),
         remaining: remains.map(remaining),
-        waits: remains.and_then(|remains| waits(row, remains)),
+        waits: remains.and_then(|remains| {
+            let at = service.group_time();
+            let unknown = at.and_then(|at| after_hours_known(machine, at, &row.target).err());
+            waits(row, remains, unknown.as_ref())
+        }),
     }
 }
 
@@ -160,7 +160,7 @@ fn remaining(remains: Remains) -> Remaining {
 }
 
 /// What keeps a drain where it is, in words.
-fn waits(row: &DrainRow, remains: Remains) -> Option<String> {
+fn waits(row: &DrainRow, remains: Remains, unknown: Option<&HoursUnknown>) -> Option<String> {
     let text = match row.state {
         DrainState::Cordoned => {
             "a Manager has not confirmed the cordon: services given to it before are still starting, or it has \
@@ -177,6 +177,11 @@ fn waits(row: &DrainRow, remains: Remains) -> Option<String> {
         }
         DrainState::Draining => "sessions and services are on their way out",
         DrainState::Drained => match row.drop {
+            DropSchedule::AfterHours if unknown.is_some() => {
+                return unknown.map(|unknown| {
+                    format!("{unknown}: declare that, or reschedule the drop; until then it waits without end")
+                });
+            }
             DropSchedule::AfterHours => "dropped after hours of all its locations' markets",
             DropSchedule::At(_) => "dropped at the time that was set",
             DropSchedule::Never => "it stays until it is rescheduled or cancelled",

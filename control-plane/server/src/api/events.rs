@@ -24,8 +24,8 @@ use tradewind_link::{
 use tradewind_protocol::{
     Code, Problem,
     events::{
-        CLOSE_BAD_FRAME, CLOSE_GONE, CLOSE_NO_LEADER, CLOSE_SLOW, EntryEvents, EventFrame,
-        EventPage, EventsOptions,
+        CLOSE_BAD_FRAME, CLOSE_GONE, CLOSE_NO_LEADER, CLOSE_SLOW, EntryEvents, EventFilter,
+        EventFrame, EventPage, EventsOptions,
     },
 };
 use tradewind_replication::{EventStream, EventsError};
@@ -35,13 +35,14 @@ pub(super) async fn watch(
     Query(options): Query<EventsOptions>,
     request: Request,
 ) -> Result<Response, Failure> {
+    let filter = EventFilter::of(&options)?;
     if request.headers().get("upgrade").is_none() {
-        return Ok(page(&service, options)?.into_response());
+        return Ok(page(&service, &options, &filter)?.into_response());
     }
     if !service.in_touch() {
         return Err(problems::out_of_touch().into());
     }
-    let stream = opened(&service, options)?;
+    let stream = opened(&service, &options)?;
     let seat = service.parts().watchers.clone().try_acquire_owned().map_err(|_| {
         let detail = "too many watch here; close a stream, or ask another member";
         Failure::new(Code::TooManyRequests, detail)
@@ -55,7 +56,8 @@ pub(super) async fn watch(
         let _seat = seat;
         let since = stream.place();
         let cluster = options.cluster.or_else(|| service.life());
-        let (socket, until) = Watching { socket, stream, service, cluster }.run(since).await;
+        let (socket, until) =
+            Watching { socket, stream, service, cluster, filter }.run(since).await;
         close(socket, until).await;
     }))
 }
@@ -66,18 +68,23 @@ fn check_life(service: &Service, asked: Option<ClusterIncarnation>) -> Result<()
     service.in_another_life(asked).map_or(Ok(()), |own| Err(problems::other_life(asked, &own)))
 }
 
-fn opened(service: &Service, options: EventsOptions) -> Result<EventStream, Problem> {
+fn opened(service: &Service, options: &EventsOptions) -> Result<EventStream, Problem> {
     check_life(service, options.cluster)?;
     let replica = &service.parts().replica;
     let since = options.since.unwrap_or_else(|| replica.events_kept_after());
     replica.events_since(since).map_err(|gone| problems::gone(&gone))
 }
 
-fn page(service: &Service, options: EventsOptions) -> Result<Json<EventPage>, Problem> {
+fn page(
+    service: &Service,
+    options: &EventsOptions,
+    filter: &EventFilter,
+) -> Result<Json<EventPage>, Problem> {
     let most = options.limit.map_or(EVENT_PAGE, |most| usize::from(most).clamp(1, EVENT_PAGE));
     let mut stream = opened(service, options)?;
     let ready = stream.ready(most).map_err(|gone| problems::gone(&gone))?;
-    let entries = ready.iter().filter_map(|(at, events)| EntryEvents::new(*at, events)).collect();
+    let entries = ready.iter().filter_map(|(at, events)| EntryEvents::new(*at, events));
+    let entries = entries.filter_map(|entry| filter.of_entry(entry)).collect();
     let (stand, cluster, next) = (service.stale_stand(), service.life(), stream.place());
     Ok(Json(EventPage { stand, cluster, next, entries }))
 }
@@ -89,6 +96,7 @@ struct Watching {
     service: Service,
     /// The life of the cluster that he is told of.
     cluster: Option<ClusterIncarnation>,
+    filter: EventFilter,
 }
 
 /// Why a stream ends.
@@ -137,7 +145,8 @@ impl Watching {
         let ready = self.stream.ready(EVENT_FRAMES_AT_ONCE).map_err(|gone| over(&gone.into()))?;
         let more = ready.len() == EVENT_FRAMES_AT_ONCE;
         for (revision, events) in ready {
-            if let Some(entry) = EntryEvents::new(revision, &events) {
+            let entry = EntryEvents::new(revision, &events);
+            if let Some(entry) = entry.and_then(|entry| self.filter.of_entry(entry)) {
                 self.send(&EventFrame::Events(entry)).await?;
             }
         }

@@ -1,10 +1,9 @@
 //! An operator's days of an exchange, beside its table. Decides nothing.
 
-use super::resources::{Items, Kind, Listed, Nothing, page};
+use super::resources::{Items, Kind, Listed, Nothing, Seen, page};
 use tradewind_domain::{
     calendar::Exchange,
     control::{
-        Machine,
         refusal::Noun,
         resource::{Declaration, Resource},
         row::ExchangeRow,
@@ -48,7 +47,7 @@ impl Kind for ExchangeDays {
         Declaration::ExchangeDays { exchange, days: spec.days.clone() }
     }
 
-    fn item(machine: &Machine, id: &Exchange) -> Option<(Revision, ExchangeDaysInfo)> {
+    fn item(machine: &Seen, id: &Exchange) -> Option<(Revision, ExchangeDaysInfo)> {
         machine.exchange(*id).map(|row| (row.revision, info(row)))
     }
 }
@@ -58,7 +57,7 @@ impl Listed for ExchangeDays {
     type Select = SelectExchangeDays;
 
     fn list(
-        machine: &Machine,
+        machine: &Seen,
         select: &SelectExchangeDays,
         stand: Stand,
     ) -> Result<Json<Items>, Failure> {

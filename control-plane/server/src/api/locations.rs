@@ -1,10 +1,9 @@
 //! Locations: when it is after hours there. Decides which are chosen.
 
-use super::resources::{Items, Kind, Listed, Nothing, page};
+use super::resources::{Items, Kind, Listed, Nothing, Seen, page};
 use tradewind_domain::{
     calendar::Hours,
     control::{
-        Machine,
         refusal::Noun,
         resource::{Declaration, Resource},
         row::{LocationRow, LocationSpec},
@@ -56,7 +55,7 @@ impl Kind for Locations {
         Declaration::Location { location, spec: spec.clone() }
     }
 
-    fn item(machine: &Machine, id: &LocationId) -> Option<(Revision, LocationInfo)> {
+    fn item(machine: &Seen, id: &LocationId) -> Option<(Revision, LocationInfo)> {
         machine.location(id).map(|row| (row.revision, info(row)))
     }
 }
@@ -66,7 +65,7 @@ impl Listed for Locations {
     type Select = SelectLocations;
 
     fn list(
-        machine: &Machine,
+        machine: &Seen,
         select: &SelectLocations,
         stand: Stand,
     ) -> Result<Json<Items>, Failure> {

@@ -1,26 +1,45 @@
 //! Markets. Decides which are chosen; their routes one by one: `routes`.
 
-use super::resources::{Items, Kind, Listed, Nothing, page};
+use super::{
+    placed,
+    resources::{Items, Kind, Listed, Nothing, Seen, page},
+};
+use crate::leader::observe::View;
 use tradewind_domain::{
     control::{
         Machine,
         refusal::Noun,
         resource::{Declaration, Resource},
-        row::{MarketRow, MarketSpec, Route},
+        row::{ManagerRow, ManagerState, MarketRow, MarketSpec, Route},
     },
-    ids::{MarketId, Revision, VenueId},
+    ids::{ManagerKind, MarketId, Revision, ServiceId, VenueId},
 };
 use tradewind_link::{Failure, json::Json};
 use tradewind_protocol::{
     control::Stand,
+    placed::MarketAt,
     resources::{MarketInfo, SelectMarkets},
 };
 
 pub(super) struct Markets;
 
-fn info(row: &MarketRow) -> MarketInfo {
+fn info(seen: &Seen, row: &MarketRow) -> MarketInfo {
     let revision = Revision(row.epoch.0);
-    MarketInfo { market: row.market.clone(), revision, spec: row.spec.clone() }
+    let at = seen.view.as_ref().map(|view| everywhere(seen, view, row));
+    MarketInfo { market: row.market.clone(), revision, spec: row.spec.clone(), at }
+}
+
+/// At each MarketManager that is registered as live.
+fn everywhere(machine: &Machine, view: &View, row: &MarketRow) -> Vec<MarketAt> {
+    let service = ServiceId::Market { market: row.market.clone(), shard: 0 };
+    let runs = |manager: &&ManagerRow| {
+        manager.manager.kind == ManagerKind::MarketManager && manager.state == ManagerState::Live
+    };
+    let at = |manager: &ManagerRow| MarketAt {
+        manager: manager.manager.clone(),
+        now: placed::now(machine, view, Some(&manager.manager), &service),
+    };
+    machine.managers().filter(runs).map(at).collect()
 }
 
 /// One route has to do with all that is asked for.
@@ -36,6 +55,7 @@ fn chosen(row: &MarketRow, select: &SelectMarkets) -> bool {
 
 impl Kind for Markets {
     const NOUN: Noun = Noun::Market;
+    const SEEN: bool = true;
     const ONE: &'static str = "/v1/markets/{market}";
     type Id = MarketId;
     type Spec = MarketSpec;
@@ -58,8 +78,8 @@ impl Kind for Markets {
         Declaration::Market { market, spec: spec.clone() }
     }
 
-    fn item(machine: &Machine, id: &MarketId) -> Option<(Revision, MarketInfo)> {
-        machine.market(id).map(info).map(|info| (info.revision, info))
+    fn item(machine: &Seen, id: &MarketId) -> Option<(Revision, MarketInfo)> {
+        machine.market(id).map(|row| info(machine, row)).map(|info| (info.revision, info))
     }
 }
 
@@ -67,13 +87,9 @@ impl Listed for Markets {
     const LIST: &'static str = "/v1/markets";
     type Select = SelectMarkets;
 
-    fn list(
-        machine: &Machine,
-        select: &SelectMarkets,
-        stand: Stand,
-    ) -> Result<Json<Items>, Failure> {
+    fn list(machine: &Seen, select: &SelectMarkets, stand: Stand) -> Result<Json<Items>, Failure> {
         let rows = machine.markets_after(select.after.as_ref());
-        let shown = |row: &&MarketRow| chosen(row, select).then(|| info(row));
+        let shown = |row: &&MarketRow| chosen(row, select).then(|| info(machine, row));
         page(stand, select, rows, |row| row.market.to_string(), shown)
     }
 }

@@ -4,13 +4,12 @@
 
 use super::{
     changes::{changed, put},
-    headers::{Forwarded, Keyed},
+    headers::{Forwarded, Keyed, Said},
     health::Well,
     problems,
     status::reached,
 };
 use crate::{
-    group,
     limits::{HAND_OVER_WITHIN, TRANSFER_WITHIN},
     service::{Answerer, Change, Service},
 };
@@ -19,9 +18,10 @@ use std::collections::BTreeMap;
 use tokio::time::timeout;
 use tradewind_domain::{
     control::{
-        Command,
-        group::{AdmissionRow, GroupCommand, MemberAddress},
+        Command, IdempotencyKey,
+        group::{AdmissionRow, GroupAsk, GroupCommand, MemberAddress},
         membership::check_removal,
+        resource::Condition,
     },
     ids::{NodeId, Revision},
 };
@@ -37,6 +37,7 @@ use tradewind_protocol::{
         JoinMember, LeaderTransferred, MemberInfo, MemberJoined, MemberMoved, MemberStanding,
         Members, RemoveOptions, TransferLeader, VotersWanted,
     },
+    terms::Terms,
 };
 use tradewind_replication::TransferError;
 
@@ -185,11 +186,24 @@ pub(super) async fn moved(
 
 pub(super) async fn voters_wanted(
     State(service): State<Service>,
-    keyed: Keyed,
+    Keyed { key, forwarded }: Keyed,
+    Said(terms): Said,
     Json(wanted): Json<VotersWanted>,
 ) -> Result<Json<Changed>, Failure> {
-    let command = Command::Group(GroupCommand::WantVoters { voters: wanted.voters });
-    put(&service, keyed, "/v1/members/voters-wanted", &wanted, command).await
+    let command = audited(&terms, &key, GroupAsk::WantVoters { voters: wanted.voters })?;
+    let (method, path) = (Method::PUT, "/v1/members/voters-wanted");
+    let change = Change { method, path, body: &wanted, key, command, forwarded };
+    Ok(Json(service.change_on(change, terms, changed).await?))
+}
+
+/// In the name of whoever says who he is. A member has no revision that a condition could name.
+fn audited(terms: &Terms, key: &IdempotencyKey, ask: GroupAsk) -> Result<Command, Failure> {
+    if terms.on != Condition::Always {
+        let detail = "If-Match and If-None-Match do not go with changes of the group";
+        return Err(Failure::new(Code::MalformedRequest, detail));
+    }
+    let by = terms.by(&key.client);
+    Ok(Command::Group(GroupCommand::Audited { by, ask }))
 }
 
 /// Begun when this answers; done when `GET /v1/members/{node}` says that it was removed.
@@ -197,35 +211,43 @@ pub(super) async fn remove(
     State(service): State<Service>,
     Path(node): Path<NodeId>,
     Query(options): Query<RemoveOptions>,
-    keyed: Keyed,
+    Keyed { key, forwarded }: Keyed,
+    Said(terms): Said,
 ) -> Result<(StatusCode, Json<Changed>), Failure> {
     let forced = options.force;
+    let command = audited(&terms, &key, GroupAsk::Remove { node, forced })?;
     // A repeat is answered by its key, and a removal under way goes on.
     let machine = service.machine().1;
     let begun = machine.admission(node).is_some_and(AdmissionRow::is_removing);
     if service.leads_here() && !begun && !machine.was_removed(node) {
-        check_removal(&group::look(&service.parts().replica), node, forced)
+        check_removal(&service.parts().replica.group_as_seen(), node, forced)
             .map_err(|refused| problems::removal_refused(node, &refused))?;
     }
-    let Keyed { key, forwarded } = keyed;
     let path = format!("/v1/members/{node}?force={forced}");
-    let command = Command::Group(GroupCommand::Remove { node, forced });
     let change = Change { method: Method::DELETE, path: &path, body: &(), key, command, forwarded };
-    let changed = service.change(change, changed).await?;
+    let changed = service.change_on(change, terms, changed).await?;
     Ok((StatusCode::ACCEPTED, Json(changed)))
 }
 
-/// Answers once another member leads. A repeat with `to` changes nothing more.
+/// Answers once another member leads. A repeat with `to` changes nothing more. That it was asked for, by whom and why,
+/// stands in the log before it is done.
 pub(super) async fn transfer(
     State(service): State<Service>,
-    keyed: Keyed,
+    Keyed { key, forwarded }: Keyed,
+    Said(terms): Said,
     Json(transfer): Json<TransferLeader>,
 ) -> Result<Json<LeaderTransferred>, Failure> {
+    let command = audited(&terms, &key, GroupAsk::Transfer { to: transfer.to })?;
     if !service.leads_here() {
-        let there =
-            service.hand_over(Method::POST, TRANSFER, &transfer, &keyed.key, keyed.forwarded);
+        let there = service.hand_over(Method::POST, TRANSFER, &transfer, (&key, &terms), forwarded);
         return Ok(Json(there.await?));
     }
+    if let Some(to) = transfer.to.filter(|to| service.machine().1.admission(*to).is_none()) {
+        return Err(problems::not_transferred(&TransferError::NotAVoter(to)).into());
+    }
+    let (method, path) = (Method::POST, TRANSFER);
+    let note = Change { method, path, body: &transfer, key, command, forwarded: true };
+    service.change(note, changed).await?;
     let replica = &service.parts().replica;
     let handed =
         timeout(HAND_OVER_WITHIN.min(TRANSFER_WITHIN), replica.transfer_leadership(transfer.to));

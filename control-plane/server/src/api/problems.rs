@@ -14,13 +14,15 @@ pub(crate) fn refused(refusal: &Refusal) -> Problem {
         Refusal::KeyExpired => Code::KeyExpired,
         Refusal::KeyFromFuture => Code::KeyFromFuture,
         Refusal::AlreadyOpen
-        | Refusal::StaleIncarnation { .. }
         | Refusal::Superseded
         | Refusal::OtherDisk { .. }
         | Refusal::Mismatch { .. }
         | Refusal::NotActive { .. }
+        | Refusal::AlreadyDraining { .. }
         | Refusal::WrongState { .. } => Code::Conflict,
         Refusal::Dropped { .. } => Code::Dropped,
+        Refusal::StaleIncarnation { .. } => Code::Superseded,
+        Refusal::OtherManagerDisk { .. } => Code::OtherDisk,
         Refusal::Busy { .. } | Refusal::Rebalancing { .. } => Code::Busy,
         Refusal::NotFound { .. } => Code::NotFound,
         Refusal::InUse { .. } => Code::InUse,
@@ -160,7 +162,7 @@ mod tests {
         assert_eq!(told(Refusal::KeyExpired), Code::KeyExpired);
         assert_eq!(told(Refusal::KeyFromFuture), Code::KeyFromFuture);
         assert_eq!(told(Refusal::Superseded), Code::Conflict);
-        assert_eq!(told(Refusal::StaleIncarnation { held: Incarnation(1) }), Code::Conflict);
+        assert_eq!(told(Refusal::StaleIncarnation { held: Incarnation(1) }), Code::Superseded);
         assert_eq!(told(Refusal::NotEligible), Code::Refused);
     }
 

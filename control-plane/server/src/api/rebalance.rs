@@ -12,6 +12,7 @@ use crate::{
 use axum::{
     extract::State,
     http::{StatusCode, header, header::HeaderName},
+    response::{AppendHeaders, IntoResponse as _, Response},
 };
 use std::sync::Arc;
 use tradewind_domain::{
@@ -21,7 +22,7 @@ use tradewind_domain::{
         placement::{Move, RebalanceCommand, RebalanceRow, rebalance, rebalance_can_be_told},
         resource::Condition,
     },
-    ids::{ManagerId, Revision},
+    ids::{Epoch, ManagerId, Revision},
 };
 use tradewind_link::{
     Failure,
@@ -32,14 +33,15 @@ use tradewind_protocol::{
     Code, Problem,
     control::{Changed, ReadOptions},
     rebalance::{AskRebalance, CustomerMove, REBALANCE, RebalanceTold, RebalanceUnderWay},
+    resources::format_etag,
 };
 
 pub(super) async fn get(
     State(service): State<Service>,
     Query(options): Query<ReadOptions>,
     Forwarded(forwarded): Forwarded,
-) -> Result<Json<RebalanceTold>, Failure> {
-    Ok(Json(match service.read(REBALANCE, options.consistency, forwarded).await? {
+) -> Result<Response, Failure> {
+    let told: RebalanceTold = match service.read(REBALANCE, options.consistency, forwarded).await? {
         Answerer::There(there) => there,
         Answerer::Here(stand) => {
             let (machine, view) = (service.machine().1, seen(&service));
@@ -49,7 +51,9 @@ pub(super) async fn get(
             let under_way = machine.rebalance().map(|row| under_way(&machine, row));
             RebalanceTold { stand, under_way, plan }
         }
-    }))
+    };
+    let tag = told.under_way.as_ref().map(|row| (header::ETAG, format_etag(Revision(row.epoch.0))));
+    Ok((AppendHeaders(tag), Json(told)).into_response())
 }
 
 fn seen(service: &Service) -> Option<Arc<View>> {
@@ -105,18 +109,6 @@ impl Decide for Begin {
     }
 }
 
-/// A rebalance has no revision of its own: there is one or none.
-fn unconditional(Expected(on): Expected) -> Result<(), Failure> {
-    match on {
-        Condition::Always => Ok(()),
-        Condition::Absent | Condition::Present | Condition::At(_) => {
-            let detail =
-                "If-Match and If-None-Match do not go with a rebalance: there is one at a time";
-            Err(Failure::new(Code::MalformedRequest, detail))
-        }
-    }
-}
-
 /// Begun; where to look is in `Location`.
 type Begun = (StatusCode, [(HeaderName, &'static str); 1], Json<Changed>);
 
@@ -126,7 +118,10 @@ pub(super) async fn begin(
     on: Expected,
     Json(asked): Json<AskRebalance>,
 ) -> Result<Begun, Failure> {
-    unconditional(on)?;
+    if on.0 != Condition::Always {
+        let detail = "If-Match and If-None-Match do not go with beginning a rebalance: the one under way goes on";
+        return Err(Failure::new(Code::MalformedRequest, detail));
+    }
     let Keyed { key, forwarded } = keyed;
     let (method, command) = (Method::POST, Begin(asked.by()));
     let change = Change { method, path: REBALANCE, body: &asked, key, command, forwarded };
@@ -137,13 +132,20 @@ pub(super) async fn begin(
 pub(super) async fn cancel(
     State(service): State<Service>,
     keyed: Keyed,
-    on: Expected,
+    Expected(on): Expected,
     Json(asked): Json<AskRebalance>,
 ) -> Result<Json<Changed>, Failure> {
-    unconditional(on)?;
-    let Keyed { key, forwarded } = keyed;
-    let command = Command::Rebalance(RebalanceCommand::Cancel { by: asked.by() });
+    let by = asked.by();
+    let command = match on {
+        Condition::Always | Condition::Present => RebalanceCommand::Cancel { by },
+        Condition::At(Revision(epoch)) => RebalanceCommand::CancelAt { epoch: Epoch(epoch), by },
+        Condition::Absent => {
+            let detail = "If-None-Match does not go with a rebalance that is to be cancelled";
+            return Err(Failure::new(Code::MalformedRequest, detail));
+        }
+    };
+    let (Keyed { key, forwarded }, command) = (keyed, Command::Rebalance(command));
     let method = Method::DELETE;
     let change = Change { method, path: REBALANCE, body: &asked, key, command, forwarded };
-    Ok(Json(service.change(change, changed).await?))
+    Ok(Json(service.change_on(change, on, changed).await?))
 }

@@ -5,19 +5,28 @@
 use super::{
     addresses::Addresses,
     changes::changed,
-    headers::{Keyed, Said},
+    headers::{Forwarded, Keyed, Said},
 };
 use crate::{
+    leader::observe::View,
     limits::{PAGE_BYTES, PAGE_ITEMS, PAGE_ITEMS_MAX, PAGE_LOOKS},
-    service::{Change, Service},
+    service::{Answerer, Change, Service},
 };
 use axum::{
     extract::State,
-    http::header::{ETAG, HeaderName},
+    http::{
+        Uri,
+        header::{ETAG, HeaderName},
+    },
+    response::{IntoResponse as _, Response},
     routing::get as getting,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use serde_json::value::{RawValue, to_raw_value};
+use serde_json::{
+    Value,
+    value::{RawValue, to_raw_value},
+};
+use std::{fmt, ops::Deref, sync::Arc};
 use tradewind_domain::{
     control::{
         Command, IdempotencyKey, Machine,
@@ -38,9 +47,25 @@ use tradewind_protocol::{
     terms::Terms,
 };
 
+/// The state, and what the leader sees beside it, if the leader is asked.
+pub(super) struct Seen {
+    machine: Machine,
+    pub(super) view: Option<Arc<View>>,
+}
+
+impl Deref for Seen {
+    type Target = Machine;
+
+    fn deref(&self) -> &Machine {
+        &self.machine
+    }
+}
+
 /// A kind of resource: where it stands, what it takes and what is told of it.
 pub(super) trait Kind: Sized + 'static {
     const NOUN: Noun;
+    /// Whether more is told of it than stands in the state: what the leader sees.
+    const SEEN: bool = false;
     /// The address of one of them, with its parameters.
     const ONE: &'static str;
     /// What its address names.
@@ -61,7 +86,7 @@ pub(super) trait Kind: Sized + 'static {
     fn path(id: &Self::Id) -> String;
     fn resource(id: Self::Id) -> Resource;
     fn declaration(id: Self::Id, spec: &Self::Spec) -> Declaration;
-    fn item(machine: &Machine, id: &Self::Id) -> Option<(Revision, Self::Info)>;
+    fn item(machine: &Seen, id: &Self::Id) -> Option<(Revision, Self::Info)>;
 }
 
 /// One that is listed for itself, at the address before its name's.
@@ -70,8 +95,7 @@ pub(super) trait Listed: Kind {
     type Select: DeserializeOwned + Selects + Send + 'static;
 
     /// Those that are chosen, a page of them.
-    fn list(machine: &Machine, select: &Self::Select, stand: Stand)
-    -> Result<Json<Items>, Failure>;
+    fn list(machine: &Seen, select: &Self::Select, stand: Stand) -> Result<Json<Items>, Failure>;
 }
 
 pub(super) trait Options {
@@ -102,24 +126,80 @@ pub(super) fn routes_of_one<K: Kind>() -> Addresses {
 
 async fn list<K: Listed>(
     State(service): State<Service>,
+    Forwarded(forwarded): Forwarded,
+    uri: Uri,
     Query(select): Query<K::Select>,
-) -> Result<Json<Items>, Failure> {
-    let (stand, machine) = look(&service, select.of_page().0).await?;
-    K::list(&machine, &select, stand)
+) -> Result<Response, Failure> {
+    let asked = Asked { consistency: select.of_page().0, forwarded, uri, seen: K::SEEN };
+    match answerer::<Page<Value>>(&service, asked).await? {
+        Whose::Leaders(page) => Ok(Json(page).into_response()),
+        Whose::Here(stand, seen) => Ok(K::list(&seen, &select, stand)?.into_response()),
+    }
 }
 
 async fn get<K: Kind>(
     State(service): State<Service>,
     Path(id): Path<K::Id>,
+    Forwarded(forwarded): Forwarded,
+    uri: Uri,
     Query(options): Query<ReadOptions>,
-) -> Result<Tagged<One<K::Info>>, Failure> {
-    let (stand, machine) = look(&service, options.consistency).await?;
-    let Some((revision, item)) = K::item(&machine, &id) else {
-        let (what, name) = (K::NOUN, K::name(&id));
-        let detail = format!("there is no {what} {name}; see the list for those there are");
-        return Err(Failure::new(Code::NotFound, detail));
+) -> Result<Response, Failure> {
+    let asked = Asked { consistency: options.consistency, forwarded, uri, seen: K::SEEN };
+    let (stand, seen) = match answerer::<One<Value>>(&service, asked).await? {
+        Whose::Leaders(one) => {
+            let revision = one.item["revision"].as_u64().unwrap_or_default();
+            return Ok(tagged(Revision(revision), one).into_response());
+        }
+        Whose::Here(stand, seen) => (stand, seen),
     };
-    Ok(tagged(revision, One { stand, item }))
+    let Some((revision, item)) = K::item(&seen, &id) else {
+        return Err(not_there(K::NOUN, &K::name(&id)));
+    };
+    Ok(tagged(revision, One { stand, item }).into_response())
+}
+
+pub(super) fn not_there(what: impl fmt::Display, name: &str) -> Failure {
+    let detail = format!("there is no {what} {name}; see the list for those there are");
+    Failure::new(Code::NotFound, detail)
+}
+
+/// A read, and whether it tells what only the leader sees.
+pub(super) struct Asked {
+    pub(super) consistency: Consistency,
+    pub(super) forwarded: bool,
+    pub(super) uri: Uri,
+    pub(super) seen: bool,
+}
+
+pub(super) enum Whose<T> {
+    /// The leader's answer.
+    Leaders(T),
+    Here(Stand, Box<Seen>),
+}
+
+/// What only the leader sees is told by the leader, and not at all by a member that is asked for what it knows itself.
+pub(super) async fn answerer<T: DeserializeOwned>(
+    service: &Service,
+    asked: Asked,
+) -> Result<Whose<T>, Problem> {
+    let Asked { consistency, forwarded, uri, seen } = asked;
+    let there = match consistency {
+        Consistency::Linearizable | Consistency::Leader => seen,
+        Consistency::Stale => false,
+    };
+    if !there {
+        let (stand, machine) = look(service, consistency).await?;
+        return Ok(Whose::Here(stand, Box::new(Seen { machine, view: None })));
+    }
+    let path = uri.path_and_query().map_or_else(|| uri.path(), |path| path.as_str());
+    Ok(match service.read::<T>(path, consistency, forwarded).await? {
+        Answerer::There(answer) => Whose::Leaders(answer),
+        Answerer::Here(stand) => {
+            let (revision, machine) = service.machine();
+            let view = service.parts().view.borrow().clone();
+            Whose::Here(Stand { revision, ..stand }, Box::new(Seen { machine, view }))
+        }
+    })
 }
 
 async fn put<K: Kind>(

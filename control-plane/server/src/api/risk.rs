@@ -1,9 +1,8 @@
 //! Risk settings. Decides which are chosen; what they mean to an order is decided by its Broker.
 
-use super::resources::{Items, Kind, Listed, Nothing, page};
+use super::resources::{Items, Kind, Listed, Nothing, Seen, page};
 use tradewind_domain::{
     control::{
-        Machine,
         refusal::Noun,
         resource::{Declaration, Resource},
         risk::{RiskRow, RiskSpec},
@@ -50,7 +49,7 @@ impl Kind for Risk {
         Declaration::Risk { scope, spec: spec.clone() }
     }
 
-    fn item(machine: &Machine, id: &Scope) -> Option<(Revision, RiskInfo)> {
+    fn item(machine: &Seen, id: &Scope) -> Option<(Revision, RiskInfo)> {
         machine.risk(id).map(|row| (row.revision, info(row)))
     }
 }
@@ -59,7 +58,7 @@ impl Listed for Risk {
     const LIST: &'static str = "/v1/risk";
     type Select = SelectRisk;
 
-    fn list(machine: &Machine, select: &SelectRisk, stand: Stand) -> Result<Json<Items>, Failure> {
+    fn list(machine: &Seen, select: &SelectRisk, stand: Stand) -> Result<Json<Items>, Failure> {
         let rows = machine.risks_after(select.after.as_ref());
         let shown = |row: &&RiskRow| chosen(row, select).then(|| info(row));
         page(stand, select, rows, |row| row.scope.to_string(), shown)

@@ -2,14 +2,14 @@
 
 use super::{
     problems, resources,
-    resources::{Items, Kind, Nothing, page},
+    resources::{Items, Kind, Nothing, Seen, page},
 };
 use crate::service::Service;
 use axum::extract::State;
 use serde::Deserialize;
 use tradewind_domain::{
     control::{
-        Machine, Refusal,
+        Refusal,
         refusal::Noun,
         resource::{Declaration, Resource},
         row::Route,
@@ -88,7 +88,7 @@ impl Kind for Routes {
         Declaration::Route { market, route: Route { instrument, data_venue, order_venue } }
     }
 
-    fn item(machine: &Machine, id: &Name) -> Option<(Revision, RouteInfo)> {
+    fn item(machine: &Seen, id: &Name) -> Option<(Revision, RouteInfo)> {
         let row = machine.market(&id.market)?;
         let revision = Revision(row.epoch.0);
         let route = machine.route(&id.market, &id.instrument)?;

@@ -1,9 +1,8 @@
 //! How locations scale: settings of each. Decides nothing; what can work is decided in `domain::control::scale`.
 
-use super::resources::{Items, Kind, Listed, Nothing, page};
+use super::resources::{Items, Kind, Listed, Nothing, Seen, page};
 use tradewind_domain::{
     control::{
-        Machine,
         refusal::Noun,
         resource::{Declaration, Resource},
         scale::{ScaleRow, ScaleSpec},
@@ -48,7 +47,7 @@ impl Kind for Scales {
         Declaration::Scale { location, spec: spec.clone() }
     }
 
-    fn item(machine: &Machine, id: &LocationId) -> Option<(Revision, ScaleInfo)> {
+    fn item(machine: &Seen, id: &LocationId) -> Option<(Revision, ScaleInfo)> {
         machine.scale(id).map(|row| (row.revision, info(row)))
     }
 }
@@ -57,11 +56,7 @@ impl Listed for Scales {
     const LIST: &'static str = SCALE;
     type Select = SelectScales;
 
-    fn list(
-        machine: &Machine,
-        select: &SelectScales,
-        stand: Stand,
-    ) -> Result<Json<Items>, Failure> {
+    fn list(machine: &Seen, select: &SelectScales, stand: Stand) -> Result<Json<Items>, Failure> {
         let behind =
             |row: &&ScaleRow| select.after.as_ref().is_none_or(|after| row.location > *after);
         let rows = machine.scales().filter(behind);

@@ -97,6 +97,8 @@ fn shown(row: Row) -> Option<Value> {
         Row::TradingState(row) => json!({ "trading_state": row }),
         Row::Scale(row) => json!({ "scale": row }),
         Row::Provision(row) => json!({ "provision": row }),
+        Row::HandedBack(row) => json!({ "handed_back": row }),
+        Row::ManagerDisk(row) => json!({ "manager_disk": row }),
         Row::TraderRun(row) => json!({ "trader_run": row }),
         Row::Fencing(row) => json!({ "fencing": row }),
     })

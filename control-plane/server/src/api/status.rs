@@ -4,9 +4,10 @@
 use super::{
     headers::Forwarded,
     health::{LIVEZ, Well},
+    placed,
 };
 use crate::{
-    leader::observe::ManagerView,
+    leader::observe::{ManagerView, View},
     limits::MEMBER_ANSWERS_WITHIN,
     service::{Answerer, Service},
 };
@@ -14,7 +15,7 @@ use axum::extract::State;
 use futures_util::future::join_all;
 use std::collections::BTreeMap;
 use tradewind_domain::{
-    control::{Machine, plan::Brake, row::ManagerState},
+    control::{Machine, plan::Brake},
     ids::{ManagerId, NodeId, Revision},
 };
 use tradewind_link::{
@@ -22,9 +23,12 @@ use tradewind_link::{
     json::{Json, Query},
     rest::Method,
 };
-use tradewind_protocol::control::{
-    BrakedNode, Consistency, CustomerStatus, DivergenceStatus, Health, ManagerStatus, MemberRole,
-    MemberStatus, ReadOptions, ServiceStatus, Stand, Status,
+use tradewind_protocol::{
+    control::{
+        BrakedNode, Consistency, CustomerStatus, DivergenceStatus, Health, ManagerStatus,
+        MemberRole, MemberStatus, ReadOptions, ServiceStatus, Stand, Status,
+    },
+    placed::{ManagerInfo, ManagerStanding},
 };
 
 pub(super) async fn front(State(service): State<Service>) -> String {
@@ -91,13 +95,14 @@ fn here(
 ) -> Status {
     let parts = service.parts();
     let (revision, machine) = service.machine();
-    let view = parts.view.borrow().clone().unwrap_or_default();
+    let seen = parts.view.borrow().clone();
+    let view = seen.clone().unwrap_or_default();
     Status {
         stand: Stand { revision, ..stand },
         node: parts.node,
         cluster: machine.cluster().opened(),
         members: members(service, reached),
-        managers: managers(&machine, &view.managers),
+        managers: managers(&machine, seen.as_deref()),
         services: services(&view.managers),
         customers: customers(&machine),
         divergence: parts.replica.audit().alarm.map(|alarm| DivergenceStatus {
@@ -106,6 +111,7 @@ fn here(
             nodes: alarm.others,
         }),
         brake: braked(&view.brake),
+        handed_back: machine.all_handed_back().cloned().collect(),
     }
 }
 
@@ -148,24 +154,26 @@ fn members(
     each.collect()
 }
 
-fn managers(machine: &Machine, view: &BTreeMap<ManagerId, ManagerView>) -> Vec<ManagerStatus> {
+fn managers(machine: &Machine, view: Option<&View>) -> Vec<ManagerStatus> {
     let each = machine.managers().map(|row| {
-        let seen = view.get(&row.manager);
-        // Without a leader's view the replicated state is all there is to tell.
-        let registered = match row.state {
-            ManagerState::Live => Health::Well,
-            ManagerState::Down => Health::Down,
+        let ManagerInfo {
+            manager, location, address, incarnation, epoch, since, state, told, ..
+        } = placed::manager(machine, view, row);
+        let health = match state {
+            ManagerStanding::Live => Health::Well,
+            ManagerStanding::Suspect => Health::Suspect,
+            ManagerStanding::Lost | ManagerStanding::Held | ManagerStanding::Down => Health::Down,
         };
         ManagerStatus {
-            manager: row.manager.clone(),
-            location: row.location.clone(),
-            address: row.address.clone(),
-            incarnation: row.incarnation,
-            epoch: row.epoch,
+            manager,
+            location,
+            address,
+            incarnation,
+            epoch,
             state: row.state,
-            health: seen.map_or(registered, |seen| seen.health),
-            sessions: seen.map_or(0, |seen| seen.sessions),
-            since: row.since,
+            health,
+            sessions: told.map_or(0, |told| told.sessions),
+            since,
         }
     });
     each.collect()

@@ -1,34 +1,61 @@
 //! Traders. Decides which are chosen; of a customer's, only those are looked at.
 
-use super::resources::{Items, Kind, Listed, Nothing, page};
+use super::{
+    placed,
+    resources::{Items, Kind, Listed, Nothing, Seen, page},
+};
 use tradewind_domain::{
     control::{
-        Machine,
         refusal::Noun,
         resource::{Declaration, Resource},
-        row::TraderRow,
+        row::{TraderRow, TraderWish},
         trader::TraderDeclaration,
     },
-    ids::{Revision, TraderId},
+    ids::{Revision, ServiceId, TraderId},
 };
 use tradewind_link::{Failure, json::Json};
 use tradewind_protocol::{
     control::Stand,
+    placed::{ServiceNow, ServiceStanding},
     resources::{SelectTraders, TraderInfo},
 };
 
 pub(super) struct Traders;
 
-fn info(machine: &Machine, row: &TraderRow) -> TraderInfo {
+fn info(seen: &Seen, row: &TraderRow) -> TraderInfo {
+    let now = seen.view.as_ref().map(|view| {
+        let service = ServiceId::Trader { trader: row.trader.clone() };
+        let holder = row.assignment.as_ref().map(|held| &held.manager);
+        let now = placed::now(seen, view, holder, &service);
+        let silent = match now.state {
+            ServiceStanding::Unplaced | ServiceStanding::Unreported => true,
+            ServiceStanding::Stopped
+            | ServiceStanding::Starting
+            | ServiceStanding::Connecting
+            | ServiceStanding::Live
+            | ServiceStanding::Waiting
+            | ServiceStanding::Stopping
+            | ServiceStanding::Paused
+            | ServiceStanding::Completed
+            | ServiceStanding::Failed => false,
+        };
+        match row.spec.state {
+            TraderWish::Stopped if silent && placed::is_told(seen, view, holder) => {
+                ServiceNow::silent(ServiceStanding::Stopped)
+            }
+            TraderWish::Running | TraderWish::Paused | TraderWish::Stopped => now,
+        }
+    });
     TraderInfo {
         trader: row.trader.clone(),
         revision: row.revision,
-        spec: machine.trader_declaration(row),
+        spec: seen.trader_declaration(row),
         assignment: row.assignment.clone(),
+        now,
         fencing: row
             .assignment
             .as_ref()
-            .is_some_and(|held| machine.is_fencing(&row.trader, held.epoch)),
+            .is_some_and(|held| seen.is_fencing(&row.trader, held.epoch)),
     }
 }
 
@@ -41,6 +68,7 @@ fn chosen(row: &TraderRow, select: &SelectTraders) -> bool {
 
 impl Kind for Traders {
     const NOUN: Noun = Noun::Trader;
+    const SEEN: bool = true;
     const ONE: &'static str = "/v1/traders/{trader}";
     type Id = TraderId;
     type Spec = TraderDeclaration;
@@ -64,7 +92,7 @@ impl Kind for Traders {
         Declaration::TraderRun { trader, spec, run }
     }
 
-    fn item(machine: &Machine, id: &TraderId) -> Option<(Revision, TraderInfo)> {
+    fn item(machine: &Seen, id: &TraderId) -> Option<(Revision, TraderInfo)> {
         machine.trader(id).map(|row| (row.revision, info(machine, row)))
     }
 }
@@ -73,11 +101,7 @@ impl Listed for Traders {
     const LIST: &'static str = "/v1/traders";
     type Select = SelectTraders;
 
-    fn list(
-        machine: &Machine,
-        select: &SelectTraders,
-        stand: Stand,
-    ) -> Result<Json<Items>, Failure> {
+    fn list(machine: &Seen, select: &SelectTraders, stand: Stand) -> Result<Json<Items>, Failure> {
         let name = |row: &&TraderRow| row.trader.to_string();
         let shown = |row: &&TraderRow| chosen(row, select).then(|| info(machine, row));
         let after = select.after.as_ref();

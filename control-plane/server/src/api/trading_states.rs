@@ -1,9 +1,8 @@
 //! Trading states: who may trade, only reduce, or not at all. Decides which are chosen.
 
-use super::resources::{Items, Kind, Listed, Nothing, page};
+use super::resources::{Items, Kind, Listed, Nothing, Seen, page};
 use tradewind_domain::{
     control::{
-        Machine,
         refusal::Noun,
         resource::{Declaration, Resource},
         risk::TradingStateRow,
@@ -57,7 +56,7 @@ impl Kind for TradingStates {
         Declaration::TradingState { scope, state: spec.state }
     }
 
-    fn item(machine: &Machine, id: &Scope) -> Option<(Revision, TradingStateInfo)> {
+    fn item(machine: &Seen, id: &Scope) -> Option<(Revision, TradingStateInfo)> {
         machine.trading_state(id).map(|row| (row.revision, info(row)))
     }
 }
@@ -67,7 +66,7 @@ impl Listed for TradingStates {
     type Select = SelectTradingStates;
 
     fn list(
-        machine: &Machine,
+        machine: &Seen,
         select: &SelectTradingStates,
         stand: Stand,
     ) -> Result<Json<Items>, Failure> {

@@ -19,6 +19,8 @@ use tradewind_protocol::{
     supervision::{ServiceReport, ServiceState},
 };
 
+use tradewind_replication::EntryEvents;
+
 pub(crate) use tradewind_domain::control::plan::Registration;
 
 /// What a pipe tells.
@@ -141,8 +143,14 @@ impl Observations {
     }
 
     /// What earlier leaders have decided a moment ago.
-    pub(crate) fn after(&mut self, machine: &Machine, at: UnixNanos, now: Monotonic) {
-        self.seen.after(machine, at, now);
+    pub(crate) fn after(
+        &mut self,
+        machine: &Machine,
+        events: &[EntryEvents],
+        at: UnixNanos,
+        now: Monotonic,
+    ) {
+        self.seen.after(machine, events.iter().flat_map(|(_, events)| events.iter()), at, now);
     }
 
     /// These were proposed; whatever came of them.
@@ -210,10 +218,15 @@ fn own_word(services: &[ServiceReport], sessions: u64, cordons: BTreeSet<Epoch>)
     };
     let held = services.iter().filter(exclusive).count() as u64;
     let starting = services.iter().filter(|report| report.state == ServiceState::Starting).count();
+    let handed_back = services.iter().filter_map(|report| {
+        let failure = report.handed_back?;
+        Some((report.service.clone(), failure))
+    });
     plan::Told {
         cordons,
         held: Some(held.saturating_add(sessions)),
         starting: u32::try_from(starting).unwrap_or(u32::MAX),
+        handed_back: handed_back.collect(),
     }
 }
 

@@ -1,16 +1,17 @@
 //! The leader's pipes, one task each: a Manager's orders down, its beats up. Decides when a Manager is
 //! told anew and whether a beat is answered: only while the leadership is confirmed and the registration
-//! stands, since an answer renews a lease. A task may be aborted at any await: the pipe closes with it.
+//! stands, since an answer renews a lease, and only to a Manager that was told on this connection what it should be:
+//! one that was away may not know of its cordon. A task may be aborted at any await: the pipe closes with it.
 
 use super::{
     Context,
+    inbox::Inbox,
     observe::{Registration, Report, What},
 };
 use crate::limits::{DESIRED_EVERY, LOOK_EVERY};
 use futures_util::FutureExt as _;
 use std::{collections::BTreeMap, future::ready};
 use tokio::{
-    sync::mpsc,
     task::{AbortHandle, JoinSet},
     time::{Instant, sleep_until},
 };
@@ -29,13 +30,13 @@ pub(super) struct Pipes {
     context: Context,
     /// What this leader shows to the Managers: they refuse a lower one.
     right: Epoch,
-    reports: mpsc::Sender<Report>,
+    reports: Inbox,
     tasks: JoinSet<()>,
     open: BTreeMap<ManagerId, (Registration, AbortHandle)>,
 }
 
 impl Pipes {
-    pub(super) fn new(context: Context, right: Epoch, reports: mpsc::Sender<Report>) -> Self {
+    pub(super) fn new(context: Context, right: Epoch, reports: Inbox) -> Self {
         Self { context, right, reports, tasks: JoinSet::new(), open: BTreeMap::new() }
     }
 
@@ -78,7 +79,7 @@ impl Pipes {
 struct Pipe {
     context: Context,
     of: Registration,
-    reports: mpsc::Sender<Report>,
+    reports: Inbox,
     /// What the Manager was told last on the connection that stands.
     told: Option<Desired>,
     /// The registered life has accepted the pipe.
@@ -107,7 +108,7 @@ impl Pipe {
             let wake = due.unwrap_or_else(Instant::now);
             tokio::select! {
                 event = events.next() => match event {
-                    Some(event) => self.event(event, &sender, &mut due).await,
+                    Some(event) => self.event(event, &sender, &mut due),
                     None => return,
                 },
                 changed = machine.changed(), if due.is_none() => match changed {
@@ -123,7 +124,7 @@ impl Pipe {
         }
     }
 
-    async fn event(
+    fn event(
         &mut self,
         event: Event<FromManager>,
         sender: &pipe::Sender<ToManager>,
@@ -134,14 +135,15 @@ impl Pipe {
                 self.told = None;
                 self.is_up = incarnation == self.of.incarnation;
                 *due = Some(Instant::now());
-                self.report(What::Up { incarnation }).await;
+                self.report(What::Up { incarnation });
             }
             Event::Message(FromManager::Beat { n, services, sessions, cordons }) if self.is_up => {
-                self.report(What::Beat { services, sessions, cordons }).await;
-                if self.still_holds() {
+                // Answered first: a lease does not wait for whoever reads what was beaten.
+                if self.told.is_some() && self.still_holds() {
                     // A pipe that is full or gone has its own end: the beat just stays unanswered.
                     let _ = sender.try_send(ToManager::BeatAnswer { n });
                 }
+                self.report(What::Beat { services, sessions, cordons });
             }
             Event::Message(FromManager::Beat { .. }) => {}
             Event::Down(lost) => {
@@ -150,7 +152,7 @@ impl Pipe {
                 }
                 (self.is_up, self.told) = (false, None);
                 let refused = lost == Lost::ConnectRefused;
-                self.report(if refused { What::Refused } else { What::Down }).await;
+                self.report(if refused { What::Refused } else { What::Down });
             }
         }
     }
@@ -192,9 +194,8 @@ impl Pipe {
         true
     }
 
-    async fn report(&self, what: What) {
+    fn report(&self, what: What) {
         let at = (self.context.clocks.monotonic)();
-        // The receiver goes first only when all pipes are about to close.
-        let _ = self.reports.send(Report { of: self.of.clone(), at, what }).await;
+        self.reports.put(Report { of: self.of.clone(), at, what });
     }
 }

@@ -2,13 +2,9 @@
 //! proposed is `domain::control::plan`'s decision. Each command is conditional, so a round may be cut off
 //! or repeated at any point.
 
-use super::{
-    Context,
-    observe::{Observations, Report},
-};
+use super::{Context, inbox::Inbox, observe::Observations, time_of_keys};
 use crate::limits::PROPOSALS_AT_ONCE;
 use futures_util::{StreamExt as _, stream};
-use tokio::sync::mpsc;
 use tradewind_domain::{
     control::{Command, Outcome},
     time::Monotonic,
@@ -20,19 +16,18 @@ use tradewind_domain::{
 pub(super) async fn round(
     context: &Context,
     seen: &mut Observations,
-    reports: &mut mpsc::Receiver<Report>,
+    reports: &Inbox,
     now: Monotonic,
 ) -> bool {
-    seen.at((context.clocks.unix)());
+    // As an entry that is proposed now is stamped: by any other clock a step would be due here and refused there.
+    seen.at(time_of_keys(&context.replica, &context.clocks));
     if seen.plan(&context.replica.machine(), now).is_empty() {
         return false;
     }
     if context.replica.read_barrier().await.is_err() {
         return false;
     }
-    while let Ok(report) = reports.try_recv() {
-        seen.heard(report);
-    }
+    reports.take().into_iter().for_each(|report| seen.heard(report));
     let machine = context.replica.machine();
     let commands = seen.plan(&machine, now);
     let proposals = commands.clone().into_iter().map(|command| propose(context, command));

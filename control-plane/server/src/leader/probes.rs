@@ -1,4 +1,4 @@
-//! Asking the other members to reach Managers that the brake holds. Decides whom and how often; what follows from
+//! Asking the other members to reach Managers that the brake holds, or whose ports refuse. Decides whom and how often; what follows from
 //! what they find is `domain::control::plan`'s decision. Dropped, it asks no more.
 
 use super::Context;
@@ -21,32 +21,25 @@ type Found = BTreeMap<ManagerId, Probe>;
 pub(super) struct Probes {
     asking: JoinSet<Found>,
     asked_at: Option<Monotonic>,
+    questions: u64,
 }
 
 impl Probes {
-    /// Asks about those who are held, unless that was done a moment ago.
+    /// Asks about those who are held or refuse, unless that was done a moment ago.
     pub(super) fn ask(&mut self, context: &Context, brake: &Brake, now: Monotonic) {
         let soon = self.asked_at.is_some_and(|at| now.since(at) < PROBE_EVERY);
-        if brake.held.is_empty() || soon || !self.asking.is_empty() {
+        let nobody = brake.held.is_empty() && brake.doubted.is_empty();
+        if nobody || soon || !self.asking.is_empty() {
             return;
         }
         self.asked_at = Some(now);
         let machine = context.replica.machine();
-        let held = brake.held.values().flatten();
-        let lives = held.filter_map(|id| Some((id.clone(), machine.manager(id)?.incarnation)));
+        let asked = brake.asked(self.questions).into_iter();
+        self.questions += 1;
+        let lives = asked.filter_map(|id| Some((id.clone(), machine.manager(id)?.incarnation)));
         let voters: BTreeSet<NodeId> = context.replica.status().voters.into_iter().collect();
-        let nothing = lives.map(|(manager, incarnation)| {
-            let nobody = BTreeSet::new;
-            let probe = Probe {
-                incarnation,
-                at: now,
-                voters: voters.len(),
-                reached_by: nobody(),
-                missed_by: nobody(),
-                missed_again: nobody(),
-            };
-            (manager, probe)
-        });
+        let nothing = lives
+            .map(|(manager, incarnation)| (manager, Probe::begun(incarnation, now, voters.len())));
         let nothing: Found = nothing.collect();
         let others = voters.into_iter().filter(|node| *node != context.node);
         let others = others.filter_map(|node| Some((node, api_address(&context.replica, node)?)));

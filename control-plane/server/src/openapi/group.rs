@@ -87,6 +87,11 @@ fn told() -> Vec<Operation> {
             )
             .query::<ClusterIncarnation>("cluster", "The life of the cluster that `since` is of")
             .query_number("limit", "Entries of a page", 1_000)
+            .query::<String>("kinds", "Only events of these names, with commas between them")
+            .query::<String>(
+                "about",
+                "Only events in which this name stands, whole or between dots",
+            )
             .answers(101, upgraded)
             .gives::<EventPage>(200, "A page", "event_page")
             .refuses(&[Code::MalformedRequest, Code::Gone, Code::NoLeader, Code::TooManyRequests]),
@@ -110,7 +115,10 @@ fn rebalance() -> Vec<Operation> {
     vec![
         Operation::get(REBALANCE, "get_rebalance", "drains", "What would be moved, and what is")
             .reads()
-            .gives::<RebalanceTold>(200, "As the leader sees it", "rebalance_told"),
+            .gives_tagged::<RebalanceTold>(
+                "As the leader sees it; `ETag` has the epoch of the one under way",
+                "rebalance_told",
+            ),
         change(HttpMethod::Post, "begin_rebalance", "Move what would be moved")
             .gives::<Changed>(
                 202,
@@ -119,6 +127,7 @@ fn rebalance() -> Vec<Operation> {
             )
             .refuses(&[Code::Conflict, Code::Refused]),
         change(HttpMethod::Delete, "cancel_rebalance", "Leave where it is what has not moved")
+            .conditional()
             .gives::<Changed>(200, "Cancelled", "changed")
             .refuses(&[Code::NotFound, Code::Conflict]),
     ]
@@ -127,6 +136,7 @@ fn rebalance() -> Vec<Operation> {
 fn drains() -> Vec<Operation> {
     let begin = |path, id: &str, summary: &str| {
         Operation::change(path, HttpMethod::Post, id, "drains", summary)
+            .conditional()
             .takes::<BeginDrain>("begin_drain")
             .gives::<Changed>(202, "Committed; `Location` says where to look", "changed")
             .refuses(&[Code::NotFound, Code::Refused])
@@ -191,6 +201,7 @@ fn members() -> Vec<Operation> {
             .gives::<Changed>(200, "Known", "changed")
             .refuses(&[Code::NotFound, Code::Refused]),
         change("/v1/members/{node}", HttpMethod::Delete, "remove_member", "Remove a member")
+            .audited()
             .query_flag("force", "Also where the voters that remain are too few to decide")
             .gives::<Changed>(202, "Committed; the leader does it step by step", "changed")
             .refuses(&[Code::NotFound, Code::Conflict, Code::Busy]),
@@ -209,6 +220,7 @@ fn members() -> Vec<Operation> {
             "want_voters",
             "Up to so many voters learners are promoted",
         )
+        .audited()
         .takes::<VotersWanted>("voters_wanted")
         .gives::<Changed>(200, "Wanted", "changed")
         .refuses(&[Code::Refused]),
@@ -218,6 +230,7 @@ fn members() -> Vec<Operation> {
             "transfer_leader",
             "Another member is to lead",
         )
+        .audited()
         .takes::<TransferLeader>("transfer_leader")
         .gives::<LeaderTransferred>(200, "It leads", "leader_transferred")
         .refuses(&[Code::NotFound, Code::Conflict]),
@@ -252,7 +265,7 @@ fn sessions() -> Vec<Operation> {
         )
         .takes::<ManagerCheckIn>("manager_check_in")
         .gives::<ManagerCheckedIn>(200, "Registered under this fence", "manager_checked_in")
-        .refuses(&[Code::Conflict, Code::Dropped, Code::Refused]),
+        .refuses(&[Code::Superseded, Code::OtherDisk, Code::Dropped, Code::Refused]),
     ]
 }
 

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use tradewind_domain::{
     calendar::Exchange,
     ids::{
-        AccountId, CustomerId, DrainTarget, Epoch, ImplementationId, InstrumentId, LocationId,
-        ManagerId, MarketId, NodeId, RegisterId, Revision, Scope, TraderId,
+        AccountId, BrokerId, CustomerId, DrainTarget, Epoch, ImplementationId, InstrumentId,
+        LocationId, ManagerId, MarketId, NodeId, RegisterId, Revision, Scope, TraderId,
     },
 };
 use tradewind_protocol::{
@@ -137,6 +137,7 @@ impl Operation {
             "node" => self.uses::<NodeId>(),
             "implementation" => self.uses::<ImplementationId>(),
             "manager" => self.uses::<ManagerId>(),
+            "broker" => self.uses::<BrokerId>(),
             "target" => self.uses::<DrainTarget>(),
             "register" => self.uses::<RegisterId>(),
             "request" => self.uses::<Epoch>(),
@@ -251,11 +252,20 @@ impl Operation {
     }
 
     /// One item, and how the group stood.
-    pub(super) fn gives_one<T: ToSchema>(mut self, message: &str) -> Self {
+    pub(super) fn gives_one<T: ToSchema>(self, message: &str) -> Self {
+        self.one::<T>(message, true)
+    }
+
+    /// The same of what has no revision of its own: it is seen, not declared.
+    pub(super) fn gives_seen<T: ToSchema>(self, message: &str) -> Self {
+        self.one::<T>(message, false)
+    }
+
+    fn one<T: ToSchema>(mut self, message: &str, tagged: bool) -> Self {
         let (stand, item) = (self.uses::<Stand>(), self.uses::<T>());
         let item = ObjectBuilder::new().property("item", item).required("item").build();
         let one: Schema = AllOfBuilder::new().item(stand).item(item).build().into();
-        self.content(200, "As it is", typed(one.into(), sample(message)), true)
+        self.content(200, "As it is", typed(one.into(), sample(message)), tagged)
             .refuses(&[Code::NotFound])
     }
 

@@ -53,13 +53,16 @@ impl Processes {
     }
 
     /// All whose Managers, or some of them, run on this machine: one look through its processes.
-    pub(super) fn all_running(&self) -> BTreeSet<String> {
-        let directory = self.options.directory.as_path();
-        let home = |line: &Line| line.data()?.parent().map(Path::to_path_buf);
-        let homes =
-            lines().filter_map(|(line, _)| home(&line).filter(|home| line.kind(home).is_some()));
-        let own = homes.filter(|home| home.parent() == Some(directory));
-        own.filter_map(|home| Some(home.file_name()?.to_str()?.to_owned())).collect()
+    pub(super) async fn all_running(&self) -> BTreeSet<String> {
+        let directory = self.options.directory.clone();
+        look(move || {
+            let home = |line: &Line| line.data()?.parent().map(Path::to_path_buf);
+            let homes = lines()
+                .filter_map(|(line, _)| home(&line).filter(|home| line.kind(home).is_some()));
+            let own = homes.filter(|home| home.parent() == Some(&*directory));
+            own.filter_map(|home| Some(home.file_name()?.to_str()?.to_owned())).collect()
+        })
+        .await
     }
 
     /// Starts what does not run and watches it. Returns when one of them has ended: then it has failed. Cancelled,
@@ -69,7 +72,7 @@ impl Processes {
         row: &ProvisionRow,
         members: &[String],
     ) -> Result<(), String> {
-        let running = self.running(&row.implementation);
+        let running = self.running(&row.implementation).await;
         let mut children = BTreeMap::new();
         for kind in ManagerKind::ALL {
             if !running.contains_key(&kind) {
@@ -94,7 +97,7 @@ impl Processes {
         kinds: &[ManagerKind],
         members: &[String],
     ) {
-        let running = self.running(&row.implementation);
+        let running = self.running(&row.implementation).await;
         for kind in kinds.iter().filter(|kind| !running.contains_key(kind)) {
             let key = (row.implementation.clone(), *kind);
             let mut revived =
@@ -156,9 +159,10 @@ impl Processes {
     }
 
     /// Its Managers that run on this machine.
-    fn running(&self, implementation: &ImplementationId) -> BTreeMap<ManagerKind, u32> {
+    async fn running(&self, implementation: &ImplementationId) -> BTreeMap<ManagerKind, u32> {
         let home = self.home(implementation);
-        lines().filter_map(|(line, pid)| Some((line.kind(&home)?, pid))).collect()
+        look(move || lines().filter_map(|(line, pid)| Some((line.kind(&home)?, pid))).collect())
+            .await
     }
 
     /// Waits for those that were dropped to go by themselves, then asks, then kills.
@@ -171,13 +175,14 @@ impl Processes {
         for (signal, within) in steps {
             if let Some(signal) = signal {
                 let home = self.home(implementation);
-                self.running(implementation).values().for_each(|pid| send(&home, *pid, signal));
+                let running = self.running(implementation).await;
+                running.values().for_each(|pid| send(&home, *pid, signal));
             }
             if self.gone(implementation, within).await {
                 return Ok(());
             }
         }
-        let left = self.running(implementation);
+        let left = self.running(implementation).await;
         Err(format!(
             "still there: {}",
             left.keys().map(|kind| kind.as_str()).collect::<Vec<_>>().join(", ")
@@ -186,7 +191,7 @@ impl Processes {
 
     async fn gone(&self, implementation: &ImplementationId, within: Duration) -> bool {
         let until = Instant::now() + within;
-        while !self.running(implementation).is_empty() {
+        while !self.running(implementation).await.is_empty() {
             if Instant::now() >= until {
                 return false;
             }
@@ -194,6 +199,12 @@ impl Processes {
         }
         true
     }
+}
+
+/// A machine may have many processes, and reading of each takes its time: away from what must answer.
+async fn look<T: Default + Send + 'static>(through: impl FnOnce() -> T + Send + 'static) -> T {
+    // An error only as the program ends.
+    tokio::task::spawn_blocking(through).await.unwrap_or_default()
 }
 
 /// A command line. A zombie has none.
@@ -299,7 +310,7 @@ mod tests {
         let (_home, processes, row) = machine("echo the port is taken >&2; exit 4");
         let why = processes.provide(&row, &["127.0.0.1:1".to_owned()]).await.unwrap_err();
         assert!(why.contains("exit status: 4") && why.contains("the port is taken"), "{why}");
-        assert_eq!(processes.all_running(), BTreeSet::new());
+        assert_eq!(processes.all_running().await, BTreeSet::new());
         assert_eq!(processes.stop(&row.implementation).await, Ok(()));
     }
 

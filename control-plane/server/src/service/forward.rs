@@ -9,6 +9,7 @@ use tradewind_link::rest::{Method, RestError};
 use tradewind_protocol::{
     Problem,
     control::{FORWARDED, IDEMPOTENCY_KEY, format_key},
+    terms::Terms,
 };
 
 impl Service {
@@ -23,7 +24,7 @@ impl Service {
         method: Method,
         path: &str,
         body: &B,
-        key: &IdempotencyKey,
+        (key, terms): (&IdempotencyKey, &Terms),
         forwarded: bool,
     ) -> Result<T, Problem> {
         let Turn::There { address, .. } = self.turn() else { return Err(self.no_leader()) };
@@ -31,7 +32,9 @@ impl Service {
             return Err(self.no_leader());
         }
         let (key, node) = (format_key(key), self.parts().node.to_string());
-        let headers = [(IDEMPOTENCY_KEY, key.as_str()), (FORWARDED, node.as_str())];
+        let said = terms.headers();
+        let mut headers = vec![(IDEMPOTENCY_KEY, key.as_str()), (FORWARDED, node.as_str())];
+        headers.extend(said.iter().map(|(name, value)| (*name, value.as_str())));
         let rest = &self.parts().rest;
         let asked = rest.request(method, &address, path, &headers, Some(body), TRANSFER_WITHIN);
         match asked.await {

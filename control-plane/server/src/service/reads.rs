@@ -66,10 +66,7 @@ impl Service {
     ) -> Result<Option<T>, Problem> {
         let mut leading = self.parts().leading.clone();
         let until = Instant::now() + HOLD_THROUGH_ELECTION;
-        let path = match consistency {
-            Consistency::Leader => format!("{path}?consistency=leader"),
-            Consistency::Linearizable | Consistency::Stale => path.to_owned(),
-        };
+        let path = as_surely(path, consistency);
         loop {
             leading.borrow_and_update();
             match self.turn() {
@@ -122,5 +119,17 @@ impl Service {
     /// Returns when this member's own machine holds everything acknowledged before the call.
     pub(crate) async fn barrier(&self) -> Result<(), Problem> {
         self.read_here(Consistency::Linearizable).await.map(drop)
+    }
+}
+
+/// A path that asks the leader as surely as this member was asked; one with a query may say so already.
+fn as_surely(path: &str, consistency: Consistency) -> String {
+    match consistency {
+        Consistency::Linearizable | Consistency::Stale => path.to_owned(),
+        Consistency::Leader if path.contains("consistency=") => path.to_owned(),
+        Consistency::Leader => {
+            let behind = if path.contains('?') { '&' } else { '?' };
+            format!("{path}{behind}consistency=leader")
+        }
     }
 }

@@ -39,8 +39,9 @@ async fn a_drain_goes_from_a_confirmed_cordon_to_dropped_as_its_manager_empties(
     let (status, place) = begin(&group, &manager, "when_idle").await;
     assert_eq!(status, 202);
     assert_eq!(place.as_deref(), Some("/v1/drains/a1.market-manager"));
-    // A second one is the first.
-    assert_eq!(begin(&group, &manager, "never").await.0, 202);
+    // A second one is the first, and one that differs is told how.
+    assert_eq!(begin(&group, &manager, "when_idle").await.0, 202);
+    assert_eq!(begin(&group, &manager, "never").await.0, 409);
     let state = async || drain(&group, follower, &manager).await;
     eventually("what it holds is told", SOON, async || {
         let told = state().await;
@@ -58,6 +59,20 @@ async fn a_drain_goes_from_a_confirmed_cordon_to_dropped_as_its_manager_empties(
     let path = "/v1/status";
     let (_, _, status) = group.ask(follower, Method::GET, path, &[], &Value::Null).await;
     assert_eq!(status["managers"], json!([]));
+    // then: one that is over takes no change any more
+    let by = json!({ "who": "ann", "why": "too late" });
+    let mut schedule = by.clone();
+    schedule["drop"] = "never".into();
+    let place = format!("/v1/drains/{}", manager.id);
+    for (method, path, body) in [
+        (Method::DELETE, place.clone(), &by),
+        (Method::POST, format!("{place}/force"), &by),
+        (Method::PUT, format!("{place}/drop"), &schedule),
+    ] {
+        let headers = [(IDEMPOTENCY_KEY, format_key(&group.keys.next()))];
+        let (status, _, answer) = group.ask(follower, method, &path, &headers, body).await;
+        assert_eq!((status, &answer["code"]), (409, &json!("conflict")), "{path}: {answer}");
+    }
     // then: this life of it does not come back, the next one does
     let check_in = |incarnation| ManagerCheckIn {
         manager: manager.id.clone(),
@@ -66,6 +81,8 @@ async fn a_drain_goes_from_a_confirmed_cordon_to_dropped_as_its_manager_empties(
         incarnation: tradewind_domain::ids::Incarnation(incarnation),
         capacity: 1,
         services: vec![],
+        disk: None,
+        node: None,
     };
     let ask = async |incarnation| {
         let (client, asked) = (group.client(), check_in(incarnation));

@@ -19,13 +19,15 @@ use tradewind_link::{
 };
 use tradewind_protocol::{
     check_in::{ManagerCheckIn, ManagerCheckedIn},
-    supervision::{FromManager, ToManager},
+    supervision::{FromManager, ServiceReport, ToManager},
 };
 
 #[derive(Default)]
 pub(super) struct Told {
     pub(super) desired: Option<Desired>,
     pub(super) answered: u64,
+    /// Of these, on a pipe on which nothing was told before.
+    pub(super) answered_untold: u64,
     /// The right that the latest leader to dial has shown.
     pub(super) leader: Option<Fence>,
 }
@@ -38,6 +40,8 @@ pub(super) struct Manager {
     beats: Arc<Mutex<bool>>,
     /// How many it says to hold.
     pub(super) sessions: Arc<Mutex<u64>>,
+    /// What it says of the services below it.
+    pub(super) services: Arc<Mutex<Vec<ServiceReport>>>,
     shutdown: CancellationToken,
     tasks: JoinSet<()>,
 }
@@ -61,11 +65,14 @@ impl Manager {
         let router = Router::new().route("/v1/pipe", get(upgrade));
         let (told, beats) = (Arc::new(Mutex::new(Told::default())), Arc::new(Mutex::new(true)));
         let sessions = Arc::new(Mutex::new(5));
+        let services = Arc::new(Mutex::new(Vec::new()));
+        let says =
+            Says { beats: beats.clone(), sessions: sessions.clone(), services: services.clone() };
         let shutdown = CancellationToken::new();
         let mut tasks = JoinSet::new();
         let limits = listen::Limits::default();
         tasks.spawn(listen::serve(listener, router, limits, shutdown.clone()));
-        tasks.spawn(own(accepted, told.clone(), beats.clone(), sessions.clone()));
+        tasks.spawn(own(accepted, told.clone(), says));
         let check_in = ManagerCheckIn {
             manager: id.clone(),
             location: "here".parse().unwrap(),
@@ -73,10 +80,12 @@ impl Manager {
             incarnation,
             capacity: 1_000,
             services: vec![],
+            disk: None,
+            node: None,
         };
         let answer = group.client().check_in(&check_in, &group.keys.next(), SOON).await;
         let checked_in = answer.accepted().unwrap();
-        Self { id, told, checked_in, beats, sessions, shutdown, tasks }
+        Self { id, told, checked_in, beats, sessions, services, shutdown, tasks }
     }
 
     pub(super) fn desired(&self) -> Option<Desired> {
@@ -98,32 +107,35 @@ impl Manager {
     }
 }
 
+/// What its beats say, and whether there are any.
+#[derive(Clone)]
+struct Says {
+    beats: Arc<Mutex<bool>>,
+    sessions: Arc<Mutex<u64>>,
+    services: Arc<Mutex<Vec<ServiceReport>>>,
+}
+
 async fn own(
     mut accepted: mpsc::Receiver<Accepted<FromManager, ToManager>>,
     told: Arc<Mutex<Told>>,
-    beats: Arc<Mutex<bool>>,
-    sessions: Arc<Mutex<u64>>,
+    says: Says,
 ) {
     let mut pipes = JoinSet::new();
     while let Some(pipe) = accepted.recv().await {
-        pipes.spawn(serve(pipe, told.clone(), beats.clone(), sessions.clone()));
+        pipes.spawn(serve(pipe, told.clone(), says.clone()));
     }
 }
 
-async fn serve(
-    mut pipe: Accepted<FromManager, ToManager>,
-    told: Arc<Mutex<Told>>,
-    beats: Arc<Mutex<bool>>,
-    sessions: Arc<Mutex<u64>>,
-) {
+async fn serve(mut pipe: Accepted<FromManager, ToManager>, told: Arc<Mutex<Told>>, says: Says) {
     told.lock().unwrap().leader = Some(pipe.hello.fence);
     let mut beat = interval(Duration::from_millis(50));
-    let mut n = 0;
+    let (mut n, mut heard) = (0, false);
     loop {
         tokio::select! {
-            _ = beat.tick() => if *beats.lock().unwrap() {
+            _ = beat.tick() => if *says.beats.lock().unwrap() {
                 n += 1;
-                let (services, sessions) = (vec![], *sessions.lock().unwrap());
+                let services = says.services.lock().unwrap().clone();
+                let sessions = *says.sessions.lock().unwrap();
                 let cordons = told.lock().unwrap().desired.as_ref().map(|d| d.cordons.clone());
                 let cordons = cordons.unwrap_or_default();
                 let beat = FromManager::Beat { n, services, sessions, cordons };
@@ -131,10 +143,13 @@ async fn serve(
             },
             event = pipe.events.next() => match event {
                 Some(Event::Message(ToManager::Desired { desired })) => {
+                    heard = true;
                     told.lock().unwrap().desired = Some(desired);
                 }
                 Some(Event::Message(ToManager::BeatAnswer { .. })) => {
-                    told.lock().unwrap().answered += 1;
+                    let mut told = told.lock().unwrap();
+                    told.answered += 1;
+                    told.answered_untold += u64::from(!heard);
                 }
                 Some(Event::Up { .. }) => {}
                 Some(Event::Down(_)) | None => return,

@@ -112,8 +112,43 @@ async fn an_older_life_of_a_manager_is_refused() {
         incarnation: tradewind_domain::ids::Incarnation(1),
         capacity: 1,
         services: vec![],
+        disk: None,
+        node: None,
     };
     let answer = group.client().check_in(&check_in, &group.keys.next(), SOON).await;
     let refused: Problem = answer.accepted().unwrap_err();
-    assert_eq!(refused.code, Code::Conflict);
+    assert_eq!(refused.code, Code::Superseded);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_is_live_is_refused_to_whoever_comes_from_another_disk() {
+    let group = Group::of(1).await;
+    let check_in = async |disk: u128, incarnation: u64| {
+        let check_in = ManagerCheckIn {
+            manager: "a1.market-manager".parse().unwrap(),
+            location: "here".parse().unwrap(),
+            address: "127.0.0.1:1".to_owned(),
+            incarnation: tradewind_domain::ids::Incarnation(incarnation),
+            capacity: 1,
+            services: vec![],
+            disk: Some(tradewind_domain::ids::DiskId(disk)),
+            node: None,
+        };
+        group.client().check_in(&check_in, &group.keys.next(), SOON).await.accepted()
+    };
+    let first = check_in(1, 1).await.unwrap();
+    let refused = check_in(2, 2).await.unwrap_err();
+    assert_eq!(refused.code, Code::OtherDisk);
+    assert!(refused.detail.contains("under another name"), "{}", refused.detail);
+    assert!(check_in(1, 3).await.unwrap().fence.epoch > first.fence.epoch);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_beat_is_answered_before_the_manager_was_told_what_it_should_be() {
+    let group = Group::of(1).await;
+    for n in 0..8 {
+        let manager = Manager::check_in(&group, &format!("a{n}.market-manager"), 1).await;
+        eventually("it has a lease", SOON, async || manager.answered() > 0).await;
+        assert_eq!(manager.told.lock().unwrap().answered_untold, 0);
+    }
 }

@@ -67,6 +67,7 @@ async fn an_address_takes_the_methods_that_are_documented_and_no_others() {
             ("{node}", "1"),
             ("{implementation}", "a1"),
             ("{manager}", "a1.trader-manager"),
+            ("{broker}", "k.0"),
             ("{target}", "a1"),
             ("{register}", "r"),
             ("{request}", "1"),

@@ -8,9 +8,8 @@ use super::{
 use serde_json::{Value, json};
 use tradewind_link::rest::Method;
 use tradewind_protocol::{
-    Code, Problem,
     control::{IDEMPOTENCY_KEY, format_key},
-    resources::IF_MATCH,
+    resources::{IF_MATCH, IF_NONE_MATCH},
 };
 
 const PATH: &str = "/v1/rebalance";
@@ -108,20 +107,45 @@ async fn a_second_one_is_the_first_and_cancelled_it_moves_nobody_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_condition_that_cannot_hold_is_refused_where_something_is_begun() {
-    let group = Group::of(1).await;
-    let manager = Manager::check_in(&group, "a1.market-manager", 1).await;
-    let drain = format!("/v1/managers/{}/drain", manager.id);
-    for (method, path) in
-        [(Method::POST, PATH), (Method::DELETE, PATH), (Method::POST, drain.as_str())]
-    {
-        let body = json!({ "who": "ann", "why": "to be sure" });
+async fn only_the_rebalance_that_was_seen_is_cancelled() {
+    let group = Group::of(3).await;
+    let _managers = uneven(&group, 200).await;
+    let follower = group.followers().await[0];
+    eventually("the plan is there", SOON, async || get(&group, 0).await["plan"].is_array()).await;
+    let body = json!({ "who": "ann", "why": "to be sure" });
+    let asked = async |method: Method, tag: &str| {
         let key = (IDEMPOTENCY_KEY, format_key(&group.keys.next()));
-        let headers = [key, (IF_MATCH, "\"1\"".to_owned())];
-        let (_, _, answer) = group.ask(0, method.clone(), path, &headers, &body).await;
-        let problem: Problem = serde_json::from_value(answer).unwrap();
-        assert_eq!(problem.code, Code::MalformedRequest, "{method} {path}");
-    }
+        let headers = [key, (IF_MATCH, tag.to_owned())];
+        let (_, _, answer) = group.ask(follower, method, PATH, &headers, &body).await;
+        answer["code"].as_str().unwrap_or("done").to_owned()
+    };
+    assert_eq!(asked(Method::DELETE, "\"1\"").await, "precondition_failed", "there is none");
+    assert_eq!(asked(Method::POST, "\"1\"").await, "malformed_request");
+    ask(&group, 0, Method::POST, "a node was added").await;
+    assert_eq!(asked(Method::DELETE, "\"1\"").await, "precondition_failed", "another one");
+    let (_, headers, _) = group.ask(follower, Method::GET, PATH, &[], &Value::Null).await;
+    let tag = headers.get("etag").unwrap().to_str().unwrap().to_owned();
+    assert_eq!(asked(Method::DELETE, &tag).await, "done");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drain_is_begun_only_on_its_condition() {
+    let group = Group::of(3).await;
+    let manager = Manager::check_in(&group, "a1.market-manager", 1).await;
+    let follower = group.followers().await[0];
+    let path = format!("/v1/managers/{}/drain", manager.id);
+    let begin = async |name: &'static str, tag: &str| {
+        let body = json!({ "who": "ann", "why": "to be sure", "drop": "never" });
+        let key = (IDEMPOTENCY_KEY, format_key(&group.keys.next()));
+        let headers = [key, (name, tag.to_owned())];
+        let (_, _, answer) = group.ask(follower, Method::POST, &path, &headers, &body).await;
+        answer["code"].as_str().unwrap_or("done").to_owned()
+    };
+    assert_eq!(begin(IF_MATCH, "*").await, "precondition_failed", "there is none");
+    assert_eq!(begin(IF_MATCH, "\"1\"").await, "precondition_failed");
     let (_, _, drains) = group.ask(0, Method::GET, "/v1/drains", &[], &Value::Null).await;
     assert_eq!(drains["drains"], json!([]));
+    assert_eq!(begin(IF_NONE_MATCH, "*").await, "done");
+    assert_eq!(begin(IF_NONE_MATCH, "*").await, "precondition_failed", "one goes on");
+    assert_eq!(begin(IF_MATCH, "*").await, "done", "the first goes on");
 }

@@ -8,7 +8,7 @@ use super::{
 use serde_json::json;
 use tradewind_domain::{
     control::desired::{Access, Work},
-    ids::{Epoch, TraderId},
+    ids::{Epoch, Incarnation, TraderId},
     limits::SESSION_TOKEN_LIFE,
 };
 use tradewind_link::rest::Method;
@@ -85,10 +85,12 @@ async fn a_spawned_trader_gets_a_session_only_under_the_epoch_that_stands() {
     eventually("the Trader is given to its Manager", SOON, async || assigned().is_some()).await;
     let epoch = assigned().unwrap();
     let (client, trader) = (group.client(), "sample".parse::<TraderId>().unwrap());
-    let open = async |epoch: Epoch| {
-        let asked = OpenTraderSession { manager: home.id.clone(), epoch };
+    let open_by = async |epoch: Epoch, life: u64| {
+        let incarnation = Some(Incarnation(life));
+        let asked = OpenTraderSession { manager: home.id.clone(), epoch, incarnation };
         client.open_trader_session(&trader, &asked, SOON).await
     };
+    let open = async |epoch: Epoch| open_by(epoch, 1).await;
     let opened = open(epoch).await.unwrap();
     assert_eq!(opened.trader, Some(trader.clone()));
     eventually("the member's key is known", SOON, async || {
@@ -98,4 +100,6 @@ async fn a_spawned_trader_gets_a_session_only_under_the_epoch_that_stands() {
     let claim = verified(&edge, &opened.token).trader.unwrap();
     assert_eq!((claim.trader, claim.epoch), (trader.clone(), epoch));
     assert_eq!(open(Epoch(epoch.0 + 1)).await.unwrap_err().code, Code::Conflict);
+    let replaced = open_by(epoch, 2).await.unwrap_err();
+    assert_eq!(replaced.code, Code::Conflict, "another life of the TraderManager");
 }

@@ -21,7 +21,7 @@ use tradewind_domain::{
 use tradewind_link::rest::Method;
 use tradewind_protocol::{
     Code,
-    events::{CLOSE_BAD_FRAME, CLOSE_NO_LEADER, EventFrame, EventPage},
+    events::{CLOSE_BAD_FRAME, CLOSE_NO_LEADER, EventFilter, EventFrame, EventPage},
 };
 
 /// Everything that happened, as a member that was there from the beginning tells it.
@@ -237,4 +237,33 @@ async fn a_place_in_another_life_of_the_cluster_is_410_and_not_waited_for_in_sil
 
 async fn get(group: &Group, path: &str) -> Result<Value, tradewind_link::rest::RestError> {
     group.request::<(), Value>(0, Method::GET, path, None, None).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_for_some_events_is_told_those_and_goes_past_the_others() {
+    let group = Group::of(3).await;
+    for name in ["acme", "bolt", "cord"] {
+        group.put_customer(name, name).await;
+    }
+    let member = group.followers().await[0];
+    let now = group.status(group.leader().await).await.unwrap().stand.revision;
+    eventually("the member has come so far", SOON, async || {
+        group.status(member).await.is_ok_and(|status| status.stand.revision >= now)
+    })
+    .await;
+    let path = "/v1/events?since=0&kinds=customer_changed,trader_changed&about=bolt";
+    let page = group.request::<(), EventPage>(member, Method::GET, path, None, None).await.unwrap();
+    assert_eq!(page.entries.len(), 1, "{page:?}");
+    assert!(page.next >= now, "{} {now}", page.next);
+    let kinds = ["customer_changed".to_owned()];
+    let filter = EventFilter::new(&kinds, Some("bolt")).unwrap();
+    let mut watch = group.client().watch(Some(Revision(0))).only(filter);
+    let seen = watch_until(&mut watch, now, &mut None).await;
+    let told: Vec<&Seen> = seen.iter().filter(|seen| matches!(seen, Seen::Events { .. })).collect();
+    assert!(
+        matches!(told[..], [Seen::Events { revision, .. }] if *revision == page.entries[0].revision)
+    );
+    let asked =
+        group.request::<(), EventPage>(member, Method::GET, "/v1/events?kinds=x", None, None);
+    assert_eq!(problem(asked.await).code, Code::MalformedRequest);
 }

@@ -3,7 +3,10 @@
 
 mod table;
 
-use super::group::Group;
+use super::{
+    eventually,
+    group::{Group, SOON},
+};
 use serde_json::{Value, json};
 use table::{declarations, deletions, drains, group_members, others, rebalances, scaling};
 use tradewind_link::rest::Method;
@@ -151,6 +154,100 @@ async fn check(group: &Group, members: [usize; 2], write: &Write) {
         fields.retain(|name, _| !["term", "revision", "leader"].contains(&name.as_str()));
         assert_eq!(*first.get_or_insert(answer.clone()), answer, "{method} {path}");
     }
+}
+
+fn rows() -> Vec<Write> {
+    let all =
+        [group_members(), others(), drains(), scaling(), rebalances(), declarations(), deletions()];
+    all.into_iter().flatten().collect()
+}
+
+/// Whether an address is one of these: `{name}` stands for any part.
+fn is_of(path: &str, template: &str) -> bool {
+    let path = path.split('?').next().unwrap();
+    let (parts, names) = (path.split('/'), template.split('/'));
+    parts.clone().count() == names.clone().count()
+        && parts.zip(names).all(|(part, name)| name.starts_with('{') || part == name)
+}
+
+#[test]
+fn every_change_that_is_documented_has_a_row_which_takes_what_is_documented() {
+    let document = serde_json::to_value(crate::openapi()).unwrap();
+    let paths = document["paths"].as_object().unwrap();
+    // Of two that fit, the one with fewer names is meant: `/v1/members/voters-wanted` is no member.
+    let template_of = |path: &str| {
+        let fit = paths.keys().filter(|template| is_of(path, template));
+        fit.min_by_key(|template| template.matches('{').count()).cloned()
+    };
+    let takes = |operation: &Value, name: &str| {
+        let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
+        let refers = |one: &Value| {
+            let to = one["$ref"].as_str().map(|to| to.trim_start_matches('#').to_owned());
+            to.is_some_and(|to| document.pointer(&to).unwrap()["name"] == name)
+        };
+        parameters.iter().any(refers)
+    };
+    let rows = rows();
+    let mut changes = 0;
+    for (template, item) in paths {
+        for (method, operation) in item.as_object().unwrap() {
+            if method == "get" || !takes(operation, "Idempotency-Key") {
+                continue;
+            }
+            changes += 1;
+            let of = |row: &&Write| {
+                row.method.as_str().eq_ignore_ascii_case(method)
+                    && template_of(&row.path).as_ref() == Some(template)
+            };
+            let of: Vec<&Write> = rows.iter().filter(of).collect();
+            let place = format!("{method} {template}");
+            assert!(!of.is_empty(), "{place} has no row in tests/writes/table.rs");
+            let conditional = of.iter().any(|row| row.conditional);
+            assert_eq!(conditional, takes(operation, "If-Match"), "{place}: If-Match");
+            let audited = of.iter().any(|row| row.audited);
+            assert_eq!(audited, takes(operation, "tradewind-who"), "{place}: tradewind-who");
+            assert!(
+                of.iter().any(|row| !row.wrong.is_empty()),
+                "{place}: nothing is asked wrongly"
+            );
+        }
+    }
+    assert!(changes > 30, "{changes} changes");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_leader_nothing_is_taken_and_it_is_said_when_to_ask_again() {
+    let mut group = Group::of(3).await;
+    let rest = group.followers().await[0];
+    for member in (0..3).filter(|member| *member != rest) {
+        group.kill(member).await;
+    }
+    // A request on a connection that breaks meanwhile is honestly told as unknown: from then on its port refuses.
+    eventually("the port of its leader refuses", SOON, async || {
+        let headers = [(IDEMPOTENCY_KEY, format_key(&group.keys.next()))];
+        let path = "/v1/customers/first";
+        let (_, _, answer) = group.ask(rest, Method::PUT, path, &headers, &json!({})).await;
+        answer["code"] == "no_leader"
+    })
+    .await;
+    // What is asked wrongly as a whole is told before anybody is looked for.
+    let rows = rows();
+    let right = rows.iter().filter(|row| {
+        !row.wrong.iter().any(|(path, body, _)| *path == row.path && *body == row.body)
+    });
+    let asked = right.map(|row| {
+        let group = &group;
+        async move {
+            let Write { method, path, body, .. } = row;
+            let headers = [(IDEMPOTENCY_KEY, format_key(&group.keys.next()))];
+            let (_, _, answer) = group.ask(rest, method.clone(), path, &headers, body).await;
+            let problem: Problem = serde_json::from_value(answer).unwrap();
+            assert_eq!(problem.code, Code::NoLeader, "{method} {path}: {problem}");
+            assert!(problem.retry_after_ms.is_some(), "{method} {path}");
+        }
+    });
+    let asked = futures_util::future::join_all(asked).await;
+    assert!(asked.len() > 25, "{} changes", asked.len());
 }
 
 #[tokio::test(flavor = "multi_thread")]

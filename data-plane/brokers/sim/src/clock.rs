@@ -7,17 +7,17 @@ use tradewind_domain::time::UnixNanos;
 
 /// A clock that begins no earlier than what it is told.
 #[derive(Debug)]
-pub(crate) struct Clock {
+pub struct Clock {
     latest: UnixNanos,
 }
 
 impl Clock {
-    pub(crate) fn from(latest: UnixNanos) -> Self {
+    pub fn from(latest: UnixNanos) -> Self {
         Self { latest }
     }
 
     /// Now, or the latest time told if the machine's clock has been set back.
-    pub(crate) fn now(&mut self) -> UnixNanos {
+    pub fn now(&mut self) -> UnixNanos {
         let since = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
         let now = UnixNanos(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX));
         self.latest = self.latest.max(now);

@@ -17,45 +17,45 @@ use tradewind_domain::trading::Side;
 use crate::instrument::{Lots, Ticks};
 use level::Level;
 
-pub(crate) use street::StreetLevel;
+pub use street::StreetLevel;
 
 /// An order's number in the order of arrival. The lower came first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct OrderKey(pub(crate) u64);
+pub struct OrderKey(pub u64);
 
 /// An order as it comes to the book.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Incoming {
-    pub(crate) key: OrderKey,
-    pub(crate) side: Side,
+pub struct Incoming {
+    pub key: OrderKey,
+    pub side: Side,
     /// None trades at any price.
-    pub(crate) limit: Option<Ticks>,
-    pub(crate) quantity: Lots,
+    pub limit: Option<Ticks>,
+    pub quantity: Lots,
     /// Whether what does not trade at once stays. An order without a limit never does.
-    pub(crate) rests: bool,
+    pub rests: bool,
 }
 
 /// A quantity that changed hands. None in a place is the street.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Trade {
+pub struct Trade {
     /// Came, and took what was there.
-    pub(crate) taker: Option<OrderKey>,
+    pub taker: Option<OrderKey>,
     /// Was there.
-    pub(crate) maker: Option<OrderKey>,
-    pub(crate) price: Ticks,
-    pub(crate) quantity: Lots,
+    pub maker: Option<OrderKey>,
+    pub price: Ticks,
+    pub quantity: Lots,
 }
 
 /// Best prices and what stands at each.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Top {
-    pub(crate) bid: Option<(Ticks, Lots)>,
-    pub(crate) ask: Option<(Ticks, Lots)>,
+pub struct Top {
+    pub bid: Option<(Ticks, Lots)>,
+    pub ask: Option<(Ticks, Lots)>,
 }
 
 /// The book. Not one level in it is empty.
 #[derive(Debug, Default)]
-pub(crate) struct Book {
+pub struct Book {
     bids: BTreeMap<Ticks, Level>,
     asks: BTreeMap<Ticks, Level>,
     resting: BTreeMap<OrderKey, (Side, Ticks)>,
@@ -63,7 +63,7 @@ pub(crate) struct Book {
 
 impl Book {
     /// Trades what can be traded at once and lets the rest stand, if it may.
-    pub(crate) fn place(&mut self, order: Incoming) -> Vec<Trade> {
+    pub fn place(&mut self, order: Incoming) -> Vec<Trade> {
         let mut trades = Vec::new();
         let mut left = order.quantity;
         while !left.is_zero() {
@@ -90,13 +90,13 @@ impl Book {
 
     /// Lets an order stand behind all that is there, without trading. For orders that were open before a
     /// restart; they must come in the order of their keys, before the street does.
-    pub(crate) fn rest(&mut self, key: OrderKey, side: Side, price: Ticks, quantity: Lots) {
+    pub fn rest(&mut self, key: OrderKey, side: Side, price: Ticks, quantity: Lots) {
         self.side_mut(side).entry(price).or_default().rest(key, quantity);
         self.resting.insert(key, (side, price));
     }
 
     /// Takes an order out. Gives what was left of it; none if it is not in the book.
-    pub(crate) fn cancel(&mut self, key: OrderKey) -> Option<Lots> {
+    pub fn cancel(&mut self, key: OrderKey) -> Option<Lots> {
         let (side, price) = self.resting.remove(&key)?;
         let level = self.side_mut(side).get_mut(&price)?;
         let left = level.remove(key);
@@ -106,7 +106,26 @@ impl Book {
         left
     }
 
-    pub(crate) fn top(&self) -> Top {
+    /// Leaves no more than that of a resting order, in its place, and something of it. Whether it is in the
+    /// book and was larger.
+    pub fn reduce(&mut self, key: OrderKey, left: Lots) -> bool {
+        let Some((side, price)) = self.resting.get(&key).copied() else { return false };
+        if left.is_zero() {
+            return false;
+        }
+        self.side_mut(side).get_mut(&price).is_some_and(|level| level.reduce(key, left))
+    }
+
+    /// What stands at the best prices of a side, the best first.
+    pub fn levels(&self, side: Side, depth: usize) -> Vec<(Ticks, Lots)> {
+        let shown = |(price, level): (&Ticks, &Level)| (*price, level.quantity());
+        match side {
+            Side::Buy => self.bids.iter().rev().take(depth).map(shown).collect(),
+            Side::Sell => self.asks.iter().take(depth).map(shown).collect(),
+        }
+    }
+
+    pub fn top(&self) -> Top {
         let shown = |(price, level): (&Ticks, &Level)| (*price, level.quantity());
         Top {
             bid: self.bids.last_key_value().map(shown),

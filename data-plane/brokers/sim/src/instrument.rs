@@ -13,41 +13,46 @@ use crate::limits::{ORDER_LOTS, PRICE_TICKS};
 
 /// A price as a number of ticks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Ticks(pub(crate) NonZeroU64);
+pub struct Ticks(pub NonZeroU64);
 
 /// A quantity as a number of lots.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Lots(pub(crate) u64);
+pub struct Lots(pub u64);
 
 impl Lots {
-    pub(crate) const ZERO: Self = Self(0);
+    pub const ZERO: Self = Self(0);
 
-    pub(crate) fn is_zero(self) -> bool {
+    pub fn is_zero(self) -> bool {
         self.0 == 0
     }
 
     /// The sum; the largest number instead of an overflow, which no legal book reaches.
-    pub(crate) fn plus(self, other: Self) -> Self {
+    pub fn plus(self, other: Self) -> Self {
         Self(self.0.saturating_add(other.0))
     }
 
     /// What is left without `other`; nothing if `other` is more.
-    pub(crate) fn less(self, other: Self) -> Self {
+    pub fn less(self, other: Self) -> Self {
         Self(self.0.saturating_sub(other.0))
     }
 }
 
 /// An instrument and the steps its prices and quantities come in.
 #[derive(Clone, Debug)]
-pub(crate) struct Instrument {
-    pub(crate) id: InstrumentId,
+pub struct Instrument {
+    pub id: InstrumentId,
     tick: Decimal,
     lot: Decimal,
 }
 
 impl Instrument {
+    /// An instrument with those steps; none if one of them is not above zero.
+    pub fn new(id: InstrumentId, tick: Decimal, lot: Decimal) -> Option<Self> {
+        (tick > Decimal::ZERO && lot > Decimal::ZERO).then_some(Self { id, tick, lot })
+    }
+
     /// The one instrument of the recording: tick 0.1 USD, lot 0.00000001 BTC.
-    pub(crate) fn btc_usd() -> Self {
+    pub fn btc_usd() -> Self {
         Self {
             id: InstrumentId::new("BTC/USD").expect("a legal name"),
             tick: Decimal::new(1, 1),
@@ -56,30 +61,30 @@ impl Instrument {
     }
 
     /// The price in ticks; none if it is off the tick or beyond the limit.
-    pub(crate) fn ticks(&self, price: Price) -> Option<Ticks> {
+    pub fn ticks(&self, price: Price) -> Option<Ticks> {
         let ticks = NonZeroU64::new(whole(price.decimal(), self.tick)?)?;
         (ticks.get() <= PRICE_TICKS).then_some(Ticks(ticks))
     }
 
     /// The quantity in lots; none if it is off the lot or beyond the limit.
-    pub(crate) fn lots(&self, quantity: Quantity) -> Option<Lots> {
+    pub fn lots(&self, quantity: Quantity) -> Option<Lots> {
         whole(quantity.decimal(), self.lot).filter(|lots| *lots <= ORDER_LOTS).map(Lots)
     }
 
-    pub(crate) fn price(&self, ticks: Ticks) -> Price {
+    pub fn price(&self, ticks: Ticks) -> Price {
         Price::new(Decimal::from(ticks.0.get()) * self.tick).expect("ticks are above zero")
     }
 
-    pub(crate) fn quantity(&self, lots: Lots) -> Quantity {
+    pub fn quantity(&self, lots: Lots) -> Quantity {
         let decimal = Decimal::from(lots.0) * self.lot;
         Quantity::new(decimal.normalize()).expect("lots are not below zero")
     }
 
-    pub(crate) fn tick(&self) -> Decimal {
+    pub fn tick(&self) -> Decimal {
         self.tick
     }
 
-    pub(crate) fn lot(&self) -> Decimal {
+    pub fn lot(&self) -> Decimal {
         self.lot
     }
 }

@@ -7,12 +7,12 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
-mod clock;
+pub mod clock;
 mod connection;
-mod engine;
+pub mod engine;
 mod exchange;
 mod http;
-mod instrument;
+pub mod instrument;
 mod ledger;
 pub mod limits;
 pub mod recording;
@@ -21,6 +21,7 @@ pub mod wire;
 
 use core::num::NonZeroU32;
 use core::time::Duration;
+use futures_util::{FutureExt as _, future::BoxFuture};
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -81,7 +82,12 @@ pub enum Error {
 }
 
 /// Runs the venue until `shutdown`. Says on stdout, in one JSON line, when and where it is ready.
-pub async fn run(options: Options, shutdown: CancellationToken) -> Result<(), Error> {
+pub fn run(options: Options, shutdown: CancellationToken) -> BoxFuture<'static, Result<(), Error>> {
+    // Boxed here: a future's code is made where it is awaited, which would be the binary's crate.
+    serve(options, shutdown).boxed()
+}
+
+async fn serve(options: Options, shutdown: CancellationToken) -> Result<(), Error> {
     let bound = bind(options).await?;
     announce(bound.address()?)?;
     bound.serve(shutdown).await

@@ -19,7 +19,7 @@ use tradewind_domain::trading::Side;
 use crate::engine::StreetLevel;
 use crate::instrument::{Instrument, Lots, Ticks};
 
-pub(crate) use replay::Replay;
+pub use replay::Replay;
 
 /// Levels a side in the recording, and in its checksums.
 const DEPTH: usize = 10;

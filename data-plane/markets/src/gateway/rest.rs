@@ -1,13 +1,16 @@
 //! Orders, fills, accounts and quotes over REST. Decides how a request becomes a command and an answer a
 //! response; which Market is asked is `directory`'s, what is done the Broker's decision.
 
-use super::{Gateway, auth::Caller, directory::Directory};
+use super::{Gateway, Sessions, auth::Caller, directory::Directory};
 use axum::{
     Router,
-    extract::State,
+    extract::{Request, State},
     http::StatusCode,
+    middleware::Next,
+    response::Response,
     routing::{get, post},
 };
+use std::sync::Arc;
 use tradewind_domain::{
     ids::{AccountId, InstrumentId, MarketId, OrderId},
     trading::Order,
@@ -30,6 +33,16 @@ pub(crate) fn routes() -> Router<Gateway> {
         .route("/v1/accounts", get(accounts))
         // An instrument's name may hold a slash.
         .route("/v1/quotes/{*instrument}", get(quote))
+}
+
+/// Counted with the sessions until it is answered: this Manager is not empty before.
+pub(crate) async fn counted(
+    State(sessions): State<Arc<Sessions>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let _request = sessions.request();
+    next.run(request).await
 }
 
 async fn submit(

@@ -8,7 +8,10 @@ use crate::{
 };
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 use tokio::{
@@ -36,6 +39,17 @@ pub(crate) struct Sessions {
     most: usize,
     held: Mutex<Held>,
     count: watch::Sender<usize>,
+    /// Requests by REST that are not answered yet.
+    requests: AtomicU64,
+}
+
+/// A request's place; dropped, it is answered or given up.
+pub(crate) struct Request(Arc<Sessions>);
+
+impl Drop for Request {
+    fn drop(&mut self) {
+        self.0.requests.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// A session's place among the others; dropped, the session is over.
@@ -77,16 +91,23 @@ impl Sessions {
             ports: BTreeMap::new(),
             left: BTreeMap::new(),
         };
-        Arc::new(Self { most, held: Mutex::new(held), count: watch::Sender::new(0) })
+        let count = watch::Sender::new(0);
+        Arc::new(Self { most, held: Mutex::new(held), count, requests: AtomicU64::new(0) })
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many there are.
+    /// How many there are, and requests under way: a Manager with an order in the air is not empty.
     pub(crate) fn count(&self) -> u64 {
-        self.held().ports.len() as u64
+        self.held().ports.len() as u64 + self.requests.load(Ordering::Relaxed)
+    }
+
+    /// One request more, until what is given is dropped.
+    pub(crate) fn request(self: &Arc<Self>) -> Request {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        Request(self.clone())
     }
 
     /// From now on, or no longer, nothing new is taken.

@@ -209,6 +209,7 @@ async fn report(State(scene): State<Arc<Mutex<Scene>>>) -> Json<ServiceReport> {
         pid: None,
         address,
         crashes: 0,
+        handed_back: None,
         fenced: Default::default(),
     })
 }

@@ -121,6 +121,7 @@ impl Edge {
             pid: None,
             address: Some(address),
             crashes: 0,
+            handed_back: None,
             fenced: Default::default(),
         }]));
     }

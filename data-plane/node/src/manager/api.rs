@@ -1,18 +1,22 @@
 //! What a Manager answers by HTTP. Parses, asks, renders; who may be let in is decided by the gate and by
-//! the services' keepers.
+//! the services' keepers. The stream of the status, the logs, health and figures stand beside.
+
+mod health;
+mod logs;
+mod metrics;
+mod stream;
 
 use super::{core::Standing, options::Options, work::Handle};
-use crate::supervision::Supervisor;
+use crate::{limits, supervision::Supervisor};
 use axum::{
     Router,
     extract::{State, WebSocketUpgrade},
     response::Response,
     routing::{get, post},
 };
-use serde::Serialize;
 use std::sync::Arc;
-use tokio::sync::watch;
-use tradewind_domain::ids::{Fence, Incarnation, LocationId, ManagerId, Revision, ServiceId};
+use tokio::sync::{Semaphore, watch};
+use tradewind_domain::ids::ServiceId;
 use tradewind_link::{
     Failure,
     json::{Json, Path},
@@ -21,6 +25,7 @@ use tradewind_link::{
 use tradewind_protocol::{
     Code,
     check_in::{ServiceCheckIn, ServiceCheckedIn},
+    managers::{OwnStanding, OwnStatus, STATUS_STREAM},
     supervision::{FromManager, ServiceReport, ToManager},
 };
 
@@ -30,38 +35,39 @@ pub(super) struct Api {
     pub(super) supervisor: Supervisor,
     pub(super) gate: Arc<Gate<FromManager, ToManager>>,
     pub(super) standing: watch::Receiver<Standing>,
+    pub(super) seats: Seats,
     pub(super) sessions: Box<dyn Fn() -> u64 + Send + Sync>,
 }
 
-/// `GET /v1/status` at a Manager.
-#[derive(Debug, Serialize)]
-struct ManagerStatus {
-    manager: ManagerId,
-    location: LocationId,
-    address: String,
-    incarnation: Incarnation,
-    /// Its right and the revision it was told of last; `None` before the first ever.
-    fence: Option<Fence>,
-    revision: Option<Revision>,
-    /// The leader whose pipe is up.
-    leader: Option<String>,
-    lease_holds: bool,
-    /// How often the lease has run out since it was started.
-    fences: u64,
-    sessions: u64,
-    services: Vec<ServiceReport>,
+/// Places for those who stay.
+pub(super) struct Seats {
+    watchers: Arc<Semaphore>,
+    followers: Arc<Semaphore>,
+}
+
+impl Default for Seats {
+    fn default() -> Self {
+        Self {
+            watchers: Arc::new(Semaphore::new(limits::WATCHERS)),
+            followers: Arc::new(Semaphore::new(limits::FOLLOWERS)),
+        }
+    }
 }
 
 pub(super) fn routes(api: Api) -> Router {
+    let api = Arc::new(api);
     Router::new()
         .route("/v1/pipe", get(take_pipe))
         .route("/v1/services/check-in", post(check_in))
         .route("/v1/services", get(services))
         .route("/v1/services/{service}", get(service))
+        .route("/v1/services/{service}/logs", get(logs::logs))
         .route("/v1/status", get(status))
-        .route("/livez", get(async || "alive\n"))
-        .route("/readyz", get(ready))
-        .with_state(Arc::new(api))
+        .route(STATUS_STREAM, get(stream::watch))
+        .route("/livez", get(health::livez))
+        .route("/readyz", get(health::readyz))
+        .route("/metrics", get(metrics::metrics))
+        .with_state(api)
 }
 
 async fn take_pipe(State(api): State<Arc<Api>>, upgrade: WebSocketUpgrade) -> Response {
@@ -88,26 +94,29 @@ async fn service(
     report.map(Json).ok_or_else(none)
 }
 
-async fn status(State(api): State<Arc<Api>>) -> Json<ManagerStatus> {
-    let desired = api.handle.desired().borrow().clone();
-    let Standing { leader, lease_holds, fences } = api.standing.borrow().clone();
-    Json(ManagerStatus {
-        manager: api.options.manager.clone(),
-        location: api.options.location.clone(),
-        address: api.handle.address().to_string(),
-        incarnation: api.handle.incarnation(),
-        fence: desired.as_ref().map(|desired| desired.fence),
-        revision: desired.as_ref().map(|desired| desired.revision),
-        leader,
-        lease_holds,
-        fences,
-        sessions: (api.sessions)(),
-        services: api.supervisor.services().borrow().to_vec(),
-    })
+async fn status(State(api): State<Arc<Api>>) -> Json<OwnStatus> {
+    let services = api.supervisor.services().borrow().to_vec();
+    Json(api.status(services))
 }
 
-async fn ready(State(api): State<Arc<Api>>) -> Result<&'static str, Failure> {
-    let told = api.handle.desired().borrow().is_some();
-    let waiting = || Failure::new(Code::Unavailable, "no leader has told it yet what to run");
-    told.then_some("ready\n").ok_or_else(waiting)
+impl Api {
+    fn standing(&self) -> OwnStanding {
+        let Standing { leader, lease_holds, fences } = self.standing.borrow().clone();
+        OwnStanding { leader, lease_holds, fences }
+    }
+
+    fn status(&self, services: Vec<ServiceReport>) -> OwnStatus {
+        let desired = self.handle.desired().borrow().clone();
+        OwnStatus {
+            manager: self.options.manager.clone(),
+            location: self.options.location.clone(),
+            address: self.handle.address().to_string(),
+            incarnation: self.handle.incarnation(),
+            fence: desired.as_ref().map(|desired| desired.fence),
+            revision: desired.as_ref().map(|desired| desired.revision),
+            standing: self.standing(),
+            sessions: (self.sessions)(),
+            services,
+        }
+    }
 }

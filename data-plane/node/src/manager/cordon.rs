@@ -59,6 +59,7 @@ mod tests {
             pid: None,
             address: None,
             crashes: 0,
+            handed_back: None,
             fenced: Default::default(),
         };
         let wanted = [Wanted { service: service.clone(), configuration: None }];

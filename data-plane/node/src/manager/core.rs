@@ -8,6 +8,7 @@ use super::{
     lease::Lease,
     options::Options,
     proof::Proof,
+    unasked::Unasked,
     work::Work,
 };
 use crate::{
@@ -24,12 +25,12 @@ use tokio_util::sync::CancellationToken;
 use tradewind_control_client::{Answer, ControlClient, KeySource};
 use tradewind_domain::{
     control::Desired,
-    ids::{Epoch, Incarnation},
+    ids::{DiskId, Epoch, Incarnation, NodeName},
     limits::BEAT_EVERY,
 };
 use tradewind_link::pipe::{Accepted, Event, Events, Sender};
 use tradewind_protocol::{
-    Code, Retry,
+    Code, Problem, Retry,
     check_in::{ManagerCheckIn, ManagerCheckedIn},
     supervision::{FromManager, ToManager},
 };
@@ -53,6 +54,8 @@ struct Leader {
 pub(super) struct Core<W> {
     options: Options,
     incarnation: Incarnation,
+    disk: DiskId,
+    node: NodeName,
     address: String,
     work: Arc<W>,
     control: ControlClient,
@@ -60,9 +63,10 @@ pub(super) struct Core<W> {
     supervisor: Supervisor,
     proof: Proof,
     intent: Intent,
+    unasked: Unasked,
     lease: Lease,
     standing: watch::Sender<Standing>,
-    /// Cancelled when a drain has ended with this Manager's being dropped: it stops in order.
+    /// Cancelled when a drain has dropped this Manager, or another life has its name: it stops in order.
     dropped: CancellationToken,
     leader: Option<Leader>,
     /// Whether this life was registered, as far as it was told. Before that a pipe proves nothing: the leader may be
@@ -88,6 +92,8 @@ pub(super) struct Inboxes {
 pub(super) struct Parts<W> {
     pub(super) options: Options,
     pub(super) incarnation: Incarnation,
+    pub(super) disk: DiskId,
+    pub(super) node: NodeName,
     pub(super) address: String,
     pub(super) work: Arc<W>,
     pub(super) control: ControlClient,
@@ -104,6 +110,8 @@ impl<W: Work> Core<W> {
         let Parts {
             options,
             incarnation,
+            disk,
+            node,
             address,
             work,
             control,
@@ -114,15 +122,19 @@ impl<W: Work> Core<W> {
             standing,
             dropped,
         } = parts;
+        let now = tokio::time::Instant::now();
         Self {
             options,
             incarnation,
+            disk,
+            node,
             address,
             work,
             control,
             keys,
             supervisor,
             proof,
+            unasked: Unasked::new(intent.current().is_some(), now),
             intent,
             lease: Lease::default(),
             standing,
@@ -133,7 +145,7 @@ impl<W: Work> Core<W> {
             confirmed: BTreeSet::new(),
             proving: None,
             checking_in: None,
-            check_in_at: tokio::time::Instant::now(),
+            check_in_at: now,
         }
     }
 
@@ -142,8 +154,8 @@ impl<W: Work> Core<W> {
         let mut services = self.supervisor.services();
         let mut beat = ticks();
         if let Some(desired) = self.intent.current() {
-            // All of it was assigned before: an earlier life ran it.
-            self.apply(&desired, true).await;
+            // What still runs goes on as it is. What does not may have been given to another meanwhile.
+            self.work.on_desired(&desired);
         }
         loop {
             let unknown = self.leader.is_none() || !self.registered;
@@ -155,7 +167,8 @@ impl<W: Work> Core<W> {
                 _ = beat.tick() => self.on_tick().await,
                 proved = done(&mut self.proving) => self.on_proved(proved),
                 () = sleep_until(self.check_in_at), if alone => self.check_in(),
-                answer = done(&mut self.checking_in) => self.on_checked_in(answer),
+                answer = done(&mut self.checking_in) => self.on_checked_in(answer).await,
+                () = self.unasked.due() => self.go_on_alone().await,
                 Some(()) = inboxes.reconsider.recv() => self.reconsider().await,
                 Ok(()) = services.changed() => {
                     let now = services.borrow_and_update().clone();
@@ -210,7 +223,12 @@ impl<W: Work> Core<W> {
         let verdict = self.intent.offer(desired).await;
         tracing::debug!(%epoch, %revision, ?verdict, "desired state");
         match verdict {
-            Verdict::Newer => self.reconsider().await,
+            Verdict::Newer => {
+                self.unasked.told();
+                self.reconsider().await;
+            }
+            // What is to run is no news, and that it still is may be.
+            Verdict::Same if self.unasked.told() => self.reconsider().await,
             Verdict::Same => {}
             Verdict::Older => tracing::warn!(%epoch, %revision, "older desired state ignored"),
             // The next pipe brings it again, by then this Manager may be registered there. At once: a
@@ -223,11 +241,26 @@ impl<W: Work> Core<W> {
     }
 
     async fn reconsider(&mut self) {
+        if self.unasked.waits() {
+            return;
+        }
         if let Some(desired) = self.intent.current() {
             // Behind a cordon that it has confirmed nothing is started that was not there.
             let open = self.confirmed.is_disjoint(&desired.cordons);
             let holds = self.lease.holds(Instant::now());
             self.apply(&desired, holds && open).await;
+        }
+    }
+
+    /// Losing the control plane kills nothing, not even the node's being started anew meanwhile.
+    async fn go_on_alone(&self) {
+        tracing::warn!(
+            waited_ms = limits::START_UNASKED_AFTER.as_millis(),
+            "no leader has answered since this Manager was started: it starts what it was told to run before, which may \
+             have been given to another by now"
+        );
+        if let Some(desired) = self.intent.current() {
+            self.apply(&desired, true).await;
         }
     }
 
@@ -277,6 +310,8 @@ impl<W: Work> Core<W> {
             incarnation: self.incarnation,
             capacity: self.options.capacity,
             services: self.supervisor.services().borrow().to_vec(),
+            disk: Some(self.disk),
+            node: Some(self.node.clone()),
         };
         let (control, key) = (self.control.clone(), self.keys.next());
         self.checking_in = Some(tokio::spawn(async move {
@@ -284,26 +319,42 @@ impl<W: Work> Core<W> {
         }));
     }
 
-    fn on_checked_in(&mut self, answer: Result<Answer<ManagerCheckedIn>, JoinError>) {
+    async fn on_checked_in(&mut self, answer: Result<Answer<ManagerCheckedIn>, JoinError>) {
+        let now = tokio::time::Instant::now();
         self.checking_in = None;
-        self.check_in_at = tokio::time::Instant::now() + limits::ALONE_AFTER;
+        self.check_in_at = now + limits::ALONE_AFTER;
         match answer {
             Ok(Answer::Accepted(accepted)) => {
                 tracing::info!(epoch = accepted.fence.epoch.0, "checked in");
+                self.unasked.answered(now);
                 self.registered = true;
                 self.intent.registered(accepted.fence.cluster);
             }
             Ok(Answer::Refused(problem) | Answer::Unknown(problem)) => {
                 tracing::warn!(%problem, "check-in not accepted");
-                if problem.code == Code::Dropped {
-                    self.dropped.cancel();
-                }
-                if problem.retry != Retry::Never {
-                    let soon = tokio::time::Instant::now() + limits::CHECK_IN_AGAIN_FIRST;
-                    self.check_in_at = soon;
+                if problem.retry == Retry::Never {
+                    self.unasked.answered(now);
+                    self.on_refused(&problem).await;
+                } else {
+                    self.check_in_at = now + limits::CHECK_IN_AGAIN_FIRST;
                 }
             }
             Err(error) => tracing::error!(%error, "check-in failed"),
+        }
+    }
+
+    async fn on_refused(&mut self, problem: &Problem) {
+        match problem.code {
+            Code::Dropped | Code::Superseded => self.dropped.cancel(),
+            // What was given to this disk before is not its any more: nothing was held by the name when another came.
+            Code::OtherDisk if self.registered => self.dropped.cancel(),
+            // It waits until the name is free.
+            Code::OtherDisk => {
+                self.unasked.told();
+                self.intent.forget().await;
+                self.supervisor.want(Vec::new(), false).await;
+            }
+            _ => {}
         }
     }
 

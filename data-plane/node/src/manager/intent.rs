@@ -39,6 +39,19 @@ impl Intent {
         self.held.borrow().clone()
     }
 
+    /// Its name has gone to another disk: nothing of what was told counts any more, after a restart neither.
+    pub(super) async fn forget(&mut self) {
+        self.held.send_replace(None);
+        let path = self.path.clone();
+        let gone = spawn_blocking(move || match fs::remove_file(&path) {
+            Err(none) if none.kind() == io::ErrorKind::NotFound => Ok(()),
+            done => done,
+        });
+        if let Ok(Err(error)) = gone.await {
+            tracing::error!(%error, "the kept desired state cannot be removed");
+        }
+    }
+
     pub(super) fn registered(&mut self, cluster: ClusterIncarnation) {
         self.registered = Some(cluster);
     }

@@ -10,7 +10,7 @@ use super::{
     proof::Proof,
 };
 use crate::{
-    clock, incarnation, limits,
+    clock, disk, incarnation, limits,
     supervision::{Setup, Supervisor},
 };
 use rustix::fs::{FlockOperation, flock};
@@ -28,7 +28,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 use tradewind_control_client::{ControlClient, KeySource};
-use tradewind_domain::ids::{ClientId, Incarnation, InvalidName};
+use tradewind_domain::ids::{ClientId, Incarnation, InvalidName, NodeName};
 use tradewind_link::{
     listen,
     pipe::{self, Accepted, Diallers, Gate},
@@ -53,6 +53,8 @@ pub enum Error {
     Bind(#[from] listen::BindError),
     #[error(transparent)]
     Name(#[from] InvalidName),
+    #[error(transparent)]
+    Disk(#[from] disk::Error),
     #[error("one of its tasks has ended in a panic; started again it goes on where it was")]
     Broken,
 }
@@ -73,7 +75,7 @@ pub struct Running<W> {
 /// What ends, each by itself.
 #[derive(Clone, Default)]
 struct Ends {
-    /// A drain has ended with this Manager's being dropped.
+    /// The group has no place for this life any more: a drain has dropped it, or another one has its name.
     dropped: CancellationToken,
     /// Everything that must outlive the services.
     all: CancellationToken,
@@ -100,7 +102,7 @@ pub async fn run<W: Work>(
             Ok(())
         }
         () = running.dropped() => {
-            tracing::info!("dropped by a drain: stopping for good; started anew it is a new registration");
+            tracing::info!("the group has no place for it: stopping for good; started anew it asks for one");
             running.stop().await;
             Ok(())
         }
@@ -116,16 +118,22 @@ pub async fn start<W: Work>(options: Options, work: Arc<W>) -> Result<Running<W>
     let state = |source| Error::State { path: state_dir.clone(), source };
     let lock = lock(&state_dir)?;
     let incarnation = incarnation::next(&state_dir)?;
+    let disk = disk::identity(&state_dir)?;
     let listener = listen::bind_or_next(options.listen).await?;
     let address = listener.local_addr().map_err(state)?;
     let told = options.advertise.clone().unwrap_or_else(|| address.to_string());
+    let node = options.node.clone().map_or_else(|| NodeName::of_address(&told), Ok)?;
     let mut tasks = JoinSet::new();
+    let (standing, shown) = watch::channel(Standing::default());
+    let confirming = shown.clone();
     let setup = Setup {
         manager: options.manager.clone(),
         incarnation,
         address: address.to_string(),
         state_dir: state_dir.clone(),
         binary: options.binary.clone(),
+        figures: Arc::default(),
+        confirmed: Box::new(move || confirming.borrow().lease_holds),
     };
     let supervisor = Supervisor::start(setup, &mut tasks).map_err(state)?;
     let intent = Intent::load(state_dir.join("desired.json")).map_err(state)?;
@@ -140,7 +148,6 @@ pub async fn start<W: Work>(options: Options, work: Arc<W>) -> Result<Running<W>
         reconsider,
     };
     let (gate, pipes) = gate(&options, incarnation);
-    let (standing, shown) = watch::channel(Standing::default());
     let counting = work.clone();
     let api = Api {
         options: options.clone(),
@@ -148,6 +155,7 @@ pub async fn start<W: Work>(options: Options, work: Arc<W>) -> Result<Running<W>
         supervisor: supervisor.clone(),
         gate,
         standing: shown,
+        seats: api::Seats::default(),
         sessions: Box::new(move || counting.sessions()),
     };
     let router = api::routes(api).merge(work.router(&handle));
@@ -161,6 +169,8 @@ pub async fn start<W: Work>(options: Options, work: Arc<W>) -> Result<Running<W>
         proof: Proof::new(supervisor.clone(), &state_dir).map_err(state)?,
         options,
         incarnation,
+        disk,
+        node,
         address: told,
         work: work.clone(),
         control: handle.control.clone(),
@@ -186,7 +196,8 @@ impl<W: Work> Running<W> {
         &self.handle
     }
 
-    /// Returns when the group has dropped this Manager: what is left is to stop. May be cancelled.
+    /// Returns when the group has dropped this Manager, or another life has its name: what is left is to stop. May be
+    /// cancelled.
     pub fn dropped(&self) -> impl Future<Output = ()> + Send + use<W> {
         self.ends.dropped.clone().cancelled_owned()
     }

@@ -1,7 +1,7 @@
 //! The service's side of its Manager. Decides when it checks in, what it takes from the pipe and when it
 //! is on its own: refused, or without a pipe for too long. A lost pipe alone changes nothing.
 
-use super::Context;
+use super::{Context, right::Right};
 use crate::{limits, supervision::fence_of};
 use std::{collections::BTreeMap, future::pending, time::Duration};
 use tokio::{
@@ -10,6 +10,7 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval, sleep_until},
 };
 use tradewind_domain::{
+    control::handed_back::Failure,
     ids::{Epoch, TraderId},
     limits::BEAT_EVERY,
 };
@@ -36,16 +37,23 @@ pub(super) enum Parted {
 
 type Checked = Result<(u16, ServiceCheckedIn), RestError>;
 
+/// Where the words of the service's work arrive.
+pub(super) struct Words {
+    pub(super) said: watch::Receiver<(ServiceState, String)>,
+    pub(super) gives_up: watch::Receiver<Option<Failure>>,
+    pub(super) fenced: watch::Receiver<BTreeMap<TraderId, Epoch>>,
+}
+
 pub(super) struct Parent {
     context: Context,
     /// Host and port where this service listens.
     address: String,
     rest: Rest,
     configuration: watch::Sender<Option<Configuration>>,
-    said: watch::Receiver<(ServiceState, String)>,
-    fenced: watch::Receiver<BTreeMap<TraderId, Epoch>>,
+    words: Words,
     pipe: Option<(Sender<FromService>, Events<ToService>)>,
     beats: u64,
+    right: Right,
     alone_since: Instant,
     checking_in: Option<JoinHandle<Checked>>,
     check_in_at: Instant,
@@ -58,8 +66,8 @@ impl Parent {
         context: Context,
         address: String,
         configuration: watch::Sender<Option<Configuration>>,
-        said: watch::Receiver<(ServiceState, String)>,
-        fenced: watch::Receiver<BTreeMap<TraderId, Epoch>>,
+        words: Words,
+        right: Right,
     ) -> Self {
         let now = Instant::now();
         Self {
@@ -67,10 +75,10 @@ impl Parent {
             address,
             rest: Rest::default(),
             configuration,
-            said,
-            fenced,
+            words,
             pipe: None,
             beats: 0,
+            right,
             alone_since: now,
             checking_in: None,
             check_in_at: now,
@@ -95,9 +103,13 @@ impl Parent {
                         return parted;
                     }
                 }
-                _ = beat.tick() => self.beat(),
-                Ok(()) = self.said.changed() => self.beat(),
-                Ok(()) = self.fenced.changed() => self.beat(),
+                _ = beat.tick() => {
+                    self.right.look(now());
+                    self.beat();
+                }
+                Ok(()) = self.words.said.changed() => self.beat(),
+                Ok(()) = self.words.gives_up.changed() => self.beat(),
+                Ok(()) = self.words.fenced.changed() => self.beat(),
                 () = sleep_until(self.check_in_at), if may_check_in => self.check_in(),
                 answer = done(&mut self.checking_in) => {
                     if let Some(parted) = self.on_checked_in(answer) {
@@ -117,6 +129,7 @@ impl Parent {
             "manager's pipe is up"
         );
         self.pipe = Some((sender, events));
+        self.right.pipe(true, now());
         self.again = limits::CHECK_IN_AGAIN_FIRST;
         self.beat();
     }
@@ -127,7 +140,9 @@ impl Parent {
                 self.configure(configuration);
             }
             Some(Event::Message(ToService::Stop)) => return Some(Parted::Stop),
-            Some(Event::Message(ToService::BeatAnswer { .. }) | Event::Up { .. }) => {}
+            Some(Event::Message(ToService::BeatAnswer { n })) => self.right.confirmed(n, now()),
+            Some(Event::Message(ToService::Heard { .. })) => self.right.unconfirmed(now()),
+            Some(Event::Up { .. }) => {}
             Some(Event::Down(lost)) => self.lost(&lost.to_string()),
             None => self.lost("closed"),
         }
@@ -137,6 +152,7 @@ impl Parent {
     fn lost(&mut self, why: &str) {
         tracing::info!(why, "manager's pipe is lost");
         self.pipe = None;
+        self.right.pipe(false, now());
         self.alone_since = Instant::now();
         self.check_in_at = self.alone_since + limits::ALONE_AFTER;
     }
@@ -162,10 +178,14 @@ impl Parent {
     fn beat(&mut self) {
         let Some((sender, _)) = &self.pipe else { return };
         self.beats += 1;
-        let (state, detail) = self.said.borrow_and_update().clone();
-        let fenced = self.fenced.borrow_and_update().clone();
+        let (state, detail) = self.words.said.borrow_and_update().clone();
+        let handed_back = *self.words.gives_up.borrow_and_update();
+        let fenced = self.words.fenced.borrow_and_update().clone();
         // One that finds no room is left out: the next tells the same.
-        let _ = sender.try_send(FromService::Beat { n: self.beats, state, detail, fenced });
+        let beat = FromService::Beat { n: self.beats, state, detail, handed_back, fenced };
+        if sender.try_send(beat).is_ok() {
+            self.right.beat_sent(self.beats, now());
+        }
     }
 
     fn check_in(&mut self) {
@@ -206,6 +226,10 @@ impl Parent {
         self.check_in_at = Instant::now() + again;
         None
     }
+}
+
+fn now() -> std::time::Instant {
+    std::time::Instant::now()
 }
 
 async fn next_of<A, B>(pipe: &mut Option<(Sender<A>, Events<B>)>) -> Option<Event<B>> {

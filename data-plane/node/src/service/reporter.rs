@@ -2,13 +2,17 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 use tokio::sync::watch;
-use tradewind_domain::ids::{Epoch, TraderId};
+use tradewind_domain::{
+    control::handed_back::Failure,
+    ids::{Epoch, TraderId},
+};
 use tradewind_protocol::supervision::ServiceState;
 
 /// Through which a service's work tells its state. Cheap to clone.
 #[derive(Clone)]
 pub struct StateReporter {
     said: Arc<watch::Sender<(ServiceState, String)>>,
+    gives_up: Arc<watch::Sender<Option<Failure>>>,
     fenced: Arc<watch::Sender<BTreeMap<TraderId, Epoch>>>,
 }
 
@@ -17,7 +21,8 @@ impl StateReporter {
     #[must_use]
     pub fn new() -> (Self, watch::Receiver<(ServiceState, String)>) {
         let (said, heard) = watch::channel((ServiceState::Connecting, String::new()));
-        (Self { said: Arc::new(said), fenced: Arc::default() }, heard)
+        let gives_up = Arc::new(watch::Sender::new(None));
+        (Self { said: Arc::new(said), gives_up, fenced: Arc::default() }, heard)
     }
 
     /// Where the rights of Traders arrive that are on record.
@@ -56,5 +61,20 @@ impl StateReporter {
 
     pub fn live(&self, detail: impl Into<String>) {
         self.report(ServiceState::Live, detail);
+    }
+
+    /// What this service keeps fails more often than is put up with: its Manager hands the service back, and it goes on
+    /// trying. `None`: that is over.
+    pub fn give_up(&self, failure: Option<Failure>) {
+        self.gives_up.send_if_modified(|held| {
+            let changed = *held != failure;
+            *held = failure;
+            changed
+        });
+    }
+
+    /// Where that arrives.
+    pub(super) fn gives_up(&self) -> watch::Receiver<Option<Failure>> {
+        self.gives_up.subscribe()
     }
 }

@@ -3,8 +3,9 @@
 //! `limits::stops_within`, less what the shell needs for itself.
 
 use super::{
-    Context, StateReporter,
-    parent::{Parent, Parted},
+    Context, StateReporter, health,
+    parent::{Parent, Parted, Words},
+    right::Right,
 };
 use crate::limits;
 use axum::{
@@ -24,13 +25,10 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 use tradewind_link::{
-    Failure, listen,
+    listen,
     pipe::{self, Diallers, Gate},
 };
-use tradewind_protocol::{
-    Code,
-    supervision::{Configuration, FromService, ToService},
-};
+use tradewind_protocol::supervision::{Configuration, FromService, ToService};
 
 /// Why a service's work ended.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -56,8 +54,8 @@ pub enum Error {
 
 /// Runs a service: `work` is given what it is told to be (`None` until the Manager has said it; each
 /// change as a whole), a way to tell its state, and a token that is cancelled when it should end. It
-/// ends the service by returning. `router` holds its own routes; `/v1/pipe`, `/livez` and `/readyz` are
-/// the shell's. Returns `Ok` after a stop that was asked for, by the Manager or by `shutdown`.
+/// ends the service by returning. `router` holds its own routes; `/v1/pipe`, `/livez`, `/readyz` and `/metrics`
+/// are the shell's. Returns `Ok` after a stop that was asked for, by the Manager or by `shutdown`.
 pub async fn run<W, F>(
     context: Context,
     router: Router,
@@ -79,14 +77,17 @@ where
         pipe::Options::default(),
     );
     let (stop, stop_serving) = (shutdown.child_token(), CancellationToken::new());
-    let app = router.merge(routes(gate, configured.clone()));
+    let (reporter, said) = StateReporter::new();
+    let (right, standing) = Right::new();
+    let (gives_up, fenced) = (reporter.gives_up(), reporter.fences());
+    let words = Words { said: said.clone(), gives_up, fenced };
+    let seen = health::Seen { configured: configured.clone(), said, standing };
+    let app = router.merge(routes(gate)).merge(health::routes(seen));
     let mut tasks = JoinSet::new();
     tasks.spawn(listen::serve(listener, app, listen::Limits::default(), stop_serving.clone()));
-    let (reporter, said) = StateReporter::new();
-    let fenced = reporter.fences();
     let mut work = JoinSet::from_iter([work(configured, reporter, stop.clone())]);
     let work_within = limits::stops_within(&context.service) - limits::SHELL_STOPS_WITHIN;
-    let parent = Parent::new(context, address, configuration, said, fenced);
+    let parent = Parent::new(context, address, configuration, words, right);
     let (parted, mut ended) = tokio::select! {
         parted = parent.run(pipes) => (Some(parted), None),
         () = shutdown.cancelled() => (None, None),
@@ -117,18 +118,9 @@ fn host_of(manager: &str) -> IpAddr {
 
 type ServiceGate = Arc<Gate<FromService, ToService>>;
 
-fn routes(gate: ServiceGate, configured: watch::Receiver<Option<Configuration>>) -> Router {
+fn routes(gate: ServiceGate) -> Router {
     let pipe = async |State(gate): State<ServiceGate>, upgrade: WebSocketUpgrade| -> Response {
         pipe::accept(upgrade, gate)
     };
-    let ready = async move || -> Result<&'static str, Failure> {
-        let told = configured.borrow().is_some();
-        let waiting = || Failure::new(Code::Unavailable, "not yet configured by its Manager");
-        told.then_some("ready\n").ok_or_else(waiting)
-    };
-    Router::new()
-        .route("/v1/pipe", get(pipe))
-        .route("/livez", get(async || "alive\n"))
-        .route("/readyz", get(ready))
-        .with_state(gate)
+    Router::new().route("/v1/pipe", get(pipe)).with_state(gate)
 }

@@ -4,7 +4,7 @@
 
 use super::{
     backoff::Backoff,
-    life::{Life, fence_of},
+    life::{Life, Overdue, fence_of, is_another_try},
     records::Record,
     setup::{Setup, fresh_token, same_secret},
 };
@@ -15,6 +15,7 @@ use tokio::{
     time::{Instant, sleep_until, timeout},
 };
 use tradewind_domain::{
+    control::handed_back::Failure,
     ids::{Fence, ServiceId},
     limits::STOP_WITHIN,
 };
@@ -62,13 +63,18 @@ pub(super) struct Keeper {
     pub(super) report: ServiceReport,
     /// Where the words of the newest life begin in the log.
     pub(super) log_from: u64,
+    /// It crashed more often than is put up with, and has not lived for long since: what the last of these lives came to.
+    pub(super) crashes: Option<Failure>,
 }
 
 enum End {
     Stopped,
     /// It was stopped to be started anew: what it holds is of another life of the cluster.
     Outlived,
-    Crashed(String),
+    Crashed {
+        why: String,
+        failure: Failure,
+    },
 }
 
 impl Keeper {
@@ -87,7 +93,7 @@ impl Keeper {
                     Ok(life) => life,
                     Err(error) => {
                         let why = format!("it could not be started: {error}");
-                        if !self.rest(why, Duration::ZERO).await {
+                        if !self.rest(why, Failure::NotStarted, Duration::ZERO).await {
                             return;
                         }
                         continue;
@@ -97,8 +103,8 @@ impl Keeper {
             match self.attend(&mut life).await {
                 End::Stopped => return,
                 End::Outlived => {}
-                End::Crashed(why) => {
-                    if !self.rest(why, life.since.elapsed()).await {
+                End::Crashed { why, failure } => {
+                    if !self.rest(why, failure, life.since.elapsed()).await {
                         return;
                     }
                 }
@@ -132,17 +138,18 @@ impl Keeper {
             }
             tokio::select! {
                 changed = self.target.changed() => if changed.is_err() { return false },
-                Some(check_in) = self.check_ins.recv() => deny(check_in),
+                Some(check_in) = self.check_ins.recv() => deny(&self.setup, check_in),
             }
         }
     }
 
     async fn start(&mut self) -> io::Result<Life> {
         let token = fresh_token()?;
-        let command = self.setup.command(&self.service, &token)?;
+        let command = self.setup.command(&self.service, &token);
         self.log_from = self.setup.log(&self.service).bytes();
         let process = Process::spawn(command)?;
         tracing::info!(service = %self.service, pid = process.pid(), "started");
+        self.setup.figures.started();
         let fence = match &*self.target.borrow() {
             Target::Run(configuration) => fence_of(configuration),
             Target::Keep | Target::Stop => Fence::default(),
@@ -169,8 +176,13 @@ impl Keeper {
                 return End::Stopped;
             }
             let (deadline, _) = life.deadline();
+            let (listens, listens_at) = (life.listens(), life.listens_at());
+            let (crashes, forgiven_at) = (self.crashes.is_some(), life.forgiven_at());
             tokio::select! {
-                exit = life.process.exited() => return End::Crashed(exit.to_string()),
+                exit = life.process.exited() => {
+                    let failure = Failure::Ended { exit: exit.told() };
+                    return End::Crashed { why: exit.to_string(), failure };
+                }
                 changed = self.target.changed() => match changed {
                     Ok(()) if self.is_of_another_cluster(life) => {
                         self.stop(life).await;
@@ -181,17 +193,26 @@ impl Keeper {
                     Err(_) => return End::Stopped,
                 },
                 Some(check_in) = self.check_ins.recv() => self.check_in(life, check_in).await,
-                event = life.link.next() => self.on_event(life, event).await,
+                event = life.link.next(), if listens => self.on_event(life, event).await,
+                () = sleep_until(listens_at), if !listens => life.listen_again(),
                 () = sleep_until(deadline) => if let Some(wrong) = life.overdue(Instant::now()) {
-                    tracing::warn!(service = %self.service, wrong, "killed");
+                    let Overdue { why, failure } = wrong;
+                    tracing::warn!(service = %self.service, why, "killed");
                     life.process.kill().await;
-                    return End::Crashed(wrong.to_string());
+                    return End::Crashed { why: why.to_string(), failure };
                 },
+                () = sleep_until(forgiven_at), if crashes => {
+                    // A service that itself gives up says so with its next beat.
+                    self.crashes = None;
+                    self.report.handed_back = None;
+                    self.tell(Some(life.record.clone())).await;
+                }
             }
         }
     }
 
     async fn on_event(&mut self, life: &mut Life, event: Option<Event<FromService>>) {
+        life.message();
         match event {
             Some(Event::Up { incarnation, .. }) => {
                 if life.up(incarnation) {
@@ -201,12 +222,19 @@ impl Keeper {
                     life.link.hang_up();
                 }
             }
-            Some(Event::Message(FromService::Beat { n, state, detail, fenced })) => {
+            Some(Event::Message(FromService::Beat { n, state, detail, handed_back, fenced })) => {
                 life.heard_now();
-                life.link.send(ToService::BeatAnswer { n });
-                let recorded = self.report.fenced != fenced;
+                let confirmed = (self.setup.confirmed)();
+                life.link.send(if confirmed {
+                    ToService::BeatAnswer { n }
+                } else {
+                    ToService::Heard { n }
+                });
+                let handed_back = self.crashes.or(handed_back);
+                let news = self.report.handed_back != handed_back || self.report.fenced != fenced;
+                self.report.handed_back = handed_back;
                 self.report.fenced = fenced;
-                if self.say(state, detail) || recorded {
+                if self.say(state, detail) || news {
                     self.tell(Some(life.record.clone())).await;
                 }
             }
@@ -245,7 +273,7 @@ impl Keeper {
         let ask = &check_in.ask;
         // A process that lies about itself is told no more than one that has no token.
         if !same_secret(&ask.token, &life.record.token) || ask.pid != life.process.pid() {
-            return deny(check_in);
+            return deny(&self.setup, check_in);
         }
         if life.record.incarnation.is_some_and(|known| known > ask.incarnation) {
             let detail = "a later life of this service has checked in";
@@ -285,25 +313,49 @@ impl Keeper {
     }
 
     /// After a crash: waits as long as is due. `false`: it should not be started again.
-    async fn rest(&mut self, why: String, lived: Duration) -> bool {
+    async fn rest(&mut self, why: String, failure: Failure, lived: Duration) -> bool {
+        // Taken before anything is waited for: a word that comes meanwhile is a change.
+        let before = self.target.borrow().clone();
         let wait = self.backoff.crashed(std::time::Instant::now(), lived);
+        self.setup.figures.crashed();
         let words = self.setup.log(&self.service).tail(self.log_from, limits::CRASH_LINES);
         tracing::warn!(service = %self.service, why, last_words = words, ?wait, "crashed");
         self.report.crashes = self.backoff.crashes();
         self.report.fenced.clear();
         self.report.pid = None;
         self.report.address = None;
-        let detail = if words.is_empty() { why } else { format!("{why}; its last words: {words}") };
+        let mut detail = why;
+        if wait > Duration::ZERO {
+            // The leader may give it to another; until it has, and where nobody else takes it, it is tried again.
+            if self.crashes.is_none() {
+                self.setup.figures.handed_back();
+            }
+            self.crashes = Some(failure);
+            self.report.handed_back = Some(failure);
+            detail.push_str(&format!("; handed back, tried again here in {wait:?}"));
+        }
+        if !words.is_empty() {
+            detail.push_str(&format!("; its last words: {words}"));
+        }
         self.say(ServiceState::Waiting, detail);
         self.tell(None).await;
         let until = Instant::now() + wait;
         loop {
             tokio::select! {
                 () = sleep_until(until) => return true,
-                Some(check_in) = self.check_ins.recv() => deny(check_in),
+                Some(check_in) = self.check_ins.recv() => deny(&self.setup, check_in),
                 changed = self.target.changed() => {
-                    if changed.is_err() || matches!(*self.target.borrow_and_update(), Target::Stop) {
-                        return false;
+                    let now = self.target.borrow_and_update().clone();
+                    match (&before, now) {
+                        (_, Target::Stop) => return false,
+                        _ if changed.is_err() => return false,
+                        (Target::Run(held), Target::Run(next)) if is_another_try(held, &next) => {
+                            self.backoff = Backoff::default();
+                            self.crashes = None;
+                            self.report.handed_back = None;
+                            return true;
+                        }
+                        (_, Target::Run(_) | Target::Keep) => {}
                     }
                 }
             }
@@ -332,7 +384,8 @@ impl Keeper {
 }
 
 /// One answer for every wrong check-in: it tells nothing about what would have been right.
-pub(super) fn deny(check_in: CheckIn) {
+pub(super) fn deny(setup: &Setup, check_in: CheckIn) {
+    setup.figures.refused_check_in();
     let CheckIn { ask, answer } = check_in;
     tracing::warn!(service = %ask.service, pid = ask.pid, "a check-in was refused");
     let detail = "this Manager has not started this process";

@@ -7,8 +7,9 @@ use futures_util::FutureExt as _;
 use std::sync::Arc;
 use tokio::{sync::watch, time::Instant};
 use tradewind_domain::{
+    control::handed_back::Failure,
     ids::{Fence, Incarnation, ServiceId},
-    limits::CHECK_IN_WITHIN,
+    limits::{BEAT_EVERY, CHECK_IN_WITHIN, CRASH_WINDOW},
 };
 use tradewind_link::pipe::{self, Event, Events, Sender};
 use tradewind_protocol::supervision::{Configuration, FromService, ToService};
@@ -24,6 +25,27 @@ pub(super) struct Life {
     fence: watch::Sender<Fence>,
     /// What it was told over the pipe that stands.
     told: Option<Arc<Configuration>>,
+    pace: Pace,
+}
+
+/// How much of a service's words is taken: one that floods its pipe waits, and costs nobody else anything.
+struct Pace {
+    since: Instant,
+    taken: u32,
+}
+
+/// What is wrong with a life of which nothing is heard: in words, and as it is told to the group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Overdue {
+    pub(super) why: &'static str,
+    pub(super) failure: Failure,
+}
+
+impl Overdue {
+    const HUNG: Self =
+        Self { why: "it hung: nothing was heard of it for 10 s", failure: Failure::Hung };
+    const NEVER_CHECKED_IN: Self =
+        Self { why: "it did not check in within 5 s", failure: Failure::NeverCheckedIn };
 }
 
 /// The pipe to a service, as far as there is one.
@@ -77,27 +99,55 @@ impl Life {
             attended: false,
             heard: now,
             told: None,
+            pace: Pace { since: now, taken: 0 },
         }
     }
 
+    /// Something came over its pipe.
+    pub(super) fn message(&mut self) {
+        let now = Instant::now();
+        if now >= self.listens_at() {
+            self.pace = Pace { since: now, taken: 0 };
+        }
+        self.pace.taken += 1;
+    }
+
+    /// Whether more is taken of it now. While it is not, its own queue fills.
+    pub(super) fn listens(&self) -> bool {
+        self.pace.taken < limits::MESSAGES_A_BEAT
+    }
+
+    pub(super) fn listens_at(&self) -> Instant {
+        self.pace.since + BEAT_EVERY
+    }
+
+    pub(super) fn listen_again(&mut self) {
+        self.pace = Pace { since: Instant::now(), taken: 0 };
+    }
+
     /// By when something must have been heard, and what is wrong if nothing was.
-    pub(super) fn deadline(&self) -> (Instant, &'static str) {
+    pub(super) fn deadline(&self) -> (Instant, Overdue) {
         if self.attended {
-            (self.heard + limits::HUNG_AFTER, "it hung: nothing was heard of it for 10 s")
+            (self.heard + limits::HUNG_AFTER, Overdue::HUNG)
         } else {
-            (self.heard + CHECK_IN_WITHIN, "it did not check in within 5 s")
+            (self.heard + CHECK_IN_WITHIN, Overdue::NEVER_CHECKED_IN)
         }
     }
 
     /// What is wrong `now`, at its deadline. Nothing, if we look so late that it was this Manager which
     /// stood still: what the service said meanwhile may wait to be read, so it has its time once more.
-    pub(super) fn overdue(&mut self, now: Instant) -> Option<&'static str> {
+    pub(super) fn overdue(&mut self, now: Instant) -> Option<Overdue> {
         let (deadline, wrong) = self.deadline();
         if now.duration_since(deadline) < limits::ASLEEP_AFTER {
             return Some(wrong);
         }
         self.heard = now;
         None
+    }
+
+    /// When what came before is forgiven: it has lived for a whole window.
+    pub(super) fn forgiven_at(&self) -> Instant {
+        self.since + CRASH_WINDOW
     }
 
     pub(super) fn heard_now(&mut self) {
@@ -146,6 +196,15 @@ impl Life {
         }
         changed
     }
+}
+
+/// Whether what crashed under the one is tried anew under the other at once: another right, or another command.
+pub(super) fn is_another_try(held: &Configuration, next: &Configuration) -> bool {
+    let command = |configuration: &Configuration| match configuration {
+        Configuration::Trader { wanted, .. } => Some(wanted.command.clone()),
+        Configuration::Broker { .. } | Configuration::Market { .. } => None,
+    };
+    fence_of(held) != fence_of(next) || command(held) != command(next)
 }
 
 /// The right under which a configuration was made.

@@ -1,14 +1,13 @@
 //! What every service of one Manager is started with. Decides the environment of a service and its
 //! secret; nothing secret is in its arguments.
 
-use super::records::Record;
+use super::{figures::Figures, records::Record};
 use crate::{log_file::LogFile, service};
-use std::{io, path::PathBuf, process::Stdio};
+use std::{io, path::PathBuf, process::Stdio, sync::Arc};
 use tradewind_domain::ids::{Fence, Incarnation, ManagerId, ServiceId};
 use tradewind_protocol::link::{Hello, PROTOCOL};
 
 /// The same for all services of a Manager's life.
-#[derive(Clone, Debug)]
 pub(crate) struct Setup {
     pub(crate) manager: ManagerId,
     pub(crate) incarnation: Incarnation,
@@ -16,31 +15,39 @@ pub(crate) struct Setup {
     pub(crate) address: String,
     pub(crate) state_dir: PathBuf,
     pub(crate) binary: PathBuf,
+    pub(crate) figures: Arc<Figures>,
+    /// Whether a leader stands behind the Manager: only then its services' own leases are renewed.
+    pub(crate) confirmed: Box<dyn Fn() -> bool + Send + Sync>,
 }
 
 impl Setup {
-    pub(super) fn log(&self, service: &ServiceId) -> LogFile {
+    pub(crate) fn log(&self, service: &ServiceId) -> LogFile {
         LogFile::at(self.state_dir.join("logs").join(format!("{service}.log")))
     }
 
+    /// What a Trader's algo says goes to a file of the Trader's.
+    pub(crate) fn algo_log(&self, service: &ServiceId) -> LogFile {
+        LogFile::at(self.services_dir().join(service.to_string()).join("algo.log"))
+    }
+
+    fn services_dir(&self) -> PathBuf {
+        self.state_dir.join("services")
+    }
+
     /// The command that starts a service; it is not yet run.
-    pub(super) fn command(
-        &self,
-        service: &ServiceId,
-        token: &str,
-    ) -> io::Result<std::process::Command> {
+    pub(super) fn command(&self, service: &ServiceId, token: &str) -> std::process::Command {
         let mut command = std::process::Command::new(&self.binary);
         command
             .arg(service.subcommand())
             .env(service::SERVICE, service.to_string())
             .env(service::MANAGER, &self.address)
             .env(service::SERVICE_TOKEN, token)
-            .env(service::STATE_DIR, self.state_dir.join("services").join(service.to_string()))
+            .env(service::STATE_DIR, self.services_dir().join(service.to_string()))
             // What ends with the Manager's input ends its services too.
             .stdin(Stdio::inherit())
             .stdout(Stdio::null())
-            .stderr(self.log(service).open()?);
-        Ok(command)
+            .stderr(self.log(service).open_or_null());
+        command
     }
 
     /// The first frame on a pipe to a service.

@@ -3,19 +3,21 @@
 //! hold a [`Supervisor`]. The task may be aborted: services go on and are found by the next life.
 
 use super::{
+    Counts,
     backoff::Backoff,
+    change::{Change, changes},
     keeper::{CheckIn, Keeper, News, Target, deny},
     records::{self, Records},
     setup::Setup,
 };
-use crate::{limits, manager::Wanted};
+use crate::{limits, log_file::LogFile, manager::Wanted};
 use std::{
     collections::{BTreeMap, HashMap},
     io,
     sync::Arc,
 };
 use tokio::{
-    sync::{mpsc, oneshot, watch},
+    sync::{broadcast, mpsc, oneshot, watch},
     task::{self, JoinSet, spawn_blocking},
     time::{MissedTickBehavior, interval},
 };
@@ -33,6 +35,8 @@ pub(crate) type Reports = Arc<Vec<ServiceReport>>;
 pub(crate) struct Supervisor {
     inbox: mpsc::Sender<Ask>,
     services: watch::Receiver<Reports>,
+    changes: broadcast::Sender<Change>,
+    setup: Arc<Setup>,
 }
 
 enum Ask {
@@ -50,8 +54,10 @@ impl Supervisor {
         let (inbox, asks) = mpsc::channel(limits::INBOX);
         let (services, published) = watch::channel(Reports::default());
         let (news, told) = mpsc::channel(limits::INBOX);
+        let (changes, setup) = (broadcast::Sender::new(limits::WATCHER_QUEUE), Arc::new(setup));
         let task = Task {
-            setup: Arc::new(setup),
+            setup: setup.clone(),
+            changes: changes.clone(),
             kept: BTreeMap::new(),
             keepers: JoinSet::new(),
             names: HashMap::new(),
@@ -64,7 +70,7 @@ impl Supervisor {
             stopping: Vec::new(),
         };
         tasks.spawn(task.run(asks, told));
-        Ok(Self { inbox, services: published })
+        Ok(Self { inbox, services: published, changes, setup })
     }
 
     /// What should run from now on. With `start_new` unset, what does not run yet is not started.
@@ -90,6 +96,26 @@ impl Supervisor {
     /// All services, as last published; changes wake the receiver.
     pub(crate) fn services(&self) -> watch::Receiver<Reports> {
         self.services.clone()
+    }
+
+    /// All services, and each change from then on; a change that the first holds already may come once more.
+    pub(crate) fn watch(&self) -> (Reports, broadcast::Receiver<Change>) {
+        let changes = self.changes.subscribe();
+        (self.services.borrow().clone(), changes)
+    }
+
+    pub(crate) fn counts(&self) -> Counts {
+        self.setup.figures.counts()
+    }
+
+    /// Where its words are, whether it runs here or did.
+    pub(crate) fn log(&self, service: &ServiceId) -> LogFile {
+        self.setup.log(service)
+    }
+
+    /// Where the words of a Trader's algo are.
+    pub(crate) fn algo_log(&self, service: &ServiceId) -> LogFile {
+        self.setup.algo_log(service)
     }
 
     /// Stops all services; returns when none is left.
@@ -120,6 +146,7 @@ struct Task {
     records: Records,
     news: mpsc::Sender<News>,
     services: watch::Sender<Reports>,
+    changes: broadcast::Sender<Change>,
     /// Nothing is started any more.
     closing: bool,
     stopping: Vec<oneshot::Sender<()>>,
@@ -162,7 +189,7 @@ impl Task {
                         let _ = full.into_inner().answer.send(Err(problem.retry_after_ms(100)));
                     }
                 }
-                None => deny(check_in),
+                None => deny(&self.setup, check_in),
             },
             Ask::Reports(answer) => {
                 let _ = answer.send(self.reports());
@@ -225,6 +252,7 @@ impl Task {
             pid: orphan.as_ref().map(|record| record.process.pid),
             address: orphan.as_ref().and_then(|record| record.address.clone()),
             crashes: 0,
+            handed_back: None,
             fenced: Default::default(),
         };
         let keeper = Keeper {
@@ -237,6 +265,7 @@ impl Task {
             backoff: Backoff::default(),
             report: report.clone(),
             log_from: 0,
+            crashes: None,
         };
         let task = self.keepers.spawn(keeper.run(orphan));
         self.names.insert(task.id(), service.clone());
@@ -317,11 +346,16 @@ impl Task {
 
     fn publish(&self) {
         let reports = self.reports();
-        self.services.send_if_modified(|published| {
-            let changed = *published != reports;
-            *published = reports;
-            changed
-        });
+        let before = self.services.borrow().clone();
+        if before == reports {
+            return;
+        }
+        // First what is, then what has changed: whoever comes in between is told twice rather than never.
+        self.services.send_replace(reports.clone());
+        for change in changes(&before, &reports) {
+            // Nobody may be watching.
+            let _ = self.changes.send(change);
+        }
     }
 }
 

@@ -24,7 +24,7 @@ use tradewind_protocol::{
     check_in::{ManagerCheckIn, ManagerCheckedIn},
     control::Stand,
     link::{Hello, PROTOCOL},
-    supervision::{FromManager, ServiceState, ToManager},
+    supervision::{FromManager, ServiceReport, ServiceState, ToManager},
 };
 
 #[derive(Default)]
@@ -37,7 +37,9 @@ struct Known {
     electing: watch::Sender<bool>,
     /// How often its pipe stood.
     dialled: watch::Sender<u32>,
-    heard: Mutex<BTreeMap<String, ServiceState>>,
+    heard: Mutex<BTreeMap<String, ServiceReport>>,
+    /// Check-ins are answered with this.
+    refusing: watch::Sender<Option<Code>>,
 }
 
 pub(crate) struct Leader {
@@ -60,6 +62,9 @@ impl Leader {
                 "/v1/managers/check-in",
                 post(move |State(known): State<Arc<Known>>, Json(ask): Json<ManagerCheckIn>| async move {
                     known.manager.send_replace(Some(ask.address));
+                    if let Some(code) = *known.refusing.borrow() {
+                        return Err(Failure::new(code, "as the group would"));
+                    }
                     if *known.electing.borrow() {
                         return Err(Failure::new(Code::Unavailable, "an election is going on"));
                     }
@@ -88,6 +93,11 @@ impl Leader {
         self.known.electing.send_replace(electing);
     }
 
+    /// Check-ins are answered with this.
+    pub(crate) fn refuse(&self, code: Code) {
+        self.known.refusing.send_replace(Some(code));
+    }
+
     /// How often its pipe stood.
     pub(crate) fn dialled(&self) -> u32 {
         *self.known.dialled.borrow()
@@ -95,7 +105,12 @@ impl Leader {
 
     /// The state of a service in the last beat.
     pub(crate) fn heard_of(&self, service: &str) -> Option<ServiceState> {
-        self.known.heard.lock().unwrap().get(service).copied()
+        self.report(service).map(|report| report.state)
+    }
+
+    /// A service in the last beat.
+    pub(crate) fn report(&self, service: &str) -> Option<ServiceReport> {
+        self.known.heard.lock().unwrap().get(service).cloned()
     }
 }
 
@@ -127,7 +142,7 @@ async fn lead(known: Arc<Known>, manager: ManagerId, fence: Fence) {
                 }
                 Event::Message(FromManager::Beat { n, services, .. }) => {
                     *known.heard.lock().unwrap() =
-                        services.into_iter().map(|r| (r.service.to_string(), r.state)).collect();
+                        services.into_iter().map(|r| (r.service.to_string(), r)).collect();
                     if *known.answering.borrow() {
                         let _ = sender.try_send(ToManager::BeatAnswer { n });
                     }

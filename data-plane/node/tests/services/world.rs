@@ -46,6 +46,8 @@ pub(crate) struct World {
     running: Option<Running<Brokers>>,
 }
 
+// Each test program uses what it needs of it.
+#[allow(dead_code)]
 impl World {
     pub(crate) async fn start() -> Self {
         // A process of ours that was given a claim's name to run would start processes without end.
@@ -68,6 +70,7 @@ impl World {
             location: "here".parse().unwrap(),
             advertise: None,
             listen: self.listen,
+            node: None,
             members: vec![self.leader.address.clone()],
             state_dir: self.dir.path().to_path_buf(),
             capacity: 10,
@@ -81,6 +84,7 @@ impl World {
         self.running = Some(running);
     }
 
+    #[allow(dead_code)]
     pub(crate) async fn second_manager(&self) -> manager::Error {
         manager::start(self.options(), Arc::new(Brokers)).await.err().unwrap()
     }
@@ -93,11 +97,19 @@ impl World {
     }
 
     /// The cluster was begun anew, and its leader dials where the last one did.
+    #[allow(dead_code)]
     pub(crate) async fn begin_cluster(&mut self) {
         self.cluster += 1;
         let manager: ManagerId = "a1.broker-manager".parse().unwrap();
         let fence = fence(self.cluster, 1);
         self.leader = Leader::start(manager, fence, axum::Router::new()).await;
+    }
+
+    /// Returns when the Manager has no place in the group any more, and stops it.
+    pub(crate) async fn put_out(&mut self) {
+        let running = self.running.take().unwrap();
+        tokio::time::timeout(PATIENCE, running.dropped()).await.unwrap();
+        running.stop().await;
     }
 
     pub(crate) async fn stop(mut self) {
@@ -137,6 +149,16 @@ impl World {
             cordons: Default::default(),
             empties: false,
         });
+    }
+
+    /// Whatever the Manager answers to a GET.
+    #[allow(dead_code)]
+    pub(crate) async fn get(&self, path: &str) -> (u16, String) {
+        let (rest, within) = (Rest::default(), Duration::from_secs(10));
+        let (headers, body) = (Default::default(), Default::default());
+        let answer = rest.raw(Method::GET, &self.address(), path, headers, body, within).await;
+        let (status, _, text) = answer.unwrap();
+        (status.as_u16(), String::from_utf8_lossy(&text).into_owned())
     }
 
     pub(crate) fn report(&self, account: &str) -> Option<ServiceReport> {
@@ -186,6 +208,28 @@ pub(crate) async fn eventually(what: &str, condition: impl Fn() -> bool) {
     }
 }
 
+/// The live processes that were started as services of this state directory, by service.
+#[allow(dead_code)]
+pub(crate) fn running(state_dir: &Path) -> Vec<String> {
+    let below = format!("TRADEWIND_STATE_DIR={}/", state_dir.display());
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+        let Ok(pid) = entry.file_name().to_string_lossy().parse::<u32>() else { continue };
+        let Ok(words) = std::fs::read(entry.path().join("environ")) else { continue };
+        let words: Vec<String> =
+            words.split(|byte| *byte == 0).map(|w| String::from_utf8_lossy(w).into()).collect();
+        let service = words.iter().find_map(|word| word.strip_prefix("TRADEWIND_SERVICE="));
+        if let Some(service) = service
+            && words.iter().any(|word| word.starts_with(&below))
+            && alive(pid)
+        {
+            found.push(service.to_owned());
+        }
+    }
+    found.sort();
+    found
+}
+
 /// A zombie is not alive.
 pub(crate) fn alive(pid: u32) -> bool {
     let stat = std::fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("stat"));
@@ -197,10 +241,12 @@ fn signal(pid: u32, signal: Signal) {
     kill_process(pid, signal).unwrap();
 }
 
+#[allow(dead_code)]
 pub(crate) fn kill(pid: u32) {
     signal(pid, Signal::KILL);
 }
 
+#[allow(dead_code)]
 pub(crate) fn freeze(pid: u32) {
     signal(pid, Signal::STOP);
 }

@@ -74,6 +74,7 @@ impl World {
             location: "here".parse().unwrap(),
             advertise: None,
             listen: self.listen,
+            node: None,
             members: self.members.clone(),
             state_dir: self.state_dir(),
             capacity: 10,

@@ -8,6 +8,7 @@ use crate::{
         event::EventKind,
         machine::Machine,
         refusal::{Noun, Refusal},
+        resource::Condition,
         row::{ManagerRow, ManagerState, Row},
     },
     ids::{DrainTarget, Epoch, Incarnation, ManagerId, Revision},
@@ -33,6 +34,9 @@ impl Machine {
             DrainCommand::Begin { target, by, deadline, drop } => {
                 self.begin_drain(entry, target, by, deadline, drop)
             }
+            DrainCommand::BeginOn { target, on, by, deadline, drop } => {
+                self.begin_drain_on(entry, target, on, (by, deadline, drop))
+            }
             DrainCommand::Acknowledge { target, epoch, confirmed } => {
                 self.acknowledge_cordon(entry, &target, epoch, &confirmed)
             }
@@ -47,6 +51,24 @@ impl Machine {
                 self.reschedule_drop(entry, &target, at, by, drop)
             }
         }
+    }
+
+    /// One that goes on is the same, or it is said how it differs.
+    fn begin_drain_on(
+        &mut self,
+        entry: Entry,
+        target: DrainTarget,
+        on: Condition,
+        (by, deadline, drop): (By, Option<UnixNanos>, DropSchedule),
+    ) -> Result<Vec<EventKind>, Refusal> {
+        by.check()?;
+        // One that is over is none: another one may begin.
+        let goes_on = self.drain(&target).filter(|row| row.state.cordons());
+        on.check(goes_on.map(|row| row.revision))?;
+        if let Some(row) = goes_on.filter(|row| (row.drop, row.deadline) != (drop, deadline)) {
+            return Err(Refusal::AlreadyDraining { drop: row.drop, deadline: row.deadline });
+        }
+        self.begin_drain(entry, target, by, deadline, drop)
     }
 
     pub(in crate::control) fn begin_drain(

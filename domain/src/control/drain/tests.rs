@@ -67,7 +67,7 @@ fn tell(world: &mut World, held: [Option<u64>; 3]) {
     let cordons: BTreeSet<Epoch> = world.machine.drains().map(|row| row.epoch).collect();
     let managers = ["a.broker-manager", "a.market-manager", "a.trader-manager"];
     for (manager, held) in managers.into_iter().zip(held) {
-        world.told.insert(manager, Told { cordons: cordons.clone(), held, starting: 0 });
+        world.told.insert(manager, Told { cordons: cordons.clone(), held, ..Told::default() });
     }
 }
 
@@ -285,8 +285,9 @@ fn violations_of_d1_and_d2_are_found() {
     assert_eq!(found(&|m| m.tables.put(placed(Epoch(cordon.epoch.0 - 1)))), [""; 0]);
     let dropped = |drained, drop| {
         let since = UnixNanos(world.at);
-        let state = DrainState::Dropped;
-        Row::Drain(DrainRow { state, since, drained, drop, ..cordon.clone() })
+        // Whatever is held was accepted as lost.
+        let (state, forced) = (DrainState::Dropped, Some(by("lost")));
+        Row::Drain(DrainRow { state, since, drained, drop, forced, ..cordon.clone() })
     };
     let then = Some(UnixNanos(world.at));
     assert_eq!(found(&|m| m.tables.put(dropped(None, DropSchedule::WhenIdle))), ["D2"]);
@@ -295,6 +296,9 @@ fn violations_of_d1_and_d2_are_found() {
     assert_eq!(found(&|m| m.tables.put(dropped(then, DropSchedule::WhenIdle))), [""; 0]);
     let later = DropSchedule::At(UnixNanos(world.at + 1));
     assert_eq!(found(&|m| m.tables.put(dropped(then, later))), ["D2"]);
+    // A customer is still there.
+    let drained = DrainRow { state: DrainState::Drained, drained: then, ..cordon.clone() };
+    assert_eq!(found(&|m| m.tables.put(Row::Drain(drained.clone()))), ["D2"]);
 }
 
 #[test]
@@ -325,4 +329,31 @@ fn old_drains_make_room_and_running_ones_do_not() {
     assert_eq!(state(&world, &target(7)), None);
     let live = world.machine.managers().filter(|row| row.state == ManagerState::Live);
     assert_eq!(live.count(), crate::limits::DRAINS);
+}
+
+#[test]
+fn a_drain_is_begun_on_its_condition_and_a_second_one_that_differs_is_told_how() {
+    let mut world = serving();
+    let on = |on, drop| {
+        let (target, by) = (name("a.trader-manager"), by("an upgrade"));
+        Command::Drain(DrainCommand::BeginOn { target, on, by, deadline: None, drop })
+    };
+    let there =
+        |world: &World| world.machine.drain(&name("a.trader-manager")).map(|row| row.revision);
+    let never = DropSchedule::Never;
+    let none = Refusal::NotAsExpected { held: None };
+    assert_eq!(refused(world.apply(on(Condition::Present, never))), none);
+    assert_eq!(refused(world.apply(on(Condition::At(Revision(1)), never))), none);
+    world.accept(on(Condition::Absent, never));
+    let begun = there(&world);
+    let held = Refusal::NotAsExpected { held: begun };
+    assert_eq!(refused(world.apply(on(Condition::Absent, never))), held);
+    // The same again is the first.
+    world.accept(on(Condition::Always, never));
+    world.accept(on(Condition::Present, never));
+    assert_eq!(there(&world), begun);
+    let differs = Refusal::AlreadyDraining { drop: never, deadline: None };
+    let said = differs.to_string();
+    assert!(said.contains("never dropped, without a deadline"), "{said}");
+    assert_eq!(refused(world.apply(on(Condition::Always, DropSchedule::WhenIdle))), differs);
 }

@@ -164,3 +164,32 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_an_operator_asks_of_the_group_is_told_with_who_and_why() {
+    let mut log = Log::founded(3);
+    let by = |why: &str| By { who: "ann".to_string(), why: why.to_string() };
+    let mut asked = |ask, why: &str| {
+        log.revision += 1;
+        let key = IdempotencyKey {
+            client: "test".parse().expect("a legal name"),
+            issued_at: UnixNanos(1),
+            n: log.revision,
+        };
+        let command = Command::Group(GroupCommand::Audited { by: by(why), ask });
+        let entry = Stamped { at: UnixNanos(1), request: Request { key, command } };
+        log.machine.apply(Revision(log.revision), &entry)
+    };
+    let told = |ask, why: &str| EventKind::GroupAudited { ask, who: "ann".into(), why: why.into() };
+    let remove = GroupAsk::Remove { node: NodeId(2), forced: true };
+    let removed = asked(remove, "its disk is gone");
+    assert_eq!(removed.events.len(), 2, "{removed:?}");
+    assert_eq!(removed.events[1].kind, told(remove, "its disk is gone"));
+    assert_eq!(asked(remove, "again").events, [], "nothing was changed");
+    let transfer = GroupAsk::Transfer { to: Some(NodeId(3)) };
+    let handed = asked(transfer, "");
+    assert_eq!(handed.events.len(), 1);
+    assert_eq!(handed.events[0].kind, told(transfer, ""), "handed over behind it");
+    let refused = asked(GroupAsk::WantVoters { voters: 5 }, &"w".repeat(1_025)).outcome;
+    assert_eq!(refused, Outcome::Refused { refusal: Refusal::TooLarge { what: Noun::Audit } });
+}

@@ -1,5 +1,6 @@
-//! D1: after a cordon nothing new is placed there. D2: dropped only after drained, and in time by its
-//! schedule. Decides both from two states; written once for all levels of tests.
+//! D1: after a cordon nothing new is placed there. D2: dropped only after drained, and in time by its schedule; drained
+//! and dropped only when nothing is held, unless it was forced. Decides both from two states; written once for all
+//! levels of tests.
 
 use crate::{
     control::{
@@ -18,6 +19,30 @@ pub(super) fn violations(before: &Machine, after: &Machine) -> Vec<String> {
         let held = before.drain(&row.target).filter(|held| held.epoch == row.epoch);
         if held.is_none_or(|held| held.state != DrainState::Dropped) {
             found.extend(dropped_too_soon(before, held, row));
+        }
+    }
+    found
+}
+
+/// D2, of one entry: what it drained or dropped held nothing.
+pub(super) fn held(before: &Machine, after: &Machine) -> Vec<String> {
+    let ended = after.drains().filter(|row| {
+        let held = before.drain(&row.target).filter(|held| held.epoch == row.epoch);
+        let is_over = match row.state {
+            DrainState::Drained | DrainState::Dropped => true,
+            DrainState::Cordoned | DrainState::Draining => false,
+        };
+        is_over && row.forced.is_none() && held.map(|held| held.state) != Some(row.state)
+    });
+    let mut found = Vec::new();
+    for row in ended {
+        // What a Manager had that is gone for long is no concern of this drain.
+        let covered = |given: &&Assignment| {
+            row.target.covers(&given.manager) && before.manager(&given.manager).is_some()
+        };
+        if let Some(given) = super::assignments(after).find(covered) {
+            let (target, state) = (&row.target, row.state);
+            found.push(format!("D2: {target} is {state} and {} holds something", given.manager));
         }
     }
     found

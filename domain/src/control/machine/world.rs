@@ -122,6 +122,7 @@ impl World {
             let refused = lost.contains(&row.manager.to_string().as_str());
             let incarnation = row.incarnation;
             let told = self.told.get(row.manager.to_string().as_str()).cloned();
+            let told = Some(told.unwrap_or_default());
             let last_proof = Monotonic(0);
             (row.manager.clone(), Sighting { incarnation, last_proof, refused, told })
         });

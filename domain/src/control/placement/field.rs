@@ -14,6 +14,7 @@ type Load = u64;
 struct Spot<'a> {
     manager: &'a ManagerId,
     location: &'a LocationId,
+    passing: bool,
     capacity: u32,
     held: u32,
     moving: u32,
@@ -51,6 +52,7 @@ impl<'a> Field<'a> {
             .map(|(manager, place)| Spot {
                 manager,
                 location: &place.location,
+                passing: place.passing,
                 capacity: place.capacity,
                 held: place.held,
                 moving: place.moving,
@@ -147,17 +149,18 @@ impl<'a> Field<'a> {
         here.or_else(|| self.first(self.all.get(&kind)?, item, fits))
     }
 
-    /// The least loaded that fits; one with fewer of the same group before.
+    /// The least loaded that fits; of a group, one that stays and one with fewer of it before.
     fn first(&self, set: &ByLoad, item: &Item, fits: impl Fn(&usize) -> bool) -> Option<usize> {
         let mut fitting = set.iter().map(|(_, n)| *n).filter(fits);
         let Some(group) = item.group() else { return fitting.next() };
-        let mut best: Option<(u32, usize)> = None;
+        let mut best: Option<((bool, u32), usize)> = None;
         for n in fitting {
             let beside = self.groups.get(&(group, n)).copied().unwrap_or_default();
-            if best.is_none_or(|(least, _)| beside < least) {
-                best = Some((beside, n));
+            let rank = (self.spots[n].passing, beside);
+            if best.is_none_or(|(least, _)| rank < least) {
+                best = Some((rank, n));
             }
-            if beside == 0 {
+            if rank == (false, 0) {
                 break;
             }
         }

@@ -5,14 +5,14 @@ use super::{Door, Item, Place, Placed, Problem};
 use crate::{
     control::{
         machine::Machine,
-        plan::{Health, Observed},
+        plan::Observed,
         row::{ManagerRow, ManagerState},
     },
-    ids::{AccountId, CustomerId, ManagerId, ManagerKind},
+    ids::{AccountId, CustomerId, ImplementationId, ManagerId, ManagerKind},
     limits::MOVES_AT_ONCE,
     time::Monotonic,
 };
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 
 /// A problem, and where its items are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,14 +79,15 @@ fn door(machine: &Machine, observed: &Observed, now: Monotonic, row: &ManagerRow
     if machine.empties(&row.manager) {
         return Some(Door::Leaving);
     }
-    // One that died with the leader before is not suspect yet: it must have been heard.
-    let well = observed.has_heard(row) && observed.health(row, now) == Health::Well;
-    let open = well && machine.cordon(&row.manager).is_none();
+    // One that died with the leader before is not suspect yet, and one that nobody reaches checks in all the same.
+    let open = observed.takes(row, now) && machine.cordon(&row.manager).is_none();
     Some(if open { Door::Open } else { Door::Shut })
 }
 
 fn places(machine: &Machine, observed: &Observed, now: Monotonic) -> BTreeMap<ManagerId, Place> {
     let moving = unsettled(machine);
+    let passing: BTreeSet<&ImplementationId> =
+        machine.provisions().map(|row| &row.implementation).collect();
     let places = machine.managers().filter_map(|row| {
         let door = door(machine, observed, now, row)?;
         let held = machine.tables.index.held(&row.manager);
@@ -104,6 +105,7 @@ fn places(machine: &Machine, observed: &Observed, now: Monotonic) -> BTreeMap<Ma
         let place = Place {
             location: row.location.clone(),
             door,
+            passing: passing.contains(&row.manager.implementation),
             capacity: row.capacity,
             held,
             moving: moving.max(starting),

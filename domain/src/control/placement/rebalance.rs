@@ -12,11 +12,15 @@ use crate::{
         refusal::{Noun, Refusal},
         row::{ManagerState, Row},
     },
-    ids::{CustomerId, Epoch, ManagerId, ManagerKind},
+    ids::{CustomerId, Epoch, LocationId, ManagerId, ManagerKind, Revision},
     limits,
     time::{Monotonic, UnixNanos},
 };
-use alloc::{collections::BTreeSet, vec, vec::Vec};
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    vec,
+    vec::Vec,
+};
 use serde::{Deserialize, Serialize};
 
 /// A customer who is to move, if he is still where he was when it was decided.
@@ -40,6 +44,11 @@ pub enum RebalanceCommand {
         epoch: Epoch,
     },
     Cancel {
+        by: By,
+    },
+    /// Only the one that was seen.
+    CancelAt {
+        epoch: Epoch,
         by: By,
     },
 }
@@ -92,14 +101,20 @@ impl Machine {
                 self.tables.forget_rebalance();
                 Ok(vec![EventKind::Rebalanced { epoch }])
             }
-            RebalanceCommand::Cancel { by } => {
-                by.check()?;
-                let row = self.rebalance().ok_or(Refusal::NotFound { what: Noun::Rebalance })?;
-                let epoch = row.epoch;
-                self.tables.forget_rebalance();
-                Ok(vec![EventKind::RebalanceCancelled { epoch, by }])
-            }
+            RebalanceCommand::Cancel { by } => self.cancel_rebalance(None, by),
+            RebalanceCommand::CancelAt { epoch, by } => self.cancel_rebalance(Some(epoch), by),
         }
+    }
+
+    fn cancel_rebalance(&mut self, seen: Option<Epoch>, by: By) -> Result<Vec<EventKind>, Refusal> {
+        by.check()?;
+        let held = self.rebalance().map(|row| row.epoch);
+        if seen.is_some() && seen != held {
+            return Err(Refusal::NotAsExpected { held: held.map(|epoch| Revision(epoch.0)) });
+        }
+        let epoch = held.ok_or(Refusal::NotFound { what: Noun::Rebalance })?;
+        self.tables.forget_rebalance();
+        Ok(vec![EventKind::RebalanceCancelled { epoch, by }])
     }
 
     fn begin_rebalance(
@@ -137,7 +152,7 @@ impl Machine {
     }
 }
 
-/// Whether this leader knows enough to decide it: each TraderManager was heard, or is lost. Before, one that is well,
+/// Whether this leader knows enough to decide it: each TraderManager has beaten, or is lost. Before, one that is well,
 /// such as one that was added a moment ago, would be left out.
 #[must_use]
 pub fn rebalance_can_be_told(machine: &Machine, observed: &Observed, now: Monotonic) -> bool {
@@ -145,7 +160,7 @@ pub fn rebalance_can_be_told(machine: &Machine, observed: &Observed, now: Monoto
         row.manager.kind == ManagerKind::TraderManager && row.state == ManagerState::Live
     });
     traders.all(|row| {
-        observed.has_heard(row)
+        observed.told(row).is_some()
             || match observed.health(row, now) {
                 Health::Lost(_) => true,
                 Health::Well | Health::Suspect => false,
@@ -154,19 +169,29 @@ pub fn rebalance_can_be_told(machine: &Machine, observed: &Observed, now: Monoto
 }
 
 /// The moves that even out the load of TraderManagers that take something new: each from the fullest to the
-/// emptiest, as long as that leaves the fuller of both less full. At most `REBALANCE_MOVES`.
+/// emptiest of one location, as long as that leaves the fuller of both less full: placement keeps to locations, and
+/// who is moved to another would be far from his Markets. At most `REBALANCE_MOVES`.
 #[must_use]
 pub fn rebalance(machine: &Machine, observed: &Observed, now: Monotonic) -> Vec<Move> {
     let Gathered { problem, .. } = gather(machine, observed, now);
     let open = problem.places.iter().filter(|(manager, place)| {
         manager.kind == ManagerKind::TraderManager && place.door == Door::Open
     });
-    let mut scales = Scales::default();
+    let mut locations: BTreeMap<&LocationId, Scales<'_>> = BTreeMap::new();
     for (manager, place) in open {
+        let scales = locations.entry(&place.location).or_default();
         scales.put(manager, place.held, place.capacity.max(1));
     }
-    let mut moved: BTreeSet<&CustomerId> = BTreeSet::new();
     let mut moves = Vec::new();
+    for scales in locations.into_values() {
+        even_out(machine, scales, &mut moves);
+    }
+    moves
+}
+
+/// Within one location.
+fn even_out<'a>(machine: &'a Machine, mut scales: Scales<'a>, moves: &mut Vec<Move>) {
+    let mut moved: BTreeSet<&CustomerId> = BTreeSet::new();
     // Places from which nothing more would help.
     let mut done: BTreeSet<&ManagerId> = BTreeSet::new();
     while moves.len() < limits::REBALANCE_MOVES {
@@ -187,5 +212,4 @@ pub fn rebalance(machine: &Machine, observed: &Observed, now: Monotonic) -> Vec<
         moved.insert(customer);
         moves.push(Move { customer: customer.clone(), replaces, to: to.clone() });
     }
-    moves
 }

@@ -17,7 +17,7 @@ fn manager(text: &str) -> ManagerId {
 
 fn place(location: &str, capacity: u32) -> Place {
     let location = location.parse().expect("a legal name");
-    Place { location, door: Door::Open, capacity, held: 0, moving: 0 }
+    Place { location, door: Door::Open, passing: false, capacity, held: 0, moving: 0 }
 }
 
 fn customer(name: &str) -> Item {
@@ -42,11 +42,14 @@ fn any_manager() -> impl Strategy<Value = ManagerId> {
 
 fn any_place() -> impl Strategy<Value = Place> {
     let doors = prop::sample::select(vec![Door::Open, Door::Open, Door::Shut, Door::Leaving]);
-    ("[pq]", 0_u32..8, doors, 0_u32..6).prop_map(|(location, capacity, door, moving)| Place {
-        door,
-        moving,
-        ..place(&location, capacity)
-    })
+    ("[pq]", 0_u32..8, doors, 0_u32..6, any::<bool>()).prop_map(
+        |(location, capacity, door, moving, passing)| Place {
+            door,
+            moving,
+            passing,
+            ..place(&location, capacity)
+        },
+    )
 }
 
 prop_compose! {
@@ -224,4 +227,29 @@ fn places_of_different_size_fill_alike_and_of_equals_the_first_by_name_is_taken(
     assert_eq!(placed[&customer("c0")], "a.trader-manager");
     let of_b: BTreeSet<_> = placed.iter().filter(|(_, at)| at.starts_with('b')).collect();
     assert_eq!(of_b.len(), 4);
+}
+
+#[test]
+fn brokers_come_to_what_was_provisioned_only_where_nothing_else_has_room_and_customers_do_not_mind()
+{
+    // given: the operator's own is fuller than the one that was provisioned
+    let solved = |capacity: u32, item: Item| {
+        let of = |implementation: &str| match item.kind() {
+            ManagerKind::BrokerManager => manager(&format!("{implementation}.broker-manager")),
+            _ => manager(&format!("{implementation}.trader-manager")),
+        };
+        let own = Place { held: 5, ..place("p", capacity) };
+        let scaled = Place { passing: true, ..place("p", 9) };
+        let problem = Problem {
+            places: [(of("own"), own), (of("scaled"), scaled)].into(),
+            items: [(item.clone(), 1)].into(),
+            moves_at_once: 4,
+            gone: BTreeMap::new(),
+        };
+        solve(&problem, &Placed::new()).remove(&item).map(|at| at.implementation.to_string())
+    };
+    // when, then
+    assert_eq!(solved(9, broker("x", 0)).as_deref(), Some("own"));
+    assert_eq!(solved(5, broker("x", 0)).as_deref(), Some("scaled"), "own is full");
+    assert_eq!(solved(9, customer("c")).as_deref(), Some("scaled"));
 }

@@ -1,9 +1,9 @@
 //! The brake: many nodes that fall silent together are more often a cut than a death, and moving everything away
 //! from what still runs would be the greater harm. Decides who of the lost is expired now and who is held until
 //! other members have looked too. A process whose death is proven is never held, and one node alone is an ordinary
-//! failure. Managers at one host are one node.
+//! failure. Managers that name one node, or have one host, are one node. What proves a death is `refusal`'s decision.
 
-use super::{Health, Observed};
+use super::{Health, Observed, refusal::Refusing};
 use crate::{
     control::{
         Command, Machine,
@@ -33,6 +33,17 @@ impl Node {
     pub fn of(row: &ManagerRow) -> Self {
         let host = row.address.rsplit_once(':').map_or(row.address.as_str(), |(host, _)| host);
         Self { location: row.location.clone(), host: host.to_owned() }
+    }
+
+    /// By the name that the Manager gave of its node, else by its address.
+    #[must_use]
+    pub fn named(machine: &Machine, row: &ManagerRow) -> Self {
+        match machine.manager_disk(&row.manager) {
+            Some(held) => {
+                Self { location: row.location.clone(), host: held.node.as_str().to_owned() }
+            }
+            None => Self::of(row),
+        }
     }
 }
 
@@ -70,6 +81,14 @@ pub struct Probe {
 }
 
 impl Probe {
+    /// Nobody has answered yet.
+    #[must_use]
+    pub fn begun(incarnation: Incarnation, at: Monotonic, voters: usize) -> Self {
+        let nobody = BTreeSet::new;
+        let (reached_by, missed_by, missed_again) = (nobody(), nobody(), nobody());
+        Self { incarnation, at, voters, reached_by, missed_by, missed_again }
+    }
+
     /// Notes who had missed the same life a moment before.
     pub(super) fn follows(&mut self, before: &Self) {
         let soon = self.at.since(before.at) < limits::PROBE_COUNTS_FOR;
@@ -95,6 +114,23 @@ pub struct Brake {
     pub held: BTreeMap<Node, BTreeSet<ManagerId>>,
     /// Where the brake is on.
     pub locations: BTreeSet<LocationId>,
+    /// Managers whose ports refuse, which is no proof by itself: others are asked about them.
+    pub doubted: BTreeSet<ManagerId>,
+}
+
+/// Questions in a row about the same Managers: after two there is evidence, and a round of the plan that sees it.
+const QUESTIONS_IN_A_ROW: u64 = 3;
+
+impl Brake {
+    /// Whom the other members are asked about in their so manieth question: all that are held or doubted, or,
+    /// where those are more than a member looks for at a time, one part after the other.
+    #[must_use]
+    pub fn asked(&self, question: u64) -> Vec<&ManagerId> {
+        let all: BTreeSet<&ManagerId> = self.held.values().flatten().chain(&self.doubted).collect();
+        let parts = all.len().div_ceil(limits::PROBES_A_MEMBER).max(1);
+        let part = usize::try_from(question / QUESTIONS_IN_A_ROW).unwrap_or_default() % parts;
+        all.into_iter().skip(part * limits::PROBES_A_MEMBER).take(limits::PROBES_A_MEMBER).collect()
+    }
 }
 
 /// What becomes of the lost.
@@ -121,8 +157,10 @@ struct Site<'a> {
 pub(super) fn judge(machine: &Machine, observed: &Observed, now: Monotonic) -> Judged {
     let mut judged = Judged::default();
     let mut any = !observed.braked.is_empty();
+    let refusing = Refusing::of(machine, observed, now);
+    judged.brake.doubted = refusing.doubtful();
     for row in live(machine) {
-        match observed.health(row, now) {
+        match refusing.health(row) {
             Health::Lost(why @ DownReason::Refused) => judged.expiries.push(expire(row, why)),
             Health::Lost(why @ DownReason::Silent) if stalls(observed, row, now) => {
                 judged.expiries.push(expire(row, why));
@@ -132,14 +170,14 @@ pub(super) fn judge(machine: &Machine, observed: &Observed, now: Monotonic) -> J
         }
     }
     if any {
-        for (location, site) in sites(machine, observed, now) {
+        for (location, site) in sites(machine, observed, now, &refusing) {
             site.judge(observed, location, now, &mut judged);
         }
     }
     judged
 }
 
-fn live(machine: &Machine) -> impl Iterator<Item = &ManagerRow> {
+pub(super) fn live(machine: &Machine) -> impl Iterator<Item = &ManagerRow> {
     machine.managers().filter(|row| row.state == ManagerState::Live)
 }
 
@@ -163,22 +201,22 @@ fn sites<'a>(
     machine: &'a Machine,
     observed: &'a Observed,
     now: Monotonic,
+    refusing: &Refusing<'_>,
 ) -> BTreeMap<&'a LocationId, Site<'a>> {
     let mut sites: BTreeMap<&LocationId, Site<'a>> = BTreeMap::new();
     for row in live(machine) {
-        let (site, node) = (sites.entry(&row.location).or_default(), Node::of(row));
+        let node = Node::named(machine, row);
+        let site = sites.entry(&row.location).or_default();
+        // That it does not reach one nobody ever has says nothing of the network.
+        let known = !observed.newcomers.contains(&row.manager);
         site.unheard |= !observed.has_heard(row);
-        match observed.health(row, now) {
+        match refusing.health(row) {
             Health::Lost(DownReason::Silent) if stalls(observed, row, now) => {}
             Health::Lost(DownReason::Silent) => {
                 site.silent.entry(node.clone()).or_default().push(row);
-                site.lapsing.insert(node.clone());
-                site.unwell = true;
+                site.lapses(&node, known);
             }
-            Health::Suspect => {
-                site.lapsing.insert(node.clone());
-                site.unwell = true;
-            }
+            Health::Suspect => site.lapses(&node, known),
             Health::Well | Health::Lost(DownReason::Refused) => {}
         }
         site.nodes.insert(node);
@@ -192,6 +230,13 @@ fn sites<'a>(
 }
 
 impl Site<'_> {
+    fn lapses(&mut self, node: &Node, known: bool) {
+        if known {
+            self.lapsing.insert(node.clone());
+            self.unwell = true;
+        }
+    }
+
     /// More than one node, and at least a third, have fallen silent within one down time. One that is suspect
     /// counts: cut off with the others, it is lost a beat later. Once on it stays on until all are well or gone: as a cut
     /// heals, those that are heard first say nothing of the others.

@@ -5,7 +5,7 @@
 use super::Observed;
 use crate::{
     calendar::{
-        Exchange, Span,
+        Exchange, OutsideTable, Span,
         hours::{OperatorDays, after_all},
     },
     control::{
@@ -13,7 +13,7 @@ use crate::{
         drain::{DrainCommand, DrainRow, DrainState, DropSchedule, remains},
         row::ManagerState,
     },
-    ids::{DrainTarget, Incarnation, ManagerId},
+    ids::{DrainTarget, Incarnation, LocationId, ManagerId},
     time::{Monotonic, UnixNanos},
 };
 use alloc::{collections::BTreeMap, vec::Vec};
@@ -95,25 +95,43 @@ fn due(machine: &Machine, at: UnixNanos, row: &DrainRow) -> Option<Due> {
     }
 }
 
-/// The time after hours around a moment, at all locations of a target's Managers. `None` as well where no
-/// table says whether an exchange trades: the drain waits.
+/// Why it is not known when it is after hours: a drain that waits for that waits without end.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HoursUnknown {
+    #[error("nobody has said when it is after hours in {location}")]
+    Undeclared { location: LocationId },
+    #[error(transparent)]
+    Outside(#[from] OutsideTable),
+}
+
+/// The time after hours around a moment, at all locations of a target's Managers. `None` as well where that is not
+/// known: the drain waits.
 #[must_use]
 pub fn after_hours(machine: &Machine, at: UnixNanos, target: &DrainTarget) -> Option<Span> {
+    after_hours_known(machine, at, target).ok().flatten()
+}
+
+/// The same, with why it is not known.
+pub fn after_hours_known(
+    machine: &Machine,
+    at: UnixNanos,
+    target: &DrainTarget,
+) -> Result<Option<Span>, HoursUnknown> {
     let mut hours = Vec::new();
     let mut concerned = machine.concerned(target).peekable();
     if concerned.peek().is_none() {
         // Nobody is there any more who could trade.
-        return Some(Span { from: UnixNanos(0), until: UnixNanos(u64::MAX) });
+        return Ok(Some(Span { from: UnixNanos(0), until: UnixNanos(u64::MAX) }));
     }
     for manager in concerned {
         let said = machine.hours(&manager.location);
         if said.is_empty() {
-            return None;
+            return Err(HoursUnknown::Undeclared { location: manager.location.clone() });
         }
         hours.extend(said);
     }
     let exchanges = Exchange::ALL.into_iter();
     let days: OperatorDays =
         exchanges.filter_map(|e| Some((e, machine.exchange_days(e)?.clone()))).collect();
-    after_all(hours, at, &days).ok().flatten()
+    Ok(after_all(hours, at, &days)?)
 }

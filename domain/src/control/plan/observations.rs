@@ -6,6 +6,7 @@ use super::{Brake, Fenced, Lapse, Node, Observed, Probe, Sighting, Told, brake, 
 use crate::{
     control::{
         command::{Command, DownReason},
+        event::{Event, EventKind},
         machine::Machine,
         row::{ManagerRow, ManagerState},
         scale::Offered,
@@ -14,7 +15,11 @@ use crate::{
     limits,
     time::{Monotonic, UnixNanos},
 };
-use alloc::{collections::BTreeMap, string::String, vec::Vec};
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    string::String,
+    vec::Vec,
+};
 
 /// A Manager as its leader's pipes have it: of an older registration nothing is taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,6 +68,8 @@ pub enum Proof {
 pub struct Observations {
     observed: Observed,
     registered: BTreeMap<ManagerId, Registration>,
+    /// To whose registered life a pipe has stood: only of these a refusal says that something has ended.
+    stood: BTreeSet<ManagerId>,
 }
 
 impl Observations {
@@ -80,14 +87,35 @@ impl Observations {
         self
     }
 
-    /// Begins behind what earlier leaders have decided a moment ago: the brake goes on where it was.
-    pub fn after(&mut self, machine: &Machine, at: UnixNanos, now: Monotonic) {
-        for row in machine.managers().filter(|row| row.state == ManagerState::Down) {
-            // Whether it had fallen silent or its death was proven, the row does not say.
+    /// Begins behind what earlier leaders have decided a moment ago: the brake goes on where it was. `events`: those
+    /// that this member has kept, oldest first. A row does not say whether its Manager had fallen silent or its death was
+    /// proven; where no event does, it counts as silent: the brake is rather on than off.
+    pub fn after<'a>(
+        &mut self,
+        machine: &Machine,
+        events: impl IntoIterator<Item = &'a Event>,
+        at: UnixNanos,
+        now: Monotonic,
+    ) {
+        let downs = events.into_iter().filter_map(|event| match &event.kind {
+            EventKind::ManagerDown { manager, why } => Some((manager, *why)),
+            _ => None,
+        });
+        let why: BTreeMap<&ManagerId, DownReason> = downs.collect();
+        let down = machine.managers().filter(|row| row.state == ManagerState::Down);
+        for row in down.filter(|row| why.get(&row.manager) != Some(&DownReason::Refused)) {
             let ago = at.0.saturating_sub(row.since.0);
             if u128::from(ago) < limits::BRAKE_EVERY.as_nanos() {
                 let lapse = Lapse { at: Monotonic(now.0.saturating_sub(ago)), braked: true };
-                self.observed.lapsed.insert(Node::of(row), lapse);
+                self.observed.lapsed.insert(Node::named(machine, row), lapse);
+            }
+            let node = Node::of(row);
+            let others = machine.managers().filter(|other| other.location == row.location);
+            let alone = others.map(Node::of).all(|other| other == node);
+            if u128::from(ago) < limits::BRAKE_REMEMBERED.as_nanos() && !alone {
+                // Whether it was let go under the brake, and others are held still, is not known: it is off as soon
+                // as all have been heard.
+                self.observed.braked.insert(row.location.clone());
             }
         }
     }
@@ -104,23 +132,47 @@ impl Observations {
         }
     }
 
-    /// These were proposed: nodes that they take for down in silence are remembered for a while.
+    /// These were proposed: nodes that they take for down are remembered for a while.
     pub fn proposed(&mut self, machine: &Machine, commands: &[Command], now: Monotonic) {
+        self.note_downs(machine, commands, now);
         let silent = commands.iter().filter_map(|command| match command {
             Command::ExpireManager { manager, why: DownReason::Silent, .. } => {
                 machine.manager(manager)
             }
             _ => None,
         });
-        // One that stalls was reached: its going says nothing of the others.
-        let cut = silent.filter(|row| !brake::stalls(&self.observed, row, now));
+        // One that stalls was reached: its going says nothing of the others. Nor does that of one that nobody ever has.
+        let cut = silent.filter(|row| {
+            !brake::stalls(&self.observed, row, now)
+                && !self.observed.newcomers.contains(&row.manager)
+        });
         let lapse = |row: &ManagerRow| {
             let braked = self.observed.braked.contains(&row.location);
-            (Node::of(row), Lapse { at: now, braked })
+            (Node::named(machine, row), Lapse { at: now, braked })
         };
         let lapses: Vec<(Node, Lapse)> = cut.map(lapse).collect();
         self.observed.lapsed.retain(|_, lapse| now.since(lapse.at) < limits::BRAKE_EVERY);
         self.observed.lapsed.extend(lapses);
+    }
+
+    /// Who falls silent again and again, and which nodes refused.
+    fn note_downs(&mut self, machine: &Machine, commands: &[Command], now: Monotonic) {
+        let observed = &mut self.observed;
+        observed.downs.retain(|_, downs| downs.counts(now));
+        observed.refused.retain(|_, at| now.since(*at) < limits::DOWN_AFTER);
+        for command in commands {
+            let Command::ExpireManager { manager, why, .. } = command else { continue };
+            match why {
+                DownReason::Silent => {
+                    let downs = observed.downs.entry(manager.clone()).or_default();
+                    *downs = downs.and(now);
+                }
+                DownReason::Refused => {
+                    let row = machine.manager(manager);
+                    observed.refused.extend(row.map(|row| (Node::named(machine, row), now)));
+                }
+            }
+        }
     }
 
     /// Who is held now. Where the brake is on is remembered: it stays on until all are well or gone.
@@ -170,12 +222,11 @@ impl Observations {
     /// A registration that is new to this leader. `checked_in`: it was made in this leader's time, which
     /// is itself a proof of life; what was seen of an older one says nothing about it.
     pub fn registered(&mut self, of: Registration, checked_in: Option<Monotonic>) {
-        self.observed.managers.remove(&of.manager);
-        self.observed.piped.remove(&of.manager);
-        self.observed.fenced.remove(&of.manager);
+        self.forget(&of.manager);
         if let Some(at) = checked_in {
             let seen = Sighting { last_proof: at, ..unseen(&of) };
             self.observed.managers.insert(of.manager.clone(), seen);
+            self.observed.newcomers.insert(of.manager.clone());
         }
         self.registered.insert(of.manager.clone(), of);
     }
@@ -185,6 +236,9 @@ impl Observations {
         self.registered.remove(manager);
         self.observed.managers.remove(manager);
         self.observed.piped.remove(manager);
+        self.observed.newcomers.remove(manager);
+        self.observed.refusals.remove(manager);
+        self.stood.remove(manager);
         self.observed.fenced.remove(manager);
     }
 
@@ -199,21 +253,35 @@ impl Observations {
             Proof::Up { incarnation } => {
                 // Another life than the registered one proves nothing about that.
                 if incarnation == sighting.incarnation {
-                    (sighting.last_proof, sighting.refused) = (at, false);
+                    sighting.lives(at);
+                    self.observed.refusals.remove(&of.manager);
                     self.observed.piped.insert(of.manager.clone());
+                    self.stood.insert(of.manager.clone());
                 }
             }
             Proof::Beat(told) => {
-                (sighting.last_proof, sighting.refused) = (at, false);
+                sighting.lives(at);
                 sighting.told = Some(told);
+                self.observed.refusals.remove(&of.manager);
+                self.observed.newcomers.remove(&of.manager);
+                self.stood.insert(of.manager.clone());
             }
             Proof::Down => drop(self.observed.piped.remove(&of.manager)),
             Proof::Refused => {
-                sighting.refused = true;
+                // Where no pipe has stood, a filter, a proxy or a wrong address may refuse for a process that lives.
+                sighting.refused = self.stood.contains(&of.manager);
+                self.observed.refusals.entry(of.manager.clone()).or_insert(at);
                 self.observed.piped.remove(&of.manager);
             }
         }
         true
+    }
+}
+
+impl Sighting {
+    /// Reports of one Manager may be heard late, and none makes it older.
+    fn lives(&mut self, at: Monotonic) {
+        (self.last_proof, self.refused) = (self.last_proof.max(at), false);
     }
 }
 

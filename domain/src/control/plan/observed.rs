@@ -3,8 +3,8 @@
 
 use super::{Lapse, Node, Probe};
 use crate::{
-    control::{command::DownReason, row::ManagerRow, scale::Offered},
-    ids::{AccountId, Epoch, Incarnation, LocationId, ManagerId, TraderId},
+    control::{command::DownReason, handed_back::Failure, row::ManagerRow, scale::Offered},
+    ids::{AccountId, Epoch, Incarnation, LocationId, ManagerId, ServiceId, TraderId},
     limits,
     time::{Monotonic, UnixNanos},
 };
@@ -16,7 +16,8 @@ pub struct Sighting {
     pub incarnation: Incarnation,
     /// The last beat or the acceptance of a pipe.
     pub last_proof: Monotonic,
-    /// Its pipe was reset and its port refused the next dial: the process is gone.
+    /// Its pipe, which stood before, was reset and its port refused the next dial: the process is gone, unless others
+    /// refuse with it.
     pub refused: bool,
     /// Its own word, as of its last beat to this leader.
     pub told: Option<Told>,
@@ -32,6 +33,8 @@ pub struct Told {
     pub held: Option<u64>,
     /// Services it was given that are not at work yet.
     pub starting: u32,
+    /// Services that it gives up, and what their last lives came to.
+    pub handed_back: BTreeMap<ServiceId, Failure>,
 }
 
 /// Of each account of a BrokerManager the rights of Traders that its ledger has on record, those that were asked for.
@@ -59,6 +62,43 @@ pub struct Observed {
     pub fenced: BTreeMap<ManagerId, Fenced>,
     /// What this leader may start.
     pub offered: Offered,
+    /// Registrations of this leader's time that have not beaten: nobody was ever seen to reach them.
+    pub newcomers: BTreeSet<ManagerId>,
+    /// Since when a Manager's port refuses, whatever stood before.
+    pub refusals: BTreeMap<ManagerId, Monotonic>,
+    /// Nodes that this leader has taken for dead because they refused, the last time of each.
+    pub refused: BTreeMap<Node, Monotonic>,
+    /// Managers that this leader has taken for down in silence.
+    pub downs: BTreeMap<ManagerId, Downs>,
+}
+
+/// How often a Manager fell silent, one time soon after the other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Downs {
+    pub times: u32,
+    pub last: Monotonic,
+}
+
+impl Downs {
+    /// One more, at this time.
+    #[must_use]
+    pub fn and(self, now: Monotonic) -> Self {
+        let before = if self.counts(now) { self.times } else { 0 };
+        Self { times: before.saturating_add(1), last: now }
+    }
+
+    #[must_use]
+    pub fn counts(&self, now: Monotonic) -> bool {
+        now.since(self.last) < limits::DOWNS_COUNT_FOR
+    }
+
+    /// The first is a failure like any; from the second on it must stay, each time for twice as long.
+    #[must_use]
+    pub fn rests(&self, now: Monotonic) -> bool {
+        let Some(doublings) = self.times.checked_sub(2) else { return false };
+        let rest = limits::REST_FIRST * 2_u32.saturating_pow(doublings.min(8));
+        now.since(self.last) < rest.min(limits::REST_MAX)
+    }
 }
 
 /// What a Manager's silence says.
@@ -95,6 +135,13 @@ impl Observed {
         seen.map_or(Monotonic(0), |sighting| sighting.last_proof).max(self.leader_since)
     }
 
+    /// Whether something new may be placed on it: a pipe to it stood in this registration and it has beaten, which a
+    /// check-in does not prove, and it does not come and go.
+    pub(in crate::control) fn takes(&self, row: &ManagerRow, now: Monotonic) -> bool {
+        let rests = self.downs.get(&row.manager).is_some_and(|downs| downs.rests(now));
+        self.told(row).is_some() && self.health(row, now) == Health::Well && !rests
+    }
+
     /// How a registered Manager is doing, as of `now`.
     #[must_use]
     pub fn health(&self, row: &ManagerRow, now: Monotonic) -> Health {
@@ -103,10 +150,15 @@ impl Observed {
         if seen.is_some_and(|sighting| sighting.refused) {
             return Health::Lost(DownReason::Refused);
         }
+        self.silence(row, now)
+    }
+
+    /// What its silence alone says. One whose port refuses is suspect at once.
+    pub(super) fn silence(&self, row: &ManagerRow, now: Monotonic) -> Health {
         let age = now.since(self.silent_since(row));
         if age >= limits::DOWN_AFTER {
             Health::Lost(DownReason::Silent)
-        } else if age >= limits::SUSPECT_AFTER {
+        } else if age >= limits::SUSPECT_AFTER || self.refusals.contains_key(&row.manager) {
             Health::Suspect
         } else {
             Health::Well

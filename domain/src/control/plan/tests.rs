@@ -50,7 +50,8 @@ fn seen(managers: &[(&str, Duration, bool)]) -> Observed {
     let sightings = managers.iter().map(|(name, at, refused)| {
         let last_proof = Monotonic(0) + *at;
         let (incarnation, refused) = (Incarnation(1), *refused);
-        let sighting = Sighting { incarnation, last_proof, refused, told: None };
+        let told = Some(Told::default());
+        let sighting = Sighting { incarnation, last_proof, refused, told };
         (name.parse().expect("legal"), sighting)
     });
     Observed { managers: sightings.collect(), ..Observed::default() }
@@ -163,4 +164,69 @@ fn a_new_leader_gives_nothing_to_a_manager_it_has_not_heard_of() {
     assert_eq!(plan(&machine, &seen(&[]), Monotonic(0)), vec![]);
     let observed = seen(&[("a.broker-manager", Duration::ZERO, false)]);
     assert_eq!(plan(&machine, &observed, Monotonic(0)).len(), 1);
+}
+
+#[test]
+fn a_manager_that_has_checked_in_and_was_never_reached_gets_nothing() {
+    // given: the emptier one has a wrong address, so that no pipe to it ever stands
+    let machine = machine(vec![check_in("a.broker-manager", 9), check_in("b.broker-manager", 1)]);
+    let now = Monotonic(0);
+    let mut seen = Observations::since(now);
+    for row in machine.managers() {
+        seen.registered(row.into(), Some(now));
+    }
+    let beats = machine.managers().nth(1).expect("there are two").into();
+    assert!(seen.heard(&beats, now, Proof::Beat(Told::default())));
+    // when
+    let machine = {
+        let mut machine = machine;
+        let client = "test".parse().expect("legal");
+        let key = IdempotencyKey { client, issued_at: UnixNanos(1), n: 99 };
+        let request = Request { key, command: account("one") };
+        machine.apply(Revision(99), &Stamped { at: UnixNanos(1), request });
+        machine
+    };
+    let planned = seen.plan(&machine, now);
+    // then
+    let [Command::AssignBroker { manager, .. }] = planned.as_slice() else { panic!("{planned:?}") };
+    assert_eq!(manager.to_string(), "b.broker-manager");
+}
+
+#[test]
+fn a_manager_that_comes_and_goes_gets_nothing_new_for_a_while() {
+    // given: one that beats, falls silent, is taken for down and checks in anew
+    let mut machine = machine(vec![check_in("a.trader-manager", 4)]);
+    let (mut seen, mut now, mut n) = (Observations::since(Monotonic(0)), Monotonic(0), 100);
+    let mut apply = |machine: &mut Machine, command: Command| {
+        n += 1;
+        let client = "test".parse().expect("legal");
+        let key = IdempotencyKey { client, issued_at: UnixNanos(1), n };
+        machine
+            .apply(Revision(n), &Stamped { at: UnixNanos(1), request: Request { key, command } });
+    };
+    let spec = CustomerSpec { key_hashes: BTreeSet::new() };
+    let customer = "acme".parse().expect("legal");
+    apply(&mut machine, Command::PutCustomer { customer, spec });
+    let takes = |seen: &mut Observations, machine: &Machine, now| {
+        let of: Registration = machine.managers().next().expect("registered").into();
+        seen.registered(of.clone(), Some(now));
+        assert!(seen.heard(&of, now, Proof::Beat(Told::default())));
+        !seen.plan(machine, now).is_empty()
+    };
+    assert!(takes(&mut seen, &machine, now));
+    for (times, rests) in
+        [(1, Duration::ZERO), (2, limits::REST_FIRST), (3, limits::REST_FIRST * 2)]
+    {
+        // when
+        now = now + limits::DOWN_AFTER;
+        let expiry = seen.plan(&machine, now);
+        assert!(matches!(expiry.as_slice(), [Command::ExpireManager { .. }]), "{expiry:?}");
+        seen.proposed(&machine, &expiry, now);
+        expiry.into_iter().for_each(|command| apply(&mut machine, command));
+        apply(&mut machine, check_in("a.trader-manager", 4));
+        // then
+        assert_eq!(takes(&mut seen, &machine, now), rests.is_zero(), "after {times}");
+        now = now + rests;
+        assert!(takes(&mut seen, &machine, now), "later, after {times}");
+    }
 }

@@ -7,7 +7,9 @@ use super::{
     load::{fits_elsewhere, helped, sites, waiting},
 };
 use crate::{
-    control::{command::Command, drain::DropSchedule, machine::Machine, plan::Observed},
+    control::{
+        command::Command, drain::DropSchedule, machine::Machine, plan::Observed, row::ManagerState,
+    },
     ids::{LocationId, ManagerId, ManagerKind, NodeId, ProgramId},
     limits,
     time::Monotonic,
@@ -167,11 +169,17 @@ impl Round<'_> {
         let (request, revision) = (row.request, row.revision);
         match &row.provisioner {
             Provisioner::Process { .. } => None,
-            Provisioner::Exec { .. } => {
-                let node = self.observed.offered.taken_by(&row.provisioner).ok()?;
-                let anew = row.node != Some(node) && self.observed.at >= row.not_before;
-                anew.then_some(ScaleCommand::Start { request, revision, node })
-            }
+            Provisioner::Exec { .. } if self.observed.at < row.not_before => None,
+            Provisioner::Exec { .. } => match self.observed.offered.taken_by(&row.provisioner) {
+                Ok(node) => (row.node != Some(node)).then_some(ScaleCommand::Start {
+                    request,
+                    revision,
+                    node,
+                }),
+                // The one that was asked says itself what is missing.
+                Err(_) if row.node.is_some() && row.node == self.observed.offered.node => None,
+                Err(why) => Some(ScaleCommand::Fail { request, revision, why }),
+            },
         }
     }
 
@@ -185,6 +193,15 @@ impl Round<'_> {
         let member = row.node.is_some_and(|node| self.machine.admission(node).is_some());
         if on_a_machine && !member {
             return Some(ScaleCommand::Done { request, revision });
+        }
+        let deadline = Duration::from_secs(row.deadline_seconds.into());
+        let deadline = deadline.max(limits::PROVISION_RELEASED_WITHIN);
+        let begun = row.since.max(row.not_before);
+        if self.observed.at >= begun + deadline + limits::PROVISION_SAYS_WITHIN {
+            let who = row.node.map_or_else(|| "nobody".into(), |node| format!("node {node}"));
+            let why =
+                format!("not taken away within {} s: {who} has not said so", deadline.as_secs());
+            return Some(ScaleCommand::Fail { request, revision, why });
         }
         self.taken_over(row)
     }
@@ -230,9 +247,28 @@ impl Round<'_> {
         let few = there < row.spec.least as usize;
         let few = few.then(|| Shortage::Least { there: u32::try_from(there).unwrap_or(u32::MAX) });
         let waits = || self.helped(row).flatten().filter(|_| !awaited);
-        let shortage = few.or_else(|| site.overload(&row.spec)).or_else(waits)?;
+        let load = || {
+            let back = self.may_be_back(&row.location);
+            if back { None } else { site.overload(&row.spec).or_else(waits) }
+        };
+        let shortage = few.or_else(load)?;
         let (location, settings) = (row.location.clone(), row.revision);
         Some(ScaleCommand::Ask { location, settings, shortage })
+    }
+
+    /// A Manager that was provisioned has ended a moment ago: whoever started it starts it again, and what has lost
+    /// its place finds it there. One more would come later than that.
+    fn may_be_back(&self, location: &LocationId) -> bool {
+        let of_location = self.machine.provisions().filter(|row| row.location == *location);
+        let mut there = of_location.filter(|row| row.state == ProvisionState::There);
+        there.any(|row| {
+            self.machine.managers_of(&row.implementation).any(|manager| match manager.state {
+                ManagerState::Live => false,
+                ManagerState::Down => {
+                    self.observed.at < manager.since + limits::PROVISION_BACK_WITHIN
+                }
+            })
+        })
     }
 
     /// What waits that one more in a location would take; `None` where there is no picture.

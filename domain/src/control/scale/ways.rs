@@ -1,5 +1,5 @@
 //! The states of a request and the whole table of its ways. Decides which step is refused in which state; SC1 and
-//! SC2 are checked here for every two states of the machine.
+//! SC2 are checked here for every two states of the machine, SC3 for every entry.
 
 #[cfg(feature = "schema")]
 #[allow(unused_imports)]
@@ -133,6 +133,31 @@ pub(in crate::control) fn violations(before: &Machine, after: &Machine) -> Vec<S
         }
         if old.implementation != row.implementation {
             found.push(format!("SC2: request {} is of another implementation", row.request));
+        }
+    }
+    found
+}
+
+/// SC3, of one entry. `before` has the settings that it was decided by.
+pub(in crate::control) fn bounds(before: &Machine, after: &Machine) -> Vec<String> {
+    let mut found = Vec::new();
+    for row in after.provisions() {
+        let spec = before.scale(&row.location).map(|scale| &scale.spec);
+        let (least, most) = spec.map_or((0, 0), |spec| (spec.least as usize, spec.most as usize));
+        let old = before.provision(row.request).map(|old| old.state);
+        if old.is_none() {
+            let there = after.implementations_at(&row.location).len();
+            if there > most {
+                found.push(format!("SC3: {} is to have {there}, at most {most}", row.location));
+            }
+        }
+        if row.state == ProvisionState::Retiring && old == Some(ProvisionState::There) {
+            let mut left = after.serving_at(&row.location);
+            left.remove(&row.implementation);
+            if left.len() < least {
+                let left = left.len();
+                found.push(format!("SC3: {} keeps {left}, at least {least}", row.location));
+            }
         }
     }
     found

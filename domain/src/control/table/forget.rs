@@ -10,7 +10,7 @@ use crate::{
     },
     ids::{
         AccountId, ClientId, CustomerId, DrainTarget, Epoch, LocationId, ManagerId, MarketId,
-        NodeId, Scope, TraderId,
+        NodeId, Scope, ServiceId, TraderId,
     },
 };
 use alloc::sync::Arc;
@@ -44,6 +44,12 @@ impl Tables {
         if let Some(row) = self.managers.remove(manager) {
             self.gone(RowKey::Manager(manager.clone()), &Row::Manager(row));
         }
+        // What a name holds belongs to its disk, registered or not.
+        if self.index.held(manager).is_none_or(super::index::Held::is_empty)
+            && let Some(row) = self.manager_disks.remove(manager)
+        {
+            self.gone(RowKey::ManagerDisk(manager.clone()), &Row::ManagerDisk(row));
+        }
     }
 
     pub(in crate::control) fn forget_drain(&mut self, target: &DrainTarget) {
@@ -76,6 +82,8 @@ impl Tables {
             self.index.forget_broker(&row);
             self.gone(RowKey::Broker(key.clone()), &Row::Broker(row));
         }
+        let (account, shard) = key.clone();
+        self.forget_handed_back(&ServiceId::Broker { account, shard });
     }
 
     /// One who has no Traders any more.
@@ -100,6 +108,7 @@ impl Tables {
             let row = Row::Trader(Arc::unwrap_or_clone(row));
             self.gone(RowKey::Trader(trader.clone()), &row);
         }
+        self.forget_handed_back(&ServiceId::Trader { trader: trader.clone() });
     }
 
     pub(in crate::control) fn forget_fencing(&mut self, trader: &TraderId) {
@@ -148,6 +157,12 @@ impl Tables {
     pub(in crate::control) fn forget_provision(&mut self, request: Epoch) {
         if let Some(row) = self.provisions.remove(&request) {
             self.gone(RowKey::Provision(request), &Row::Provision(row));
+        }
+    }
+
+    pub(in crate::control) fn forget_handed_back(&mut self, service: &ServiceId) {
+        if let Some(row) = self.handed_back.remove(service) {
+            self.gone(RowKey::HandedBack(service.clone()), &Row::HandedBack(row));
         }
     }
 }

@@ -89,6 +89,24 @@ impl Faults {
         self.partitions += 1;
     }
 
+    /// Most sites are cut off from the leader alone, which leads on, for longer than silence takes.
+    pub(super) fn cut_from_leader(&mut self, sim: &mut Sim, world: &Rc<World>, now: u64) {
+        let Some(&leader) = self.up(world).first() else { return };
+        let all: Vec<usize> = (0..world.sites.len()).collect();
+        let most = 2 + usize::from(self.chance.percent(30));
+        let (id, from) = (self.chance.next(), world.seats[leader].name());
+        for at in self.chance.some(&all, most) {
+            let to = world.sites[at].name.clone();
+            self.cuts.push(Cut { id, from: from.clone(), to, both: true });
+        }
+        world.note(&format!("{most} sites are cut off from m{} alone", leader + 1));
+        self.apply_cuts(sim, world);
+        self.cut_off(world, id).for_each(Site::disturb);
+        let at = now + self.chance.within(2_800..5_000);
+        self.ends.push(End { at, what: Broken::SitesCut(id) });
+        self.partitions += 1;
+    }
+
     /// Sites that a cut keeps from some member: it may be their leader.
     fn cut_off<'a>(&'a self, world: &'a World, id: u64) -> impl Iterator<Item = &'a Site> {
         world.sites.iter().filter(move |site| {
@@ -124,6 +142,7 @@ impl Faults {
             Broken::Down { .. }
             | Broken::Failing { .. }
             | Broken::Stopping { .. }
+            | Broken::Replaced { .. }
             | Broken::Cut(_)
             | Broken::Slow { .. }
             | Broken::Latency => {}

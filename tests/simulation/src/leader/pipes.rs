@@ -110,6 +110,7 @@ impl Pipe {
                     self.report(Proof::Up { incarnation }).await;
                     self.serve(to, frames, incarnation == self.of.incarnation).await;
                     self.told = None;
+                    self.report(Proof::Down).await;
                 }
                 // Turmoil refuses at once what a cut swallows; a real one says nothing.
                 Ok(Err(_)) if cut => sleep(DIAL_WITHIN).await,

@@ -4,6 +4,8 @@
 
 mod declare;
 mod drains;
+mod scale;
+mod services;
 
 use super::names::Names;
 use crate::chance::Chance;
@@ -16,12 +18,13 @@ use tradewind_domain::{
         Command, IdempotencyKey, Machine, Observed, Request, Sighting, Stamped,
         command::DownReason,
         fencing::{FencingRow, TraderCommand},
-        group::{Founder, GroupCommand, MemberAddress},
+        group::{Founder, GroupAsk, GroupCommand, MemberAddress},
         plan::{Told, plan},
         row::{Assignment, CustomerSpec},
     },
     ids::{
-        ClusterIncarnation, DiskId, Epoch, Incarnation, ManagerId, ManagerKind, NodeId, TraderId,
+        ClusterIncarnation, DiskId, Epoch, Incarnation, ManagerId, ManagerKind, NodeId, NodeName,
+        TraderId,
     },
     time::{Monotonic, UnixNanos},
 };
@@ -38,12 +41,14 @@ pub(super) struct Draw {
     n: u64,
     /// What was asked for so far: some of it is asked for again.
     asked: Vec<Request>,
+    /// A log that is much about scaling: a request has many steps.
+    scales: bool,
 }
 
 impl Draw {
     pub(super) fn new(chance: Chance) -> Self {
-        let (names, asked) = (Names::new(), Vec::new());
-        Self { chance, names, at: BEGIN, n: 0, asked }
+        let (names, asked, scales) = (Names::new(), Vec::new(), chance.percent(25));
+        Self { chance, names, at: BEGIN, n: 0, asked, scales }
     }
 
     /// What comes next in the log: an entry, or all those of a round of the planner.
@@ -115,7 +120,10 @@ impl Draw {
             let epoch = self.epoch(Some(epoch), revision);
             return Command::Trader(TraderCommand::Fenced { trader, epoch });
         }
-        match self.chance.below(100) {
+        if self.scales && self.chance.percent(60) {
+            return self.scaling(machine, revision);
+        }
+        match self.chance.below(106) {
             0 => self.beginning(0),
             1 => Command::PutMember {
                 node: self.node(machine),
@@ -134,7 +142,9 @@ impl Draw {
             },
             60..70 => Command::Group(self.group(machine)),
             70..93 => Command::Drain(self.drain(machine, revision)),
-            _ => Command::Rebalance(self.rebalance(machine, revision)),
+            93..97 => Command::Rebalance(self.rebalance(machine, revision)),
+            97..103 => self.scaling(machine, revision),
+            _ => Command::Service(self.service(machine, revision)),
         }
     }
 
@@ -154,12 +164,23 @@ impl Draw {
     }
 
     fn check_in(&self) -> Command {
-        Command::CheckIn {
-            manager: self.manager(),
-            location: self.of(&self.names.locations),
-            address: format!("h:{}", self.chance.below(2)),
-            incarnation: Incarnation(1 + self.chance.below(6)),
-            capacity: self.chance.below(6) as u32,
+        let (manager, location) = (self.manager(), self.of(&self.names.locations));
+        let address = format!("h:{}", self.chance.below(2));
+        let incarnation = Incarnation(1 + self.chance.below(6));
+        let capacity = self.chance.below(6) as u32;
+        // Mostly the disk a name has had from the beginning, whichever that was.
+        let disk = DiskId(u128::from(self.chance.percent(20)));
+        match NodeName::new("h").ok().filter(|_| self.chance.percent(8)) {
+            Some(node) => Command::CheckInFrom {
+                manager,
+                location,
+                address,
+                incarnation,
+                capacity,
+                disk,
+                node,
+            },
+            None => Command::CheckIn { manager, location, address, incarnation, capacity },
         }
     }
 
@@ -252,7 +273,15 @@ impl Draw {
                 let disk = own.filter(|_| self.chance.percent(70)).unwrap_or(disk);
                 GroupCommand::Tell { node, disk, address: self.address() }
             }
-            5 | 6 => GroupCommand::Remove { node, forced: self.chance.percent(20) },
+            5 => GroupCommand::Remove { node, forced: self.chance.percent(20) },
+            6 => {
+                let ask = match self.chance.below(3) {
+                    0 => GroupAsk::Remove { node, forced: self.chance.percent(20) },
+                    1 => GroupAsk::WantVoters { voters: 2 + self.chance.below(4) as u8 },
+                    _ => GroupAsk::Transfer { to: Some(node) },
+                };
+                GroupCommand::Audited { by: self.by(), ask }
+            }
             7 | 8 => GroupCommand::Forget { node: removing.unwrap_or(node) },
             _ => GroupCommand::WantVoters { voters: 2 + self.chance.below(4) as u8 },
         }
@@ -266,6 +295,7 @@ impl Draw {
                 cordons: cordons.filter(|_| self.chance.percent(80)).collect(),
                 held: self.chance.percent(90).then(|| self.chance.below(8).saturating_sub(6)),
                 starting: self.chance.below(8).saturating_sub(5) as u32,
+                handed_back: self.given_up(machine, &row.manager),
             };
             let last_proof = Monotonic(NOW.0 - self.chance.below(700_000_000));
             let sighting = Sighting {
@@ -279,6 +309,7 @@ impl Draw {
         let managers = sightings.collect();
         let brokers = machine.brokers().filter(|_| self.chance.percent(20));
         let sealed = brokers.map(|row| (row.account.clone(), row.shard)).collect();
-        Observed { managers, at: self.at, sealed, ..Observed::default() }
+        let offered = self.offered();
+        Observed { managers, at: self.at, sealed, offered, ..Observed::default() }
     }
 }

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 use tradewind_domain::ids::{
     AccountId, ClientId, CustomerId, ImplementationId, InstrumentId, KeyHash, LocationId, MarketId,
-    RegisterId, TraderId, VenueId,
+    ProgramId, RegisterId, TraderId, VenueId,
 };
 
 pub(super) struct Names {
@@ -18,6 +18,7 @@ pub(super) struct Names {
     pub(super) instruments: Vec<InstrumentId>,
     pub(super) clients: Vec<ClientId>,
     pub(super) hashes: Vec<KeyHash>,
+    pub(super) programs: Vec<ProgramId>,
 }
 
 fn named<T: FromStr>(texts: &[&str]) -> Vec<T> {
@@ -37,6 +38,7 @@ impl Names {
             venues: named(&["sim", "sim-2"]),
             instruments: named(&["BTC/USD", "ETH/USD"]),
             clients: named(&["one", "two", "three"]),
+            programs: named(&["nomad"]),
             hashes: ["0a", "1b", "2c"].map(|two| KeyHash(two.repeat(32))).into(),
         }
     }

@@ -2,14 +2,16 @@
 //! which sentence must find each; the machine itself stays as it is.
 
 use crate::chance::Chance;
+use std::collections::BTreeSet;
 use tradewind_domain::{
     control::{
         Applied, Machine, Row,
         drain::{DrainState, DropSchedule},
         group::AdmissionState,
         row::{Assignment, ManagerState},
+        scale::{ProvisionRow, ProvisionState, Shortage},
     },
-    ids::{DiskId, Epoch, Incarnation, ManagerId, ManagerKind, NodeId, Revision},
+    ids::{DiskId, Epoch, Incarnation, LocationId, ManagerId, ManagerKind, NodeId, Revision},
     time::UnixNanos,
 };
 
@@ -54,10 +56,15 @@ log_bugs! {
     BehindTheCordon: "D1: " = "something is placed behind a cordon",
     DroppedUndrained: "D2: " = "dropped and never drained",
     DroppedTooSoon: "D2: " = "dropped before its time",
+    DrainedWithSomething: "D2: " = "drained while something is held",
     TraderOfNobody: "N1: " = "a customer is deleted who has Traders",
     GrantOfNobody: "N1: " = "a customer is deleted who may use an account",
     BrokerAlone: "N1: " = "an account is deleted and its Broker is not",
     AccountAlone: "N1: " = "an account without a Broker",
+    HandedBackByAnother: "HB1: " = "something was handed back by who did not have it",
+    HandedBackTooHigh: "HB1: " = "something was handed back under a right never given",
+    OneTooMany: "SC3: " = "one more is asked for than the settings say",
+    BelowTheLeast: "SC3: " = "one goes and leaves less than the least",
     OtherDisk: "M1: " = "a node id goes over to another disk",
     NumberAgain: "M1: " = "a node id is given twice",
     TwoRemovals: "M2: " = "two members are removed at once",
@@ -132,6 +139,7 @@ impl LogBug {
                 give(chance, &mut rows, cordoned.map(|row| row.manager.clone()), own)
             }
             Self::DroppedUndrained | Self::DroppedTooSoon => self.drains(&mut rows),
+            Self::DrainedWithSomething => drained_with_something(&mut rows),
             Self::TraderOfNobody => deleted(&mut rows, |row| match row {
                 Row::Customer(row) => after.traders().any(|one| one.spec.customer == row.customer),
                 _ => false,
@@ -144,6 +152,10 @@ impl LogBug {
             }),
             Self::BrokerAlone => deleted(&mut rows, |row| matches!(row, Row::Account(_))),
             Self::AccountAlone => deleted(&mut rows, |row| matches!(row, Row::Broker(_))),
+            Self::HandedBackByAnother | Self::HandedBackTooHigh => {
+                self.handed_back(&mut rows, after)
+            }
+            Self::OneTooMany | Self::BelowTheLeast => self.scales(&mut rows, before, own),
             Self::OtherDisk | Self::NumberAgain | Self::TwoRemovals => {
                 self.members(&mut rows, before)
             }
@@ -205,6 +217,30 @@ impl LogBug {
         })
     }
 
+    fn handed_back(self, rows: &mut [Row], after: &Machine) -> bool {
+        rows.iter_mut().any(|row| {
+            let Row::HandedBack(row) = row else { return false };
+            match self {
+                Self::HandedBackTooHigh => {
+                    row.epoch = Epoch(u64::MAX);
+                    true
+                }
+                _ if after.holder(&row.service).is_some_and(|held| held.epoch == row.epoch) => {
+                    row.manager = another(&row.manager);
+                    true
+                }
+                _ => false,
+            }
+        })
+    }
+
+    fn scales(self, rows: &mut Vec<Row>, before: &Machine, own: Epoch) -> bool {
+        match self {
+            Self::OneTooMany => one_too_many(rows, before, own),
+            _ => below_the_least(rows, before),
+        }
+    }
+
     fn members(self, rows: &mut [Row], before: &Machine) -> bool {
         let free = before.group().and_then(|group| {
             (1..group.next_node.0).map(NodeId).find(|node| before.admission(*node).is_none())
@@ -230,6 +266,71 @@ impl LogBug {
             }
         })
     }
+}
+
+/// A location that has as many as it may have is given another request.
+fn one_too_many(rows: &mut Vec<Row>, before: &Machine, request: Epoch) -> bool {
+    let full = before.scales().find(|scale| {
+        let at = |location: &LocationId| *location == scale.location;
+        let managers = before.managers().filter(|row| at(&row.location));
+        let registered = managers.map(|row| row.manager.implementation.clone());
+        let there: BTreeSet<_> = registered.collect();
+        let open = before.provisions().any(|row| at(&row.location) && row.state.is_open());
+        !open && there.len() >= scale.spec.most as usize
+    });
+    let Some(scale) = full else { return false };
+    let known = rows.iter().any(|row| matches!(row, Row::Provision(row) if row.request == request));
+    let Ok(implementation) = "scaled-by-mistake".parse() else { return false };
+    rows.push(Row::Provision(ProvisionRow {
+        request,
+        revision: Revision(request.0),
+        location: scale.location.clone(),
+        implementation,
+        provisioner: scale.spec.provisioner.clone(),
+        deadline_seconds: 1,
+        shortage: Shortage::Least { there: 0 },
+        state: ProvisionState::Asked,
+        since: UnixNanos(1),
+        node: None,
+        attempts: 0,
+        not_before: UnixNanos(1),
+        failure: None,
+        drain: None,
+    }));
+    !known
+}
+
+/// One of as many as there are to be at least begins to go.
+fn below_the_least(rows: &mut [Row], before: &Machine) -> bool {
+    rows.iter_mut().any(|row| {
+        let Row::Provision(row) = row else { return false };
+        let at = |location: &LocationId| *location == row.location;
+        let managers = before.managers().filter(|manager| at(&manager.location));
+        let there: BTreeSet<_> = managers.map(|row| row.manager.implementation.clone()).collect();
+        let least = before.scale(&row.location).map_or(0, |scale| scale.spec.least as usize);
+        let held = before.provision(row.request).map(|held| held.state);
+        let fits = held == Some(ProvisionState::There) && there.len() <= least;
+        if fits {
+            row.state = ProvisionState::Retiring;
+        }
+        fits
+    })
+}
+
+/// A drain of what still has something ends.
+fn drained_with_something(rows: &mut [Row]) -> bool {
+    let held: Vec<Assignment> =
+        rows.iter_mut().filter_map(assignment).map(|held| held.clone()).collect();
+    rows.iter_mut().any(|row| {
+        let Row::Drain(row) = row else { return false };
+        let fits = row.state == DrainState::Draining
+            && row.forced.is_none()
+            && held.iter().any(|held| row.target.covers(&held.manager));
+        if fits {
+            (row.state, row.drained) = (DrainState::Drained, Some(row.since));
+        }
+        fits
+    })
 }
 
 /// One thing that somebody holds, whatever it is.

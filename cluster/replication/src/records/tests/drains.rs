@@ -7,6 +7,8 @@ use tradewind_domain::{
     calendar::{DailyWindow, Day, Exchange, Hours, OperatorDay, Span},
     control::{
         drain::{By, DrainCommand, DrainRow, DrainState, DropSchedule, DroppedRow},
+        group::{GroupAsk, GroupCommand},
+        resource::Condition,
         row::{ExchangeRow, LocationRow, LocationSpec},
     },
     ids::{DrainTarget, Incarnation, LocationId, Revision},
@@ -67,6 +69,16 @@ fn the_bytes_of_a_drains_commands_never_change() {
         (
             DrainCommand::Reschedule { target: target.clone(), at: None, by: by(), drop },
             "010101016302030f0710612e6d61726b65742d6d616e6167657200017701790207cbac5e0a",
+        ),
+        (
+            DrainCommand::BeginOn {
+                target: target.clone(),
+                on: Condition::At(Revision(3)),
+                by: by(),
+                deadline: Some(UnixNanos(6)),
+                drop,
+            },
+            "010101016302030f0810612e6d61726b65742d6d616e6167657203030177017901060207aa50fd21",
         ),
     ] {
         golden(Kind::Proposal, &proposal(Command::Drain(command)), bytes);
@@ -142,6 +154,10 @@ fn the_bytes_of_a_rebalance_never_change() {
         ),
         (RebalanceCommand::End { epoch: Epoch(9) }, "01010101630203100109ceb71aeb"),
         (RebalanceCommand::Cancel { by: by() }, "010101016302031002017701798577fed1"),
+        (
+            RebalanceCommand::CancelAt { epoch: Epoch(9), by: by() },
+            "0101010163020310030901770179f52f3a64",
+        ),
     ] {
         golden(Kind::Proposal, &proposal(Command::Rebalance(command)), bytes);
     }
@@ -151,4 +167,22 @@ fn the_bytes_of_a_rebalance_never_change() {
         &Row::Rebalance(row),
         "0106120901017701790101630910612e7472616465722d6d616e61676572034475aa",
     );
+}
+
+#[test]
+fn the_bytes_of_what_operators_ask_of_the_group_never_change() {
+    for (ask, bytes) in [
+        (
+            GroupAsk::Remove { node: tradewind_domain::ids::NodeId(3), forced: true },
+            "010101016302030c060177017900030148ec50b0",
+        ),
+        (GroupAsk::WantVoters { voters: 5 }, "010101016302030c06017701790105298e667f"),
+        (
+            GroupAsk::Transfer { to: Some(tradewind_domain::ids::NodeId(2)) },
+            "010101016302030c06017701790201021e0beb18",
+        ),
+    ] {
+        let command = Command::Group(GroupCommand::Audited { by: by(), ask });
+        golden(Kind::Proposal, &proposal(command), bytes);
+    }
 }

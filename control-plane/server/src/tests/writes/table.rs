@@ -166,7 +166,7 @@ pub(super) fn others() -> Vec<Write> {
         write(Method::POST, "/v1/managers/check-in", check_in)
             .field("manager", "n".repeat(64).into(), Code::MalformedRequest)
             .field("address", "a".repeat(257).into(), Code::Refused),
-        write(Method::PUT, "/v1/members/voters-wanted", json!({ "voters": 3 }))
+        audited(write(Method::PUT, "/v1/members/voters-wanted", json!({ "voters": 3 })))
             .with(json!({ "voters": 4 }), Code::Refused),
         write(Method::PUT, "/v1/registers/r", value(1))
             .long_name()
@@ -191,8 +191,14 @@ pub(super) fn drains() -> Vec<Write> {
             Code::Refused,
         )
     };
+    let whole = write(Method::POST, "/v1/implementations/a/drain", begin.clone());
     vec![
-        write(Method::POST, "/v1/managers/a.broker-manager/drain", begin.clone())
+        conditional(whole)
+            .at("/v1/implementations/b/drain", Code::NotFound)
+            .at("/v1/implementations/a.broker-manager/drain", Code::MalformedRequest)
+            .field("why", "w".repeat(5_000).into(), Code::Refused),
+        change(Method::DELETE, "/v1/drains/a", &by).at("/v1/drains/b", Code::NotFound),
+        conditional(write(Method::POST, "/v1/managers/a.broker-manager/drain", begin.clone()))
             .at("/v1/managers/b.broker-manager/drain", Code::NotFound)
             .at("/v1/implementations/b/drain", Code::NotFound)
             .at("/v1/managers/a/drain", Code::MalformedRequest)
@@ -219,7 +225,7 @@ pub(super) fn rebalances() -> Vec<Write> {
             .with(json!({ "who": "ann" }), Code::MalformedRequest)
     };
     let cancel = asked(Method::DELETE).with(by.clone(), Code::NotFound);
-    vec![Write { only_wrong: true, ..cancel }, asked(Method::POST)]
+    vec![Write { only_wrong: true, conditional: true, ..cancel }, asked(Method::POST)]
 }
 
 /// The group's own members.
@@ -242,10 +248,10 @@ pub(super) fn group_members() -> Vec<Write> {
         only_wrong(Method::PUT, "/v1/members/1/address", address.clone())
             .with(address, Code::Conflict)
             .field("peer_address", "nowhere".into(), Code::MalformedRequest),
-        only_wrong(Method::DELETE, "/v1/members/1", Value::Null)
+        audited(only_wrong(Method::DELETE, "/v1/members/1", Value::Null))
             .at("/v1/members/9", Code::NotFound)
             .at("/v1/members/1?force=perhaps", Code::MalformedRequest),
-        only_wrong(Method::POST, "/v1/leader/transfer", json!({ "to": 9 }))
+        audited(only_wrong(Method::POST, "/v1/leader/transfer", json!({ "to": null })))
             .with(json!({ "to": 9 }), Code::NotFound)
             .with(json!({ "to": "anybody" }), Code::MalformedRequest),
     ]

@@ -57,6 +57,12 @@ impl Level {
         self.orders.remove(place).map(|order| order.left)
     }
 
+    /// Leaves an order no more than that, in its place. Whether it was larger.
+    pub(super) fn reduce(&mut self, key: OrderKey, left: Lots) -> bool {
+        let found = self.orders.iter_mut().find(|order| order.key == key && order.left > left);
+        found.map(|order| order.left = left).is_some()
+    }
+
     /// Takes up to `wanted` from the one whose turn it is. Nothing only from an empty level.
     pub(super) fn take(&mut self, wanted: Lots) -> (Maker, Lots) {
         match self.orders.front_mut() {

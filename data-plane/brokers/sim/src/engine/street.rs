@@ -10,15 +10,15 @@ use crate::instrument::{Lots, Ticks};
 
 /// The street's quantity at a price from now on; what our orders took of it before is given back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct StreetLevel {
-    pub(crate) side: Side,
-    pub(crate) price: Ticks,
-    pub(crate) quantity: Lots,
+pub struct StreetLevel {
+    pub side: Side,
+    pub price: Ticks,
+    pub quantity: Lots,
 }
 
 impl Book {
     /// Sets these levels, all of them before any trade. Gives the trades that follow, the street as taker.
-    pub(crate) fn set_street(&mut self, levels: &[StreetLevel]) -> Vec<Trade> {
+    pub fn set_street(&mut self, levels: &[StreetLevel]) -> Vec<Trade> {
         for level in levels {
             self.set_level(*level);
         }

@@ -122,3 +122,24 @@ fn an_order_put_back_after_a_restart_fills_when_the_street_has_passed_it() {
     let trades = book.set_street(&[street(Side::Sell, 101, 5), street(Side::Buy, 99, 5)]);
     assert_eq!(trades, [trade(None, Some(1), 103, 4)]);
 }
+
+#[test]
+fn an_order_that_is_reduced_keeps_its_place() {
+    let mut book = Book::default();
+    book.place(order(1, Side::Buy, 100, 8));
+    book.place(order(2, Side::Buy, 100, 8));
+    assert!(book.reduce(OrderKey(1), Lots(3)));
+    assert!(!book.reduce(OrderKey(1), Lots(3)), "it is no larger");
+    assert!(!book.reduce(OrderKey(1), Lots(0)), "that would be a cancel");
+    assert!(!book.reduce(OrderKey(7), Lots(1)));
+    assert_eq!(book.levels(Side::Buy, 5), [(ticks(100), Lots(11))]);
+    let trades = book.place(order(3, Side::Sell, 100, 5));
+    assert_eq!(trades, [trade(Some(3), Some(1), 100, 3), trade(Some(3), Some(2), 100, 2)]);
+}
+
+#[test]
+fn levels_come_from_the_best_price_on() {
+    let book = book();
+    assert_eq!(book.levels(Side::Buy, 1), [(ticks(99), Lots(5))]);
+    assert_eq!(book.levels(Side::Sell, 9), [(ticks(101), Lots(5)), (ticks(102), Lots(10))]);
+}

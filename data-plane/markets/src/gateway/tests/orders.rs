@@ -48,6 +48,25 @@ async fn a_new_order_is_201_a_repeated_one_200_a_refused_one_the_brokers_problem
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_that_is_not_answered_yet_counts_as_something_that_the_manager_holds() {
+    // given
+    let mut settings = quick_settings();
+    settings.waits.answer = Duration::from_secs(3);
+    let edge = Edge::start(settings).await;
+    edge.broker.scene().answers = Answers::Silent;
+    assert_eq!(edge.sessions.count(), 0);
+    // when
+    let asked = edge.rest(Method::POST, "/v1/orders", Some(ORDER));
+    let counted = eventually("it is counted", || {
+        !edge.broker.scene().commands.is_empty() && edge.sessions.count() == 1
+    });
+    let (answer, ()) = tokio::join!(asked, counted);
+    // then: answered, whatever the answer is, it is over
+    assert_eq!(answer.0, 504, "{}", answer.1);
+    eventually("it is over", || edge.sessions.count() == 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn orders_fills_accounts_and_quotes_are_read_by_rest() {
     // given
     let edge = Edge::start(quick_settings()).await;

@@ -49,6 +49,8 @@ impl World {
             address: "127.0.0.1:1".to_string(),
             state_dir: dir.path().to_path_buf(),
             binary,
+            figures: Arc::default(),
+            confirmed: Box::new(|| true),
         };
         let service: ServiceId = service.parse().unwrap();
         let (target, targets) = watch::channel(Target::Run(configuration(1)));
@@ -62,6 +64,7 @@ impl World {
             pid: None,
             address: None,
             crashes: 0,
+            handed_back: None,
             fenced: Default::default(),
         };
         let keeper = Keeper {
@@ -74,6 +77,7 @@ impl World {
             backoff: Backoff::default(),
             report,
             log_from: 0,
+            crashes: None,
         };
         let keeper = tokio::spawn(keeper.run(None));
         Self { dir, target, told, _check_ins: check_ins, keeper }

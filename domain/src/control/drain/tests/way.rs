@@ -1,6 +1,7 @@
 //! Claims about the way of a drain by the planner alone: from the cordon to the drop, whoever leads.
 
 use super::*;
+use crate::control::plan::drains::{HoursUnknown, after_hours, after_hours_known};
 
 #[test]
 fn a_drain_goes_its_way_by_the_planner_and_what_was_dropped_comes_back_only_in_a_new_life() {
@@ -145,6 +146,21 @@ fn an_operators_day_counts_for_what_is_after_hours() {
     world.accept(command);
     world.settle(&[]);
     assert_eq!(state(&world, "a"), Some(DrainState::Dropped));
+}
+
+#[test]
+fn why_a_drain_waits_without_end_for_hours_that_nobody_knows_is_said() {
+    let mut world = serving();
+    let target: DrainTarget = name("a");
+    let known =
+        |world: &World, time| after_hours_known(&world.machine, UnixNanos(at(time)), &target);
+    let undeclared = known(&world, "2026-11-25T16:00:00Z").expect_err("no hours");
+    assert!(matches!(undeclared, HoursUnknown::Undeclared { .. }), "{undeclared}");
+    after_close(&mut world);
+    assert!(known(&world, "2026-11-25T16:00:00Z").is_ok());
+    let outside = known(&world, "2028-01-05T16:00:00Z").expect_err("past the table");
+    assert!(outside.to_string().contains("the table has"), "{outside}");
+    assert_eq!(after_hours(&world.machine, UnixNanos(at("2028-01-05T16:00:00Z")), &target), None);
 }
 
 #[test]

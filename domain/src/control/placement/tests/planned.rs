@@ -1,6 +1,7 @@
 //! Claims about placement as the planner carries it out: whole customers, a few moves at a time, and nothing
 //! moved by what is new until an operator rebalances.
 
+mod by_location;
 mod leader_lost;
 
 use crate::{
@@ -354,7 +355,7 @@ proptest! {
             // Every drain is confirmed, and every Manager is idle as soon as it holds nothing.
             let cordons: BTreeSet<Epoch> = world.machine.drains().map(|row| row.epoch).collect();
             for manager in MANAGERS {
-                let told = Told { cordons: cordons.clone(), held: Some(0), starting: 0 };
+                let told = Told { cordons: cordons.clone(), held: Some(0), ..Told::default() };
                 world.told.insert(manager, told);
             }
             let empties: Vec<ManagerId> = before.values().map(|(at, _)| at.clone())
@@ -366,6 +367,7 @@ proptest! {
                 prop_assert!(rounds < 60, "the planner does not come to rest");
             }
             assert_desired_is_what_was_given(&world);
+            by_location::assert_whole_where_there_is_a_home(&world);
             for (customer, home) in world.homes() {
                 let Some(held) = before.get(&customer) else { continue };
                 let gone = world.machine.manager(&held.0).is_none_or(|row| {

@@ -330,25 +330,6 @@ fn one_lost_packet_is_no_evidence_and_two_questions_are() {
 }
 
 #[test]
-fn the_next_leader_goes_on_where_the_brake_was() {
-    // given: the leader before has let a node go a moment ago
-    let machine = without(&nodes(3), 0);
-    let at = machine.managers().map(|row| row.since).max().unwrap();
-    let mut seen = crate::control::plan::Observations::since(NOW);
-    // when
-    seen.after(&machine, at, NOW);
-    // then
-    let later = NOW + limits::DOWN_AFTER;
-    let mut observed = seen.observed().clone();
-    assert_eq!(held(&judge(&machine, &observed, later)), [node(1), node(2)]);
-    for other in [1, 2] {
-        found(&mut observed, &machine, other, &[], &[2, 3]);
-    }
-    observed.probes.values_mut().for_each(|probe| probe.at = later);
-    assert_eq!(judge(&machine, &observed, later).expiries, [], "not within the time");
-}
-
-#[test]
 fn locations_are_judged_each_by_itself() {
     // given: two nodes of this location are silent, and the only one of another
     let mut machine = nodes(3);
@@ -372,3 +353,5 @@ fn locations_are_judged_each_by_itself() {
 }
 
 mod any;
+mod asked;
+mod next_leader;

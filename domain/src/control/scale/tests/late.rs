@@ -1,15 +1,20 @@
 //! Managers that come late, or in part: what is registered of an implementation stays where it is, and what is taken
 //! away does not come back.
 
-use super::town::{Broken, Town, exec, spec};
+use super::town::{Broken, Step, Town, exec, spec};
 use crate::{
     control::{
-        Outcome, Refusal,
-        scale::{ProvisionRow, ProvisionState, Provisioner, ScaleSpec},
+        Command, Observed, Outcome, Refusal,
+        command::DownReason,
+        group::{Founder, GroupCommand, MemberAddress},
+        machine::world::{SECOND, name},
+        plan::plan,
+        scale::{Offered, ProvisionRow, ProvisionState, Provisioner, ScaleCommand, ScaleSpec},
     },
     ids::NodeId,
+    time::Monotonic,
 };
-use alloc::format;
+use alloc::{format, string::ToString, vec::Vec};
 
 fn only(town: &Town) -> ProvisionRow {
     town.world.machine.provisions().next().cloned().unwrap()
@@ -57,4 +62,93 @@ fn a_manager_that_comes_when_its_implementation_is_taken_away_is_told_to_stop() 
             "{manager}: {outcome:?}"
         );
     }
+}
+
+#[test]
+fn a_leader_without_the_program_says_so_of_what_another_was_asked_for_and_tries_later_and_later() {
+    // given: the member that was asked leads no more, and the one that does has no programs
+    let mut town = in_vain(exec());
+    town.leader = 2;
+    let without = |town: &Town| {
+        let offered = Offered { node: Some(NodeId(2)), ..Offered::default() };
+        plan(&town.world.machine, &Observed { offered, ..town.observed() }, Monotonic(0))
+    };
+    // when: a quarter of an hour
+    let mut failures = Vec::new();
+    for second in 0..900 {
+        for command in without(&town) {
+            if matches!(command, Command::Scale(ScaleCommand::Fail { .. })) {
+                failures.push(second);
+            }
+            town.world.apply(command);
+        }
+        town.world.at += SECOND;
+    }
+    // then
+    let row = only(&town);
+    assert_eq!(failures.first(), Some(&0), "at once: {failures:?}");
+    assert!((5..12).contains(&failures.len()), "{failures:?}");
+    assert!(row.failure.unwrap().contains("--provision-exec nomad=PATH"));
+    town.broken = None;
+    town.seconds(310);
+    assert_eq!(only(&town).state, ProvisionState::There);
+}
+
+#[test]
+fn what_nobody_takes_away_is_said_after_its_deadline_and_again() {
+    // given: an implementation on the machine of a member that is away
+    let mut town = in_vain(Provisioner::Process { capacity: 10 });
+    town.customers(0);
+    town.silent_provisioners = true;
+    let admit = |node| {
+        let address = MemberAddress { peer: "h:1".to_string(), api: "h:2".to_string() };
+        (NodeId(node), Founder { address, disk: None })
+    };
+    let members = [1, 2, 3].map(admit).into();
+    town.world.accept(Command::Group(GroupCommand::Found { voters_wanted: 3, members }));
+    town.leader = 2;
+    town.seconds(40);
+    assert_eq!(only(&town).state, ProvisionState::Releasing);
+    let before = only(&town).attempts;
+    // when
+    town.seconds(120);
+    // then
+    let row = only(&town);
+    assert!(row.attempts > before && row.attempts < before + 4, "{row:?}");
+    assert!(row.failure.unwrap().contains("node 1 has not said so"));
+}
+
+#[test]
+fn a_manager_that_was_provisioned_and_ends_has_the_time_to_be_started_again() {
+    // given: a location with one of its own and one that was provisioned, as full as two may be
+    let mut town = Town::new(spec(80, 30, 1, 3));
+    town.customers(8);
+    town.seconds(30);
+    town.customers(15);
+    town.seconds(30);
+    let row = only(&town);
+    assert_eq!((row.state, town.count(Step::Asked)), (ProvisionState::There, 1));
+    // when: its TraderManager ends
+    let down = |town: &mut Town, row: &ProvisionRow| {
+        let manager = format!("{}.trader-manager", row.implementation);
+        let held = town.world.machine.manager(&name(&manager)).cloned().unwrap();
+        let (incarnation, epoch, why) = (held.incarnation, held.epoch, DownReason::Refused);
+        town.world.accept(Command::ExpireManager {
+            manager: held.manager,
+            incarnation,
+            epoch,
+            why,
+        });
+    };
+    down(&mut town, &row);
+    town.seconds(12);
+    assert_eq!(town.count(Step::Asked), 1);
+    // then: it is back, and none was asked for
+    town.world.check_in(&format!("{}.trader-manager", row.implementation), 2);
+    town.seconds(30);
+    assert_eq!(town.count(Step::Asked), 1);
+    // One that does not come back is made up for.
+    down(&mut town, &row);
+    town.seconds(40);
+    assert_eq!(town.count(Step::Asked), 2);
 }

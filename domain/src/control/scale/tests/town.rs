@@ -33,6 +33,8 @@ pub(super) struct Town {
     pub(super) leader: u64,
     /// Nothing that is asked for ever comes; it is said so at once, or never.
     pub(super) broken: Option<Broken>,
+    /// Nobody says that anything was taken away.
+    pub(super) silent_provisioners: bool,
     /// Seconds from a start to the check-ins.
     pub(super) takes: u64,
     /// When something was asked for, started, failed, or began to go.
@@ -82,6 +84,7 @@ impl Town {
             sessions: 0,
             leader: 1,
             broken: None,
+            silent_provisioners: false,
             takes: 3,
             told: Vec::new(),
         };
@@ -138,7 +141,7 @@ impl Town {
                 _ => 0,
             };
             let cordons = machine.cordons(&row.manager).map(|drain| drain.epoch).collect();
-            let told = Some(Told { cordons, held: Some(held), starting: 0 });
+            let told = Some(Told { cordons, held: Some(held), ..Told::default() });
             let (incarnation, last_proof, refused) = (row.incarnation, Monotonic(0), false);
             (row.manager.clone(), Sighting { incarnation, last_proof, refused, told })
         });
@@ -201,7 +204,9 @@ impl Town {
                         why,
                     })]));
                 }
-                (ProvisionState::Releasing, _) if row.node.is_some() => {
+                (ProvisionState::Releasing, _)
+                    if row.node.is_some() && !self.silent_provisioners =>
+                {
                     self.world.accept(Command::Scale(ScaleCommand::Done { request, revision }));
                 }
                 _ => {}

@@ -32,7 +32,7 @@ impl Draw {
     }
 
     pub(super) fn declaration(&self) -> Declaration {
-        match self.chance.below(13) {
+        match self.chance.below(14) {
             0 | 1 => Declaration::Account {
                 account: self.of(&self.names.accounts),
                 spec: AccountSpec {
@@ -80,17 +80,23 @@ impl Draw {
                     _ => TradingState::Halted,
                 },
             },
-            _ => {
-                let today = Day::of(self.at);
-                let day = match self.chance.below(3) {
-                    0 => (today, OperatorDay::Closed),
-                    1 => (today.next(), OperatorDay::Closed),
-                    _ => (Day(today.0 + 3), OperatorDay::Closed),
-                };
-                let days = [day].into_iter().take(self.chance.below(2) as usize).collect();
-                Declaration::ExchangeDays { exchange: Exchange::Xnys, days }
-            }
+            13 => Declaration::Scale {
+                location: self.of(&self.names.locations),
+                spec: self.scale_spec(),
+            },
+            _ => self.exchange_days(),
         }
+    }
+
+    fn exchange_days(&self) -> Declaration {
+        let today = Day::of(self.at);
+        let day = match self.chance.below(3) {
+            0 => (today, OperatorDay::Closed),
+            1 => (today.next(), OperatorDay::Closed),
+            _ => (Day(today.0 + 3), OperatorDay::Closed),
+        };
+        let days = [day].into_iter().take(self.chance.below(2) as usize).collect();
+        Declaration::ExchangeDays { exchange: Exchange::Xnys, days }
     }
 
     fn trader(&self) -> Declaration {

@@ -8,6 +8,7 @@ use tradewind_domain::{
         drain::{By, DrainCommand, DrainRow, DropSchedule},
         placement::{Move, RebalanceCommand, rebalance},
         plan::drains::after_hours,
+        resource::Condition,
         row::Assignment,
     },
     ids::{CustomerId, DrainTarget, Revision},
@@ -44,7 +45,14 @@ impl Draw {
         let at = if self.chance.percent(90) { at } else { Some(Revision(epoch.0)) };
         let by = self.by();
         match self.chance.below(16) {
-            0..4 => DrainCommand::Begin {
+            3 => DrainCommand::BeginOn {
+                target,
+                on: at.map_or(Condition::Absent, Condition::At),
+                by,
+                deadline: None,
+                drop: self.schedule(),
+            },
+            0..3 => DrainCommand::Begin {
                 target,
                 by,
                 deadline: self.chance.percent(50).then_some(self.at),
@@ -73,7 +81,8 @@ impl Draw {
 
     pub(super) fn rebalance(&self, machine: &Machine, revision: u64) -> RebalanceCommand {
         let held = machine.rebalance().map(|row| row.epoch);
-        match self.chance.below(6) {
+        match self.chance.below(7) {
+            6 => RebalanceCommand::CancelAt { epoch: self.epoch(held, revision), by: self.by() },
             0 => RebalanceCommand::Cancel { by: self.by() },
             1 => RebalanceCommand::End { epoch: self.epoch(held, revision) },
             2 | 3 => {

@@ -23,7 +23,7 @@ fn reassigned(lost_after: Option<usize>) -> (World, usize) {
         drop: DropSchedule::Never,
     };
     let epoch = Epoch(world.accept(Command::Drain(begin)).0);
-    let told = Told { cordons: [epoch].into(), held: Some(0), starting: 0 };
+    let told = Told { cordons: [epoch].into(), held: Some(0), ..Told::default() };
     world.told.insert(B, told);
     let mut steps = 0;
     loop {

@@ -1,0 +1,104 @@
+//! Claims about a Manager that comes back, with real processes as in `services`: what it starts before a leader has
+//! said a word, and what becomes of one whose name another has.
+
+#![allow(clippy::unwrap_used)]
+
+#[path = "services/broker_process.rs"]
+mod broker_process;
+#[path = "services/leader.rs"]
+mod leader;
+#[path = "services/world.rs"]
+mod world;
+
+use std::time::{Duration, Instant};
+use tradewind_node::limits::START_UNASKED_AFTER;
+use tradewind_protocol::{Code, supervision::ServiceReport};
+use world::{World, alive, eventually, kill};
+
+/// Not a claim: the service's own process. Without its environment it has nothing to do.
+#[test]
+fn broker() {
+    broker_process::main_if_spawned();
+}
+
+/// A Manager whose machine has died with all it ran, and that is not started again yet.
+async fn died() -> World {
+    let mut world = World::start().await;
+    world.want(&["good"]);
+    let good = world.until_live("good").await.pid.unwrap();
+    world.crash().await;
+    kill(good);
+    eventually("it is gone", || !alive(good)).await;
+    world
+}
+
+fn runs(report: Option<ServiceReport>) -> bool {
+    report.is_some_and(|report| report.pid.is_some())
+}
+
+#[tokio::test]
+async fn what_ended_while_its_manager_was_away_is_not_started_before_a_leader_has_said_what_should_run()
+ {
+    // given: a leader that takes it in and has not told it anything
+    let mut world = died().await;
+    world.begin_cluster().await;
+    // when
+    world.start_again().await;
+    world.until_status("lease_holds", true).await;
+    // then
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert!(!runs(world.report("good")), "it may have been given to another");
+    world.want(&["other"]);
+    world.until_live("other").await;
+    world.until("what was given away is gone", |world| world.report("good").is_none()).await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn when_no_leader_answers_for_the_time_what_was_there_is_started() {
+    // given: members that have no leader
+    let mut world = died().await;
+    world.begin_cluster().await;
+    world.leader.elect(true);
+    // when
+    let began = Instant::now();
+    world.start_again().await;
+    // then
+    world.until("it is started", |world| runs(world.report("good"))).await;
+    assert!(began.elapsed() >= START_UNASKED_AFTER, "{:?}", began.elapsed());
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn one_that_another_life_has_taken_the_place_of_stops_what_it_runs() {
+    // given
+    let mut world = World::start().await;
+    world.want(&["good"]);
+    let good = world.until_live("good").await.pid.unwrap();
+    world.begin_cluster().await;
+    // when: it checks in at the next leader
+    world.leader.refuse(Code::Superseded);
+    world.crash().await;
+    world.start_again().await;
+    // then
+    world.put_out().await;
+    assert!(!alive(good));
+}
+
+#[tokio::test]
+async fn one_whose_name_belongs_to_another_disk_stops_what_it_ran_before_and_waits() {
+    // given
+    let mut world = World::start().await;
+    world.want(&["good"]);
+    let good = world.until_live("good").await.pid.unwrap();
+    world.crash().await;
+    world.begin_cluster().await;
+    world.leader.refuse(Code::OtherDisk);
+    // when
+    world.start_again().await;
+    // then
+    world.until("it is gone", |world| world.report("good").is_none()).await;
+    assert!(!alive(good));
+    assert!(!world.state_dir().join("desired.json").exists(), "nor does a later life start it");
+    world.stop().await;
+}

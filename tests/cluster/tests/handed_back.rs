@@ -1,0 +1,78 @@
+//! A Trader whose algo fails again and again on one node, and would run on another: it is handed back, on record, and moved
+//! with its customer; its words are read wherever they were said.
+#![allow(clippy::unwrap_used)]
+
+use std::{
+    process::Command,
+    time::{Duration, Instant},
+};
+use tradewind_domain::control::handed_back::{Exit, Failure};
+use tradewind_tests_cluster::{binary, eventually_async, site::Site};
+
+const SOON: Duration = Duration::from_secs(60);
+
+fn said(words: &[&str]) -> (bool, String) {
+    let done = Command::new(binary()).args(words).output().unwrap();
+    let mut text = String::from_utf8_lossy(&done.stdout).into_owned();
+    text.push_str(&String::from_utf8_lossy(&done.stderr));
+    (done.status.success(), text)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_trader_that_fails_where_it_is_goes_on_elsewhere_with_its_customer() {
+    // given: an algo that runs everywhere but where it was started first
+    let site = Site::of(2).await;
+    let first = site.group.home.path().join("first");
+    let first = first.to_str().unwrap();
+    let script = format!(
+        "here=$(tr '\\0' '\\n' < /proc/$PPID/environ | grep ^TRADEWIND_STATE_DIR=)
+        [ -e {first} ] || echo \"$here\" > {first}
+        echo \"my place is $here\"
+        [ \"$here\" = \"$(cat {first})\" ] && exit 7
+        exec sleep 86400"
+    );
+    site.does(&["customer", "put", "acme"], &[]);
+    // when
+    site.does(&["trader", "put", "t", "--customer", "acme"], &["sh", "-c", &script]);
+    // then: on record
+    let ended = Failure::Ended { exit: Exit::Code(7) };
+    let recorded = async || {
+        let status = site.status().await;
+        let rows = status.map(|status| status.handed_back).unwrap_or_default();
+        rows.iter().any(|row| row.failure == ended && row.service.to_string() == "trader.t")
+    };
+    eventually_async("it is handed back", SOON, recorded).await;
+    let by = site.told().await.handed_back[0].manager.to_string();
+    let from = site.nodes.iter().position(|node| node.manager == by).unwrap();
+    let to = 1 - from;
+    // and it runs elsewhere
+    let elsewhere = async || {
+        site.manager_of("acme").await.as_ref() == Some(&site.nodes[to].manager)
+            && site.services(to).await == Some(vec!["live".to_owned()])
+            && site.services(from).await == Some(vec![])
+    };
+    eventually_async("it runs on the other node alone", SOON, elsewhere).await;
+    // and is told in the events
+    let members = site.group.addresses().join(",");
+    let (good, events) = said(&["events", "-o", "jsonl", "--addr", &members]);
+    assert!(good && events.contains("service_handed_back"), "{events}");
+    // and its words are found where it runs, and where it ran
+    let asked = Instant::now();
+    let here = loop {
+        let (good, words) = said(&["trader", "logs", "t", "--addr", &members]);
+        if good && words.contains("my place is") {
+            break words;
+        }
+        assert!(asked.elapsed() < SOON, "{words}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    assert_eq!(here.lines().count(), 1, "{here}");
+    let (good, there) = said(&["trader", "logs", "t", "-n", "2", "--addr", site.own(from)]);
+    assert!(good && there.lines().count() == 2, "{there}");
+    assert_ne!(here.lines().next(), there.lines().next());
+    // and of what nobody runs none are told
+    let (good, words) = said(&["broker", "logs", "nobody", "--addr", &members]);
+    assert!(!good && words.contains("no Manager says that it runs broker.nobody.0"), "{words}");
+    let (good, words) = said(&["trader", "logs", "u", "--addr", site.own(from)]);
+    assert!(!good && words.contains("trader.u has said nothing here"), "{words}");
+}

@@ -1,0 +1,87 @@
+//! B1: of a Manager that runs, and that another member reaches whom the leader can ask, nothing is moved away for its
+//! silence alone while another node is silent, too. Decides that sentence, by what the run knows and not by what any
+//! member found out.
+
+use super::{Context, probes::reaches};
+use tradewind_domain::{
+    control::{
+        Command, Machine, Observed,
+        command::DownReason,
+        plan::{Health, Node},
+        row::{ManagerRow, ManagerState},
+    },
+    time::Monotonic,
+};
+
+/// So long nothing of it has changed: two questions and the rounds between them are over.
+const LASTS_MS: u64 = 3_000;
+
+/// What the leader is about to propose.
+pub(super) fn check(
+    context: &Context,
+    machine: &Machine,
+    observed: &Observed,
+    commands: &[Command],
+    now: Monotonic,
+) {
+    for command in commands {
+        let Command::ExpireManager { manager, why: DownReason::Silent, .. } = command else {
+            continue;
+        };
+        let Some(row) = machine.manager(manager) else { continue };
+        // A pipe that stands over a Manager that does not beat is no cut.
+        if observed.piped.contains(manager) || !others_are_silent(machine, observed, row, now) {
+            continue;
+        }
+        if let Some(seat) = reached_by(context, row) {
+            context.world.violation(format!(
+                "B1: {manager} is taken for down in its silence by m{}, others are silent, and m{} reaches it",
+                context.seat + 1,
+                seat + 1
+            ));
+        }
+    }
+}
+
+fn others_are_silent(
+    machine: &Machine,
+    observed: &Observed,
+    of: &ManagerRow,
+    now: Monotonic,
+) -> bool {
+    let live = machine.managers().filter(|row| row.state == ManagerState::Live);
+    let own = Node::of(of);
+    let mut others = live.map(|row| (row, Node::of(row)));
+    others.any(|(row, node)| match observed.health(row, now) {
+        _ if node == own || node.location != own.location => false,
+        Health::Suspect | Health::Lost(DownReason::Silent) => {
+            !observed.piped.contains(&row.manager)
+        }
+        Health::Well | Health::Lost(DownReason::Refused) => false,
+    })
+}
+
+/// A member that the leader reaches all the time, and that reaches this Manager all the time.
+fn reached_by(context: &Context, row: &ManagerRow) -> Option<usize> {
+    let world = &context.world;
+    let now = world.elapsed_ms();
+    let (site, post) = world.post(&row.manager)?;
+    let (_, begun) = post.life.get()?;
+    let own = world.seats[context.seat].name();
+    let awake = |until: u64| until + LASTS_MS <= now;
+    if begun + LASTS_MS > now
+        || !awake(site.stalled_until.get())
+        || !awake(world.seats[context.seat].stalled_until.get())
+    {
+        return None;
+    }
+    let others = (0..world.seats.len()).filter(|seat| *seat != context.seat);
+    let mut reaching = others.filter(|seat| {
+        let (name, since) = (world.seats[*seat].name(), world.seats[*seat].up_since.get());
+        since.is_some_and(|since| since + LASTS_MS <= now)
+            && world.whole_for(&own, &name) >= LASTS_MS
+            && world.whole_for(&name, &site.name) >= LASTS_MS
+            && reaches(context, *seat, &row.manager, row.incarnation)
+    });
+    reaching.next()
+}
