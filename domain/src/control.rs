@@ -10,6 +10,7 @@ pub mod desired;
 pub mod drain;
 pub mod event;
 pub mod fencing;
+mod former;
 pub mod group;
 pub mod handed_back;
 pub mod idempotency;

@@ -203,6 +203,8 @@ pub const REGISTER_VALUE_BYTES: usize = 1_024;
 /// Routes of one Market, grants of one account, keys of one customer. A row of the state stays below
 /// 128 KiB, what its store keeps well, also with the longest names.
 pub const ROUTES_PER_MARKET: usize = 800;
+/// Venues that are remembered behind a Market whose routes left them: orders may be open there for long.
+pub const FORMER_VENUES_PER_MARKET: usize = 16;
 pub const CUSTOMERS_PER_ACCOUNT: usize = 1_000;
 pub const KEYS_PER_CUSTOMER: usize = 64;
 /// Words of a Trader's command line, and the bytes of all of them.

@@ -8,7 +8,9 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 use tradewind_domain::{
-    ids::{AccountId, ClientOrderId, CustomerId, Fence, InstrumentId, OrderId, StreamEpoch},
+    ids::{
+        AccountId, ClientOrderId, CustomerId, Fence, InstrumentId, MarketId, OrderId, StreamEpoch,
+    },
     trading::{Fill, NewOrder, Order, Quote},
 };
 
@@ -17,6 +19,14 @@ use tradewind_domain::{
 pub struct Principal {
     pub customer: CustomerId,
     pub trader: Option<TraderClaim>,
+}
+
+/// By which routes a Market sends an order to an account: a Broker that has heard of later ones of the same Market
+/// takes no new order by these.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Routed {
+    pub market: MarketId,
+    pub fence: Fence,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,6 +88,9 @@ pub enum TradeDown {
         fence: Fence,
         principal: Principal,
         command: OrderCommand,
+        /// From a Market; a MarketManager knows no routes.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        routed: Option<Routed>,
     },
 }
 

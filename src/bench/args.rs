@@ -128,6 +128,7 @@ pub(crate) struct DataPlaneArgs {
     /// Where the cluster keeps its data (default: a directory that is removed at the end)
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
+    /// How it is shown: for people, as one JSON document, or as JSON lines
     #[arg(short, long, value_enum, default_value_t)]
     pub(crate) output: Format,
 }

@@ -6,6 +6,7 @@
 mod flags;
 mod placed;
 mod risk;
+mod route;
 mod scale;
 mod trader;
 
@@ -14,6 +15,7 @@ pub(crate) use flags::{
 };
 pub(crate) use placed::{Look, OfImplementations, OfManagers, OrBroker};
 pub(crate) use risk::{OfRisk, OfTradingStates, RiskFlags, TradingStateFlags};
+pub(crate) use route::{MoveRoutes, RouteAction};
 pub(crate) use scale::ScaleFlags;
 pub(crate) use trader::{TraderAction, TraderArgs, Turn};
 
@@ -24,7 +26,7 @@ use std::path::PathBuf;
 use tradewind_domain::{
     calendar::Exchange,
     control::{row::TraderWish, scale::ProvisionState},
-    ids::{AccountId, CustomerId, InstrumentId, LocationId, ManagerId, MarketId, VenueId},
+    ids::{AccountId, CustomerId, InstrumentId, LocationId, ManagerId, VenueId},
 };
 
 #[derive(Debug, Subcommand)]
@@ -152,66 +154,6 @@ pub(crate) enum Action<S: Args, P: Args, R: Args> {
         #[command(flatten)]
         options: R,
         /// Only if this is its revision
-        #[arg(long, value_name = "REVISION")]
-        if_match: Option<u64>,
-        #[command(flatten)]
-        reason: Reason,
-        #[command(flatten)]
-        whom: Whom,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum RouteAction {
-    /// All routes of a Market, or those that are chosen
-    Ls {
-        /// The Market it is of
-        market: MarketId,
-        /// That name this venue
-        #[arg(long)]
-        venue: Option<VenueId>,
-        #[command(flatten)]
-        show: Show,
-        #[command(flatten)]
-        whom: Whom,
-    },
-    /// The route of an instrument
-    Get {
-        /// The Market it is of
-        market: MarketId,
-        /// Such as BTC/USD
-        instrument: InstrumentId,
-        #[command(flatten)]
-        show: Show,
-        #[command(flatten)]
-        whom: Whom,
-    },
-    /// Declare the route of an instrument, new or instead of the one there is; the others stay
-    Put {
-        /// The Market it is of
-        market: MarketId,
-        /// Such as BTC/USD
-        instrument: InstrumentId,
-        /// The venue that serves it
-        #[arg(long)]
-        venue: VenueId,
-        /// Another venue for its orders
-        #[arg(long, value_name = "VENUE")]
-        orders: Option<VenueId>,
-        #[command(flatten)]
-        on: On,
-        #[command(flatten)]
-        reason: Reason,
-        #[command(flatten)]
-        whom: Whom,
-    },
-    /// Delete the route of an instrument
-    Rm {
-        /// The Market it is of
-        market: MarketId,
-        /// Such as BTC/USD
-        instrument: InstrumentId,
-        /// Only if this is its revision, which is its Market's
         #[arg(long, value_name = "REVISION")]
         if_match: Option<u64>,
         #[command(flatten)]

@@ -19,6 +19,7 @@ pub(crate) enum SimVenue {
 
 #[derive(Debug, Args)]
 pub(crate) struct KrakenArgs {
+    /// Where it listens, for REST and WebSocket
     #[arg(long, default_value = "127.0.0.1:4301")]
     pub(crate) listen: SocketAddr,
     /// The directory of the simulator's ledger; made if missing

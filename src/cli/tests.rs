@@ -36,6 +36,7 @@ fn every_command_that_prints_does_so_as_a_table_as_json_and_as_json_lines() {
         "market-manager",
         "trader-manager",
         "sim-venue",
+        "sim kraken",
         "sample-algo",
         "exec",
         "openapi",

@@ -115,13 +115,16 @@ async fn tell_place(
     let others = others.into_iter().filter(|address| *address != parts.api_address).collect();
     let control = ControlClient::new(others, parts.rest.clone());
     let mut leading = parts.leading.clone();
+    // What it finds is let go: held while the leader is looked at below, it would keep out whoever writes it, and he
+    // would keep out that look.
+    let led = async { drop(leading.wait_for(|leading| leading.leader.is_some()).await) };
     tokio::select! {
         told = control.change(Method::PUT, &path, moved, &key, TELL_MEMBER_WITHIN) => {
             let told: Answer<Changed> = told;
             told.accepted().map(drop)
         }
         // A leader is known here by now: it is asked itself. A group that forms begins so.
-        _ = leading.wait_for(|leading| leading.leader.is_some()) => Err(service.no_leader()),
+        () = led => Err(service.no_leader()),
     }
 }
 

@@ -26,14 +26,14 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tradewind_domain::{
     control::desired::TraderFence,
-    ids::{AccountId, CustomerId, Epoch, Fence, TraderId, VenueOrderId},
+    ids::{AccountId, CustomerId, Epoch, Fence, MarketId, TraderId, VenueOrderId},
 };
 use tradewind_journal::Disk;
 use tradewind_node::{clock, service::StateReporter};
 use tradewind_protocol::{
     problem::Problem,
     stream::{Mode, Position},
-    trade::{CommandAnswer, OrderCommand, Principal, PrivateChannel},
+    trade::{CommandAnswer, OrderCommand, Principal, PrivateChannel, Routed},
 };
 
 /// A command as it came from a Market.
@@ -42,6 +42,7 @@ pub(crate) struct Command {
     pub(crate) fence: Fence,
     pub(crate) principal: Principal,
     pub(crate) command: OrderCommand,
+    pub(crate) routed: Option<Routed>,
 }
 
 /// What a command is answered with.
@@ -179,6 +180,8 @@ pub(crate) struct Keeper {
     unsent: VecDeque<(VenueOrderId, Instant)>,
     /// Sent on this connection and not answered.
     awaited: BTreeMap<VenueOrderId, Instant>,
+    /// The latest routes of each Market that were heard of.
+    routes: BTreeMap<MarketId, Fence>,
     /// Cancels to be repeated, and when next.
     cancels: BTreeMap<VenueOrderId, Instant>,
     asks: mpsc::Receiver<Ask>,
@@ -209,6 +212,7 @@ impl Keeper {
             effects: VecDeque::new(),
             unsent: VecDeque::new(),
             awaited: BTreeMap::new(),
+            routes: BTreeMap::new(),
             cancels,
             asks,
             venue,

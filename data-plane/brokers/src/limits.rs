@@ -23,6 +23,8 @@ pub const RECENT_EVENTS: usize = 256;
 pub const REPLAY_BATCH: usize = 128;
 /// Orders or fills in one answer, the newest ones: some 2 MiB, half of what a pipe's frame may have.
 pub const LISTED: usize = 4_096;
+/// Markets whose routes are remembered: far more than there are.
+pub const MARKETS_KNOWN: usize = 1_024;
 /// Characters of a reason kept with an order.
 pub const REASON_CHARS: usize = 200;
 

@@ -107,8 +107,8 @@ impl Session {
 
     async fn take(&mut self, message: TradeDown) -> Result<(), Ended> {
         match message {
-            TradeDown::Command { request, fence, principal, command } => {
-                let command = Command { fence, principal, command };
+            TradeDown::Command { request, fence, principal, command, routed } => {
+                let command = Command { fence, principal, command, routed };
                 let reply = self.ledger.command(command).await?;
                 let streams = self.ledger.streams().clone();
                 let sender = self.sender.clone();

@@ -119,6 +119,7 @@ pub(crate) fn market_wanted(name: &str) -> MarketWanted {
         spec: MarketSpec { routes: vec![route("BTC/USD"), route("ETH/USD")] },
         fence: Fence { cluster: ClusterIncarnation(1), epoch: Epoch(4) },
         accounts: vec![access("sim-1", "sim", &["acme"])],
+        former_venues: BTreeSet::new(),
     }
 }
 

@@ -97,8 +97,8 @@ async fn one_whose_name_belongs_to_another_disk_stops_what_it_ran_before_and_wai
     // when
     world.start_again().await;
     // then
-    world.until("it is gone", |world| world.report("good").is_none()).await;
-    assert!(!alive(good));
+    eventually("it is gone", || !alive(good)).await;
+    world.until("and not known any more", |world| world.report("good").is_none()).await;
     assert!(!world.state_dir().join("desired.json").exists(), "nor does a later life start it");
     world.stop().await;
 }

@@ -76,8 +76,12 @@ impl Machine {
         if spec.routes.len() > limits::ROUTES_PER_MARKET {
             return Err(Refusal::TooLarge { what: Noun::Market });
         }
-        if self.tables.markets.get(&market).is_some_and(|row| row.spec == spec) {
+        let before = self.tables.markets.get(&market).cloned();
+        if before.as_ref().is_some_and(|row| row.spec == spec) {
             return Ok(vec![]);
+        }
+        if let Some(before) = before {
+            self.leave_venues(&market, &before.spec, &spec, revision);
         }
         let epoch = Epoch(revision.0);
         self.tables.put(Row::Market(MarketRow { market: market.clone(), spec, epoch }));

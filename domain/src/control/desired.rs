@@ -3,7 +3,7 @@
 
 use super::{
     machine::Machine,
-    row::{ManagerRow, ManagerState, MarketSpec, TraderWish},
+    row::{ManagerRow, ManagerState, MarketRow, MarketSpec, TraderWish},
     trader::TraderRun,
 };
 use crate::ids::{
@@ -133,6 +133,9 @@ pub struct MarketWanted {
     /// Of the routes: rises with every change of them.
     pub fence: Fence,
     pub accounts: Vec<AccountAccess>,
+    /// Venues that its routes named before: an order that is sent again may stand there already.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub former_venues: BTreeSet<VenueId>,
 }
 
 /// What a MarketManager needs to let algos in without asking anyone.
@@ -232,22 +235,31 @@ fn brokers(machine: &Machine, manager: &ManagerId) -> Vec<BrokerWanted> {
     mine.collect()
 }
 
-/// Markets are not exclusive: every MarketManager runs its own of each.
+/// Markets are not exclusive: every MarketManager runs its own of each. Accounts of venues that no Market names are
+/// the first one's: their orders are canceled, and their streams read, like all others.
 fn markets(machine: &Machine) -> Vec<MarketWanted> {
+    let named = |row: &MarketRow| -> BTreeSet<VenueId> {
+        let routes = row.spec.routes.iter().flat_map(|r| [&r.data_venue, &r.order_venue]);
+        routes.chain(machine.former_venues(&row.market)).cloned().collect()
+    };
+    let by_some: BTreeSet<VenueId> = machine.markets().flat_map(named).collect();
+    let by_none = machine.accounts().map(|row| row.spec.venue.clone());
+    let mut by_none: BTreeSet<VenueId> = by_none.filter(|v| !by_some.contains(v)).collect();
     let wanted = machine.markets().map(|row| {
-        let venues: BTreeSet<&VenueId> =
-            row.spec.routes.iter().flat_map(|r| [&r.data_venue, &r.order_venue]).collect();
+        let mut venues = named(row);
+        venues.append(&mut by_none);
         MarketWanted {
             market: row.market.clone(),
             spec: row.spec.clone(),
             fence: machine.fence(row.epoch),
             accounts: accounts(machine, &venues),
+            former_venues: machine.former_venues(&row.market).cloned().collect(),
         }
     });
     wanted.collect()
 }
 
-fn accounts(machine: &Machine, venues: &BTreeSet<&VenueId>) -> Vec<AccountAccess> {
+fn accounts(machine: &Machine, venues: &BTreeSet<VenueId>) -> Vec<AccountAccess> {
     let served = machine.accounts().filter(|row| venues.contains(&row.spec.venue));
     let reachable = served.filter_map(|row| {
         let ledger = machine.tables.brokers.get(&(row.account.clone(), 0))?;

@@ -185,6 +185,21 @@ pub struct MarketRow {
     pub epoch: Epoch,
 }
 
+/// A venue that a route named before, and the entry that took it away.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FormerVenue {
+    pub venue: VenueId,
+    pub left: Revision,
+}
+
+/// Venues that a Market's routes named before: orders may still be open there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FormerVenuesRow {
+    pub market: MarketId,
+    /// The one that was left last stands last.
+    pub venues: Vec<FormerVenue>,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TraderRow {
     pub trader: TraderId,
@@ -307,6 +322,7 @@ rows! {
     Provision(ProvisionRow): Epoch = |r| r.request,
     HandedBack(HandedBackRow): ServiceId = |r| r.service.clone(),
     ManagerDisk(ManagerDiskRow): ManagerId = |r| r.manager.clone(),
+    FormerVenues(FormerVenuesRow): MarketId = |r| r.market.clone(),
     TraderRun(TraderRunRow): TraderId = |r| r.trader.clone(),
     Fencing(FencingRow): TraderId = |r| r.trader.clone(),
 }

@@ -18,7 +18,8 @@ use super::{
     risk::{RiskRow, TradingStateRow},
     row::{
         AccountRow, BrokerRow, ClientRow, ClusterRow, CustomerRow, ExchangeRow, ForgottenRow,
-        LocationRow, ManagerRow, MarketRow, MemberRow, RegisterRow, Row, RowKey, TraderRow,
+        FormerVenuesRow, LocationRow, ManagerRow, MarketRow, MemberRow, RegisterRow, Row, RowKey,
+        TraderRow,
     },
     scale::{ProvisionRow, ScaleRow},
     state_hash::{StateHash, Sum},
@@ -61,6 +62,7 @@ pub(super) struct Tables {
     pub(super) provisions: OrdMap<Epoch, ProvisionRow>,
     pub(super) handed_back: OrdMap<ServiceId, HandedBackRow>,
     pub(super) manager_disks: OrdMap<ManagerId, ManagerDiskRow>,
+    pub(super) former_venues: OrdMap<MarketId, FormerVenuesRow>,
     pub(super) trader_runs: OrdMap<TraderId, Arc<TraderRunRow>>,
     pub(super) fencings: OrdMap<TraderId, FencingRow>,
     /// Derived from Brokers, customers and Traders.
@@ -148,6 +150,9 @@ impl Tables {
             Row::ManagerDisk(row) => {
                 self.manager_disks.insert(row.manager.clone(), row).map(Row::ManagerDisk)
             }
+            Row::FormerVenues(row) => {
+                self.former_venues.insert(row.market.clone(), row).map(Row::FormerVenues)
+            }
             Row::TraderRun(row) => {
                 keep(&mut self.trader_runs, row.trader.clone(), row).map(Row::TraderRun)
             }
@@ -197,6 +202,7 @@ impl Tables {
             RowKey::Provision(k) => self.provisions.get(k).cloned().map(Row::Provision),
             RowKey::HandedBack(k) => self.handed_back.get(k).cloned().map(Row::HandedBack),
             RowKey::ManagerDisk(k) => self.manager_disks.get(k).cloned().map(Row::ManagerDisk),
+            RowKey::FormerVenues(k) => self.former_venues.get(k).cloned().map(Row::FormerVenues),
             RowKey::TraderRun(k) => self.trader_runs.get(k).map(whole).map(Row::TraderRun),
             RowKey::Fencing(k) => self.fencings.get(k).cloned().map(Row::Fencing),
         }
@@ -228,6 +234,7 @@ impl Tables {
             .chain(self.provisions.values().cloned().map(Row::Provision))
             .chain(self.handed_back.values().cloned().map(Row::HandedBack))
             .chain(self.manager_disks.values().cloned().map(Row::ManagerDisk))
+            .chain(self.former_venues.values().cloned().map(Row::FormerVenues))
             .chain(self.trader_runs.values().map(whole).map(Row::TraderRun))
             .chain(self.fencings.values().cloned().map(Row::Fencing))
     }

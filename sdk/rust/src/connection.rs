@@ -19,7 +19,10 @@ use tokio_tungstenite::{
 };
 use tradewind_protocol::{
     Problem,
-    domain::{ids::StreamEpoch, limits},
+    domain::{
+        ids::{AccountId, StreamEpoch},
+        limits,
+    },
     history::OperationType,
     stream::{FromAlgo, ToAlgo, Topic},
 };
@@ -35,7 +38,15 @@ const ASK_FOR_LISTS: Duration = Duration::from_secs(1);
 /// What the session asks of the task.
 #[derive(Debug)]
 pub(crate) enum Ask {
-    Subscribe { topic: Topic, sink: Sink, opened: oneshot::Sender<()> },
+    Subscribe {
+        topic: Topic,
+        sink: Sink,
+        opened: oneshot::Sender<()>,
+    },
+    /// An account that is new to the session.
+    Follow {
+        account: AccountId,
+    },
 }
 
 /// What is known of the connection, for those who wait for it.
@@ -202,15 +213,21 @@ impl Connection {
         loop {
             let received = tokio::select! {
                 ask = self.asks.recv() => {
-                    let Some(Ask::Subscribe { topic, sink, opened }) = ask else {
-                        // The server notices by itself if it does not take the close.
-                        let _ = timeout(DEAD_AFTER, socket.close(None)).await;
-                        return End::Closed;
+                    let frames: Vec<FromAlgo> = match ask {
+                        Some(Ask::Subscribe { topic, sink, opened }) => {
+                            self.subscriptions.add(topic, sink, opened).into_iter().collect()
+                        }
+                        Some(Ask::Follow { account }) => self.subscriptions.follow(&account),
+                        None => {
+                            // The server notices by itself if it does not take the close.
+                            let _ = timeout(DEAD_AFTER, socket.close(None)).await;
+                            return End::Closed;
+                        }
                     };
-                    if let Some(frame) = self.subscriptions.add(topic, sink, opened)
-                        && let Err(reason) = send(&mut socket, &frame).await
-                    {
-                        return End::Lost(reason);
+                    for frame in frames {
+                        if let Err(reason) = send(&mut socket, &frame).await {
+                            return End::Lost(reason);
+                        }
                     }
                     continue;
                 }
@@ -290,9 +307,9 @@ impl Connection {
                 }
             }
             ToAlgo::Fill { account, epoch, seq, prev, fill } => {
-                let topic = Topic::Fills { account };
+                let topic = Topic::Fills { account: account.clone() };
                 if self.is_new(&topic, &epoch, seq, prev)
-                    && self.subscriptions.first_time(&fill.exec_id)
+                    && self.subscriptions.first_time(&account, &fill.exec_id)
                 {
                     self.recorder.write(OperationType::Ok, "fill", fill.exec_id.as_str());
                     for sink in self.subscriptions.sinks(&topic) {

@@ -14,7 +14,10 @@ use crate::{
 };
 use reqwest::Method;
 use serde::{Serialize, de::DeserializeOwned};
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::{mpsc, oneshot, watch},
@@ -45,7 +48,8 @@ pub struct Session {
     requests: Requests,
     access: Arc<Access>,
     recorder: Arc<Recorder>,
-    accounts: Vec<AccountId>,
+    /// That the session knows of; where an order went to another one, that is followed from then on.
+    accounts: Arc<Mutex<Vec<AccountId>>>,
     asks: mpsc::Sender<Ask>,
     progress: watch::Receiver<Progress>,
 }
@@ -99,11 +103,12 @@ impl Session {
                 last,
             });
         }
-        let accounts = Vec::new();
-        let mut session = Self { requests, access, recorder, accounts, asks, progress };
-        session.accounts = session.get::<Accounts>("/v1/accounts").await?.accounts;
+        let accounts = Arc::default();
+        let session = Self { requests, access, recorder, accounts, asks, progress };
+        let accounts = session.get::<Accounts>("/v1/accounts").await?.accounts;
+        session.known().clone_from(&accounts);
         // Followed from the start: no change of an order of ours goes by unseen.
-        for account in session.accounts.clone() {
+        for account in accounts {
             session.subscribe(Topic::Orders { account }, Sink::Nobody).await?;
         }
         Ok(session)
@@ -111,8 +116,29 @@ impl Session {
 
     /// The accounts the customer may trade on.
     #[must_use]
-    pub fn accounts(&self) -> &[AccountId] {
-        &self.accounts
+    pub fn accounts(&self) -> Vec<AccountId> {
+        self.known().clone()
+    }
+
+    fn known(&self) -> MutexGuard<'_, Vec<AccountId>> {
+        // No code that can panic runs under the lock.
+        self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The operator has routed an order to an account that was granted since the session began.
+    async fn follow(&self, account: &AccountId) {
+        let is_new = {
+            let mut known = self.known();
+            let is_new = !known.contains(account);
+            if is_new {
+                known.push(account.clone());
+            }
+            is_new
+        };
+        if is_new {
+            // Without a task the session is closed, and the next call says so.
+            let _ = self.asks.send(Ask::Follow { account: account.clone() }).await;
+        }
     }
 
     /// Quotes of an instrument, from now on.
@@ -127,7 +153,7 @@ impl Session {
     pub async fn fills(&self) -> Result<Fills, Error> {
         self.has_account()?;
         let (publish, fills) = mpsc::channel(QUEUED);
-        for account in self.accounts.clone() {
+        for account in self.accounts() {
             self.subscribe(Topic::Fills { account }, Sink::Fills(publish.clone())).await?;
         }
         Ok(Fills { fills })
@@ -137,14 +163,14 @@ impl Session {
     pub async fn order_updates(&self) -> Result<OrderUpdates, Error> {
         self.has_account()?;
         let (publish, orders) = mpsc::channel(QUEUED);
-        for account in self.accounts.clone() {
+        for account in self.accounts() {
             self.subscribe(Topic::Orders { account }, Sink::Orders(publish.clone())).await?;
         }
         Ok(OrderUpdates { orders })
     }
 
     fn has_account(&self) -> Result<(), Error> {
-        if self.accounts.is_empty() {
+        if self.known().is_empty() {
             let text =
                 "the customer may use no account; ask the operator for one, and connect again";
             return Err(Error::Configuration(text.to_string()));
@@ -172,10 +198,12 @@ impl Session {
     pub async fn submit(&self, request: &OrderRequest) -> Result<Order, OrderError> {
         let id = request.id().clone();
         self.recorder.write(OperationType::Invoke, "submit", id.as_str());
-        let answer = self.ask_until(Method::POST, "/v1/orders", Some(&request.body)).await;
+        let answer: Result<Order, _> =
+            self.ask_until(Method::POST, "/v1/orders", Some(&request.body)).await;
         let (kind, error) = match answer {
             Ok(order) => {
                 self.recorder.write(OperationType::Ok, "submit", id.as_str());
+                self.follow(&order.order_id.account).await;
                 return Ok(order);
             }
             Err(Unanswered::Refused(problem)) => {
@@ -221,7 +249,7 @@ impl Session {
     /// Orders that have not ended, on all accounts.
     pub async fn open_orders(&self) -> Result<Vec<Order>, Error> {
         let mut open = Vec::new();
-        for account in &self.accounts {
+        for account in self.accounts() {
             let path = format!("/v1/orders?account={account}&open=true");
             open.extend(self.get::<Orders>(&path).await?.orders);
         }

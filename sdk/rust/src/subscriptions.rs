@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use tokio::sync::{mpsc, oneshot, watch};
 use tradewind_protocol::{
     domain::{
-        ids::{ExecId, StreamEpoch},
+        ids::{AccountId, ExecId, StreamEpoch},
         trading::{Fill, Order, Quote},
     },
     stream::{Channel, FromAlgo, Mode, Position, StreamStand, Topic},
@@ -25,6 +25,25 @@ pub(crate) enum Sink {
 }
 
 impl Sink {
+    /// Another way to the same reader.
+    fn again(&self) -> Self {
+        match self {
+            Self::Quotes(sender) => Self::Quotes(sender.clone()),
+            Self::Fills(sender) => Self::Fills(sender.clone()),
+            Self::Orders(sender) => Self::Orders(sender.clone()),
+            Self::Nobody => Self::Nobody,
+        }
+    }
+
+    fn is_the_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Fills(one), Self::Fills(other)) => one.same_channel(other),
+            (Self::Orders(one), Self::Orders(other)) => one.same_channel(other),
+            (Self::Nobody, Self::Nobody) => true,
+            (Self::Fills(_) | Self::Orders(_) | Self::Quotes(_) | Self::Nobody, _) => false,
+        }
+    }
+
     fn is_gone(&self) -> bool {
         match self {
             Self::Quotes(sender) => sender.is_closed(),
@@ -55,8 +74,9 @@ pub(crate) enum Verdict {
 #[derive(Debug, Default)]
 pub(crate) struct Subscriptions {
     by_topic: BTreeMap<Topic, Subscription>,
-    executions: BTreeSet<ExecId>,
-    executions_in_order: VecDeque<ExecId>,
+    /// A venue's names are its own: of two accounts they may be the same.
+    executions: BTreeSet<(AccountId, ExecId)>,
+    executions_in_order: VecDeque<(AccountId, ExecId)>,
 }
 
 impl Subscriptions {
@@ -83,6 +103,37 @@ impl Subscriptions {
         self.by_topic
             .insert(topic, Subscription { sinks, position: None, gap_told: false, waiting });
         Some(frame)
+    }
+
+    /// An account of which nothing was known: whoever reads orders or fills of the others reads its too. It is read
+    /// from its beginning, since things have happened there already. Returns the frames to send.
+    pub(crate) fn follow(&mut self, account: &AccountId) -> Vec<FromAlgo> {
+        let Ok(none) = StreamEpoch::new("none") else { return Vec::new() };
+        let mut frames = Vec::new();
+        let of = |account: &AccountId| {
+            [Topic::Orders { account: account.clone() }, Topic::Fills { account: account.clone() }]
+        };
+        for topic in of(account) {
+            if self.by_topic.contains_key(&topic) {
+                continue;
+            }
+            let alike = self.by_topic.iter().filter(|(held, _)| same_channel(held, &topic));
+            let mut sinks: Vec<Sink> = Vec::new();
+            for sink in alike.flat_map(|(_, held)| &held.sinks) {
+                if !sinks.iter().any(|held| held.is_the_same(sink)) {
+                    sinks.push(sink.again());
+                }
+            }
+            if sinks.is_empty() {
+                continue;
+            }
+            let position = Some(Position { epoch: none.clone(), seq: 0 });
+            frames.push(subscribe(&topic, position.clone()));
+            let waiting = Vec::new();
+            let followed = Subscription { sinks, position, gap_told: false, waiting };
+            self.by_topic.insert(topic, followed);
+        }
+        frames
     }
 
     /// The frames that open all streams again on a new connection.
@@ -161,11 +212,12 @@ impl Subscriptions {
     }
 
     /// Whether an execution is handed over for the first time.
-    pub(crate) fn first_time(&mut self, exec_id: &ExecId) -> bool {
-        if !self.executions.insert(exec_id.clone()) {
+    pub(crate) fn first_time(&mut self, account: &AccountId, exec_id: &ExecId) -> bool {
+        let execution = (account.clone(), exec_id.clone());
+        if !self.executions.insert(execution.clone()) {
             return false;
         }
-        self.executions_in_order.push_back(exec_id.clone());
+        self.executions_in_order.push_back(execution);
         if self.executions_in_order.len() > EXECUTIONS_REMEMBERED {
             let oldest = self.executions_in_order.pop_front();
             oldest.iter().for_each(|oldest| drop(self.executions.take(oldest)));
@@ -188,6 +240,10 @@ impl Subscriptions {
             }
         })
     }
+}
+
+fn same_channel(one: &Topic, other: &Topic) -> bool {
+    std::mem::discriminant(one) == std::mem::discriminant(other)
 }
 
 fn private(topic: &Topic) -> bool {
@@ -216,7 +272,6 @@ fn unsubscribe(topic: &Topic) -> FromAlgo {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use tradewind_protocol::domain::ids::AccountId;
 
     fn fills() -> Topic {
         Topic::Fills { account: AccountId::new("sim-1").unwrap() }
@@ -278,10 +333,50 @@ mod tests {
     fn a_ledger_built_anew_is_read_from_its_beginning_and_no_execution_twice() {
         let mut subscriptions = subscribed_at(5);
         let exec = ExecId::new("x-1").unwrap();
-        assert!(subscriptions.first_time(&exec));
+        let [one, other] = ["sim-1", "sim-2"].map(|name| AccountId::new(name).unwrap());
+        assert!(subscriptions.first_time(&one, &exec));
+        assert!(subscriptions.first_time(&other, &exec), "another venue's name for something else");
         subscriptions.opened(&fills(), Mode::Snapshot, Some(at("new", 3)));
         assert_eq!(judge(&mut subscriptions, "new", 1, 0), Verdict::New);
-        assert!(!subscriptions.first_time(&exec));
+        assert!(!subscriptions.first_time(&one, &exec));
+    }
+
+    #[test]
+    fn an_account_that_is_learned_of_is_read_from_its_beginning_by_all_who_read_the_others() {
+        let mut subscriptions = Subscriptions::default();
+        let (reader, _read) = mpsc::channel(8);
+        for account in ["sim-1", "sim-2"] {
+            let account = AccountId::new(account).unwrap();
+            for (topic, sink) in [
+                (Topic::Fills { account: account.clone() }, Sink::Fills(reader.clone())),
+                (Topic::Orders { account }, Sink::Nobody),
+            ] {
+                subscriptions.add(topic, sink, oneshot::channel().0);
+            }
+        }
+        let account = AccountId::new("new-1").unwrap();
+        // when
+        let frames = subscriptions.follow(&account);
+        // then
+        assert_eq!(frames.len(), 2);
+        let from_the_beginning = |frame: &FromAlgo| match frame {
+            FromAlgo::Subscribe { from: Some(from), .. } => from.epoch.as_str() == "none",
+            _ => false,
+        };
+        assert!(frames.iter().all(from_the_beginning), "{frames:?}");
+        let topic = Topic::Fills { account: account.clone() };
+        assert_eq!(subscriptions.sinks(&topic).len(), 1, "one reader, however many accounts");
+        assert!(subscriptions.follow(&account).is_empty(), "once");
+        // lost before it was opened, it is asked for from the beginning again
+        let again = subscriptions.resume();
+        let asks = |frame: &&FromAlgo| match frame {
+            FromAlgo::Subscribe { account: Some(of), .. } => *of == account,
+            _ => false,
+        };
+        assert!(again.iter().filter(asks).all(from_the_beginning), "{again:?}");
+        subscriptions.opened(&topic, Mode::Snapshot, Some(at("e", 3)));
+        let first = subscriptions.judge(&topic, &StreamEpoch::new("e").unwrap(), 1, 0);
+        assert_eq!(first, Verdict::New);
     }
 
     #[test]

@@ -7,6 +7,7 @@ pub mod group;
 pub mod load;
 pub mod members;
 pub mod operator;
+pub mod other_venue;
 pub mod runbook;
 pub mod site;
 pub mod states;
@@ -133,6 +134,12 @@ impl Demo {
     pub fn market_managers(&self) -> Vec<String> {
         let managers = self.addresses()[6..12].to_vec();
         vec![managers[1].to_string(), managers[4].to_string()]
+    }
+
+    /// Where its sim venue listens.
+    #[must_use]
+    pub fn venue(&self) -> String {
+        self.addresses()[12].to_string()
     }
 
     /// Every process whose environment names this demo's directory for temporary files.

@@ -5,6 +5,7 @@
 mod drains;
 mod manager_disks;
 mod resources;
+mod routes;
 mod scale;
 mod services;
 mod traders;

@@ -6,8 +6,8 @@ use crate::service::{Change, Service};
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use tradewind_domain::{
-    control::Command,
-    ids::{NodeId, NodeName, Revision},
+    control::{Command, Machine},
+    ids::{Epoch, NodeId, NodeName, Revision},
 };
 use tradewind_link::{
     Failure,
@@ -84,13 +84,62 @@ pub(super) async fn check_in(
     let change = Change { method: Method::POST, path, body: &told, key, command, forwarded };
     let answer = service.change(change, |service, applied| {
         let machine = service.machine().1;
-        // The entry of the answer: what a later one made of it is told on the pipe.
-        let epoch = machine.manager(&told.manager).map_or(applied.0, |row| row.epoch.0);
         ManagerCheckedIn {
             stand: service.stand(),
-            fence: machine.fence(tradewind_domain::ids::Epoch(epoch)),
+            fence: machine.fence(epoch_of(&machine, &told, applied)),
             members: service.member_addresses(),
         }
     });
     Ok(Json(answer.await?))
+}
+
+/// The epoch of this life. The state may have gone on since its entry, to another life of the same name: that one's epoch
+/// is not told to this one, who finds out that it is superseded when it uses its own.
+fn epoch_of(machine: &Machine, told: &ManagerCheckIn, applied: Revision) -> Epoch {
+    let own = machine.manager(&told.manager).filter(|row| row.incarnation == told.incarnation);
+    own.map_or(Epoch(applied.0), |row| row.epoch)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use tradewind_domain::{
+        control::{IdempotencyKey, Request, Stamped},
+        ids::Incarnation,
+        time::UnixNanos,
+    };
+
+    fn life(incarnation: u64) -> ManagerCheckIn {
+        ManagerCheckIn {
+            manager: "a1.broker-manager".parse().unwrap(),
+            location: "here".parse().unwrap(),
+            address: "127.0.0.1:1".to_owned(),
+            incarnation: Incarnation(incarnation),
+            capacity: 1,
+            services: Vec::new(),
+            disk: None,
+            node: None,
+        }
+    }
+
+    #[test]
+    fn a_life_is_not_told_the_epoch_of_the_one_that_came_after_it() {
+        let mut machine = Machine::default();
+        let checks_in = |machine: &mut Machine, n: u64, told: &ManagerCheckIn| {
+            let key = IdempotencyKey { client: "m".parse().unwrap(), issued_at: UnixNanos(1), n };
+            let request = Request { key, command: registration(told).unwrap() };
+            machine.apply(Revision(n), &Stamped { at: UnixNanos(1), request });
+        };
+        let (first, second) = (life(1_706), life(1_728));
+        // given: the first life's entry, and before it is answered the second's
+        checks_in(&mut machine, 1, &first);
+        checks_in(&mut machine, 2, &second);
+        // then
+        assert_eq!(epoch_of(&machine, &second, Revision(2)), Epoch(2));
+        assert_eq!(epoch_of(&machine, &first, Revision(1)), Epoch(1));
+        // and: a life that is told again keeps its epoch
+        checks_in(&mut machine, 3, &second);
+        assert_eq!(epoch_of(&machine, &second, Revision(3)), Epoch(2));
+    }
 }

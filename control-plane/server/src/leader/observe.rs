@@ -189,6 +189,10 @@ impl Observations {
                     control::Health::Down
                 }
                 (ManagerState::Live, Health::Suspect) => control::Health::Suspect,
+                // It has checked in, and has not beaten to this leader: nothing is placed on it yet.
+                (ManagerState::Live, Health::Well) if self.observed().told(row).is_none() => {
+                    control::Health::Suspect
+                }
                 (ManagerState::Live, Health::Well) => control::Health::Well,
             };
             let Told { services, sessions } =

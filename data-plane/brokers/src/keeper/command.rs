@@ -4,7 +4,7 @@
 use super::{Command, Effect, Keeper, Line, Reply, Subscribe, Subscribed};
 use crate::{
     ledger::{Ledger, rules::Submitted},
-    limits::LISTED,
+    limits::{LISTED, MARKETS_KNOWN},
     store::StoreError,
 };
 use std::time::Instant;
@@ -17,7 +17,7 @@ use tradewind_node::clock;
 use tradewind_protocol::{
     problem::{Code, Problem},
     stream::{Mode, Position},
-    trade::{CommandAnswer, OrderCommand, Principal},
+    trade::{CommandAnswer, OrderCommand, Principal, Routed},
 };
 
 /// A refusal is the caller's; a failure of the store ends the process.
@@ -29,9 +29,12 @@ impl Keeper {
         command: Command,
         reply: oneshot::Sender<Reply>,
     ) -> Result<(), StoreError> {
-        let Command { fence, principal, command } = command;
+        let Command { fence, principal, command, routed } = command;
         let decided = match self.fence(fence)? {
-            Ok(()) => self.decide(&principal, command)?,
+            Ok(()) => {
+                let current = routed.map_or(Ok(()), |routed| self.by_routes(routed));
+                self.decide(&principal, command, current)?
+            }
             Err(problem) => Err(problem),
         };
         let (answer, send) = match decided {
@@ -58,11 +61,34 @@ impl Keeper {
         Ok(Err(fenced.into()))
     }
 
-    fn decide(&mut self, principal: &Principal, command: OrderCommand) -> Answered<Decided> {
+    /// Whether a new order may come by these routes. A Market that knows later ones has asked here what it did not
+    /// find: what others of its name still send by earlier ones comes after its question, and would be a second
+    /// order.
+    fn by_routes(&mut self, routed: Routed) -> Result<(), String> {
+        let Routed { market, fence } = routed;
+        let held = self.routes.get(&market).copied();
+        if held.is_some_and(|held| fence < held) {
+            return Err(format!("later routes of {market} are known here than it was sent by"));
+        }
+        if held.is_some() || self.routes.len() < MARKETS_KNOWN {
+            self.routes.insert(market, fence);
+        }
+        Ok(())
+    }
+
+    /// `current`: whether a new order may come by the routes it came by.
+    fn decide(
+        &mut self,
+        principal: &Principal,
+        command: OrderCommand,
+        current: Result<(), String>,
+    ) -> Answered<Decided> {
         let granted = Ledger::check_grant(&self.assignment, &principal.customer);
         let customer = &principal.customer;
         match command {
-            OrderCommand::Submit { account, order } => self.submit(principal, account, &order),
+            OrderCommand::Submit { account, order } => {
+                self.submit(principal, account, &order, current)
+            }
             OrderCommand::Cancel { order_id } => match granted {
                 Ok(()) => self.cancel(principal, &order_id),
                 Err(problem) => Ok(Err(problem)),
@@ -89,6 +115,7 @@ impl Keeper {
         principal: &Principal,
         account: Option<AccountId>,
         order: &NewOrder,
+        current: Result<(), String>,
     ) -> Answered<Decided> {
         let allowed = self.ledger.check_trader(principal).and_then(|seen| {
             Ledger::check_grant(&self.assignment, &principal.customer)?;
@@ -105,7 +132,7 @@ impl Keeper {
             &self.capabilities,
             principal,
             order,
-            self.ready(),
+            current.and_then(|()| self.ready()),
             clock::now(),
         );
         Ok(match submitted {

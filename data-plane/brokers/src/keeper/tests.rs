@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod routes;
+
 use super::*;
 use crate::{
     limits::CANCEL_AGAIN,
@@ -23,7 +25,7 @@ use tradewind_domain::{
     trading::{NewOrder, Order, OrderState, OrderType, Side, TimeInForce},
 };
 use tradewind_journal::disk::SimulatedDisk;
-use tradewind_protocol::supervision::ServiceState;
+use tradewind_protocol::{problem::Code, supervision::ServiceState};
 
 mod fences;
 
@@ -170,7 +172,7 @@ impl Desk {
 
     async fn ask(&self, command: OrderCommand) -> Option<CommandAnswer> {
         let principal = Principal { customer: acme(), trader: None };
-        let command = Command { fence: fence(), principal, command };
+        let command = Command { fence: fence(), principal, command, routed: None };
         match self.ledger.command(command).await.ok()?.await.ok()? {
             Reply::Answer(answer) => Some(answer),
             Reply::FillsOf(_) => None,

@@ -7,7 +7,7 @@ use crate::{
     limits,
 };
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap, VecDeque},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -30,9 +30,37 @@ struct Held {
     cordoned: bool,
     /// The same while the Manager has no lease: it may be counted as down, and its cordon as confirmed.
     unleased: bool,
-    ports: BTreeMap<ReceiverId, (Arc<Port>, String)>,
-    /// Names of sessions that have left, and when.
-    left: BTreeMap<String, Instant>,
+    ports: BTreeMap<ReceiverId, (Arc<Port>, Arc<str>)>,
+    /// How many connections there are by a session's name: one that dials first and leaves after has two.
+    named: HashMap<Arc<str>, usize>,
+    left: Left,
+}
+
+/// Names of sessions that have left, and when. What it costs to keep does not depend on how many there are: ten
+/// thousand that leave at once must not wait for each other.
+#[derive(Default)]
+struct Left {
+    last: HashMap<Arc<str>, Instant>,
+    /// Each leaving in its order; one after which its name left again says nothing any more.
+    in_order: VecDeque<(Instant, Arc<str>)>,
+}
+
+impl Left {
+    fn note(&mut self, name: Arc<str>, now: Instant) {
+        let over = |at: Instant| now.saturating_duration_since(at) >= limits::RESUMED_WITHIN;
+        while let Some((at, name)) = self.in_order.pop_front_if(|(at, _)| over(*at)) {
+            if self.last.get(&name) == Some(&at) {
+                self.last.remove(&name);
+            }
+        }
+        self.last.insert(name.clone(), now);
+        self.in_order.push_back((now, name));
+    }
+
+    fn has(&self, name: &str, now: Instant) -> bool {
+        let recent = |at: &Instant| now.saturating_duration_since(*at) < limits::RESUMED_WITHIN;
+        self.last.get(name).is_some_and(recent)
+    }
 }
 
 pub(crate) struct Sessions {
@@ -61,8 +89,24 @@ pub(crate) struct Seat {
 impl Held {
     /// Whether a session of this name is here, or was a moment ago.
     fn knows(&self, name: &str) -> bool {
-        self.ports.values().any(|(_, held)| held == name)
-            || self.left.get(name).is_some_and(|at| at.elapsed() < limits::RESUMED_WITHIN)
+        self.named.contains_key(name) || self.left.has(name, Instant::now())
+    }
+
+    fn add(&mut self, port: &Arc<Port>, name: &str) {
+        let name: Arc<str> = name.into();
+        *self.named.entry(name.clone()).or_default() += 1;
+        self.ports.insert(port.number(), (port.clone(), name));
+    }
+
+    fn remove(&mut self, number: ReceiverId, now: Instant) {
+        let Some((_, name)) = self.ports.remove(&number) else { return };
+        if let Some(connections) = self.named.get_mut(&name) {
+            *connections -= 1;
+            if *connections == 0 {
+                self.named.remove(&name);
+            }
+        }
+        self.left.note(name, now);
     }
 }
 
@@ -70,11 +114,7 @@ impl Drop for Seat {
     fn drop(&mut self) {
         self.port.end();
         let mut held = self.sessions.held();
-        let now = Instant::now();
-        held.left.retain(|_, at| now.saturating_duration_since(*at) < limits::RESUMED_WITHIN);
-        if let Some((_, name)) = held.ports.remove(&self.port.number()) {
-            held.left.insert(name, now);
-        }
+        held.remove(self.port.number(), Instant::now());
         self.sessions.count.send_replace(held.ports.len());
     }
 }
@@ -89,7 +129,8 @@ impl Sessions {
             cordoned: false,
             unleased: false,
             ports: BTreeMap::new(),
-            left: BTreeMap::new(),
+            named: HashMap::new(),
+            left: Left::default(),
         };
         let count = watch::Sender::new(0);
         Arc::new(Self { most, held: Mutex::new(held), count, requests: AtomicU64::new(0) })
@@ -148,7 +189,7 @@ impl Sessions {
         let number = ReceiverId(held.next);
         held.next += 1;
         let port = Arc::new(Port::new(number, queue, slow_after));
-        held.ports.insert(number, (port.clone(), name.to_owned()));
+        held.add(&port, name);
         self.count.send_replace(held.ports.len());
         drop(held);
         Ok(Seat { port, sessions: self.clone() })
@@ -210,5 +251,47 @@ impl Sessions {
         let mut count = self.count.subscribe();
         // Late or not, the caller goes on.
         let _ = timeout_at(until, count.wait_for(|count| *count == 0)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn entered(sessions: &Arc<Sessions>, name: &str) -> Result<Seat, Problem> {
+        sessions.enter(name, 8, Duration::from_secs(1))
+    }
+
+    #[tokio::test]
+    async fn a_session_that_left_a_moment_ago_is_let_in_while_nothing_new_is() {
+        // given
+        let sessions = Sessions::new(10);
+        let (one, same) = (entered(&sessions, "s-1").unwrap(), entered(&sessions, "s-1").unwrap());
+        sessions.cordon(true);
+        // then
+        assert!(entered(&sessions, "s-2").is_err());
+        drop(one);
+        drop(entered(&sessions, "s-1").unwrap());
+        drop(same);
+        drop(entered(&sessions, "s-1").unwrap());
+        assert!(sessions.held().named.is_empty(), "nobody is here, it is known as one who left");
+        assert_eq!(sessions.count(), 0);
+    }
+
+    #[test]
+    fn one_who_left_is_known_from_when_he_left_last_and_not_for_ever() {
+        let (mut left, start) = (Left::default(), Instant::now());
+        let at = |halves| start + limits::RESUMED_WITHIN / 2 * halves;
+        left.note("s-1".into(), at(0));
+        left.note("s-1".into(), at(1));
+        left.note("s-2".into(), at(2));
+        assert!(left.has("s-1", at(2)));
+        assert!(!left.has("s-1", at(3)));
+        for n in 0..1_000 {
+            left.note(format!("t-{n}").into(), at(3) + limits::RESUMED_WITHIN / 100 * n);
+        }
+        assert!(left.last.len() <= 101, "{}", left.last.len());
+        assert_eq!(left.last.len(), left.in_order.len());
     }
 }

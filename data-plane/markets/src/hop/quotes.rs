@@ -1,11 +1,17 @@
 //! Quotes on a hop: one subscription upstream an instrument while anyone wants it, the last quote and
-//! state kept for whoever comes next. Decides what is asked for and told; which pipe carries an
-//! instrument is given.
+//! state kept for whoever comes next. Decides what is asked for and told, and when a source that routes name
+//! takes the place of the one before; which pipe carries an instrument is given.
+//!
+//! Q3 a switch is made at the new source's first quote, and the old one is let go after it. Q4 the stream epoch
+//! of what is told on names the routes by which its source was chosen, so that one that comes back is another.
+
+mod feed;
 
 use super::{Act, ReceiverId};
+use feed::{Feed, Source};
 use std::collections::{BTreeMap, BTreeSet};
 use tradewind_domain::{
-    ids::{InstrumentId, StreamEpoch},
+    ids::{Epoch, InstrumentId, StreamEpoch},
     trading::Quote,
 };
 use tradewind_protocol::{
@@ -21,26 +27,25 @@ pub(crate) struct Last {
     pub(crate) quote: Quote,
 }
 
-struct Feed<U> {
-    carrier: Option<U>,
-    wanted_by: BTreeSet<ReceiverId>,
-    last: Option<Last>,
-    /// `None` until something is known.
-    status: Option<StreamStatus>,
-}
-
 /// All instruments that someone wants on this hop.
 pub(crate) struct Quotes<U> {
     feeds: BTreeMap<InstrumentId, Feed<U>>,
+    /// Of the routes that count; `None` on a hop that has none.
+    routes: Option<Epoch>,
 }
 
 impl<U: Clone + Ord> Quotes<U> {
     pub(crate) fn new() -> Self {
-        Self { feeds: BTreeMap::new() }
+        Self { feeds: BTreeMap::new(), routes: None }
     }
 
     pub(crate) fn len(&self) -> usize {
         self.feeds.len()
+    }
+
+    /// Instruments whose new source has said nothing yet.
+    pub(crate) fn moving(&self) -> usize {
+        self.feeds.values().filter(|feed| feed.next.is_some()).count()
     }
 
     /// `to` wants the instrument, which `carrier` has; `up` are the pipes that stand.
@@ -52,11 +57,12 @@ impl<U: Clone + Ord> Quotes<U> {
         up: &BTreeSet<U>,
     ) -> Vec<Act<U>> {
         let mut acts = Vec::new();
+        let routes = self.routes;
         let feed = self.feeds.entry(instrument.clone()).or_insert_with(|| {
             let standing = carrier.as_ref().filter(|carrier| up.contains(carrier));
             acts.extend(standing.map(|via| subscribe(via, instrument)));
             let status = standing.is_none().then_some(StreamStatus::Reconnecting);
-            Feed { carrier, wanted_by: BTreeSet::new(), last: None, status }
+            Feed::new(carrier.map(|via| Source::new(via, routes)), status)
         });
         feed.wanted_by.insert(to);
         if let Some(status) = feed.status {
@@ -80,9 +86,11 @@ impl<U: Clone + Ord> Quotes<U> {
         if !feed.wanted_by.is_empty() {
             return Vec::new();
         }
-        let carrier = self.feeds.remove(instrument).and_then(|feed| feed.carrier);
-        let standing = carrier.filter(|via| up.contains(via));
-        standing.map(|via| unsubscribe(via, instrument)).into_iter().collect()
+        let Some(Feed { carrier, next, .. }) = self.feeds.remove(instrument) else {
+            return Vec::new();
+        };
+        let asked = carrier.into_iter().chain(next).map(|source| source.via);
+        asked.filter(|via| up.contains(via)).map(|via| unsubscribe(&via, instrument)).collect()
     }
 
     /// A receiver is gone with all it wanted.
@@ -96,60 +104,80 @@ impl<U: Clone + Ord> Quotes<U> {
         wanted.iter().flat_map(|instrument| self.unwant(to, instrument, up)).collect()
     }
 
-    /// A pipe stands again: what it carries is asked for again.
+    /// A pipe stands again: what it carries, or is to carry, is asked for again.
     pub(crate) fn up(&mut self, via: &U) -> Vec<Act<U>> {
-        let carried = self.feeds.iter().filter(|(_, feed)| feed.carrier.as_ref() == Some(via));
-        carried.map(|(instrument, _)| subscribe(via, instrument)).collect()
+        let asked = self.feeds.iter().filter(|(_, feed)| feed.asks(via));
+        asked.map(|(instrument, _)| subscribe(via, instrument)).collect()
     }
 
-    /// A pipe is lost: whoever wants what it carried is told.
+    /// A pipe is lost: whoever wants what it carried is told. Where another one was to follow it, that is waited for
+    /// alone.
     pub(crate) fn down(&mut self, via: &U) -> Vec<Act<U>> {
-        let carried = self.feeds.iter_mut().filter(|(_, feed)| feed.carrier.as_ref() == Some(via));
+        let carried = self.feeds.iter_mut().filter(|(_, feed)| feed.is_carried_by(via));
         carried
             .flat_map(|(instrument, feed)| {
+                if let Some(next) = feed.next.take() {
+                    feed.carrier = Some(next);
+                }
                 feed.become_status(instrument, StreamStatus::Reconnecting)
             })
             .collect()
     }
 
-    /// Routes have changed: where another pipe carries an instrument now, it is asked.
+    /// Routes have changed: where another pipe is to carry an instrument now, it is asked, and what carried it goes
+    /// on until that has something to tell.
     pub(crate) fn reroute(
         &mut self,
+        routes: Epoch,
         carrier_of: impl Fn(&InstrumentId) -> Option<U>,
         up: &BTreeSet<U>,
     ) -> Vec<Act<U>> {
+        self.routes = Some(routes);
         let mut acts = Vec::new();
         for (instrument, feed) in &mut self.feeds {
-            let carrier = carrier_of(instrument);
-            if carrier == feed.carrier {
+            let wanted = carrier_of(instrument);
+            if wanted == feed.destination() {
                 continue;
             }
-            let old = std::mem::replace(&mut feed.carrier, carrier);
-            acts.extend(old.filter(|old| up.contains(old)).map(|old| unsubscribe(old, instrument)));
-            acts.extend(feed.become_status(instrument, StreamStatus::Reconnecting));
-            let new = feed.carrier.as_ref().filter(|new| up.contains(new));
-            acts.extend(new.map(|via| subscribe(via, instrument)));
+            let waited_for = feed.next.take().map(|source| source.via);
+            acts.extend(leave(waited_for, instrument, up));
+            if wanted == feed.destination() {
+                // Back to what carries it still: nothing was switched.
+                continue;
+            }
+            let carries = feed.carrier.as_ref().is_some_and(|source| up.contains(&source.via));
+            acts.extend(wanted.iter().filter(|v| up.contains(v)).map(|v| subscribe(v, instrument)));
+            match wanted {
+                Some(via) if carries => feed.next = Some(Source::new(via, self.routes)),
+                wanted => {
+                    let via = wanted.map(|via| Source::new(via, self.routes));
+                    let old = std::mem::replace(&mut feed.carrier, via);
+                    acts.extend(leave(old.map(|source| source.via), instrument, up));
+                    acts.extend(feed.become_status(instrument, StreamStatus::Reconnecting));
+                }
+            }
         }
         acts
     }
 
-    /// A quote has come. Taken only from the pipe that carries the instrument, and only if it is newer.
-    pub(crate) fn quote(&mut self, via: &U, instrument: &InstrumentId, new: Last) -> Vec<Act<U>> {
+    /// A quote has come. Taken only from the pipe that carries the instrument, and only if it is newer; or from the
+    /// one that is to carry it, which does so from now on.
+    pub(crate) fn quote(
+        &mut self,
+        via: &U,
+        instrument: &InstrumentId,
+        new: Last,
+        up: &BTreeSet<U>,
+    ) -> Vec<Act<U>> {
         let Some(feed) = self.feeds.get_mut(instrument) else { return Vec::new() };
-        let newer = match &feed.last {
-            Some(last) => last.epoch != new.epoch || last.seq < new.seq,
-            None => true,
-        };
-        if feed.carrier.as_ref() != Some(via) || !newer {
-            return Vec::new();
+        let mut acts = Vec::new();
+        if feed.may_switch_to(via) {
+            acts.extend(leave(feed.switch(), instrument, up));
+            acts.extend(feed.become_status(instrument, StreamStatus::Live));
         }
+        let Some(new) = feed.newer(via, new) else { return acts };
         // After a loss the first quote is the proof of life.
-        let mut acts = match feed.status {
-            Some(StreamStatus::Live) => Vec::new(),
-            Some(StreamStatus::Reconnecting | StreamStatus::Stale) | None => {
-                feed.become_status(instrument, StreamStatus::Live)
-            }
-        };
+        acts.extend(feed.become_status(instrument, StreamStatus::Live));
         acts.extend(feed.wanted_by.iter().map(|to| tell_quote(*to, instrument, &new)));
         feed.last = Some(new);
         acts
@@ -162,22 +190,14 @@ impl<U: Clone + Ord> Quotes<U> {
         instrument: &InstrumentId,
         status: StreamStatus,
     ) -> Vec<Act<U>> {
-        match self.feeds.get_mut(instrument) {
-            Some(feed) if feed.carrier.as_ref() == Some(via) => {
-                feed.become_status(instrument, status)
-            }
-            Some(_) | None => Vec::new(),
+        let Some(feed) = self.feeds.get_mut(instrument) else { return Vec::new() };
+        if feed.is_carried_by(via) {
+            return feed.become_status(instrument, status);
         }
-    }
-}
-
-impl<U> Feed<U> {
-    fn become_status(&mut self, instrument: &InstrumentId, status: StreamStatus) -> Vec<Act<U>> {
-        if self.status == Some(status) {
-            return Vec::new();
+        if let Some(next) = feed.next.as_mut().filter(|next| next.via == *via) {
+            next.status = Some(status);
         }
-        self.status = Some(status);
-        self.wanted_by.iter().map(|to| tell_status(*to, instrument, status)).collect()
+        Vec::new()
     }
 }
 
@@ -186,8 +206,18 @@ fn subscribe<U: Clone>(via: &U, instrument: &InstrumentId) -> Act<U> {
     Act::Up { via: via.clone(), frame }
 }
 
-fn unsubscribe<U>(via: U, instrument: &InstrumentId) -> Act<U> {
-    Act::Up { via, frame: TradeDown::UnsubscribeQuotes { instrument: instrument.clone() } }
+fn unsubscribe<U: Clone>(via: &U, instrument: &InstrumentId) -> Act<U> {
+    let frame = TradeDown::UnsubscribeQuotes { instrument: instrument.clone() };
+    Act::Up { via: via.clone(), frame }
+}
+
+/// Of a pipe that does not stand nothing is subscribed.
+fn leave<U: Clone + Ord>(
+    via: Option<U>,
+    instrument: &InstrumentId,
+    up: &BTreeSet<U>,
+) -> Option<Act<U>> {
+    via.filter(|via| up.contains(via)).map(|via| unsubscribe(&via, instrument))
 }
 
 fn tell_status<U>(to: ReceiverId, instrument: &InstrumentId, status: StreamStatus) -> Act<U> {

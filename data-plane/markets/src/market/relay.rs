@@ -1,8 +1,13 @@
 //! A Market between its Brokers and its MarketManager. Decides, for every frame that comes, what goes
 //! where: accounts for orders, fences, renumbering, what waits and what is told after a loss. Pure:
 //! frames and times in, [`Act`]s out; pipes are left to `market`.
+//!
+//! M3 after a change of routes no order goes to an account before those where it may stand already, having been sent
+//! under earlier routes, have said that they do not know it (`search`).
 
-use super::routes::Routes;
+mod search;
+
+use super::routes::{Routes, Way};
 use crate::{
     hop::{
         Act, ReceiverId,
@@ -13,13 +18,14 @@ use crate::{
     },
     limits,
 };
+use search::Searches;
 use std::{
     collections::{BTreeSet, VecDeque},
     time::Duration,
 };
 use tradewind_domain::{
-    control::desired::{AccountAccess, MarketWanted},
-    ids::{AccountId, Fence, InstrumentId},
+    control::desired::MarketWanted,
+    ids::{AccountId, InstrumentId},
     limits::ORDER_ANSWER_WITHIN,
     time::Monotonic,
 };
@@ -52,6 +58,17 @@ struct Held {
     reply: ReplyTo,
     principal: Principal,
     command: OrderCommand,
+    /// Whose Broker was not reached.
+    waits_for: Option<AccountId>,
+}
+
+/// What an answer of a Broker is for.
+#[derive(Clone, Copy, Debug)]
+enum Awaited {
+    /// To be told on.
+    Answer(ReplyTo),
+    /// Of the search with this number.
+    Found(u64),
 }
 
 pub(crate) struct Relay {
@@ -61,7 +78,9 @@ pub(crate) struct Relay {
     up: BTreeSet<AccountId>,
     quotes: Quotes<AccountId>,
     privates: Privates<AccountId>,
-    requests: Requests<AccountId, ReplyTo>,
+    requests: Requests<AccountId, Awaited>,
+    /// Submits that some accounts are asked about first.
+    searches: Searches,
     /// Commands that wait for a Broker's pipe, in the order of their deadlines.
     held: VecDeque<Held>,
 }
@@ -75,6 +94,7 @@ impl Relay {
             quotes: Quotes::new(),
             privates: Privates::new(),
             requests: Requests::new(limits::IN_FLIGHT, waits.answer),
+            searches: Searches::default(),
             held: VecDeque::new(),
         }
     }
@@ -83,20 +103,30 @@ impl Relay {
     /// reported lost by the caller.
     pub(crate) fn configure(&mut self, wanted: &MarketWanted, now: Monotonic) -> Acts {
         let routes = Routes::new(wanted);
-        let mut acts = self.quotes.reroute(|instrument| routes.carrier(instrument), &self.up);
+        let epoch = wanted.fence.epoch;
+        let mut acts = self.quotes.reroute(epoch, |which| routes.carrier(which), &self.up);
         self.routes = Some(routes);
+        // Who is to be asked may be others now: what was asked is asked anew.
+        self.held.extend(self.searches.take_all());
+        self.held.make_contiguous().sort_by_key(|held| held.until);
         acts.extend(self.retry_held(now));
         acts
     }
 
     /// In words, for the Manager's status: how many of the Brokers are reached, what is subscribed.
     pub(crate) fn standing(&self) -> (bool, String) {
-        let wanted = self.routes.as_ref().map_or(0, |routes| routes.accounts().count());
-        let (reached, quotes) = (self.up.len(), self.quotes.len());
-        let words = format!(
+        let needed: Vec<_> = self.routes.iter().flat_map(Routes::needed).collect();
+        let wanted = needed.len();
+        let reached = needed.into_iter().filter(|account| self.up.contains(*account)).count();
+        let quotes = self.quotes.len();
+        let mut words = format!(
             "{reached} of {wanted} Brokers reached, {quotes} instruments and {} private streams on",
             self.privates.len()
         );
+        let moving = self.quotes.moving();
+        if moving > 0 {
+            words += &format!(", {moving} instruments waiting for their new source");
+        }
         (self.routes.is_some() && reached == wanted, words)
     }
 
@@ -119,8 +149,9 @@ impl Relay {
         let mut acts = self.quotes.down(account);
         acts.extend(self.privates.down(account));
         let detail = format!("the link to the Broker of {account} was lost before it answered");
-        let lost = self.requests.lost(account);
-        acts.extend(lost.into_iter().map(|reply| answer(reply, unknown(detail.clone()))));
+        for lost in self.requests.lost(account) {
+            acts.extend(self.unanswered(lost, unknown(detail.clone())));
+        }
         acts
     }
 
@@ -133,7 +164,8 @@ impl Relay {
     ) -> Acts {
         match frame {
             TradeUp::Quote { instrument, epoch, seq, quote } => {
-                self.quotes.quote(account, &instrument, Last { epoch, seq, quote })
+                let last = Last { epoch, seq, quote };
+                self.quotes.quote(account, &instrument, last, &self.up)
             }
             TradeUp::QuoteStatus { instrument, status } => {
                 self.quotes.told(account, &instrument, status)
@@ -150,10 +182,11 @@ impl Relay {
             TradeUp::PrivateClosed { subscription, problem } => {
                 self.privates.closed(subscription, problem, now)
             }
-            TradeUp::Answer { request, answer } => {
-                let reply = self.requests.end(request);
-                reply.map(|(to, request)| down(to, request, answer)).into_iter().collect()
-            }
+            TradeUp::Answer { request, answer } => match self.requests.end(request) {
+                Some(Awaited::Answer((to, request))) => vec![down(to, request, answer)],
+                Some(Awaited::Found(search)) => self.found(search, account, &answer, now),
+                None => Vec::new(),
+            },
         }
     }
 
@@ -180,9 +213,10 @@ impl Relay {
                 self.privates.close((to, subscription), &self.up)
             }
             // The sender's fence is his knowledge of this Market; the Broker is told the Broker's own.
-            TradeDown::Command { request, fence: _, principal, command } => {
+            TradeDown::Command { request, fence: _, principal, command, routed: _ } => {
                 let until = now + self.waits.hold;
-                self.command(Held { until, reply: (to, request), principal, command }, now)
+                let reply = (to, request);
+                self.command(Held { until, reply, principal, command, waits_for: None }, now)
             }
         }
     }
@@ -190,6 +224,7 @@ impl Relay {
     /// A MarketManager's pipe is gone: nothing is kept for it, it will ask again.
     pub(crate) fn receiver_gone(&mut self, to: ReceiverId) -> Acts {
         self.held.retain(|held| held.reply.0 != to);
+        self.searches.forget(to);
         let mut acts = self.quotes.forget(to, &self.up);
         acts.extend(self.privates.forget(to, &self.up));
         acts
@@ -197,29 +232,30 @@ impl Relay {
 
     /// A command that was to be sent found no place on the pipe.
     pub(crate) fn not_sent(&mut self, request: u64) -> Acts {
-        let reply = self.requests.end(request);
-        let refused = |reply| answer(reply, unavailable("the link to the Broker is busy or lost"));
-        reply.map(refused).into_iter().collect()
+        let problem = unavailable("the link to the Broker is busy or lost");
+        let awaited = self.requests.end(request);
+        awaited.into_iter().flat_map(|awaited| self.unanswered(awaited, problem.clone())).collect()
     }
 
     /// Time has passed.
     pub(crate) fn tick(&mut self, now: Monotonic) -> Acts {
         let mut acts = self.privates.tick(now, |_| true);
         let within = self.waits.answer;
-        let over = self.requests.expired(now).into_iter();
-        acts.extend(over.map(|reply| {
-            answer(reply, unknown(format!("the Broker has not answered within {within:?}")))
-        }));
+        for over in self.requests.expired(now) {
+            let problem = unknown(format!("the Broker has not answered within {within:?}"));
+            acts.extend(self.unanswered(over, problem));
+        }
         while self.held.front().is_some_and(|held| held.until <= now) {
-            acts.extend(self.held.pop_front().map(|held| answer(held.reply, self.away())));
+            acts.extend(self.held.pop_front().map(|held| answer(held.reply, away(&held))));
         }
         acts
     }
 
-    fn away(&self) -> Problem {
-        match self.routes {
-            Some(_) => unavailable("the Broker of the account is not reached at the moment"),
-            None => unavailable("the Market has not been told its routes yet"),
+    /// No answer comes for it any more.
+    fn unanswered(&mut self, awaited: Awaited, problem: Problem) -> Acts {
+        match awaited {
+            Awaited::Answer(reply) => vec![answer(reply, problem)],
+            Awaited::Found(search) => self.give_up(search, &problem),
         }
     }
 
@@ -229,63 +265,93 @@ impl Relay {
 
     /// Sends a command to the Broker it is for, or holds it for a while, or answers what is wrong.
     fn command(&mut self, held: Held, now: Monotonic) -> Acts {
-        let Some(routes) = &self.routes else { return self.hold(held, now) };
-        let target = match addressed(routes, &held.principal, &held.command) {
-            Ok(target) => target,
+        let Some(routes) = &self.routes else { return self.hold(held, None, now) };
+        let Way { to, ask } = match way(routes, &held.principal, &held.command) {
+            Ok(way) => way,
             Err(problem) => return vec![answer(held.reply, problem)],
         };
-        let (account, fence) = target;
-        if !self.up.contains(&account) {
-            return self.hold(held, now);
+        if ask.is_empty() {
+            return match to {
+                Ok(account) => self.dispatch(&account, held, now),
+                Err(problem) => vec![answer(held.reply, problem)],
+            };
         }
-        match self.requests.begin(account.clone(), held.reply, now) {
-            Ok(request) => {
-                let Held { principal, mut command, .. } = held;
-                // Only now: what waits goes where the newest routes say.
-                if let OrderCommand::Submit { account: named, .. } = &mut command {
-                    *named = Some(account.clone());
-                }
-                let frame = TradeDown::Command { request, fence, principal, command };
-                vec![Act::Up { via: account, frame }]
-            }
-            Err(reply) => vec![answer(reply, unavailable("too many commands on their way"))],
+        if let Some(away) = ask.iter().find(|account| !self.up.contains(account)).cloned() {
+            return self.hold(held, Some(away), now);
+        }
+        self.search(held, to, ask, now)
+    }
+
+    /// Hands a command to the Broker of an account.
+    fn dispatch(&mut self, account: &AccountId, held: Held, now: Monotonic) -> Acts {
+        if !self.up.contains(account) {
+            return self.hold(held, Some(account.clone()), now);
+        }
+        let Held { reply, principal, mut command, .. } = held;
+        // Only now: what waits goes where the newest routes say.
+        if let OrderCommand::Submit { account: named, .. } = &mut command {
+            *named = Some(account.clone());
+        }
+        match self.ask(account, Awaited::Answer(reply), principal, command, now) {
+            Ok(act) => vec![act],
+            Err(problem) => vec![answer(reply, problem)],
         }
     }
 
-    fn hold(&mut self, held: Held, now: Monotonic) -> Acts {
+    /// A command as the account's Broker is to have it, under a number of its own.
+    fn ask(
+        &mut self,
+        account: &AccountId,
+        awaited: Awaited,
+        principal: Principal,
+        command: OrderCommand,
+        now: Monotonic,
+    ) -> Result<Act<AccountId>, Problem> {
+        let routes = self.routes.as_ref();
+        let known = routes.and_then(|routes| Some((routes.account(account)?.fence, routes)));
+        let (fence, routes) = known.ok_or_else(|| unplaced(account))?;
+        let routed = Some(routes.routed());
+        let begun = self.requests.begin(account.clone(), awaited, now);
+        let request = begun.map_err(|_| unavailable("too many commands on their way"))?;
+        let frame = TradeDown::Command { request, fence, principal, command, routed };
+        Ok(Act::Up { via: account.clone(), frame })
+    }
+
+    fn hold(&mut self, mut held: Held, waits_for: Option<AccountId>, now: Monotonic) -> Acts {
+        held.waits_for = waits_for;
         if held.until <= now || self.held.len() >= limits::HELD {
-            return vec![answer(held.reply, self.away())];
+            return vec![answer(held.reply, away(&held))];
         }
         self.held.push_back(held);
         Vec::new()
     }
 }
 
-/// The account a command is for, with its fence.
-fn addressed(
-    routes: &Routes,
-    principal: &Principal,
-    command: &OrderCommand,
-) -> Result<(AccountId, Fence), Problem> {
-    let access = match command {
-        OrderCommand::Submit { account, order } => {
-            order.check().map_err(|why| Problem::new(Code::InvalidOrder, why.to_string()))?;
-            routes.for_order(&principal.customer, &order.instrument, account.as_ref())?
+fn away(held: &Held) -> Problem {
+    match &held.waits_for {
+        Some(account) => {
+            unavailable(format!("the Broker of {account} is not reached at the moment"))
         }
-        OrderCommand::Cancel { order_id } | OrderCommand::Get { order_id } => {
-            known(routes, &order_id.account)?
-        }
-        OrderCommand::List { account, .. } | OrderCommand::Fills { account } => {
-            known(routes, account)?
-        }
-    };
-    Ok((access.account.clone(), access.fence))
+        None => unavailable("the Market has not been told its routes yet"),
+    }
 }
 
-fn known<'a>(routes: &'a Routes, account: &AccountId) -> Result<&'a AccountAccess, Problem> {
-    // An account that the gateway knew and this Market does not is one whose Broker is being placed.
-    let away = || unavailable(format!("no Broker of {account} is placed at the moment"));
-    routes.account(account).ok_or_else(away)
+fn way(routes: &Routes, principal: &Principal, command: &OrderCommand) -> Result<Way, Problem> {
+    let account = match command {
+        OrderCommand::Submit { account, order } => {
+            order.check().map_err(|why| Problem::new(Code::InvalidOrder, why.to_string()))?;
+            return Ok(routes.way(&principal.customer, &order.instrument, account.as_ref()));
+        }
+        OrderCommand::Cancel { order_id } | OrderCommand::Get { order_id } => &order_id.account,
+        OrderCommand::List { account, .. } | OrderCommand::Fills { account } => account,
+    };
+    routes.account(account).ok_or_else(|| unplaced(account))?;
+    Ok(Way { to: Ok(account.clone()), ask: Vec::new() })
+}
+
+/// An account that the gateway knew and this Market does not is one whose Broker is being placed.
+fn unplaced(account: &AccountId) -> Problem {
+    unavailable(format!("no Broker of {account} is placed at the moment"))
 }
 
 fn down(to: ReceiverId, request: u64, answer: CommandAnswer) -> Act<AccountId> {

@@ -1,23 +1,36 @@
-//! A Market's routes: which account's Broker carries an instrument's data, and which account an order
-//! goes to. Decides that alone, from what the Market was told to be; grants are decided by the Broker,
-//! here they are only looked at early.
+//! A Market's routes: which account's Broker carries an instrument's data, which account an order goes to, and where
+//! it may have gone before the routes changed. Decides that alone, from what the Market was told to be; grants are
+//! decided by the Broker, here they are only looked at early.
 
 use crate::hop::unavailable;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tradewind_domain::{
     control::{
         desired::{AccountAccess, MarketWanted},
         row::Route,
     },
-    ids::{AccountId, CustomerId, InstrumentId},
+    ids::{AccountId, CustomerId, Fence, InstrumentId, MarketId, VenueId},
 };
-use tradewind_protocol::{Code, Problem};
+use tradewind_protocol::{Code, Problem, trade::Routed};
 
 /// The routes and the accounts behind them.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Routes {
+    market: MarketId,
+    fence: Fence,
     by_instrument: BTreeMap<InstrumentId, Route>,
     accounts: BTreeMap<AccountId, AccountAccess>,
+    /// Venues that they named before.
+    former: BTreeSet<VenueId>,
+}
+
+/// The way of a submitted order.
+#[derive(Debug)]
+pub(crate) struct Way {
+    /// Where a new one goes.
+    pub(crate) to: Result<AccountId, Problem>,
+    /// Where it may have gone under earlier routes: it is new only if none of these has it.
+    pub(crate) ask: Vec<AccountId>,
 }
 
 impl Routes {
@@ -25,13 +38,31 @@ impl Routes {
         let routes = wanted.spec.routes.iter();
         let accounts = wanted.accounts.iter();
         Self {
+            market: wanted.market.clone(),
+            fence: wanted.fence,
             by_instrument: routes.map(|r| (r.instrument.clone(), r.clone())).collect(),
             accounts: accounts.map(|a| (a.account.clone(), a.clone())).collect(),
+            former: wanted.former_venues.clone(),
         }
+    }
+
+    /// What these routes are to a Broker.
+    pub(crate) fn routed(&self) -> Routed {
+        Routed { market: self.market.clone(), fence: self.fence }
     }
 
     pub(crate) fn accounts(&self) -> impl Iterator<Item = &AccountAccess> {
         self.accounts.values()
+    }
+
+    /// Accounts of venues that a route names now: without their Brokers something is not served. The others are there
+    /// for what is still open.
+    pub(crate) fn needed(&self) -> impl Iterator<Item = &AccountId> {
+        let routes = self.by_instrument.values();
+        let named: BTreeSet<&VenueId> =
+            routes.flat_map(|route| [&route.data_venue, &route.order_venue]).collect();
+        let needed = self.accounts.values().filter(move |access| named.contains(&access.venue));
+        needed.map(|access| &access.account)
     }
 
     pub(crate) fn account(&self, account: &AccountId) -> Option<&AccountAccess> {
@@ -48,8 +79,26 @@ impl Routes {
         self.accounts.values().find(|a| a.venue == *venue).map(|a| a.account.clone())
     }
 
-    /// The account an order of `customer` for `instrument` goes to, `named` if he named one.
-    pub(crate) fn for_order(
+    /// The way of an order of `customer` for `instrument`, by the account `named` if he named one.
+    pub(crate) fn way(
+        &self,
+        customer: &CustomerId,
+        instrument: &InstrumentId,
+        named: Option<&AccountId>,
+    ) -> Way {
+        let to = self.for_order(customer, instrument, named).map(|access| access.account.clone());
+        let former = |access: &&AccountAccess| {
+            self.former.contains(&access.venue)
+                && access.customers.contains(customer)
+                && named.is_none_or(|named| access.account == *named)
+                && to.as_ref().ok() != Some(&access.account)
+        };
+        let ask = self.accounts.values().filter(former).map(|a| a.account.clone()).collect();
+        Way { to, ask }
+    }
+
+    /// The account that takes a new order.
+    fn for_order(
         &self,
         customer: &CustomerId,
         instrument: &InstrumentId,

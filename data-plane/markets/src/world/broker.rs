@@ -277,7 +277,7 @@ impl Scene {
             TradeDown::UnsubscribePrivate { subscription } => {
                 pipe.privates.remove(&subscription);
             }
-            TradeDown::Command { request, fence, principal, command } => {
+            TradeDown::Command { request, fence, principal, command, routed: _ } => {
                 let answer = self.answer(&command);
                 self.commands.push((fence, principal, command));
                 return answer

@@ -255,6 +255,7 @@ impl Observations {
                 if incarnation == sighting.incarnation {
                     sighting.lives(at);
                     self.observed.refusals.remove(&of.manager);
+                    self.observed.newcomers.remove(&of.manager);
                     self.observed.piped.insert(of.manager.clone());
                     self.stood.insert(of.manager.clone());
                 }

@@ -100,6 +100,9 @@ impl Tables {
             let row = Row::Market(Arc::unwrap_or_clone(row));
             self.gone(RowKey::Market(market.clone()), &row);
         }
+        if let Some(row) = self.former_venues.remove(market) {
+            self.gone(RowKey::FormerVenues(market.clone()), &Row::FormerVenues(row));
+        }
     }
 
     pub(in crate::control) fn forget_trader(&mut self, trader: &TraderId) {

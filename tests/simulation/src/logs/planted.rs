@@ -1,17 +1,18 @@
 //! Bugs planted in a random log: a state, an answer or a snapshot as a wrong machine would have made it. Decides
 //! which sentence must find each; the machine itself stays as it is.
 
+mod scale;
+
 use crate::chance::Chance;
-use std::collections::BTreeSet;
+use scale::{below_the_least, one_too_many};
 use tradewind_domain::{
     control::{
         Applied, Machine, Row,
         drain::{DrainState, DropSchedule},
         group::AdmissionState,
         row::{Assignment, ManagerState},
-        scale::{ProvisionRow, ProvisionState, Shortage},
     },
-    ids::{DiskId, Epoch, Incarnation, LocationId, ManagerId, ManagerKind, NodeId, Revision},
+    ids::{DiskId, Epoch, Incarnation, ManagerId, ManagerKind, NodeId, Revision},
     time::UnixNanos,
 };
 
@@ -118,13 +119,7 @@ impl LogBug {
                 held.epoch = Epoch(held.epoch.0.saturating_sub(1));
                 true
             }),
-            Self::WrongKind => rows.iter_mut().any(|row| match row {
-                Row::Customer(row) => row.affinity.as_mut().is_some_and(|held| {
-                    held.manager.kind = ManagerKind::BrokerManager;
-                    true
-                }),
-                _ => false,
-            }),
+            Self::WrongKind => of_wrong_kind(&mut rows),
             Self::EpochOfAnotherRight => another_right(&mut rows),
             Self::GivenToTheDead => {
                 let dead = before.managers().find(|row| row.state == ManagerState::Down);
@@ -268,52 +263,14 @@ impl LogBug {
     }
 }
 
-/// A location that has as many as it may have is given another request.
-fn one_too_many(rows: &mut Vec<Row>, before: &Machine, request: Epoch) -> bool {
-    let full = before.scales().find(|scale| {
-        let at = |location: &LocationId| *location == scale.location;
-        let managers = before.managers().filter(|row| at(&row.location));
-        let registered = managers.map(|row| row.manager.implementation.clone());
-        let there: BTreeSet<_> = registered.collect();
-        let open = before.provisions().any(|row| at(&row.location) && row.state.is_open());
-        !open && there.len() >= scale.spec.most as usize
-    });
-    let Some(scale) = full else { return false };
-    let known = rows.iter().any(|row| matches!(row, Row::Provision(row) if row.request == request));
-    let Ok(implementation) = "scaled-by-mistake".parse() else { return false };
-    rows.push(Row::Provision(ProvisionRow {
-        request,
-        revision: Revision(request.0),
-        location: scale.location.clone(),
-        implementation,
-        provisioner: scale.spec.provisioner.clone(),
-        deadline_seconds: 1,
-        shortage: Shortage::Least { there: 0 },
-        state: ProvisionState::Asked,
-        since: UnixNanos(1),
-        node: None,
-        attempts: 0,
-        not_before: UnixNanos(1),
-        failure: None,
-        drain: None,
-    }));
-    !known
-}
-
-/// One of as many as there are to be at least begins to go.
-fn below_the_least(rows: &mut [Row], before: &Machine) -> bool {
-    rows.iter_mut().any(|row| {
-        let Row::Provision(row) = row else { return false };
-        let at = |location: &LocationId| *location == row.location;
-        let managers = before.managers().filter(|manager| at(&manager.location));
-        let there: BTreeSet<_> = managers.map(|row| row.manager.implementation.clone()).collect();
-        let least = before.scale(&row.location).map_or(0, |scale| scale.spec.least as usize);
-        let held = before.provision(row.request).map(|held| held.state);
-        let fits = held == Some(ProvisionState::There) && there.len() <= least;
-        if fits {
-            row.state = ProvisionState::Retiring;
-        }
-        fits
+/// A customer is with who keeps no Traders.
+fn of_wrong_kind(rows: &mut [Row]) -> bool {
+    rows.iter_mut().any(|row| match row {
+        Row::Customer(row) => row.affinity.as_mut().is_some_and(|held| {
+            held.manager.kind = ManagerKind::BrokerManager;
+            true
+        }),
+        _ => false,
     })
 }
 

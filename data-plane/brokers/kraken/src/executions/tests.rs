@@ -157,6 +157,7 @@ fn listed(status: RestStatus, vol: u32, vol_exec: u32) -> RestOrder {
 
 /// One thing that comes to the adapter.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "a few of them in a test")]
 enum Frame {
     Stream(Execution),
     /// The answer to the submit races with the stream.

@@ -76,7 +76,8 @@ impl Market {
     /// Sends a command and gives its number.
     pub(super) async fn ask(&self, fence: Fence, principal: Principal, c: OrderCommand) -> u64 {
         let request = self.requests.fetch_add(1, Ordering::SeqCst);
-        self.send(TradeDown::Command { request, fence, principal, command: c }).await;
+        let command = TradeDown::Command { request, fence, principal, command: c, routed: None };
+        self.send(command).await;
         request
     }
 

@@ -224,7 +224,7 @@ impl Task {
     fn heard(&mut self, frame: TradeUp, now: Monotonic) -> Acts {
         match frame {
             TradeUp::Quote { instrument, epoch, seq, quote } => {
-                self.quotes.quote(&(), &instrument, Last { epoch, seq, quote })
+                self.quotes.quote(&(), &instrument, Last { epoch, seq, quote }, &self.up)
             }
             TradeUp::QuoteStatus { instrument, status } => {
                 self.quotes.told(&(), &instrument, status)
@@ -300,7 +300,7 @@ impl Task {
         match self.requests.begin((), reply, now) {
             Ok(request) => {
                 let fence = (self.fence)();
-                let frame = TradeDown::Command { request, fence, principal, command };
+                let frame = TradeDown::Command { request, fence, principal, command, routed: None };
                 self.send(frame);
             }
             Err(reply) => answer(reply, unavailable("too many commands on their way")),

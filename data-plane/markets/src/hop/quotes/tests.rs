@@ -26,6 +26,14 @@ fn told(acts: &[Act<&'static str>]) -> Vec<(u64, String)> {
     acts.iter().filter_map(words).collect()
 }
 
+fn switched(acts: &[Act<&'static str>]) -> Vec<String> {
+    let words = |act: &Act<&'static str>| match act {
+        Act::Down { frame: TradeUp::Quote { epoch, .. }, .. } => Some(epoch.to_string()),
+        Act::Down { .. } | Act::Up { .. } => None,
+    };
+    acts.iter().filter_map(words).collect()
+}
+
 fn asked(acts: &[Act<&'static str>]) -> Vec<String> {
     let words = |act: &Act<&'static str>| match act {
         Act::Up { via, frame: TradeDown::SubscribeQuotes { .. } } => Some(format!("+{via}")),
@@ -40,13 +48,13 @@ fn one_subscription_upstream_serves_all_and_the_second_gets_the_last_quote_at_on
     // given
     let (mut quotes, btc, up) = (Quotes::new(), instrument("BTC/USD"), up(&["a"]));
     assert_eq!(asked(&quotes.want(ONE, &btc, Some("a"), &up)), ["+a"]);
-    quotes.quote(&"a", &btc, last("e", 1));
+    quotes.quote(&"a", &btc, last("e", 1), &up);
     // when
     let acts = quotes.want(TWO, &btc, Some("a"), &up);
     // then
     assert_eq!(asked(&acts), Vec::<String>::new());
     assert_eq!(told(&acts), [(2, "Live".to_string()), (2, "1".to_string())]);
-    let both = told(&quotes.quote(&"a", &btc, last("e", 2)));
+    let both = told(&quotes.quote(&"a", &btc, last("e", 2), &up));
     assert_eq!(both, [(1, "2".to_string()), (2, "2".to_string())]);
     assert!(asked(&quotes.unwant(ONE, &btc, &up)).is_empty());
     assert_eq!(asked(&quotes.forget(TWO, &up)), ["-a"], "with the last one it ends");
@@ -57,14 +65,14 @@ fn after_a_loss_all_are_told_and_the_pipe_is_asked_again() {
     // given
     let (mut quotes, btc) = (Quotes::new(), instrument("BTC/USD"));
     quotes.want(ONE, &btc, Some("a"), &up(&["a"]));
-    quotes.quote(&"a", &btc, last("e", 7));
+    quotes.quote(&"a", &btc, last("e", 7), &up(&["a"]));
     // when
     let lost = quotes.down(&"a");
     // then
     assert_eq!(told(&lost), [(1, "Reconnecting".to_string())]);
     assert!(quotes.down(&"a").is_empty(), "each failed dial is not told again");
     assert_eq!(asked(&quotes.up(&"a")), ["+a"]);
-    let back = told(&quotes.quote(&"a", &btc, last("f", 1)));
+    let back = told(&quotes.quote(&"a", &btc, last("f", 1), &up(&["a"])));
     assert_eq!(
         back,
         [(1, "Live".to_string()), (1, "1".to_string())],
@@ -75,28 +83,110 @@ fn after_a_loss_all_are_told_and_the_pipe_is_asked_again() {
 #[test]
 fn what_is_not_newer_or_not_from_the_carrier_is_not_forwarded() {
     // given
-    let (mut quotes, btc) = (Quotes::new(), instrument("BTC/USD"));
-    quotes.want(ONE, &btc, Some("a"), &up(&["a", "b"]));
-    quotes.quote(&"a", &btc, last("e", 7));
+    let (mut quotes, btc, up) = (Quotes::new(), instrument("BTC/USD"), up(&["a", "b"]));
+    quotes.want(ONE, &btc, Some("a"), &up);
+    quotes.quote(&"a", &btc, last("e", 7), &up);
     // then
-    assert!(quotes.quote(&"a", &btc, last("e", 7)).is_empty());
-    assert!(quotes.quote(&"a", &btc, last("e", 6)).is_empty());
-    assert!(quotes.quote(&"b", &btc, last("x", 9)).is_empty());
+    assert!(quotes.quote(&"a", &btc, last("e", 7), &up).is_empty());
+    assert!(quotes.quote(&"a", &btc, last("e", 6), &up).is_empty());
+    assert!(quotes.quote(&"b", &btc, last("x", 9), &up).is_empty());
     assert!(quotes.told(&"b", &btc, StreamStatus::Stale).is_empty());
 }
 
-#[test]
-fn a_changed_route_asks_the_new_carrier_and_leaves_the_old() {
-    // given
+/// BTC/USD comes from `a`, is live, and has been routed to `b`.
+fn moving() -> (Quotes<&'static str>, InstrumentId, BTreeSet<&'static str>) {
     let (mut quotes, btc, up) = (Quotes::new(), instrument("BTC/USD"), up(&["a", "b"]));
+    quotes.reroute(Epoch(4), |_| Some("a"), &up);
     quotes.want(ONE, &btc, Some("a"), &up);
-    quotes.quote(&"a", &btc, last("e", 1));
+    quotes.quote(&"a", &btc, last("e", 1), &up);
+    let acts = quotes.reroute(Epoch(5), |_| Some("b"), &up);
+    assert_eq!((asked(&acts), told(&acts)), (vec!["+b".to_string()], Vec::new()));
+    (quotes, btc, up)
+}
+
+#[test]
+fn after_a_change_of_routes_the_old_source_goes_on_until_the_new_ones_first_quote() {
+    let (mut quotes, btc, up) = moving();
+    assert_eq!(told(&quotes.quote(&"a", &btc, last("e", 2), &up)), [(1, "2".to_string())]);
+    assert!(quotes.told(&"b", &btc, StreamStatus::Live).is_empty());
+    assert_eq!(quotes.moving(), 1);
     // when
-    let acts = quotes.reroute(|_| Some("b"), &up);
+    let acts = quotes.quote(&"b", &btc, last("f", 1), &up);
     // then
-    assert_eq!(asked(&acts), ["-a", "+b"]);
+    assert_eq!((asked(&acts), told(&acts)), (vec!["-a".to_string()], vec![(1, "1".to_string())]));
+    assert_eq!(switched(&acts), ["f-5"]);
+    assert!(quotes.quote(&"a", &btc, last("e", 3), &up).is_empty(), "what was on its way");
+    assert!(quotes.reroute(Epoch(6), |_| Some("b"), &up).is_empty(), "another route has changed");
+    assert_eq!(switched(&quotes.quote(&"b", &btc, last("f", 2), &up)), ["f-5"]);
+    assert_eq!(quotes.moving(), 0);
+}
+
+#[test]
+fn a_source_that_comes_back_is_another_stream() {
+    let (mut quotes, btc, up) = moving();
+    quotes.quote(&"b", &btc, last("f", 1), &up);
+    // when
+    let acts = quotes.reroute(Epoch(6), |_| Some("a"), &up);
+    assert_eq!(asked(&acts), ["+a"]);
+    // then
+    assert_eq!(switched(&quotes.quote(&"a", &btc, last("e", 9), &up)), ["e-6"]);
+}
+
+#[test]
+fn a_change_that_is_taken_back_before_the_switch_changes_nothing() {
+    let (mut quotes, btc, up) = moving();
+    let acts = quotes.reroute(Epoch(6), |_| Some("a"), &up);
+    assert_eq!((asked(&acts), told(&acts)), (vec!["-b".to_string()], Vec::new()));
+    assert!(quotes.quote(&"b", &btc, last("f", 1), &up).is_empty());
+    assert_eq!(switched(&quotes.quote(&"a", &btc, last("e", 2), &up)), ["e-4"]);
+}
+
+#[test]
+fn a_second_change_before_the_switch_lets_go_of_the_first_ones_source() {
+    let (mut quotes, btc, _) = moving();
+    let up = up(&["a", "b", "c"]);
+    let acts = quotes.reroute(Epoch(6), |_| Some("c"), &up);
+    assert_eq!((asked(&acts), told(&acts)), (vec!["-b".into(), "+c".into()], Vec::new()));
+    let acts = quotes.quote(&"c", &btc, last("g", 1), &up);
+    assert_eq!((asked(&acts), switched(&acts)), (vec!["-a".into()], vec!["g-6".into()]));
+}
+
+#[test]
+fn a_new_source_that_is_silent_does_not_replace_a_live_one_and_does_one_that_is_not() {
+    let (mut quotes, btc, up) = moving();
+    quotes.told(&"b", &btc, StreamStatus::Stale);
+    assert!(quotes.quote(&"b", &btc, last("f", 1), &up).is_empty(), "an old quote of a silent one");
+    assert_eq!(told(&quotes.told(&"a", &btc, StreamStatus::Stale)), [(1, "Stale".to_string())]);
+    let acts = quotes.quote(&"b", &btc, last("f", 2), &up);
+    assert_eq!(switched(&acts), ["f-5"]);
+}
+
+#[test]
+fn when_the_old_source_is_lost_before_the_switch_the_gap_is_told_and_the_new_one_ends_it() {
+    let (mut quotes, btc, _) = moving();
+    let lost = quotes.down(&"a");
+    assert_eq!(told(&lost), [(1, "Reconnecting".to_string())]);
+    let acts = quotes.quote(&"b", &btc, last("f", 1), &up(&["b"]));
+    assert_eq!(told(&acts), [(1, "Live".to_string()), (1, "1".to_string())]);
+    assert!(asked(&acts).is_empty());
+}
+
+#[test]
+fn a_new_source_whose_pipe_is_lost_is_asked_again_and_the_old_one_goes_on() {
+    let (mut quotes, btc, _) = moving();
+    assert!(quotes.down(&"b").is_empty());
+    assert_eq!(told(&quotes.quote(&"a", &btc, last("e", 2), &up(&["a"]))), [(1, "2".to_string())]);
+    assert_eq!(asked(&quotes.up(&"b")), ["+b"]);
+    assert_eq!(asked(&quotes.forget(ONE, &up(&["a", "b"]))), ["-a", "-b"], "both are let go of");
+}
+
+#[test]
+fn an_instrument_that_loses_its_route_is_told_to_be_away() {
+    let (mut quotes, btc, up) = moving();
+    quotes.quote(&"b", &btc, last("f", 1), &up);
+    let acts = quotes.reroute(Epoch(6), |_| None, &up);
+    assert_eq!(asked(&acts), ["-b"]);
     assert_eq!(told(&acts), [(1, "Reconnecting".to_string())]);
-    assert!(quotes.reroute(|_| Some("b"), &up).is_empty());
 }
 
 #[test]
@@ -106,7 +196,7 @@ fn an_instrument_wanted_before_its_route_is_known_is_asked_for_when_it_is() {
     let acts = quotes.want(ONE, &btc, None, &up);
     assert_eq!(told(&acts), [(1, "Reconnecting".to_string())]);
     // when
-    let acts = quotes.reroute(|_| Some("a"), &up);
+    let acts = quotes.reroute(Epoch(4), |_| Some("a"), &up);
     // then
     assert_eq!(asked(&acts), ["+a"]);
 }

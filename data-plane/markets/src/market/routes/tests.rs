@@ -25,8 +25,9 @@ fn routes() -> Routes {
 fn chosen(who: &str, named: Option<&str>) -> Result<AccountId, Problem> {
     let named = named.map(account);
     let routes = routes();
-    let access = routes.for_order(&customer(who), &instrument("BTC/USD"), named.as_ref())?;
-    Ok(access.account.clone())
+    let way = routes.way(&customer(who), &instrument("BTC/USD"), named.as_ref());
+    assert!(way.ask.is_empty(), "these routes never changed");
+    way.to
 }
 
 #[test]
@@ -61,7 +62,7 @@ fn a_customer_without_an_account_there_is_told_so() {
 #[test]
 fn an_instrument_without_a_route_is_not_found() {
     let routes = routes();
-    let problem = routes.for_order(&customer("solo"), &instrument("ETH/USD"), None).unwrap_err();
+    let problem = routes.way(&customer("solo"), &instrument("ETH/USD"), None).to.unwrap_err();
     assert_eq!(problem.code, Code::NotFound);
 }
 
@@ -72,7 +73,51 @@ fn while_no_broker_of_the_venue_is_placed_the_answer_is_to_come_back() {
     wanted.accounts.clear();
     // when
     let routes = Routes::new(&wanted);
-    let problem = routes.for_order(&customer("acme"), &instrument("BTC/USD"), None).unwrap_err();
+    let problem = routes.way(&customer("acme"), &instrument("BTC/USD"), None).to.unwrap_err();
     // then
     assert_eq!((problem.status, problem.retry), (503, Retry::After));
+}
+
+/// BTC/USD was moved from `old` to `new`, where `acme` and `solo` have accounts; `acme` has two at `old`.
+fn moved() -> Routes {
+    let mut wanted = market_wanted("crypto");
+    for route in &mut wanted.spec.routes {
+        (route.data_venue, route.order_venue) = (venue("new"), venue("new"));
+    }
+    wanted.former_venues = BTreeSet::from([venue("old")]);
+    wanted.accounts = vec![
+        access("new-1", "new", &["acme", "solo"]),
+        access("old-1", "old", &["acme"]),
+        access("old-2", "old", &["acme"]),
+        access("other-1", "other", &["acme"]),
+    ];
+    Routes::new(&wanted)
+}
+
+#[test]
+fn after_a_move_an_order_may_be_known_to_his_accounts_where_it_went_before_and_to_no_others() {
+    let routes = moved();
+    let way = |who, named| {
+        let named = Option::map(named, account);
+        let way = routes.way(&customer(who), &instrument("BTC/USD"), named.as_ref());
+        let ask: Vec<String> = way.ask.iter().map(ToString::to_string).collect();
+        (way.to.map_err(|problem| problem.code), ask)
+    };
+    let both = ["old-1".to_string(), "old-2".to_string()].to_vec();
+    assert_eq!(way("acme", None), (Ok(account("new-1")), both.clone()));
+    assert_eq!(way("solo", None), (Ok(account("new-1")), Vec::new()));
+    // one who names his account is taken by his word
+    assert_eq!(way("acme", Some("new-1")), (Ok(account("new-1")), Vec::new()));
+    let old = (Err(Code::NoAccount), ["old-2".to_string()].to_vec());
+    assert_eq!(way("acme", Some("old-2")), old, "a new order does not go there any more");
+    assert_eq!(way("solo", Some("old-2")), (Err(Code::NoAccount), Vec::new()));
+}
+
+#[test]
+fn where_a_move_was_taken_back_the_account_itself_is_not_asked_first() {
+    let mut wanted = market_wanted("crypto");
+    wanted.former_venues = BTreeSet::from([venue("sim"), venue("new")]);
+    wanted.accounts.push(access("new-1", "new", &["acme"]));
+    let way = Routes::new(&wanted).way(&customer("acme"), &instrument("BTC/USD"), None);
+    assert_eq!((way.to, way.ask), (Ok(account("sim-1")), vec![account("new-1")]));
 }
