@@ -24,7 +24,7 @@ impl Desk {
     async fn ask_as(&self, copy: u64, command: OrderCommand) -> Option<CommandAnswer> {
         let claim = TraderClaim { trader: trader(), epoch: Epoch(copy) };
         let principal = Principal { customer: acme(), trader: Some(claim) };
-        let command = Command { fence: fence(), principal, command };
+        let command = Command { fence: fence(), principal, command, routed: None };
         match self.ledger.command(command).await.ok()?.await.ok()? {
             Reply::Answer(answer) => Some(answer),
             Reply::FillsOf(_) => None,
@@ -93,7 +93,11 @@ async fn a_broker_that_was_superseded_puts_nothing_on_record() {
     let later = Fence { epoch: Epoch(fence().epoch.0 + 5), ..fence() };
     let (principal, order) = (Principal { customer: acme(), trader: None }, resting("o-1"));
     let command = OrderCommand::Submit { account: None, order };
-    let refused = desk.ledger.command(Command { fence: later, principal, command }).await.unwrap();
+    let refused = desk
+        .ledger
+        .command(Command { fence: later, principal, command, routed: None })
+        .await
+        .unwrap();
     refused.await.unwrap();
     // when
     desk.ledger.assign(assignment(fence().epoch.0), right(9)).await.unwrap();
