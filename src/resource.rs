@@ -5,6 +5,7 @@ mod asker;
 pub(crate) mod key;
 mod route;
 mod table;
+mod trader;
 mod watch;
 
 pub(crate) use asker::{Asker, WITHIN, said, say};
@@ -12,7 +13,7 @@ pub(crate) use asker::{Asker, WITHIN, said, say};
 use crate::{
     cli::resource::{
         Action, Flags, Format, Look, Nothing, On, OrBroker, OrService, Release, ResourceCommand,
-        Show,
+        Show, TraderAction, TraderArgs,
     },
     exit::Usage,
 };
@@ -49,9 +50,10 @@ pub(crate) async fn run(
         ResourceCommand::Market(OrService { action: Some(action) }) => {
             of("markets", action, table::MARKETS, stop).await
         }
-        ResourceCommand::Trader(OrService { action: Some(action) }) => {
-            of("traders", action, table::TRADERS, stop).await
-        }
+        ResourceCommand::Trader(TraderArgs { action: Some(action) }) => match action {
+            TraderAction::Declared(action) => of("traders", action, table::TRADERS, stop).await,
+            TraderAction::Turned(turn) => trader::turn(turn).await,
+        },
         ResourceCommand::Market(_) | ResourceCommand::Trader(_) => {
             Err(Usage("name what to do: ls, get, put or rm".to_owned()).into())
         }

@@ -9,6 +9,7 @@ mod declare;
 pub mod desired;
 pub mod drain;
 pub mod event;
+pub mod fencing;
 mod former;
 pub mod group;
 pub mod handed_back;
@@ -29,6 +30,7 @@ pub mod scale;
 pub mod stamp;
 pub mod state_hash;
 mod table;
+pub mod trader;
 pub mod watch;
 
 pub use access::Placed;

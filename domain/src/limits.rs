@@ -178,6 +178,8 @@ pub const LOCATIONS: usize = 1_024;
 /// Customers, and Brokers, on their way to one Manager: their services start there, and what it runs already
 /// must not starve.
 pub const MOVES_AT_ONCE: u32 = 4;
+/// Rights of Traders that one BrokerManager's Brokers put on record at a time: a message of a few hundred KiB.
+pub const FENCES_AT_ONCE: usize = 2_048;
 /// Commands of placement in one round of the leader: a quarter of a second of writes, so that a Manager's death
 /// is decided soon even while a hundred thousand customers are placed.
 pub const PLACEMENTS_A_ROUND: usize = 2_048;
@@ -208,6 +210,19 @@ pub const KEYS_PER_CUSTOMER: usize = 64;
 /// Words of a Trader's command line, and the bytes of all of them.
 pub const COMMAND_WORDS: usize = 64;
 pub const COMMAND_BYTES: usize = 32 << 10;
+/// An algo's environment: its names, one value or reference, how many, and all of them; with the command its rows
+/// stay below 128 KiB.
+pub const VARIABLE_NAME_BYTES: usize = 128;
+pub const VARIABLE_BYTES: usize = 4 << 10;
+pub const VARIABLES: usize = 64;
+pub const ENVIRONMENT_BYTES: usize = 32 << 10;
+/// A path on a Manager's machine (`PATH_MAX` is 4,096).
+pub const PATH_BYTES: usize = 1_024;
+/// Least and most that an algo's processes may be limited to: less starts no program, more is none.
+pub const TRADER_MEMORY_MIB: (u32, u32) = (16, 1 << 20);
+pub const TRADER_FILES: (u32, u32) = (16, 1 << 20);
+/// The lowest priority there is.
+pub const NICE_MAX: u8 = 19;
 /// A host and port, or another address that is only carried.
 pub const ADDRESS_BYTES: usize = 256;
 

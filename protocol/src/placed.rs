@@ -143,6 +143,12 @@ pub enum ServiceStanding {
     Live,
     Waiting,
     Stopping,
+    /// A Trader whose algo is not to run for now.
+    Paused,
+    /// A Trader whose algo has ended well, for good.
+    Completed,
+    /// A Trader whose algo has failed, for good.
+    Failed,
 }
 
 impl From<ServiceState> for ServiceStanding {
@@ -153,6 +159,9 @@ impl From<ServiceState> for ServiceStanding {
             ServiceState::Live => Self::Live,
             ServiceState::Waiting => Self::Waiting,
             ServiceState::Stopping => Self::Stopping,
+            ServiceState::Paused => Self::Paused,
+            ServiceState::Completed => Self::Completed,
+            ServiceState::Failed => Self::Failed,
         }
     }
 }

@@ -17,7 +17,8 @@ use tradewind_domain::{
     control::{
         drain::By,
         risk::{RiskSpec, TradingState},
-        row::{AccountSpec, Assignment, LocationSpec, MarketSpec, TraderSpec},
+        row::{AccountSpec, Assignment, LocationSpec, MarketSpec},
+        trader::TraderDeclaration,
     },
     ids::{
         AccountId, CustomerId, InstrumentId, KeyHash, LocationId, MarketId, Revision, Scope,
@@ -119,11 +120,14 @@ pub struct MarketInfo {
 pub struct TraderInfo {
     pub trader: TraderId,
     pub revision: Revision,
-    pub spec: TraderSpec,
+    pub spec: TraderDeclaration,
     pub assignment: Option<Assignment>,
     /// Not told by a member that was asked for what it knows itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub now: Option<ServiceNow>,
+    /// It waits for Brokers that have not told yet that they refuse its earlier copies.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub fencing: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

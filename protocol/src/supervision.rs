@@ -2,14 +2,14 @@
 //! wanted, upward beats. Decides shapes; leases and placement are decided in `domain::control`.
 
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use tradewind_domain::{
     control::{
         Desired,
         desired::{BrokerWanted, MarketWanted, TraderWanted},
         handed_back::Failure,
     },
-    ids::{Epoch, Incarnation, ServiceId},
+    ids::{Epoch, Incarnation, ServiceId, TraderId},
 };
 
 /// Leader to Manager.
@@ -40,7 +40,8 @@ pub enum FromManager {
     },
 }
 
-/// Manager to service.
+/// Manager to service. A configuration is large, and sent once a change: a pointer would save nothing.
+#[allow(clippy::large_enum_variant)]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ToService {
@@ -69,6 +70,9 @@ pub enum FromService {
         /// What it keeps, such as a Trader's algo, fails again and again: its Manager hands it back.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         handed_back: Option<Failure>,
+        /// Of a Broker: the rights of Traders that it was told of last and has on record.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        fenced: BTreeMap<TraderId, Epoch>,
     },
 }
 
@@ -102,6 +106,12 @@ pub enum ServiceState {
     /// Crashed; spawned again after a wait.
     Waiting,
     Stopping,
+    /// A Trader whose algo is not to run for now.
+    Paused,
+    /// A Trader whose algo has ended by itself, without an error, and is not run again.
+    Completed,
+    /// A Trader whose algo has failed and is not run again.
+    Failed,
 }
 
 /// One service as its Manager knows it.
@@ -122,4 +132,7 @@ pub struct ServiceReport {
     /// tried again after longer and longer waits. What its last life came to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub handed_back: Option<Failure>,
+    /// Of a Broker: the rights of Traders that it was told of last and has on record.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub fenced: BTreeMap<TraderId, Epoch>,
 }

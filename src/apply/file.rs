@@ -9,8 +9,9 @@ use tradewind_domain::{
     calendar::Exchange,
     control::{
         risk::RiskSpec,
-        row::{AccountSpec, LocationSpec, MarketSpec, Route, TraderSpec},
+        row::{AccountSpec, LocationSpec, MarketSpec, Route},
         scale::ScaleSpec,
+        trader::TraderDeclaration,
     },
     ids::{AccountId, CustomerId, InstrumentId, LocationId, MarketId, Scope, TraderId},
 };
@@ -25,7 +26,7 @@ pub(super) struct Wanted {
     pub(super) customers: BTreeMap<CustomerId, PutCustomer>,
     pub(super) accounts: BTreeMap<AccountId, AccountSpec>,
     pub(super) markets: BTreeMap<MarketId, Market>,
-    pub(super) traders: BTreeMap<TraderId, TraderSpec>,
+    pub(super) traders: BTreeMap<TraderId, TraderDeclaration>,
     pub(super) risk: BTreeMap<Scope, RiskSpec>,
     pub(super) trading_states: BTreeMap<Scope, TradingStateSpec>,
 }

@@ -8,14 +8,16 @@ mod placed;
 mod risk;
 mod route;
 mod scale;
+mod trader;
 
 pub(crate) use flags::{
-    AccountFlags, CustomerFlags, ExchangeDaysFlags, Flags, LocationFlags, MarketFlags, TraderFlags,
+    AccountFlags, CustomerFlags, ExchangeDaysFlags, Flags, LocationFlags, MarketFlags,
 };
 pub(crate) use placed::{Look, OfImplementations, OfManagers, OrBroker};
 pub(crate) use risk::{OfRisk, OfTradingStates, RiskFlags, TradingStateFlags};
 pub(crate) use route::{MoveRoutes, RouteAction};
 pub(crate) use scale::ScaleFlags;
+pub(crate) use trader::{TraderAction, TraderArgs, Turn};
 
 use super::drain::Who;
 use clap::{Args, Subcommand, ValueEnum};
@@ -37,8 +39,8 @@ pub(crate) enum ResourceCommand {
     Customer(Action<OfCustomers, CustomerFlags, Nothing>),
     /// Markets and their routes: list, show, declare, delete
     Market(OrService<OfMarkets, MarketFlags, Nothing>),
-    /// Traders: list, show, declare, delete
-    Trader(OrService<OfTraders, TraderFlags, Nothing>),
+    /// Traders: list, show, declare, delete; pause, resume, restart, stop, start
+    Trader(TraderArgs),
     /// Managers that are registered: list, show
     #[command(subcommand)]
     Manager(Look<OfManagers>),
@@ -298,8 +300,8 @@ pub(crate) struct OfTraders {
     /// With this TraderManager
     #[arg(long)]
     manager: Option<ManagerId>,
-    /// running or stopped: what they should be
-    #[arg(long, value_parser = flags::wish)]
+    /// running, paused or stopped: what they should be
+    #[arg(long, value_parser = trader::wish)]
     state: Option<TraderWish>,
 }
 

@@ -120,5 +120,7 @@ fn kind(row: &Row) -> &'static str {
         Row::HandedBack(_) => "handed_back",
         Row::ManagerDisk(_) => "manager_disk",
         Row::FormerVenues(_) => "former_venues",
+        Row::TraderRun(_) => "trader run",
+        Row::Fencing(_) => "fencing",
     }
 }

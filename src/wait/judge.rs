@@ -241,6 +241,9 @@ pub(super) fn trader(name: &TraderId, info: Option<&TraderInfo>, state: OfTrader
         (OfTrader::Running, TraderWish::Stopped) => {
             Verdict::Never(format!("trader {name} is declared as stopped"))
         }
+        (OfTrader::Running | OfTrader::Stopped, TraderWish::Paused) => {
+            Verdict::Never(format!("trader {name} is declared as paused"))
+        }
         (OfTrader::Running, TraderWish::Running) => {
             when(now == Some(ServiceStanding::Live), info, how)
         }

@@ -246,6 +246,7 @@ impl Broker {
             disk: self.setup.disk.clone(),
             account: self.setup.account.clone(),
             assignment: assignment(wanted),
+            fences: wanted.fences.clone(),
             capabilities: venue.capabilities().clone(),
             venue: from_venue,
             reporter: self.reporter.clone(),
@@ -273,6 +274,7 @@ impl Broker {
         let place = |wanted: &BrokerWanted| BrokerWanted {
             fence: before.fence,
             customers: before.customers.clone(),
+            fences: before.fences.clone(),
             ..wanted.clone()
         };
         if place(&wanted) != *before {
@@ -281,7 +283,7 @@ impl Broker {
         }
         quotes.assigned(wanted.fence);
         // A keeper that is gone is seen by the caller at once.
-        let _ = ledger.assign(assignment(&wanted)).await;
+        let _ = ledger.assign(assignment(&wanted), wanted.fences).await;
         true
     }
 }

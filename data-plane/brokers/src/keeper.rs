@@ -24,7 +24,10 @@ use std::{
 };
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
-use tradewind_domain::ids::{AccountId, CustomerId, Fence, MarketId, VenueOrderId};
+use tradewind_domain::{
+    control::desired::TraderFence,
+    ids::{AccountId, CustomerId, Epoch, Fence, MarketId, TraderId, VenueOrderId},
+};
 use tradewind_journal::Disk;
 use tradewind_node::{clock, service::StateReporter};
 use tradewind_protocol::{
@@ -71,7 +74,7 @@ pub(crate) struct Subscribe {
 enum Ask {
     Command(Box<Command>, oneshot::Sender<Reply>),
     Subscribe(Subscribe, oneshot::Sender<Result<Subscribed, Problem>>),
-    Assign(Box<Assignment>),
+    Assign(Box<Assignment>, Vec<TraderFence>),
 }
 
 /// What the connection tells the keeper.
@@ -114,8 +117,14 @@ impl LedgerHandle {
         answer.await.map_err(|_| Closed)
     }
 
-    pub(crate) async fn assign(&self, assignment: Assignment) -> Result<(), Closed> {
-        self.asks.send(Ask::Assign(Box::new(assignment))).await.map_err(|_| Closed)
+    /// With the rights of Traders that are to be put on record.
+    pub(crate) async fn assign(
+        &self,
+        assignment: Assignment,
+        fences: Vec<TraderFence>,
+    ) -> Result<(), Closed> {
+        let ask = Ask::Assign(Box::new(assignment), fences);
+        self.asks.send(ask).await.map_err(|_| Closed)
     }
 
     pub(crate) fn streams(&self) -> &Streams {
@@ -130,6 +139,8 @@ enum Effect {
     /// Accepted at that moment.
     Send(VenueOrderId, Instant),
     Cancel(VenueOrderId),
+    /// These rights of Traders are on record.
+    Fenced(BTreeMap<TraderId, Epoch>),
 }
 
 /// The way to the venue.
@@ -146,6 +157,8 @@ pub(crate) struct Setup {
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) account: AccountId,
     pub(crate) assignment: Assignment,
+    /// Rights of Traders that are to be put on record.
+    pub(crate) fences: Vec<TraderFence>,
     pub(crate) capabilities: Capabilities,
     pub(crate) venue: mpsc::Receiver<FromVenue>,
     pub(crate) reporter: StateReporter,
@@ -178,7 +191,8 @@ pub(crate) struct Keeper {
 impl Keeper {
     /// Opens the ledger. What a former life left without a result is `unknown` from here on.
     pub(crate) fn open(setup: Setup) -> Result<(Self, LedgerHandle), StoreError> {
-        let Setup { directory, disk, account, assignment, capabilities, venue, reporter } = setup;
+        let Setup { directory, disk, account, assignment, fences, capabilities, venue, reporter } =
+            setup;
         let opened = Store::open(&directory, &account, disk, clock::now())?;
         let Opened { store, ledger, streams } = opened;
         let (sender, asks) = mpsc::channel(LEDGER_QUEUE);
@@ -203,7 +217,7 @@ impl Keeper {
             asks,
             venue,
         };
-        keeper.assign(assignment)?;
+        keeper.assign(assignment, fences)?;
         keeper.doubt_after_restart()?;
         keeper.report();
         Ok((keeper, handle))
@@ -262,19 +276,40 @@ impl Keeper {
                 let _ = reply.send(self.subscribe(subscribe));
                 Ok(())
             }
-            Ask::Assign(assignment) => {
-                self.assign(*assignment)?;
+            Ask::Assign(assignment, fences) => {
+                self.assign(*assignment, fences)?;
                 self.report();
                 Ok(())
             }
         }
     }
 
-    fn assign(&mut self, assignment: Assignment) -> Result<(), StoreError> {
+    fn assign(
+        &mut self,
+        assignment: Assignment,
+        fences: Vec<TraderFence>,
+    ) -> Result<(), StoreError> {
         if let Some(record) = self.ledger.assigned(&assignment) {
             self.put(&record)?;
         }
         self.assignment = assignment;
+        self.fence_traders(fences)
+    }
+
+    /// Puts rights of Traders on record; once they are durable it says so. A Broker that was superseded records
+    /// nothing: it takes no orders, and its rights may be of another life of the cluster.
+    fn fence_traders(&mut self, fences: Vec<TraderFence>) -> Result<(), StoreError> {
+        if self.ledger.check_own(&self.assignment).is_err() {
+            return Ok(());
+        }
+        let mut rights = BTreeMap::new();
+        for TraderFence { trader, customer, epoch } in fences {
+            if let Some(record) = self.ledger.fence_trader(&customer, &trader, epoch) {
+                self.put(&record)?;
+            }
+            rights.insert(trader, epoch);
+        }
+        self.then(Effect::Fenced(rights));
         Ok(())
     }
 
@@ -305,6 +340,7 @@ impl Keeper {
                     self.cancels.insert(order, Instant::now());
                     self.send_cancels();
                 }
+                Effect::Fenced(rights) => self.reporter.fenced(rights),
             }
         }
         Ok(())

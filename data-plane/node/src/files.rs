@@ -9,7 +9,7 @@ use std::{
 };
 
 /// Writes `bytes` in place of the file at `path`, readable by its owner only. Durable when it returns.
-pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_os_string();
     name.push(".tmp");
     let fresh = path.with_file_name(name);

@@ -4,7 +4,7 @@
 
 pub mod clock;
 mod disk;
-mod files;
+pub mod files;
 mod health;
 mod incarnation;
 pub mod limits;

@@ -1,14 +1,15 @@
-//! One copy of an algo. Decides its command line, its environment and where its output goes; when a copy
-//! starts and ends is decided by `trader`. The session's token is in the environment only.
+//! One copy of an algo. Decides its command line, its environment, its limits and where its output goes; when a copy
+//! starts and ends is decided by `trader`, what its environment holds by `environment`. The session's token and what
+//! references lead to are in the copy's environment only.
 
-use crate::exec;
+use crate::{environment, exec, record::is_same_copy};
 use std::{
     io,
     path::Path,
     process::{Command, Stdio},
 };
 use tradewind_domain::{control::desired::TraderWanted, ids::Fence};
-use tradewind_node::{log_file::LogFile, process::Process, service};
+use tradewind_node::{log_file::LogFile, process::Process};
 use tradewind_protocol::supervision::TraderAccess;
 
 /// The word that stands for our own binary at the head of a command.
@@ -25,15 +26,20 @@ impl Order {
     /// Whether a copy that runs under this order must end for `next`: the rest of it is for the next
     /// copy to know.
     pub(crate) fn is_superseded_by(&self, next: &Self) -> bool {
-        self.fence() != next.fence() || self.wanted.command != next.wanted.command
+        !is_same_copy(&self.wanted, &next.wanted) || self.wanted.paused != next.wanted.paused
     }
 
     pub(crate) fn fence(&self) -> Fence {
         self.wanted.fence
     }
 
-    /// Starts a copy, in a process group of its own.
-    pub(crate) fn start(&self, binary: &Path, log: &LogFile) -> io::Result<Process> {
+    /// Starts a copy, in a process group of its own, with what was found for its environment.
+    pub(crate) fn start(
+        &self,
+        binary: &Path,
+        log: &LogFile,
+        found: Vec<(String, String)>,
+    ) -> io::Result<Process> {
         let file = log.open()?;
         let mut command = Command::new(binary);
         command.args(["exec", "--"]);
@@ -45,14 +51,18 @@ impl Order {
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, "its command is empty"));
             }
         };
-        command.args(words).env(exec::PARENT, std::process::id().to_string());
-        // What is between the service and its Manager is not the algo's.
-        for name in [service::SERVICE, service::MANAGER, service::SERVICE_TOKEN, service::STATE_DIR]
-        {
-            command.env_remove(name);
+        command.args(words).env_clear().envs(environment::inherited()).envs(found);
+        if let Some(directory) = &self.wanted.run.directory {
+            if !Path::new(directory).is_dir() {
+                let why = format!("its directory {directory} is not there");
+                return Err(io::Error::new(io::ErrorKind::NotFound, why));
+            }
+            command.current_dir(directory);
         }
         let access = &self.access;
         command
+            .env(exec::PARENT, std::process::id().to_string())
+            .env(exec::LIMITS, exec::limits_as_text(&self.wanted.run.limits))
             .env("TRADEWIND_SESSION_TOKEN", &access.session_token)
             .env("TRADEWIND_MARKET_MANAGERS", access.market_managers.join(","))
             .env("TRADEWIND_INFRASTRUCTURE", access.infrastructure_managers.join(","))

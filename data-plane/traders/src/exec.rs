@@ -1,11 +1,17 @@
 //! `tradewind exec -- COMMAND`: becomes the command, in a way that it does not outlive whoever started
-//! it. Decides nothing else.
+//! it, within the limits that it is given. Decides nothing else.
 
-use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
+use rustix::process::{
+    Pid, Resource, Rlimit, Signal, getppid, getrlimit, nice, set_parent_process_death_signal,
+    setrlimit,
+};
 use std::{env, io, os::unix::process::CommandExt as _, process::Command};
+use tradewind_domain::control::trader::TraderLimits;
 
 /// The process that must live for the command to live; without it, whoever is the parent now.
 pub const PARENT: &str = "TRADEWIND_EXEC_PARENT";
+/// What the command may use, as `limits_as_text` writes it.
+pub(crate) const LIMITS: &str = "TRADEWIND_EXEC_LIMITS";
 
 /// Why the command was not started.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +22,12 @@ pub enum Error {
     Orphaned,
     #[error("the end of the parent cannot be waited for")]
     DeathSignal(#[source] io::Error),
+    #[error("it cannot be limited to {what}: {source}")]
+    Limit {
+        what: String,
+        #[source]
+        source: io::Error,
+    },
     #[error("`{program}` cannot be started: {source}")]
     Start {
         program: String,
@@ -38,6 +50,63 @@ pub fn exec(command: &[String]) -> Error {
     if getppid() != parent {
         return Error::Orphaned;
     }
-    let source = Command::new(program).args(arguments).env_remove(PARENT).exec();
+    if let Err(error) = limit(&env::var(LIMITS).unwrap_or_default()) {
+        return error;
+    }
+    let mut command = Command::new(program);
+    let source = command.args(arguments).env_remove(PARENT).env_remove(LIMITS).exec();
     Error::Start { program: program.clone(), source }
+}
+
+/// Such as `memory_mib=512 nice=5`.
+pub(crate) fn limits_as_text(limits: &TraderLimits) -> String {
+    let TraderLimits { memory_mib, open_files, nice } = *limits;
+    let all =
+        [("memory_mib", memory_mib), ("open_files", open_files), ("nice", nice.map(u32::from))];
+    let words = all.iter().filter_map(|(word, value)| Some(format!("{word}={}", (*value)?)));
+    words.collect::<Vec<_>>().join(" ")
+}
+
+/// Limits this process, which the command takes over. What is not known is refused: it was meant to hold.
+fn limit(text: &str) -> Result<(), Error> {
+    for word in text.split_ascii_whitespace() {
+        let failed = |source: io::Error| Error::Limit { what: word.to_owned(), source };
+        limit_by(word).map_err(failed)?;
+    }
+    Ok(())
+}
+
+fn limit_by(word: &str) -> io::Result<()> {
+    let unknown = || io::Error::new(io::ErrorKind::InvalidInput, "that is no limit");
+    let (name, value) = word.split_once('=').ok_or_else(unknown)?;
+    let value: u32 = value.parse().map_err(|_| unknown())?;
+    match name {
+        "memory_mib" => at_most(Resource::As, u64::from(value) << 20),
+        "open_files" => at_most(Resource::Nofile, u64::from(value)),
+        // It steps back from where its TraderManager stands.
+        "nice" => Ok(nice(i32::try_from(value).map_err(|_| unknown())?).map(drop)?),
+        _ => Err(unknown()),
+    }
+}
+
+/// A limit that stands already and is lower stays: only root may raise it.
+fn at_most(resource: Resource, most: u64) -> io::Result<()> {
+    let most = getrlimit(resource).maximum.map_or(most, |held| held.min(most));
+    Ok(setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_are_written_as_they_are_read_and_unknown_ones_are_refused() {
+        let limits = TraderLimits { memory_mib: Some(512), open_files: None, nice: Some(5) };
+        assert_eq!(limits_as_text(&limits), "memory_mib=512 nice=5");
+        assert_eq!(limits_as_text(&TraderLimits::default()), "");
+        for wrong in ["memory_mib", "memory_mib=much", "colour=3"] {
+            let said = limit(wrong).err().map(|error| error.to_string()).unwrap_or_default();
+            assert!(said.contains(wrong) && said.contains("no limit"), "{said}");
+        }
+    }
 }

@@ -6,6 +6,7 @@
 //! of an earlier epoch trades is the Brokers' work.
 
 mod algo;
+mod environment;
 pub mod exec;
 pub mod limits;
 mod manager;

@@ -1,5 +1,5 @@
 //! The TraderManager. Decides that a Trader is configured once it has a session under its assignment's
-//! epoch; until then a copy that runs goes on and none is started.
+//! epoch and Brokers refuse all earlier ones; until then a copy that runs goes on and none is started.
 
 use crate::{
     limits,
@@ -48,6 +48,8 @@ impl Work for TraderManager {
     fn wanted(&self, desired: &Desired) -> Vec<Wanted> {
         let wanted = traders(desired).iter().map(|wanted| {
             let access = self.sessions.access(wanted, &desired.market_managers);
+            // T1: an earlier copy may still be accepted somewhere.
+            let access = access.filter(|_| !wanted.fencing);
             let configuration =
                 access.map(|access| Configuration::Trader { wanted: wanted.clone(), access });
             let service = ServiceId::Trader { trader: wanted.trader.clone() };

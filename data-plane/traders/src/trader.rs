@@ -1,8 +1,12 @@
 //! The Trader service. Decides when a copy of the algo starts, is started again and ends: one at a time,
-//! again after a failure and a wait, anew under another epoch or command, not again after it has ended
-//! well by itself.
+//! again after a wait where its policy says so, anew under another epoch or declaration, not at all while it
+//! is paused or after it has ended for good.
 
-use crate::{algo::Order, limits, record::Record};
+use crate::{
+    algo::Order,
+    environment, limits,
+    record::{Ended, Record},
+};
 use futures_util::{FutureExt as _, future::BoxFuture};
 use std::{path::PathBuf, time::Duration};
 use tokio::{
@@ -10,7 +14,10 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval, sleep},
 };
 use tokio_util::sync::CancellationToken;
-use tradewind_domain::{control::handed_back::Failure, limits::CRASH_WINDOW};
+use tradewind_domain::{
+    control::{handed_back::Failure, trader::RestartPolicy},
+    limits::CRASH_WINDOW,
+};
 use tradewind_node::{
     limits::LOG_LOOK_EVERY,
     log_file::LogFile,
@@ -41,7 +48,7 @@ async fn serve(shutdown: CancellationToken) -> Result<(), Error> {
     let context = Context::from_env()?;
     let binary = std::env::current_exe().map_err(Error::OwnBinary)?;
     let log = LogFile::at(context.state_dir.join("algo.log"));
-    let record = Record::at(context.state_dir.join("algo.json"));
+    let record = Record::within(&context.state_dir);
     // Before the first copy, and before anyone may ask this service to stop.
     record.end_left_over();
     let work = |configured, reporter, stop| {
@@ -61,20 +68,24 @@ struct Trader {
     backoff: Backoff,
 }
 
-/// What follows on a copy's end.
+/// What follows on a copy's end, or on none having been started.
 enum Next {
     Stop,
     /// Another order stands.
     Anew,
     Again(Duration),
-    /// The algo is done; only another order starts it.
-    Done,
+    /// Only another order starts one.
+    Rest,
 }
 
 impl Trader {
     async fn run(mut self, mut configured: Configured) -> Result<(), BoxError> {
         while let Some(order) = self.ordered(&mut configured).await? {
-            match self.attend(&order, &mut configured).await? {
+            let next = match self.at_rest(&order) {
+                Some(rest) => rest,
+                None => self.attend(&order, &mut configured).await?,
+            };
+            match next {
                 Next::Stop => return Ok(()),
                 Next::Anew => {
                     self.backoff = Backoff::default();
@@ -87,15 +98,28 @@ impl Trader {
                         () = self.stop.cancelled() => return Ok(()),
                     }
                 }
-                Next::Done => {
+                Next::Rest => {
                     tokio::select! {
                         superseded = superseded(&mut configured, &order) => superseded?,
                         () = self.stop.cancelled() => return Ok(()),
                     }
+                    self.backoff = Backoff::default();
                 }
             }
         }
         Ok(())
+    }
+
+    /// Whether no copy is to be started under `order`.
+    fn at_rest(&self, order: &Order) -> Option<Next> {
+        if order.wanted.paused {
+            self.reporter.give_up(None);
+            self.reporter.report(ServiceState::Paused, "paused: its algo does not run");
+            return Some(Next::Rest);
+        }
+        let Ended { state, detail, .. } = self.record.ended(&order.wanted)?;
+        self.reporter.report(state, detail);
+        Some(Next::Rest)
     }
 
     /// The order that stands; waits for the first. `None`: it is to stop.
@@ -115,20 +139,24 @@ impl Trader {
         configured: &mut Configured,
     ) -> Result<Next, BoxError> {
         let (log_from, since) = (self.log.bytes(), Instant::now());
-        let mut process = match order.start(&self.binary, &self.log) {
+        let found = tokio::select! {
+            found = environment::find(&order.wanted.run.environment) => found,
+            superseded = superseded(configured, order) => {
+                return Ok(if superseded.is_ok() { Next::Anew } else { Next::Stop });
+            }
+            () = self.stop.cancelled() => return Ok(Next::Stop),
+        };
+        let started = match found {
+            Ok(found) => self.start(order, found).map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        let mut process = match started {
             Ok(process) => process,
-            Err(error) => {
+            Err(why) => {
                 let failure = Failure::NotStarted;
-                return Ok(self.failed(&error.to_string(), failure, log_from, Duration::ZERO));
+                return Ok(self.failed(&why, failure, log_from, Duration::ZERO));
             }
         };
-        self.record.put(process.identity());
-        tracing::info!(pid = process.pid(), epoch = order.fence().epoch.0, "algo started");
-        self.reporter.live(format!(
-            "running as {} at epoch {}",
-            process.pid(),
-            order.fence().epoch
-        ));
         let mut log_look = interval(LOG_LOOK_EVERY);
         log_look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -137,7 +165,9 @@ impl Trader {
                     self.end(&mut process).await;
                     return Ok(Next::Stop);
                 }
-                exit = process.exited() => return Ok(self.ended(exit, log_from, since.elapsed())),
+                exit = process.exited() => {
+                    return Ok(self.ended(order, exit, log_from, since.elapsed()));
+                }
                 superseded = superseded(configured, order) => {
                     self.end(&mut process).await;
                     // A channel that has closed is the shell on its way out: the stop follows.
@@ -153,20 +183,64 @@ impl Trader {
         }
     }
 
+    fn start(&self, order: &Order, found: Vec<(String, String)>) -> std::io::Result<Process> {
+        match order.wanted.run.restart {
+            // What this life of the service does not live to see has ended by the time the next one looks.
+            RestartPolicy::Never => self.record.put_ended(&Ended {
+                wanted: order.wanted.clone(),
+                state: ServiceState::Failed,
+                detail: "its service ended while the algo ran; it is not run again".to_owned(),
+            })?,
+            RestartPolicy::Always | RestartPolicy::OnFailure => {}
+        }
+        let process = order.start(&self.binary, &self.log, found).inspect_err(|_| {
+            // It has not run.
+            self.record.forget_ended();
+        })?;
+        self.record.put(process.identity());
+        tracing::info!(pid = process.pid(), epoch = order.fence().epoch.0, "algo started");
+        let detail = format!("running as {} at epoch {}", process.pid(), order.fence().epoch);
+        self.reporter.live(detail);
+        Ok(process)
+    }
+
     async fn end(&self, process: &mut Process) {
         self.reporter.report(ServiceState::Stopping, "ending the algo");
         let exit = process.end(limits::ALGO_STOPS_WITHIN).await;
+        self.record.forget_ended();
         tracing::info!(pid = process.pid(), %exit, "algo ended as asked");
     }
 
-    fn ended(&mut self, exit: Exit, log_from: u64, lived: Duration) -> Next {
-        if exit.0.is_some_and(|status| status.success()) {
-            tracing::info!("algo has ended by itself");
-            self.reporter.live("the algo has ended by itself, without an error");
-            return Next::Done;
+    fn ended(&mut self, order: &Order, exit: Exit, log_from: u64, lived: Duration) -> Next {
+        let well = exit.0.is_some_and(|status| status.success());
+        match (order.wanted.run.restart, well) {
+            (RestartPolicy::OnFailure | RestartPolicy::Never, true) => {
+                let detail = "the algo has ended by itself, without an error".to_owned();
+                self.rest(order, ServiceState::Completed, detail)
+            }
+            (RestartPolicy::Never, false) => {
+                let words = self.log.tail(log_from, limits::CRASH_LINES);
+                let detail = format!("the algo failed: {exit}; its last words: {words}");
+                self.rest(order, ServiceState::Failed, detail)
+            }
+            (RestartPolicy::Always | RestartPolicy::OnFailure, _) => {
+                let failure = Failure::Ended { exit: exit.told() };
+                self.failed(&exit.to_string(), failure, log_from, lived)
+            }
         }
-        let failure = Failure::Ended { exit: exit.told() };
-        self.failed(&exit.to_string(), failure, log_from, lived)
+    }
+
+    /// No copy follows under this order, in this life or a later one.
+    fn rest(&self, order: &Order, state: ServiceState, detail: String) -> Next {
+        tracing::info!(?state, detail, "algo is not run again");
+        let ended = Ended { wanted: order.wanted.clone(), state, detail };
+        if let Err(error) = self.record.put_ended(&ended) {
+            // Only a crash of this service would miss it.
+            tracing::error!(%error, "how the algo has ended cannot be put on record");
+        }
+        self.reporter.give_up(None);
+        self.reporter.report(state, ended.detail);
+        Next::Rest
     }
 
     fn failed(&mut self, why: &str, failure: Failure, log_from: u64, lived: Duration) -> Next {
@@ -174,8 +248,8 @@ impl Trader {
         // Its Manager tells the leader, who may find it another place; until then it is tried again here.
         self.reporter.give_up((wait > Duration::ZERO).then_some(failure));
         let words = self.log.tail(log_from, limits::CRASH_LINES);
-        tracing::warn!(why, last_words = words, ?wait, "algo failed");
-        let detail = format!("the algo failed, again in {wait:?}: {why}; its last words: {words}");
+        tracing::warn!(why, last_words = words, ?wait, "algo ended");
+        let detail = format!("the algo ended, again in {wait:?}: {why}; its last words: {words}");
         self.reporter.report(ServiceState::Waiting, detail);
         Next::Again(wait)
     }

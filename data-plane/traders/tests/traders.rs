@@ -6,6 +6,8 @@
 
 #[path = "../../node/tests/services/leader.rs"]
 mod leader;
+#[path = "traders/run.rs"]
+mod run;
 #[path = "traders/world.rs"]
 mod world;
 

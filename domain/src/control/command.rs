@@ -2,6 +2,7 @@
 //! is `machine`'s decision. Records of released versions are frozen: variants are only appended.
 
 use super::drain::DrainCommand;
+use super::fencing::TraderCommand;
 use super::group::GroupCommand;
 use super::handed_back::ServiceCommand;
 use super::placement::RebalanceCommand;
@@ -142,6 +143,8 @@ pub enum Command {
         disk: DiskId,
         node: NodeName,
     },
+    /// Traders that are given a new right.
+    Trader(TraderCommand),
 }
 
 /// What the leader knew when it took a Manager for down.

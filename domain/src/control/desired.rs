@@ -4,6 +4,7 @@
 use super::{
     machine::Machine,
     row::{ManagerRow, ManagerState, MarketRow, MarketSpec, TraderWish},
+    trader::TraderRun,
 };
 use crate::ids::{
     AccountId, ClusterIncarnation, CustomerId, Epoch, Fence, ManagerId, ManagerKind, MarketId,
@@ -101,6 +102,17 @@ pub struct BrokerWanted {
     pub adapter: String,
     pub endpoint: String,
     pub customers: BTreeSet<CustomerId>,
+    /// Rights of Traders to be put on record before their copies start.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fences: Vec<TraderFence>,
+}
+
+/// A Trader's newest right: orders of an earlier one are refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TraderFence {
+    pub trader: TraderId,
+    pub customer: CustomerId,
+    pub epoch: Epoch,
 }
 
 /// Where an account's Broker is: the BrokerManager knows the address of the process of the moment.
@@ -154,6 +166,14 @@ pub struct TraderWanted {
     pub customer: CustomerId,
     pub fence: Fence,
     pub command: Vec<String>,
+    #[serde(default, skip_serializing_if = "TraderRun::is_default")]
+    pub run: TraderRun,
+    /// No copy is to run; its service stays, and starts one as soon as this is taken back.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub paused: bool,
+    /// An earlier copy may still be accepted somewhere: none is started under this right yet.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub fencing: bool,
 }
 
 /// What `manager` should run, as of `revision`; `None` if it is not registered as live.
@@ -187,8 +207,11 @@ fn endpoint(row: &ManagerRow) -> ManagerEndpoint {
 }
 
 fn brokers(machine: &Machine, manager: &ManagerId) -> Vec<BrokerWanted> {
-    let held = machine.tables.index.held(manager).into_iter().flat_map(|held| &held.brokers);
-    let mine = held.filter_map(|key| {
+    let held = machine.tables.index.held(manager);
+    let held = || held.into_iter().flat_map(|held| &held.brokers);
+    let accounts: Vec<_> = held().filter_map(|key| machine.account(&key.0)).collect();
+    let fences = machine.fences_for(&accounts);
+    let mine = held().filter_map(|key| {
         let row = machine.tables.brokers.get(key)?;
         let assignment = row.assignment.as_ref()?;
         let spec = &machine.account(&row.account)?.spec;
@@ -200,6 +223,13 @@ fn brokers(machine: &Machine, manager: &ManagerId) -> Vec<BrokerWanted> {
             adapter: spec.adapter.clone(),
             endpoint: spec.endpoint.clone(),
             customers: spec.customers.clone(),
+            fences: spec
+                .customers
+                .iter()
+                .filter_map(|of| fences.get(of))
+                .flatten()
+                .cloned()
+                .collect(),
         })
     });
     mine.collect()
@@ -272,15 +302,19 @@ fn traders(machine: &Machine, manager: &ManagerId) -> Vec<TraderWanted> {
     let mine = traders.filter_map(|trader| {
         let row = machine.trader(trader)?;
         let assignment = row.assignment.as_ref().filter(|a| a.manager == *manager)?;
-        match row.spec.state {
-            TraderWish::Running => {}
+        let paused = match row.spec.state {
+            TraderWish::Running => false,
+            TraderWish::Paused => true,
             TraderWish::Stopped => return None,
-        }
+        };
         Some(TraderWanted {
             trader: row.trader.clone(),
             customer: row.spec.customer.clone(),
             fence: machine.fence(assignment.epoch),
             command: row.spec.command.clone(),
+            run: machine.trader_run(trader),
+            paused,
+            fencing: machine.is_fencing(trader, assignment.epoch),
         })
     });
     let mut mine: Vec<TraderWanted> = mine.collect();

@@ -253,4 +253,9 @@ pub enum EventKind {
         /// Empty if nothing was said.
         why: String,
     },
+    /// Brokers refuse copies of earlier rights: the one of this right may start.
+    TraderFenced {
+        trader: TraderId,
+        epoch: Epoch,
+    },
 }

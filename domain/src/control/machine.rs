@@ -135,6 +135,7 @@ impl Machine {
             Command::Resource(command) => self.decide_resource(revision, command),
             Command::Scale(command) => self.decide_scale(Entry { revision, at }, command),
             Command::Service(command) => self.decide_service(Entry { revision, at }, command),
+            Command::Trader(command) => self.decide_trader(epoch, command),
         }
     }
 
@@ -268,7 +269,7 @@ impl Machine {
         Ok(vec![EventKind::CustomerAssigned { customer, manager, epoch }])
     }
 
-    fn assign_trader(
+    pub(super) fn assign_trader(
         &mut self,
         trader: TraderId,
         to: Assignment,

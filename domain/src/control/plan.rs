@@ -5,6 +5,7 @@
 
 mod brake;
 pub mod drains;
+mod fences;
 mod handed_back;
 mod observations;
 mod observed;
@@ -13,7 +14,7 @@ mod refusal;
 
 pub use brake::{Brake, Lapse, Node, Probe};
 pub use observations::{Observations, Proof, Registration};
-pub use observed::{Downs, Health, Observed, Sighting, Told};
+pub use observed::{Downs, Fenced, Health, Observed, Sighting, Told};
 
 use super::{command::Command, machine::Machine, scale};
 use crate::time::Monotonic;
@@ -30,7 +31,8 @@ pub fn plan(machine: &Machine, observed: &Observed, now: Monotonic) -> Vec<Comma
         // Placement is decided on a state that knows of these.
         return expiries;
     }
-    let mut commands = drains::steps(machine, observed, now);
+    let mut commands = fences::fenced(machine, observed);
+    commands.extend(drains::steps(machine, observed, now));
     let placements = placements::placements(machine, observed, now);
     commands.extend(scale::steps(machine, observed, now, &placements));
     commands.extend(placements);

@@ -5,6 +5,7 @@ use super::{
     resource::Need,
     risk::{RiskFault, TradingState},
     scale::ScaleFault,
+    trader::TraderFault,
 };
 use crate::{
     ids::{DiskId, DrainTarget, Epoch, Incarnation, LocationId, ManagerId, NodeId, Revision},
@@ -99,6 +100,8 @@ pub enum Refusal {
         disk.short()
     )]
     OtherManagerDisk { manager: ManagerId, disk: DiskId },
+    #[error("the Trader cannot be run so: {fault}")]
+    TraderNotPossible { fault: TraderFault },
 }
 
 /// A drain in words, by what may differ of another.

@@ -18,6 +18,7 @@ use super::{
     risk::{RiskSpec, TradingState},
     row::{AccountSpec, CustomerSpec, LocationSpec, MarketSpec, Route, TraderSpec},
     scale::ScaleSpec,
+    trader::TraderRun,
 };
 use crate::{
     calendar::{Day, Exchange, OperatorDay},
@@ -101,6 +102,12 @@ pub enum Declaration {
         location: LocationId,
         spec: ScaleSpec,
     },
+    /// A Trader, and how it is run; `Trader` stands in older logs.
+    TraderRun {
+        trader: TraderId,
+        spec: TraderSpec,
+        run: TraderRun,
+    },
 }
 
 /// What has to be so for a change to be made. Variants are only appended.
@@ -170,7 +177,9 @@ impl Declaration {
             Self::Account { account, .. } => Resource::Account(account.clone()),
             Self::Customer { customer, .. } => Resource::Customer(customer.clone()),
             Self::Market { market, .. } => Resource::Market(market.clone()),
-            Self::Trader { trader, .. } => Resource::Trader(trader.clone()),
+            Self::Trader { trader, .. } | Self::TraderRun { trader, .. } => {
+                Resource::Trader(trader.clone())
+            }
             Self::Location { location, .. } => Resource::Location(location.clone()),
             Self::ExchangeDays { exchange, .. } => Resource::ExchangeDays(*exchange),
             Self::Route { market, route } => {
@@ -268,6 +277,9 @@ impl Machine {
                 self.put_trading_state(scope, state, by.cloned(), revision)
             }
             Declaration::Scale { location, spec } => self.put_scale(location, spec, revision),
+            Declaration::TraderRun { trader, spec, run } => {
+                self.put_trader_run(trader, spec, run, revision)
+            }
         }
     }
 }

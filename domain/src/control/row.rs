@@ -5,6 +5,7 @@
 use super::{
     command::IdempotencyKey,
     drain::{DrainRow, DroppedRow},
+    fencing::FencingRow,
     group::{AdmissionRow, GroupRow},
     handed_back::HandedBackRow,
     machine::Outcome,
@@ -12,6 +13,7 @@ use super::{
     placement::RebalanceRow,
     risk::{RiskRow, TradingStateRow},
     scale::{ProvisionRow, ScaleRow},
+    trader::TraderRunRow,
 };
 #[cfg(feature = "schema")]
 #[allow(unused_imports)]
@@ -144,6 +146,8 @@ pub enum TraderWish {
     #[default]
     Running,
     Stopped,
+    /// Its algo does not run; its place is kept and its service stays.
+    Paused,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -319,4 +323,6 @@ rows! {
     HandedBack(HandedBackRow): ServiceId = |r| r.service.clone(),
     ManagerDisk(ManagerDiskRow): ManagerId = |r| r.manager.clone(),
     FormerVenues(FormerVenuesRow): MarketId = |r| r.market.clone(),
+    TraderRun(TraderRunRow): TraderId = |r| r.trader.clone(),
+    Fencing(FencingRow): TraderId = |r| r.trader.clone(),
 }

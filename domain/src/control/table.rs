@@ -10,6 +10,7 @@ pub(super) use index::{Index, follows};
 use super::{
     answered::Answered,
     drain::{DrainRow, DroppedRow},
+    fencing::FencingRow,
     group::{AdmissionRow, GroupRow},
     handed_back::HandedBackRow,
     manager_disk::ManagerDiskRow,
@@ -22,6 +23,7 @@ use super::{
     },
     scale::{ProvisionRow, ScaleRow},
     state_hash::{StateHash, Sum},
+    trader::TraderRunRow,
 };
 use crate::{
     calendar::Exchange,
@@ -61,6 +63,8 @@ pub(super) struct Tables {
     pub(super) handed_back: OrdMap<ServiceId, HandedBackRow>,
     pub(super) manager_disks: OrdMap<ManagerId, ManagerDiskRow>,
     pub(super) former_venues: OrdMap<MarketId, FormerVenuesRow>,
+    pub(super) trader_runs: OrdMap<TraderId, Arc<TraderRunRow>>,
+    pub(super) fencings: OrdMap<TraderId, FencingRow>,
     /// Derived from Brokers, customers and Traders.
     pub(super) index: Index,
     /// Keys written since the last `take_changed`.
@@ -149,6 +153,10 @@ impl Tables {
             Row::FormerVenues(row) => {
                 self.former_venues.insert(row.market.clone(), row).map(Row::FormerVenues)
             }
+            Row::TraderRun(row) => {
+                keep(&mut self.trader_runs, row.trader.clone(), row).map(Row::TraderRun)
+            }
+            Row::Fencing(row) => self.fencings.insert(row.trader.clone(), row).map(Row::Fencing),
         };
         if let Some(replaced) = replaced {
             self.sum.take(&replaced);
@@ -195,6 +203,8 @@ impl Tables {
             RowKey::HandedBack(k) => self.handed_back.get(k).cloned().map(Row::HandedBack),
             RowKey::ManagerDisk(k) => self.manager_disks.get(k).cloned().map(Row::ManagerDisk),
             RowKey::FormerVenues(k) => self.former_venues.get(k).cloned().map(Row::FormerVenues),
+            RowKey::TraderRun(k) => self.trader_runs.get(k).map(whole).map(Row::TraderRun),
+            RowKey::Fencing(k) => self.fencings.get(k).cloned().map(Row::Fencing),
         }
     }
 
@@ -225,5 +235,7 @@ impl Tables {
             .chain(self.handed_back.values().cloned().map(Row::HandedBack))
             .chain(self.manager_disks.values().cloned().map(Row::ManagerDisk))
             .chain(self.former_venues.values().cloned().map(Row::FormerVenues))
+            .chain(self.trader_runs.values().map(whole).map(Row::TraderRun))
+            .chain(self.fencings.values().cloned().map(Row::Fencing))
     }
 }

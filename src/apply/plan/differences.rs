@@ -8,8 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use tradewind_domain::{
     control::{
         risk::RiskSpec,
-        row::{AccountSpec, LocationSpec, TraderSpec},
+        row::{AccountSpec, LocationSpec},
         scale::ScaleSpec,
+        trader::TraderDeclaration,
     },
     ids::KeyHash,
 };
@@ -50,7 +51,7 @@ fn same(kind: Kind, one: &Value, other: &Value) -> bool {
         Kind::Account => read::<AccountSpec>(one, other),
         Kind::Risk | Kind::TraderRisk => read::<RiskSpec>(one, other),
         Kind::TradingState | Kind::TraderTradingState => read::<TradingStateSpec>(one, other),
-        Kind::Trader => read::<TraderSpec>(one, other),
+        Kind::Trader => read::<TraderDeclaration>(one, other),
         Kind::Customer | Kind::Market => None,
     };
     same.unwrap_or(one == other)

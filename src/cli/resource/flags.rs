@@ -7,7 +7,7 @@ use serde_json::Value;
 use std::{collections::BTreeMap, str::FromStr};
 use tradewind_domain::{
     calendar::{DailyWindow, Day, Exchange, Hours, OperatorDay},
-    control::row::{AccountSpec, LocationSpec, MarketSpec, Route, TraderSpec, TraderWish},
+    control::row::{AccountSpec, LocationSpec, MarketSpec, Route},
     ids::{CustomerId, VenueId},
 };
 use tradewind_protocol::resources::{ExchangeDaysSpec, PutCustomer};
@@ -85,33 +85,6 @@ impl Flags for MarketFlags {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct TraderFlags {
-    /// Whose it is
-    #[arg(long, conflicts_with = "file")]
-    customer: Option<CustomerId>,
-    /// It is not to run
-    #[arg(long, conflicts_with = "file")]
-    stopped: bool,
-    /// Program and arguments, behind --
-    #[arg(last = true, value_name = "COMMAND", conflicts_with = "file")]
-    command: Vec<String>,
-}
-
-impl Flags for TraderFlags {
-    fn spec(&self) -> Result<Value, Usage> {
-        if self.command.is_empty() {
-            let usage = "name its program and arguments behind --, or take all from --file FILE";
-            return Err(Usage(usage.to_owned()));
-        }
-        value(&TraderSpec {
-            customer: needed(self.customer.as_ref(), "--customer")?,
-            command: self.command.clone(),
-            state: if self.stopped { TraderWish::Stopped } else { TraderWish::Running },
-        })
-    }
-}
-
-#[derive(Debug, Args)]
 pub(crate) struct LocationFlags {
     /// It is after hours from so many minutes after an exchange's close, such as XNYS+15m; of several, all must hold
     #[arg(long, value_name = "EXCHANGE+MINUTES", value_parser = after_close, conflicts_with = "file")]
@@ -152,14 +125,6 @@ impl Flags for ExchangeDaysFlags {
             return Err(Usage(usage.to_owned()));
         }
         value(&ExchangeDaysSpec { days })
-    }
-}
-
-pub(super) fn wish(text: &str) -> Result<TraderWish, String> {
-    match text {
-        "running" => Ok(TraderWish::Running),
-        "stopped" => Ok(TraderWish::Stopped),
-        _ => Err("running or stopped".to_owned()),
     }
 }
 

@@ -261,7 +261,10 @@ impl Leadership<'_> {
         if report.proof == Proof::Refused {
             self.plan_due = Instant::now();
         }
-        self.seen.heard(&report.of, report.at, report.proof);
+        let beat = matches!(report.proof, Proof::Beat(_));
+        if self.seen.heard(&report.of, report.at, report.proof) && beat {
+            self.seen.fenced(&report.of, report.fenced);
+        }
     }
 
     fn may_go_on(&mut self) -> bool {

@@ -2,6 +2,10 @@
 //! leaves undone what it may not do without a lease. Decides its order of steps, as `data-plane/node` has it; when
 //! its lease holds and which orders count is decided by the same code of `domain`.
 
+mod told;
+
+pub(crate) use told::wanted;
+
 use crate::{
     caller::Caller,
     planted::Planted,
@@ -9,22 +13,15 @@ use crate::{
     wire::{Frames, FromManager, ToManager, millis, read, write},
     world::World,
 };
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    future::pending,
-    net::Ipv4Addr,
-    rc::Rc,
-};
+use std::{collections::BTreeSet, future::pending, net::Ipv4Addr, rc::Rc};
 use tokio::{
     sync::mpsc,
     task::JoinSet,
     time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout},
 };
+use told::{is_fencing, on_record};
 use tradewind_domain::{
-    control::{
-        Command, Desired, Outcome, Refusal,
-        desired::{Verdict, Work},
-    },
+    control::{Command, Desired, Outcome, Refusal, desired::Verdict},
     ids::{Epoch, Fence, Incarnation, ServiceId},
     limits::{BEAT_EVERY, DIAL_WITHIN},
 };
@@ -282,8 +279,8 @@ impl Manager {
             }
         }
         for (service, epoch) in wanted {
-            // One that still stops is started anew once it has.
-            if !start_new || services.contains_key(&service) {
+            // One that still stops is started anew once it has; T1: an earlier copy of a Trader may still be accepted.
+            if !start_new || services.contains_key(&service) || is_fencing(desired, &service) {
                 continue;
             }
             let live_at = now + chance.within(20..400);
@@ -313,9 +310,10 @@ impl Manager {
         self.beats += 1;
         let n = self.beats;
         let (cordons, held, starting) = self.own_word(now);
+        let fenced = on_record(self.here(), now);
         self.confirmed.clone_from(&cordons);
         let Some(leader) = &mut self.leader else { return };
-        let beat = FromManager::Beat { n, cordons, held, starting };
+        let beat = FromManager::Beat { n, cordons, held, starting, fenced };
         if write(&mut leader.to, &beat).await.is_ok() {
             self.here().lease.borrow_mut().beat_sent(n, at(now));
         }
@@ -343,24 +341,6 @@ impl Manager {
             _ => (services.len() + here.sessions.borrow().len()) as u64,
         };
         (cordons, held, starting)
-    }
-}
-
-/// What a desired state wants to run here, and under which right.
-pub(crate) fn wanted(desired: &Desired) -> BTreeMap<ServiceId, Epoch> {
-    match &desired.work {
-        Work::Brokers { brokers } => brokers
-            .iter()
-            .map(|broker| {
-                let (account, shard) = (broker.account.clone(), broker.shard);
-                (ServiceId::Broker { account, shard }, broker.fence.epoch)
-            })
-            .collect(),
-        Work::Traders { traders } => traders
-            .iter()
-            .map(|one| (ServiceId::Trader { trader: one.trader.clone() }, one.fence.epoch))
-            .collect(),
-        Work::Markets { .. } => BTreeMap::new(),
     }
 }
 

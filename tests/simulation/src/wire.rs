@@ -10,7 +10,10 @@ use tokio::{
     time::timeout,
 };
 use tradewind_domain::{
-    control::{Desired, plan::Told},
+    control::{
+        Desired,
+        plan::{Fenced, Told},
+    },
     ids::{Epoch, Fence, Incarnation, ManagerId},
     limits::PIPE_SILENCE,
 };
@@ -33,7 +36,7 @@ pub(crate) enum ToManager {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum FromManager {
     Up { incarnation: Incarnation },
-    Beat { n: u64, cordons: BTreeSet<Epoch>, held: u64, starting: u32 },
+    Beat { n: u64, cordons: BTreeSet<Epoch>, held: u64, starting: u32, fenced: Fenced },
 }
 
 /// What a beat says that is decided on.

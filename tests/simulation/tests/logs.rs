@@ -22,7 +22,7 @@ fn a_seed_twice_is_one_log_and_two_seeds_are_two() {
 }
 
 /// Every command there is.
-const COMMANDS: [&str; 52] = [
+const COMMANDS: [&str; 54] = [
     "OpenCluster",
     "PutMember",
     "CheckIn",
@@ -75,6 +75,8 @@ const COMMANDS: [&str; 52] = [
     "Scale(Release",
     "Scale(Done",
     "Scale(Quiet",
+    "Trader(Move",
+    "Trader(Fenced",
 ];
 
 /// At the end of a long way: a request that came, was retired, and whose drain was cancelled, or went its way too.

@@ -8,6 +8,7 @@ mod resources;
 mod routes;
 mod scale;
 mod services;
+mod traders;
 
 use super::*;
 use crate::{

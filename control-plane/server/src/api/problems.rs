@@ -39,6 +39,7 @@ pub(crate) fn refused(refusal: &Refusal) -> Problem {
         | Refusal::NoHours { .. }
         | Refusal::Risk { .. }
         | Refusal::ScaleNotPossible { .. }
+        | Refusal::TraderNotPossible { .. }
         | Refusal::TooLarge { .. } => Code::Refused,
     };
     Problem::new(code, refusal.to_string())

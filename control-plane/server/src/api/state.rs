@@ -100,5 +100,7 @@ fn shown(row: Row) -> Option<Value> {
         Row::HandedBack(row) => json!({ "handed_back": row }),
         Row::ManagerDisk(row) => json!({ "manager_disk": row }),
         Row::FormerVenues(row) => json!({ "former_venues": row }),
+        Row::TraderRun(row) => json!({ "trader_run": row }),
+        Row::Fencing(row) => json!({ "fencing": row }),
     })
 }

@@ -8,7 +8,8 @@ use tradewind_domain::{
     control::{
         refusal::Noun,
         resource::{Declaration, Resource},
-        row::{TraderRow, TraderSpec, TraderWish},
+        row::{TraderRow, TraderWish},
+        trader::TraderDeclaration,
     },
     ids::{Revision, ServiceId, TraderId},
 };
@@ -33,21 +34,28 @@ fn info(seen: &Seen, row: &TraderRow) -> TraderInfo {
             | ServiceStanding::Connecting
             | ServiceStanding::Live
             | ServiceStanding::Waiting
-            | ServiceStanding::Stopping => false,
+            | ServiceStanding::Stopping
+            | ServiceStanding::Paused
+            | ServiceStanding::Completed
+            | ServiceStanding::Failed => false,
         };
         match row.spec.state {
             TraderWish::Stopped if silent && placed::is_told(seen, view, holder) => {
                 ServiceNow::silent(ServiceStanding::Stopped)
             }
-            TraderWish::Running | TraderWish::Stopped => now,
+            TraderWish::Running | TraderWish::Paused | TraderWish::Stopped => now,
         }
     });
     TraderInfo {
         trader: row.trader.clone(),
         revision: row.revision,
-        spec: row.spec.clone(),
+        spec: seen.trader_declaration(row),
         assignment: row.assignment.clone(),
         now,
+        fencing: row
+            .assignment
+            .as_ref()
+            .is_some_and(|held| seen.is_fencing(&row.trader, held.epoch)),
     }
 }
 
@@ -63,7 +71,7 @@ impl Kind for Traders {
     const SEEN: bool = true;
     const ONE: &'static str = "/v1/traders/{trader}";
     type Id = TraderId;
-    type Spec = TraderSpec;
+    type Spec = TraderDeclaration;
     type Info = TraderInfo;
     type Options = Nothing;
 
@@ -79,8 +87,9 @@ impl Kind for Traders {
         Resource::Trader(id)
     }
 
-    fn declaration(trader: TraderId, spec: &TraderSpec) -> Declaration {
-        Declaration::Trader { trader, spec: spec.clone() }
+    fn declaration(trader: TraderId, spec: &TraderDeclaration) -> Declaration {
+        let (spec, run) = spec.clone().parts();
+        Declaration::TraderRun { trader, spec, run }
     }
 
     fn item(machine: &Seen, id: &TraderId) -> Option<(Revision, TraderInfo)> {

@@ -135,6 +135,7 @@ impl Observations {
             What::Beat { services, sessions, cordons } => {
                 let proof = Proof::Beat(own_word(&services, sessions, cordons));
                 if self.seen.heard(&of, at, proof) {
+                    self.seen.fenced(&of, on_record(&services));
                     self.told.insert(of.manager, Told { services, sessions });
                 }
             }
@@ -200,6 +201,17 @@ impl Observations {
         });
         each.collect()
     }
+}
+
+/// Which rights of Traders the ledgers below a BrokerManager have on record.
+fn on_record(services: &[ServiceReport]) -> plan::Fenced {
+    let ledgers = services.iter().filter_map(|report| match &report.service {
+        ServiceId::Broker { account, shard: 0 } if !report.fenced.is_empty() => {
+            Some((account.clone(), report.fenced.clone()))
+        }
+        ServiceId::Broker { .. } | ServiceId::Market { .. } | ServiceId::Trader { .. } => None,
+    });
+    ledgers.collect()
 }
 
 /// What a beat says that placement and drains are decided on.

@@ -5,8 +5,9 @@ use tradewind_domain::{
     calendar::Exchange,
     control::{
         risk::{RiskSpec, TradingState},
-        row::{AccountSpec, LocationSpec, MarketSpec, TraderSpec, TraderWish},
+        row::{AccountSpec, LocationSpec, MarketSpec, TraderWish},
         scale::{ProvisionState, ScaleSpec},
+        trader::TraderDeclaration,
     },
     ids::{
         AccountId, CustomerId, Epoch, InstrumentId, LocationId, ManagerId, MarketId, Scope,
@@ -174,7 +175,7 @@ fn traders() -> Vec<Operation> {
         .query::<ManagerId>("manager", "Given to this TraderManager")
         .query::<TraderWish>("state", "What it should be");
     let mut all = vec![list];
-    all.extend(one::<TraderInfo, TraderSpec>(&words));
+    all.extend(one::<TraderInfo, TraderDeclaration>(&words));
     all
 }
 

@@ -41,6 +41,7 @@ fn live(service: &str) -> ServiceReport {
         address: Some("127.0.0.1:2".to_owned()),
         crashes: 3,
         handed_back: None,
+        fenced: Default::default(),
     }
 }
 

@@ -27,6 +27,8 @@ use tradewind_domain::{
 use tradewind_journal::disk::SimulatedDisk;
 use tradewind_protocol::{problem::Code, supervision::ServiceState};
 
+mod fences;
+
 /// A venue's link that notes what is sent.
 #[derive(Default)]
 struct Noted {
@@ -77,6 +79,7 @@ struct Desk {
     ledger: LedgerHandle,
     venue: mpsc::Sender<FromVenue>,
     said: watch::Receiver<(ServiceState, String)>,
+    reporter: StateReporter,
     stop: CancellationToken,
     tasks: JoinSet<Result<(), StoreError>>,
 }
@@ -129,6 +132,7 @@ impl Desk {
                 customers: [acme()].into(),
                 venue: VenueId::new("sim").unwrap(),
             },
+            fences: Vec::new(),
             capabilities: Capabilities {
                 order_types: vec![OrderType::Limit],
                 times_in_force: vec![TimeInForce::Gtc],
@@ -137,14 +141,14 @@ impl Desk {
                 query_by_our_id: true,
             },
             venue: from_venue,
-            reporter,
+            reporter: reporter.clone(),
         };
         let (keeper, ledger) =
             tokio::task::spawn_blocking(|| Keeper::open(setup)).await.unwrap()?;
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
         tasks.spawn(keeper.run(stop.clone()));
-        Ok(Self { ledger, venue, said, stop, tasks })
+        Ok(Self { ledger, venue, said, reporter, stop, tasks })
     }
 
     async fn open(disk: &SimulatedDisk) -> Self {

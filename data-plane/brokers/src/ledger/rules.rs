@@ -11,7 +11,7 @@ use crate::{
 };
 use std::collections::BTreeSet;
 use tradewind_domain::{
-    ids::{ClientOrderId, CustomerId, Fence, OrderId, VenueId, VenueOrderId},
+    ids::{ClientOrderId, CustomerId, Epoch, Fence, OrderId, TraderId, VenueId, VenueOrderId},
     limits::{INTENT_DEADLINE, SWEEP_MARGIN},
     time::UnixNanos,
     trading::{Fill, NewOrder, Order, OrderState},
@@ -128,7 +128,10 @@ impl Ledger {
         };
         let highest = self.trader_epoch(&principal.customer, trader);
         if highest.is_some_and(|highest| *epoch < highest) {
-            let detail = format!("a later copy of {trader} has sent orders since epoch {epoch}");
+            let highest = highest.unwrap_or_default();
+            let detail = format!(
+                "epoch {epoch} of {trader} is over: another copy of it has the right to send, of epoch {highest}"
+            );
             return Err(Problem::new(Code::StaleTrader, detail));
         }
         Ok((highest != Some(*epoch)).then(|| Record::TraderSeen {
@@ -136,6 +139,22 @@ impl Ledger {
             trader: trader.clone(),
             epoch: epoch.0,
         }))
+    }
+
+    /// The record by which earlier copies of a Trader are refused from now on, if that is news.
+    #[must_use]
+    pub fn fence_trader(
+        &self,
+        customer: &CustomerId,
+        trader: &TraderId,
+        epoch: Epoch,
+    ) -> Option<Record> {
+        let highest = self.trader_epoch(customer, trader);
+        highest.is_none_or(|highest| highest < epoch).then(|| Record::TraderSeen {
+            customer: customer.clone(),
+            trader: trader.clone(),
+            epoch: epoch.0,
+        })
     }
 
     /// What a submit comes to; fence, Trader and grant have been checked. `ready`: an order could be sent

@@ -210,6 +210,7 @@ async fn report(State(scene): State<Arc<Mutex<Scene>>>) -> Json<ServiceReport> {
         address,
         crashes: 0,
         handed_back: None,
+        fenced: Default::default(),
     })
 }
 

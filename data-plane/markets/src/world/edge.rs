@@ -122,6 +122,7 @@ impl Edge {
             address: Some(address),
             crashes: 0,
             handed_back: None,
+            fenced: Default::default(),
         }]));
     }
 

@@ -18,7 +18,12 @@ pub(super) fn confirmed(
     let arrived = |wanted: &Wanted| {
         let mut of_it = reports.iter().filter(|report| report.service == wanted.service);
         of_it.any(|report| match report.state {
-            ServiceState::Connecting | ServiceState::Live | ServiceState::Waiting => true,
+            ServiceState::Connecting
+            | ServiceState::Live
+            | ServiceState::Waiting
+            | ServiceState::Paused
+            | ServiceState::Completed
+            | ServiceState::Failed => true,
             // One that stops although it is wanted is started anew once it has.
             ServiceState::Starting | ServiceState::Stopping => false,
         })
@@ -55,6 +60,7 @@ mod tests {
             address: None,
             crashes: 0,
             handed_back: None,
+            fenced: Default::default(),
         };
         let wanted = [Wanted { service: service.clone(), configuration: None }];
         let none = BTreeSet::new();

@@ -3,13 +3,17 @@
 
 use super::{Context, right::Right};
 use crate::{limits, supervision::fence_of};
-use std::{future::pending, time::Duration};
+use std::{collections::BTreeMap, future::pending, time::Duration};
 use tokio::{
     sync::{mpsc, watch},
     task::{JoinError, JoinHandle},
     time::{Instant, MissedTickBehavior, interval, sleep_until},
 };
-use tradewind_domain::{control::handed_back::Failure, limits::BEAT_EVERY};
+use tradewind_domain::{
+    control::handed_back::Failure,
+    ids::{Epoch, TraderId},
+    limits::BEAT_EVERY,
+};
 use tradewind_link::{
     pipe::{Accepted, Event, Events, Sender},
     rest::{Method, Rest, RestError},
@@ -37,6 +41,7 @@ type Checked = Result<(u16, ServiceCheckedIn), RestError>;
 pub(super) struct Words {
     pub(super) said: watch::Receiver<(ServiceState, String)>,
     pub(super) gives_up: watch::Receiver<Option<Failure>>,
+    pub(super) fenced: watch::Receiver<BTreeMap<TraderId, Epoch>>,
 }
 
 pub(super) struct Parent {
@@ -104,6 +109,7 @@ impl Parent {
                 }
                 Ok(()) = self.words.said.changed() => self.beat(),
                 Ok(()) = self.words.gives_up.changed() => self.beat(),
+                Ok(()) = self.words.fenced.changed() => self.beat(),
                 () = sleep_until(self.check_in_at), if may_check_in => self.check_in(),
                 answer = done(&mut self.checking_in) => {
                     if let Some(parted) = self.on_checked_in(answer) {
@@ -174,8 +180,9 @@ impl Parent {
         self.beats += 1;
         let (state, detail) = self.words.said.borrow_and_update().clone();
         let handed_back = *self.words.gives_up.borrow_and_update();
+        let fenced = self.words.fenced.borrow_and_update().clone();
         // One that finds no room is left out: the next tells the same.
-        let beat = FromService::Beat { n: self.beats, state, detail, handed_back };
+        let beat = FromService::Beat { n: self.beats, state, detail, handed_back, fenced };
         if sender.try_send(beat).is_ok() {
             self.right.beat_sent(self.beats, now());
         }

@@ -1,8 +1,11 @@
 //! What a service says about itself. Decides nothing: the newest word counts and goes with the beats.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 use tokio::sync::watch;
-use tradewind_domain::control::handed_back::Failure;
+use tradewind_domain::{
+    control::handed_back::Failure,
+    ids::{Epoch, TraderId},
+};
 use tradewind_protocol::supervision::ServiceState;
 
 /// Through which a service's work tells its state. Cheap to clone.
@@ -10,6 +13,7 @@ use tradewind_protocol::supervision::ServiceState;
 pub struct StateReporter {
     said: Arc<watch::Sender<(ServiceState, String)>>,
     gives_up: Arc<watch::Sender<Option<Failure>>>,
+    fenced: Arc<watch::Sender<BTreeMap<TraderId, Epoch>>>,
 }
 
 impl StateReporter {
@@ -18,7 +22,27 @@ impl StateReporter {
     pub fn new() -> (Self, watch::Receiver<(ServiceState, String)>) {
         let (said, heard) = watch::channel((ServiceState::Connecting, String::new()));
         let gives_up = Arc::new(watch::Sender::new(None));
-        (Self { said: Arc::new(said), gives_up }, heard)
+        (Self { said: Arc::new(said), gives_up, fenced: Arc::default() }, heard)
+    }
+
+    /// Where the rights of Traders arrive that are on record.
+    pub(super) fn fences(&self) -> watch::Receiver<BTreeMap<TraderId, Epoch>> {
+        self.fenced.subscribe()
+    }
+
+    /// Says which rights of Traders are on record, of those that were asked for. A change is told at once.
+    pub fn fenced(&self, rights: BTreeMap<TraderId, Epoch>) {
+        self.fenced.send_if_modified(|held| {
+            let changed = *held != rights;
+            *held = rights;
+            changed
+        });
+    }
+
+    /// What was said last of the rights of Traders.
+    #[must_use]
+    pub fn has_fenced(&self) -> BTreeMap<TraderId, Epoch> {
+        self.fenced.borrow().clone()
     }
 
     /// Says the state and, in words, what the service is at or waits for. A change is told at once.

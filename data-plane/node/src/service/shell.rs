@@ -79,7 +79,8 @@ where
     let (stop, stop_serving) = (shutdown.child_token(), CancellationToken::new());
     let (reporter, said) = StateReporter::new();
     let (right, standing) = Right::new();
-    let words = Words { said: said.clone(), gives_up: reporter.gives_up() };
+    let (gives_up, fenced) = (reporter.gives_up(), reporter.fences());
+    let words = Words { said: said.clone(), gives_up, fenced };
     let seen = health::Seen { configured: configured.clone(), said, standing };
     let app = router.merge(routes(gate)).merge(health::routes(seen));
     let mut tasks = JoinSet::new();

@@ -84,6 +84,7 @@ fn configure(epoch: u64) -> ToService {
         adapter: "sim".to_string(),
         endpoint: String::new(),
         customers: BTreeSet::new(),
+        fences: Vec::new(),
     };
     ToService::Configure { configuration: Configuration::Broker { wanted } }
 }

@@ -41,6 +41,7 @@ mod tests {
             address: None,
             crashes,
             handed_back: None,
+            fenced: Default::default(),
         }
     }
 

@@ -160,6 +160,7 @@ impl Keeper {
         self.report.pid = Some(life.process.pid());
         self.report.incarnation = None;
         self.report.address = None;
+        self.report.fenced.clear();
         self.say(ServiceState::Starting, String::new());
         // Only a service that is on record is ever configured: after a crash of the Manager one that
         // is not can have done nothing yet.
@@ -221,7 +222,7 @@ impl Keeper {
                     life.link.hang_up();
                 }
             }
-            Some(Event::Message(FromService::Beat { n, state, detail, handed_back })) => {
+            Some(Event::Message(FromService::Beat { n, state, detail, handed_back, fenced })) => {
                 life.heard_now();
                 let confirmed = (self.setup.confirmed)();
                 life.link.send(if confirmed {
@@ -230,9 +231,10 @@ impl Keeper {
                     ToService::Heard { n }
                 });
                 let handed_back = self.crashes.or(handed_back);
-                let given_up = self.report.handed_back != handed_back;
+                let news = self.report.handed_back != handed_back || self.report.fenced != fenced;
                 self.report.handed_back = handed_back;
-                if self.say(state, detail) || given_up {
+                self.report.fenced = fenced;
+                if self.say(state, detail) || news {
                     self.tell(Some(life.record.clone())).await;
                 }
             }
@@ -319,6 +321,7 @@ impl Keeper {
         let words = self.setup.log(&self.service).tail(self.log_from, limits::CRASH_LINES);
         tracing::warn!(service = %self.service, why, last_words = words, ?wait, "crashed");
         self.report.crashes = self.backoff.crashes();
+        self.report.fenced.clear();
         self.report.pid = None;
         self.report.address = None;
         let mut detail = why;

@@ -253,6 +253,7 @@ impl Task {
             address: orphan.as_ref().and_then(|record| record.address.clone()),
             crashes: 0,
             handed_back: None,
+            fenced: Default::default(),
         };
         let keeper = Keeper {
             service: service.clone(),

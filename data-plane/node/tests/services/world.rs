@@ -139,6 +139,7 @@ impl World {
             adapter: "sim".to_string(),
             endpoint: String::new(),
             customers: [].into(),
+            fences: Vec::new(),
         };
         self.leader.tell(Desired {
             revision: Revision(revision),

@@ -13,6 +13,9 @@ fn wanted(epoch: u64) -> TraderWanted {
         customer: "acme".parse().unwrap(),
         fence: Fence { cluster: ClusterIncarnation(1), epoch: Epoch(epoch) },
         command: vec!["true".to_string()],
+        run: Default::default(),
+        paused: false,
+        fencing: false,
     }
 }
 

@@ -21,6 +21,7 @@ use tradewind_domain::{
     control::{
         Desired,
         desired::{ManagerEndpoint, TraderWanted, Work as DesiredWork},
+        trader::TraderRun,
     },
     ids::{ClusterIncarnation, Epoch, Fence, ManagerId, Revision},
     time::UnixNanos,
@@ -107,6 +108,11 @@ impl World {
 
     /// The Trader runs a shell script, under an epoch of its assignment.
     pub(crate) fn want(&mut self, script: &str, epoch: u64) {
+        self.want_run(script, epoch, TraderRun::default());
+    }
+
+    /// The same, run as is declared.
+    pub(crate) fn want_run(&mut self, script: &str, epoch: u64, run: TraderRun) {
         let path = self.dir.path().join("algo");
         let told = self.dir.path().join("told");
         let text = format!("#!/bin/sh\nTOLD={}\n{script}\n", told.display());
@@ -115,17 +121,26 @@ impl World {
         fs::write(&fresh, text).unwrap();
         fs::set_permissions(&fresh, fs::Permissions::from_mode(0o755)).unwrap();
         fs::rename(&fresh, &path).unwrap();
-        self.want_command(&[path.to_str().unwrap()], epoch);
+        self.tell(vec![wanted(&[path.to_str().unwrap()], epoch, run)]);
     }
 
     pub(crate) fn want_command(&mut self, command: &[&str], epoch: u64) {
-        let wanted = TraderWanted {
-            trader: "sample".parse().unwrap(),
-            customer: "acme".parse().unwrap(),
-            fence: fence(epoch),
-            command: command.iter().map(|word| (*word).to_string()).collect(),
-        };
-        self.tell(vec![wanted]);
+        self.tell(vec![wanted(command, epoch, TraderRun::default())]);
+    }
+
+    /// The script there is, and no copy of it.
+    pub(crate) fn want_paused(&mut self, epoch: u64) {
+        let path = self.dir.path().join("algo");
+        let wanted = wanted(&[path.to_str().unwrap()], epoch, TraderRun::default());
+        self.tell(vec![TraderWanted { paused: true, ..wanted }]);
+    }
+
+    pub(crate) async fn until_state(&self, state: ServiceState, words: &str) {
+        eventually(words, || {
+            let report = self.report();
+            report.is_some_and(|is| is.state == state && is.detail.contains(words))
+        })
+        .await;
     }
 
     pub(crate) fn want_nothing(&mut self) {
@@ -168,6 +183,18 @@ impl World {
     pub(crate) async fn until_told(&self, lines: usize) -> Vec<String> {
         eventually("the algo tells more", || self.told().len() >= lines).await;
         self.told()
+    }
+}
+
+fn wanted(command: &[&str], epoch: u64, run: TraderRun) -> TraderWanted {
+    TraderWanted {
+        trader: "sample".parse().unwrap(),
+        customer: "acme".parse().unwrap(),
+        fence: fence(epoch),
+        command: command.iter().map(|word| (*word).to_string()).collect(),
+        run,
+        paused: false,
+        fencing: false,
     }
 }
 

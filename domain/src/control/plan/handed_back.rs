@@ -106,13 +106,13 @@ fn customers_due(machine: &Machine, observed: &Observed) -> Vec<(CustomerId, Ass
         let affinity = machine.customer(customer)?.affinity.as_ref()?;
         let may = is_live(machine, &affinity.manager) && !machine.empties(&affinity.manager);
         let traders = machine.tables.index.traders(customer);
-        let mut wanted =
-            traders.filter_map(|trader| machine.trader(trader)).filter(|row| {
-                match row.spec.state {
-                    TraderWish::Running => true,
-                    TraderWish::Stopped => false,
-                }
-            });
+        let mut wanted = traders.filter_map(|trader| machine.trader(trader)).filter(|row| {
+            match row.spec.state {
+                TraderWish::Running => true,
+                // One that is paused waits where it is.
+                TraderWish::Paused | TraderWish::Stopped => false,
+            }
+        });
         let all = may && wanted.all(|row| is_given_up(machine, observed, row, affinity));
         all.then(|| (customer.clone(), affinity.clone()))
     });

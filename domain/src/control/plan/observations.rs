@@ -2,7 +2,7 @@
 //! written. Decides what counts as a proof of life or of death, and of which registration; what follows from
 //! it is the plan's decision. The leader's pipes bring it, whatever they are made of.
 
-use super::{Brake, Lapse, Node, Observed, Probe, Sighting, Told, brake, plan};
+use super::{Brake, Fenced, Lapse, Node, Observed, Probe, Sighting, Told, brake, plan};
 use crate::{
     control::{
         command::{Command, DownReason},
@@ -120,6 +120,18 @@ impl Observations {
         }
     }
 
+    /// What the Brokers of a registered BrokerManager have on record, by the beat that was just heard.
+    pub fn fenced(&mut self, of: &Registration, fenced: Fenced) {
+        if self.registered.get(&of.manager) != Some(of) {
+            return;
+        }
+        if fenced.is_empty() {
+            self.observed.fenced.remove(&of.manager);
+        } else {
+            self.observed.fenced.insert(of.manager.clone(), fenced);
+        }
+    }
+
     /// These were proposed: nodes that they take for down are remembered for a while.
     pub fn proposed(&mut self, machine: &Machine, commands: &[Command], now: Monotonic) {
         self.note_downs(machine, commands, now);
@@ -227,6 +239,7 @@ impl Observations {
         self.observed.newcomers.remove(manager);
         self.observed.refusals.remove(manager);
         self.stood.remove(manager);
+        self.observed.fenced.remove(manager);
     }
 
     /// What a pipe of that registration has brought. `false`: it is not the one that stands, and nothing is taken.

@@ -4,7 +4,7 @@
 use super::{Lapse, Node, Probe};
 use crate::{
     control::{command::DownReason, handed_back::Failure, row::ManagerRow, scale::Offered},
-    ids::{AccountId, Epoch, Incarnation, LocationId, ManagerId, ServiceId},
+    ids::{AccountId, Epoch, Incarnation, LocationId, ManagerId, ServiceId, TraderId},
     limits,
     time::{Monotonic, UnixNanos},
 };
@@ -37,6 +37,9 @@ pub struct Told {
     pub handed_back: BTreeMap<ServiceId, Failure>,
 }
 
+/// Of each account of a BrokerManager the rights of Traders that its ledger has on record, those that were asked for.
+pub type Fenced = BTreeMap<AccountId, BTreeMap<TraderId, Epoch>>;
+
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Observed {
     /// When this member's leadership was confirmed: no age counts from before.
@@ -55,6 +58,8 @@ pub struct Observed {
     pub braked: BTreeSet<LocationId>,
     /// Managers whose pipe to this leader stands.
     pub piped: BTreeSet<ManagerId>,
+    /// Rights of Traders that Brokers have on record, by BrokerManager and account, as of its last beat.
+    pub fenced: BTreeMap<ManagerId, Fenced>,
     /// What this leader may start.
     pub offered: Offered,
     /// Registrations of this leader's time to which no pipe has stood: nobody was ever seen to reach them.

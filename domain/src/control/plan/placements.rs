@@ -1,10 +1,11 @@
 //! From where everything is to be, to the commands that bring it there. Decides their order and how many come
 //! in one round; where everything is to be is `placement`'s decision.
 
-use super::Observed;
+use super::{Observed, fences};
 use crate::{
     control::{
         Command, Machine,
+        fencing::TraderCommand,
         placement::{
             Door, Gathered, Item, Move, Placed, RebalanceCommand, anything_waits, gather, solve,
         },
@@ -51,12 +52,18 @@ fn assign(machine: &Machine, item: &Item, to: &ManagerId) -> Command {
 
 /// A Trader is where its customer is, once he is where something new may be placed.
 fn trader_placements(machine: &Machine) -> Vec<Command> {
+    if machine.tables.index.unsettled.is_empty() {
+        return Vec::new();
+    }
+    let granted = fences::granted(machine);
     let customers = machine.tables.index.unsettled.iter();
-    let misplaced = customers.flat_map(|customer| traders_of(machine, customer));
+    let misplaced =
+        customers.flat_map(|customer| traders_of(machine, customer, granted.contains(customer)));
     misplaced.take(limits::PLACEMENTS_A_ROUND).collect()
 }
 
-fn traders_of(machine: &Machine, customer: &CustomerId) -> Vec<Command> {
+/// Of a customer who may trade somewhere, earlier copies are fenced.
+fn traders_of(machine: &Machine, customer: &CustomerId, trades: bool) -> Vec<Command> {
     let affinity = machine.customer(customer).and_then(|row| row.affinity.as_ref());
     let takes = |affinity: &&Assignment| {
         let live = machine.manager(&affinity.manager).map(|row| row.state);
@@ -65,10 +72,14 @@ fn traders_of(machine: &Machine, customer: &CustomerId) -> Vec<Command> {
     let Some(affinity) = affinity.filter(takes) else { return Vec::new() };
     let rows = machine.tables.index.traders(customer).filter_map(|trader| machine.trader(trader));
     let astray = rows.filter(|row| !follows(row.assignment.as_ref(), affinity));
-    let commands = astray.map(|row| Command::AssignTrader {
-        trader: row.trader.clone(),
-        manager: affinity.manager.clone(),
-        replaces: row.assignment.as_ref().map(|held| held.epoch),
+    let commands = astray.map(|row| {
+        let (trader, manager) = (row.trader.clone(), affinity.manager.clone());
+        let replaces = row.assignment.as_ref().map(|held| held.epoch);
+        if trades {
+            Command::Trader(TraderCommand::Move { trader, manager, replaces })
+        } else {
+            Command::AssignTrader { trader, manager, replaces }
+        }
     });
     commands.collect()
 }

@@ -111,6 +111,7 @@ impl Machine {
             }
             Resource::Trader(trader) => {
                 self.tables.forget_trader(&trader);
+                self.tables.forget_trader_run(&trader);
                 EventKind::TraderDeleted { trader }
             }
             Resource::Location(location) => {

@@ -114,6 +114,19 @@ impl Tables {
         self.forget_handed_back(&ServiceId::Trader { trader: trader.clone() });
     }
 
+    pub(in crate::control) fn forget_fencing(&mut self, trader: &TraderId) {
+        if let Some(row) = self.fencings.remove(trader) {
+            self.gone(RowKey::Fencing(trader.clone()), &Row::Fencing(row));
+        }
+    }
+
+    pub(in crate::control) fn forget_trader_run(&mut self, trader: &TraderId) {
+        if let Some(row) = self.trader_runs.remove(trader) {
+            let row = Row::TraderRun(Arc::unwrap_or_clone(row));
+            self.gone(RowKey::TraderRun(trader.clone()), &row);
+        }
+    }
+
     pub(in crate::control) fn forget_location(&mut self, location: &LocationId) {
         if let Some(row) = self.locations.remove(location) {
             self.gone(RowKey::Location(location.clone()), &Row::Location(row));

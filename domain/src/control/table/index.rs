@@ -49,7 +49,8 @@ impl Followers {
     /// One Trader, counted.
     fn of(row: &TraderRow, affinity: Option<&Assignment>) -> Self {
         let running = match row.spec.state {
-            TraderWish::Running => 1,
+            // One that is paused keeps its place.
+            TraderWish::Running | TraderWish::Paused => 1,
             TraderWish::Stopped => 0,
         };
         let follows = affinity.is_some_and(|to| follows(row.assignment.as_ref(), to));

@@ -17,7 +17,7 @@ use tradewind_domain::{
     control::{
         Desired, Machine, desired,
         desired::{TraderWanted, Work},
-        plan::{Proof, Registration},
+        plan::{Fenced, Proof, Registration},
         row::ManagerState,
     },
     ids::{Epoch, Fence, Incarnation, ManagerId, Revision},
@@ -34,6 +34,8 @@ pub(super) struct Report {
     pub(super) of: Registration,
     pub(super) at: Monotonic,
     pub(super) proof: Proof,
+    /// With a beat: what Brokers have on record.
+    pub(super) fenced: Fenced,
 }
 
 /// All pipes of one leadership. Dropped, they all close.
@@ -151,8 +153,8 @@ impl Pipe {
             let wake = due.unwrap_or_else(Instant::now);
             tokio::select! {
                 frame = frames.next() => match frame {
-                    Some(FromManager::Beat { n, cordons, held, starting }) if own => {
-                        self.report(Proof::Beat(told(cordons, held, starting))).await;
+                    Some(FromManager::Beat { n, cordons, held, starting, fenced }) if own => {
+                        self.send(Proof::Beat(told(cordons, held, starting)), fenced).await;
                         if self.still_holds()
                             && write(&mut to, &ToManager::Answer { n }).await.is_err()
                         {
@@ -221,9 +223,13 @@ impl Pipe {
     }
 
     async fn report(&self, proof: Proof) {
+        self.send(proof, Fenced::new()).await;
+    }
+
+    async fn send(&self, proof: Proof, fenced: Fenced) {
         let (of, at) = (self.of.clone(), self.context.now());
         // The receiver goes first only when all pipes are about to close.
-        let _ = self.reports.send(Report { of, at, proof }).await;
+        let _ = self.reports.send(Report { of, at, proof, fenced }).await;
     }
 }
 
@@ -237,6 +243,9 @@ fn everybodys(machine: &Machine, desired: &mut Desired) {
             customer: row.spec.customer.clone(),
             fence: machine.fence(held.epoch),
             command: row.spec.command.clone(),
+            run: machine.trader_run(&row.trader),
+            paused: false,
+            fencing: false,
         })
     });
     *traders = all.collect();

@@ -17,12 +17,14 @@ use tradewind_domain::{
     control::{
         Command, IdempotencyKey, Machine, Observed, Request, Sighting, Stamped,
         command::DownReason,
+        fencing::{FencingRow, TraderCommand},
         group::{Founder, GroupAsk, GroupCommand, MemberAddress},
         plan::{Told, plan},
         row::{Assignment, CustomerSpec},
     },
     ids::{
         ClusterIncarnation, DiskId, Epoch, Incarnation, ManagerId, ManagerKind, NodeId, NodeName,
+        TraderId,
     },
     time::{Monotonic, UnixNanos},
 };
@@ -113,6 +115,11 @@ impl Draw {
     }
 
     fn command(&self, machine: &Machine, revision: u64) -> Command {
+        let waiting = machine.fencings().next().filter(|_| self.chance.percent(25));
+        if let Some(FencingRow { trader, epoch, .. }) = waiting.cloned() {
+            let epoch = self.epoch(Some(epoch), revision);
+            return Command::Trader(TraderCommand::Fenced { trader, epoch });
+        }
         if self.scales && self.chance.percent(60) {
             return self.scaling(machine, revision);
         }
@@ -215,17 +222,24 @@ impl Draw {
                 let replaces = self.replaced(row.and_then(|row| row.affinity.as_ref()), revision);
                 Command::AssignCustomer { customer, manager, replaces }
             }
-            _ => {
-                let trader = self.of(&self.names.traders);
-                let row = machine.trader(&trader);
-                let replaces = self.replaced(row.and_then(|row| row.assignment.as_ref()), revision);
-                let home = row.and_then(|row| machine.customer(&row.spec.customer));
-                let home = home.and_then(|row| row.affinity.as_ref());
-                let home = home.filter(|_| self.chance.percent(70));
-                let manager = home.map_or(manager, |home| home.manager.clone());
-                Command::AssignTrader { trader, manager, replaces }
-            }
+            _ => self.assign_trader(machine, manager, revision),
         }
+    }
+
+    fn assign_trader(&self, machine: &Machine, manager: ManagerId, revision: u64) -> Command {
+        let known: Vec<TraderId> = machine.traders().map(|row| row.trader.clone()).collect();
+        let unknown = known.is_empty() || self.chance.percent(15);
+        let trader = self.of(if unknown { &self.names.traders } else { &known });
+        let row = machine.trader(&trader);
+        let replaces = self.replaced(row.and_then(|row| row.assignment.as_ref()), revision);
+        let home = row.and_then(|row| machine.customer(&row.spec.customer));
+        let home = home.and_then(|row| row.affinity.as_ref());
+        let home = home.filter(|_| self.chance.percent(70));
+        let manager = home.map_or(manager, |home| home.manager.clone());
+        if self.chance.percent(75) {
+            return Command::Trader(TraderCommand::Move { trader, manager, replaces });
+        }
+        Command::AssignTrader { trader, manager, replaces }
     }
 
     fn node(&self, machine: &Machine) -> NodeId {

@@ -153,6 +153,7 @@ impl World {
             adapter: "sim".to_string(),
             endpoint: self.wire.address.to_string(),
             customers: [customer("acme"), customer("bolt")].into(),
+            fences: Vec::new(),
         }
     }
 

@@ -22,6 +22,7 @@ fn configuration(epoch: u64) -> Arc<Configuration> {
         adapter: "sim".to_string(),
         endpoint: String::new(),
         customers: [].into(),
+        fences: Vec::new(),
     };
     Arc::new(Configuration::Broker { wanted })
 }
@@ -64,6 +65,7 @@ impl World {
             address: None,
             crashes: 0,
             handed_back: None,
+            fenced: Default::default(),
         };
         let keeper = Keeper {
             service,

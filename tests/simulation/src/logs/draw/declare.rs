@@ -9,6 +9,7 @@ use tradewind_domain::{
         resource::{Condition, Declaration, ResourceChange, ResourceCommand},
         risk::{RiskSpec, TradingState},
         row::{AccountSpec, CustomerSpec, LocationSpec, MarketSpec, Route, TraderSpec, TraderWish},
+        trader::TraderRun,
     },
     ids::{InstrumentId, Revision, Scope},
 };
@@ -53,19 +54,7 @@ impl Draw {
                     spec: MarketSpec { routes },
                 }
             }
-            5..8 => Declaration::Trader {
-                trader: self.of(&self.names.traders),
-                spec: TraderSpec {
-                    customer: self.of(&self.names.customers),
-                    // One without words is refused.
-                    command: vec!["word".to_owned(); self.chance.below(20).min(2) as usize],
-                    state: if self.chance.percent(80) {
-                        TraderWish::Running
-                    } else {
-                        TraderWish::Stopped
-                    },
-                },
-            },
+            5..8 => self.trader(),
             8 => Declaration::Location {
                 location: self.of(&self.names.locations),
                 spec: LocationSpec {
@@ -108,6 +97,32 @@ impl Draw {
         };
         let days = [day].into_iter().take(self.chance.below(2) as usize).collect();
         Declaration::ExchangeDays { exchange: Exchange::Xnys, days }
+    }
+
+    fn trader(&self) -> Declaration {
+        let trader = self.of(&self.names.traders);
+        let spec = TraderSpec {
+            customer: self.of(&self.names.customers),
+            // One without words is refused.
+            command: vec!["word".to_owned(); self.chance.below(20).min(2) as usize],
+            state: match self.chance.below(10) {
+                0..8 => TraderWish::Running,
+                8 => TraderWish::Paused,
+                _ => TraderWish::Stopped,
+            },
+        };
+        if self.chance.percent(50) {
+            return Declaration::Trader { trader, spec };
+        }
+        let directory = match self.chance.below(8) {
+            0..4 => None,
+            4..7 => Some("/d".to_owned()),
+            // Refused: it is not absolute.
+            _ => Some("d".to_owned()),
+        };
+        let restarts = self.chance.below(2);
+        let run = TraderRun { directory, restarts, ..TraderRun::default() };
+        Declaration::TraderRun { trader, spec, run }
     }
 
     fn route(&self, instrument: InstrumentId) -> Route {
@@ -188,7 +203,8 @@ pub(super) fn plainly(what: Declaration) -> Command {
         Declaration::Route { .. }
         | Declaration::Risk { .. }
         | Declaration::TradingState { .. }
-        | Declaration::Scale { .. } => {
+        | Declaration::Scale { .. }
+        | Declaration::TraderRun { .. } => {
             Command::Resource(ResourceCommand::Put { what, on: Condition::Always })
         }
     }
