@@ -49,6 +49,7 @@ pub(crate) enum Turn {
 
 #[derive(Debug, Args)]
 pub(crate) struct Turned {
+    /// Which Trader
     #[arg(value_parser = name)]
     pub(crate) name: String,
     #[command(flatten)]
@@ -67,6 +68,7 @@ enum Restart {
 
 #[derive(Debug, Args)]
 pub(crate) struct TraderFlags {
+    /// Whose it is
     #[arg(long, conflicts_with = "file")]
     customer: Option<CustomerId>,
     /// It is not to run
