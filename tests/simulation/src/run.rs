@@ -33,6 +33,9 @@ const TICK_MS: u64 = 2;
 /// How long things break.
 const FAULTS_MS: u64 = 5_000;
 
+/// And where there are Managers: sites that are cut off for long fall silent, and others look for them.
+const FAULTS_WITH_MANAGERS_MS: u64 = 7_500;
+
 /// And where the group changes: a learner is promoted after it has kept up for two seconds under one leader.
 const FAULTS_OF_MEMBERS_MS: u64 = 16_000;
 
@@ -53,7 +56,8 @@ fn recovery_ms(world: &World) -> u64 {
 
 fn faults_ms(world: &World) -> u64 {
     match world.scene {
-        Scene::Group | Scene::Managers => FAULTS_MS,
+        Scene::Group => FAULTS_MS,
+        Scene::Managers => FAULTS_WITH_MANAGERS_MS,
         Scene::Members => FAULTS_OF_MEMBERS_MS,
     }
 }

@@ -102,7 +102,7 @@ impl Faults {
         world.note(&format!("{most} sites are cut off from m{} alone", leader + 1));
         self.apply_cuts(sim, world);
         self.cut_off(world, id).for_each(Site::disturb);
-        let at = now + self.chance.within(2_800..5_000);
+        let at = now + self.chance.within(3_300..6_000);
         self.ends.push(End { at, what: Broken::SitesCut(id) });
         self.partitions += 1;
     }
