@@ -260,3 +260,23 @@ async fn figures_of_a_manager_have_no_names_of_services_in_them() {
     assert!(!figures.contains("good"), "{figures}");
     world.stop().await;
 }
+
+#[tokio::test]
+async fn more_services_than_one_address_may_have_elsewhere_reach_their_manager_at_a_time() {
+    let world = World::start().await;
+    let mut open = Vec::new();
+    for _ in 0..2 * tradewind_domain::limits::CONNECTIONS_PER_ADDRESS {
+        open.push(TcpStream::connect(world.address()).await.unwrap());
+    }
+    let asked = Rest::default()
+        .request::<(), serde_json::Value>(
+            Method::GET,
+            &world.address(),
+            "/v1/status",
+            &[],
+            None,
+            PATIENCE,
+        )
+        .await;
+    assert_eq!(asked.unwrap().0, 200);
+}

@@ -41,7 +41,9 @@ pub trait Work: Send + Sync + 'static {
 
     /// Bounds of the Manager's listener: how many connections, how large a body.
     fn listen_limits(&self) -> listen::Limits {
-        listen::Limits::default()
+        let limits = listen::Limits::default();
+        // A Manager's services are on its own machine, which is one address: hundreds may check in at a time.
+        listen::Limits { connections_per_address: limits.connections, ..limits }
     }
 
     /// A newer desired state counts from now on; `wanted` is asked right after.
