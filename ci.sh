@@ -65,7 +65,7 @@ cargo build --locked --release -p jepsen-like
 faults="$(mktemp -d)"
 day="$(( $(date +%s) / 86400 ))"
 TRADEWIND_BINARY="$PWD/target/release/tradewind" ./target/release/jepsen-like run --all \
-    --part "$(( day % 22 + 1 ))/22" --time 14s --seed "$day" --out "$faults/runs" || verdict=$?
+    --part "$(( day % 32 + 1 ))/32" --time 14s --seed "$day" --out "$faults/runs" || verdict=$?
 # 2: unknown, such as a load too low on a busy machine, or a fault that did not bite: said above, and no bug found.
 [ "${verdict:-0}" -eq 0 ] || [ "$verdict" -eq 2 ]
 rm -r "$faults"

@@ -16,10 +16,15 @@ pub enum Workload {
     Orders,
     /// Watchers of the replicated state, and changes: each once, in order, as the log has it.
     Watch,
+    /// Algos that connect while MarketManagers are drained and taken back: nothing new behind a cordon.
+    Drain,
+    /// Customers who log in while their TraderManagers are drained, taken back or die: one for each customer.
+    Affinity,
 }
 
 impl Workload {
-    pub const ALL: [Self; 4] = [Self::Register, Self::Registry, Self::Orders, Self::Watch];
+    pub const ALL: [Self; 6] =
+        [Self::Register, Self::Registry, Self::Orders, Self::Watch, Self::Drain, Self::Affinity];
 }
 
 /// What is done to the processes.
@@ -128,17 +133,32 @@ impl Workload {
         value.as_str().unwrap_or_default().to_string()
     }
 
-    /// Whether it needs Managers, services and the venue.
+    /// Whether it needs services and the venue.
     #[must_use]
     pub fn trades(self) -> bool {
         self == Self::Orders
     }
 
+    /// Whether it needs Managers that are real processes.
+    #[must_use]
+    pub fn has_managers(self) -> bool {
+        match self {
+            Self::Orders | Self::Drain | Self::Affinity => true,
+            Self::Register | Self::Registry | Self::Watch => false,
+        }
+    }
+
     /// The nemeses that can change anything for it.
     #[must_use]
     pub fn nemeses(self) -> Vec<Nemesis> {
+        let own: &[Nemesis] = match self {
+            Self::Orders => &Nemesis::SINGLE,
+            Self::Drain => &[Nemesis::KillMarketManager, Nemesis::PauseMarketManager],
+            Self::Affinity => &[Nemesis::KillTraderManager],
+            Self::Register | Self::Registry | Self::Watch => &[],
+        };
         let all = Nemesis::SINGLE.into_iter();
-        all.filter(|nemesis| self.trades() || nemesis.hits_members()).collect()
+        all.filter(|nemesis| nemesis.hits_members() || own.contains(nemesis)).collect()
     }
 }
 

@@ -14,6 +14,10 @@ pub const QUIET_START_MS: u64 = 3_000;
 pub const QUIET_END_MS: u64 = 1_500;
 const KEYS: u64 = 8;
 const WATCHERS: u64 = 3;
+/// Implementations of a run that has Managers.
+pub const IMPLEMENTATIONS: u64 = 2;
+/// Customers who log in.
+pub const CUSTOMERS: u64 = 6;
 /// Lives are numbered from here: above those of any real Manager's clock there is no room, below there is.
 const FIRST_LIFE: u64 = 1_000;
 
@@ -129,6 +133,18 @@ fn operations(options: &Options, draw: &mut Draw) -> Vec<Timed> {
             Workload::Registry => registry(draw, n),
             Workload::Orders => order(draw),
             Workload::Watch => ("change", json!(format!("c{}", draw.below(KEYS)))),
+            // The other one stays: without a success is then an outage.
+            Workload::Drain => drained(draw, "market-manager", 1)
+                .unwrap_or_else(|| ("connect", json!({"conn": n}))),
+            Workload::Affinity => {
+                drained(draw, "trader-manager", IMPLEMENTATIONS).unwrap_or_else(|| {
+                    let customer = format!("algo{}", draw.below(CUSTOMERS) + 1);
+                    (
+                        "login",
+                        json!({"customer": customer, "trader": format!("trader-of-{customer}")}),
+                    )
+                })
+            }
         };
         operations.push(Timed { at_us, process, f: f.to_string(), value });
     }
@@ -162,6 +178,17 @@ fn registry(draw: &mut Draw, n: u64) -> (&'static str, Value) {
         2..6 => ("check-in", json!([key, null])),
         _ => ("read", json!([key, null])),
     }
+}
+
+/// Now and then one of the first so many Managers of this kind is drained, or taken back.
+fn drained(draw: &mut Draw, kind: &str, of: u64) -> Option<(&'static str, Value)> {
+    let f = match draw.below(100) {
+        0 => "drain",
+        1 | 2 => "undrain",
+        _ => return None,
+    };
+    let number = draw.below(of) + 1;
+    Some((f, json!(format!("implementation-{number}.{kind}"))))
 }
 
 /// A side, and whether it is to rest and be canceled.

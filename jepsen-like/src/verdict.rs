@@ -96,8 +96,9 @@ pub fn load(calls: &[Call]) -> impl Iterator<Item = &Call> {
     calls.iter().filter(|call| LOAD.contains(&call.f.as_str()))
 }
 
-const LOAD: [&str; 8] =
-    ["write", "read", "cas", "acquire", "check-in", "submit", "cancel", "change"];
+const LOAD: [&str; 10] = [
+    "write", "read", "cas", "acquire", "check-in", "submit", "cancel", "change", "connect", "login",
+];
 
 /// Judges a run.
 pub fn judge(plan: &Plan, history: &[Operation]) -> Result<Verdict, HistoryError> {

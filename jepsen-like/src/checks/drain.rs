@@ -9,6 +9,9 @@ pub fn check(calls: &[Call]) -> Checked {
     let mut checked = Checked::default();
     let cordons: Vec<&Call> =
         named(calls, "drain").filter(|call| call.outcome == Outcome::Ok).collect();
+    if cordons.is_empty() && named(calls, "drain").next().is_some() {
+        checked.undecided.push("no drain was acknowledged: nothing stood behind a cordon".into());
+    }
     let lifted: Vec<&Call> = named(calls, "undrain").collect();
     for connect in named(calls, "connect").filter(|call| call.outcome == Outcome::Ok) {
         let Some(manager) = connect.told.get("manager").map(text) else {

@@ -1,7 +1,10 @@
 //! The cluster of a run, and what is declared on it. Decides names, grants and when the cluster counts as whole.
 
 use super::recorder::now;
-use crate::options::Options;
+use crate::{
+    options::Options,
+    plan::{CUSTOMERS, IMPLEMENTATIONS},
+};
 use anyhow::{Context as _, anyhow, bail};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -22,8 +25,7 @@ use tradewind_protocol::{control::Status, judge::VenueLedger};
 /// What one step may take on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// Algos: customers with an account each.
-pub(crate) const ALGOS: usize = 2;
-const IMPLEMENTATIONS: usize = 2;
+pub(crate) const ALGOS: u64 = 2;
 
 pub(crate) struct Stage {
     pub(crate) cluster: Cluster,
@@ -49,8 +51,8 @@ impl Stage {
         options: &Options,
         home: &Path,
     ) -> anyhow::Result<Self> {
-        let trades = options.workload.trades();
-        let implementations = if trades { IMPLEMENTATIONS } else { 0 };
+        let (trades, managed) = (options.workload.trades(), options.workload.has_managers());
+        let implementations = if managed { usize::try_from(IMPLEMENTATIONS)? } else { 0 };
         let environment = vec![("TRADEWIND_LOG".to_string(), "info,openraft=error".to_string())];
         let plan =
             Plan { binary, nodes: options.nodes, implementations, port_base: None, environment };
@@ -61,13 +63,18 @@ impl Stage {
         let name = ClientId::new(&format!("jepsen-like-{}", std::process::id()))?;
         let keys = Arc::new(KeySource::new(name, Arc::new(now)).following(client.time()));
         let members = usize::try_from(options.nodes)?;
-        let brokers = if trades { ALGOS } else { 0 };
-        let (managers, markets) = (3 * implementations, implementations);
+        let brokers = if trades { usize::try_from(ALGOS)? } else { 0 };
+        let (managers, markets) = (3 * implementations, if trades { implementations } else { 0 });
         let whole = Whole { members, managers, brokers, markets };
         let mut stage = Self { cluster, client, keys, rest, algos: Vec::new(), whole };
         if trades {
             stage.cluster.start_all().await?;
             stage.declare().await?;
+        } else if managed {
+            stage.cluster.start_all().await?;
+            for n in 1..=CUSTOMERS {
+                stage.declare_customer(n).await?;
+            }
         } else {
             for node in 1..=options.nodes {
                 stage.cluster.start_member(node).await?;
@@ -77,19 +84,27 @@ impl Stage {
         Ok(stage)
     }
 
+    /// A customer with a key, and the name of the account that he may be given.
+    async fn declare_customer(&mut self, n: u64) -> anyhow::Result<Algo> {
+        let algo = Algo {
+            customer: CustomerId::new(&format!("algo{n}"))?,
+            api_key: format!("key-of-algo{n}"),
+            account: AccountId::new(&format!("sim-{n}"))?,
+        };
+        let spec = CustomerSpec { key_hashes: BTreeSet::from([KeyHash::of(&algo.api_key)]) };
+        let (key, client) = (self.keys.next(), &self.client);
+        let put = client.put_customer(&algo.customer, &spec, &key, PATIENCE).await;
+        put.accepted().context("a customer could not be declared")?;
+        self.algos.push(algo.clone());
+        Ok(algo)
+    }
+
     /// What an operator would declare.
     async fn declare(&mut self) -> anyhow::Result<()> {
         let venue = "sim".parse()?;
         let (client, keys) = (self.client.clone(), self.keys.clone());
         for n in 1..=ALGOS {
-            let algo = Algo {
-                customer: CustomerId::new(&format!("algo{n}"))?,
-                api_key: format!("key-of-algo{n}"),
-                account: AccountId::new(&format!("sim-{n}"))?,
-            };
-            let spec = CustomerSpec { key_hashes: BTreeSet::from([KeyHash::of(&algo.api_key)]) };
-            let put = client.put_customer(&algo.customer, &spec, &keys.next(), PATIENCE).await;
-            put.accepted().context("a customer could not be declared")?;
+            let algo = self.declare_customer(n).await?;
             let spec = AccountSpec {
                 venue: "sim".parse()?,
                 adapter: "sim".to_string(),
@@ -98,7 +113,6 @@ impl Stage {
             };
             let put = client.put_account(&algo.account, &spec, &keys.next(), PATIENCE).await;
             put.accepted().context("an account could not be declared")?;
-            self.algos.push(algo);
         }
         let route = Route {
             instrument: "BTC/USD".parse()?,

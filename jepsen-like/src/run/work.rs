@@ -1,6 +1,9 @@
 //! What clients do. Decides that each process asks one thing at a time, when the plan says so; what is asked, and what
 //! counts as done, is each workload's own file.
 
+mod affinity;
+mod cordon;
+mod drain;
 mod orders;
 mod register;
 mod registry;
@@ -14,6 +17,7 @@ use crate::{
     options::Workload,
     plan::{Plan, Timed},
 };
+use anyhow::Context as _;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::{
     sync::watch as signal,
@@ -76,6 +80,8 @@ pub(crate) struct Work {
     tasks: JoinSet<anyhow::Result<()>>,
     algos: Vec<orders::AlgoSession>,
     watchers: Option<watch::Watchers>,
+    doors: Option<drain::Doors>,
+    customers: affinity::Keys,
     keys: Vec<String>,
 }
 
@@ -90,15 +96,21 @@ impl Work {
         let workload = plan.options.workload;
         let context = Context::new(stage, recorder.clone(), Instant::now());
         let mut algos = Vec::new();
-        for algo in &stage.algos {
+        for algo in stage.algos.iter().filter(|_| workload.trades()) {
             algos.push(orders::AlgoSession::open(algo, &stage.cluster.members(), home).await?);
         }
         let watchers = match workload {
             Workload::Watch => Some(watch::Watchers::prepare(stage).await?),
-            Workload::Register | Workload::Registry | Workload::Orders => None,
+            _ => None,
         };
+        let doors = match workload {
+            Workload::Drain => Some(drain::Doors::find(stage).await?),
+            _ => None,
+        };
+        let customers = affinity::keys(stage);
         let keys = keys(plan);
-        Ok(Self { workload, context, tasks: JoinSet::new(), algos, watchers, keys })
+        let tasks = JoinSet::new();
+        Ok(Self { workload, context, tasks, algos, watchers, doors, customers, keys })
     }
 
     /// Begins with all processes of the plan.
@@ -134,6 +146,15 @@ impl Work {
                         _ => drop(self.tasks.spawn(watch::change(context, caller, operations))),
                     }
                 }
+                Workload::Drain => {
+                    let (caller, doors) = (context.caller(number)?, self.doors.clone());
+                    let doors = doors.context("the MarketManagers were not looked for")?;
+                    self.tasks.spawn(drain::run(context, caller, doors, operations));
+                }
+                Workload::Affinity => {
+                    let (caller, keys) = (context.caller(number)?, self.customers.clone());
+                    self.tasks.spawn(affinity::run(context, caller, keys, operations));
+                }
             }
         }
         Ok(())
@@ -164,6 +185,14 @@ impl Work {
                 if let Some(watchers) = self.watchers.take() {
                     watchers.close(self.context.caller(0)?).await?;
                 }
+            }
+            Workload::Drain => {
+                if let Some(doors) = &self.doors {
+                    drain::close(self.context.caller(0)?, doors).await?;
+                }
+            }
+            Workload::Affinity => {
+                affinity::close(self.context.caller(0)?, stage, &self.customers).await?;
             }
         }
         Ok(())
