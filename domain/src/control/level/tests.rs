@@ -75,9 +75,9 @@ fn the_level_is_raised_when_the_last_member_knows_it_and_not_before() {
     assert_eq!(refused, Refusal::LevelNotKnownBy { level: SECOND, by: "member 3".to_string() });
     know(&mut world, 3, SECOND);
     assert_eq!(planned(&world, FeatureLevel::FIRST), [], "the leader was another build");
-    let raised = Command::Level(LevelCommand::Raise { to: SECOND });
-    assert_eq!(planned(&world, SECOND), [raised.clone()]);
-    let applied = world.apply(raised);
+    let now = planned(&world, SECOND);
+    assert_eq!(now, [Command::Level(LevelCommand::Raise { to: SECOND })]);
+    let applied = world.apply(now[0].clone());
     assert_eq!(applied.events[0].kind, EventKind::LevelRaised { level: SECOND });
     assert_eq!(world.machine.level(), SECOND);
     assert_eq!(planned(&world, SECOND), []);
