@@ -15,7 +15,10 @@ pub(crate) use resource::Format;
 use crate::snapshot::{RecoverArgs, SnapshotArgs};
 use clap::{Args, Parser, Subcommand};
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
-use tradewind_domain::ids::{ImplementationId, LocationId, NodeName, ProgramId};
+use tradewind_domain::{
+    control::level::FeatureLevel,
+    ids::{ImplementationId, LocationId, NodeName, ProgramId},
+};
 
 #[derive(Debug, Parser)]
 #[command(
@@ -206,6 +209,10 @@ pub(crate) struct InfraArgs {
     /// Serve /v1/registers, the test range of the replicated state
     #[arg(long)]
     pub(crate) enable_registers: bool,
+    /// Understand no more than this feature level, as an older build: for tests of upgrades
+    #[arg(long, value_name = "LEVEL", hide = true, default_value_t = FeatureLevel::KNOWN.0,
+          value_parser = clap::value_parser!(u32).range(1..=i64::from(FeatureLevel::KNOWN.0)))]
+    pub(crate) feature_level: u32,
     /// Listen beyond the loopback although nothing is encrypted and nobody is asked who he is
     #[arg(long)]
     pub(crate) insecure: bool,

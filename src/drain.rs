@@ -30,6 +30,7 @@ use tradewind_protocol::{
     Code, Problem,
     control::{Changed, Stand},
     drains::{BeginDrain, ChangeDrain, DRAINS, DrainTold, DrainView, Drains, path_of},
+    events::{EVENTS, EventPage},
 };
 
 /// Between two looks: what remains changes without a change of the drain.
@@ -50,9 +51,16 @@ pub(crate) async fn run(args: &DrainArgs, stop: CancellationToken) -> anyhow::Re
     }
     let why =
         args.why.clone().ok_or_else(|| Usage("say --why: it is kept with the drain".into()))?;
-    if args.force {
-        let path = format!("{}/force", path_of(target));
-        change(&asker, Method::POST, &path, &args.who, why, None, args.if_match).await?;
+    if args.force || args.abandon_accounts {
+        // In this order a revision that was seen fits the first of them.
+        let asked = [(args.force, "force"), (args.abandon_accounts, "abandon")];
+        let mut if_match = args.if_match;
+        for (_, what) in asked.into_iter().filter(|(asked, _)| *asked) {
+            let path = format!("{}/{what}", path_of(target));
+            let why = why.clone();
+            change(&asker, Method::POST, &path, &args.who, why, None, if_match).await?;
+            if_match = None;
+        }
     } else if args.reschedule {
         let missing = || Usage("say --drop or --drop-at: when it is dropped".into());
         let drop = Some(args.schedule().ok_or_else(missing)?);
@@ -94,8 +102,42 @@ async fn begin(
     let key = asker.key().await;
     let on = condition(args);
     let asked = asker.control.change_on(Method::POST, &path, &begin, &key, on, WITHIN).await;
-    let _: Changed = asked.accepted().with_context(|| format!("{target} is not drained"))?;
-    Ok(())
+    let refused = match asked.accepted() {
+        Ok(Changed { .. }) => return Ok(()),
+        Err(problem) => problem,
+    };
+    if refused.code == Code::Conflict && is_the_same(asker, target, drop, args.deadline).await {
+        return Ok(());
+    }
+    Err(refused).with_context(|| format!("{target} is not drained"))
+}
+
+/// A deadline that is told as so long from now is another moment each time it is told. Whether the drain that goes on was
+/// begun with these words: dropped as this one would be, and so long after its beginning, as the events tell that, is its deadline.
+async fn is_the_same(
+    asker: &Asker,
+    target: &DrainTarget,
+    drop: DropSchedule,
+    within: Option<Duration>,
+) -> bool {
+    let Some(within) = within else { return false };
+    let Ok(told) = asker.control.read::<DrainTold>(&path_of(target), WITHIN).await else {
+        return false;
+    };
+    let row = &told.drain.row;
+    let since = row.epoch.0.saturating_sub(1);
+    let path = format!("{EVENTS}?since={since}&limit=1&kinds=cordoned&about={target}");
+    let Ok(page) = asker.control.read::<EventPage>(&path, WITHIN).await else { return false };
+    let begun = page.entries.first().filter(|entry| entry.revision.0 == row.epoch.0);
+    let (Some(begun), Some(deadline)) = (begun, row.deadline) else { return false };
+    row.drop == drop && about(begun.at + within, deadline)
+}
+
+/// Clocks of operators differ, and a request takes its time.
+const CLOCKS_DIFFER: Duration = Duration::from_secs(30);
+
+fn about(one: UnixNanos, other: UnixNanos) -> bool {
+    u128::from(one.0.abs_diff(other.0)) <= CLOCKS_DIFFER.as_nanos()
 }
 
 /// Of a drain that is begun: another one there is not gone on with unless that was seen.

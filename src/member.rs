@@ -175,13 +175,20 @@ fn table(members: &Members) -> String {
     let wanted = members.voters_wanted.map_or("-".to_string(), |voters| voters.to_string());
     let leader = members.stand.leader.map_or("none".to_string(), |node| node.to_string());
     let changing = if members.changing { "   voters are being changed" } else { "" };
-    format!("leader {leader}   voters wanted {wanted}{changing}\n\n{}", rows(&members.members))
+    let mut level = members.level.map_or("-".to_string(), |level| level.to_string());
+    if let Some(who) = &members.next_level_waits_for {
+        level = format!("{level} (the next one waits for {who})");
+    }
+    format!(
+        "leader {leader}   voters wanted {wanted}   level {level}{changing}\n\n{}",
+        rows(&members.members)
+    )
 }
 
 fn rows(members: &[MemberInfo]) -> String {
     let mut text = format!(
-        "{:<6}{:<10}{:<24}{:<24}{:<10}{:>10}{:>8}{:>10}  VERSION\n",
-        "NODE", "ROLE", "API", "PEER", "DISK", "MATCHED", "LAG", "HEARD"
+        "{:<6}{:<10}{:<24}{:<24}{:<10}{:>10}{:>8}{:>10}{:>7}  VERSION\n",
+        "NODE", "ROLE", "API", "PEER", "DISK", "MATCHED", "LAG", "HEARD", "LEVEL"
     );
     let shown = |value: Option<u64>, unit: &str| {
         value.map_or_else(|| "-".to_string(), |value| format!("{value}{unit}"))
@@ -190,6 +197,7 @@ fn rows(members: &[MemberInfo]) -> String {
         let role = format!("{:?}", member.standing).to_lowercase();
         let disk = member.disk.as_deref().unwrap_or("-");
         let version = member.version.as_deref().unwrap_or("-");
+        let level = member.level.map_or("-".to_string(), |level| level.to_string());
         let matched = shown(member.matched.map(|revision| revision.0), "");
         let (lag, heard) = (shown(member.lag, ""), shown(member.heard_ms, "ms"));
         let (node, api, peer) =
@@ -197,7 +205,7 @@ fn rows(members: &[MemberInfo]) -> String {
         // Writing to a string cannot fail.
         let _ = writeln!(
             text,
-            "{node:<6}{role:<10}{api:<24}{peer:<24}{disk:<10}{matched:>10}{lag:>8}{heard:>10}  {version}"
+            "{node:<6}{role:<10}{api:<24}{peer:<24}{disk:<10}{matched:>10}{lag:>8}{heard:>10}{level:>7}  {version}"
         );
     }
     text

@@ -10,7 +10,10 @@ use anyhow::{Context as _, bail};
 use std::{collections::BTreeMap, net::SocketAddr, num::NonZeroU32, process::ExitCode};
 use tokio_util::sync::CancellationToken;
 use tradewind_control_server as infra;
-use tradewind_domain::ids::{ManagerId, ManagerKind, NodeId};
+use tradewind_domain::{
+    control::level::FeatureLevel,
+    ids::{ManagerId, ManagerKind, NodeId},
+};
 use tradewind_kraken::{rate::Tier, sign::Secret};
 use tradewind_node::{manager, service::SERVICE};
 
@@ -102,6 +105,7 @@ fn infra_options(args: InfraArgs) -> anyhow::Result<infra::Options> {
             ..infra::Timing::default()
         },
         enable_registers: args.enable_registers,
+        knows: FeatureLevel(args.feature_level),
         provisioning,
         snapshots: infra::Snapshots { every: args.snapshot_every, ..infra::Snapshots::default() },
     })

@@ -89,7 +89,8 @@ fn table(status: &Status) -> Result<String, std::fmt::Error> {
     let mut text = String::new();
     let leader = status.stand.leader.map_or("none".to_string(), |node| node.to_string());
     let (term, revision) = (status.stand.term, status.stand.revision);
-    writeln!(text, "leader {leader}   term {term}   revision {revision}")?;
+    let level = status.level.map_or_else(|| "-".to_string(), |level| level.to_string());
+    writeln!(text, "leader {leader}   term {term}   revision {revision}   level {level}")?;
     if let Some(age) = status.stand.age_ms {
         writeln!(text, "{}", unconfirmed(status.node, age))?;
     }
@@ -158,6 +159,7 @@ mod tests {
             brake: vec![],
             divergence: None,
             handed_back: vec![],
+            level: None,
         }
     }
 

@@ -11,7 +11,9 @@ use std::{
 };
 use tradewind_domain::{
     control::{
-        Command, IdempotencyKey, Machine, Observed, Outcome, Request, Row, Sighting, Stamped, plan,
+        Command, IdempotencyKey, Machine, Observed, Outcome, Request, Row, Sighting, Stamped,
+        level::{FeatureLevel, LevelRow},
+        plan,
         plan::Told,
         row::{
             Assignment, CustomerRow, CustomerSpec, ManagerRow, ManagerState, TraderRow, TraderSpec,
@@ -84,7 +86,10 @@ fn rows() -> impl Iterator<Item = Row> {
             revision: Revision(1),
         })
     });
-    managers.chain(customers).chain(traders)
+    // At the level of this build, which looks at capacities.
+    let (level, revision, since) = (FeatureLevel::KNOWN, Revision(1), UnixNanos(START));
+    let level = Row::Level(LevelRow { level, revision, since });
+    managers.chain(customers).chain(traders).chain([level])
 }
 
 /// Time on a core since something began: other work on the machine does not count.

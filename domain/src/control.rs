@@ -4,6 +4,7 @@
 
 mod access;
 mod answered;
+mod capacity;
 pub mod command;
 mod declare;
 pub mod desired;
@@ -16,6 +17,7 @@ pub mod handed_back;
 pub mod idempotency;
 pub mod invariants;
 pub mod lease;
+pub mod level;
 pub mod life;
 pub mod machine;
 pub mod manager_disk;

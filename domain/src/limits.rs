@@ -248,6 +248,10 @@ pub const PROVISION_SAYS_WITHIN: Duration = Duration::from_secs(2);
 /// What is taken away is asked to go, then told, then killed: an attempt at that has no less than this.
 pub const PROVISION_RELEASED_WITHIN: Duration = Duration::from_secs(60);
 
+/// What is drained because it is too much is empty within minutes: sessions go within half a minute, customers a few at a time.
+/// After this somebody is to look; nothing is forced.
+pub const RETIRED_WITHIN: Duration = Duration::from_secs(3_600);
+
 /// Whoever has started a Manager starts it again within this after it was taken for down: ten seconds after it was
 /// started last, a look every two, and until it has checked in.
 pub const PROVISION_BACK_WITHIN: Duration = Duration::from_secs(20);

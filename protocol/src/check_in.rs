@@ -3,8 +3,9 @@
 
 use crate::{control::Stand, supervision::ServiceReport};
 use serde::{Deserialize, Serialize};
-use tradewind_domain::ids::{
-    DiskId, Fence, Incarnation, LocationId, ManagerId, NodeName, ServiceId,
+use tradewind_domain::{
+    control::level::FeatureLevel,
+    ids::{DiskId, Fence, Incarnation, LocationId, ManagerId, NodeName, ServiceId},
 };
 
 /// `POST /v1/managers/check-in` at any InfrastructureManager.
@@ -27,6 +28,9 @@ pub struct ManagerCheckIn {
     /// The machine it is on, which fails as one; without it the host of its address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node: Option<NodeName>,
+    /// What its build understands. One that says nothing is let in, and the next level waits for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub level: Option<FeatureLevel>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

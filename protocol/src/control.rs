@@ -8,6 +8,7 @@ use tradewind_domain::{
     control::{
         IdempotencyKey, StateHash,
         handed_back::HandedBackRow,
+        level::FeatureLevel,
         row::{ManagerState, RegisterRow},
     },
     ids::{
@@ -118,6 +119,9 @@ pub struct Status {
     /// Services that crashed again and again, and have not run for long since.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub handed_back: Vec<HandedBackRow>,
+    /// What all builds in the cluster understand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub level: Option<FeatureLevel>,
 }
 
 /// A node whose Managers the leader does not hear and does not take for down.

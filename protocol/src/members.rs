@@ -3,7 +3,10 @@
 
 use crate::control::Stand;
 use serde::{Deserialize, Serialize};
-use tradewind_domain::ids::{ClusterIncarnation, DiskId, NodeId, Revision};
+use tradewind_domain::{
+    control::level::FeatureLevel,
+    ids::{ClusterIncarnation, DiskId, NodeId, Revision},
+};
 
 /// `POST /v1/members`: an InfrastructureManager with an empty directory asks to be a member.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +19,9 @@ pub struct JoinMember {
     pub disk: DiskId,
     pub peer_address: String,
     pub api_address: String,
+    /// What its build understands: below the level of the state it is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub level: Option<FeatureLevel>,
 }
 
 /// The answer: the number it has from now on.
@@ -38,6 +44,15 @@ pub struct MemberMoved {
     /// The life of the cluster that the member is in: in another one its number is another's. None before it is opened.
     #[serde(default)]
     pub cluster: Option<ClusterIncarnation>,
+}
+
+/// `PUT /v1/members/{node}/level`: a member tells which feature levels its build understands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct MemberKnows {
+    /// This one and all below it.
+    pub level: FeatureLevel,
 }
 
 /// `PUT /v1/members/voters-wanted`.
@@ -111,6 +126,9 @@ pub struct MemberInfo {
     pub heard_ms: Option<u64>,
     /// The version of its program, if it answered just now.
     pub version: Option<String>,
+    /// What its build understands, by its own word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub level: Option<FeatureLevel>,
 }
 
 /// `GET /v1/members`.
@@ -124,4 +142,10 @@ pub struct Members {
     /// Whether the voters are being changed at this moment.
     pub changing: bool,
     pub members: Vec<MemberInfo>,
+    /// Of the state; see `docs/protocol/levels.md`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub level: Option<FeatureLevel>,
+    /// Where some members know the next one already: who does not, the first of several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_level_waits_for: Option<String>,
 }

@@ -5,7 +5,7 @@ use crate::supervision::{ServiceReport, ServiceState};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use tradewind_domain::{
-    control::{drain::DrainState, row::Assignment},
+    control::{drain::DrainState, level::FeatureLevel, row::Assignment},
     ids::{
         AccountId, BrokerId, DrainTarget, Epoch, ImplementationId, Incarnation, LocationId,
         ManagerId, ManagerKind, Revision, VenueId,
@@ -52,6 +52,9 @@ pub struct ManagerInfo {
     pub drains: Vec<DrainOf>,
     /// Its own word, as of its last beat; `null`: nobody who answers has heard it.
     pub told: Option<ManagerTold>,
+    /// The feature level that its build understands, if it says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub level: Option<FeatureLevel>,
 }
 
 /// What the state gives a Manager, or all of an implementation.

@@ -64,6 +64,7 @@ fn again_as(message: &str, body: &Value) -> serde_json::Result<Value> {
         "join_member" => again::<members::JoinMember>(body),
         "member_joined" => again::<members::MemberJoined>(body),
         "member_moved" => again::<members::MemberMoved>(body),
+        "member_knows" => again::<members::MemberKnows>(body),
         "voters_wanted" => again::<members::VotersWanted>(body),
         "transfer_leader" => again::<members::TransferLeader>(body),
         "leader_transferred" => again::<members::LeaderTransferred>(body),

@@ -33,6 +33,10 @@ pub(crate) struct DrainArgs {
     /// Count it as drained now, whatever is still there
     #[arg(long, requires = "why", conflicts_with_all = ["show", "drop", "drop_at", "deadline"])]
     pub(crate) force: bool,
+    /// Of a drain that is there: give up the accounts whose Brokers are there. Their ledgers stay on that disk, and they
+    /// begin elsewhere with empty ones
+    #[arg(long, requires = "why", conflicts_with_all = ["show", "drop", "drop_at", "deadline", "reschedule", "create"])]
+    pub(crate) abandon_accounts: bool,
     /// Of a drain that is there: set anew when it is dropped
     #[arg(long, requires = "why", conflicts_with_all = ["show", "force", "deadline"])]
     pub(crate) reschedule: bool,

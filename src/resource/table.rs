@@ -48,6 +48,7 @@ pub(super) const MANAGERS: &[Column] = &[
     Column("CUSTOMERS", "placed/customers"),
     Column("TRADERS", "placed/traders"),
     Column("SESSIONS", "told/sessions"),
+    Column("LEVEL", "level"),
     Column("DRAIN", "drains/*/state"),
 ];
 pub(super) const IMPLEMENTATIONS: &[Column] = &[

@@ -5,6 +5,7 @@ use crate::state::{Kv, StateError};
 use futures_util::future::BoxFuture;
 use std::{io, net::SocketAddr, path::Path, sync::Arc};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tradewind_domain::control::level::FeatureLevel;
 use tradewind_journal::{Disk, Journal, OpenError, RealDisk};
 
 /// See the module. The default is the machine itself.
@@ -17,6 +18,8 @@ pub struct Environment {
     /// Opens the rows of the state in a directory, making them if need be. Blocks.
     pub rows: OpenRows,
     pub network: Arc<dyn Network>,
+    /// What the program understands: with a state of a higher level it does not go on.
+    pub knows: FeatureLevel,
 }
 
 pub type OpenJournal = Arc<
@@ -32,6 +35,7 @@ impl Default for Environment {
             journal: Arc::new(Journal::open_on),
             rows: Arc::new(crate::state::open_sled),
             network: Arc::new(Tcp),
+            knows: FeatureLevel::KNOWN,
         }
     }
 }

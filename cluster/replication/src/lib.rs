@@ -16,6 +16,7 @@ mod environment;
 mod errors;
 mod events;
 mod group_clock;
+mod level;
 mod limits;
 mod log;
 mod meters;
@@ -43,6 +44,7 @@ pub use errors::{
     InitializeError, KnownLeader, ProposeError, ReadError, StartError, TransferError,
 };
 pub use events::{EntryEvents, EventStream, EventsError, Gone};
+pub use level::LevelNotKnown;
 pub use limits::{ELECTION_MOST, PROPOSAL_BYTES_MAX};
 pub use log::LogError;
 pub use meters::{Meters, Proposals};

@@ -5,6 +5,7 @@ mod catch_up;
 mod cutting;
 mod divergence;
 mod group;
+mod levels;
 mod lives;
 mod membership;
 mod power_loss;

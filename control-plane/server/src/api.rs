@@ -76,6 +76,7 @@ pub(crate) fn addresses() -> Addresses {
             get(members::get).put(changes::put_member).delete(members::remove),
         )
         .route("/v1/members/{node}/address", put(members::moved))
+        .route("/v1/members/{node}/level", put(members::knows))
         .route("/v1/leader/transfer", post(members::transfer))
         .route("/v1/traders/{trader}/sessions", post(sessions::open_for_trader))
         .route("/v1/implementations/{implementation}/drain", post(drains::begin_for_implementation))
@@ -84,6 +85,7 @@ pub(crate) fn addresses() -> Addresses {
         .route("/v1/drains/{target}", get(drains::get).delete(drains::cancel))
         .route("/v1/drains/{target}/force", post(drains::force))
         .route("/v1/drains/{target}/drop", put(drains::reschedule))
+        .route("/v1/drains/{target}/abandon", post(drains::abandon))
         .route(REBALANCE, get(rebalance::get).post(rebalance::begin).delete(rebalance::cancel))
         .route("/v1/sessions", post(sessions::open))
         .route("/v1/registers/{register}", get(registers::get).put(registers::put))

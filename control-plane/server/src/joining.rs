@@ -56,7 +56,8 @@ pub(crate) async fn identify(
         (None, _, None) => {
             let (cluster, peer_address) = (options.cluster.clone(), peer_address.to_string());
             let api_address = api_address.clone();
-            let join = JoinMember { cluster, disk, peer_address, api_address };
+            let level = Some(options.knows);
+            let join = JoinMember { cluster, disk, peer_address, api_address, level };
             ask(&options.join, &join, clocks).await?
         }
     };

@@ -32,7 +32,7 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval, sleep},
 };
 use tradewind_domain::{
-    control::{Command, IdempotencyKey, Request, plan::Brake, scale::Offered},
+    control::{Command, IdempotencyKey, Request, level::FeatureLevel, plan::Brake, scale::Offered},
     ids::{ClientId, ClusterIncarnation, Epoch, Incarnation, LocationId, NodeId},
     limits::PLAN_EVERY,
     time::{Monotonic, UnixNanos},
@@ -58,6 +58,8 @@ pub(crate) struct Context {
     pub(crate) commands: Arc<AtomicU64>,
     /// What this member may start.
     pub(crate) offered: Offered,
+    /// What this build understands.
+    pub(crate) knows: FeatureLevel,
 }
 
 impl Context {
@@ -125,7 +127,9 @@ async fn lead(context: &Context, term: u64, told: &watch::Sender<LeaderView>) {
     let leadership = Leadership {
         context,
         term,
-        seen: Observations::since((context.clocks.monotonic)()).offering(&context.offered),
+        seen: Observations::since((context.clocks.monotonic)())
+            .offering(&context.offered)
+            .knowing(context.knows),
         pipes: Pipes::new(context.clone(), right, reports.clone()),
         reports,
         probes: Probes::default(),

@@ -1,5 +1,5 @@
-//! What this member tells the group of itself: which key it signs sessions with, where it is reached, and
-//! on which disk it is. Decides when: at each start, by the way every change takes, until it stands there.
+//! What this member tells the group of itself: which key it signs sessions with, where it is reached, on
+//! which disk it is, and what its build understands. Decides when: at each start, by the way every change takes, until it stands there.
 //! One that was started at another address is not found by the leader, and so finds the leader itself.
 
 use crate::{
@@ -14,6 +14,7 @@ use tradewind_domain::{
     control::{
         Command, IdempotencyKey, Machine,
         group::{GroupCommand, MemberAddress},
+        level::LevelCommand,
     },
     ids::{ClientId, NodeId},
 };
@@ -21,7 +22,7 @@ use tradewind_link::rest::Method;
 use tradewind_protocol::{
     Code, Problem,
     control::Changed,
-    members::MemberMoved,
+    members::{MemberKnows, MemberMoved},
     token::{format_public_key, parse_public_key},
 };
 
@@ -48,19 +49,22 @@ pub(crate) async fn tell(service: Service) {
         let key = machine.member(node).is_some_and(|row| {
             row.api_address == key_told.api_address && row.public_key == key_told.public_key
         });
-        if place && key {
-            tracing::info!(%node, "the group knows this member's key and address");
+        let level = machine.member_level(node) == Some(parts.knows);
+        if place && key && level {
+            tracing::info!(%node, "the group knows this member's key, address and build");
             return;
         }
         asked += 1;
-        let told = if place {
+        let told = if place && key {
+            tell_level(&service, &client, asked).await
+        } else if place {
             tell_key(&service, &client, &key_told).await
         } else {
             tell_place(&service, &client, asked, &moved).await
         };
         // Once accepted it is in this member's own state a moment later.
         if let Err(problem) = told {
-            tracing::debug!(%problem, "the group does not know this member's key and address yet");
+            tracing::debug!(%problem, "the group does not know this member's key, address and build yet");
         }
         sleep(TELL_MEMBER_EVERY).await;
     }
@@ -90,6 +94,17 @@ async fn tell_key(service: &Service, client: &ClientId, told: &TellMember) -> Re
     let command = Command::PutMember { node: parts.node, api_address, public_key };
     let change =
         Change { method: Method::PUT, path: &path, body: told, key, command, forwarded: false };
+    service.change(change, changed).await.map(drop)
+}
+
+async fn tell_level(service: &Service, client: &ClientId, asked: u64) -> Result<(), Problem> {
+    let parts = service.parts();
+    let (node, level) = (parts.node, parts.knows);
+    let (path, body) = (format!("/v1/members/{node}/level"), MemberKnows { level });
+    let key = fresh(service, client, parts.identity.incarnation.0 + asked);
+    let command = Command::Level(LevelCommand::Know { node, level });
+    let method = Method::PUT;
+    let change = Change { method, path: &path, body: &body, key, command, forwarded: false };
     service.change(change, changed).await.map(drop)
 }
 

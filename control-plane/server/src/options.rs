@@ -7,7 +7,10 @@ use std::{
     path::PathBuf,
     time::Duration,
 };
-use tradewind_domain::ids::{NodeId, ProgramId};
+use tradewind_domain::{
+    control::level::FeatureLevel,
+    ids::{NodeId, ProgramId},
+};
 use tradewind_replication::{ELECTION_MOST, Snapshots, Timing};
 
 /// Everything an InfrastructureManager needs to start.
@@ -37,6 +40,8 @@ pub struct Options {
     /// Serves `/v1/registers`: the test range of the replicated state.
     pub enable_registers: bool,
     pub provisioning: Provisioning,
+    /// `FeatureLevel::KNOWN`; less for a test that plays an older build.
+    pub knows: FeatureLevel,
 }
 
 /// What this member may start when a location runs out of capacity. Nothing, unless its operator says so here: what
@@ -165,6 +170,7 @@ mod tests {
             snapshots: Snapshots::default(),
             enable_registers: false,
             provisioning: Provisioning::default(),
+            knows: FeatureLevel::KNOWN,
         }
     }
 

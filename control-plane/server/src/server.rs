@@ -37,7 +37,7 @@ use tradewind_domain::{
 use tradewind_link::{listen, rest::Rest};
 use tradewind_protocol::Problem;
 use tradewind_replication::{
-    InitializeError, Options as ReplicaOptions, Replica, Role, StartError,
+    Environment, InitializeError, Options as ReplicaOptions, Replica, Role, StartError,
 };
 
 /// Where below a member's directory its log, state and snapshots are.
@@ -108,8 +108,7 @@ impl Server {
     pub async fn start(options: Options, listeners: Listeners) -> Result<Self, RunError> {
         options.check()?;
         let clocks = Clocks::system();
-        let now = (clocks.unix)();
-        let directory = options.state_dir.clone();
+        let (now, directory) = ((clocks.unix)(), options.state_dir.clone());
         let identity = tokio::task::spawn_blocking(move || identity::load(&directory, now))
             .await
             .map_err(|error| RunError::Failed(error.to_string()))??;
@@ -139,9 +138,9 @@ impl Server {
             // Above those of every earlier life, also where the clock was set back in between.
             commands: Arc::new(AtomicU64::new(identity.incarnation.0 << 20)),
             offered: provision::offered(own.node, &options.provisioning),
+            knows: options.knows,
         };
-        let watched_clocks = clocks.clone();
-        let metrics = Metrics::new(replica.clone());
+        let (watched_clocks, metrics) = (clocks.clone(), Metrics::new(replica.clone()));
         let service = Service::new(Parts {
             node: own.node,
             cluster: options.cluster,
@@ -152,6 +151,7 @@ impl Server {
             api_address: own.api_address,
             peer_address: own.peer_address,
             enable_registers: options.enable_registers,
+            knows: options.knows,
             leading,
             view,
             backups: Arc::new(Semaphore::new(1)),
@@ -187,6 +187,12 @@ impl Server {
     #[must_use]
     pub fn leads(&self) -> bool {
         self.service.parts().replica.confirmed_leader()
+    }
+
+    /// The feature level of the state that this member has applied.
+    #[cfg(test)]
+    pub(crate) fn applied_level(&self) -> tradewind_domain::control::level::FeatureLevel {
+        self.service.parts().replica.look(|_, machine| machine.level())
     }
 
     /// Returns when the member has stopped by itself, with the reason.
@@ -251,7 +257,7 @@ async fn replica(
         peer_listener: peer_listener.into(),
         timing: options.timing.clone(),
         snapshots: options.snapshots.clone(),
-        environment: Default::default(),
+        environment: Environment { knows: options.knows, ..Environment::default() },
     };
     let replica = Replica::start(options, clocks.unix.clone()).await?;
     replica.keep_away_from(clocks.calendar.clone());

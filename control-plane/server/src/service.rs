@@ -20,7 +20,7 @@ use crate::{
 use std::{sync::Arc, time::Duration};
 use tokio::sync::{Semaphore, watch};
 use tradewind_domain::{
-    control::Machine,
+    control::{Machine, level::FeatureLevel},
     ids::{ClusterIncarnation, NodeId, Revision},
     time::UnixNanos,
 };
@@ -43,6 +43,8 @@ pub(crate) struct Parts {
     pub(crate) api_address: String,
     pub(crate) peer_address: std::net::SocketAddr,
     pub(crate) enable_registers: bool,
+    /// What this build understands.
+    pub(crate) knows: FeatureLevel,
     pub(crate) leading: watch::Receiver<Leading>,
     /// What this member knows of the Managers while it leads.
     pub(crate) view: watch::Receiver<LeaderView>,

@@ -8,6 +8,7 @@ mod doors;
 mod drains;
 mod group;
 mod leadership;
+mod levels;
 mod manager;
 mod managers;
 mod members;

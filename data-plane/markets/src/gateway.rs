@@ -136,6 +136,12 @@ impl Gateway {
         rest.route("/v1/stream", get(stream)).with_state(self.clone())
     }
 
+    /// Whether an order may be submitted by REST in the caller's session. All else that is asked goes on behind a cordon:
+    /// what is there is looked at and cancelled.
+    fn submits(&self, caller: &Caller) -> Result<(), Problem> {
+        self.0.sessions.submits(&caller.0.session)
+    }
+
     /// A newer desired state counts from now on.
     pub(crate) fn follow(&self, desired: &Desired) {
         let Some(directory) = Directory::new(desired) else {

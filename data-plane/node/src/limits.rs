@@ -12,6 +12,8 @@ pub const ALONE_AFTER: Duration = Duration::from_secs(1);
 /// How soon a check-in that was not accepted is repeated: first, and at the most.
 pub const CHECK_IN_AGAIN_FIRST: Duration = Duration::from_millis(100);
 pub const CHECK_IN_AGAIN_MAX: Duration = Duration::from_secs(1);
+/// One that was refused for good asks less and less often, up to this: what keeps it out is mended by a person.
+pub const CHECK_IN_REFUSED_MAX: Duration = Duration::from_secs(5);
 /// One attempt to check in: a Manager's waits through an election, `HOLD_THROUGH_ELECTION`.
 pub const CHECK_IN_ATTEMPT: Duration = Duration::from_secs(2);
 
@@ -19,6 +21,11 @@ pub const CHECK_IN_ATTEMPT: Duration = Duration::from_secs(2);
 /// members of a site take that starts as a whole; far shorter than a person is on his way to a node that was rebooted.
 pub const START_UNASKED_AFTER: Duration = Duration::from_secs(10);
 const _: () = assert!(START_UNASKED_AFTER.as_millis() >= 4 * CHECK_IN_ATTEMPT.as_millis());
+// A refusal is an answer: who hears one each time starts nothing by himself.
+const _: () = assert!(
+    START_UNASKED_AFTER.as_millis()
+        > CHECK_IN_REFUSED_MAX.as_millis() + CHECK_IN_ATTEMPT.as_millis()
+);
 
 /// A service that had a pipe and was not heard of for so long hangs and is killed: well above a busy
 /// machine's pauses, well below what an operator would wait.

@@ -3,6 +3,7 @@
 //! goes through by `supervision`.
 
 mod api;
+mod asking;
 mod cordon;
 mod core;
 mod intent;

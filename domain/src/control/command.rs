@@ -5,6 +5,7 @@ use super::drain::DrainCommand;
 use super::fencing::TraderCommand;
 use super::group::GroupCommand;
 use super::handed_back::ServiceCommand;
+use super::level::LevelCommand;
 use super::placement::RebalanceCommand;
 use super::resource::ResourceCommand;
 use super::row::{AccountSpec, CustomerSpec, LocationSpec, MarketSpec, TraderSpec};
@@ -145,6 +146,8 @@ pub enum Command {
     },
     /// Traders that are given a new right.
     Trader(TraderCommand),
+    /// What builds understand.
+    Level(LevelCommand),
 }
 
 /// What the leader knew when it took a Manager for down.

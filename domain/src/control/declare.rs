@@ -110,12 +110,17 @@ impl Machine {
         if same.is_none() && !self.tables.customers.contains_key(&spec.customer) {
             return Err(Refusal::NotFound { what: Noun::Customer });
         }
+        let starts = spec.state.takes_a_place()
+            && same.is_none_or(|before| !before.spec.state.takes_a_place());
         let assignment = same.and_then(|row| row.assignment.clone());
+        let assignment = assignment.filter(|held| !starts || self.has_room(&held.manager));
+        let wants = starts.then(|| (spec.customer.clone(), self.weight_of(&spec.customer)));
         let row = TraderRow { trader: trader.clone(), spec, assignment, revision };
         self.tables.put(Row::Trader(row));
         // What crashed was something else.
         self.tables.forget_handed_back(&ServiceId::Trader { trader: trader.clone() });
-        Ok(vec![EventKind::TraderChanged { trader }])
+        let told = wants.and_then(|(customer, before)| self.no_room(&trader, &customer, before));
+        Ok([EventKind::TraderChanged { trader }].into_iter().chain(told).collect())
     }
 
     pub(super) fn put_register(

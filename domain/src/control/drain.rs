@@ -5,10 +5,14 @@
 //! D1: from the moment a cordon is committed nothing new is placed there; the Managers' acknowledgement
 //! says that nothing was under way either. D2: dropped only after drained, and only when its schedule says.
 
+mod abandon;
 mod decide;
+mod hours;
 mod progress;
 
+pub(super) use abandon::violations;
 pub(super) use decide::Entry;
+pub use hours::HoursUnknownRow;
 pub use progress::{Remains, remains};
 
 #[cfg(feature = "schema")]
@@ -83,6 +87,18 @@ pub enum DrainCommand {
         deadline: Option<UnixNanos>,
         drop: DropSchedule,
     },
+    /// The Brokers there are given up: they begin elsewhere with empty ledgers.
+    Abandon {
+        target: DrainTarget,
+        at: Option<Revision>,
+        by: By,
+    },
+    /// The leader does not know when it is after hours: an alarm.
+    HoursUnknown {
+        target: DrainTarget,
+        epoch: Epoch,
+        why: String,
+    },
 }
 
 /// Who asked for something, and why.
@@ -132,6 +148,8 @@ pub enum Step {
     Cancel,
     Reschedule,
     Overdue,
+    Abandon,
+    HoursUnknown,
 }
 
 /// Where a step leads.
@@ -167,9 +185,15 @@ impl DrainState {
             (Self::Drained, Step::Drop) => Some(Next::State(Self::Dropped)),
             (Self::Cordoned | Self::Draining | Self::Drained, Step::Cancel) => Some(Next::Active),
             (Self::Cordoned | Self::Draining | Self::Drained, Step::Reschedule)
-            | (Self::Cordoned | Self::Draining, Step::Overdue) => Some(Next::State(self)),
-            (Self::Cordoned, Step::Empty | Step::Drop)
-            | (Self::Draining, Step::Acknowledge | Step::Drop)
+            | (Self::Cordoned | Self::Draining, Step::Overdue)
+            | (Self::Drained, Step::HoursUnknown)
+            // Of one that was dropped by an earlier build something may be left.
+            | (
+                Self::Cordoned | Self::Draining | Self::Drained | Self::Dropped,
+                Step::Abandon,
+            ) => Some(Next::State(self)),
+            (Self::Cordoned, Step::Empty | Step::Drop | Step::HoursUnknown)
+            | (Self::Draining, Step::Acknowledge | Step::Drop | Step::HoursUnknown)
             | (Self::Drained, Step::Acknowledge | Step::Empty | Step::Overdue)
             | (
                 Self::Dropped,
@@ -179,7 +203,8 @@ impl DrainState {
                 | Step::Drop
                 | Step::Cancel
                 | Step::Reschedule
-                | Step::Overdue,
+                | Step::Overdue
+                | Step::HoursUnknown,
             ) => None,
         }
     }

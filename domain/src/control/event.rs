@@ -6,6 +6,7 @@ use super::{
     drain::{By, DropSchedule},
     group::GroupAsk,
     handed_back::Failure,
+    level::FeatureLevel,
     resource::{Deed, Resource},
     risk::TradingState,
     scale::{ProvisionState, Shortage},
@@ -257,5 +258,42 @@ pub enum EventKind {
     TraderFenced {
         trader: TraderId,
         epoch: Epoch,
+    },
+    /// A member said what its build understands.
+    LevelKnown {
+        node: NodeId,
+        level: FeatureLevel,
+    },
+    /// All members and live Managers know it: what is new with it holds from here on.
+    LevelRaised {
+        level: FeatureLevel,
+    },
+    /// An operator gave up an account's ledger at a Manager that goes: its Broker has no holder, and begins elsewhere
+    /// with an empty one.
+    BrokerAbandoned {
+        account: AccountId,
+        shard: u16,
+        /// Who had it, and the right he had it by.
+        manager: ManagerId,
+        epoch: Epoch,
+        by: By,
+    },
+    /// His TraderManager was dropped by force while he was there: he and his Traders wait for another.
+    CustomerUnplaced {
+        customer: CustomerId,
+        manager: ManagerId,
+        epoch: Epoch,
+    },
+    /// An alarm: a Trader was declared, and where his customer is there is no room for it. It waits.
+    TraderWithoutRoom {
+        trader: TraderId,
+        manager: ManagerId,
+        capacity: u32,
+    },
+    /// An alarm: when a drain drops what it has emptied cannot be told, since the hours are not known. It waits.
+    DropHoursUnknown {
+        target: DrainTarget,
+        epoch: Epoch,
+        why: String,
     },
 }

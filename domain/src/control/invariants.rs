@@ -1,6 +1,7 @@
 //! What must hold of the replicated machine after every command: R2, L1, A1, D1, D2, N1, V1, SC1, SC2, SC3, HB1, M1, M2,
-//! M3. Written once; property tests, simulation and the fault harness call it.
+//! M3, H1, C1, FL1. Written once; property tests, simulation and the fault harness call it.
 
+mod capacity;
 mod drains;
 mod epochs;
 mod group;
@@ -27,6 +28,9 @@ pub fn violations(before: &Machine, after: &Machine, revision: Revision) -> Vec<
     found.extend(manager_disks::violations(before, after));
     found.extend(super::scale::bounds(before, after));
     found.extend(drains::held(before, after));
+    found.extend(super::drain::violations(before, after));
+    found.extend(super::level::violations(before, after));
+    found.extend(capacity::violations(before, after, revision));
     found
 }
 
@@ -40,7 +44,7 @@ fn given_to_nobody(before: &Machine, after: &Machine, revision: Revision) -> Vec
     lost.map(|given| format!("L1: {} was given something and is not live", given.manager)).collect()
 }
 
-fn assignments(machine: &Machine) -> impl Iterator<Item = &Assignment> {
+pub(super) fn assignments(machine: &Machine) -> impl Iterator<Item = &Assignment> {
     let brokers = machine.brokers().filter_map(|row| row.assignment.as_ref());
     let customers = machine.customers().filter_map(|row| row.affinity.as_ref());
     let traders = machine.traders().filter_map(|row| row.assignment.as_ref());

@@ -15,7 +15,7 @@ impl Machine {
     pub fn begin_new_life(self) -> Self {
         // Row by row, so that the state's hash is that of what is left.
         Self::from_rows(self.rows().filter_map(|row| match row {
-            Row::Member(_) | Row::Admission(_) => None,
+            Row::Member(_) | Row::Admission(_) | Row::MemberLevel(_) => None,
             // Only the numbers given before are kept.
             Row::Group(row) => Some(Row::Group(GroupRow { voters_wanted: 0, ..row })),
             Row::Cluster(row) => Some(Row::Cluster(ClusterRow { feature_level: 0, ..row })),

@@ -1,7 +1,7 @@
 //! The replicated machine: `apply` answers every command, the same way on every member. Decides what is
 //! true in the cluster; who proposes what is `plan`'s decision. R2: one registration a Manager
 //! incarnation, epochs only grow. L1: an assignment has one holder an epoch. D1: nothing is given to a
-//! Manager that is being drained.
+//! Manager that is being drained, nor more than it takes (`capacity`).
 
 use super::{
     command::{Command, DownReason, IdempotencyKey, Stamped},
@@ -83,6 +83,7 @@ impl Machine {
         at: UnixNanos,
         command: &Command,
     ) -> Result<Vec<EventKind>, Refusal> {
+        self.admits(command)?;
         let epoch = Epoch(revision.0);
         match command.clone() {
             Command::OpenCluster { incarnation } => self.open(incarnation),
@@ -136,6 +137,7 @@ impl Machine {
             Command::Scale(command) => self.decide_scale(Entry { revision, at }, command),
             Command::Service(command) => self.decide_service(Entry { revision, at }, command),
             Command::Trader(command) => self.decide_trader(epoch, command),
+            Command::Level(command) => self.decide_level(revision, at, command),
         }
     }
 
@@ -247,6 +249,7 @@ impl Machine {
         let held = self.tables.brokers.get(&(account.clone(), shard)).cloned();
         let mut row = held.ok_or(Refusal::NotFound { what: Noun::Broker })?;
         self.eligible(ManagerKind::BrokerManager, &to, row.assignment.as_ref(), replaces)?;
+        self.check_room_for_broker(&to.manager, row.assignment.as_ref())?;
         let Assignment { manager, epoch } = to.clone();
         row.assignment = Some(to);
         self.tables.put(Row::Broker(row));
@@ -262,6 +265,7 @@ impl Machine {
         let held = self.customer(&customer).cloned();
         let mut row = held.ok_or(Refusal::NotFound { what: Noun::Customer })?;
         self.eligible(ManagerKind::TraderManager, &to, row.affinity.as_ref(), replaces)?;
+        self.check_room_for_customer(&customer, &to.manager, row.affinity.as_ref())?;
         let Assignment { manager, epoch } = to.clone();
         row.affinity = Some(to);
         row.affinity_version += 1;
@@ -283,6 +287,7 @@ impl Machine {
         if affinity.map(|a| &a.manager) != Some(&to.manager) {
             return Err(Refusal::AgainstAffinity);
         }
+        self.check_room_for_trader(&row, &to.manager)?;
         let Assignment { manager, epoch } = to.clone();
         row.assignment = Some(to);
         self.tables.put(Row::Trader(row));

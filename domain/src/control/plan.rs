@@ -7,6 +7,7 @@ mod brake;
 pub mod drains;
 mod fences;
 mod handed_back;
+mod levels;
 mod observations;
 mod observed;
 mod placements;
@@ -31,7 +32,8 @@ pub fn plan(machine: &Machine, observed: &Observed, now: Monotonic) -> Vec<Comma
         // Placement is decided on a state that knows of these.
         return expiries;
     }
-    let mut commands = fences::fenced(machine, observed);
+    let mut commands = levels::steps(machine, observed);
+    commands.extend(fences::fenced(machine, observed));
     commands.extend(drains::steps(machine, observed, now));
     let placements = placements::placements(machine, observed, now);
     commands.extend(scale::steps(machine, observed, now, &placements));

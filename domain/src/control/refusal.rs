@@ -2,13 +2,16 @@
 
 use super::{
     drain::{DrainState, DropSchedule},
+    level::FeatureLevel,
     resource::Need,
     risk::{RiskFault, TradingState},
     scale::ScaleFault,
     trader::TraderFault,
 };
 use crate::{
-    ids::{DiskId, DrainTarget, Epoch, Incarnation, LocationId, ManagerId, NodeId, Revision},
+    ids::{
+        AccountId, DiskId, DrainTarget, Epoch, Incarnation, LocationId, ManagerId, NodeId, Revision,
+    },
     limits,
     time::UnixNanos,
 };
@@ -102,6 +105,29 @@ pub enum Refusal {
     OtherManagerDisk { manager: ManagerId, disk: DiskId },
     #[error("the Trader cannot be run so: {fault}")]
     TraderNotPossible { fault: TraderFault },
+    #[error(
+        "this needs feature level {needed} and the cluster is at {level}: it is raised by itself once all members and \
+         Managers run a build that knows it (tradewind member list, tradewind manager ls: LEVEL)"
+    )]
+    LevelTooLow { needed: FeatureLevel, level: FeatureLevel },
+    #[error(
+        "the cluster is at feature level {needed} and this build knows {known}: start the build that was here, or a later \
+         one. A level is never lowered"
+    )]
+    LevelNotKnown { needed: FeatureLevel, known: FeatureLevel },
+    #[error("feature level {level} is not known to {by} yet")]
+    LevelNotKnownBy { level: FeatureLevel, by: String },
+    #[error(
+        "{manager} still has Brokers ({count}, that of {account} the first), and the one copy of each ledger is on its disk: \
+         cancel the drain (tradewind undrain {target}), or see that no order of them is open and give the accounts up \
+         (tradewind drain {target} --abandon-accounts --why TEXT): they begin elsewhere with empty ledgers"
+    )]
+    BrokersHeld { target: DrainTarget, manager: ManagerId, account: AccountId, count: u64 },
+    #[error(
+        "{manager} has no room: it takes {capacity}, has {held}, and this is {more} more. Start it with a higher --capacity, \
+         add another one, or move something away"
+    )]
+    NoRoom { manager: ManagerId, capacity: u32, held: u32, more: u32 },
 }
 
 /// A drain in words, by what may differ of another.

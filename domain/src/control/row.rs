@@ -4,10 +4,11 @@
 
 use super::{
     command::IdempotencyKey,
-    drain::{DrainRow, DroppedRow},
+    drain::{DrainRow, DroppedRow, HoursUnknownRow},
     fencing::FencingRow,
     group::{AdmissionRow, GroupRow},
     handed_back::HandedBackRow,
+    level::{LevelRow, ManagerLevelRow, MemberLevelRow},
     machine::Outcome,
     manager_disk::ManagerDiskRow,
     placement::RebalanceRow,
@@ -224,6 +225,18 @@ pub struct AnsweredRow {
     pub outcome: Outcome,
 }
 
+impl TraderWish {
+    /// Whether it counts as one of the services that its Manager takes.
+    #[must_use]
+    pub fn takes_a_place(self) -> bool {
+        match self {
+            // One that is paused keeps its place.
+            Self::Running | Self::Paused => true,
+            Self::Stopped => false,
+        }
+    }
+}
+
 impl AnsweredRow {
     /// The window runs from here: a sender's clock that is ahead must not outlive what is remembered.
     #[must_use]
@@ -325,4 +338,8 @@ rows! {
     FormerVenues(FormerVenuesRow): MarketId = |r| r.market.clone(),
     TraderRun(TraderRunRow): TraderId = |r| r.trader.clone(),
     Fencing(FencingRow): TraderId = |r| r.trader.clone(),
+    Level(LevelRow): () = |_| (),
+    MemberLevel(MemberLevelRow): NodeId = |r| r.node,
+    ManagerLevel(ManagerLevelRow): ManagerId = |r| r.manager.clone(),
+    HoursUnknown(HoursUnknownRow): DrainTarget = |r| r.target.clone(),
 }

@@ -9,10 +9,11 @@ pub(super) use index::{Index, follows};
 
 use super::{
     answered::Answered,
-    drain::{DrainRow, DroppedRow},
+    drain::{DrainRow, DroppedRow, HoursUnknownRow},
     fencing::FencingRow,
     group::{AdmissionRow, GroupRow},
     handed_back::HandedBackRow,
+    level::{LevelRow, ManagerLevelRow, MemberLevelRow},
     manager_disk::ManagerDiskRow,
     placement::RebalanceRow,
     risk::{RiskRow, TradingStateRow},
@@ -65,6 +66,10 @@ pub(super) struct Tables {
     pub(super) former_venues: OrdMap<MarketId, FormerVenuesRow>,
     pub(super) trader_runs: OrdMap<TraderId, Arc<TraderRunRow>>,
     pub(super) fencings: OrdMap<TraderId, FencingRow>,
+    pub(super) level: Option<LevelRow>,
+    pub(super) member_levels: OrdMap<NodeId, MemberLevelRow>,
+    pub(super) manager_levels: OrdMap<ManagerId, ManagerLevelRow>,
+    pub(super) hours_unknown: OrdMap<DrainTarget, HoursUnknownRow>,
     /// Derived from Brokers, customers and Traders.
     pub(super) index: Index,
     /// Keys written since the last `take_changed`.
@@ -92,14 +97,21 @@ impl Tables {
 
     /// Puts a row without noting it: for loading.
     pub(super) fn insert(&mut self, row: Row) {
-        if !matches!(row, Row::Cluster(_)) {
-            self.sum.add(&row);
+        if let Row::Cluster(row) = row {
+            self.cluster = row;
+            return;
         }
-        let replaced = match row {
-            Row::Cluster(row) => {
-                self.cluster = row;
-                None
-            }
+        self.sum.add(&row);
+        if let Some(replaced) = self.replace(row) {
+            self.sum.take(&replaced);
+        }
+    }
+
+    /// Gives the row that was in its place.
+    fn replace(&mut self, row: Row) -> Option<Row> {
+        match row {
+            // There is one, and it does not count.
+            Row::Cluster(_) => None,
             Row::Member(row) => self.members.insert(row.node, row).map(Row::Member),
             Row::Manager(row) => self.managers.insert(row.manager.clone(), row).map(Row::Manager),
             Row::Account(row) => {
@@ -157,9 +169,14 @@ impl Tables {
                 keep(&mut self.trader_runs, row.trader.clone(), row).map(Row::TraderRun)
             }
             Row::Fencing(row) => self.fencings.insert(row.trader.clone(), row).map(Row::Fencing),
-        };
-        if let Some(replaced) = replaced {
-            self.sum.take(&replaced);
+            Row::Level(row) => self.level.replace(row).map(Row::Level),
+            Row::MemberLevel(row) => self.member_levels.insert(row.node, row).map(Row::MemberLevel),
+            Row::ManagerLevel(row) => {
+                self.manager_levels.insert(row.manager.clone(), row).map(Row::ManagerLevel)
+            }
+            Row::HoursUnknown(row) => {
+                self.hours_unknown.insert(row.target.clone(), row).map(Row::HoursUnknown)
+            }
         }
     }
 
@@ -205,6 +222,10 @@ impl Tables {
             RowKey::FormerVenues(k) => self.former_venues.get(k).cloned().map(Row::FormerVenues),
             RowKey::TraderRun(k) => self.trader_runs.get(k).map(whole).map(Row::TraderRun),
             RowKey::Fencing(k) => self.fencings.get(k).cloned().map(Row::Fencing),
+            RowKey::Level(()) => self.level.map(Row::Level),
+            RowKey::MemberLevel(k) => self.member_levels.get(k).copied().map(Row::MemberLevel),
+            RowKey::ManagerLevel(k) => self.manager_levels.get(k).cloned().map(Row::ManagerLevel),
+            RowKey::HoursUnknown(k) => self.hours_unknown.get(k).cloned().map(Row::HoursUnknown),
         }
     }
 
@@ -237,5 +258,9 @@ impl Tables {
             .chain(self.former_venues.values().cloned().map(Row::FormerVenues))
             .chain(self.trader_runs.values().map(whole).map(Row::TraderRun))
             .chain(self.fencings.values().cloned().map(Row::Fencing))
+            .chain(self.level.map(Row::Level))
+            .chain(self.member_levels.values().copied().map(Row::MemberLevel))
+            .chain(self.manager_levels.values().cloned().map(Row::ManagerLevel))
+            .chain(self.hours_unknown.values().cloned().map(Row::HoursUnknown))
     }
 }

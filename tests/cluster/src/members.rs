@@ -25,6 +25,8 @@ struct Member {
     /// How it becomes a member, on an empty directory.
     how: Vec<String>,
     directory: PathBuf,
+    /// Told at its next start besides.
+    besides: Vec<String>,
     child: Option<Child>,
 }
 
@@ -39,6 +41,12 @@ impl Members {
     /// A group of three that has a leader.
     #[must_use]
     pub fn three() -> Self {
+        Self::three_with(&[])
+    }
+
+    /// The same, each told this besides.
+    #[must_use]
+    pub fn three_with(besides: &[&str]) -> Self {
         let mut ports = Ports::new(None);
         let places: Vec<(u64, SocketAddr, SocketAddr)> =
             (1..=3).map(|node| (node, ports.take().unwrap(), ports.take().unwrap())).collect();
@@ -51,6 +59,7 @@ impl Members {
             members.add(&node.to_string(), api, peer, how);
         }
         for name in ["1", "2", "3"] {
+            members.tell(name, besides);
             members.start(name);
         }
         eventually("the group has a leader", SOON, || members.leader().is_some());
@@ -59,8 +68,14 @@ impl Members {
 
     fn add(&mut self, name: &str, api: SocketAddr, peer: SocketAddr, how: Vec<String>) {
         let directory = self.home.path().join(name);
-        let member = Member { api, peer, how, directory, child: None };
+        let member = Member { api, peer, how, directory, besides: Vec::new(), child: None };
         self.members.insert(name.to_owned(), member);
+    }
+
+    /// From its next start on a member is told this besides, and no more.
+    pub fn tell(&mut self, name: &str, besides: &[&str]) {
+        let besides = besides.iter().map(|word| (*word).to_owned()).collect();
+        self.members.get_mut(name).unwrap().besides = besides;
     }
 
     /// A new process on an empty directory asks the others to be a member.
@@ -80,6 +95,7 @@ impl Members {
             .args([format!("--listen={}", member.api), format!("--peer-listen={}", member.peer)])
             .arg(format!("--data={}", member.directory.display()))
             .args(&member.how)
+            .args(&member.besides)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)

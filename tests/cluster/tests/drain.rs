@@ -116,7 +116,14 @@ fn a_cordon_outlives_the_leader_and_a_stale_revision_changes_nothing() {
     let names = managers.iter().filter_map(|manager| manager["manager"].as_str());
     let name = names.into_iter().find(|name| name.ends_with("trader-manager") && *name != holder);
     let name = name.unwrap();
-    does(&demo, &["drain", name, "--why", "to be sure", "--drop", "never", "--detach"]);
+    let within = |time| {
+        ["drain", name, "--why", "to be sure", "--drop", "never", "--deadline", time, "--detach"]
+    };
+    does(&demo, &within("10m"));
+    // The same words again are the same drain, other ones are told how it differs.
+    does(&demo, &within("10m"));
+    let other = tradewind(&demo, &within("1h"));
+    assert_eq!(other.status.code(), Some(4), "{}", String::from_utf8_lossy(&other.stderr));
     let leader = status(&demo).unwrap()["leader"].as_u64().unwrap();
     let members = demo.processes_of("infra");
     let of = |pid: &u32| {
@@ -139,4 +146,39 @@ fn a_cordon_outlives_the_leader_and_a_stale_revision_changes_nothing() {
     let stale = tradewind(&demo, &["undrain", name, "--why", "no", "--if-match", "1"]);
     assert_eq!(stale.status.code(), Some(4), "{}", String::from_utf8_lossy(&stale.stderr));
     does(&demo, &["undrain", name, "--why", "enough"]);
+}
+
+/// The first Broker, by its name, and who has it.
+fn broker(demo: &Demo) -> Option<(String, String)> {
+    let told = tradewind(demo, &["broker", "ls", "-o", "json"]);
+    let told: Value = serde_json::from_slice(&told.stdout).ok()?;
+    let first = told["items"].as_array()?.first()?.clone();
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    Some((text(&first["broker"])?, text(&first["assignment"]["manager"])?))
+}
+
+#[test]
+fn an_account_leaves_its_broker_manager_by_an_operators_word_alone() {
+    let demo = Demo::trading();
+    let (name, holder) = broker(&demo).unwrap();
+    let why = ["--why", "its disk is gone"];
+    let drain = |more: &[&str]| [&["drain", holder.as_str()], &why[..], more].concat();
+    does(&demo, &drain(&["--drop", "when-idle", "--detach"]));
+    // when: it counts as drained, whatever is there
+    does(&demo, &drain(&["--force", "--detach"]));
+    // then: the ledger is not lost with it, and it is said what next
+    let shown = does(&demo, &["drain", &holder, "--show", "-o", "jsonl"]);
+    let shown: Value = serde_json::from_str(shown.trim()).unwrap();
+    assert_eq!(shown["state"], "drained");
+    assert!(shown["waits"].as_str().unwrap().contains("--abandon-accounts"), "{shown}");
+    assert_eq!(broker(&demo).unwrap().1, holder);
+    // when: it is given up
+    let lines = does(&demo, &drain(&["--abandon-accounts", "-o", "jsonl"]));
+    let last: Value = serde_json::from_str(lines.lines().last().unwrap()).unwrap();
+    assert_eq!(last["state"], "dropped", "{lines}");
+    // then
+    does(&demo, &["wait", "broker", &name, "--for", "live", "--timeout", "60s"]);
+    assert_ne!(broker(&demo).unwrap().1, holder);
+    let events = does(&demo, &["events", "--kind", "broker_abandoned", "-o", "jsonl"]);
+    assert!(events.contains("its disk is gone") && events.contains(&holder), "{events}");
 }

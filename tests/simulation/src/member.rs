@@ -26,6 +26,7 @@ use std::{
 };
 use tokio::{runtime::Handle, sync::Notify, task::JoinSet, time::sleep};
 use tradewind_domain::{
+    control::level::FeatureLevel,
     ids::{DiskId, NodeId},
     time::UnixNanos,
 };
@@ -184,6 +185,7 @@ impl Seat {
             journal: journal(slow, seed),
             rows: Arc::new(move |_| Ok(rows.open())),
             network: Arc::new(Turmoil { forges }),
+            knows: FeatureLevel::KNOWN,
         }
     }
 }

@@ -22,7 +22,7 @@ fn a_seed_twice_is_one_log_and_two_seeds_are_two() {
 }
 
 /// Every command there is.
-const COMMANDS: [&str; 54] = [
+const COMMANDS: [&str; 59] = [
     "OpenCluster",
     "PutMember",
     "CheckIn",
@@ -77,6 +77,11 @@ const COMMANDS: [&str; 54] = [
     "Scale(Quiet",
     "Trader(Move",
     "Trader(Fenced",
+    "Level(Know",
+    "Level(CheckIn(CheckInKnowing",
+    "Level(Raise",
+    "Drain(Abandon",
+    "Drain(HoursUnknown",
 ];
 
 /// At the end of a long way: a request that came, was retired, and whose drain was cancelled, or went its way too.

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod drains;
+mod levels;
 mod manager_disks;
 mod resources;
 mod routes;

@@ -10,7 +10,7 @@ use super::{
     recover::{Lost, Proof, Recovered, failed, load, proven},
 };
 use crate::{
-    Environment, Options, StartError, Timing,
+    Environment, LevelNotKnown, Options, StartError, Timing,
     limits::{ASK_AGAIN_AFTER, ROUNDS_UNSAID},
     log::LogStore,
     network::{
@@ -23,7 +23,7 @@ use crate::{
     records::{KnownRecord, MemberRecord},
     runtime::spawn_blocking,
     snapshot::{Sending, Shelf, SnapshotFile},
-    state::{Head, Loaded, StateStore},
+    state::{Head, Loaded, StateError, StateStore},
 };
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 use tokio::time::sleep;
@@ -80,6 +80,8 @@ pub(super) async fn made_whole(home: Home, opened: Opened) -> Result<Ready, Star
             blocking(move || install(store, &shelf, file)).await?
         }
     };
+    LevelNotKnown::check(loaded.machine.level(), home.environment.knows)
+        .map_err(StateError::from)?;
     if let Some(applied) = loaded.head.applied {
         let path = home.directory.join("log");
         let what = "the log cannot be made to fit the state";

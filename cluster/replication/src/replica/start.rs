@@ -90,6 +90,7 @@ impl Replica {
             shelf.clone(),
             sending.clone(),
             published.clone(),
+            options.environment.knows,
         );
         let lease = options.timing.lease();
         let host = Arc::new(Host { node, cluster: options.cluster.clone(), disk, lease });

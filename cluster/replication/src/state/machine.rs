@@ -7,6 +7,7 @@ use super::{
     builder::{Builder, Pace, in_terms_of_openraft},
 };
 use crate::{
+    LevelNotKnown,
     audit::Audit,
     events::{EntryEvents, EventRing},
     limits::{APPLY_BATCH, ENTRY_BYTES_BESIDE},
@@ -28,7 +29,7 @@ use std::{
 };
 use tokio::{sync::watch, time::Instant};
 use tradewind_domain::{
-    control::{Machine, RowKey},
+    control::{Machine, RowKey, level::FeatureLevel},
     ids::Revision,
 };
 use tradewind_journal::Meters as JournalMeters;
@@ -79,6 +80,7 @@ pub(crate) struct StateMachine {
     /// Of entries applied since the last snapshot was begun, or since the start.
     bytes_since: u64,
     published: Arc<Published>,
+    knows: FeatureLevel,
 }
 
 /// What a batch has done, to be told once the machine is published.
@@ -97,9 +99,10 @@ impl StateMachine {
         shelf: Arc<Shelf>,
         sending: Sending,
         published: Arc<Published>,
+        knows: FeatureLevel,
     ) -> Self {
         let (head, pace) = (loaded.head, Pace::default());
-        Self { head, writer, log, shelf, sending, pace, bytes_since: 0, published }
+        Self { head, writer, log, shelf, sending, pace, bytes_since: 0, published, knows }
     }
 
     /// What a snapshot or a backup of this moment is made from.
@@ -113,6 +116,9 @@ impl StateMachine {
     async fn carry_out(&mut self, entries: Vec<EntryResponder<TypeConfig>>) -> io::Result<()> {
         if entries.is_empty() {
             return Ok(());
+        }
+        for (entry, _) in &entries {
+            LevelNotKnown::check_entry(entry, self.knows).map_err(io::Error::other)?;
         }
         let (mut done, mut bytes, began) = (Done::default(), 0, Instant::now());
         let (head, writer, published) = (&mut self.head, &self.writer, &self.published);
@@ -238,6 +244,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         let reading = file.clone();
         let read = spawn_blocking(move || reading.load()).await;
         let (machine, head) = read.map_err(io::Error::other)??;
+        LevelNotKnown::check(machine.level(), self.knows).map_err(io::Error::other)?;
         let head = Head::try_from(head).map_err(io::Error::other)?;
         // Openraft has asked for it to be cut off, which nobody waits for. Were the power to go with the
         // snapshot here and the cut not, the log would hold another entry than the state at its index.

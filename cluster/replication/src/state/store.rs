@@ -16,7 +16,7 @@ use super::{
     sled_rows::set_aside,
 };
 use crate::{
-    Environment,
+    Environment, LevelNotKnown,
     limits::{
         STATE_READ_ROWS, STATE_REMOVE_BATCH, STATE_SYNC_BYTES, STATE_VALUE_BYTES, STATE_WRITE_ROWS,
     },
@@ -31,7 +31,7 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
 };
-use tradewind_domain::control::{Machine, Row, RowKey};
+use tradewind_domain::control::{Machine, Row, RowKey, level::FeatureLevel};
 
 const HEAD_KEY: &[u8] = &[0];
 const ROW_PREFIX: u8 = 1;
@@ -52,6 +52,9 @@ pub enum StateError {
     /// Another process has it open.
     #[error("{} is in use by another process: stop that one first", directory.display())]
     InUse { directory: PathBuf },
+    /// The program is another build than the one that was here.
+    #[error(transparent)]
+    LevelNotKnown(#[from] LevelNotKnown),
     /// The state would not survive a power loss. A fault of this build, not of the disk.
     #[error("a flush of sled did not reach fdatasync: this build must not keep state")]
     NotSynced,
@@ -70,6 +73,7 @@ impl StateError {
             | Self::Record(_)
             | Self::EarlierForm
             | Self::InUse { .. }
+            | Self::LevelNotKnown(_)
             | Self::NotSynced => return false,
         };
         // 23 and 24: no file can be opened any more, ENFILE and EMFILE.
@@ -131,6 +135,8 @@ impl StateStore {
     ) -> Result<(Self, Loaded), StateError> {
         let why = match Self::try_open(environment, directory) {
             Ok(opened) => return Ok(opened),
+            // Nothing of it is damaged; another build understands it.
+            Err(why @ StateError::LevelNotKnown(_)) => return Err(why),
             Err(why @ (StateError::NotSynced | StateError::InUse { .. })) => return Err(why),
             // Nothing is wrong with what is there, and beside it nothing would open either.
             Err(why) if why.is_refusal() => return Err(why),
@@ -161,11 +167,11 @@ impl StateStore {
     fn try_open(environment: &Environment, directory: &Path) -> Result<(Self, Loaded), StateError> {
         let db = (environment.rows)(directory)?;
         let store = Self { db, generation: AtomicU64::new(0), pages: Mutex::default() };
-        let loaded = store.load()?;
+        let loaded = store.load(environment.knows)?;
         Ok((store, loaded))
     }
 
-    fn load(&self) -> Result<Loaded, StateError> {
+    fn load(&self, knows: FeatureLevel) -> Result<Loaded, StateError> {
         let mut head = Head::default();
         if let Some(value) = self.db.get(HEAD_KEY)? {
             let (generation, record) = value.split_at(8.min(value.len()));
@@ -174,6 +180,7 @@ impl StateStore {
         }
         self.remove_others()?;
         let ours = self.generation.load(Ordering::SeqCst);
+        self.check_level(ours, knows)?;
         let feed = |hand_on: &mut dyn FnMut(Block) -> bool| {
             let mut block = Vec::with_capacity(STATE_READ_ROWS);
             self.db.range(&row_prefix(ours), &row_prefix(ours + 1), &mut |_, value| {
@@ -187,6 +194,16 @@ impl StateStore {
             Ok(())
         };
         Ok(Loaded { machine: rows::build(feed, Block::rows)?, head, set_aside: None })
+    }
+
+    /// Before any other row is read: of a later build's some may be of kinds that this one does not have.
+    fn check_level(&self, generation: u64, knows: FeatureLevel) -> Result<(), StateError> {
+        let row = self.db.get(&row_key(generation, &RowKey::Level(()))?)?;
+        let row = row.map(|row| records::decode(Kind::Row, &row)).transpose()?;
+        match row {
+            Some(Row::Level(row)) => Ok(LevelNotKnown::check(row.level, knows)?),
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// The answered commands, from their pages.

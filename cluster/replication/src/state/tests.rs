@@ -18,7 +18,7 @@ use std::{io, path::Path, sync::Arc};
 use tempfile::TempDir;
 use tokio::{sync::watch, task::JoinHandle};
 use tradewind_domain::{
-    control::{Command, IdempotencyKey, Machine, Request, Row, Stamped},
+    control::{Command, IdempotencyKey, Machine, Request, Row, Stamped, level::FeatureLevel},
     ids::{ClientId, RegisterId},
 };
 use tradewind_journal::Journal;
@@ -36,7 +36,18 @@ fn machine_on(home: &Path, log: LogStore) -> (StateMachine, Writing) {
     let published = Arc::new(Published::new(&loaded, Arc::default()));
     let (writer, task) = StateWriter::start(store, loaded.head.applied, published.clone());
     let shelf = Arc::new(Shelf::open(&home.join("snapshots")).unwrap());
-    (StateMachine::new(loaded, writer, log, shelf, Sending::default(), published), task)
+    (
+        StateMachine::new(
+            loaded,
+            writer,
+            log,
+            shelf,
+            Sending::default(),
+            published,
+            FeatureLevel::KNOWN,
+        ),
+        task,
+    )
 }
 
 impl StoreBuilder<TypeConfig, LogStore, StateMachine, TempDir> for OnDisk {

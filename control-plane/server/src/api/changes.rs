@@ -6,7 +6,10 @@ use crate::service::{Change, Service};
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use tradewind_domain::{
-    control::{Command, Machine},
+    control::{
+        Command, Machine,
+        level::{CheckInKnowing, LevelCommand},
+    },
     ids::{Epoch, NodeId, NodeName, Revision},
 };
 use tradewind_link::{
@@ -59,18 +62,41 @@ pub(super) async fn put_member(
     put(&service, keyed, &path, &told, command).await
 }
 
-/// Managers of earlier builds do not say which disk they have.
+/// Managers of earlier builds do not say which disk they have, nor what they understand.
 fn registration(told: &ManagerCheckIn) -> Result<Command, Failure> {
-    let ManagerCheckIn { manager, location, address, incarnation, capacity, .. } = told.clone();
-    let Some(disk) = told.disk else {
+    let ManagerCheckIn { manager, location, address, incarnation, capacity, disk, .. } =
+        told.clone();
+    if let Some(level) = told.level {
+        let node = match (&told.node, disk) {
+            (Some(node), _) => Some(node.clone()),
+            (None, Some(_)) => Some(named_by(&address)?),
+            // Nothing is bound to it.
+            (None, None) => None,
+        };
+        return Ok(Command::Level(LevelCommand::CheckIn(CheckInKnowing {
+            manager,
+            location,
+            address,
+            incarnation,
+            capacity,
+            disk,
+            node,
+            level,
+        })));
+    }
+    let Some(disk) = disk else {
         return Ok(Command::CheckIn { manager, location, address, incarnation, capacity });
     };
     let node = match &told.node {
         Some(node) => node.clone(),
-        None => NodeName::of_address(&address)
-            .map_err(|wrong| Failure::new(Code::MalformedRequest, wrong.to_string()))?,
+        None => named_by(&address)?,
     };
     Ok(Command::CheckInFrom { manager, location, address, incarnation, capacity, disk, node })
+}
+
+fn named_by(address: &str) -> Result<NodeName, Failure> {
+    NodeName::of_address(address)
+        .map_err(|wrong| Failure::new(Code::MalformedRequest, wrong.to_string()))
 }
 
 pub(super) async fn check_in(
@@ -105,7 +131,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use tradewind_domain::{
-        control::{IdempotencyKey, Request, Stamped},
+        control::{IdempotencyKey, Request, Stamped, level::FeatureLevel},
         ids::Incarnation,
         time::UnixNanos,
     };
@@ -120,6 +146,7 @@ mod tests {
             services: Vec::new(),
             disk: None,
             node: None,
+            level: Some(FeatureLevel::KNOWN),
         }
     }
 

@@ -166,8 +166,9 @@ fn waits(row: &DrainRow, remains: Remains, unknown: Option<&HoursUnknown>) -> Op
             "a Manager has not confirmed the cordon: services given to it before are still starting, or it has \
              not told this leader yet"
         }
-        DrainState::Draining if remains.brokers > 0 => {
-            "no_target: a Broker's ledger has one copy and stays with its node; stop using the account, or force"
+        DrainState::Draining | DrainState::Drained if remains.brokers > 0 => {
+            "no_target: a Broker's ledger has one copy and stays with its node; cancel, or see that no order of the account \
+             is open and give it up (--abandon-accounts): its Broker begins elsewhere with an empty ledger"
         }
         DrainState::Draining if remains.customers + remains.traders > 0 => {
             "customers and their Traders wait for a TraderManager with room: add one, or wait"
@@ -215,6 +216,20 @@ pub(super) async fn force(
     let asked = Asked::new(asked, expected, false)?;
     let path = format!("{}/force", path_of(&target));
     let command = DrainCommand::Force { target, at: asked.at, by: asked.by() };
+    asked.change(&service, Method::POST, &path, keyed, command).await
+}
+
+/// The accounts whose Brokers are there are given up.
+pub(super) async fn abandon(
+    State(service): State<Service>,
+    Path(target): Path<DrainTarget>,
+    keyed: Keyed,
+    expected: Expected,
+    Json(asked): Json<ChangeDrain>,
+) -> Result<Json<Changed>, Failure> {
+    let asked = Asked::new(asked, expected, false)?;
+    let path = format!("{}/abandon", path_of(&target));
+    let command = DrainCommand::Abandon { target, at: asked.at, by: asked.by() };
     asked.change(&service, Method::POST, &path, keyed, command).await
 }
 

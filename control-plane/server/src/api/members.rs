@@ -18,8 +18,9 @@ use std::collections::BTreeMap;
 use tokio::time::timeout;
 use tradewind_domain::{
     control::{
-        Command, IdempotencyKey,
+        Command, IdempotencyKey, Machine, Refusal,
         group::{AdmissionRow, GroupAsk, GroupCommand, MemberAddress},
+        level::LevelCommand,
         membership::check_removal,
         resource::Condition,
     },
@@ -34,8 +35,8 @@ use tradewind_protocol::{
     Code, Problem,
     control::{Changed, Consistency, ReadOptions, Stand},
     members::{
-        JoinMember, LeaderTransferred, MemberInfo, MemberJoined, MemberMoved, MemberStanding,
-        Members, RemoveOptions, TransferLeader, VotersWanted,
+        JoinMember, LeaderTransferred, MemberInfo, MemberJoined, MemberKnows, MemberMoved,
+        MemberStanding, Members, RemoveOptions, TransferLeader, VotersWanted,
     },
     terms::Terms,
 };
@@ -115,6 +116,7 @@ fn here(service: &Service, stand: Stand, reached: &BTreeMap<NodeId, Option<Well>
             lag: matched.and_then(|matched| Some(status.last_log?.saturating_sub(matched))),
             heard_ms: known.heard.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
             version: own_version.or_else(|| answered.map(|well| well.version.clone())),
+            level: machine.member_level(node),
         }
     };
     let mut members: BTreeMap<NodeId, MemberInfo> =
@@ -125,7 +127,16 @@ fn here(service: &Service, stand: Stand, reached: &BTreeMap<NodeId, Option<Well>
         voters_wanted: machine.group().map(|group| group.voters_wanted),
         changing: view.voters.len() > 1 || !view.committed,
         members: members.into_values().collect(),
+        level: Some(machine.level()),
+        next_level_waits_for: next_level_waits_for(&machine),
     }
+}
+
+/// Only where somebody knows it: else there is no such build yet.
+fn next_level_waits_for(machine: &Machine) -> Option<String> {
+    let next = machine.level().next();
+    let mut members = machine.admissions().filter_map(|row| machine.member_level(row.node));
+    members.any(|known| known >= next).then(|| machine.not_knowing(next))?
 }
 
 pub(super) async fn join(
@@ -137,6 +148,10 @@ pub(super) async fn join(
     if &join.cluster != own {
         let detail = format!("this is cluster {own}, not {}: name the right members", join.cluster);
         return Err(Failure::new(Code::Conflict, detail));
+    }
+    let needed = service.machine().1.level();
+    if let Some(known) = join.level.filter(|known| *known < needed) {
+        return Err(problems::refused(&Refusal::LevelNotKnown { needed, known }).into());
     }
     let address = address(&join.peer_address, &join.api_address)?;
     let disk = join.disk;
@@ -182,6 +197,16 @@ pub(super) async fn moved(
     }
     let command = Command::Group(GroupCommand::Tell { node, disk: moved.disk, address });
     put(&service, keyed, &format!("/v1/members/{node}/address"), &moved, command).await
+}
+
+pub(super) async fn knows(
+    State(service): State<Service>,
+    Path(node): Path<NodeId>,
+    keyed: Keyed,
+    Json(told): Json<MemberKnows>,
+) -> Result<Json<Changed>, Failure> {
+    let command = Command::Level(LevelCommand::Know { node, level: told.level });
+    put(&service, keyed, &format!("/v1/members/{node}/level"), &told, command).await
 }
 
 pub(super) async fn voters_wanted(

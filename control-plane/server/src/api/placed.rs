@@ -151,6 +151,7 @@ pub(super) fn manager(machine: &Machine, view: Option<&View>, row: &ManagerRow) 
         capacity: row.capacity,
         placed: placed(machine, &row.manager),
         drains: drains.map(drain_of).collect(),
+        level: machine.manager_level(&row.manager),
         told: told
             .map(|told| ManagerTold { sessions: told.sessions, services: told.services.clone() }),
     }
@@ -163,7 +164,18 @@ pub(super) fn now(
     holder: Option<&ManagerId>,
     service: &ServiceId,
 ) -> ServiceNow {
-    let Some(holder) = holder else { return ServiceNow::silent(ServiceStanding::Unplaced) };
+    let Some(holder) = holder else {
+        let mut now = ServiceNow::silent(ServiceStanding::Unplaced);
+        if let ServiceId::Trader { trader } = service
+            && let Some(full) = machine.waits_for_room(trader)
+        {
+            now.detail = format!(
+                "{full}, where its customer is, has no room for it: start that with a higher --capacity, stop another Trader \
+                 of his, or rebalance"
+            );
+        }
+        return now;
+    };
     let told = machine.manager(holder).and_then(|row| told(row, Some(view)));
     let reports = told.map_or(&[][..], |told| &told.services);
     let report = reports.iter().find(|report| report.service == *service);

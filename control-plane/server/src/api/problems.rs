@@ -19,6 +19,7 @@ pub(crate) fn refused(refusal: &Refusal) -> Problem {
         | Refusal::Mismatch { .. }
         | Refusal::NotActive { .. }
         | Refusal::AlreadyDraining { .. }
+        | Refusal::LevelNotKnownBy { .. }
         | Refusal::WrongState { .. } => Code::Conflict,
         Refusal::Dropped { .. } => Code::Dropped,
         Refusal::StaleIncarnation { .. } => Code::Superseded,
@@ -40,6 +41,10 @@ pub(crate) fn refused(refusal: &Refusal) -> Problem {
         | Refusal::Risk { .. }
         | Refusal::ScaleNotPossible { .. }
         | Refusal::TraderNotPossible { .. }
+        | Refusal::LevelTooLow { .. }
+        | Refusal::LevelNotKnown { .. }
+        | Refusal::BrokersHeld { .. }
+        | Refusal::NoRoom { .. }
         | Refusal::TooLarge { .. } => Code::Refused,
     };
     Problem::new(code, refusal.to_string())

@@ -102,5 +102,9 @@ fn shown(row: Row) -> Option<Value> {
         Row::FormerVenues(row) => json!({ "former_venues": row }),
         Row::TraderRun(row) => json!({ "trader_run": row }),
         Row::Fencing(row) => json!({ "fencing": row }),
+        Row::Level(row) => json!({ "level": row }),
+        Row::MemberLevel(row) => json!({ "member_level": row }),
+        Row::ManagerLevel(row) => json!({ "manager_level": row }),
+        Row::HoursUnknown(row) => json!({ "hours_unknown": row }),
     })
 }

@@ -112,6 +112,7 @@ fn here(
         }),
         brake: braked(&view.brake),
         handed_back: machine.all_handed_back().cloned().collect(),
+        level: Some(machine.level()),
     }
 }
 

@@ -7,6 +7,7 @@ use tradewind_domain::{
     control::{
         Command, Machine, Observed,
         drain::{Remains, remains},
+        level::FeatureLevel,
         plan::{self, Brake, Health, Probe, Proof},
         row::ManagerState,
         scale::Offered,
@@ -92,6 +93,12 @@ impl Observations {
     /// By a member that may start this.
     pub(crate) fn offering(mut self, offered: &Offered) -> Self {
         self.seen = self.seen.offering(offered);
+        self
+    }
+
+    /// By a build that understands this.
+    pub(crate) fn knowing(mut self, knows: FeatureLevel) -> Self {
+        self.seen = self.seen.knowing(knows);
         self
     }
 

@@ -29,6 +29,9 @@ impl Collector for Figures {
         self.states(&mut to)?;
         self.answers(&mut to)?;
         self.provisioning(&mut to)?;
+        let help = "Of the state: what all builds in the cluster understand";
+        let level = self.replica.look(|_, machine| machine.level().0);
+        to.gauge("feature_level", help, u64::from(level))?;
         to.labelled("build_info", "The version that runs here", MetricType::Gauge)?
             .encode_family(&[("version", env!("CARGO_PKG_VERSION"))])?
             .encode_gauge(&1_u64)

@@ -11,7 +11,7 @@ use tradewind_protocol::{
     drains::{BeginDrain, ChangeDrain, DrainTold, Drains},
     events::EventPage,
     members::{
-        JoinMember, LeaderTransferred, MemberInfo, MemberJoined, MemberMoved, Members,
+        JoinMember, LeaderTransferred, MemberInfo, MemberJoined, MemberKnows, MemberMoved, Members,
         TransferLeader, VotersWanted,
     },
     rebalance::{AskRebalance, REBALANCE, RebalanceTold},
@@ -172,6 +172,12 @@ fn drains() -> Vec<Operation> {
             "Count it as drained, whatever is still there",
         ),
         change(
+            "/v1/drains/{target}/abandon",
+            HttpMethod::Post,
+            "abandon_accounts",
+            "Give up the accounts there: their Brokers begin elsewhere with empty ledgers",
+        ),
+        change(
             "/v1/drains/{target}/drop",
             HttpMethod::Put,
             "reschedule_drop",
@@ -214,6 +220,15 @@ fn members() -> Vec<Operation> {
         .takes::<MemberMoved>("member_moved")
         .gives::<Changed>(200, "Known", "changed")
         .refuses(&[Code::NotFound, Code::Conflict, Code::Gone]),
+        change(
+            "/v1/members/{node}/level",
+            HttpMethod::Put,
+            "tell_member_level",
+            "A member tells what its build understands",
+        )
+        .takes::<MemberKnows>("member_knows")
+        .gives::<Changed>(200, "Known", "changed")
+        .refuses(&[Code::NotFound, Code::Refused]),
         change(
             "/v1/members/voters-wanted",
             HttpMethod::Put,

@@ -174,6 +174,10 @@ impl Service {
             return Attempt::NotHanded;
         }
         let Some(command) = change.command.command(self) else { return Attempt::NotHanded };
+        // Before it is in the log: a member of an older build could not read it there.
+        if let Err(refusal) = self.parts().replica.look(|_, machine| machine.admits(&command)) {
+            return Attempt::Done(Err(problems::refused(&refusal)));
+        }
         let request = Request { key: change.key.clone(), command };
         match self.parts().replica.propose(request).await {
             Ok(proposed) => Attempt::Done(match proposed.outcome {

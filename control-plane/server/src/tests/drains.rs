@@ -83,6 +83,7 @@ async fn a_drain_goes_from_a_confirmed_cordon_to_dropped_as_its_manager_empties(
         services: vec![],
         disk: None,
         node: None,
+        level: Some(tradewind_domain::control::level::FeatureLevel::KNOWN),
     };
     let ask = async |incarnation| {
         let (client, asked) = (group.client(), check_in(incarnation));

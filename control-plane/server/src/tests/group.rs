@@ -11,7 +11,7 @@ use std::{
 use tempfile::TempDir;
 use tradewind_control_client::{ControlClient, KeySource};
 use tradewind_domain::{
-    control::{IdempotencyKey, row::CustomerSpec},
+    control::{IdempotencyKey, level::FeatureLevel, row::CustomerSpec},
     ids::{KeyHash, NodeId},
     time::UnixNanos,
 };
@@ -39,15 +39,30 @@ impl Group {
     }
 
     pub(super) async fn with(count: u64, enable_registers: bool) -> Self {
-        Self::formed(count, enable_registers, None).await
+        Self::formed(count, enable_registers, None, FeatureLevel::KNOWN).await
     }
 
     /// Its members know each other by these doors.
     pub(super) async fn behind(doors: &Doors, count: u64) -> Self {
-        Self::formed(count, true, Some(doors)).await
+        Self::formed(count, true, Some(doors), FeatureLevel::KNOWN).await
     }
 
-    async fn formed(count: u64, enable_registers: bool, doors: Option<&Doors>) -> Self {
+    /// Of a build that understands no more than this.
+    pub(super) async fn knowing(count: u64, knows: FeatureLevel) -> Self {
+        Self::formed(count, true, None, knows).await
+    }
+
+    /// From its next start on a member is another build.
+    pub(super) fn build(&mut self, member: usize, knows: FeatureLevel) {
+        self.options[member].knows = knows;
+    }
+
+    async fn formed(
+        count: u64,
+        enable_registers: bool,
+        doors: Option<&Doors>,
+        knows: FeatureLevel,
+    ) -> Self {
         let state = tempfile::tempdir().unwrap();
         let mut options = Vec::new();
         let mut listeners = Vec::new();
@@ -66,6 +81,7 @@ impl Group {
                 snapshots: crate::Snapshots::default(),
                 enable_registers,
                 provisioning: crate::Provisioning::default(),
+                knows,
             };
             let bound = Listeners::bind(&own).await.unwrap();
             own.listen = bound.api.local_addr().unwrap();

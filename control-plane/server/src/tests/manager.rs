@@ -82,6 +82,7 @@ impl Manager {
             services: vec![],
             disk: None,
             node: None,
+            level: Some(tradewind_domain::control::level::FeatureLevel::KNOWN),
         };
         let answer = group.client().check_in(&check_in, &group.keys.next(), SOON).await;
         let checked_in = answer.accepted().unwrap();

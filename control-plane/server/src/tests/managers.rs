@@ -114,6 +114,7 @@ async fn an_older_life_of_a_manager_is_refused() {
         services: vec![],
         disk: None,
         node: None,
+        level: Some(tradewind_domain::control::level::FeatureLevel::KNOWN),
     };
     let answer = group.client().check_in(&check_in, &group.keys.next(), SOON).await;
     let refused: Problem = answer.accepted().unwrap_err();
@@ -133,6 +134,7 @@ async fn a_name_that_is_live_is_refused_to_whoever_comes_from_another_disk() {
             services: vec![],
             disk: Some(tradewind_domain::ids::DiskId(disk)),
             node: None,
+            level: Some(tradewind_domain::control::level::FeatureLevel::KNOWN),
         };
         group.client().check_in(&check_in, &group.keys.next(), SOON).await.accepted()
     };

@@ -90,6 +90,7 @@ async fn a_join_from_another_cluster_is_refused_and_a_join_repeated_keeps_its_nu
         disk: "000000000000000000000000000000ab".parse().unwrap(),
         peer_address: "127.0.0.1:9".parse().unwrap(),
         api_address: "127.0.0.1:8".to_owned(),
+        level: None,
     };
     let ask = async |cluster: &str| {
         let (key, body) = (group.keys.next(), join(cluster));

@@ -9,6 +9,7 @@ use super::{
 };
 use serde_json::{Value, json};
 use table::{declarations, deletions, drains, group_members, others, rebalances, scaling};
+use tradewind_domain::control::level::FeatureLevel;
 use tradewind_link::rest::Method;
 use tradewind_protocol::{
     Code, Problem,
@@ -254,6 +255,10 @@ async fn without_a_leader_nothing_is_taken_and_it_is_said_when_to_ask_again() {
 async fn whatever_is_wrong_with_a_change_is_told_by_its_code_and_a_repeat_gets_the_first_answer() {
     let group = Group::of(3).await;
     let members = [group.followers().await[0], group.leader().await];
+    eventually("the level is raised", SOON, async || {
+        group.status(0).await.is_ok_and(|status| status.level == Some(FeatureLevel::KNOWN))
+    })
+    .await;
     let all = [group_members(), others(), drains(), scaling(), rebalances(), declarations()];
     for write in all.iter().flatten() {
         check(&group, members, write).await;

@@ -51,6 +51,7 @@ async fn submit(
     Json(body): Json<SubmitOrder>,
 ) -> Result<(StatusCode, Json<Order>), Failure> {
     let market = gateway.known()?.market_of(&body.instrument)?.clone();
+    gateway.submits(&caller)?;
     let order = body.new_order();
     let command = OrderCommand::Submit { account: body.account, order };
     let (order, created) = one(gateway.command(&market, caller.principal(), command).await?)?;

@@ -34,6 +34,8 @@ struct Held {
     /// How many connections there are by a session's name: one that dials first and leaves after has two.
     named: HashMap<Arc<str>, usize>,
     left: Left,
+    /// Sessions that have submitted an order by REST: they need not have a stream.
+    used: Left,
 }
 
 /// Names of sessions that have left, and when. What it costs to keep does not depend on how many there are: ten
@@ -55,6 +57,15 @@ impl Left {
         }
         self.last.insert(name.clone(), now);
         self.in_order.push_back((now, name));
+    }
+
+    /// As `note`, for what happens often: it need not be known to the moment.
+    fn note_now_and_then(&mut self, name: &str, now: Instant) {
+        let of_late =
+            |at: &Instant| now.saturating_duration_since(*at) < limits::RESUMED_WITHIN / 2;
+        if !self.last.get(name).is_some_and(of_late) {
+            self.note(name.into(), now);
+        }
     }
 
     fn has(&self, name: &str, now: Instant) -> bool {
@@ -88,8 +99,8 @@ pub(crate) struct Seat {
 
 impl Held {
     /// Whether a session of this name is here, or was a moment ago.
-    fn knows(&self, name: &str) -> bool {
-        self.named.contains_key(name) || self.left.has(name, Instant::now())
+    fn knows(&self, name: &str, now: Instant) -> bool {
+        self.named.contains_key(name) || self.left.has(name, now) || self.used.has(name, now)
     }
 
     fn add(&mut self, port: &Arc<Port>, name: &str) {
@@ -131,6 +142,7 @@ impl Sessions {
             ports: BTreeMap::new(),
             named: HashMap::new(),
             left: Left::default(),
+            used: Left::default(),
         };
         let count = watch::Sender::new(0);
         Arc::new(Self { most, held: Mutex::new(held), count, requests: AtomicU64::new(0) })
@@ -151,6 +163,25 @@ impl Sessions {
         Request(self.clone())
     }
 
+    /// Before an order is submitted by REST in a session of this name. While nothing new is taken, only if the session is
+    /// here: it has a stream, or has used this Manager within the last minute. Without a lease as ever: an order is the
+    /// Broker's to take, and losing the group stops no trading.
+    pub(crate) fn submits(&self, name: &str) -> Result<(), Problem> {
+        self.submits_at(name, Instant::now())
+    }
+
+    fn submits_at(&self, name: &str, now: Instant) -> Result<(), Problem> {
+        let mut held = self.held();
+        if held.cordoned && !held.knows(name, now) {
+            return Err(unavailable(
+                "this MarketManager is being drained and takes no orders in sessions that are not here; nothing was sent, use \
+                 another one",
+            ));
+        }
+        held.used.note_now_and_then(name, now);
+        Ok(())
+    }
+
     /// From now on, or no longer, nothing new is taken.
     pub(crate) fn cordon(&self, cordoned: bool) {
         self.held().cordoned = cordoned;
@@ -168,16 +199,16 @@ impl Sessions {
         queue: usize,
         slow_after: Duration,
     ) -> Result<Seat, Problem> {
-        let mut held = self.held();
+        let (mut held, now) = (self.held(), Instant::now());
         if held.draining {
             return Err(unavailable("this MarketManager is stopping; use another one"));
         }
-        if held.unleased && !held.knows(name) {
+        if held.unleased && !held.knows(name, now) {
             return Err(unavailable(
                 "this MarketManager is out of touch with the group and takes nothing new; use another one",
             ));
         }
-        if held.cordoned && !held.knows(name) {
+        if held.cordoned && !held.knows(name, now) {
             return Err(unavailable(
                 "this MarketManager is being drained and takes nothing new; use another one",
             ));
@@ -230,6 +261,8 @@ impl Sessions {
             reconnect_to.rotate_left(1 % others);
         }
         self.all_gone(Instant::now() + grace).await;
+        // Who has no stream cannot be told: his next order is refused.
+        self.held().used = Left::default();
         let rest = self.ports();
         let pause = spread / u32::try_from(rest.len().max(1)).unwrap_or(u32::MAX);
         for port in rest {
@@ -277,6 +310,40 @@ mod tests {
         drop(entered(&sessions, "s-1").unwrap());
         assert!(sessions.held().named.is_empty(), "nobody is here, it is known as one who left");
         assert_eq!(sessions.count(), 0);
+    }
+
+    #[tokio::test]
+    async fn orders_by_rest_go_on_in_sessions_that_are_here_and_are_refused_in_new_ones() {
+        // given
+        let sessions = Sessions::new(10);
+        let here = entered(&sessions, "streams").unwrap();
+        sessions.submits("rests").unwrap();
+        sessions.cordon(true);
+        // then
+        sessions.submits("streams").unwrap();
+        sessions.submits("rests").unwrap();
+        assert!(sessions.submits("new").unwrap_err().detail.contains("being drained"));
+        // One that keeps at it stays; one that does not is new again.
+        let start = Instant::now();
+        for n in 1..4 {
+            sessions.submits_at("rests", start + limits::RESUMED_WITHIN * 3 / 4 * n).unwrap();
+        }
+        assert!(sessions.submits_at("rests", start + limits::RESUMED_WITHIN * 4).is_err());
+        // Emptied, only who still has a stream goes on.
+        sessions.cordon(false);
+        sessions.submits("rests").unwrap();
+        sessions.cordon(true);
+        sessions.relocate(vec![], Duration::ZERO, Duration::ZERO).await;
+        assert!(sessions.submits("rests").is_err());
+        sessions.submits("streams").unwrap();
+        drop(here);
+    }
+
+    #[test]
+    fn without_a_lease_orders_go_on() {
+        let sessions = Sessions::new(10);
+        sessions.lease(false);
+        sessions.submits("new").unwrap();
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! disk, and the services go on.
 
 use super::{
+    asking::{Asking, done},
     cordon,
     intent::{Intent, Verdict},
     lease::Lease,
@@ -24,7 +25,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tradewind_control_client::{Answer, ControlClient, KeySource};
 use tradewind_domain::{
-    control::Desired,
+    control::{Desired, level::FeatureLevel},
     ids::{DiskId, Epoch, Incarnation, NodeName},
     limits::BEAT_EVERY,
 };
@@ -78,6 +79,7 @@ pub(super) struct Core<W> {
     /// Work that must be done before the next beat is sent.
     proving: Option<JoinHandle<Option<Reports>>>,
     checking_in: Option<JoinHandle<Answer<ManagerCheckedIn>>>,
+    asking: Asking,
     /// When to check in, unless a leader's pipe stands by then and this life is registered.
     check_in_at: tokio::time::Instant,
 }
@@ -145,6 +147,7 @@ impl<W: Work> Core<W> {
             confirmed: BTreeSet::new(),
             proving: None,
             checking_in: None,
+            asking: Asking::default(),
             check_in_at: now,
         }
     }
@@ -312,6 +315,7 @@ impl<W: Work> Core<W> {
             services: self.supervisor.services().borrow().to_vec(),
             disk: Some(self.disk),
             node: Some(self.node.clone()),
+            level: Some(FeatureLevel::KNOWN),
         };
         let (control, key) = (self.control.clone(), self.keys.next());
         self.checking_in = Some(tokio::spawn(async move {
@@ -327,6 +331,7 @@ impl<W: Work> Core<W> {
             Ok(Answer::Accepted(accepted)) => {
                 tracing::info!(epoch = accepted.fence.epoch.0, "checked in");
                 self.unasked.answered(now);
+                self.asking.let_in();
                 self.registered = true;
                 self.intent.registered(accepted.fence.cluster);
             }
@@ -334,9 +339,10 @@ impl<W: Work> Core<W> {
                 tracing::warn!(%problem, "check-in not accepted");
                 if problem.retry == Retry::Never {
                     self.unasked.answered(now);
+                    self.check_in_at = now + self.asking.refused();
                     self.on_refused(&problem).await;
                 } else {
-                    self.check_in_at = now + limits::CHECK_IN_AGAIN_FIRST;
+                    self.check_in_at = now + self.asking.unanswered();
                 }
             }
             Err(error) => tracing::error!(%error, "check-in failed"),
@@ -384,13 +390,6 @@ fn ticks() -> Interval {
 async fn next_of(leader: &mut Option<Leader>) -> Option<Event<ToManager>> {
     match leader {
         Some(leader) => leader.events.next().await,
-        None => pending().await,
-    }
-}
-
-async fn done<T>(task: &mut Option<JoinHandle<T>>) -> Result<T, JoinError> {
-    match task {
-        Some(task) => task.await,
         None => pending().await,
     }
 }

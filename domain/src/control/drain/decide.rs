@@ -50,6 +50,10 @@ impl Machine {
             DrainCommand::Reschedule { target, at, by, drop } => {
                 self.reschedule_drop(entry, &target, at, by, drop)
             }
+            DrainCommand::Abandon { target, at, by } => self.abandon(entry, &target, at, &by),
+            DrainCommand::HoursUnknown { target, epoch, why } => {
+                self.hours_unknown(entry, &target, epoch, why)
+            }
         }
     }
 
@@ -141,7 +145,7 @@ impl Machine {
     }
 
     /// The same, of the leader's: decided on this very drain.
-    fn planned(
+    pub(super) fn planned(
         &self,
         target: &DrainTarget,
         epoch: Epoch,
@@ -152,7 +156,7 @@ impl Machine {
     }
 
     /// The same, of an operator: on condition of the revision he saw, if he gave one.
-    fn asked(
+    pub(super) fn asked(
         &self,
         target: &DrainTarget,
         at: Option<Revision>,
@@ -166,7 +170,7 @@ impl Machine {
         if same { Ok((row, next)) } else { Err(Refusal::NotAsExpected { held }) }
     }
 
-    fn put_drain(&mut self, entry: Entry, mut row: DrainRow, next: Next) {
+    pub(super) fn put_drain(&mut self, entry: Entry, mut row: DrainRow, next: Next) {
         match next {
             Next::Active => self.tables.forget_drain(&row.target),
             Next::State(state) => {
@@ -251,6 +255,7 @@ impl Machine {
         if !self.is_empty(target) && row.forced.is_none() {
             return Err(Refusal::StillHeld);
         }
+        let mut events = self.leave_nothing(&row)?;
         let gone: Vec<ManagerRow> = self.concerned(target).cloned().collect();
         for ManagerRow { manager, incarnation, .. } in gone {
             self.tables.forget_manager(&manager);
@@ -259,7 +264,8 @@ impl Machine {
         self.forget_old_dropped();
         self.forget_covered_drains(target);
         self.put_drain(entry, row, next);
-        Ok(vec![EventKind::Dropped { target: target.clone(), epoch }])
+        events.push(EventKind::Dropped { target: target.clone(), epoch });
+        Ok(events)
     }
 
     fn forget_old_dropped(&mut self) {

@@ -101,6 +101,14 @@ impl Machine {
         target.managers().filter_map(|manager| self.manager(&manager))
     }
 
+    /// Whether a registered Manager that a target covers has a Broker.
+    #[must_use]
+    pub fn has_brokers(&self, target: &DrainTarget) -> bool {
+        let mut held =
+            self.concerned(target).filter_map(|row| self.tables.index.held(&row.manager));
+        held.any(|held| !held.brokers.is_empty())
+    }
+
     /// Whether no registered Manager that a target covers holds anything, as far as the machine knows.
     pub(in crate::control) fn is_empty(&self, target: &DrainTarget) -> bool {
         self.concerned(target).all(|row| {

@@ -1,6 +1,7 @@
 //! Claims about drains: the table of states, what is refused behind a cordon, and how a drain goes its way
 //! by the planner alone, whoever leads.
 
+mod abandon;
 mod way;
 
 use super::*;
@@ -39,7 +40,11 @@ fn put_account(world: &mut World, account: &str) {
 
 /// Two implementations, a customer with a Trader on the first, all at rest.
 fn serving() -> World {
-    let mut world = World::with_a_customer_and_a_trader();
+    serving_in(World::new())
+}
+
+fn serving_in(world: World) -> World {
+    let mut world = world.and_a_customer_and_a_trader();
     for manager in ["a.broker-manager", "b.broker-manager", "a.market-manager", "b.market-manager"]
     {
         world.check_in(manager, 1);
@@ -85,15 +90,28 @@ fn refused(applied: Applied) -> Refusal {
 #[test]
 fn every_state_takes_exactly_the_steps_of_the_table() {
     use {DrainState as S, Step as T};
-    let steps = [T::Acknowledge, T::Empty, T::Force, T::Drop, T::Cancel, T::Reschedule, T::Overdue];
+    let steps = [
+        T::Acknowledge,
+        T::Empty,
+        T::Force,
+        T::Drop,
+        T::Cancel,
+        T::Reschedule,
+        T::Overdue,
+        T::Abandon,
+        T::HoursUnknown,
+    ];
     let to = |state| Some(Next::State(state));
     let active = Some(Next::Active);
     let (cordoned, draining, drained) = (to(S::Cordoned), to(S::Draining), to(S::Drained));
     let table = [
-        (S::Cordoned, [draining, None, drained, None, active, cordoned, cordoned]),
-        (S::Draining, [None, drained, drained, None, active, draining, draining]),
-        (S::Drained, [None, None, drained, to(S::Dropped), active, drained, None]),
-        (S::Dropped, [None; 7]),
+        (S::Cordoned, [draining, None, drained, None, active, cordoned, cordoned, cordoned, None]),
+        (S::Draining, [None, drained, drained, None, active, draining, draining, draining, None]),
+        (
+            S::Drained,
+            [None, None, drained, to(S::Dropped), active, drained, None, drained, drained],
+        ),
+        (S::Dropped, [None, None, None, None, None, None, None, to(S::Dropped), None]),
     ];
     for (state, expected) in table {
         assert_eq!(steps.map(|step| state.after(step)), expected, "{state}");

@@ -211,12 +211,14 @@ pub(in crate::control) fn any_command() -> impl Strategy<Value = Command> {
     let customer = || "[xyz]".prop_map(|text| name::<CustomerId>(&text));
     prop_oneof![
         any_drain(),
-        (manager(), 1_u64..4).prop_map(|(manager, incarnation)| Command::CheckIn {
-            manager,
-            location: name("here"),
-            address: "h:1".to_string(),
-            incarnation: Incarnation(incarnation),
-            capacity: 3,
+        (manager(), 1_u64..4, 0_u32..4).prop_map(|(manager, incarnation, capacity)| {
+            Command::CheckIn {
+                manager,
+                location: name("here"),
+                address: "h:1".to_string(),
+                incarnation: Incarnation(incarnation),
+                capacity,
+            }
         }),
         (manager(), 1_u64..4, epoch()).prop_map(|(manager, incarnation, epoch)| {
             let incarnation = Incarnation(incarnation);
@@ -258,7 +260,8 @@ proptest! {
         repeat in prop::collection::vec(any::<bool>(), 60),
     ) {
         let mut world = World::new();
-        let mut stored = BTreeMap::new();
+        let mut stored: BTreeMap<_, _> =
+            world.machine.rows().map(|row| (row.key(), row)).collect();
         for (n, command) in commands.into_iter().enumerate() {
             // Half of the keys are used twice.
             for _ in 0..=usize::from(repeat[n]) {

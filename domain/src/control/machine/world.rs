@@ -3,11 +3,12 @@
 
 use crate::{
     control::{
-        Applied, Command, IdempotencyKey, Machine, Observed, Outcome, Request, Sighting, Stamped,
-        StateHash,
+        Applied, Command, EventKind, IdempotencyKey, Machine, Observed, Outcome, Request, Sighting,
+        Stamped, StateHash,
         invariants::violations,
+        level::{FeatureLevel, LevelRow},
         plan::{Told, plan},
-        row::{CustomerSpec, TraderSpec, TraderWish},
+        row::{CustomerSpec, Row, TraderSpec, TraderWish},
     },
     ids::{Incarnation, KeyHash, Revision},
     time::{Monotonic, UnixNanos},
@@ -45,7 +46,15 @@ pub(in crate::control) fn key(n: u64, issued_at: u64) -> IdempotencyKey {
 pub(in crate::control) const SECOND: u64 = 1_000_000_000;
 
 impl World {
+    /// At the level that this build knows.
     pub(in crate::control) fn new() -> Self {
+        let (level, revision, since) = (FeatureLevel::KNOWN, Revision(0), UnixNanos(0));
+        let row = Row::Level(LevelRow { level, revision, since });
+        Self { machine: Machine::from_rows([row]), ..Self::at_the_first_level() }
+    }
+
+    /// As logs of earlier builds begin.
+    pub(in crate::control) fn at_the_first_level() -> Self {
         Self {
             machine: Machine::default(),
             revision: 0,
@@ -94,18 +103,31 @@ impl World {
     }
 
     pub(in crate::control) fn check_in(&mut self, manager: &str, incarnation: u64) -> Outcome {
+        self.check_in_taking(manager, incarnation, 10)
+    }
+
+    pub(in crate::control) fn check_in_taking(
+        &mut self,
+        manager: &str,
+        incarnation: u64,
+        capacity: u32,
+    ) -> Outcome {
         let command = Command::CheckIn {
             manager: name(manager),
             location: name("here"),
             address: "127.0.0.1:1".to_string(),
             incarnation: Incarnation(incarnation),
-            capacity: 10,
+            capacity,
         };
         self.apply(command).outcome
     }
 
     pub(in crate::control) fn with_a_customer_and_a_trader() -> Self {
-        let mut world = Self::new();
+        Self::new().and_a_customer_and_a_trader()
+    }
+
+    pub(in crate::control) fn and_a_customer_and_a_trader(self) -> Self {
+        let mut world = self;
         world.check_in("a.trader-manager", 1);
         world.check_in("b.trader-manager", 1);
         let spec = CustomerSpec { key_hashes: BTreeSet::from([KeyHash::of("secret")]) };
@@ -130,14 +152,16 @@ impl World {
         Observed { managers, at: UnixNanos(self.at), ..Observed::default() }
     }
 
-    /// Plans and applies until nothing is left to do.
-    pub(in crate::control) fn settle(&mut self, lost: &[&str]) {
+    /// Plans and applies until nothing is left to do. What happened.
+    pub(in crate::control) fn settle(&mut self, lost: &[&str]) -> Vec<EventKind> {
+        let mut happened = Vec::new();
         for _ in 0..20 {
             let commands = plan(&self.machine, &self.observed(lost), Monotonic(0));
             if commands.is_empty() {
-                return;
+                return happened;
             }
-            commands.into_iter().for_each(|command| drop(self.apply(command)));
+            let events = commands.into_iter().flat_map(|command| self.apply(command).events);
+            happened.extend(events.map(|event| event.kind));
         }
         panic!("the planner does not come to rest");
     }

@@ -11,16 +11,18 @@ use crate::{
     control::{
         Command, Machine,
         drain::{DrainCommand, DrainRow, DrainState, DropSchedule, remains},
+        level::FeatureLevel,
         row::ManagerState,
     },
     ids::{DrainTarget, Incarnation, LocationId, ManagerId},
     time::{Monotonic, UnixNanos},
 };
-use alloc::{collections::BTreeMap, vec::Vec};
+use alloc::{collections::BTreeMap, string::ToString, vec::Vec};
 
 pub(super) fn steps(machine: &Machine, observed: &Observed, now: Monotonic) -> Vec<Command> {
     let steps = machine.drains().filter_map(|row| {
-        step(machine, observed, now, row).or_else(|| overdue(observed, row)).map(Command::Drain)
+        let step = step(machine, observed, now, row).or_else(|| overdue(observed, row));
+        step.or_else(|| hours_unknown(machine, observed, row)).map(Command::Drain)
     });
     steps.collect()
 }
@@ -44,6 +46,10 @@ fn step(
             // Whatever is there was accepted as lost by whoever forced it.
             let idle =
                 row.forced.is_some() || remains(machine, observed, now, &target).is_nothing();
+            if machine.level() >= FeatureLevel::SECOND && machine.has_brokers(&target) {
+                // An operator gives them up, or cancels.
+                return None;
+            }
             let within = match due(machine, observed.at, row).filter(|_| idle)? {
                 Due::Now => None,
                 Due::AfterHours(span) => Some(span),
@@ -78,6 +84,18 @@ fn overdue(observed: &Observed, row: &DrainRow) -> Option<DrainCommand> {
     };
     let alarm = passed && waits && row.overdue.is_none();
     alarm.then(|| DrainCommand::Overdue { target: row.target.clone(), epoch: row.epoch })
+}
+
+/// It waits without end, and that is told, once for each reason.
+fn hours_unknown(machine: &Machine, observed: &Observed, row: &DrainRow) -> Option<DrainCommand> {
+    let waits = row.drop == DropSchedule::AfterHours && row.state == DrainState::Drained;
+    if !waits || machine.level() < FeatureLevel::SECOND {
+        return None;
+    }
+    let (target, epoch) = (row.target.clone(), row.epoch);
+    let why = after_hours_known(machine, observed.at, &target).err()?.to_string();
+    let told = machine.knows_hours_unknown(&target, epoch, &why);
+    (!told).then_some(DrainCommand::HoursUnknown { target, epoch, why })
 }
 
 /// What a schedule says that has come.

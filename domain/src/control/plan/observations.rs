@@ -7,6 +7,7 @@ use crate::{
     control::{
         command::{Command, DownReason},
         event::{Event, EventKind},
+        level::FeatureLevel,
         machine::Machine,
         row::{ManagerRow, ManagerState},
         scale::Offered,
@@ -84,6 +85,13 @@ impl Observations {
     #[must_use]
     pub fn offering(mut self, offered: &Offered) -> Self {
         self.observed.offered = offered.clone();
+        self
+    }
+
+    /// By a build that understands this.
+    #[must_use]
+    pub fn knowing(mut self, knows: FeatureLevel) -> Self {
+        self.observed.knows = knows;
         self
     }
 

@@ -3,7 +3,10 @@
 
 use super::{Lapse, Node, Probe};
 use crate::{
-    control::{command::DownReason, handed_back::Failure, row::ManagerRow, scale::Offered},
+    control::{
+        command::DownReason, handed_back::Failure, level::FeatureLevel, row::ManagerRow,
+        scale::Offered,
+    },
     ids::{AccountId, Epoch, Incarnation, LocationId, ManagerId, ServiceId, TraderId},
     limits,
     time::{Monotonic, UnixNanos},
@@ -70,6 +73,8 @@ pub struct Observed {
     pub refused: BTreeMap<Node, Monotonic>,
     /// Managers that this leader has taken for down in silence.
     pub downs: BTreeMap<ManagerId, Downs>,
+    /// What the leader's own build understands.
+    pub knows: FeatureLevel,
 }
 
 /// How often a Manager fell silent, one time soon after the other.

@@ -9,7 +9,7 @@ use crate::{
         placement::{
             Door, Gathered, Item, Move, Placed, RebalanceCommand, anything_waits, gather, solve,
         },
-        row::{Assignment, ManagerState},
+        row::{Assignment, ManagerState, TraderRow},
         table::follows,
     },
     ids::{CustomerId, ManagerId},
@@ -56,23 +56,41 @@ fn trader_placements(machine: &Machine) -> Vec<Command> {
         return Vec::new();
     }
     let granted = fences::granted(machine);
+    let mut room = BTreeMap::new();
     let customers = machine.tables.index.unsettled.iter();
-    let misplaced =
-        customers.flat_map(|customer| traders_of(machine, customer, granted.contains(customer)));
+    let misplaced = customers
+        .flat_map(|customer| traders_of(machine, customer, granted.contains(customer), &mut room));
     misplaced.take(limits::PLACEMENTS_A_ROUND).collect()
 }
 
-/// Of a customer who may trade somewhere, earlier copies are fenced.
-fn traders_of(machine: &Machine, customer: &CustomerId, trades: bool) -> Vec<Command> {
+/// Of a customer who may trade somewhere, earlier copies are fenced. `room`: what is left where something was given in
+/// this round; whoever finds none waits.
+fn traders_of(
+    machine: &Machine,
+    customer: &CustomerId,
+    trades: bool,
+    room: &mut BTreeMap<ManagerId, u32>,
+) -> Vec<Command> {
     let affinity = machine.customer(customer).and_then(|row| row.affinity.as_ref());
     let takes = |affinity: &&Assignment| {
         let live = machine.manager(&affinity.manager).map(|row| row.state);
         live == Some(ManagerState::Live) && machine.cordon(&affinity.manager).is_none()
     };
     let Some(affinity) = affinity.filter(takes) else { return Vec::new() };
+    let left = || machine.manager(&affinity.manager).map_or(0, |row| machine.room_for_traders(row));
+    let room = room.entry(affinity.manager.clone()).or_insert_with(left);
     let rows = machine.tables.index.traders(customer).filter_map(|trader| machine.trader(trader));
     let astray = rows.filter(|row| !follows(row.assignment.as_ref(), affinity));
-    let commands = astray.map(|row| {
+    let mut fits = |row: &&TraderRow| {
+        let is_there = row.assignment.as_ref().is_some_and(|held| held.manager == affinity.manager);
+        if is_there || !row.spec.state.takes_a_place() {
+            return true;
+        }
+        let fits = *room > 0;
+        *room = room.saturating_sub(1);
+        fits
+    };
+    let commands = astray.filter(|row| fits(row)).map(|row| {
         let (trader, manager) = (row.trader.clone(), affinity.manager.clone());
         let replaces = row.assignment.as_ref().map(|held| held.epoch);
         if trades {

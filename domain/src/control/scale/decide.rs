@@ -6,6 +6,7 @@ use crate::{
     control::{
         drain::{By, Entry},
         event::EventKind,
+        level::FeatureLevel,
         machine::Machine,
         refusal::{Noun, Refusal},
         row::{ManagerRow, ManagerState, Row},
@@ -270,7 +271,10 @@ impl Machine {
         let target = DrainTarget::Implementation(held.0.implementation.clone());
         let why = format!("{location} needs less than it has; provisioned by request {request}");
         let by = By { who: WHO.to_string(), why };
-        let mut events = self.begin_drain(entry, target, by, None, drop)?;
+        // Logs of before have none.
+        let deadline =
+            (self.level() >= FeatureLevel::SECOND).then(|| entry.at + limits::RETIRED_WITHIN);
+        let mut events = self.begin_drain(entry, target, by, deadline, drop)?;
         self.acted(&location, entry.at);
         let drain = Some(Epoch(entry.revision.0));
         events.extend(self.put_provision(entry, held, |row| row.drain = drain));

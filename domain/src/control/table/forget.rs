@@ -38,11 +38,17 @@ impl Tables {
         if let Some(row) = self.admissions.remove(&node) {
             self.gone(RowKey::Admission(node), &Row::Admission(row));
         }
+        if let Some(row) = self.member_levels.remove(&node) {
+            self.gone(RowKey::MemberLevel(node), &Row::MemberLevel(row));
+        }
     }
 
     pub(in crate::control) fn forget_manager(&mut self, manager: &ManagerId) {
         if let Some(row) = self.managers.remove(manager) {
             self.gone(RowKey::Manager(manager.clone()), &Row::Manager(row));
+        }
+        if let Some(row) = self.manager_levels.remove(manager) {
+            self.gone(RowKey::ManagerLevel(manager.clone()), &Row::ManagerLevel(row));
         }
         // What a name holds belongs to its disk, registered or not.
         if self.index.held(manager).is_none_or(super::index::Held::is_empty)
@@ -55,6 +61,9 @@ impl Tables {
     pub(in crate::control) fn forget_drain(&mut self, target: &DrainTarget) {
         if let Some(row) = self.drains.remove(target) {
             self.gone(RowKey::Drain(target.clone()), &Row::Drain(row));
+        }
+        if let Some(row) = self.hours_unknown.remove(target) {
+            self.gone(RowKey::HoursUnknown(target.clone()), &Row::HoursUnknown(row));
         }
     }
 

@@ -2,7 +2,7 @@
 //! find the few that are to be placed. Derived from rows alone, in whatever order they come; never stored.
 
 use crate::{
-    control::row::{Assignment, BrokerRow, CustomerRow, TraderRow, TraderWish},
+    control::row::{Assignment, BrokerRow, CustomerRow, TraderRow},
     ids::{AccountId, CustomerId, KeyHash, ManagerId, TraderId},
 };
 use alloc::{sync::Arc, vec::Vec};
@@ -16,6 +16,8 @@ pub(in crate::control) struct Held {
     pub(in crate::control) customers: OrdSet<CustomerId>,
     /// Traders that were given to it, wherever their customers are by now.
     pub(in crate::control) traders: u32,
+    /// Those of them that are to run.
+    pub(in crate::control) running: u32,
     /// Of its customers; see [`Followers::weight`].
     pub(in crate::control) weight: u32,
 }
@@ -48,11 +50,7 @@ impl Followers {
 
     /// One Trader, counted.
     fn of(row: &TraderRow, affinity: Option<&Assignment>) -> Self {
-        let running = match row.spec.state {
-            // One that is paused keeps its place.
-            TraderWish::Running | TraderWish::Paused => 1,
-            TraderWish::Stopped => 0,
-        };
+        let running = u32::from(row.spec.state.takes_a_place());
         let follows = affinity.is_some_and(|to| follows(row.assignment.as_ref(), to));
         Self { traders: 1, running, following: u32::from(follows) }
     }
@@ -223,23 +221,34 @@ impl Index {
         if old.assignment == new.assignment && old.spec.state == new.spec.state {
             return;
         }
-        self.hold(old.assignment.as_ref(), new.assignment.as_ref());
+        self.hold(Some(old), Some(new));
         let customer = &new.spec.customer;
         let affinity = customers.get(customer).and_then(|row| row.affinity.as_ref());
         let (before, after) = (Followers::of(old, affinity), Followers::of(new, affinity));
         self.count(customer, affinity, |counts| *counts = counts.without(before).and(after));
     }
 
-    /// A Trader was with one Manager and is with another.
-    fn hold(&mut self, old: Option<&Assignment>, new: Option<&Assignment>) {
-        if old.map(|held| &held.manager) == new.map(|held| &held.manager) {
+    /// A Trader was with one Manager and is with another, or is to run there now.
+    fn hold(&mut self, old: Option<&TraderRow>, new: Option<&TraderRow>) {
+        fn place(row: &TraderRow) -> Option<(&ManagerId, u32)> {
+            let runs = u32::from(row.spec.state.takes_a_place());
+            row.assignment.as_ref().map(|held| (&held.manager, runs))
+        }
+        let (old, new) = (old.and_then(place), new.and_then(place));
+        if old == new {
             return;
         }
-        if let Some(old) = old {
-            self.change(&old.manager, |held| held.traders = held.traders.saturating_sub(1));
+        if let Some((old, runs)) = old {
+            self.change(old, |held| {
+                held.traders = held.traders.saturating_sub(1);
+                held.running = held.running.saturating_sub(runs);
+            });
         }
-        if let Some(new) = new {
-            self.change(&new.manager, |held| held.traders = held.traders.saturating_add(1));
+        if let Some((new, runs)) = new {
+            self.change(new, |held| {
+                held.traders = held.traders.saturating_add(1);
+                held.running = held.running.saturating_add(runs);
+            });
         }
     }
 
@@ -255,11 +264,11 @@ impl Index {
         let one = Followers::of(row, affinity);
         if add {
             self.traders.insert(key);
-            self.hold(None, row.assignment.as_ref());
+            self.hold(None, Some(row));
             self.count(customer, affinity, |counts| *counts = counts.and(one));
         } else {
             self.traders.remove(&key);
-            self.hold(row.assignment.as_ref(), None);
+            self.hold(Some(row), None);
             self.count(customer, affinity, |counts| *counts = counts.without(one));
         }
     }

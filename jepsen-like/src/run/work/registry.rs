@@ -6,7 +6,10 @@ use crate::plan::Timed;
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, time::Duration};
 use tradewind_control_client::Answer;
-use tradewind_domain::ids::{Incarnation, ManagerId};
+use tradewind_domain::{
+    control::level::FeatureLevel,
+    ids::{Incarnation, ManagerId},
+};
 use tradewind_protocol::check_in::ManagerCheckIn;
 
 /// Nobody listens there: the leader's pipe is refused, which proves that no process has the registration.
@@ -54,6 +57,7 @@ fn told(key: &str, life: &str) -> anyhow::Result<ManagerCheckIn> {
         services: Vec::new(),
         disk: None,
         node: None,
+        level: Some(FeatureLevel::KNOWN),
     })
 }
 

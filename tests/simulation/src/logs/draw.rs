@@ -4,6 +4,7 @@
 
 mod declare;
 mod drains;
+mod levels;
 mod scale;
 mod services;
 
@@ -19,6 +20,7 @@ use tradewind_domain::{
         command::DownReason,
         fencing::{FencingRow, TraderCommand},
         group::{Founder, GroupAsk, GroupCommand, MemberAddress},
+        level::{CheckInKnowing, LevelCommand},
         plan::{Told, plan},
         row::{Assignment, CustomerSpec},
     },
@@ -43,12 +45,15 @@ pub(super) struct Draw {
     asked: Vec<Request>,
     /// A log that is much about scaling: a request has many steps.
     scales: bool,
+    /// A log of a group that knows the second level from the beginning.
+    levels: bool,
 }
 
 impl Draw {
     pub(super) fn new(chance: Chance) -> Self {
-        let (names, asked, scales) = (Names::new(), Vec::new(), chance.percent(25));
-        Self { chance, names, at: BEGIN, n: 0, asked, scales }
+        let (names, asked) = (Names::new(), Vec::new());
+        let (scales, levels) = (chance.percent(25), chance.percent(60));
+        Self { chance, names, at: BEGIN, n: 0, asked, scales, levels }
     }
 
     /// What comes next in the log: an entry, or all those of a round of the planner.
@@ -60,7 +65,7 @@ impl Draw {
         }
         let command = match revision {
             // Most logs begin as clusters do.
-            0..8 if self.chance.percent(85) => self.beginning(revision),
+            0..8 if self.chance.percent(90) => self.beginning(revision),
             _ => self.command(machine, revision),
         };
         vec![self.stamped(command)]
@@ -106,8 +111,9 @@ impl Draw {
         match revision {
             0 => Command::OpenCluster { incarnation: ClusterIncarnation(self.chance.below(9)) },
             1 => Command::Group(self.founding()),
-            2 | 3 => Command::PutCustomer {
-                customer: self.names.customers[revision as usize - 2].clone(),
+            2..6 if self.levels => Command::Level(self.level_of_beginning(revision)),
+            2 | 3 | 6 | 7 => Command::PutCustomer {
+                customer: self.names.customers[revision as usize % 2].clone(),
                 spec: CustomerSpec { key_hashes: BTreeSet::new() },
             },
             _ => self.check_in(),
@@ -123,7 +129,8 @@ impl Draw {
         if self.scales && self.chance.percent(60) {
             return self.scaling(machine, revision);
         }
-        match self.chance.below(106) {
+        match self.chance.below(110) {
+            106..110 => Command::Level(self.level(machine)),
             0 => self.beginning(0),
             1 => Command::PutMember {
                 node: self.node(machine),
@@ -170,7 +177,22 @@ impl Draw {
         let capacity = self.chance.below(6) as u32;
         // Mostly the disk a name has had from the beginning, whichever that was.
         let disk = DiskId(u128::from(self.chance.percent(20)));
-        match NodeName::new("h").ok().filter(|_| self.chance.percent(8)) {
+        let node = NodeName::new("h").ok().filter(|_| self.chance.percent(8));
+        if self.levels && self.chance.percent(85) {
+            let level = self.level_known();
+            let disk = node.is_some().then_some(disk);
+            return Command::Level(LevelCommand::CheckIn(CheckInKnowing {
+                manager,
+                location,
+                address,
+                incarnation,
+                capacity,
+                disk,
+                node,
+                level,
+            }));
+        }
+        match node {
             Some(node) => Command::CheckInFrom {
                 manager,
                 location,
@@ -309,7 +331,7 @@ impl Draw {
         let managers = sightings.collect();
         let brokers = machine.brokers().filter(|_| self.chance.percent(20));
         let sealed = brokers.map(|row| (row.account.clone(), row.shard)).collect();
-        let offered = self.offered();
-        Observed { managers, at: self.at, sealed, offered, ..Observed::default() }
+        let (offered, knows) = (self.offered(), self.level_known());
+        Observed { managers, at: self.at, sealed, offered, knows, ..Observed::default() }
     }
 }

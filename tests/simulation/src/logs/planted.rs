@@ -1,9 +1,11 @@
 //! Bugs planted in a random log: a state, an answer or a snapshot as a wrong machine would have made it. Decides
 //! which sentence must find each; the machine itself stays as it is.
 
+mod levels;
 mod scale;
 
 use crate::chance::Chance;
+use levels::{above_what_it_takes, gone_with_something, raised_unknown};
 use scale::{below_the_least, one_too_many};
 use tradewind_domain::{
     control::{
@@ -66,6 +68,9 @@ log_bugs! {
     HandedBackTooHigh: "HB1: " = "something was handed back under a right never given",
     OneTooMany: "SC3: " = "one more is asked for than the settings say",
     BelowTheLeast: "SC3: " = "one goes and leaves less than the least",
+    HolderGone: "H1: " = "a Manager is gone and holds something",
+    AboveCapacity: "C1: " = "a Manager is given more than it takes",
+    LevelUnknown: "FL1: " = "the level is raised and not known to all",
     OtherDisk: "M1: " = "a node id goes over to another disk",
     NumberAgain: "M1: " = "a node id is given twice",
     TwoRemovals: "M2: " = "two members are removed at once",
@@ -150,6 +155,9 @@ impl LogBug {
             Self::HandedBackByAnother | Self::HandedBackTooHigh => {
                 self.handed_back(&mut rows, after)
             }
+            Self::HolderGone => gone_with_something(&mut rows, before),
+            Self::AboveCapacity => above_what_it_takes(&mut rows, before, own),
+            Self::LevelUnknown => raised_unknown(&mut rows, before, revision),
             Self::OneTooMany | Self::BelowTheLeast => self.scales(&mut rows, before, own),
             Self::OtherDisk | Self::NumberAgain | Self::TwoRemovals => {
                 self.members(&mut rows, before)

@@ -158,14 +158,15 @@ pub(super) fn deletions() -> Vec<Write> {
 pub(super) fn others() -> Vec<Write> {
     let check_in = json!({
         "manager": "a.broker-manager", "location": "here", "address": "127.0.0.1:1",
-        "incarnation": 5, "capacity": 1, "services": [],
+        "incarnation": 5, "capacity": 1, "services": [], "level": 2,
     });
     let value = |length: usize| json!({ "value": "v".repeat(length), "expected": null });
     let cas = json!({ "value": "new", "expected": "v" });
     vec![
         write(Method::POST, "/v1/managers/check-in", check_in)
             .field("manager", "n".repeat(64).into(), Code::MalformedRequest)
-            .field("address", "a".repeat(257).into(), Code::Refused),
+            .field("address", "a".repeat(257).into(), Code::Refused)
+            .field("level", 1.into(), Code::Refused),
         audited(write(Method::PUT, "/v1/members/voters-wanted", json!({ "voters": 3 })))
             .with(json!({ "voters": 4 }), Code::Refused),
         write(Method::PUT, "/v1/registers/r", value(1))
@@ -209,6 +210,9 @@ pub(super) fn drains() -> Vec<Write> {
         change(Method::PUT, &format!("{drain}/drop"), &begin)
             .with(by.clone(), Code::MalformedRequest)
             .at("/v1/drains/a/drop", Code::NotFound),
+        change(Method::POST, &format!("{drain}/abandon"), &by)
+            .with(begin.clone(), Code::MalformedRequest)
+            .at("/v1/drains/a/abandon", Code::NotFound),
         change(Method::POST, &format!("{drain}/force"), &by)
             .with(begin, Code::MalformedRequest)
             .at("/v1/drains/a/force", Code::NotFound),
@@ -240,6 +244,7 @@ pub(super) fn group_members() -> Vec<Write> {
         only_wrong(Method::POST, "/v1/members", join.clone())
             .with(join, Code::Conflict)
             .field("peer_address", "nowhere".into(), Code::Conflict)
+            .field("level", "new".into(), Code::MalformedRequest)
             .field("disk", "short".into(), Code::MalformedRequest),
         only_wrong(Method::PUT, "/v1/members/1", told)
             .at("/v1/members/9", Code::NotFound)
@@ -248,6 +253,10 @@ pub(super) fn group_members() -> Vec<Write> {
         only_wrong(Method::PUT, "/v1/members/1/address", address.clone())
             .with(address, Code::Conflict)
             .field("peer_address", "nowhere".into(), Code::MalformedRequest),
+        only_wrong(Method::PUT, "/v1/members/1/level", json!({ "level": 1 }))
+            .with(json!({ "level": 1 }), Code::Refused)
+            .at("/v1/members/9/level", Code::NotFound)
+            .with(json!({ "level": "all" }), Code::MalformedRequest),
         audited(only_wrong(Method::DELETE, "/v1/members/1", Value::Null))
             .at("/v1/members/9", Code::NotFound)
             .at("/v1/members/1?force=perhaps", Code::MalformedRequest),

@@ -48,6 +48,28 @@ async fn a_new_order_is_201_a_repeated_one_200_a_refused_one_the_brokers_problem
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn behind_a_cordon_orders_of_a_session_that_is_here_go_on_and_of_a_new_one_are_refused() {
+    // given
+    let edge = Edge::start(quick_settings()).await;
+    assert_eq!(edge.rest(Method::POST, "/v1/orders", Some(ORDER)).await.0, 201);
+    edge.sessions.cordon(true);
+    // then
+    assert_eq!(edge.rest(Method::POST, "/v1/orders", Some(ORDER)).await.0, 201);
+    // when: it has never been here
+    let new = Edge::start(quick_settings()).await;
+    new.sessions.cordon(true);
+    let refused = new.rest(Method::POST, "/v1/orders", Some(ORDER)).await;
+    assert_eq!(told(&refused), (503, "unavailable", "after"), "{}", refused.1);
+    assert!(new.broker.scene().commands.is_empty(), "nothing was sent");
+    // What stands is looked at and cancelled all the same.
+    let path = format!("/v1/orders/{}", order_id("1"));
+    assert_eq!(new.rest(Method::GET, &path, None).await.0, 200);
+    assert_eq!(new.rest(Method::DELETE, &path, None).await.0, 200);
+    new.sessions.cordon(false);
+    assert_eq!(new.rest(Method::POST, "/v1/orders", Some(ORDER)).await.0, 201);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_order_that_is_not_answered_yet_counts_as_something_that_the_manager_holds() {
     // given
     let mut settings = quick_settings();

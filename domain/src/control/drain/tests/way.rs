@@ -123,8 +123,16 @@ fn beyond_the_calendar_a_drain_waits_until_it_is_rescheduled() {
     world.at = at("2028-01-02T03:00:00Z");
     world.accept(begin("a", DropSchedule::AfterHours));
     idle(&mut world);
-    world.settle(&[]);
+    let told = world.settle(&[]);
     assert_eq!(state(&world, "a"), Some(DrainState::Drained));
+    // It is told why, once.
+    let told: Vec<_> = told
+        .into_iter()
+        .filter(|kind| matches!(kind, EventKind::DropHoursUnknown { why, .. } if why.contains("the table has")))
+        .collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    world.at += SECOND;
+    assert_eq!(world.settle(&[]), []);
     let (target, drop) = (name("a"), DropSchedule::WhenIdle);
     let command = DrainCommand::Reschedule { target, at: None, by: by("Sunday"), drop };
     world.accept(Command::Drain(command));
@@ -176,8 +184,8 @@ fn the_drain_of_an_implementation_ends_those_of_its_managers() {
 
 #[test]
 fn a_manager_that_comes_back_with_what_it_held_keeps_its_implementation_from_being_dropped() {
-    // given: a BrokerManager that was dropped by force, with its Broker
-    let mut world = serving();
+    // given: a BrokerManager that was dropped by force, with its Broker, as earlier builds did it
+    let mut world = serving_in(World::at_the_first_level());
     put_account(&mut world, "one");
     world.settle(&[]);
     let forced = name::<DrainTarget>("a.broker-manager");
@@ -220,7 +228,9 @@ fn customers_of_a_manager_that_was_dropped_by_force_move_whole_to_another() {
     world.accept(Command::Drain(force));
     let drop = DrainCommand::Drop { target: name("a"), epoch: epoch(&world, "a"), within: None };
     world.accept(Command::Drain(drop));
-    assert_eq!(home(&world), "a.trader-manager");
+    // Nobody who is not registered has anything.
+    assert_eq!(world.machine.customer(&name("acme")).expect("there").affinity, None);
+    assert_eq!(world.machine.trader(&name("sample")).expect("there").assignment, None);
     world.settle(&[]);
     assert_eq!(home(&world), "b.trader-manager");
     let trader = world.machine.trader(&name("sample")).and_then(|row| row.assignment.clone());

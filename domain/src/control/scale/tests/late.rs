@@ -4,8 +4,9 @@
 use super::town::{Broken, Step, Town, exec, spec};
 use crate::{
     control::{
-        Command, Observed, Outcome, Refusal,
+        Command, EventKind, Observed, Outcome, Refusal,
         command::DownReason,
+        drain::DrainState,
         group::{Founder, GroupCommand, MemberAddress},
         machine::world::{SECOND, name},
         plan::plan,
@@ -42,6 +43,43 @@ fn an_implementation_of_which_something_has_checked_in_is_started_again_where_it
     let now = only(&town);
     assert!(now.attempts > 0 || now.failure.is_some(), "{now:?}");
     assert_eq!((row.node, now.node), (Some(NodeId(1)), Some(NodeId(1))));
+}
+
+#[test]
+fn a_drain_of_what_is_too_much_that_does_not_end_raises_an_alarm_and_forces_nothing() {
+    // given: a session stays at what begins to go
+    let mut town = Town::new(spec(80, 30, 1, 3));
+    town.customers(8);
+    town.seconds(30);
+    town.customers(1);
+    let round = |town: &mut Town| {
+        town.provisioners_work();
+        let mut observed = town.observed();
+        for (manager, seen) in &mut observed.managers {
+            let stays = town.world.machine.empties(manager);
+            seen.told.iter_mut().filter(|_| stays).for_each(|told| told.held = Some(1));
+        }
+        let commands = plan(&town.world.machine, &observed, Monotonic(0));
+        let applied = commands.into_iter().map(|command| town.world.apply(command));
+        let kinds: Vec<EventKind> =
+            applied.flat_map(|applied| applied.events).map(|event| event.kind).collect();
+        town.world.at += SECOND;
+        kinds
+    };
+    let is_alarm = |kind: &EventKind| matches!(kind, EventKind::DrainOverdue { .. });
+    for _ in 0..60 {
+        assert!(!round(&mut town).iter().any(is_alarm));
+    }
+    let drain = town.world.machine.drains().next().unwrap().clone();
+    assert_eq!(drain.state, DrainState::Draining);
+    // when
+    town.world.at += u64::try_from(crate::limits::RETIRED_WITHIN.as_nanos()).unwrap();
+    // then: once
+    assert_eq!(round(&mut town).iter().filter(|kind| is_alarm(kind)).count(), 1);
+    assert!(!round(&mut town).iter().any(is_alarm));
+    let now = town.world.machine.drain(&drain.target).unwrap();
+    assert_eq!((now.state, now.epoch), (DrainState::Draining, drain.epoch));
+    assert_eq!(only(&town).state, ProvisionState::Retiring);
 }
 
 #[test]

@@ -44,7 +44,12 @@ impl Draw {
         let at = row.map(|row| row.revision).filter(|_| self.chance.percent(40));
         let at = if self.chance.percent(90) { at } else { Some(Revision(epoch.0)) };
         let by = self.by();
-        match self.chance.below(16) {
+        match self.chance.below(19) {
+            16 | 17 => DrainCommand::Abandon { target, at, by },
+            18 => {
+                let why = self.chance.below(2).to_string();
+                DrainCommand::HoursUnknown { target, epoch, why }
+            }
             3 => DrainCommand::BeginOn {
                 target,
                 on: at.map_or(Condition::Absent, Condition::At),

@@ -24,18 +24,19 @@ fn a_rebalance_evens_out_each_location_by_itself_and_moves_nobody_to_another() {
     assert!(before.values().all(|(at, _)| at.implementation == name("a")), "{before:?}");
 }
 
-/// All Traders of a customer are where he is, if that is a place that takes something new.
+/// All Traders of a customer are where he is, if that is a place that takes something new and has room.
 pub(super) fn assert_whole_where_there_is_a_home(world: &World) {
     for row in world.machine.traders() {
         let home = world.machine.customer(&row.spec.customer).and_then(|c| c.affinity.as_ref());
         let Some(home) = home else { continue };
-        let live = world
-            .machine
-            .manager(&home.manager)
-            .is_some_and(|manager| manager.state == crate::control::row::ManagerState::Live);
-        if live && world.machine.cordon(&home.manager).is_none() {
-            let at = row.assignment.as_ref().map(|at| &at.manager);
-            assert_eq!(at, Some(&home.manager), "{} does not follow its customer", row.trader);
-        }
+        let manager = world.machine.manager(&home.manager);
+        let live = manager.filter(|row| row.state == crate::control::row::ManagerState::Live);
+        let Some(live) = live.filter(|_| world.machine.cordon(&home.manager).is_none()) else {
+            continue;
+        };
+        let at = row.assignment.as_ref().map(|at| &at.manager);
+        // Only where there is no room it waits.
+        let waits = world.machine.room_for_traders(live) == 0;
+        assert!(at == Some(&home.manager) || waits, "{} does not follow its customer", row.trader);
     }
 }
