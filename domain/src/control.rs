@@ -4,6 +4,7 @@
 
 mod access;
 mod answered;
+pub mod attach;
 pub mod command;
 mod declare;
 pub mod desired;

@@ -13,8 +13,9 @@ use super::{
 use crate::{
     calendar::Exchange,
     ids::{
-        AccountId, ClusterIncarnation, CustomerId, DiskId, DrainTarget, Epoch, ImplementationId,
-        Incarnation, LocationId, ManagerId, MarketId, NodeId, Revision, Scope, ServiceId, TraderId,
+        AccountId, ClusterIncarnation, CopyId, CustomerId, DiskId, DrainTarget, Epoch,
+        ImplementationId, Incarnation, LocationId, ManagerId, MarketId, NodeId, Revision, Scope,
+        ServiceId, TraderId,
     },
     time::UnixNanos,
 };
@@ -257,5 +258,12 @@ pub enum EventKind {
     TraderFenced {
         trader: TraderId,
         epoch: Epoch,
+    },
+    /// A copy that its customer runs himself has the right from now on.
+    TraderAttached {
+        trader: TraderId,
+        manager: ManagerId,
+        epoch: Epoch,
+        copy: CopyId,
     },
 }

@@ -3,6 +3,7 @@
 //! are only appended.
 
 use super::{
+    attach::AttachmentRow,
     command::IdempotencyKey,
     drain::{DrainRow, DroppedRow},
     fencing::FencingRow,
@@ -132,7 +133,7 @@ pub struct MarketSpec {
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct TraderSpec {
     pub customer: CustomerId,
-    /// Program and arguments. `tradewind` names the Manager's own binary.
+    /// Program and arguments. `tradewind` names the Manager's own binary. Empty: its customer runs it himself.
     pub command: Vec<String>,
     #[serde(default)]
     pub state: TraderWish,
@@ -325,4 +326,5 @@ rows! {
     FormerVenues(FormerVenuesRow): MarketId = |r| r.market.clone(),
     TraderRun(TraderRunRow): TraderId = |r| r.trader.clone(),
     Fencing(FencingRow): TraderId = |r| r.trader.clone(),
+    Attachment(AttachmentRow): TraderId = |r| r.trader.clone(),
 }

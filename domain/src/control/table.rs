@@ -9,6 +9,7 @@ pub(super) use index::{Index, follows};
 
 use super::{
     answered::Answered,
+    attach::AttachmentRow,
     drain::{DrainRow, DroppedRow},
     fencing::FencingRow,
     group::{AdmissionRow, GroupRow},
@@ -65,6 +66,7 @@ pub(super) struct Tables {
     pub(super) former_venues: OrdMap<MarketId, FormerVenuesRow>,
     pub(super) trader_runs: OrdMap<TraderId, Arc<TraderRunRow>>,
     pub(super) fencings: OrdMap<TraderId, FencingRow>,
+    pub(super) attachments: OrdMap<TraderId, AttachmentRow>,
     /// Derived from Brokers, customers and Traders.
     pub(super) index: Index,
     /// Keys written since the last `take_changed`.
@@ -95,7 +97,14 @@ impl Tables {
         if !matches!(row, Row::Cluster(_)) {
             self.sum.add(&row);
         }
-        let replaced = match row {
+        if let Some(replaced) = self.replace(row) {
+            self.sum.take(&replaced);
+        }
+    }
+
+    /// Gives the row that stood there.
+    fn replace(&mut self, row: Row) -> Option<Row> {
+        match row {
             Row::Cluster(row) => {
                 self.cluster = row;
                 None
@@ -157,9 +166,9 @@ impl Tables {
                 keep(&mut self.trader_runs, row.trader.clone(), row).map(Row::TraderRun)
             }
             Row::Fencing(row) => self.fencings.insert(row.trader.clone(), row).map(Row::Fencing),
-        };
-        if let Some(replaced) = replaced {
-            self.sum.take(&replaced);
+            Row::Attachment(row) => {
+                self.attachments.insert(row.trader.clone(), row).map(Row::Attachment)
+            }
         }
     }
 
@@ -205,6 +214,7 @@ impl Tables {
             RowKey::FormerVenues(k) => self.former_venues.get(k).cloned().map(Row::FormerVenues),
             RowKey::TraderRun(k) => self.trader_runs.get(k).map(whole).map(Row::TraderRun),
             RowKey::Fencing(k) => self.fencings.get(k).cloned().map(Row::Fencing),
+            RowKey::Attachment(k) => self.attachments.get(k).cloned().map(Row::Attachment),
         }
     }
 
@@ -237,5 +247,6 @@ impl Tables {
             .chain(self.former_venues.values().cloned().map(Row::FormerVenues))
             .chain(self.trader_runs.values().map(whole).map(Row::TraderRun))
             .chain(self.fencings.values().cloned().map(Row::Fencing))
+            .chain(self.attachments.values().cloned().map(Row::Attachment))
     }
 }

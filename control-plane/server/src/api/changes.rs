@@ -6,8 +6,8 @@ use crate::service::{Change, Service};
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use tradewind_domain::{
-    control::{Command, Machine},
-    ids::{Epoch, NodeId, NodeName, Revision},
+    control::{Command, Machine, fencing::TraderCommand},
+    ids::{Epoch, NodeId, NodeName, Revision, TraderId},
 };
 use tradewind_link::{
     Failure,
@@ -16,6 +16,7 @@ use tradewind_link::{
 };
 use tradewind_protocol::{
     Code,
+    attach::AttachTrader,
     check_in::{ManagerCheckIn, ManagerCheckedIn},
     control::Changed,
 };
@@ -91,6 +92,19 @@ pub(super) async fn check_in(
         }
     });
     Ok(Json(answer.await?))
+}
+
+pub(super) async fn attach(
+    State(service): State<Service>,
+    Path(trader): Path<TraderId>,
+    keyed: Keyed,
+    Json(asked): Json<AttachTrader>,
+) -> Result<Json<Changed>, Failure> {
+    let Keyed { key, forwarded } = keyed;
+    let path = &format!("/v1/traders/{trader}/attachments");
+    let command = Command::Trader(TraderCommand::Attach(asked.clone().of(trader)));
+    let change = Change { method: Method::POST, path, body: &asked, key, command, forwarded };
+    Ok(Json(service.change(change, changed).await?))
 }
 
 /// The epoch of this life. The state may have gone on since its entry, to another life of the same name: that one's epoch

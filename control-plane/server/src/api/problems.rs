@@ -19,6 +19,7 @@ pub(crate) fn refused(refusal: &Refusal) -> Problem {
         | Refusal::Mismatch { .. }
         | Refusal::NotActive { .. }
         | Refusal::AlreadyDraining { .. }
+        | Refusal::TraderStopped
         | Refusal::WrongState { .. } => Code::Conflict,
         Refusal::Dropped { .. } => Code::Dropped,
         Refusal::StaleIncarnation { .. } => Code::Superseded,
@@ -26,6 +27,7 @@ pub(crate) fn refused(refusal: &Refusal) -> Problem {
         Refusal::Busy { .. } | Refusal::Rebalancing { .. } => Code::Busy,
         Refusal::NotFound { .. } => Code::NotFound,
         Refusal::InUse { .. } => Code::InUse,
+        Refusal::TakenOver => Code::StaleTrader,
         Refusal::NotAsExpected { .. } => Code::PreconditionFailed,
         Refusal::NotEligible
         | Refusal::AgainstAffinity
@@ -40,6 +42,7 @@ pub(crate) fn refused(refusal: &Refusal) -> Problem {
         | Refusal::Risk { .. }
         | Refusal::ScaleNotPossible { .. }
         | Refusal::TraderNotPossible { .. }
+        | Refusal::NotSelfManaged
         | Refusal::TooLarge { .. } => Code::Refused,
     };
     Problem::new(code, refusal.to_string())

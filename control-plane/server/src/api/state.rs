@@ -102,5 +102,6 @@ fn shown(row: Row) -> Option<Value> {
         Row::FormerVenues(row) => json!({ "former_venues": row }),
         Row::TraderRun(row) => json!({ "trader_run": row }),
         Row::Fencing(row) => json!({ "fencing": row }),
+        Row::Attachment(row) => json!({ "attachment": row }),
     })
 }
