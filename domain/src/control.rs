@@ -4,6 +4,7 @@
 
 mod access;
 mod answered;
+pub mod attach;
 mod capacity;
 pub mod command;
 mod declare;

@@ -5,7 +5,7 @@ use crate::{
     calendar::{Day, Exchange, MinuteOfDay},
     control::StateHash,
     ids::{
-        AccountId, BrokerId, ClusterIncarnation, CustomerId, DiskId, DrainTarget, Epoch,
+        AccountId, BrokerId, ClusterIncarnation, CopyId, CustomerId, DiskId, DrainTarget, Epoch,
         ImplementationId, Incarnation, InstrumentId, KeyHash, LocationId, ManagerId, MarketId,
         NodeId, NodeName, ProgramId, RegisterId, Revision, Scope, ServiceId, TraderId, VenueId,
     },
@@ -57,6 +57,7 @@ macro_rules! numbers {
 texts! {
     AccountId: NAME, "sim-1";
     CustomerId: NAME, "acme";
+    CopyId: "^[!-~]{1,64}$", "0123456789abcdef0123456789abcdef";
     ImplementationId: NAME, "a1";
     LocationId: NAME, "here";
     MarketId: NAME, "crypto";

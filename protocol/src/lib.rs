@@ -2,6 +2,8 @@
 //! wire; how messages travel and what is done about them is decided by the crates that use this one.
 //! A message embeds domain nouns; unknown fields are refused where something is written.
 
+pub mod admission;
+pub mod attach;
 pub mod check_in;
 pub mod control;
 pub mod drains;

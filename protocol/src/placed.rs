@@ -152,6 +152,8 @@ pub enum ServiceStanding {
     Completed,
     /// A Trader whose algo has failed, for good.
     Failed,
+    /// A Trader that its customer runs himself, and that is not attached.
+    Away,
 }
 
 impl From<ServiceState> for ServiceStanding {
@@ -165,6 +167,7 @@ impl From<ServiceState> for ServiceStanding {
             ServiceState::Paused => Self::Paused,
             ServiceState::Completed => Self::Completed,
             ServiceState::Failed => Self::Failed,
+            ServiceState::Away => Self::Away,
         }
     }
 }

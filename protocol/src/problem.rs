@@ -76,6 +76,8 @@ codes! {
     PreconditionFailed: 412 Never "It is not as it was expected to be",
     BodyTooLarge: 413 Never "The body is larger than allowed",
     UnsupportedMediaType: 415 Never "The body must be application/json",
+    /// At the one that is named with it.
+    Misdirected: 421 Never "It belongs elsewhere",
     /// Well-formed, and still not possible.
     InvalidOrder: 422 Never "The order is not possible",
     NoAccount: 422 Never "No account of yours serves this",

@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tradewind_domain::{
     calendar::{Day, Exchange, OperatorDay},
     control::{
+        attach::Attachment,
         drain::By,
         risk::{RiskSpec, TradingState},
         row::{AccountSpec, Assignment, LocationSpec, MarketSpec},
@@ -128,6 +129,9 @@ pub struct TraderInfo {
     /// It waits for Brokers that have not told yet that they refuse its earlier copies.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub fencing: bool,
+    /// Of one that its customer runs himself: the copy that attached last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attached: Option<Attachment>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

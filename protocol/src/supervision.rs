@@ -112,6 +112,8 @@ pub enum ServiceState {
     Completed,
     /// A Trader whose algo has failed and is not run again.
     Failed,
+    /// A Trader that its customer runs himself, and that is not attached.
+    Away,
 }
 
 /// One service as its Manager knows it.

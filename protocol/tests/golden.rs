@@ -5,7 +5,7 @@
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use tradewind_protocol::{
-    Problem, check_in, control,
+    Problem, attach, check_in, control,
     domain::control::{
         risk::RiskSpec,
         row::{AccountSpec, CustomerSpec, LocationSpec, MarketSpec},
@@ -73,6 +73,11 @@ fn again_as(message: &str, body: &Value) -> serde_json::Result<Value> {
         "event_page" => again::<events::EventPage>(body),
         "operation" => again::<history::Operation>(body),
         "claims" => again::<token::Claims>(body),
+        "attach_options" => again::<attach::AttachOptions>(body),
+        "from_trader" => again::<attach::FromTrader>(body),
+        "to_trader" => again::<attach::ToTrader>(body),
+        "attach_trader" => again::<attach::AttachTrader>(body),
+        "misdirected" => again::<attach::Misdirected>(body),
         other => declared_again_as(other, body),
     }
 }
@@ -115,7 +120,8 @@ fn declared_again_as(message: &str, body: &Value) -> serde_json::Result<Value> {
     }
 }
 
-const FILES: [(&str, &str); 15] = [
+const FILES: [(&str, &str); 16] = [
+    ("attach", include_str!("../golden/attach.jsonl")),
     ("events", include_str!("../golden/events.jsonl")),
     ("problem", include_str!("../golden/problem.jsonl")),
     ("check_in", include_str!("../golden/check_in.jsonl")),
@@ -180,6 +186,9 @@ fn what_is_written_by_customers_refuses_unknown_fields() {
                 "scale_spec",
                 "tell_provisioning",
                 "program_answer",
+                "attach_options",
+                "from_trader",
+                "attach_trader",
             ];
             if written.contains(&message) {
                 let mut body = sample["body"].clone();

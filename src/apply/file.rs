@@ -93,7 +93,7 @@ mod tests {
             ("[risk.global]\nmax_order_quantity = 0.5\n", "string"),
             ("[trading_states.global]\nstate = \"asleep\"\n", "asleep"),
             ("[markets.m.routes.btc]\n", "legal instrument"),
-            ("[traders.t]\ncustomer = \"acme\"\n", "command"),
+            ("[traders.t]\ncommand = [\"algo\"]\n", "customer"),
         ] {
             let said = refused(text);
             assert!(said.contains(word) && said.contains("line "), "{text}: {said}");

@@ -45,6 +45,9 @@ fn turned(turn: &Turn, held: TraderDeclaration) -> Result<TraderDeclaration, Usa
             to(TraderWish::Running)
         }
         (Turn::Stop(_), _) => to(TraderWish::Stopped),
+        (Turn::Restart(_), _) if held.command.is_empty() => {
+            Err(Usage("its customer runs it: he starts it anew, which takes over".to_owned()))
+        }
         (Turn::Restart(_), TraderWish::Running) => {
             Ok(TraderDeclaration { restarts: held.restarts.wrapping_add(1), ..held })
         }

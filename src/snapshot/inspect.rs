@@ -122,5 +122,6 @@ fn kind(row: &Row) -> &'static str {
         Row::FormerVenues(_) => "former_venues",
         Row::TraderRun(_) => "trader run",
         Row::Fencing(_) => "fencing",
+        Row::Attachment(_) => "attachment",
     }
 }

@@ -61,6 +61,7 @@ pub(crate) fn code_of(status: StatusCode) -> Code {
         412 => Code::PreconditionFailed,
         413 => Code::BodyTooLarge,
         415 => Code::UnsupportedMediaType,
+        421 => Code::Misdirected,
         429 => Code::TooManyRequests,
         503 => Code::Unavailable,
         504 => Code::Unknown,

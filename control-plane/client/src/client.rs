@@ -24,6 +24,7 @@ use tradewind_domain::{
 use tradewind_link::rest::{Method, Rest, RestError};
 use tradewind_protocol::{
     Code, Problem, Retry,
+    attach::AttachTrader,
     check_in::{ManagerCheckIn, ManagerCheckedIn},
     control::{Changed, IDEMPOTENCY_KEY, Stand, Status, format_key},
     session::{OpenTraderSession, SessionOpened},
@@ -242,6 +243,18 @@ impl ControlClient {
         let opened = answer.accepted()?;
         self.learn(&opened.infrastructure_managers);
         Ok(opened)
+    }
+
+    /// The right of a copy that its customer runs himself, asked for by the TraderManager that his Trader is with.
+    pub async fn attach_trader(
+        &self,
+        trader: &TraderId,
+        ask: &AttachTrader,
+        key: &IdempotencyKey,
+        within: Duration,
+    ) -> Answer<Changed> {
+        let path = &format!("/v1/traders/{trader}/attachments");
+        self.change(Method::POST, path, ask, key, within).await
     }
 
     /// How the cluster stands, as any member tells it after asking the leader.

@@ -79,6 +79,7 @@ pub(crate) fn addresses() -> Addresses {
         .route("/v1/members/{node}/level", put(members::knows))
         .route("/v1/leader/transfer", post(members::transfer))
         .route("/v1/traders/{trader}/sessions", post(sessions::open_for_trader))
+        .route("/v1/traders/{trader}/attachments", post(changes::attach))
         .route("/v1/implementations/{implementation}/drain", post(drains::begin_for_implementation))
         .route("/v1/managers/{manager}/drain", post(drains::begin_for_manager))
         .route(DRAINS, get(drains::list))

@@ -2,6 +2,7 @@
 //! and in which order he should use the MarketManagers: stable for a customer, spread over customers.
 
 use crate::service::Service;
+use std::collections::BTreeSet;
 use tradewind_domain::{
     control::{
         Machine,
@@ -51,11 +52,12 @@ fn renewed(machine: &Machine, token: &str, now: UnixNanos) -> Result<Holder, Pro
     let customer = customer.ok_or_else(|| refused("its customer is gone".to_owned()))?;
     let keys = &customer.spec.key_hashes;
     let stands = match (&claims.trader, &claims.key_id) {
-        (Some(claim), _) => machine.trader(&claim.trader).is_some_and(|row| {
-            row.assignment.as_ref().is_some_and(|held| held.epoch == claim.epoch)
-        }),
-        (None, Some(key_id)) => keys.iter().any(|hash| hash.key_id() == *key_id),
         (None, None) => false,
+        (claim, key_id) => {
+            let right =
+                |claim: &TraderClaim| machine.trader_right(&claim.trader) == Some(claim.epoch);
+            claim.as_ref().is_none_or(right) && key_id.as_ref().is_none_or(|id| has_key(keys, id))
+        }
     };
     if !stands {
         return Err(refused(
@@ -86,8 +88,20 @@ pub(crate) fn open_for_trader(
         return Err(Problem::new(Code::Conflict, detail));
     }
     let customer = row.spec.customer.clone();
+    // Of one that its customer runs himself: it ends with the key that he attached it by.
+    let attached = machine.attachment(trader).filter(|_| row.spec.is_self_managed());
+    let key_id = attached.map(|held| held.key_id.clone());
+    let keys = machine.customer(&customer).map(|row| &row.spec.key_hashes);
+    if key_id.as_ref().is_some_and(|id| !keys.is_some_and(|keys| has_key(keys, id))) {
+        let detail = format!("the API key that {trader} was attached by was revoked");
+        return Err(Problem::new(Code::Unauthorized, detail));
+    }
     let claim = TraderClaim { trader: trader.clone(), epoch: asked.epoch };
-    opened(service, &machine, Holder { customer, key_id: None, trader: Some(claim) })
+    opened(service, &machine, Holder { customer, key_id, trader: Some(claim) })
+}
+
+fn has_key(keys: &BTreeSet<KeyHash>, key_id: &str) -> bool {
+    keys.iter().any(|hash| hash.key_id() == key_id)
 }
 
 fn opened(service: &Service, machine: &Machine, holder: Holder) -> Result<SessionOpened, Problem> {

@@ -51,8 +51,6 @@ pub(crate) const SWEEP_SESSIONS_EVERY: Duration = Duration::from_secs(1);
 pub(crate) const QUOTE_LINGER: Duration = Duration::from_secs(10);
 /// How long such a question waits for the first quote.
 pub(crate) const QUOTE_WITHIN: Duration = Duration::from_millis(1_000);
-/// A token younger than this may name a customer or a key that has not reached this Manager yet.
-pub(crate) const JUST_ISSUED: Duration = Duration::from_secs(5);
 
 /// A session that left so recently and comes back is not new, while nothing new is taken.
 pub(crate) const RESUMED_WITHIN: Duration = Duration::from_secs(60);

@@ -1,7 +1,10 @@
 //! The TraderManager. Decides that a Trader is configured once it has a session under its assignment's
-//! epoch and Brokers refuse all earlier ones; until then a copy that runs goes on and none is started.
+//! epoch and Brokers refuse all earlier ones; until then a copy that runs goes on and none is started. One that its
+//! customer runs himself is not spawned: it attaches.
 
 use crate::{
+    attach::{self, Door, standing::admission},
+    attachments::Attachments,
     limits,
     sessions::{Sessions, until},
 };
@@ -14,7 +17,10 @@ use std::{
     },
     time::Instant,
 };
-use tokio::time::sleep;
+use tokio::{
+    sync::{Semaphore, watch},
+    time::sleep,
+};
 use tokio_util::sync::CancellationToken;
 use tradewind_domain::{
     control::{
@@ -39,14 +45,31 @@ pub fn trader_manager(
 }
 
 /// What makes a Manager a TraderManager.
-#[derive(Default)]
 pub struct TraderManager {
-    sessions: Sessions,
+    sessions: Arc<Sessions>,
+    attachments: Arc<Attachments>,
+    /// Rises with every session that is opened.
+    opened: watch::Sender<u64>,
+    leaves: CancellationToken,
+    asking: Arc<Semaphore>,
+}
+
+impl Default for TraderManager {
+    fn default() -> Self {
+        Self {
+            sessions: Arc::default(),
+            attachments: Arc::default(),
+            opened: watch::Sender::new(0),
+            leaves: CancellationToken::new(),
+            asking: Arc::new(Semaphore::new(limits::ASKING)),
+        }
+    }
 }
 
 impl Work for TraderManager {
     fn wanted(&self, desired: &Desired) -> Vec<Wanted> {
-        let wanted = traders(desired).iter().map(|wanted| {
+        let spawned = traders(desired).iter().filter(|wanted| !wanted.is_self_managed());
+        let wanted = spawned.map(|wanted| {
             let access = self.sessions.access(wanted, &desired.market_managers);
             // T1: an earlier copy may still be accepted somewhere.
             let access = access.filter(|_| !wanted.fencing);
@@ -58,19 +81,54 @@ impl Work for TraderManager {
         wanted.collect()
     }
 
+    fn router(&self, handle: &Handle) -> axum::Router {
+        attach::router(self.door(handle))
+    }
+
     async fn background(self: Arc<Self>, handle: Handle, shutdown: CancellationToken) {
-        shutdown.run_until_cancelled(self.keep_sessions(&handle)).await;
+        let door = self.door(&handle);
+        let telling = async {
+            let mut desired = handle.desired();
+            loop {
+                door.publish();
+                if desired.changed().await.is_err() {
+                    return;
+                }
+            }
+        };
+        tokio::select! {
+            () = shutdown.cancelled() => {}
+            () = self.keep_sessions(&handle) => {}
+            () = telling => {}
+        }
+    }
+
+    async fn drain(&self) {
+        self.attachments.close();
+        self.leaves.cancel();
+        self.attachments.all_gone().await;
     }
 }
 
 impl TraderManager {
+    fn door(&self, handle: &Handle) -> Door {
+        Door {
+            handle: handle.clone(),
+            attachments: self.attachments.clone(),
+            sessions: self.sessions.clone(),
+            opened: self.opened.subscribe(),
+            leaves: self.leaves.clone(),
+            asking: self.asking.clone(),
+        }
+    }
+
     /// Opens sessions as they fall due, for ever.
     async fn keep_sessions(&self, handle: &Handle) {
         let mut desired = handle.desired();
         loop {
             let wanted = desired.borrow_and_update().clone();
-            let wanted = wanted.as_deref().map_or(&[][..], traders);
-            let (due, next) = self.sessions.due(wanted, Instant::now());
+            let wanted = wanted.as_deref().map(openable).unwrap_or_default();
+            let (due, next) = self.sessions.due(&wanted, Instant::now());
             let failed = AtomicBool::new(false);
             stream::iter(due)
                 .for_each_concurrent(limits::OPENING, async |wanted| {
@@ -91,7 +149,8 @@ impl TraderManager {
 
     async fn open(&self, handle: &Handle, wanted: &TraderWanted) -> bool {
         let (manager, incarnation) = (handle.manager().clone(), Some(handle.incarnation()));
-        let ask = OpenTraderSession { manager, epoch: wanted.fence.epoch, incarnation };
+        let Some(right) = wanted.right() else { return true };
+        let ask = OpenTraderSession { manager, epoch: right.epoch, incarnation };
         let opened =
             handle.control().open_trader_session(&wanted.trader, &ask, limits::OPEN_WITHIN).await;
         match opened {
@@ -99,6 +158,7 @@ impl TraderManager {
                 tracing::info!(trader = %wanted.trader, epoch = ask.epoch.0, "session opened");
                 self.sessions.opened(wanted, opened, clock::now(), Instant::now());
                 handle.reconsider();
+                self.opened.send_modify(|opened| *opened += 1);
                 true
             }
             Err(problem) => {
@@ -109,9 +169,21 @@ impl TraderManager {
     }
 }
 
-fn traders(desired: &Desired) -> &[TraderWanted] {
+/// Those that a session is opened for. One whose API key was revoked is given none.
+fn openable(desired: &Desired) -> Vec<TraderWanted> {
+    let admission = admission(desired);
+    let good = |wanted: &&TraderWanted| {
+        let customer = admission.customer(&wanted.customer);
+        let key_id = wanted.attached.as_ref().map(|held| &held.key_id);
+        let has = |key_id| customer.is_some_and(|customer| customer.key_ids.contains(key_id));
+        !wanted.is_self_managed() || key_id.is_some_and(has)
+    };
+    traders(desired).iter().filter(good).cloned().collect()
+}
+
+pub(crate) fn traders(desired: &Desired) -> &[TraderWanted] {
     match &desired.work {
-        DesiredWork::Traders { traders } => traders,
+        DesiredWork::Traders { traders, .. } => traders,
         DesiredWork::Brokers { .. } | DesiredWork::Markets { .. } => &[],
     }
 }

@@ -39,7 +39,9 @@ impl Sessions {
         let mut held = self.held();
         held.retain(|trader, _| wanted.iter().any(|w| w.trader == *trader));
         let is_due = |w: &&TraderWanted| {
-            let session = held.get(&w.trader).filter(|session| session.fence == w.fence);
+            // Nobody has attached as it yet.
+            let Some(right) = w.right() else { return false };
+            let session = held.get(&w.trader).filter(|session| session.fence == right);
             session.is_none_or(|session| session.renew_at <= now)
         };
         let due = wanted.iter().filter(is_due).cloned().collect();
@@ -55,7 +57,8 @@ impl Sessions {
     ) {
         // A clock that is wrong by the token's life must not make this spin.
         let half = (opened.expires_at.since(clock) / 2).max(limits::RENEW_AT_MOST_EVERY);
-        let session = Session { fence: wanted.fence, opened, renew_at: now + half };
+        let Some(fence) = wanted.right() else { return };
+        let session = Session { fence, opened, renew_at: now + half };
         self.held().insert(wanted.trader.clone(), session);
     }
 
@@ -67,7 +70,8 @@ impl Sessions {
         live: &[ManagerEndpoint],
     ) -> Option<TraderAccess> {
         let held = self.held();
-        let session = held.get(&wanted.trader).filter(|session| session.fence == wanted.fence)?;
+        let right = wanted.right()?;
+        let session = held.get(&wanted.trader).filter(|session| session.fence == right)?;
         let opened = &session.opened;
         let address_of = |endpoint: &ManagerEndpoint| {
             live.iter().find(|one| one.manager == endpoint.manager).map(|one| one.address.clone())

@@ -100,12 +100,28 @@ impl Machine {
         if words.is_empty() || large {
             return Err(Refusal::TooLarge { what: Noun::Command });
         }
+        let events = self.put_trader_row(trader.clone(), spec, revision)?;
+        // A copy that was attached is fenced when the first one is to start.
+        self.tables.forget_attachment(&trader);
+        Ok(events)
+    }
+
+    pub(super) fn put_trader_row(
+        &mut self,
+        trader: TraderId,
+        spec: TraderSpec,
+        revision: Revision,
+    ) -> Result<Vec<EventKind>, Refusal> {
         let held = self.trader(&trader);
         if held.is_some_and(|row| row.spec == spec) {
             return Ok(vec![]);
         }
-        // A Trader that changes hands starts anew: its old assignment was another customer's.
-        let same = held.filter(|row| row.spec.customer == spec.customer);
+        // A Trader that changes hands starts anew: its old assignment was another customer's. So does one that is run by
+        // its customer from now on, or no longer.
+        let same = held.filter(|row| {
+            row.spec.customer == spec.customer
+                && row.spec.is_self_managed() == spec.is_self_managed()
+        });
         // Looked for only where the Trader does not prove him: among many it is the dearer half.
         if same.is_none() && !self.tables.customers.contains_key(&spec.customer) {
             return Err(Refusal::NotFound { what: Noun::Customer });

@@ -2,8 +2,9 @@
 //! Manager compares instead of following changes; starting and stopping is the Manager's work.
 
 use super::{
+    attach::Attachment,
     machine::Machine,
-    row::{ManagerRow, ManagerState, MarketRow, MarketSpec, TraderWish},
+    row::{CustomerRow, ManagerRow, ManagerState, MarketRow, MarketSpec, TraderWish},
     trader::TraderRun,
 };
 use crate::ids::{
@@ -80,9 +81,19 @@ pub enum Verdict {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Work {
-    Brokers { brokers: Vec<BrokerWanted> },
-    Markets { markets: Vec<MarketWanted>, access: Access },
-    Traders { traders: Vec<TraderWanted> },
+    Brokers {
+        brokers: Vec<BrokerWanted>,
+    },
+    Markets {
+        markets: Vec<MarketWanted>,
+        access: Access,
+    },
+    Traders {
+        traders: Vec<TraderWanted>,
+        /// To let those in who attach.
+        #[serde(default, skip_serializing_if = "Access::is_empty")]
+        access: Access,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -138,11 +149,19 @@ pub struct MarketWanted {
     pub former_venues: BTreeSet<VenueId>,
 }
 
-/// What a MarketManager needs to let algos in without asking anyone.
+/// What a Manager needs to let algos in without asking anyone. A TraderManager is told of those customers who attach
+/// there.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Access {
     pub public_keys: Vec<PublicKey>,
     pub customers: Vec<CustomerAccess>,
+}
+
+impl Access {
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.public_keys.is_empty() && self.customers.is_empty()
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -174,6 +193,9 @@ pub struct TraderWanted {
     /// An earlier copy may still be accepted somewhere: none is started under this right yet.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub fencing: bool,
+    /// Of one that its customer runs himself: the copy that attached last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attached: Option<Attachment>,
 }
 
 /// What `manager` should run, as of `revision`; `None` if it is not registered as live.
@@ -185,7 +207,11 @@ pub fn desired(machine: &Machine, revision: Revision, manager: &ManagerId) -> Op
         ManagerKind::MarketManager => {
             Work::Markets { markets: markets(machine), access: access(machine) }
         }
-        ManagerKind::TraderManager => Work::Traders { traders: traders(machine, manager) },
+        ManagerKind::TraderManager => {
+            let traders = traders(machine, manager);
+            let access = access_of_attached(machine, &traders);
+            Work::Traders { traders, access }
+        }
     };
     let market_managers = live_endpoints(machine, ManagerKind::MarketManager);
     let cordons = machine.cordons(manager).map(|row| row.epoch).collect();
@@ -276,11 +302,28 @@ fn accounts(machine: &Machine, venues: &BTreeSet<VenueId>) -> Vec<AccountAccess>
 }
 
 fn access(machine: &Machine) -> Access {
-    let public_keys = machine
-        .members()
-        .map(|row| PublicKey { node: row.node, key: row.public_key.clone() })
-        .collect();
-    let customers = machine.customers().map(|row| CustomerAccess {
+    let customers = machine.customers().map(|row| access_of(machine, row)).collect();
+    Access { public_keys: public_keys(machine), customers }
+}
+
+/// Nobody attaches where all are spawned.
+fn access_of_attached(machine: &Machine, traders: &[TraderWanted]) -> Access {
+    let attached = traders.iter().filter(|wanted| wanted.is_self_managed());
+    let customers: BTreeSet<&CustomerId> = attached.map(|wanted| &wanted.customer).collect();
+    if customers.is_empty() {
+        return Access::default();
+    }
+    let rows = customers.into_iter().filter_map(|customer| machine.customer(customer));
+    let customers = rows.map(|row| access_of(machine, row)).collect();
+    Access { public_keys: public_keys(machine), customers }
+}
+
+fn public_keys(machine: &Machine) -> Vec<PublicKey> {
+    machine.members().map(|row| PublicKey { node: row.node, key: row.public_key.clone() }).collect()
+}
+
+fn access_of(machine: &Machine, row: &CustomerRow) -> CustomerAccess {
+    CustomerAccess {
         customer: row.customer.clone(),
         key_ids: row.spec.key_hashes.iter().map(crate::ids::KeyHash::key_id).collect(),
         trader_manager: row
@@ -289,8 +332,7 @@ fn access(machine: &Machine) -> Access {
             .and_then(|affinity| machine.manager(&affinity.manager))
             .map(endpoint),
         affinity_version: row.affinity_version,
-    });
-    Access { public_keys, customers: customers.collect() }
+    }
 }
 
 /// Those of its customers, and those of customers who have moved away and not all of whose Traders have.
@@ -314,7 +356,10 @@ fn traders(machine: &Machine, manager: &ManagerId) -> Vec<TraderWanted> {
             command: row.spec.command.clone(),
             run: machine.trader_run(trader),
             paused,
-            fencing: machine.is_fencing(trader, assignment.epoch),
+            fencing: machine
+                .trader_right(trader)
+                .is_some_and(|held| machine.is_fencing(trader, held)),
+            attached: machine.attachment(trader).cloned(),
         })
     });
     let mut mine: Vec<TraderWanted> = mine.collect();
@@ -322,9 +367,14 @@ fn traders(machine: &Machine, manager: &ManagerId) -> Vec<TraderWanted> {
     mine
 }
 
-/// The right that an assignment's epoch gives; `None` when it is no longer the one that stands.
+/// The right of a Trader that is with this TraderManager: its assignment's, or that of the copy that attached last.
 #[must_use]
 pub fn trader_epoch(machine: &Machine, trader: &TraderId, manager: &ManagerId) -> Option<Epoch> {
-    let assignment = machine.trader(trader)?.assignment.as_ref()?;
-    (assignment.manager == *manager).then_some(assignment.epoch)
+    let row = machine.trader(trader)?;
+    let assignment = row.assignment.as_ref().filter(|held| held.manager == *manager)?;
+    if !row.spec.is_self_managed() {
+        return Some(assignment.epoch);
+    }
+    let attached = machine.attachment(trader).filter(|held| held.copy.is_some());
+    attached.map(|held| held.epoch)
 }

@@ -14,8 +14,9 @@ use super::{
 use crate::{
     calendar::Exchange,
     ids::{
-        AccountId, ClusterIncarnation, CustomerId, DiskId, DrainTarget, Epoch, ImplementationId,
-        Incarnation, LocationId, ManagerId, MarketId, NodeId, Revision, Scope, ServiceId, TraderId,
+        AccountId, ClusterIncarnation, CopyId, CustomerId, DiskId, DrainTarget, Epoch,
+        ImplementationId, Incarnation, LocationId, ManagerId, MarketId, NodeId, Revision, Scope,
+        ServiceId, TraderId,
     },
     time::UnixNanos,
 };
@@ -295,5 +296,12 @@ pub enum EventKind {
         target: DrainTarget,
         epoch: Epoch,
         why: String,
+    },
+    /// A copy that its customer runs himself has the right from now on.
+    TraderAttached {
+        trader: TraderId,
+        manager: ManagerId,
+        epoch: Epoch,
+        copy: CopyId,
     },
 }

@@ -3,6 +3,7 @@
 //! Which Brokers have is seen by the leader (`plan::fences`); starting the copy is the TraderManager's work.
 
 use super::{
+    attach::Attach,
     desired::TraderFence,
     event::EventKind,
     machine::Machine,
@@ -28,6 +29,8 @@ pub enum TraderCommand {
     Move { trader: TraderId, manager: ManagerId, replaces: Option<Epoch> },
     /// No copy of an earlier right is accepted any more.
     Fenced { trader: TraderId, epoch: Epoch },
+    /// A copy that its customer runs himself asks for the right.
+    Attach(Attach),
 }
 
 /// A Trader whose earlier copies may still be accepted somewhere: none is started under this epoch.
@@ -60,8 +63,12 @@ impl Machine {
                     return Err(Refusal::Superseded);
                 }
                 self.tables.forget_fencing(&trader);
+                if self.trader(&trader).is_none() {
+                    self.tables.forget_attachment(&trader);
+                }
                 Ok(vec![EventKind::TraderFenced { trader, epoch }])
             }
+            TraderCommand::Attach(ask) => self.attach(epoch, ask),
         }
     }
 
@@ -78,8 +85,7 @@ impl Machine {
 
     /// What is asked for is the right that stands: another one has come since, or the Trader is gone.
     pub(super) fn is_outdated(&self, row: &FencingRow) -> bool {
-        let held = self.trader(&row.trader).and_then(|row| row.assignment.as_ref());
-        held.map(|held| held.epoch) != Some(row.epoch)
+        self.trader_right(&row.trader) != Some(row.epoch)
     }
 
     /// The rights that the Brokers of these accounts have to put on record, as many as are asked for at a time.

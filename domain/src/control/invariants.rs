@@ -1,6 +1,7 @@
-//! What must hold of the replicated machine after every command: R2, L1, A1, D1, D2, N1, V1, SC1, SC2, SC3, HB1, M1, M2,
-//! M3, H1, C1, FL1. Written once; property tests, simulation and the fault harness call it.
+//! What must hold of the replicated machine after every command: R2, L1, A1, T1, D1, D2, N1, V1, SC1, SC2, SC3, HB1, M1,
+//! M2, M3, H1, C1, FL1. Written once; property tests, simulation and the fault harness call it.
 
+mod attachments;
 mod capacity;
 mod drains;
 mod epochs;
@@ -96,6 +97,7 @@ pub fn violations_across(
             found.push(format!("A1: {} was placed away from its customer", row.trader));
         }
     }
+    found.extend(attachments::violations(before, after));
     found.extend(drains::violations(before, after));
     found.extend(references::violations(after));
     found.extend(trading_states::violations(before, after, to));

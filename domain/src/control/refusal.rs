@@ -128,6 +128,17 @@ pub enum Refusal {
          add another one, or move something away"
     )]
     NoRoom { manager: ManagerId, capacity: u32, held: u32, more: u32 },
+    #[error(
+        "its TraderManager runs it: it is declared with a command. Declare it without one to run it yourself"
+    )]
+    NotSelfManaged,
+    #[error(
+        "another copy has attached under this name since, or the Trader was stopped: this one has ended; started anew it \
+         takes over"
+    )]
+    TakenOver,
+    #[error("it is stopped: start it first (tradewind trader start)")]
+    TraderStopped,
 }
 
 /// A drain in words, by what may differ of another.

@@ -108,6 +108,12 @@ pub enum Declaration {
         spec: TraderSpec,
         run: TraderRun,
     },
+    /// A Trader that its customer runs himself: without a command, and with nothing said of how it is run.
+    SelfManaged {
+        trader: TraderId,
+        spec: TraderSpec,
+        run: TraderRun,
+    },
 }
 
 /// What has to be so for a change to be made. Variants are only appended.
@@ -177,9 +183,9 @@ impl Declaration {
             Self::Account { account, .. } => Resource::Account(account.clone()),
             Self::Customer { customer, .. } => Resource::Customer(customer.clone()),
             Self::Market { market, .. } => Resource::Market(market.clone()),
-            Self::Trader { trader, .. } | Self::TraderRun { trader, .. } => {
-                Resource::Trader(trader.clone())
-            }
+            Self::Trader { trader, .. }
+            | Self::TraderRun { trader, .. }
+            | Self::SelfManaged { trader, .. } => Resource::Trader(trader.clone()),
             Self::Location { location, .. } => Resource::Location(location.clone()),
             Self::ExchangeDays { exchange, .. } => Resource::ExchangeDays(*exchange),
             Self::Route { market, route } => {
@@ -279,6 +285,9 @@ impl Machine {
             Declaration::Scale { location, spec } => self.put_scale(location, spec, revision),
             Declaration::TraderRun { trader, spec, run } => {
                 self.put_trader_run(trader, spec, run, revision)
+            }
+            Declaration::SelfManaged { trader, spec, run } => {
+                self.put_self_managed(trader, spec, &run, revision)
             }
         }
     }

@@ -3,6 +3,7 @@
 //! are only appended.
 
 use super::{
+    attach::AttachmentRow,
     command::IdempotencyKey,
     drain::{DrainRow, DroppedRow, HoursUnknownRow},
     fencing::FencingRow,
@@ -133,7 +134,7 @@ pub struct MarketSpec {
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct TraderSpec {
     pub customer: CustomerId,
-    /// Program and arguments. `tradewind` names the Manager's own binary.
+    /// Program and arguments. `tradewind` names the Manager's own binary. Empty: its customer runs it himself.
     pub command: Vec<String>,
     #[serde(default)]
     pub state: TraderWish,
@@ -342,4 +343,5 @@ rows! {
     MemberLevel(MemberLevelRow): NodeId = |r| r.node,
     ManagerLevel(ManagerLevelRow): ManagerId = |r| r.manager.clone(),
     HoursUnknown(HoursUnknownRow): DrainTarget = |r| r.target.clone(),
+    Attachment(AttachmentRow): TraderId = |r| r.trader.clone(),
 }

@@ -9,6 +9,7 @@ pub(super) use index::{Index, follows};
 
 use super::{
     answered::Answered,
+    attach::AttachmentRow,
     drain::{DrainRow, DroppedRow, HoursUnknownRow},
     fencing::FencingRow,
     group::{AdmissionRow, GroupRow},
@@ -70,6 +71,7 @@ pub(super) struct Tables {
     pub(super) member_levels: OrdMap<NodeId, MemberLevelRow>,
     pub(super) manager_levels: OrdMap<ManagerId, ManagerLevelRow>,
     pub(super) hours_unknown: OrdMap<DrainTarget, HoursUnknownRow>,
+    pub(super) attachments: OrdMap<TraderId, AttachmentRow>,
     /// Derived from Brokers, customers and Traders.
     pub(super) index: Index,
     /// Keys written since the last `take_changed`.
@@ -177,6 +179,9 @@ impl Tables {
             Row::HoursUnknown(row) => {
                 self.hours_unknown.insert(row.target.clone(), row).map(Row::HoursUnknown)
             }
+            Row::Attachment(row) => {
+                self.attachments.insert(row.trader.clone(), row).map(Row::Attachment)
+            }
         }
     }
 
@@ -226,6 +231,7 @@ impl Tables {
             RowKey::MemberLevel(k) => self.member_levels.get(k).copied().map(Row::MemberLevel),
             RowKey::ManagerLevel(k) => self.manager_levels.get(k).cloned().map(Row::ManagerLevel),
             RowKey::HoursUnknown(k) => self.hours_unknown.get(k).cloned().map(Row::HoursUnknown),
+            RowKey::Attachment(k) => self.attachments.get(k).cloned().map(Row::Attachment),
         }
     }
 
@@ -262,5 +268,6 @@ impl Tables {
             .chain(self.member_levels.values().copied().map(Row::MemberLevel))
             .chain(self.manager_levels.values().cloned().map(Row::ManagerLevel))
             .chain(self.hours_unknown.values().cloned().map(Row::HoursUnknown))
+            .chain(self.attachments.values().cloned().map(Row::Attachment))
     }
 }

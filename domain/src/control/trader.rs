@@ -88,7 +88,9 @@ pub struct TraderRunRow {
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct TraderDeclaration {
     pub customer: CustomerId,
-    /// Program and arguments. `tradewind` names the Manager's own binary.
+    /// Program and arguments. `tradewind` names the Manager's own binary. Without one the customer runs it himself, and
+    /// attaches it to his TraderManager.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub command: Vec<String>,
     #[serde(default)]
     pub state: TraderWish,
@@ -163,6 +165,11 @@ pub enum TraderFault {
     OpenFiles,
     #[error("nice is 0 to {}: a Trader steps back, it does not push ahead", limits::NICE_MAX)]
     Nice,
+    #[error(
+        "without a command its customer runs it himself: environment, directory, limits and restarts are his, not \
+         declared"
+    )]
+    SelfManaged,
 }
 
 impl TraderRun {

@@ -12,7 +12,9 @@ use std::{
     time::Duration,
 };
 use tokio::time::{Instant, sleep_until};
-use tradewind_protocol::{domain::limits::SESSION_TOKEN_LIFE, session::SessionOpened, token};
+use tradewind_protocol::{
+    attach::AttachedAccess, domain::limits::SESSION_TOKEN_LIFE, session::SessionOpened, token,
+};
 
 /// A renewal that failed is tried again after this time: half of a token's life is left for it.
 const RENEW_AGAIN_AFTER: Duration = Duration::from_secs(30);
@@ -33,6 +35,16 @@ struct Held {
     token: String,
     renew_at: Instant,
     members: Vec<String>,
+}
+
+impl Held {
+    fn learn(&mut self, members: Vec<String>) {
+        for member in members {
+            if !self.members.contains(&member) {
+                self.members.push(member);
+            }
+        }
+    }
 }
 
 impl Access {
@@ -93,11 +105,21 @@ impl Access {
         let mut held = self.held();
         held.renew_at = Instant::now() + renewed_in(&opened.token);
         held.token = opened.token;
-        for member in opened.infrastructure_managers {
-            if !held.members.contains(&member) {
-                held.members.push(member);
-            }
+        held.learn(opened.infrastructure_managers);
+    }
+
+    /// What a TraderManager has given: its token is the newest of this copy's right.
+    pub(crate) fn give(&self, given: AttachedAccess) {
+        let mut held = self.held();
+        if held.token == given.session_token {
+            drop(held);
+            return self.edges.replace(given.market_managers);
         }
+        held.renew_at = Instant::now() + renewed_in(&given.session_token);
+        held.token = given.session_token;
+        held.learn(given.infrastructure_managers);
+        drop(held);
+        self.edges.replace(given.market_managers);
     }
 
     /// Renews the token from half of its life on, for ever.

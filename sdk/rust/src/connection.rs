@@ -3,22 +3,18 @@
 
 use crate::{
     access::Access,
+    dial::{self, Socket},
     history::Recorder,
     subscriptions::{Sink, Subscriptions, Verdict},
 };
 use futures_util::{SinkExt as _, StreamExt as _};
 use std::{sync::Arc, time::Duration};
 use tokio::{
-    net::TcpStream,
     sync::{mpsc, oneshot, watch},
     time::{Instant, sleep, timeout, timeout_at},
 };
-use tokio_tungstenite::{
-    WebSocketStream, client_async_with_config,
-    tungstenite::{Error as WsError, Message, client::IntoClientRequest as _, http, protocol},
-};
+use tokio_tungstenite::tungstenite::Message;
 use tradewind_protocol::{
-    Problem,
     domain::{
         ids::{AccountId, StreamEpoch},
         limits,
@@ -67,8 +63,6 @@ pub(crate) struct Connection {
     pub(crate) progress: watch::Sender<Progress>,
     pub(crate) subscriptions: Subscriptions,
 }
-
-type Socket = WebSocketStream<TcpStream>;
 
 /// Why a connection ended.
 enum End {
@@ -138,11 +132,7 @@ impl Connection {
     /// Nobody on the list answered: waits a little, longer each time, and asks for a new list.
     async fn after_a_round(&self, failures: u32) {
         let rounds = failures / u32::try_from(self.access.edges.len()).unwrap_or(u32::MAX).max(1);
-        let wait = limits::REDIAL_FIRST * 2_u32.saturating_pow(rounds.min(6));
-        // Jitter, so that the sessions of a dead MarketManager do not return in step.
-        let half = u64::try_from(wait.min(limits::REDIAL_MAX).as_millis() / 2).unwrap_or(0);
-        let jitter = getrandom::u64().unwrap_or(0) % (half + 1);
-        sleep(Duration::from_millis(half + jitter)).await;
+        sleep(dial::pause_after(rounds)).await;
         if rounds >= 3 {
             let token = self.access.token();
             // Without an answer the old lists are tried again.
@@ -177,28 +167,8 @@ impl Connection {
     }
 
     async fn open(&self, address: &str) -> Result<Socket, String> {
-        let text = |error: &dyn std::fmt::Display| format!("{address}: {error}");
-        let mut request = format!("ws://{address}/v1/stream")
-            .into_client_request()
-            .map_err(|error| text(&error))?;
-        let bearer = http::HeaderValue::from_str(&format!("Bearer {}", self.access.token()))
-            .map_err(|error| text(&error))?;
-        request.headers_mut().insert(http::header::AUTHORIZATION, bearer);
-        let stream = TcpStream::connect(address).await.map_err(|error| text(&error))?;
-        stream.set_nodelay(true).map_err(|error| text(&error))?;
-        let config = protocol::WebSocketConfig::default().read_buffer_size(8 << 10);
-        let dialled = client_async_with_config(request, stream, Some(config)).await;
-        dialled.map(|(socket, _)| socket).map_err(|error| match error {
-            WsError::Http(answer) => {
-                let body = answer.body().as_deref().unwrap_or_default();
-                match serde_json::from_slice::<Problem>(body) {
-                    Ok(problem) => text(&problem),
-                    // Not one of ours: something else listens there.
-                    Err(_) => text(&format!("answered {}", answer.status())),
-                }
-            }
-            other => text(&other),
-        })
+        let opened = dial::open(address, "/v1/stream", &self.access.token()).await;
+        opened.map_err(|not| not.failed.said(address))
     }
 
     /// Resumes all streams and reads until the connection ends.

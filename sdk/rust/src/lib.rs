@@ -20,11 +20,18 @@
 //! What holds: a fill is handed over once, in the ledger's order, across reconnects; an order is sent
 //! again only under its own `client_order_id`; an outcome that is not known is said to be
 //! [`OrderError::Unknown`], never guessed.
+//!
+//! An algo that its customer runs himself names its Trader (`TRADEWIND_TRADER` beside `TRADEWIND_API_KEY`, or
+//! [`Builder::trader`]): it is then attached at his TraderManager, seen and fenced like those that are spawned there.
+//! [`Session::attachment`] tells what becomes of it.
 
 mod access;
+mod attach;
+mod attachment;
 mod builder;
 mod clock;
 mod connection;
+mod dial;
 mod edges;
 mod error;
 mod history;
@@ -34,6 +41,7 @@ mod session;
 mod streams;
 mod subscriptions;
 
+pub use attachment::{Attachment, Ended, TraderEvent};
 pub use builder::Builder;
 pub use error::{Error, OrderError};
 pub use orders::OrderRequest;
@@ -42,7 +50,7 @@ pub use streams::{Fills, OrderUpdates, Quotes};
 pub use tradewind_protocol::{
     Code, Problem, Retry,
     domain::{
-        ids::{AccountId, ClientOrderId, InstrumentId, OrderId},
+        ids::{AccountId, ClientOrderId, Epoch, InstrumentId, OrderId, TraderId},
         money::{Price, Quantity},
         trading::{Fill, Order, OrderState, OrderType, Quote, Side, TimeInForce},
     },

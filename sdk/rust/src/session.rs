@@ -3,6 +3,7 @@
 
 use crate::{
     access::Access,
+    attachment::{Attachment, Ended, feed, until_ended},
     builder::Builder,
     connection::{Ask, Connection, Progress},
     error::{Error, OrderError},
@@ -52,6 +53,7 @@ pub struct Session {
     accounts: Arc<Mutex<Vec<AccountId>>>,
     asks: mpsc::Sender<Ask>,
     progress: watch::Receiver<Progress>,
+    attachment: Option<Attachment>,
 }
 
 /// Why a request was not answered with what was asked for.
@@ -79,6 +81,7 @@ impl Session {
         requests: Requests,
         recorder: Recorder,
         access: Access,
+        attachment: Option<Attachment>,
         within: Duration,
     ) -> Result<Self, Error> {
         let access = Arc::new(access);
@@ -94,6 +97,9 @@ impl Session {
         };
         // Ends by itself when the last handle is dropped: the asks are closed then.
         tokio::spawn(connection.run());
+        if let Some(attachment) = &attachment {
+            tokio::spawn(feed(access.clone(), attachment.now.clone()));
+        }
         let connected = progress.wait_for(|progress| progress.connections > 0);
         if timeout(within, connected).await.is_err() {
             let last = progress.borrow().last_failure.clone();
@@ -104,7 +110,7 @@ impl Session {
             });
         }
         let accounts = Arc::default();
-        let session = Self { requests, access, recorder, accounts, asks, progress };
+        let session = Self { requests, access, recorder, accounts, asks, progress, attachment };
         let accounts = session.get::<Accounts>("/v1/accounts").await?.accounts;
         session.known().clone_from(&accounts);
         // Followed from the start: no change of an order of ours goes by unseen.
@@ -112,6 +118,12 @@ impl Session {
             session.subscribe(Topic::Orders { account }, Sink::Nobody).await?;
         }
         Ok(session)
+    }
+
+    /// How the algo is attached as a Trader; `None` if it is not: it was spawned, or trades without being one.
+    #[must_use]
+    pub fn attachment(&self) -> Option<Attachment> {
+        self.attachment.clone()
     }
 
     /// The accounts the customer may trade on.
@@ -256,7 +268,8 @@ impl Session {
         Ok(open)
     }
 
-    /// Resolves when the process is asked to stop (SIGTERM, as a TraderManager does, or Ctrl-C).
+    /// Resolves when the process is asked to stop (SIGTERM, as a TraderManager does, or Ctrl-C), and when it is attached no
+    /// longer: it was stopped, or another copy has taken over.
     pub async fn stopped(&self) {
         let (Ok(mut terminate), Ok(mut interrupt)) =
             (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
@@ -267,12 +280,18 @@ impl Session {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
+            () = until_ended(self.attachment.as_ref()) => {}
         }
     }
 
     /// Cancels what is open, waits for each order's end and for every fill that was made. Within
-    /// `limits::TRADER_WINDS_DOWN_WITHIN`; what is open then stays open.
+    /// `limits::TRADER_WINDS_DOWN_WITHIN`; what is open then stays open. If another copy has taken over it does nothing: the
+    /// orders are that one's now.
     pub async fn wind_down(&self) -> Result<(), Error> {
+        let taken_over = |attachment: &Attachment| attachment.ended() == Some(Ended::TakenOver);
+        if self.attachment.as_ref().is_some_and(taken_over) {
+            return Ok(());
+        }
         let within = limits::TRADER_WINDS_DOWN_WITHIN;
         let wound_down = timeout(within, self.end_all()).await.unwrap_or_else(|_| {
             let last = self.progress.borrow().last_failure.clone();

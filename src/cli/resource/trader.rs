@@ -35,13 +35,13 @@ pub(crate) enum TraderAction {
 /// What a Trader should do from now on; the rest of what is declared stays.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Turn {
-    /// End its algo in order; its place and its service stay
+    /// End its algo in order; its place and its service stay. One that its customer runs is told so
     Pause(Turned),
     /// Start the algo of one that is paused
     Resume(Turned),
-    /// End its algo in order and start a fresh copy; one that is completed runs again
+    /// End its algo in order and start a fresh copy; one that is completed runs again. Not one that its customer runs
     Restart(Turned),
-    /// End its algo in order, and its service
+    /// End its algo in order, and its service. One that its customer runs is told so, and its orders are refused
     Stop(Turned),
     /// Start one that is stopped or paused
     Start(Turned),
@@ -98,17 +98,14 @@ pub(crate) struct TraderFlags {
     /// What follows when it ends by itself
     #[arg(long, value_enum, default_value_t, conflicts_with = "file")]
     restart: Restart,
-    /// Program and arguments, behind --
+    /// Program and arguments, behind --. Without them its customer runs it himself, and attaches it: then nothing else is said
+    /// of how it is run
     #[arg(last = true, value_name = "COMMAND", conflicts_with = "file")]
     command: Vec<String>,
 }
 
 impl Flags for TraderFlags {
     fn spec(&self) -> Result<Value, Usage> {
-        if self.command.is_empty() {
-            let usage = "name its program and arguments behind --, or take all from --file FILE";
-            return Err(Usage(usage.to_owned()));
-        }
         let state = match (self.stopped, self.paused) {
             (true, _) => TraderWish::Stopped,
             (false, true) => TraderWish::Paused,
@@ -214,6 +211,12 @@ mod tests {
             "limits": {"memory_mib": 64, "open_files": null, "nice": 3},
         });
         assert_eq!(said(&words), Ok(expected));
+    }
+
+    #[test]
+    fn without_a_command_its_customer_runs_it() {
+        let expected = json!({"customer": "acme", "state": "running"});
+        assert_eq!(said(&["--customer", "acme"]), Ok(expected));
     }
 
     #[test]

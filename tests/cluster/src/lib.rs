@@ -9,6 +9,7 @@ pub mod members;
 pub mod operator;
 pub mod other_venue;
 pub mod runbook;
+pub mod saw;
 pub mod site;
 pub mod states;
 pub mod town;

@@ -5,7 +5,6 @@
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use std::{
-    collections::BTreeSet,
     fs,
     process::Command,
     sync::{Arc, Mutex},
@@ -16,15 +15,12 @@ use tokio_tungstenite::{
     client_async,
     tungstenite::{Message, client::IntoClientRequest as _},
 };
-use tradewind_domain::{
-    ids::{AccountId, ClientOrderId, CustomerId, ExecId, VenueOrderId},
-    trading::invariants::{AlgoView, VenueTruth, check},
-};
-use tradewind_protocol::history::{Operation, OperationType};
+use tradewind_domain::trading::invariants::check;
 use tradewind_sdk::{Order, OrderRequest, OrderState, Session, Side};
 use tradewind_tests_cluster::{
     Demo, asked, binary, eventually, eventually_async,
     other_venue::{OtherVenue, ledger},
+    saw::{Saw, saw, truth},
 };
 
 const SOON: Duration = Duration::from_secs(60);
@@ -126,59 +122,6 @@ async fn watch_quotes(demo: &Demo) -> (Arc<Mutex<Seen>>, JoinHandle<()>) {
     (seen, reading)
 }
 
-/// What the demo's algo asked for and saw, and what went wrong for it.
-fn algo(demo: &Demo) -> (AlgoView, Vec<String>, BTreeSet<String>) {
-    let (mut view, mut errors, mut lives) = (AlgoView::default(), Vec::new(), BTreeSet::new());
-    let mut rejected = BTreeSet::new();
-    let history = fs::read_to_string(demo.data.path().join("history.jsonl")).unwrap();
-    for line in history.lines() {
-        let Ok(operation) = serde_json::from_str::<Operation>(line) else { continue };
-        lives.insert(operation.process.to_string());
-        let text = operation.value.as_str().unwrap_or_default();
-        let order = || ClientOrderId::new(text).unwrap();
-        match (operation.f.as_str(), operation.kind) {
-            ("submit", OperationType::Invoke) => view.submitted.push(order()),
-            ("submit", OperationType::Ok) => view.acknowledged.push(order()),
-            ("fill", OperationType::Ok) => view.fills.push(ExecId::new(text).unwrap()),
-            ("order", OperationType::Ok) if operation.value[1] == "rejected" => {
-                rejected.insert(operation.value[0].as_str().unwrap().to_owned());
-            }
-            ("untold-gap", _) => view.untold_gaps += 1,
-            (
-                "submit" | "cancel" | "gap" | "wind-down",
-                OperationType::Fail | OperationType::Info,
-            ) => {
-                errors.push(line.to_owned());
-            }
-            _ => {}
-        }
-    }
-    view.acknowledged.retain(|id| !rejected.contains(id.as_str()));
-    (view, errors, lives)
-}
-
-/// What both venues say of the customer's orders, under the names he gave them.
-async fn truth(view: &AlgoView, customer: &str, at: &[(&str, &str)]) -> VenueTruth {
-    let customer = CustomerId::new(customer).unwrap();
-    let mut truth = VenueTruth::default();
-    for (venue, account) in at {
-        let page = ledger(venue, account).await;
-        let account = AccountId::new(account).unwrap();
-        for arrival in page["arrivals"].as_array().unwrap() {
-            let name = arrival["venue_order_id"].as_str().unwrap();
-            let own = view
-                .submitted
-                .iter()
-                .find(|id| VenueOrderId::of(&account, &customer, id).to_string() == name);
-            // One of nobody is kept under the venue's name, so that it is counted.
-            truth.arrivals.push(own.cloned().unwrap_or_else(|| ClientOrderId::new(name).unwrap()));
-        }
-        let fills = page["fills"].as_array().unwrap().iter();
-        truth.fills.extend(fills.map(|f| ExecId::new(f["exec_id"].as_str().unwrap()).unwrap()));
-    }
-    truth
-}
-
 async fn is(session: &Session, order: &Order, state: OrderState) -> bool {
     session.order(&order.order_id).await.is_ok_and(|now| now.state == state)
 }
@@ -201,7 +144,7 @@ async fn judge(demo: &Demo, at: &[(&str, &str)]) {
         history.lines().any(|line| line.contains(r#""f":"wind-down""#))
     };
     eventually("the algo winds down", SOON, ended);
-    let (view, errors, lives) = algo(demo);
+    let Saw { view, errors, lives } = saw(&demo.data.path().join("history.jsonl"));
     assert!(errors.is_empty(), "{errors:#?}");
     assert_eq!(lives.len(), 1, "it was never started anew");
     let truth = truth(&view, "acme", at).await;

@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 use tradewind_domain::{
     control::{
         Command, Machine,
+        fencing::TraderCommand,
         level::{CheckInKnowing, LevelCommand},
     },
-    ids::{Epoch, NodeId, NodeName, Revision},
+    ids::{Epoch, NodeId, NodeName, Revision, TraderId},
 };
 use tradewind_link::{
     Failure,
@@ -19,6 +20,7 @@ use tradewind_link::{
 };
 use tradewind_protocol::{
     Code,
+    attach::AttachTrader,
     check_in::{ManagerCheckIn, ManagerCheckedIn},
     control::Changed,
 };
@@ -117,6 +119,19 @@ pub(super) async fn check_in(
         }
     });
     Ok(Json(answer.await?))
+}
+
+pub(super) async fn attach(
+    State(service): State<Service>,
+    Path(trader): Path<TraderId>,
+    keyed: Keyed,
+    Json(asked): Json<AttachTrader>,
+) -> Result<Json<Changed>, Failure> {
+    let Keyed { key, forwarded } = keyed;
+    let path = &format!("/v1/traders/{trader}/attachments");
+    let command = Command::Trader(TraderCommand::Attach(asked.clone().of(trader)));
+    let change = Change { method: Method::POST, path, body: &asked, key, command, forwarded };
+    Ok(Json(service.change(change, changed).await?))
 }
 
 /// The epoch of this life. The state may have gone on since its entry, to another life of the same name: that one's epoch

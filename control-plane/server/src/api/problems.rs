@@ -20,6 +20,7 @@ pub(crate) fn refused(refusal: &Refusal) -> Problem {
         | Refusal::NotActive { .. }
         | Refusal::AlreadyDraining { .. }
         | Refusal::LevelNotKnownBy { .. }
+        | Refusal::TraderStopped
         | Refusal::WrongState { .. } => Code::Conflict,
         Refusal::Dropped { .. } => Code::Dropped,
         Refusal::StaleIncarnation { .. } => Code::Superseded,
@@ -27,6 +28,7 @@ pub(crate) fn refused(refusal: &Refusal) -> Problem {
         Refusal::Busy { .. } | Refusal::Rebalancing { .. } => Code::Busy,
         Refusal::NotFound { .. } => Code::NotFound,
         Refusal::InUse { .. } => Code::InUse,
+        Refusal::TakenOver => Code::StaleTrader,
         Refusal::NotAsExpected { .. } => Code::PreconditionFailed,
         Refusal::NotEligible
         | Refusal::AgainstAffinity
@@ -45,6 +47,7 @@ pub(crate) fn refused(refusal: &Refusal) -> Problem {
         | Refusal::LevelNotKnown { .. }
         | Refusal::BrokersHeld { .. }
         | Refusal::NoRoom { .. }
+        | Refusal::NotSelfManaged
         | Refusal::TooLarge { .. } => Code::Refused,
     };
     Problem::new(code, refusal.to_string())

@@ -106,5 +106,6 @@ fn shown(row: Row) -> Option<Value> {
         Row::MemberLevel(row) => json!({ "member_level": row }),
         Row::ManagerLevel(row) => json!({ "manager_level": row }),
         Row::HoursUnknown(row) => json!({ "hours_unknown": row }),
+        Row::Attachment(row) => json!({ "attachment": row }),
     })
 }

@@ -37,7 +37,8 @@ fn info(seen: &Seen, row: &TraderRow) -> TraderInfo {
             | ServiceStanding::Stopping
             | ServiceStanding::Paused
             | ServiceStanding::Completed
-            | ServiceStanding::Failed => false,
+            | ServiceStanding::Failed
+            | ServiceStanding::Away => false,
         };
         match row.spec.state {
             TraderWish::Stopped if silent && placed::is_told(seen, view, holder) => {
@@ -52,10 +53,10 @@ fn info(seen: &Seen, row: &TraderRow) -> TraderInfo {
         spec: seen.trader_declaration(row),
         assignment: row.assignment.clone(),
         now,
-        fencing: row
-            .assignment
-            .as_ref()
-            .is_some_and(|held| seen.is_fencing(&row.trader, held.epoch)),
+        fencing: seen
+            .trader_right(&row.trader)
+            .is_some_and(|right| seen.is_fencing(&row.trader, right)),
+        attached: seen.attachment(&row.trader).cloned(),
     }
 }
 
@@ -89,6 +90,9 @@ impl Kind for Traders {
 
     fn declaration(trader: TraderId, spec: &TraderDeclaration) -> Declaration {
         let (spec, run) = spec.clone().parts();
+        if spec.is_self_managed() {
+            return Declaration::SelfManaged { trader, spec, run };
+        }
         Declaration::TraderRun { trader, spec, run }
     }
 

@@ -6,6 +6,7 @@ use crate::api::changes::TellMember;
 use tradewind_domain::ids::{ClusterIncarnation, Revision};
 use tradewind_protocol::{
     Code,
+    attach::AttachTrader,
     check_in::{ManagerCheckIn, ManagerCheckedIn},
     control::{Changed, PROBES, Probed, PutRegister, RegisterAnswer, Stand, Status},
     drains::{BeginDrain, ChangeDrain, DrainTold, Drains},
@@ -271,6 +272,16 @@ fn sessions() -> Vec<Operation> {
         .takes::<OpenTraderSession>("open_trader_session")
         .gives::<SessionOpened>(200, "A token for that copy of the Trader", "session_opened")
         .refuses(&[Code::NotFound, Code::StaleEpoch, Code::Forbidden, Code::NoLeader]),
+        Operation::change(
+            "/v1/traders/{trader}/attachments",
+            HttpMethod::Post,
+            "attach_trader",
+            "sessions",
+            "A TraderManager asks for the right of a copy that its customer runs himself",
+        )
+        .takes::<AttachTrader>("attach_trader")
+        .gives::<Changed>(200, "It has the right of the entry, or the one it had", "changed")
+        .refuses(&[Code::NotFound, Code::StaleTrader, Code::Conflict, Code::Refused]),
         Operation::change(
             "/v1/managers/check-in",
             HttpMethod::Post,

@@ -27,7 +27,7 @@ use utoipa::{
     },
 };
 
-const SAMPLES: [&str; 8] = [
+const SAMPLES: [&str; 9] = [
     include_str!("../../../../protocol/golden/resources.jsonl"),
     include_str!("../../../../protocol/golden/control.jsonl"),
     include_str!("../../../../protocol/golden/members.jsonl"),
@@ -36,6 +36,7 @@ const SAMPLES: [&str; 8] = [
     include_str!("../../../../protocol/golden/check_in.jsonl"),
     include_str!("../../../../protocol/golden/rebalance.jsonl"),
     include_str!("../../../../protocol/golden/scale.jsonl"),
+    include_str!("../../../../protocol/golden/attach.jsonl"),
 ];
 
 type Schemas = Vec<(String, RefOr<Schema>)>;

@@ -8,12 +8,13 @@ use super::{
 use serde_json::json;
 use tradewind_domain::{
     control::desired::{Access, Work},
-    ids::{Epoch, Incarnation, TraderId},
+    ids::{Epoch, Incarnation, KeyHash, TraderId},
     limits::SESSION_TOKEN_LIFE,
 };
 use tradewind_link::rest::Method;
 use tradewind_protocol::{
     Code,
+    attach::AttachTrader,
     control::Changed,
     session::OpenTraderSession,
     token::{self, Claims},
@@ -79,7 +80,7 @@ async fn a_spawned_trader_gets_a_session_only_under_the_epoch_that_stands() {
     let put = group.request::<_, Changed>(0, Method::PUT, path, Some(&key), Some(&spec)).await;
     put.unwrap();
     let assigned = || match home.desired()?.work {
-        Work::Traders { traders } => traders.first().map(|trader| trader.fence.epoch),
+        Work::Traders { traders, .. } => traders.first().map(|trader| trader.fence.epoch),
         Work::Brokers { .. } | Work::Markets { .. } => None,
     };
     eventually("the Trader is given to its Manager", SOON, async || assigned().is_some()).await;
@@ -102,4 +103,72 @@ async fn a_spawned_trader_gets_a_session_only_under_the_epoch_that_stands() {
     assert_eq!(open(Epoch(epoch.0 + 1)).await.unwrap_err().code, Code::Conflict);
     let replaced = open_by(epoch, 2).await.unwrap_err();
     assert_eq!(replaced.code, Code::Conflict, "another life of the TraderManager");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_that_its_customer_runs_gets_a_session_under_its_right_and_its_key() {
+    // given
+    let group = Group::of(1).await;
+    let home = Manager::check_in(&group, "a1.trader-manager", 1).await;
+    group.put_customer("acme", "secret").await;
+    let (spec, key) = (json!({"customer": "acme"}), group.keys.next());
+    let path = "/v1/traders/own";
+    let put = group.request::<_, Changed>(0, Method::PUT, path, Some(&key), Some(&spec)).await;
+    put.unwrap();
+    let told = || match home.desired()?.work {
+        Work::Traders { traders, .. } => traders.into_iter().next(),
+        Work::Brokers { .. } | Work::Markets { .. } => None,
+    };
+    eventually("the Trader is given to its Manager", SOON, async || told().is_some()).await;
+    let (client, trader) = (group.client(), "own".parse::<TraderId>().unwrap());
+    let attach = async |copy: &str, takes_over: bool| {
+        let ask = AttachTrader {
+            manager: home.id.clone(),
+            incarnation: Incarnation(1),
+            copy: copy.parse().unwrap(),
+            key_id: KeyHash::of("secret").key_id(),
+            takes_over,
+            replaces: told().unwrap().attached.map(|held| held.epoch),
+        };
+        client.attach_trader(&trader, &ask, &group.keys.next(), SOON).await.accepted()
+    };
+    let open = async |epoch: Epoch| {
+        let (manager, incarnation) = (home.id.clone(), Some(Incarnation(1)));
+        client
+            .open_trader_session(&trader, &OpenTraderSession { manager, epoch, incarnation }, SOON)
+            .await
+    };
+    // Of its assignment nobody trades.
+    assert_eq!(open(told().unwrap().fence.epoch).await.unwrap_err().code, Code::Conflict);
+    // when
+    let right = Epoch(attach("one", true).await.unwrap().applied.0);
+    // then
+    let opened = open(right).await.unwrap();
+    let claims = token::claims_unchecked(&opened.token).unwrap();
+    assert_eq!(claims.key_id, Some(KeyHash::of("secret").key_id()));
+    assert_eq!(claims.trader.map(|claim| claim.epoch), Some(right));
+    let renewed = client.open_session(&opened.token, SOON).await.unwrap();
+    let claims = token::claims_unchecked(&renewed.token).unwrap();
+    assert_eq!(claims.trader.map(|claim| claim.epoch), Some(right), "renewed, its right is lost");
+    eventually("nobody has to be waited for", SOON, async || {
+        told().is_some_and(|told| told.right().is_some() && !told.fencing)
+    })
+    .await;
+    // when: another copy takes over
+    let next = Epoch(attach("two", true).await.unwrap().applied.0);
+    // then
+    assert_eq!(attach("one", false).await.unwrap_err().code, Code::StaleTrader);
+    assert_eq!(open(right).await.unwrap_err().code, Code::Conflict);
+    let refused = client.open_session(&renewed.token, SOON).await.unwrap_err();
+    assert_eq!(refused.code, Code::Unauthorized);
+    let opened = open(next).await.unwrap();
+    // when: the key is taken from the customer
+    let (spec, key) = (json!({"key_hashes": []}), group.keys.next());
+    let path = "/v1/customers/acme";
+    let put = group.request::<_, Changed>(0, Method::PUT, path, Some(&key), Some(&spec)).await;
+    put.unwrap();
+    // then
+    assert_eq!(open(next).await.unwrap_err().code, Code::Unauthorized);
+    let refused = client.open_session(&opened.token, SOON).await.unwrap_err();
+    assert_eq!(refused.code, Code::Unauthorized);
 }

@@ -2,26 +2,22 @@
 //! Market has an instrument or an account. Decides who is let in and who may ask for what; taken whole
 //! from each desired state.
 
-use crate::{hop::unavailable, limits, market::routes::Routes};
-use ed25519_dalek::VerifyingKey;
+use crate::market::routes::Routes;
 use std::collections::BTreeMap;
 use tradewind_domain::{
     control::{
         Desired,
         desired::{CustomerAccess, ManagerEndpoint, MarketWanted, Work},
     },
-    ids::{AccountId, CustomerId, Fence, InstrumentId, ManagerId, MarketId, NodeId},
+    ids::{AccountId, CustomerId, Fence, InstrumentId, ManagerId, MarketId},
     time::UnixNanos,
 };
-use tradewind_protocol::{
-    Code, Problem,
-    token::{BadToken, Claims, parse_public_key, verify},
-};
+pub(crate) use tradewind_protocol::admission::revoked;
+use tradewind_protocol::{Code, Problem, admission::Admission, token::Claims};
 
 pub(crate) struct Directory {
     fence: Fence,
-    keys: BTreeMap<NodeId, VerifyingKey>,
-    customers: BTreeMap<CustomerId, CustomerAccess>,
+    admission: Admission,
     markets: BTreeMap<MarketId, Routes>,
     by_instrument: BTreeMap<InstrumentId, MarketId>,
     by_account: BTreeMap<AccountId, MarketId>,
@@ -32,18 +28,9 @@ impl Directory {
     /// `None` if the desired state is not a MarketManager's.
     pub(crate) fn new(desired: &Desired) -> Option<Self> {
         let Work::Markets { markets, access } = &desired.work else { return None };
-        let keys = access.public_keys.iter().filter_map(|listed| {
-            let key = parse_public_key(&listed.key);
-            if key.is_none() {
-                tracing::error!(node = listed.node.0, "public key cannot be read");
-            }
-            Some((listed.node, key?))
-        });
-        let customers = access.customers.iter().map(|c| (c.customer.clone(), c.clone()));
         let mut directory = Self {
             fence: desired.fence,
-            keys: keys.collect(),
-            customers: customers.collect(),
+            admission: Admission::new(access, desired.fence.cluster),
             markets: BTreeMap::new(),
             by_instrument: BTreeMap::new(),
             by_account: BTreeMap::new(),
@@ -83,7 +70,7 @@ impl Directory {
     }
 
     pub(crate) fn customer(&self, customer: &CustomerId) -> Option<&CustomerAccess> {
-        self.customers.get(customer)
+        self.admission.customer(customer)
     }
 
     /// Addresses of the other MarketManagers that are live.
@@ -94,32 +81,12 @@ impl Directory {
 
     /// Lets the bearer of a token in, or says why not.
     pub(crate) fn admit(&self, token: &str, now: UnixNanos) -> Result<Claims, Problem> {
-        let key_of = |node| self.keys.get(&node).copied();
-        let claims = verify(token, key_of, self.fence.cluster, now).map_err(|bad| match bad {
-            // A member that has just joined: its key is on its way here.
-            BadToken::UnknownKey(_) => {
-                unavailable(format!("The token is not good here yet: {bad}"))
-            }
-            BadToken::Malformed | BadToken::Forged | BadToken::OtherCluster | BadToken::Expired => {
-                let next = "open a session with POST /v1/sessions at an InfrastructureManager";
-                Problem::new(Code::Unauthorized, format!("The token is not good: {bad}; {next}"))
-            }
-        })?;
-        if self.is_good(&claims) {
-            return Ok(claims);
-        }
-        if now.since(claims.issued_at) < limits::JUST_ISSUED {
-            // A member has signed it moments ago: what it knows is on its way here.
-            return Err(unavailable("The customer or the key of the token is not known here yet"));
-        }
-        Err(revoked(&claims))
+        self.admission.admit(token, now)
     }
 
     /// Whether the customer is still one and the key still his. Expiry does not end a running session.
     pub(crate) fn is_good(&self, claims: &Claims) -> bool {
-        let Some(customer) = self.customers.get(&claims.customer) else { return false };
-        // The token of a spawned Trader was opened with no key; its epoch is checked by the Brokers.
-        claims.key_id.as_ref().is_none_or(|key| customer.key_ids.contains(key))
+        self.admission.is_good(claims)
     }
 
     /// The Market that has the instrument.
@@ -153,12 +120,6 @@ impl Directory {
         };
         self.by_account.iter().filter(his).map(|(account, _)| account.clone()).collect()
     }
-}
-
-/// What the bearer of a revoked key is told.
-pub(crate) fn revoked(claims: &Claims) -> Problem {
-    let detail = format!("the API key or the customer {} is not known any more", claims.customer);
-    Problem::new(Code::Unauthorized, detail)
 }
 
 #[cfg(test)]

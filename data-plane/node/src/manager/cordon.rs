@@ -23,7 +23,8 @@ pub(super) fn confirmed(
             | ServiceState::Waiting
             | ServiceState::Paused
             | ServiceState::Completed
-            | ServiceState::Failed => true,
+            | ServiceState::Failed
+            | ServiceState::Away => true,
             // One that stops although it is wanted is started anew once it has.
             ServiceState::Starting | ServiceState::Stopping => false,
         })
@@ -46,7 +47,7 @@ mod tests {
         let desired = Desired {
             revision: Revision(9),
             fence: Fence::default(),
-            work: Work::Traders { traders: Vec::new() },
+            work: Work::Traders { traders: Vec::new(), access: Default::default() },
             market_managers: Vec::new(),
             cordons: [Epoch(7)].into(),
             empties: false,

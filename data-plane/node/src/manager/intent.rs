@@ -87,7 +87,7 @@ mod tests {
         Desired {
             revision: Revision(revision),
             fence: Fence { cluster: ClusterIncarnation(cluster), epoch: Epoch(epoch) },
-            work: Work::Traders { traders: Vec::new() },
+            work: Work::Traders { traders: Vec::new(), access: Default::default() },
             market_managers: Vec::new(),
             cordons: Default::default(),
             empties: false,

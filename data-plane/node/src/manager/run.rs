@@ -123,7 +123,7 @@ pub async fn start<W: Work>(options: Options, work: Arc<W>) -> Result<Running<W>
     let address = listener.local_addr().map_err(state)?;
     let told = options.advertise.clone().unwrap_or_else(|| address.to_string());
     let node = options.node.clone().map_or_else(|| NodeName::of_address(&told), Ok)?;
-    let mut tasks = JoinSet::new();
+    let (mut tasks, mut background) = (JoinSet::new(), JoinSet::new());
     let (standing, shown) = watch::channel(Standing::default());
     let confirming = shown.clone();
     let setup = Setup {
@@ -138,14 +138,17 @@ pub async fn start<W: Work>(options: Options, work: Arc<W>) -> Result<Running<W>
     let supervisor = Supervisor::start(setup, &mut tasks).map_err(state)?;
     let intent = Intent::load(state_dir.join("desired.json")).map_err(state)?;
     let (reconsider, wishes) = mpsc::channel(1);
+    let (control, keys) = group(&options)?;
     let handle = Handle {
         manager: options.manager.clone(),
         incarnation,
         address: told.as_str().into(),
-        control: ControlClient::new(options.members.clone(), Rest::default()),
+        control,
         desired: intent.watch(),
         services: supervisor.services(),
         reconsider,
+        keys: keys.clone(),
+        supervisor: supervisor.clone(),
     };
     let (gate, pipes) = gate(&options, incarnation);
     let counting = work.clone();
@@ -161,11 +164,9 @@ pub async fn start<W: Work>(options: Options, work: Arc<W>) -> Result<Running<W>
     let router = api::routes(api).merge(work.router(&handle));
     let ends = Ends::default();
     tasks.spawn(listen::serve(listener, router, work.listen_limits(), ends.all.clone()));
-    let mut background = JoinSet::new();
     background.spawn(work.clone().background(handle.clone(), ends.background.clone()));
-    let keys = KeySource::new(client_of(&options)?, Arc::new(clock::now));
     let core = Core::new(Parts {
-        keys: Arc::new(keys.following(handle.control.time())),
+        keys,
         proof: Proof::new(supervisor.clone(), &state_dir).map_err(state)?,
         options,
         incarnation,
@@ -179,8 +180,7 @@ pub async fn start<W: Work>(options: Options, work: Arc<W>) -> Result<Running<W>
         standing,
         dropped: ends.dropped.clone(),
     });
-    let inboxes = Inboxes { pipes, reconsider: wishes };
-    tasks.spawn(core.run(inboxes, ends.all.clone()));
+    tasks.spawn(core.run(Inboxes { pipes, reconsider: wishes }, ends.all.clone()));
     Ok(Running { address, handle, work, supervisor, ends, tasks, background, _lock: lock })
 }
 
@@ -246,6 +246,14 @@ fn gate(
 ) -> (Arc<ManagerGate>, mpsc::Receiver<Accepted<FromManager, ToManager>>) {
     let pipe = pipe::Options::default();
     Gate::new(options.manager.to_string(), "manager", incarnation, Diallers::One, pipe)
+}
+
+/// The way to the InfrastructureManagers, and keys for what is asked of them.
+fn group(options: &Options) -> Result<(ControlClient, Arc<KeySource>), InvalidName> {
+    let control = ControlClient::new(options.members.clone(), Rest::default());
+    let keys = KeySource::new(client_of(options)?, Arc::new(clock::now));
+    let keys = Arc::new(keys.following(control.time()));
+    Ok((control, keys))
 }
 
 /// Under which name its changes stand in the idempotency table.

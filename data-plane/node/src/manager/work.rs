@@ -1,12 +1,13 @@
 //! What differs between the three kinds of Managers. Decides the seam: [`Work`] says what should run,
 //! [`Handle`] is what it may ask; running it is the Manager's own matter.
 
+use crate::supervision::Supervisor;
 use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
-use tradewind_control_client::ControlClient;
+use tradewind_control_client::{ControlClient, KeySource};
 use tradewind_domain::{
-    control::Desired,
+    control::{Desired, IdempotencyKey},
     ids::{Incarnation, ManagerId, ServiceId},
 };
 use tradewind_link::listen;
@@ -93,6 +94,8 @@ pub struct Handle {
     pub(crate) desired: watch::Receiver<Option<Arc<Desired>>>,
     pub(crate) services: watch::Receiver<Arc<Vec<ServiceReport>>>,
     pub(crate) reconsider: mpsc::Sender<()>,
+    pub(crate) keys: Arc<KeySource>,
+    pub(crate) supervisor: Supervisor,
 }
 
 impl Handle {
@@ -135,6 +138,17 @@ impl Handle {
     pub fn service(&self, service: &ServiceId) -> Option<ServiceReport> {
         let services = self.services.borrow();
         services.iter().find(|report| report.service == *service).cloned()
+    }
+
+    /// A key for a change that this Manager asks for.
+    #[must_use]
+    pub fn key(&self) -> IdempotencyKey {
+        self.keys.next()
+    }
+
+    /// What is here and was not started by this Manager: all of it, told of with its services.
+    pub fn also_here(&self, reports: Vec<ServiceReport>) {
+        self.supervisor.beside(reports);
     }
 
     /// Has `wanted` asked again soon: something it depends on has changed.

@@ -35,6 +35,7 @@ pub(crate) type Reports = Arc<Vec<ServiceReport>>;
 pub(crate) struct Supervisor {
     inbox: mpsc::Sender<Ask>,
     services: watch::Receiver<Reports>,
+    beside: watch::Sender<Vec<ServiceReport>>,
     changes: broadcast::Sender<Change>,
     setup: Arc<Setup>,
 }
@@ -54,6 +55,7 @@ impl Supervisor {
         let (inbox, asks) = mpsc::channel(limits::INBOX);
         let (services, published) = watch::channel(Reports::default());
         let (news, told) = mpsc::channel(limits::INBOX);
+        let beside = watch::Sender::new(Vec::new());
         let (changes, setup) = (broadcast::Sender::new(limits::WATCHER_QUEUE), Arc::new(setup));
         let task = Task {
             setup: setup.clone(),
@@ -66,11 +68,12 @@ impl Supervisor {
             records,
             news,
             services,
+            beside: beside.subscribe(),
             closing: false,
             stopping: Vec::new(),
         };
         tasks.spawn(task.run(asks, told));
-        Ok(Self { inbox, services: published, changes, setup })
+        Ok(Self { inbox, services: published, beside, changes, setup })
     }
 
     /// What should run from now on. With `start_new` unset, what does not run yet is not started.
@@ -102,6 +105,15 @@ impl Supervisor {
     pub(crate) fn watch(&self) -> (Reports, broadcast::Receiver<Change>) {
         let changes = self.changes.subscribe();
         (self.services.borrow().clone(), changes)
+    }
+
+    /// What is here and was not started here: told of with the services, and not kept.
+    pub(crate) fn beside(&self, reports: Vec<ServiceReport>) {
+        self.beside.send_if_modified(|held| {
+            let changed = *held != reports;
+            *held = reports;
+            changed
+        });
     }
 
     pub(crate) fn counts(&self) -> Counts {
@@ -146,6 +158,7 @@ struct Task {
     records: Records,
     news: mpsc::Sender<News>,
     services: watch::Sender<Reports>,
+    beside: watch::Receiver<Vec<ServiceReport>>,
     changes: broadcast::Sender<Change>,
     /// Nothing is started any more.
     closing: bool,
@@ -167,6 +180,7 @@ impl Task {
                     None => return,
                 },
                 Some(news) = told.recv() => self.on_news(news).await,
+                Ok(()) = self.beside.changed() => self.publish(),
                 Some(ended) = self.keepers.join_next_with_id() => {
                     let (id, panicked) = match ended {
                         Ok((id, ())) => (id, false),
@@ -341,7 +355,12 @@ impl Task {
     }
 
     fn reports(&self) -> Reports {
-        Arc::new(self.kept.values().map(|kept| kept.report.clone()).collect())
+        let beside = self.beside.borrow();
+        let beside = beside.iter().filter(|report| !self.kept.contains_key(&report.service));
+        let kept = self.kept.values().map(|kept| &kept.report);
+        let mut reports: Vec<ServiceReport> = kept.chain(beside).cloned().collect();
+        reports.sort_by(|one, other| one.service.cmp(&other.service));
+        Arc::new(reports)
     }
 
     fn publish(&self) {

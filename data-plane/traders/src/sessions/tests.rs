@@ -16,6 +16,7 @@ fn wanted(epoch: u64) -> TraderWanted {
         run: Default::default(),
         paused: false,
         fencing: false,
+        attached: None,
     }
 }
 

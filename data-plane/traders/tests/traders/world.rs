@@ -156,7 +156,7 @@ impl World {
         self.leader.as_ref().unwrap().tell(Desired {
             revision: Revision(self.revision),
             fence: fence(1),
-            work: DesiredWork::Traders { traders },
+            work: DesiredWork::Traders { traders, access: Default::default() },
             market_managers: market_managers.collect(),
             cordons: Default::default(),
             empties: false,
@@ -195,6 +195,7 @@ fn wanted(command: &[&str], epoch: u64, run: TraderRun) -> TraderWanted {
         run,
         paused: false,
         fencing: false,
+        attached: None,
     }
 }
 

@@ -61,7 +61,9 @@ fn right(world: &World) -> (ManagerId, Epoch) {
 fn waits(world: &World) -> bool {
     let (manager, epoch) = right(world);
     let told = desired(&world.machine, Revision(world.revision), &manager);
-    let Some(Work::Traders { traders }) = told.map(|told| told.work) else { panic!("no Traders") };
+    let Some(Work::Traders { traders, .. }) = told.map(|told| told.work) else {
+        panic!("no Traders")
+    };
     assert_eq!(traders.len(), 1);
     assert_eq!(traders[0].fencing, world.machine.is_fencing(&name("t"), epoch));
     traders[0].fencing

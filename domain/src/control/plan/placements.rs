@@ -93,7 +93,8 @@ fn traders_of(
     let commands = astray.filter(|row| fits(row)).map(|row| {
         let (trader, manager) = (row.trader.clone(), affinity.manager.clone());
         let replaces = row.assignment.as_ref().map(|held| held.epoch);
-        if trades {
+        // A copy that its customer runs himself goes on under the right it has, wherever he belongs.
+        if trades && !row.spec.is_self_managed() {
             Command::Trader(TraderCommand::Move { trader, manager, replaces })
         } else {
             Command::AssignTrader { trader, manager, replaces }

@@ -4,7 +4,9 @@
 use super::Resource;
 use crate::{
     control::{drain::DropSchedule, event::EventKind, machine::Machine, refusal::Refusal},
-    ids::{AccountId, CustomerId, DrainTarget, LocationId, ManagerId, Revision, Scope, TraderId},
+    ids::{
+        AccountId, CustomerId, DrainTarget, Epoch, LocationId, ManagerId, Revision, Scope, TraderId,
+    },
 };
 use alloc::{vec, vec::Vec};
 use core::fmt;
@@ -110,6 +112,9 @@ impl Machine {
                 EventKind::MarketDeleted { market }
             }
             Resource::Trader(trader) => {
+                if let Some(customer) = self.trader(&trader).map(|row| row.spec.customer.clone()) {
+                    self.fence_copy(&trader, customer, Epoch(revision.0));
+                }
                 self.tables.forget_trader(&trader);
                 self.tables.forget_trader_run(&trader);
                 EventKind::TraderDeleted { trader }

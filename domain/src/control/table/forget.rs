@@ -129,6 +129,12 @@ impl Tables {
         }
     }
 
+    pub(in crate::control) fn forget_attachment(&mut self, trader: &TraderId) {
+        if let Some(row) = self.attachments.remove(trader) {
+            self.gone(RowKey::Attachment(trader.clone()), &Row::Attachment(row));
+        }
+    }
+
     pub(in crate::control) fn forget_trader_run(&mut self, trader: &TraderId) {
         if let Some(row) = self.trader_runs.remove(trader) {
             let row = Row::TraderRun(Arc::unwrap_or_clone(row));

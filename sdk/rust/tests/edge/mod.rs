@@ -54,6 +54,10 @@ pub struct Ledger {
     pub good_from: usize,
     pub market_managers: Vec<String>,
     pub members: Vec<String>,
+    /// Where the customer belongs.
+    pub trader_manager: Option<String>,
+    /// With which tokens orders were submitted, by their sessions.
+    pub sessions: Vec<String>,
     pub accounts: Vec<&'static str>,
     /// A fill that the next heartbeat does not name: it is made up before the listing of open orders, and
     /// arrives after it.
@@ -92,6 +96,13 @@ pub async fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
         }
     };
     timeout(Duration::from_secs(10), holds).await.unwrap_or_else(|_| panic!("{what}"));
+}
+
+impl Ledger {
+    /// Whether somebody asked for open orders.
+    pub fn listed(&self) -> bool {
+        self.listed
+    }
 }
 
 impl Edge {
@@ -147,33 +158,50 @@ fn problem(code: Code) -> Response {
     (StatusCode::from_u16(problem.status).unwrap(), Json(problem)).into_response()
 }
 
-async fn open_session(State(edge): State<Edge>) -> Json<Value> {
-    let mut ledger = edge.ledger();
-    ledger.tokens += 1;
-    let claims = Claims {
+fn claims(session: String, life: Duration) -> Claims {
+    Claims {
         customer: "acme".parse().unwrap(),
         key_id: None,
-        session: ledger.tokens.to_string(),
+        session,
         cluster: ClusterIncarnation(1),
         trader: None,
         issued_at: now(),
-        expires_at: now() + ledger.token_life,
-    };
+        expires_at: now() + life,
+    }
+}
+
+/// A token that a TraderManager gives; by this number it is told from those of members.
+pub fn token(session: usize) -> String {
+    let claims = claims(session.to_string(), Duration::from_secs(3_600));
+    sign(&claims, NodeId(1), &SigningKey::from_bytes(&[1; 32]))
+}
+
+async fn open_session(State(edge): State<Edge>) -> Json<Value> {
+    let mut ledger = edge.ledger();
+    ledger.tokens += 1;
+    let claims = claims(ledger.tokens.to_string(), ledger.token_life);
     let endpoint = |(n, address): (usize, &String)| json!({"manager": format!("i{n}.market-manager"), "address": address});
     Json(json!({
         "term": 1, "revision": 1, "leader": 1, "customer": "acme", "trader": null,
         "token": sign(&claims, NodeId(1), &SigningKey::from_bytes(&[1; 32])),
         "expires_at": claims.expires_at,
         "market_managers": ledger.market_managers.iter().enumerate().map(endpoint).collect::<Vec<_>>(),
-        "infrastructure_managers": ledger.members, "trader_manager": null,
+        "infrastructure_managers": ledger.members,
+        "trader_manager": ledger.trader_manager.as_ref().map(|address| {
+            json!({"manager": "i0.trader-manager", "address": address})
+        }),
     }))
 }
 
-fn is_good(edge: &Edge, headers: &HeaderMap) -> bool {
+fn session_of(headers: &HeaderMap) -> String {
     let bearer = headers["authorization"].to_str().unwrap();
     let claims =
         tradewind_protocol::token::claims_unchecked(bearer.strip_prefix("Bearer ").unwrap());
-    claims.unwrap().session.parse::<usize>().unwrap() >= edge.ledger().good_from
+    claims.unwrap().session
+}
+
+fn is_good(edge: &Edge, headers: &HeaderMap) -> bool {
+    session_of(headers).parse::<usize>().unwrap() >= edge.ledger().good_from
 }
 
 async fn accounts(State(edge): State<Edge>) -> Json<Value> {
@@ -197,6 +225,7 @@ async fn submit(State(edge): State<Edge>, headers: HeaderMap, Json(body): Json<V
     let mut ledger = edge.ledger();
     let id = body["client_order_id"].as_str().unwrap().to_string();
     ledger.submits.push(body);
+    ledger.sessions.push(session_of(&headers));
     match ledger.refusals.pop_front() {
         Some(code) => problem(code),
         None => Json(an_order(&id)).into_response(),

@@ -1,5 +1,6 @@
 //! An algo for claims about Traders: orders all the time, and puts on record when it asked and what it was told, a line
-//! each, in the file that STEADY_FILE names. It never gives up: that its time is over others must see to.
+//! each, in the file that STEADY_FILE names. It never gives up: that its time is over others must see to. Spawned, or run by
+//! its customer: with TRADEWIND_API_KEY it attaches.
 #![allow(clippy::unwrap_used)]
 
 use std::{
@@ -26,11 +27,19 @@ async fn main() {
     let path = variable("STEADY_FILE");
     let mut file = OpenOptions::new().create(true).append(true).open(path).unwrap();
     let claims = claims_unchecked(&variable("TRADEWIND_SESSION_TOKEN"));
-    let epoch = claims.and_then(|claims| claims.trader).map_or(0, |trader| trader.epoch.0);
+    let given = claims.and_then(|claims| claims.trader).map(|trader| trader.epoch.0);
     let trader = variable("TRADEWIND_TRADER");
-    let line = |sent, answer| Line { trader: trader.clone(), epoch, sent, answer };
-    note(&mut file, &line(now(), Answer::Started));
+    let line = |epoch, sent, answer| Line { trader: trader.clone(), epoch, sent, answer };
+    if let Some(epoch) = given {
+        note(&mut file, &line(epoch, now(), Answer::Started));
+    }
     let session = Session::builder().from_env().unwrap().connect().await.unwrap();
+    let attached = session.attachment().and_then(|attachment| attachment.epoch());
+    let epoch = given.or(attached.map(|epoch| epoch.0)).unwrap_or_default();
+    let line = |sent, answer| line(epoch, sent, answer);
+    if given.is_none() {
+        note(&mut file, &line(now(), Answer::Started));
+    }
     // That it runs must be enough: what fences the copies before it is not to be its first order.
     tokio::time::sleep(Duration::from_secs(1)).await;
     loop {

@@ -235,7 +235,7 @@ impl Pipe {
 
 /// A planted bug: each TraderManager is told to run all Traders, wherever they were placed.
 fn everybodys(machine: &Machine, desired: &mut Desired) {
-    let Work::Traders { traders } = &mut desired.work else { return };
+    let Work::Traders { traders, .. } = &mut desired.work else { return };
     let all = machine.traders().filter_map(|row| {
         let held = row.assignment.as_ref()?;
         Some(TraderWanted {
@@ -246,6 +246,7 @@ fn everybodys(machine: &Machine, desired: &mut Desired) {
             run: machine.trader_run(&row.trader),
             paused: false,
             fencing: false,
+            attached: None,
         })
     });
     *traders = all.collect();

@@ -11,7 +11,7 @@ use tradewind_domain::{
 /// T1: an earlier copy of this Trader may still be accepted somewhere.
 pub(super) fn is_fencing(desired: &Desired, service: &ServiceId) -> bool {
     match (&desired.work, service) {
-        (Work::Traders { traders }, ServiceId::Trader { trader }) => {
+        (Work::Traders { traders, .. }, ServiceId::Trader { trader }) => {
             traders.iter().any(|one| one.trader == *trader && one.fencing)
         }
         _ => false,
@@ -45,7 +45,7 @@ pub(crate) fn wanted(desired: &Desired) -> BTreeMap<ServiceId, Epoch> {
                 (ServiceId::Broker { account, shard }, broker.fence.epoch)
             })
             .collect(),
-        Work::Traders { traders } => traders
+        Work::Traders { traders, .. } => traders
             .iter()
             .map(|one| (ServiceId::Trader { trader: one.trader.clone() }, one.fence.epoch))
             .collect(),

@@ -3,6 +3,7 @@
 use super::*;
 use std::collections::BTreeMap;
 use tradewind_domain::control::{
+    attach::{Attach, Attachment, AttachmentRow},
     fencing::{FencingRow, TraderCommand},
     refusal::Refusal,
     resource::{Condition, Declaration, ResourceCommand},
@@ -109,4 +110,59 @@ fn the_bytes_of_fencing_a_trader_never_change() {
     assert_eq!(found, expected);
     proposals.iter().zip(expected).for_each(|(one, bytes)| golden(Kind::Proposal, one, bytes));
     golden(Kind::Row, &row, expected[2]);
+}
+
+#[test]
+fn the_bytes_of_attaching_a_trader_never_change() {
+    let trader = || "t".parse().unwrap();
+    let attach = Attach {
+        trader: trader(),
+        manager: "a.trader-manager".parse().unwrap(),
+        incarnation: tradewind_domain::ids::Incarnation(3),
+        copy: "c1".parse().unwrap(),
+        key_id: "k".to_owned(),
+        takes_over: true,
+        replaces: Some(Epoch(7)),
+    };
+    let spec = TraderSpec {
+        customer: "c".parse().unwrap(),
+        command: Vec::new(),
+        state: TraderWish::Running,
+    };
+    let what = Declaration::SelfManaged { trader: trader(), spec, run: TraderRun::default() };
+    let put = Command::Resource(ResourceCommand::Put { what, on: Condition::Always });
+    let proposals = [Command::Trader(TraderCommand::Attach(attach)), put].map(|command| {
+        let mut proposal = stamped();
+        proposal.request.command = command;
+        proposal
+    });
+    let row = |copy: Option<&str>| {
+        let copy = copy.map(|copy| copy.parse().unwrap());
+        let attachment = Attachment { copy, key_id: "k".to_owned(), epoch: Epoch(9) };
+        Row::Attachment(AttachmentRow { trader: trader(), attachment })
+    };
+    let refused = [Refusal::NotSelfManaged, Refusal::TakenOver, Refusal::TraderStopped];
+    let refused = refused.map(|refusal| {
+        Row::Answered(tradewind_domain::control::row::AnsweredRow {
+            key: stamped().request.key,
+            applied_at: UnixNanos(1),
+            outcome: tradewind_domain::control::Outcome::Refused { refusal },
+        })
+    });
+    let rows: Vec<Row> = [row(Some("c1")), row(None)].into_iter().chain(refused).collect();
+    let mut found: Vec<String> =
+        proposals.iter().map(|one| hex(&encode(Kind::Proposal, one).unwrap())).collect();
+    found.extend(rows.iter().map(|row| hex(&encode(Kind::Row, row).unwrap())));
+    let expected = [
+        "010101016302031502017410612e7472616465722d6d616e6167657203026331016b010107af1690a2",
+        "0101010163020311000b01740163000000000000000100000c11ead5",
+        "01061c017401026331016b0915f29b89",
+        "01061c017400016b09850a7aae",
+        "0106090163020301011fa4bdaeb5",
+        "010609016302030101209990c803",
+        "010609016302030101210fa0cf74",
+    ];
+    assert_eq!(found, expected);
+    proposals.iter().zip(expected).for_each(|(one, bytes)| golden(Kind::Proposal, one, bytes));
+    rows.iter().zip(&expected[2..]).for_each(|(row, bytes)| golden(Kind::Row, row, bytes));
 }

@@ -4,7 +4,7 @@
 use super::*;
 use crate::world::{access, account, claims, customer, desired, market_wanted, token};
 use ed25519_dalek::SigningKey;
-use tradewind_domain::ids::ClusterIncarnation;
+use tradewind_domain::ids::{ClusterIncarnation, NodeId};
 use tradewind_protocol::{Retry, token::sign};
 
 /// Long after the claims' tokens were issued, and before they expire.

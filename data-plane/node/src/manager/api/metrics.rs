@@ -11,12 +11,13 @@ pub(super) async fn metrics(State(api): State<Arc<Api>>) -> Response {
     answer(figures(&api))
 }
 
-const STATES: [(ServiceState, &str); 5] = [
+const STATES: [(ServiceState, &str); 6] = [
     (ServiceState::Starting, "starting"),
     (ServiceState::Connecting, "connecting"),
     (ServiceState::Live, "live"),
     (ServiceState::Waiting, "waiting"),
     (ServiceState::Stopping, "stopping"),
+    (ServiceState::Away, "away"),
 ];
 
 fn figures(api: &Api) -> Figures {

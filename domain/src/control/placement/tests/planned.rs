@@ -282,7 +282,7 @@ fn a_broker_whose_ledger_was_sealed_moves_and_others_of_a_lost_manager_wait() {
 fn assert_desired_is_what_was_given(world: &World) {
     for row in world.machine.managers() {
         let told = desired(&world.machine, Revision(1), &row.manager).map(|desired| desired.work);
-        let Some(Work::Traders { traders }) = told else { continue };
+        let Some(Work::Traders { traders, .. }) = told else { continue };
         let told: Vec<_> = traders.into_iter().map(|wanted| wanted.trader).collect();
         let given = world.machine.traders().filter(|trader| {
             trader.assignment.as_ref().is_some_and(|held| held.manager == row.manager)

@@ -204,7 +204,8 @@ pub(super) fn plainly(what: Declaration) -> Command {
         | Declaration::Risk { .. }
         | Declaration::TradingState { .. }
         | Declaration::Scale { .. }
-        | Declaration::TraderRun { .. } => {
+        | Declaration::TraderRun { .. }
+        | Declaration::SelfManaged { .. } => {
             Command::Resource(ResourceCommand::Put { what, on: Condition::Always })
         }
     }

@@ -66,6 +66,9 @@ fn a_leader_lost_at_any_step_of_a_reassignment_changes_nothing_of_its_outcome() 
         world.settle(&[]);
         assert_eq!(places(&world), places(&undisturbed), "after step {step}");
         let wanted = desired(&world.machine, Revision(world.revision), &name(A));
-        assert_eq!(wanted.map(|d| d.work), Some(Work::Traders { traders: vec![] }));
+        assert_eq!(
+            wanted.map(|d| d.work),
+            Some(Work::Traders { traders: vec![], access: Default::default() })
+        );
     }
 }
