@@ -95,14 +95,19 @@ impl Directory {
     /// Lets the bearer of a token in, or says why not.
     pub(crate) fn admit(&self, token: &str, now: UnixNanos) -> Result<Claims, Problem> {
         let key_of = |node| self.keys.get(&node).copied();
-        let claims = verify(token, key_of, self.fence.cluster, now).map_err(|bad| match bad {
-            // A member that has just joined: its key is on its way here.
-            BadToken::UnknownKey(_) => {
-                unavailable(format!("The token is not good here yet: {bad}"))
-            }
-            BadToken::Malformed | BadToken::Forged | BadToken::OtherCluster | BadToken::Expired => {
-                let next = "open a session with POST /v1/sessions at an InfrastructureManager";
-                Problem::new(Code::Unauthorized, format!("The token is not good: {bad}; {next}"))
+        let claims = verify(token, key_of, self.fence.cluster, now).map_err(|bad| {
+            // Why is for the operator alone; the bearer is told no more than what he can do.
+            tracing::warn!(%bad, "a token was refused");
+            match bad {
+                // A member that has just joined: its key is on its way here.
+                BadToken::UnknownKey(_) => {
+                    unavailable("The token is not good here yet: who has signed it is not known")
+                }
+                BadToken::Malformed | BadToken::Forged | BadToken::OtherCluster => {
+                    unauthorized("The token is not good here")
+                }
+                // Its signature is good: whoever has it knows all that it says.
+                BadToken::Expired => unauthorized("The token has expired"),
             }
         })?;
         if self.is_good(&claims) {
@@ -153,6 +158,11 @@ impl Directory {
         };
         self.by_account.iter().filter(his).map(|(account, _)| account.clone()).collect()
     }
+}
+
+fn unauthorized(what: &str) -> Problem {
+    let next = "open a session with POST /v1/sessions at an InfrastructureManager";
+    Problem::new(Code::Unauthorized, format!("{what}; {next}"))
 }
 
 /// What the bearer of a revoked key is told.
