@@ -13,6 +13,7 @@ use tradewind_control_server as infra;
 use tradewind_domain::ids::{ManagerId, ManagerKind, NodeId};
 use tradewind_kraken::{rate::Tier, sign::Secret};
 use tradewind_node::{manager, service::SERVICE};
+use tradewind_protocol::asks::ConnectsAllowed;
 
 pub(crate) async fn run(command: Command, stop: CancellationToken) -> anyhow::Result<()> {
     match command {
@@ -167,6 +168,8 @@ fn sim_options(args: SimVenueArgs) -> anyhow::Result<tradewind_sim::Options> {
     secure(args.listen, args.insecure)?;
     let mut options = tradewind_sim::Options::new(args.listen, args.data);
     options.speed = NonZeroU32::new(args.speed).context("--speed must be above zero")?;
+    let within_ms = u64::try_from(args.connects_within.as_millis()).unwrap_or(u64::MAX);
+    options.connects = args.connects.map(|connects| ConnectsAllowed { connects, within_ms });
     Ok(options)
 }
 

@@ -2,6 +2,7 @@
 //! wire; how messages travel and what is done about them is decided by the crates that use this one.
 //! A message embeds domain nouns; unknown fields are refused where something is written.
 
+pub mod asks;
 pub mod check_in;
 pub mod control;
 pub mod drains;
@@ -23,6 +24,7 @@ pub mod supervision;
 pub mod terms;
 pub mod token;
 pub mod trade;
+pub mod venue;
 
 pub use problem::{Code, Problem, Retry};
 pub use tradewind_domain as domain;

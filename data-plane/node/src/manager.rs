@@ -10,6 +10,7 @@ mod lease;
 mod options;
 mod proof;
 mod run;
+mod standing;
 mod unasked;
 mod work;
 

@@ -42,6 +42,7 @@ mod tests {
             crashes,
             handed_back: None,
             fenced: Default::default(),
+            venue: None,
         }
     }
 
