@@ -18,7 +18,8 @@ async fn died() -> World {
 }
 
 fn runs(report: Option<ServiceReport>) -> bool {
-    report.is_some_and(|report| report.pid.is_some())
+    // What is told before it was looked for is the process of the life before.
+    report.is_some_and(|report| report.pid.is_some_and(alive))
 }
 
 #[tokio::test]
