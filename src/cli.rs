@@ -260,6 +260,12 @@ pub(crate) struct SimVenueArgs {
     /// How many times as fast as it was recorded the market data is played
     #[arg(long, default_value_t = 5)]
     pub(crate) speed: u32,
+    /// Refuse more connects than so many from one address within `--connects-within`
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) connects: Option<u32>,
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration,
+          help = "The time in which no more than `--connects` are let in")]
+    pub(crate) connects_within: Duration,
     /// Listen beyond the loopback although nothing is encrypted and nobody is asked who he is
     #[arg(long)]
     pub(crate) insecure: bool,

@@ -16,6 +16,7 @@ use tradewind_domain::{
 };
 use tradewind_kraken::{rate::Tier, sign::Secret};
 use tradewind_node::{manager, service::SERVICE};
+use tradewind_protocol::asks::ConnectsAllowed;
 
 pub(crate) async fn run(command: Command, stop: CancellationToken) -> anyhow::Result<()> {
     match command {
@@ -171,6 +172,8 @@ fn sim_options(args: SimVenueArgs) -> anyhow::Result<tradewind_sim::Options> {
     secure(args.listen, args.insecure)?;
     let mut options = tradewind_sim::Options::new(args.listen, args.data);
     options.speed = NonZeroU32::new(args.speed).context("--speed must be above zero")?;
+    let within_ms = u64::try_from(args.connects_within.as_millis()).unwrap_or(u64::MAX);
+    options.connects = args.connects.map(|connects| ConnectsAllowed { connects, within_ms });
     Ok(options)
 }
 

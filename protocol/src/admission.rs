@@ -39,28 +39,18 @@ impl Admission {
     }
 
     /// Lets the bearer of a token in, or says why not.
-    pub fn admit(&self, token: &str, now: UnixNanos) -> Result<Claims, Problem> {
-        let unavailable = |detail: String| Problem::new(Code::Unavailable, detail);
+    pub fn admit(&self, token: &str, now: UnixNanos) -> Result<Claims, NotAdmitted> {
         let key_of = |node| self.keys.get(&node).copied();
-        let claims = verify(token, key_of, self.cluster, now).map_err(|bad| match bad {
-            // A member that has just joined: its key is on its way here.
-            BadToken::UnknownKey(_) => {
-                unavailable(format!("The token is not good here yet: {bad}"))
-            }
-            BadToken::Malformed | BadToken::Forged | BadToken::OtherCluster | BadToken::Expired => {
-                let next = "open a session with POST /v1/sessions at an InfrastructureManager";
-                Problem::new(Code::Unauthorized, format!("The token is not good: {bad}; {next}"))
-            }
-        })?;
+        let claims = verify(token, key_of, self.cluster, now)?;
         if self.is_good(&claims) {
             return Ok(claims);
         }
         if now.since(claims.issued_at) < JUST_ISSUED {
             // A member has signed it moments ago: what it knows is on its way here.
             let detail = "The customer or the key of the token is not known here yet";
-            return Err(unavailable(detail.to_owned()));
+            return Err(NotAdmitted::good(Problem::new(Code::Unavailable, detail)));
         }
-        Err(revoked(&claims))
+        Err(NotAdmitted::good(revoked(&claims)))
     }
 
     /// Whether the customer is still one and the key still his. Expiry does not end a running session.
@@ -69,6 +59,44 @@ impl Admission {
         let Some(customer) = self.customers.get(&claims.customer) else { return false };
         // The token of a spawned Trader was opened with no key; its epoch is checked by the Brokers.
         claims.key_id.as_ref().is_none_or(|key| customer.key_ids.contains(key))
+    }
+}
+
+/// Why a token does not let its bearer in.
+#[derive(Clone, Debug)]
+pub struct NotAdmitted {
+    /// For the bearer: no more than what he can do.
+    pub problem: Problem,
+    /// For the operator alone: what is wrong with the token itself.
+    pub bad: Option<BadToken>,
+}
+
+impl NotAdmitted {
+    /// The token is good, and what it names is not.
+    fn good(problem: Problem) -> Self {
+        Self { problem, bad: None }
+    }
+}
+
+impl From<BadToken> for NotAdmitted {
+    fn from(bad: BadToken) -> Self {
+        let unauthorized = |what: &str| {
+            let next = "open a session with POST /v1/sessions at an InfrastructureManager";
+            Problem::new(Code::Unauthorized, format!("{what}; {next}"))
+        };
+        let problem = match bad {
+            // A member that has just joined: its key is on its way here.
+            BadToken::UnknownKey(_) => {
+                let what = "The token is not good here yet: who has signed it is not known";
+                Problem::new(Code::Unavailable, what)
+            }
+            BadToken::Malformed | BadToken::Forged | BadToken::OtherCluster => {
+                unauthorized("The token is not good here")
+            }
+            // Its signature is good: whoever has it knows all that it says.
+            BadToken::Expired => unauthorized("The token has expired"),
+        };
+        Self { problem, bad: Some(bad) }
     }
 }
 

@@ -4,6 +4,7 @@
 
 pub mod admission;
 pub mod attach;
+pub mod asks;
 pub mod check_in;
 pub mod control;
 pub mod drains;
@@ -25,6 +26,7 @@ pub mod supervision;
 pub mod terms;
 pub mod token;
 pub mod trade;
+pub mod venue;
 
 pub use problem::{Code, Problem, Retry};
 pub use tradewind_domain as domain;

@@ -1,7 +1,10 @@
 //! What is registered and placed, as it is told (REST): Managers, implementations, Brokers, and how services are. Decides
 //! shapes only; nothing here is declared, and nothing here can be changed by its address.
 
-use crate::supervision::{ServiceReport, ServiceState};
+use crate::{
+    supervision::{ServiceReport, ServiceState},
+    venue::VenueStatus,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use tradewind_domain::{
@@ -184,6 +187,9 @@ pub struct ServiceNow {
     pub address: Option<String>,
     /// Crashes since its Manager started it first.
     pub crashes: u32,
+    /// Of a Broker: how it stands with its venue.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub venue: Option<VenueStatus>,
 }
 
 impl ServiceNow {
@@ -197,6 +203,7 @@ impl ServiceNow {
             pid: None,
             address: None,
             crashes: 0,
+            venue: None,
         }
     }
 }
@@ -210,6 +217,7 @@ impl From<&ServiceReport> for ServiceNow {
             pid: report.pid,
             address: report.address.clone(),
             crashes: report.crashes,
+            venue: report.venue.clone(),
         }
     }
 }

@@ -1,6 +1,10 @@
 //! What goes over the pipes of supervision: leader to Manager, Manager to service. Downward what is
 //! wanted, upward beats. Decides shapes; leases and placement are decided in `domain::control`.
 
+use crate::{
+    asks::{ServiceAnswer, ServiceAsk},
+    venue::VenueStatus,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use tradewind_domain::{
@@ -38,6 +42,8 @@ pub enum FromManager {
         #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
         cordons: BTreeSet<Epoch>,
     },
+    /// A beat after which services and cordons are as the last one on this pipe has told them. From protocol 2 on.
+    StillBeat { n: u64, sessions: u64 },
 }
 
 /// Manager to service. A configuration is large, and sent once a change: a pointer would save nothing.
@@ -57,6 +63,11 @@ pub enum ToService {
     Heard {
         n: u64,
     },
+    /// To the service's question of this number. From protocol 2 on.
+    Answer {
+        n: u64,
+        answer: ServiceAnswer,
+    },
 }
 
 /// Service to Manager.
@@ -73,7 +84,12 @@ pub enum FromService {
         /// Of a Broker: the rights of Traders that it was told of last and has on record.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         fenced: BTreeMap<TraderId, Epoch>,
+        /// Of a Broker: how it stands with its venue.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        venue: Option<VenueStatus>,
     },
+    /// A question; its number is used once on a pipe. From protocol 2 on.
+    Ask { n: u64, ask: ServiceAsk },
 }
 
 /// What a service is told to be. Sent whole at each change.
@@ -137,4 +153,7 @@ pub struct ServiceReport {
     /// Of a Broker: the rights of Traders that it was told of last and has on record.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub fenced: BTreeMap<TraderId, Epoch>,
+    /// Of a Broker: how it stands with its venue, by its own word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub venue: Option<VenueStatus>,
 }

@@ -125,7 +125,13 @@ pub(crate) struct DataPlaneArgs {
     /// For so long nothing happens, while it is measured
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=3_600))]
     pub(crate) seconds: u64,
-    /// Where the cluster keeps its data (default: a directory that is removed at the end)
+    /// Then a Manager with so many services is killed, on a cluster with a second one; 0: none
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(..=1_000))]
+    pub(crate) moved: u32,
+    /// And a Broker is killed so often, as often as its Manager starts it again at once; 0: not at all
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(..=3))]
+    pub(crate) broker_restarts: u32,
+    /// Where the clusters keep their data (default: directories that are removed at the end)
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
     /// How it is shown: for people, as one JSON document, or as JSON lines

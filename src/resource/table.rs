@@ -66,6 +66,8 @@ pub(super) const BROKERS: &[Column] = &[
     Column("BROKER", "broker"),
     Column("STATE", "now/state"),
     Column("VENUE", "venue"),
+    Column("CONNECTION", "now/venue/state"),
+    Column("STALE", "now/venue/stale"),
     Column("BROKER MANAGER", "assignment/manager"),
     Column("EPOCH", "assignment/epoch"),
     Column("PID", "now/pid"),

@@ -10,11 +10,13 @@ mod accept;
 mod carry;
 mod dial;
 mod gate;
+mod questions;
 mod socket;
 
 pub use accept::accept;
 pub use dial::dial;
 pub use gate::{Accepted, Diallers, Gate};
+pub use questions::{Asker, Question, Questions, Unanswered};
 
 use serde::Serialize;
 use std::{

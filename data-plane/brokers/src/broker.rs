@@ -3,11 +3,13 @@
 
 use crate::{
     connection,
+    connects::right::Right,
     keeper::{self, FromVenue, Keeper, LedgerHandle},
     ledger::rules::Assignment,
     limits::{LAST_WORDS_WITHIN, VENUE_EVENTS},
     quotes::Quotes,
     session::{Session, turn_away},
+    standing::Standing,
     store::StoreError,
     venue::{self, Venue},
 };
@@ -192,7 +194,11 @@ impl Broker {
         let (end_line, end_keeper) = (CancellationToken::new(), CancellationToken::new());
         let end_sessions = CancellationToken::new();
         let mut line = JoinSet::new();
-        line.spawn(connection::keep(venue, to_keeper, quotes.clone(), end_line.clone()));
+        let right = self.right(&wanted);
+        let told = quotes.clone();
+        let standing = Standing::new(self.reporter.clone(), clock::now());
+        let end = end_line.clone();
+        line.spawn(connection::keep(venue, to_keeper, told, right, standing, end));
         let mut keepers = JoinSet::new();
         keepers.spawn(keeper.run(end_keeper.clone()));
         let mut sessions = JoinSet::new();
@@ -233,6 +239,12 @@ impl Broker {
         }
         sessions.shutdown().await;
         Ok(ended)
+    }
+
+    fn right(&self, wanted: &BrokerWanted) -> Right {
+        let service = ServiceId::Broker { account: wanted.account.clone(), shard: wanted.shard };
+        let place = (wanted.venue.clone(), wanted.endpoint.clone());
+        Right::new(self.reporter.manager().clone(), service, place)
     }
 
     async fn open(

@@ -2,9 +2,11 @@
 //! what: quotes go past the ledger, everything else to it, in the venue's order.
 
 use crate::{
+    connects::right::Right,
     keeper::FromVenue,
     limits::TICK_EVERY,
     quotes::Quotes,
+    standing::Standing,
     venue::{Event, Venue},
 };
 use std::{
@@ -24,11 +26,16 @@ pub(crate) async fn keep(
     venue: Arc<dyn Venue>,
     keeper: mpsc::Sender<FromVenue>,
     quotes: Quotes,
+    mut right: Right,
+    standing: Standing,
     shutdown: CancellationToken,
 ) {
     let work = async {
         let mut wait = REDIAL_FIRST;
         loop {
+            if !may_dial(&mut right, venue.as_ref(), &keeper, &standing).await {
+                return;
+            }
             let why = match venue.connect().await.map_err(|error| error.to_string()) {
                 Err(why) => why,
                 Ok(connection) => match clocks_agree(clock::now(), connection.time) {
@@ -37,12 +44,13 @@ pub(crate) async fn keep(
                         tracing::info!("venue connected");
                         let since = Instant::now();
                         quotes.connected(connection.link.clone());
+                        standing.connected(clock::now());
                         let up = FromVenue::Up(connection.link.clone());
                         if keeper.send(up).await.is_err() {
                             return;
                         }
                         let mut events = connection.events;
-                        if !carry(&mut events, &keeper, &quotes).await {
+                        if !carry(&mut events, &keeper, &quotes, &standing).await {
                             return;
                         }
                         quotes.lost();
@@ -55,6 +63,8 @@ pub(crate) async fn keep(
                 },
             };
             tracing::warn!(why, "venue away");
+            standing.away(&why, clock::now());
+            standing.reads(quotes.judge());
             if keeper.send(FromVenue::Down(why)).await.is_err() {
                 return;
             }
@@ -66,6 +76,25 @@ pub(crate) async fn keep(
         () = work => {}
         () = shutdown.cancelled() => {}
     }
+}
+
+/// Waits for the right to dial; `false` if the keeper is gone.
+async fn may_dial(
+    right: &mut Right,
+    venue: &dyn Venue,
+    keeper: &mpsc::Sender<FromVenue>,
+    standing: &Standing,
+) -> bool {
+    let allowed = venue.connects_allowed().await;
+    while let Some((wait, why)) = right.ask(allowed).await {
+        tracing::warn!(why, wait_ms = wait.as_millis(), "not dialling the venue yet");
+        standing.waits(&why, clock::now());
+        if keeper.send(FromVenue::Down(why)).await.is_err() {
+            return false;
+        }
+        tokio::time::sleep(wait).await;
+    }
+    true
 }
 
 /// What the venue does not list was never placed: that is evidence only while the times of both mean the
@@ -90,6 +119,7 @@ async fn carry(
     events: &mut mpsc::Receiver<Event>,
     keeper: &mpsc::Sender<FromVenue>,
     quotes: &Quotes,
+    standing: &Standing,
 ) -> bool {
     let mut look = tokio::time::interval(TICK_EVERY * 10);
     loop {
@@ -103,7 +133,7 @@ async fn carry(
                 }
                 None => return true,
             },
-            _ = look.tick() => quotes.judge(),
+            _ = look.tick() => standing.reads(quotes.judge()),
         }
     }
 }

@@ -7,6 +7,7 @@
 
 mod broker;
 mod connection;
+mod connects;
 mod keeper;
 pub mod ledger;
 pub mod limits;
@@ -14,6 +15,7 @@ mod manager;
 mod quotes;
 mod reconcile;
 mod session;
+mod standing;
 mod store;
 pub mod venue;
 

@@ -49,6 +49,14 @@ pub const QUOTE_STALE_AFTER: Duration = Duration::from_secs(3);
 pub const VENUE_SILENCE: Duration = Duration::from_secs(3);
 /// Dialling the venue and logging in.
 pub const VENUE_CONNECT_WITHIN: Duration = Duration::from_secs(2);
+/// Of the connects that a venue allows, one Broker has this part: one that dies again and again leaves the rest.
+pub const CONNECT_SHARES: u32 = 4;
+/// Venues, by their addresses, whose connects are counted.
+pub const CONNECT_PLACES: usize = 256;
+/// A BrokerManager answers at once, or is away.
+pub const ASK_CONNECT_WITHIN: Duration = Duration::from_millis(500);
+/// One who waits for the right to connect asks again at least so often: his turn may come sooner.
+pub const CONNECT_ASKED_AGAIN: Duration = Duration::from_millis(500);
 /// A frame from the venue: a page of a sweep is the largest.
 pub const VENUE_FRAME_BYTES: usize = 16 << 20;
 /// At a stop, answers that are ready have so long to go out: well within what a Manager waits.
@@ -60,4 +68,6 @@ const _: () = assert!(
     ORDER_ANSWER_WITHIN.as_millis() > INTENT_DEADLINE.as_millis(),
     "an order becomes unknown only after the venue would refuse it"
 );
+const _: () =
+    assert!(CONNECT_ASKED_AGAIN.as_millis() < 1_000, "one asks again before his turn is over");
 const _: () = assert!(SWEEP_AGAIN_MARGIN.as_millis() < SWEEP_MARGIN.as_millis());

@@ -1,6 +1,8 @@
-//! The BrokerManager. Decides that each Broker that is wanted is one service; supervising it, and saying
-//! where it is (`GET /v1/services/{service}`, which Markets ask at every dial), is what all Managers share.
+//! The BrokerManager. Decides that each Broker that is wanted is one service, and has all of them ask before they connect
+//! to a venue; supervising them, and saying where each is (`GET /v1/services/{service}`, which Markets ask at every
+//! dial), is what all Managers share.
 
+use crate::connects::desk::Desk;
 use futures_util::{FutureExt as _, future::BoxFuture};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -12,11 +14,16 @@ use tradewind_domain::{
     ids::ServiceId,
 };
 use tradewind_node::manager::{self, Options, Wanted, Work};
-use tradewind_protocol::supervision::Configuration;
+use tradewind_protocol::{
+    asks::{ServiceAnswer, ServiceAsk},
+    supervision::Configuration,
+};
 
-/// What a BrokerManager does beside what all Managers do: nothing but to name its services.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Brokers;
+/// What a BrokerManager does beside what all Managers do.
+#[derive(Default)]
+pub struct Brokers {
+    desk: Desk,
+}
 
 impl Work for Brokers {
     fn wanted(&self, desired: &Desired) -> Vec<Wanted> {
@@ -26,6 +33,14 @@ impl Work for Brokers {
             Wish::Markets { .. } | Wish::Traders { .. } => {
                 tracing::error!("told to run services of another kind");
                 Vec::new()
+            }
+        }
+    }
+
+    fn asked(&self, service: &ServiceId, ask: ServiceAsk) -> ServiceAnswer {
+        match ask {
+            ServiceAsk::Connect { venue, endpoint, allowed } => {
+                self.desk.ask(service, venue, endpoint, allowed)
             }
         }
     }
@@ -42,7 +57,7 @@ pub fn broker_manager(
     shutdown: CancellationToken,
 ) -> BoxFuture<'static, Result<(), manager::Error>> {
     // Boxed here: a future's code is made where it is awaited, which would be the binary's crate.
-    manager::run(options, Arc::new(Brokers), shutdown).boxed()
+    manager::run(options, Arc::new(Brokers::default()), shutdown).boxed()
 }
 
 #[cfg(test)]
@@ -74,7 +89,7 @@ mod tests {
             empties: false,
         };
         // when
-        let services = Brokers.wanted(&desired);
+        let services = Brokers::default().wanted(&desired);
         // then
         let names: Vec<_> = services.iter().map(|wanted| wanted.service.to_string()).collect();
         assert_eq!(names, ["broker.a.0", "broker.a.1", "broker.b.0"]);

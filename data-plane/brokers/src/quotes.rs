@@ -4,7 +4,7 @@
 //! Q1 the stream epoch is `{cluster}-{assignment epoch}-{incarnation}-{connection}`: no two sources share
 //! one. Q2 within it numbers rise; holes are normal.
 
-use crate::{limits::QUOTE_STALE_AFTER, venue::Link};
+use crate::{limits::QUOTE_STALE_AFTER, standing::Subscriptions, venue::Link};
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -110,14 +110,20 @@ impl Quotes {
         }
     }
 
-    /// Looks for sources that have fallen silent, each for itself.
-    pub(crate) fn judge(&self) {
-        for source in self.inner().sources.values() {
+    /// Looks for sources that have fallen silent, each for itself, and says how all are.
+    pub(crate) fn judge(&self) -> Subscriptions {
+        let inner = self.inner();
+        let mut stale = Vec::new();
+        for (instrument, source) in &inner.sources {
             let live = source.known.borrow().status == StreamStatus::Live;
             if live && source.heard.elapsed() >= QUOTE_STALE_AFTER {
                 source.say(StreamStatus::Stale);
             }
+            if source.known.borrow().status == StreamStatus::Stale {
+                stale.push(instrument.clone());
+            }
         }
+        Subscriptions { all: inner.sources.len(), stale }
     }
 
     /// Reads an instrument; subscribes it at the venue if nobody did before.

@@ -12,6 +12,7 @@ use tradewind_domain::{
     time::UnixNanos,
     trading::{NewOrder, OrderState, OrderType, Quote, Side, TimeInForce},
 };
+use tradewind_protocol::asks::ConnectsAllowed;
 
 /// What a venue offers. What it does not is refused before anything is written down.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +48,9 @@ impl Capabilities {
 /// An adapter: how a Broker gets to one kind of venue.
 pub trait Venue: Send + Sync + 'static {
     fn capabilities(&self) -> &Capabilities;
+
+    /// How often it lets itself be connected to from one address. Asked before each connect.
+    fn connects_allowed(&self) -> BoxFuture<'_, ConnectsAllowed>;
 
     /// One connection, logged in. Cancelling it leaves nothing behind.
     fn connect(&self) -> BoxFuture<'_, Result<Connection, ConnectError>>;

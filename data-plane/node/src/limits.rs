@@ -3,8 +3,9 @@
 use std::time::Duration;
 use tradewind_domain::{
     ids::{ManagerKind, ServiceId},
-    limits::{STOP_WITHIN, TRADER_STOPS_WITHIN},
+    limits::{BEAT_EVERY, SELF_FENCE_AFTER, STOP_WITHIN, TRADER_STOPS_WITHIN},
 };
+use tradewind_link::pipe;
 
 /// Without a pipe from its parent for so long a child checks in again: longer than a re-dial takes
 /// (`REDIAL_MAX` and `DIAL_WITHIN`), so that a pipe that only broke is not announced twice.
@@ -36,6 +37,28 @@ pub const ASLEEP_AFTER: Duration = Duration::from_secs(1);
 /// The first wait before a service that crashes again and again is started, doubled to the second.
 pub const BACKOFF_FIRST: Duration = Duration::from_secs(1);
 pub const BACKOFF_MAX: Duration = Duration::from_secs(60);
+/// How often a service beats while its last beat was answered by a Manager that is sure of it; `BEAT_EVERY` otherwise, and
+/// at once whenever it has news. Hundreds of services that do nothing cost a Manager four times less, and a beat
+/// that comes late by as long again, or three that are lost after it, still fence nobody.
+pub const SERVICE_BEAT_EVERY: Duration = Duration::from_secs(1);
+const _: () = assert!(
+    SERVICE_BEAT_EVERY.as_millis() + 3 * BEAT_EVERY.as_millis() < SELF_FENCE_AFTER.as_millis()
+);
+
+/// The pipe between a Manager and a service: beats and their answers tell that both live, so that none is pinged while it
+/// goes well. Both are on one machine: one that stands still ends with its process, which is seen at once.
+#[must_use]
+pub fn service_pipe() -> pipe::Options {
+    let ping_every = SERVICE_BEAT_EVERY + BEAT_EVERY;
+    pipe::Options { ping_every, silence: SERVICE_SILENCE, ..pipe::Options::default() }
+}
+/// And is dead after so long without a word: two pings are lost then, and no service was taken for hung yet.
+pub const SERVICE_SILENCE: Duration = Duration::from_secs(3);
+const _: () = assert!(
+    2 * (SERVICE_BEAT_EVERY.as_millis() + BEAT_EVERY.as_millis()) < SERVICE_SILENCE.as_millis()
+        && SERVICE_SILENCE.as_millis() < HUNG_AFTER.as_millis()
+);
+
 /// Connections get so long to say goodbye when a Manager stops.
 pub const DRAIN_WITHIN: Duration = Duration::from_millis(500);
 
@@ -43,6 +66,12 @@ pub const DRAIN_WITHIN: Duration = Duration::from_millis(500);
 pub const LOG_BYTES: u64 = 8 << 20;
 /// And so many are kept aside: with five hundred services 12 GiB at most.
 pub const LOGS_ASIDE: usize = 2;
+/// Logs of services that are gone stay for so long: over a week-end and the days in which somebody asks why.
+pub const GONE_LOGS_FOR: Duration = Duration::from_secs(7 * 24 * 3_600);
+/// And take no more than this together, the youngest of them: forty services with all their words.
+pub const GONE_LOGS_BYTES: u64 = 1 << 30;
+/// How often it is looked for them.
+pub const GONE_LOOK_EVERY: Duration = Duration::from_secs(60);
 /// Lines of a log that are told unless asked otherwise, and at most; and the bytes of all of them.
 pub const LOG_LINES: usize = 200;
 pub const LOG_LINES_MAX: usize = 10_000;
@@ -72,6 +101,8 @@ pub const INBOX: usize = 256;
 pub const MESSAGES_A_BEAT: u32 = 32;
 /// Check-ins of one service waiting for their answer: it sends one at a time.
 pub const CHECK_INS_WAITING: usize = 4;
+/// Questions of one service that are open at a time: each is answered at once.
+pub const QUESTIONS: usize = 16;
 /// What a service may say about itself in a beat.
 pub const DETAIL_BYTES: usize = 1_024;
 /// What a service needs to end once its work has: its work is given so much less than the service.

@@ -12,6 +12,7 @@ use std::{
     io::{self, Read as _, Seek as _, SeekFrom},
     path::{Path, PathBuf},
     process::Stdio,
+    time::SystemTime,
 };
 
 /// Where a child's output goes. Cheap to clone.
@@ -68,6 +69,31 @@ impl LogFile {
         let aside = self.set_aside();
         let emptied = OpenOptions::new().write(true).open(&self.path)?.set_len(0);
         aside.and(emptied)
+    }
+
+    /// When something was written last to it or to those set aside, and the bytes of all of them; `None`: there is none.
+    #[must_use]
+    pub fn written(&self) -> Option<(SystemTime, u64)> {
+        let known = self.files().filter_map(|file| fs::metadata(file).ok());
+        let known = known.filter(fs::Metadata::is_file);
+        let each = known.filter_map(|known| Some((known.modified().ok()?, known.len())));
+        each.reduce(|(at, bytes), (other, more)| (at.max(other), bytes + more))
+    }
+
+    /// Removes it and those set aside; one that is not there is as good as removed.
+    pub fn remove(&self) -> io::Result<()> {
+        for file in self.files() {
+            match fs::remove_file(file) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                Ok(()) | Err(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn files(&self) -> impl Iterator<Item = PathBuf> {
+        let aside = (1..=limits::LOGS_ASIDE).map(|number| self.older(number));
+        std::iter::once(self.path.clone()).chain(aside)
     }
 
     /// `number` 1 is the youngest.

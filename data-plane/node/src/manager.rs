@@ -11,6 +11,7 @@ mod lease;
 mod options;
 mod proof;
 mod run;
+mod standing;
 mod unasked;
 mod work;
 

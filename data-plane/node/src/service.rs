@@ -9,7 +9,7 @@ mod right;
 mod shell;
 
 pub use context::{Context, EnvError, MANAGER, SERVICE, SERVICE_TOKEN, STATE_DIR};
-pub use reporter::StateReporter;
+pub use reporter::{ManagerAsker, StateReporter};
 pub use shell::{BoxError, Error, run};
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 mod backoff;
 mod change;
 mod figures;
+mod gone;
 mod keeper;
 mod life;
 mod records;

@@ -128,7 +128,12 @@ impl Door {
         let Some(held) = held.filter(|held| held.is_self_managed()).filter(his) else {
             return Err(self.not_here(options, token).await);
         };
-        let claims = admission(&desired).admit(token, clock::now())?;
+        let claims = admission(&desired).admit(token, clock::now()).map_err(|refused| {
+            if let Some(bad) = refused.bad {
+                tracing::warn!(%bad, "a token was refused");
+            }
+            refused.problem
+        })?;
         let Some(key_id) = claims.key_id.clone() else {
             let detail =
                 "the token of a spawned Trader attaches nothing; open a session with an API key";

@@ -4,7 +4,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-#[path = "../../node/tests/services/leader.rs"]
+#[path = "../../node/tests/manager/leader.rs"]
 mod leader;
 #[path = "traders/run.rs"]
 mod run;

@@ -20,6 +20,7 @@ pub(crate) enum Look<S: Args> {
         whom: Whom,
     },
     /// One of them, where it is and how it is
+    #[command(alias = "show")]
     Get {
         /// Its name, as `ls` shows it
         #[arg(value_parser = name)]

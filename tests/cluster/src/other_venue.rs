@@ -3,7 +3,10 @@
 
 use crate::{Demo, binary};
 use serde_json::Value;
-use std::process::{Child, Command, Stdio};
+use std::{
+    path::Path,
+    process::{Child, Command, Stdio},
+};
 use tradewind_launcher::Ports;
 
 /// Killed when dropped.
@@ -16,10 +19,25 @@ impl OtherVenue {
     /// Its ledger stands among the demo's data.
     #[must_use]
     pub fn start(demo: &Demo, more: &[&str]) -> Self {
-        let address = Ports::new(None).take().unwrap().to_string();
+        Self::at(&demo.data.path().join("other-venue"), more)
+    }
+
+    /// With its ledger in this directory.
+    #[must_use]
+    pub fn at(ledger: &Path, more: &[&str]) -> Self {
+        Self::run(ledger, Ports::new(None).take().unwrap().to_string(), more)
+    }
+
+    /// One that has ended, with its ledger and where it was.
+    #[must_use]
+    pub fn again(ledger: &Path, address: &str) -> Self {
+        Self::run(ledger, address.to_owned(), &[])
+    }
+
+    fn run(ledger: &Path, address: String, more: &[&str]) -> Self {
         let child = Command::new(binary())
             .args(["sim-venue", "--listen", &address, "--data"])
-            .arg(demo.data.path().join("other-venue"))
+            .arg(ledger)
             .args(more)
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -4,8 +4,9 @@
 use crate::{binary, eventually_async, group::Group, send};
 use rustix::process::Signal;
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStdin, Command, Stdio},
     time::{Duration, Instant},
 };
 use tradewind_domain::control::row::ManagerState;
@@ -31,13 +32,16 @@ pub struct Site {
     pub group: Group,
     pub nodes: Vec<Node>,
     ports: Ports,
+    /// Inputs of Managers that were killed: what they have spawned ends with the test and not before.
+    lifelines: Vec<ChildStdin>,
 }
 
 impl Site {
     /// Members, and so many nodes that are all well.
     pub async fn of(count: u8) -> Self {
         let group = Group::started().await;
-        let mut site = Self { group, nodes: Vec::new(), ports: Ports::new(None) };
+        let mut site =
+            Self { group, nodes: Vec::new(), ports: Ports::new(None), lifelines: Vec::new() };
         for n in 1..=count {
             site.start("trader-manager", &format!("n{n}"), Passing::All).await;
         }
@@ -88,6 +92,14 @@ impl Site {
         for pid in services {
             send(u32::try_from(pid).unwrap(), Signal::KILL);
         }
+    }
+
+    /// `kill -9` of a Manager alone.
+    pub fn kill(&mut self, node: usize) {
+        let child = &mut self.nodes[node].child;
+        self.lifelines.extend(child.stdin.take());
+        child.kill().unwrap();
+        child.wait().unwrap();
     }
 
     /// And is there again, with its directory.
@@ -195,6 +207,16 @@ impl Site {
         let said = self.said_by(node).await.unwrap();
         let services = said["services"].as_array().unwrap().iter();
         services.filter_map(|service| service["pid"].as_u64()).collect()
+    }
+
+    /// The processes that a node's Manager has, by service; those without one are left out.
+    pub async fn processes(&self, node: usize) -> Option<BTreeMap<String, u32>> {
+        let said = self.said_by(node).await?;
+        let process = |service: &serde_json::Value| {
+            let pid = u32::try_from(service["pid"].as_u64()?).ok()?;
+            Some((service["service"].as_str()?.to_owned(), pid))
+        };
+        Some(said["services"].as_array()?.iter().filter_map(process).collect())
     }
 
     async fn said_by(&self, node: usize) -> Option<serde_json::Value> {

@@ -95,3 +95,17 @@ fn a_trader_is_taken_over_whatever_is_lost() {
         above_zero(each, &["median_ms", "worst_ms", "rounds"]);
     }
 }
+
+#[test]
+fn a_manager_with_services_is_measured_idle_killed_and_with_a_broker_that_is_killed() {
+    let data = directory();
+    let few = ["--services", "4", "--seconds", "1", "--moved", "6", "--broker-restarts", "2"];
+    let report = bench(&[&["data-plane"], &few[..]].concat(), data.path());
+    above_zero(&report, &["all_live_seconds", "manager_rss_mib", "status_median_ms"]);
+    assert_eq!((&report["services"], &report["moved"]["services"]), (&4.into(), &6.into()));
+    let moved = &report["moved"];
+    above_zero(moved, &["first_live_seconds", "all_live_seconds"]);
+    assert!(moved["first_live_seconds"].as_f64() <= moved["all_live_seconds"].as_f64());
+    assert_eq!(report["broker_restart"]["kills"], 2);
+    above_zero(&report["broker_restart"], &["median_ms", "worst_ms"]);
+}

@@ -8,10 +8,14 @@ use super::{
 use crate::limits;
 use futures_util::{Sink, SinkExt as _, Stream, StreamExt as _};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use std::{future::pending, time::Duration};
+use std::{
+    future::pending,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 use tokio::{
     sync::mpsc,
-    time::{Instant, MissedTickBehavior, interval_at, timeout},
+    time::{Instant, sleep_until, timeout},
 };
 use tokio_util::sync::CancellationToken;
 use tradewind_protocol::{Code, Problem};
@@ -43,7 +47,7 @@ pub(super) struct Carried<'a, In> {
     pub(super) outgoing: mpsc::Receiver<String>,
     pub(super) events: &'a mpsc::Sender<Event<In>>,
     pub(super) replaced: CancellationToken,
-    /// Whether this side pings: the dialler does.
+    /// Whether this side pings when nothing else is said or heard: the dialler does.
     pub(super) pings: bool,
     pub(super) options: &'a Options,
 }
@@ -56,8 +60,10 @@ pub(super) async fn carry<In: DeserializeOwned>(
     let (mut sink, mut stream) = socket.split();
     let Carried { events, options, .. } = carried;
     let end = {
-        let mut read = std::pin::pin!(read_all(&mut stream, events, options));
-        let write = write_all(&mut sink, &mut carried.outgoing, carried.pings, options);
+        let heard = Heard::now();
+        let mut read = std::pin::pin!(read_all(&mut stream, events, &heard, options));
+        let quiet = carried.pings.then_some(&heard);
+        let write = write_all(&mut sink, &mut carried.outgoing, quiet, options);
         tokio::select! {
             biased;
             () = events.closed() => End::Dropped,
@@ -124,9 +130,27 @@ where
     }
 }
 
+/// When the other side was heard of last.
+struct Heard(Mutex<Instant>);
+
+impl Heard {
+    fn now() -> Self {
+        Self(Mutex::new(Instant::now()))
+    }
+
+    fn note(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    fn last(&self) -> Instant {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 async fn read_all<In, S>(
     stream: &mut S,
     events: &mpsc::Sender<Event<In>>,
+    heard: &Heard,
     options: &Options,
 ) -> Lost
 where
@@ -134,7 +158,9 @@ where
     S: Stream<Item = Result<Incoming, Lost>> + Unpin,
 {
     loop {
-        let text = match next(stream, options.silence).await {
+        let frame = next(stream, options.silence).await;
+        heard.note();
+        let text = match frame {
             Ok(Incoming::Text(text)) => text,
             Ok(Incoming::Alive) => continue,
             Ok(Incoming::Close) => return Lost::Closed,
@@ -161,21 +187,35 @@ where
     }
 }
 
+/// With `quiet` this side pings: as soon as nothing was said or nothing was heard for `ping_every`. A pipe on which
+/// messages go both ways tells both sides that the other lives, without one.
 async fn write_all<S: Sink<Outgoing, Error = Lost> + Unpin>(
     sink: &mut S,
     outgoing: &mut mpsc::Receiver<String>,
-    pings: bool,
+    quiet: Option<&Heard>,
     options: &Options,
 ) -> Lost {
-    let mut ticks = interval_at(Instant::now() + options.ping_every, options.ping_every);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut said = Instant::now();
+    let mut pinged = said;
     loop {
-        let first = tokio::select! {
-            biased;
-            _ = ticks.tick(), if pings => Outgoing::Ping,
-            Some(text) = outgoing.recv() => Outgoing::Text(text),
-            else => return pending().await,
+        // A ping that is not answered yet is not followed by another at once.
+        let due = |heard: &Heard| said.min(heard.last()).max(pinged) + options.ping_every;
+        let first = match quiet.map(due) {
+            Some(due) if due <= Instant::now() => Outgoing::Ping,
+            due => tokio::select! {
+                biased;
+                text = outgoing.recv() => match text {
+                    Some(text) => Outgoing::Text(text),
+                    None => return pending().await,
+                },
+                // Something may have been heard meanwhile: looked at anew.
+                () = sleep_until(due.unwrap_or(said)), if due.is_some() => continue,
+            },
         };
+        said = Instant::now();
+        if matches!(first, Outgoing::Ping) {
+            pinged = said;
+        }
         let written = timeout(options.silence, async {
             let mut batch = match &first {
                 Outgoing::Text(text) => text.len(),

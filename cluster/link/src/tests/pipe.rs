@@ -6,7 +6,13 @@ use crate::{
     pipe::{Diallers, Event, Lost, SendError},
 };
 use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
-use std::time::{Duration, Instant};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::{Duration, Instant},
+};
 use tokio::net::TcpListener;
 use tokio_tungstenite::{accept_async, tungstenite::Message};
 use tradewind_domain::ids::Incarnation;
@@ -19,7 +25,7 @@ async fn messages_go_both_ways_in_order() {
     let (sender, mut events) = dial(server.address, hello("parent", 1, 1), quick());
     assert_eq!(
         next(&mut events).await,
-        Some(Event::Up { protocol: 1, incarnation: Incarnation(7) })
+        Some(Event::Up { protocol: 2, incarnation: Incarnation(7) })
     );
     let mut child = taken(&mut accepted).await;
     assert_eq!(child.hello, hello("parent", 1, 1));
@@ -67,6 +73,55 @@ async fn a_pipe_without_messages_stays_up() {
 
     sender.send(word(1)).await.unwrap();
     assert_eq!(next(&mut child.events).await, Some(Event::Message(word(1))));
+}
+
+#[tokio::test]
+async fn a_pipe_is_pinged_while_one_side_is_quiet_and_not_while_both_speak() {
+    // given: another side that answers words as long as it is told to, and counts pings
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let options = crate::pipe::Options {
+        ping_every: Duration::from_millis(150),
+        silence: super::SOON,
+        ..quick()
+    };
+    let (sender, mut events) = dial(address, hello("parent", 1, 1), options.clone());
+    let mut socket = welcome_by_hand(&listener).await;
+    let pings = Arc::new(AtomicU32::new(0));
+    let (counted, (answers, mut told)) = (pings.clone(), tokio::sync::watch::channel(true));
+    let other = tokio::spawn(async move {
+        while let Some(Ok(frame)) = socket.next().await {
+            match frame {
+                Message::Ping(_) => drop(counted.fetch_add(1, Ordering::Relaxed)),
+                text if *told.borrow_and_update() => socket.send(text).await.unwrap(),
+                _ => {}
+            }
+        }
+    });
+    assert!(matches!(next(&mut events).await, Some(Event::Up { .. })));
+    // when: both speak, for as long as sixteen pings would take
+    let began = Instant::now();
+    while began.elapsed() < options.ping_every * 16 {
+        sender.send(word(1)).await.unwrap();
+        assert_eq!(next(&mut events).await, Some(Event::Message(word(1))));
+    }
+    // then: one or two at the most, where the machine stood still for long
+    let while_both_spoke = pings.load(Ordering::Relaxed);
+    assert!(while_both_spoke < 5, "{while_both_spoke} pings");
+    // when: the other side says nothing of its own any more
+    answers.send_replace(false);
+    let speaks = async {
+        loop {
+            sender.send(word(2)).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let asked = eventually(|| pings.load(Ordering::Relaxed) > while_both_spoke + 1);
+    tokio::select! { () = asked => {}, () = speaks => {} }
+    // and when nobody does
+    let before = pings.load(Ordering::Relaxed);
+    eventually(|| pings.load(Ordering::Relaxed) > before + 1).await;
+    other.abort();
 }
 
 #[tokio::test]

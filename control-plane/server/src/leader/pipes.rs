@@ -10,7 +10,10 @@ use super::{
 };
 use crate::limits::{DESIRED_EVERY, LOOK_EVERY};
 use futures_util::FutureExt as _;
-use std::{collections::BTreeMap, future::ready};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    future::ready,
+};
 use tokio::{
     task::{AbortHandle, JoinSet},
     time::{Instant, sleep_until},
@@ -22,7 +25,7 @@ use tradewind_domain::{
 use tradewind_link::pipe::{self, Event, Lost};
 use tradewind_protocol::{
     link::{Hello, PROTOCOL},
-    supervision::{FromManager, ToManager},
+    supervision::{FromManager, ServiceReport, ToManager},
 };
 
 /// All pipes of one leadership. Dropped, they all close.
@@ -65,6 +68,7 @@ impl Pipes {
                 reports: self.reports.clone(),
                 told: None,
                 is_up: false,
+                beaten: None,
             };
             let task = self.tasks.spawn(pipe.run(machine.fence(self.right)));
             if let Some((_, before)) = self.open.insert(manager, (of.clone(), task)) {
@@ -84,6 +88,8 @@ struct Pipe {
     told: Option<Desired>,
     /// The registered life has accepted the pipe.
     is_up: bool,
+    /// What the last beat on the connection that stands has told: services and confirmed cordons.
+    beaten: Option<(Vec<ServiceReport>, BTreeSet<Epoch>)>,
 }
 
 impl Pipe {
@@ -132,20 +138,19 @@ impl Pipe {
     ) {
         match event {
             Event::Up { incarnation, .. } => {
-                self.told = None;
+                (self.told, self.beaten) = (None, None);
                 self.is_up = incarnation == self.of.incarnation;
                 *due = Some(Instant::now());
                 self.report(What::Up { incarnation });
             }
             Event::Message(FromManager::Beat { n, services, sessions, cordons }) if self.is_up => {
-                // Answered first: a lease does not wait for whoever reads what was beaten.
-                if self.told.is_some() && self.still_holds() {
-                    // A pipe that is full or gone has its own end: the beat just stays unanswered.
-                    let _ = sender.try_send(ToManager::BeatAnswer { n });
-                }
-                self.report(What::Beat { services, sessions, cordons });
+                self.beaten = Some((services, cordons));
+                self.beat(n, sessions, sender);
             }
-            Event::Message(FromManager::Beat { .. }) => {}
+            Event::Message(FromManager::StillBeat { n, sessions }) if self.is_up => {
+                self.beat(n, sessions, sender);
+            }
+            Event::Message(FromManager::Beat { .. } | FromManager::StillBeat { .. }) => {}
             Event::Down(lost) => {
                 if self.is_up {
                     tracing::info!(manager = %self.of.manager, %lost, "pipe to manager lost");
@@ -155,6 +160,19 @@ impl Pipe {
                 self.report(if refused { What::Refused } else { What::Down });
             }
         }
+    }
+
+    fn beat(&self, n: u64, sessions: u64, sender: &pipe::Sender<ToManager>) {
+        let Some((services, cordons)) = self.beaten.clone() else {
+            tracing::warn!(manager = %self.of.manager, n, "a beat that tells nothing, and none before it");
+            return;
+        };
+        // Answered first: a lease does not wait for whoever reads what was beaten.
+        if self.told.is_some() && self.still_holds() {
+            // A pipe that is full or gone has its own end: the beat just stays unanswered.
+            let _ = sender.try_send(ToManager::BeatAnswer { n });
+        }
+        self.report(What::Beat { services, sessions, cordons });
     }
 
     /// Whether a lease may be renewed: this member leads for sure, and the Manager is what it was.

@@ -130,7 +130,7 @@ async fn own(
 async fn serve(mut pipe: Accepted<FromManager, ToManager>, told: Arc<Mutex<Told>>, says: Says) {
     told.lock().unwrap().leader = Some(pipe.hello.fence);
     let mut beat = interval(Duration::from_millis(50));
-    let (mut n, mut heard) = (0, false);
+    let (mut n, mut heard, mut said) = (0, false, None);
     loop {
         tokio::select! {
             _ = beat.tick() => if *says.beats.lock().unwrap() {
@@ -139,7 +139,12 @@ async fn serve(mut pipe: Accepted<FromManager, ToManager>, told: Arc<Mutex<Told>
                 let sessions = *says.sessions.lock().unwrap();
                 let cordons = told.lock().unwrap().desired.as_ref().map(|d| d.cordons.clone());
                 let cordons = cordons.unwrap_or_default();
-                let beat = FromManager::Beat { n, services, sessions, cordons };
+                let beat = if said.as_ref() == Some(&(services.clone(), cordons.clone())) {
+                    FromManager::StillBeat { n, sessions }
+                } else {
+                    said = Some((services.clone(), cordons.clone()));
+                    FromManager::Beat { n, services, sessions, cordons }
+                };
                 let _ = pipe.sender.try_send(beat);
             },
             event = pipe.events.next() => match event {

@@ -42,6 +42,7 @@ fn live(service: &str) -> ServiceReport {
         crashes: 3,
         handed_back: None,
         fenced: Default::default(),
+        venue: None,
     }
 }
 

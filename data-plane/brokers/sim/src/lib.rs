@@ -9,6 +9,7 @@
 
 pub mod clock;
 mod connection;
+mod door;
 pub mod engine;
 mod exchange;
 mod http;
@@ -31,7 +32,9 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tradewind_link::listen::{self, BindError};
+use tradewind_protocol::asks::ConnectsAllowed;
 
+use door::Door;
 use ledger::Ledger;
 use recording::{Recording, Replay};
 
@@ -51,6 +54,8 @@ pub struct Options {
     pub pause_max: Duration,
     /// What is played.
     pub recording: Recording,
+    /// Connects from one address; more are refused. `None`: as many as come.
+    pub connects: Option<ConnectsAllowed>,
 }
 
 impl Options {
@@ -63,6 +68,7 @@ impl Options {
             speed: const { NonZeroU32::new(limits::SPEED).expect("a speed above zero") },
             pause_max: limits::PAUSE_MAX,
             recording: Recording::kraken_btc_usd(),
+            connects: None,
         }
     }
 }
@@ -106,17 +112,18 @@ pub struct Bound {
     listener: TcpListener,
     venue: venue::Venue,
     task: venue::Task,
+    door: Door,
 }
 
 /// Opens the ledger and takes the port.
 pub async fn bind(options: Options) -> Result<Bound, Error> {
-    let Options { listen, state_dir, speed, pause_max, recording } = options;
+    let Options { listen, state_dir, speed, pause_max, recording, connects } = options;
     let opening = tokio::task::spawn_blocking(move || Ledger::open(&state_dir.join("ledger")));
     let (ledger, state) = opening.await?.map_err(VenueError::from)?;
     let replay = Replay::new(recording, speed, pause_max);
     let (venue, task) = venue::Task::new(ledger, state, replay)?;
     let listener = listen::bind_or_next(listen).await?;
-    Ok(Bound { listener, venue, task })
+    Ok(Bound { listener, venue, task, door: Door::new(connects) })
 }
 
 impl Bound {
@@ -128,10 +135,10 @@ impl Bound {
     /// Serves clients until `shutdown`; what was taken in before is done and told. Dropping this is like
     /// a crash: only what was told is sure to be in the ledger.
     pub async fn serve(self, shutdown: CancellationToken) -> Result<(), Error> {
-        let Self { listener, venue, task } = self;
+        let Self { listener, venue, task, door } = self;
         let mut tasks = JoinSet::new();
         tasks.spawn(task.run());
-        let router = http::router(venue, shutdown.clone());
+        let router = http::router(venue, door, shutdown.clone());
         let serving = listen::serve(listener, router, listen::Limits::default(), shutdown);
         tokio::select! {
             () = serving => {}

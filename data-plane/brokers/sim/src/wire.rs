@@ -13,11 +13,14 @@ use tradewind_domain::{
     time::UnixNanos,
     trading::{self, OrderType, Quote, Side, TimeInForce},
 };
+use tradewind_protocol::asks::ConnectsAllowed;
 
 /// Where the WebSocket is.
 pub const PATH: &str = "/v1/venue";
 /// Where the judge's page is: `GET`, with `?account=` for one account alone.
 pub const LEDGER_PATH: &str = "/v1/ledger";
+/// How often it may be connected to, and was: [`Connects`].
+pub const CONNECTS_PATH: &str = "/v1/connects";
 /// Close code after a frame that is no message; an [`FromVenue::Error`] comes before it.
 pub const CLOSE_BAD_FRAME: u16 = 4400;
 /// Close code for a client that does not read what it is sent.
@@ -263,6 +266,15 @@ pub struct Arrival {
     /// By the venue's clock.
     pub arrived_at: UnixNanos,
     pub outcome: ArrivalOutcome,
+}
+
+/// Connects since the process began. Asking for it is none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Connects {
+    /// From one address; `None`: as many as come.
+    pub allowed: Option<ConnectsAllowed>,
+    pub let_in: u64,
+    pub refused: u64,
 }
 
 /// The judge's page: everything that ever happened, in order, of one account or of all.

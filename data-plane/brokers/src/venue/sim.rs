@@ -6,7 +6,8 @@ use super::{
     Submission, Venue, VenueFill, VenueOrder,
 };
 use crate::limits::{
-    VENUE_CONNECT_WITHIN, VENUE_EVENTS, VENUE_FRAME_BYTES, VENUE_QUEUE, VENUE_SILENCE,
+    ASK_CONNECT_WITHIN, VENUE_CONNECT_WITHIN, VENUE_EVENTS, VENUE_FRAME_BYTES, VENUE_QUEUE,
+    VENUE_SILENCE,
 };
 use futures_util::{
     FutureExt as _, SinkExt as _, StreamExt as _,
@@ -27,13 +28,19 @@ use tradewind_domain::{
     time::UnixNanos,
     trading::{OrderType, TimeInForce},
 };
+use tradewind_link::rest::{Method, Rest as HttpClient};
+use tradewind_protocol::asks::ConnectsAllowed;
 use tradewind_sim::wire::{self, FromVenue, Outcome, RefusalCode, ToVenue};
 
 type Socket = WebSocketStream<TcpStream>;
 
+/// A sim venue lets in whoever comes unless it was told otherwise; as often as this nobody has reason to come.
+const UNBOUNDED: ConnectsAllowed = ConnectsAllowed { connects: 6_000, within_ms: 60_000 };
+
 /// The sim venue at an address, for one account.
 pub struct Sim {
     address: String,
+    rest: HttpClient,
     account: AccountId,
     capabilities: Capabilities,
 }
@@ -50,7 +57,8 @@ impl Sim {
             order_deadline: true,
             query_by_our_id: true,
         };
-        Self { address: address.trim_end_matches('/').to_string(), account, capabilities }
+        let address = address.trim_end_matches('/').to_string();
+        Self { address, rest: HttpClient::default(), account, capabilities }
     }
 
     async fn dial(&self) -> Result<Connection, ConnectError> {
@@ -98,6 +106,25 @@ impl Sim {
 impl Venue for Sim {
     fn capabilities(&self) -> &Capabilities {
         &self.capabilities
+    }
+
+    /// As it says itself.
+    fn connects_allowed(&self) -> BoxFuture<'_, ConnectsAllowed> {
+        async {
+            let (rest, within) = (&self.rest, ASK_CONNECT_WITHIN);
+            let asked = rest.request::<(), wire::Connects>(
+                Method::GET,
+                &self.address,
+                wire::CONNECTS_PATH,
+                &[],
+                None,
+                within,
+            );
+            // One that is away is not connected to either.
+            let said = asked.await.ok().and_then(|(_, said)| said.allowed);
+            said.unwrap_or(UNBOUNDED)
+        }
+        .boxed()
     }
 
     fn connect(&self) -> BoxFuture<'_, Result<Connection, ConnectError>> {

@@ -29,6 +29,7 @@ impl FromRequestParts<Gateway> for Caller {
             scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
         });
         let token = token.ok_or_else(|| {
+            tracing::warn!(path = parts.uri.path(), "a request without a token was refused");
             let detail = "Authorization: Bearer TOKEN is needed; \
                 open a session with POST /v1/sessions at an InfrastructureManager";
             Problem::new(Code::Unauthorized, detail)

@@ -81,7 +81,12 @@ impl Directory {
 
     /// Lets the bearer of a token in, or says why not.
     pub(crate) fn admit(&self, token: &str, now: UnixNanos) -> Result<Claims, Problem> {
-        self.admission.admit(token, now)
+        self.admission.admit(token, now).map_err(|refused| {
+            if let Some(bad) = refused.bad {
+                tracing::warn!(%bad, "a token was refused");
+            }
+            refused.problem
+        })
     }
 
     /// Whether the customer is still one and the key still his. Expiry does not end a running session.

@@ -1,6 +1,7 @@
 //! Claims about the edge over real sockets: algo, gateway, Market and a Broker that does as it is told.
 #![allow(clippy::unwrap_used)]
 
+mod doors;
 mod orders;
 mod sessions;
 mod streams;

@@ -4,6 +4,8 @@
 //!
 //! Q3 a switch is made at the new source's first quote, and the old one is let go after it. Q4 the stream epoch
 //! of what is told on names the routes by which its source was chosen, so that one that comes back is another.
+//! Q5 an instrument is live by its own source's word, or by a quote of a source that has said nothing of itself: liveness is
+//! judged for each subscription, where it is made.
 
 mod feed;
 
@@ -116,8 +118,10 @@ impl<U: Clone + Ord> Quotes<U> {
         let carried = self.feeds.iter_mut().filter(|(_, feed)| feed.is_carried_by(via));
         carried
             .flat_map(|(instrument, feed)| {
-                if let Some(next) = feed.next.take() {
-                    feed.carrier = Some(next);
+                match (feed.next.take(), &mut feed.carrier) {
+                    (Some(next), carrier) => *carrier = Some(next),
+                    (None, Some(carrier)) => carrier.status = None,
+                    (None, None) => {}
                 }
                 feed.become_status(instrument, StreamStatus::Reconnecting)
             })
@@ -173,11 +177,11 @@ impl<U: Clone + Ord> Quotes<U> {
         let mut acts = Vec::new();
         if feed.may_switch_to(via) {
             acts.extend(leave(feed.switch(), instrument, up));
-            acts.extend(feed.become_status(instrument, StreamStatus::Live));
+            acts.extend(feed.become_status(instrument, feed.word()));
         }
         let Some(new) = feed.newer(via, new) else { return acts };
-        // After a loss the first quote is the proof of life.
-        acts.extend(feed.become_status(instrument, StreamStatus::Live));
+        // After a loss the first quote is the proof of life, unless its source says that it is an old one.
+        acts.extend(feed.become_status(instrument, feed.word()));
         acts.extend(feed.wanted_by.iter().map(|to| tell_quote(*to, instrument, &new)));
         feed.last = Some(new);
         acts
@@ -191,7 +195,8 @@ impl<U: Clone + Ord> Quotes<U> {
         status: StreamStatus,
     ) -> Vec<Act<U>> {
         let Some(feed) = self.feeds.get_mut(instrument) else { return Vec::new() };
-        if feed.is_carried_by(via) {
+        if let Some(carrier) = feed.carrier.as_mut().filter(|carrier| carrier.via == *via) {
+            carrier.status = Some(status);
             return feed.become_status(instrument, status);
         }
         if let Some(next) = feed.next.as_mut().filter(|next| next.via == *via) {

@@ -211,6 +211,7 @@ async fn report(State(scene): State<Arc<Mutex<Scene>>>) -> Json<ServiceReport> {
         crashes: 0,
         handed_back: None,
         fenced: Default::default(),
+        venue: None,
     })
 }
 

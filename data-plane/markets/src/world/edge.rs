@@ -123,6 +123,7 @@ impl Edge {
             crashes: 0,
             handed_back: None,
             fenced: Default::default(),
+            venue: None,
         }]));
     }
 
@@ -158,7 +159,18 @@ impl Edge {
         path: &str,
         body: Option<&str>,
     ) -> (u16, serde_json::Value) {
-        let bearer = format!("Bearer {}", token(&claims("acme")));
+        self.rest_as(&token(&claims("acme")), method, path, body).await
+    }
+
+    /// The same of whoever bears this token.
+    pub(crate) async fn rest_as(
+        &self,
+        token: &str,
+        method: Method,
+        path: &str,
+        body: Option<&str>,
+    ) -> (u16, serde_json::Value) {
+        let bearer = format!("Bearer {token}");
         let mut headers = axum::http::HeaderMap::new();
         headers.insert("authorization", HeaderValue::try_from(bearer).unwrap());
         headers.insert("content-type", HeaderValue::from_static("application/json"));

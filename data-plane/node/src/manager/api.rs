@@ -6,7 +6,7 @@ mod logs;
 mod metrics;
 mod stream;
 
-use super::{core::Standing, options::Options, work::Handle};
+use super::{options::Options, standing::Standing, work::Handle};
 use crate::{limits, supervision::Supervisor};
 use axum::{
     Router,

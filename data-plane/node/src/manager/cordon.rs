@@ -62,6 +62,7 @@ mod tests {
             crashes: 0,
             handed_back: None,
             fenced: Default::default(),
+            venue: None,
         };
         let wanted = [Wanted { service: service.clone(), configuration: None }];
         let none = BTreeSet::new();

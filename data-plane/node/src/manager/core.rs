@@ -9,6 +9,7 @@ use super::{
     lease::Lease,
     options::Options,
     proof::Proof,
+    standing::Shown,
     unasked::Unasked,
     work::Work,
 };
@@ -18,7 +19,7 @@ use crate::{
 };
 use std::{collections::BTreeSet, future::pending, sync::Arc, time::Instant};
 use tokio::{
-    sync::{mpsc, watch},
+    sync::mpsc,
     task::{JoinError, JoinHandle},
     time::{Interval, MissedTickBehavior, interval, sleep_until},
 };
@@ -36,18 +37,13 @@ use tradewind_protocol::{
     supervision::{FromManager, ToManager},
 };
 
-/// How a Manager stands, for its status page.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Standing {
-    /// Who leads, as far as its pipe is up.
-    pub(super) leader: Option<String>,
-    pub(super) lease_holds: bool,
-    /// How often its lease has run out in this life.
-    pub(super) fences: u64,
-}
+/// Services and confirmed cordons, as a beat tells them.
+type Told = (Reports, BTreeSet<Epoch>);
 
 struct Leader {
     name: String,
+    /// It knows beats that say that nothing has changed.
+    knows_still: bool,
     sender: Sender<FromManager>,
     events: Events<ToManager>,
 }
@@ -66,7 +62,7 @@ pub(super) struct Core<W> {
     intent: Intent,
     unasked: Unasked,
     lease: Lease,
-    standing: watch::Sender<Standing>,
+    shown: Shown,
     /// Cancelled when a drain has dropped this Manager, or another life has its name: it stops in order.
     dropped: CancellationToken,
     leader: Option<Leader>,
@@ -74,6 +70,8 @@ pub(super) struct Core<W> {
     /// dialling the life before, and would hear of this one only after having taken that for down.
     registered: bool,
     beats: u64,
+    /// What the last beat on the leader's pipe has told, if it can do with a beat that tells nothing anew.
+    told: Option<Told>,
     /// The cordons that the last beat has confirmed.
     confirmed: BTreeSet<Epoch>,
     /// Work that must be done before the next beat is sent.
@@ -103,7 +101,7 @@ pub(super) struct Parts<W> {
     pub(super) supervisor: Supervisor,
     pub(super) proof: Proof,
     pub(super) intent: Intent,
-    pub(super) standing: watch::Sender<Standing>,
+    pub(super) shown: Shown,
     pub(super) dropped: CancellationToken,
 }
 
@@ -121,7 +119,7 @@ impl<W: Work> Core<W> {
             supervisor,
             proof,
             intent,
-            standing,
+            shown,
             dropped,
         } = parts;
         let now = tokio::time::Instant::now();
@@ -139,11 +137,12 @@ impl<W: Work> Core<W> {
             unasked: Unasked::new(intent.current().is_some(), now),
             intent,
             lease: Lease::default(),
-            standing,
+            shown,
             dropped,
             leader: None,
             registered: false,
             beats: 0,
+            told: None,
             confirmed: BTreeSet::new(),
             proving: None,
             checking_in: None,
@@ -184,7 +183,9 @@ impl<W: Work> Core<W> {
     fn on_pipe(&mut self, accepted: Accepted<FromManager, ToManager>) {
         let Accepted { hello, sender, events } = accepted;
         tracing::info!(leader = hello.from, epoch = hello.fence.epoch.0, "leader's pipe is up");
-        self.leader = Some(Leader { name: hello.from, sender, events });
+        let knows_still = hello.protocol.max >= 2;
+        self.leader = Some(Leader { name: hello.from, knows_still, sender, events });
+        self.told = None;
         self.lease.pipe_changed();
         self.prove();
         self.show();
@@ -275,7 +276,7 @@ impl<W: Work> Core<W> {
     async fn on_tick(&mut self) {
         self.prove();
         let holds = self.lease.holds(Instant::now());
-        if self.standing.borrow().lease_holds && !holds {
+        if self.shown.lease_held() && !holds {
             tracing::warn!("lease has run out: nothing new is started; what runs goes on");
         }
         self.show();
@@ -297,11 +298,18 @@ impl<W: Work> Core<W> {
             cordon::confirmed(&desired, || self.work.wanted(&desired), &reports)
         });
         self.confirmed.clone_from(&cordons);
-        let beat = FromManager::Beat { n, services: reports.to_vec(), sessions, cordons };
+        let same = |(services, held): &Told| Arc::ptr_eq(services, &reports) && *held == cordons;
+        let beat = if self.told.as_ref().is_some_and(same) {
+            FromManager::StillBeat { n, sessions }
+        } else {
+            let (services, cordons) = (reports.to_vec(), cordons.clone());
+            FromManager::Beat { n, services, sessions, cordons }
+        };
         let now = Instant::now();
         // One that finds no room is left out: the next tells the same.
         if leader.sender.try_send(beat).is_ok() {
             self.lease.beat_sent(n, now);
+            self.told = leader.knows_still.then_some((reports, cordons));
         }
     }
 
@@ -366,18 +374,8 @@ impl<W: Work> Core<W> {
 
     fn show(&self) {
         let lease_holds = self.lease.holds(Instant::now());
-        let before = self.standing.borrow().clone();
-        let standing = Standing {
-            leader: self.leader.as_ref().map(|leader| leader.name.clone()),
-            lease_holds,
-            fences: before.fences + u64::from(before.lease_holds && !lease_holds),
-        };
-        self.work.on_lease(standing.lease_holds);
-        self.standing.send_if_modified(|shown| {
-            let changed = *shown != standing;
-            *shown = standing;
-            changed
-        });
+        self.work.on_lease(lease_holds);
+        self.shown.show(self.leader.as_ref().map(|leader| leader.name.as_str()), lease_holds);
     }
 }
 

@@ -5,9 +5,10 @@
 use super::{
     Handle, Options, Work,
     api::{self, Api},
-    core::{Core, Inboxes, Parts, Standing},
+    core::{Core, Inboxes, Parts},
     intent::Intent,
     proof::Proof,
+    standing::Shown,
 };
 use crate::{
     clock, disk, incarnation, limits,
@@ -21,11 +22,7 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
-use tokio::{
-    sync::{mpsc, watch},
-    task::JoinSet,
-    time::timeout,
-};
+use tokio::{sync::mpsc, task::JoinSet, time::timeout};
 use tokio_util::sync::CancellationToken;
 use tradewind_control_client::{ControlClient, KeySource};
 use tradewind_domain::ids::{ClientId, Incarnation, InvalidName, NodeName};
@@ -124,8 +121,8 @@ pub async fn start<W: Work>(options: Options, work: Arc<W>) -> Result<Running<W>
     let told = options.advertise.clone().unwrap_or_else(|| address.to_string());
     let node = options.node.clone().map_or_else(|| NodeName::of_address(&told), Ok)?;
     let (mut tasks, mut background) = (JoinSet::new(), JoinSet::new());
-    let (standing, shown) = watch::channel(Standing::default());
-    let confirming = shown.clone();
+    let (shown, standing, confirmed) = Shown::new();
+    let (counting, answering) = (work.clone(), work.clone());
     let setup = Setup {
         manager: options.manager.clone(),
         incarnation,
@@ -133,7 +130,8 @@ pub async fn start<W: Work>(options: Options, work: Arc<W>) -> Result<Running<W>
         state_dir: state_dir.clone(),
         binary: options.binary.clone(),
         figures: Arc::default(),
-        confirmed: Box::new(move || confirming.borrow().lease_holds),
+        confirmed,
+        answers: Box::new(move |service, ask| answering.asked(service, ask)),
     };
     let supervisor = Supervisor::start(setup, &mut tasks).map_err(state)?;
     let intent = Intent::load(state_dir.join("desired.json")).map_err(state)?;
@@ -151,13 +149,12 @@ pub async fn start<W: Work>(options: Options, work: Arc<W>) -> Result<Running<W>
         supervisor: supervisor.clone(),
     };
     let (gate, pipes) = gate(&options, incarnation);
-    let counting = work.clone();
     let api = Api {
         options: options.clone(),
         handle: handle.clone(),
         supervisor: supervisor.clone(),
         gate,
-        standing: shown,
+        standing,
         seats: api::Seats::default(),
         sessions: Box::new(move || counting.sessions()),
     };
@@ -177,7 +174,7 @@ pub async fn start<W: Work>(options: Options, work: Arc<W>) -> Result<Running<W>
         control: handle.control.clone(),
         supervisor: supervisor.clone(),
         intent,
-        standing,
+        shown,
         dropped: ends.dropped.clone(),
     });
     tasks.spawn(core.run(Inboxes { pipes, reconsider: wishes }, ends.all.clone()));

@@ -11,7 +11,10 @@ use tradewind_domain::{
     ids::{Incarnation, ManagerId, ServiceId},
 };
 use tradewind_link::listen;
-use tradewind_protocol::supervision::{Configuration, ServiceReport};
+use tradewind_protocol::{
+    asks::{ServiceAnswer, ServiceAsk},
+    supervision::{Configuration, ServiceReport},
+};
 
 /// A service that should run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,6 +63,12 @@ pub trait Work: Send + Sync + 'static {
     /// Something about the services changed: a state, an address. All of them, in order of their names.
     fn on_services(&self, services: &[ServiceReport]) {
         let _ = services;
+    }
+
+    /// What one of its services asks. Called by the service's keeper: it may neither block nor wait.
+    fn asked(&self, service: &ServiceId, ask: ServiceAsk) -> ServiceAnswer {
+        tracing::warn!(%service, ?ask, "a question that this Manager has no answer to");
+        ServiceAnswer::NotKnown
     }
 
     /// Sessions of algos held at the moment, for the beat.

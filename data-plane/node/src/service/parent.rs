@@ -7,21 +7,22 @@ use std::{collections::BTreeMap, future::pending, time::Duration};
 use tokio::{
     sync::{mpsc, watch},
     task::{JoinError, JoinHandle},
-    time::{Instant, MissedTickBehavior, interval, sleep_until},
+    time::{Instant, sleep_until},
 };
 use tradewind_domain::{
     control::handed_back::Failure,
     ids::{Epoch, TraderId},
-    limits::BEAT_EVERY,
 };
 use tradewind_link::{
-    pipe::{Accepted, Event, Events, Sender},
+    pipe::{Accepted, Event, Events, Question, Questions, Sender},
     rest::{Method, Rest, RestError},
 };
 use tradewind_protocol::{
     Code,
+    asks::{ServiceAnswer, ServiceAsk},
     check_in::{ServiceCheckIn, ServiceCheckedIn},
     supervision::{Configuration, FromService, ServiceState, ToService},
+    venue::VenueStatus,
 };
 
 /// Why a service no longer has a Manager to work for.
@@ -42,6 +43,8 @@ pub(super) struct Words {
     pub(super) said: watch::Receiver<(ServiceState, String)>,
     pub(super) gives_up: watch::Receiver<Option<Failure>>,
     pub(super) fenced: watch::Receiver<BTreeMap<TraderId, Epoch>>,
+    pub(super) venue: watch::Receiver<Option<VenueStatus>>,
+    pub(super) asked: mpsc::Receiver<Question<ServiceAsk, ServiceAnswer>>,
 }
 
 pub(super) struct Parent {
@@ -52,7 +55,13 @@ pub(super) struct Parent {
     configuration: watch::Sender<Option<Configuration>>,
     words: Words,
     pipe: Option<(Sender<FromService>, Events<ToService>)>,
+    /// Those that are open on the pipe that stands.
+    questions: Questions<ServiceAnswer>,
+    /// Whether the Manager at the other end knows questions.
+    answers: bool,
     beats: u64,
+    /// When it looked at its right last, and beat if there was somebody to beat to.
+    beaten_at: Instant,
     right: Right,
     alone_since: Instant,
     checking_in: Option<JoinHandle<Checked>>,
@@ -77,7 +86,10 @@ impl Parent {
             configuration,
             words,
             pipe: None,
+            questions: Questions::new(limits::QUESTIONS),
+            answers: false,
             beats: 0,
+            beaten_at: now,
             right,
             alone_since: now,
             checking_in: None,
@@ -90,8 +102,6 @@ impl Parent {
         mut self,
         mut pipes: mpsc::Receiver<Accepted<FromService, ToService>>,
     ) -> Parted {
-        let mut beat = interval(BEAT_EVERY);
-        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let alone = self.pipe.is_none();
             let may_check_in = alone && self.checking_in.is_none();
@@ -103,13 +113,15 @@ impl Parent {
                         return parted;
                     }
                 }
-                _ = beat.tick() => {
+                () = sleep_until(self.right.next_beat(self.beaten_at)) => {
                     self.right.look(now());
                     self.beat();
                 }
                 Ok(()) = self.words.said.changed() => self.beat(),
                 Ok(()) = self.words.gives_up.changed() => self.beat(),
                 Ok(()) = self.words.fenced.changed() => self.beat(),
+                Ok(()) = self.words.venue.changed() => self.beat(),
+                Some(question) = self.words.asked.recv() => self.ask(question),
                 () = sleep_until(self.check_in_at), if may_check_in => self.check_in(),
                 answer = done(&mut self.checking_in) => {
                     if let Some(parted) = self.on_checked_in(answer) {
@@ -128,6 +140,8 @@ impl Parent {
             incarnation = hello.incarnation.0,
             "manager's pipe is up"
         );
+        self.questions.down();
+        self.answers = hello.protocol.max >= 2;
         self.pipe = Some((sender, events));
         self.right.pipe(true, now());
         self.again = limits::CHECK_IN_AGAIN_FIRST;
@@ -142,6 +156,9 @@ impl Parent {
             Some(Event::Message(ToService::Stop)) => return Some(Parted::Stop),
             Some(Event::Message(ToService::BeatAnswer { n })) => self.right.confirmed(n, now()),
             Some(Event::Message(ToService::Heard { .. })) => self.right.unconfirmed(now()),
+            Some(Event::Message(ToService::Answer { n, answer })) => {
+                self.questions.answered(n, answer);
+            }
             Some(Event::Up { .. }) => {}
             Some(Event::Down(lost)) => self.lost(&lost.to_string()),
             None => self.lost("closed"),
@@ -152,6 +169,7 @@ impl Parent {
     fn lost(&mut self, why: &str) {
         tracing::info!(why, "manager's pipe is lost");
         self.pipe = None;
+        self.questions.down();
         self.right.pipe(false, now());
         self.alone_since = Instant::now();
         self.check_in_at = self.alone_since + limits::ALONE_AFTER;
@@ -176,16 +194,26 @@ impl Parent {
     }
 
     fn beat(&mut self) {
+        self.beaten_at = Instant::now();
         let Some((sender, _)) = &self.pipe else { return };
         self.beats += 1;
         let (state, detail) = self.words.said.borrow_and_update().clone();
         let handed_back = *self.words.gives_up.borrow_and_update();
         let fenced = self.words.fenced.borrow_and_update().clone();
         // One that finds no room is left out: the next tells the same.
-        let beat = FromService::Beat { n: self.beats, state, detail, handed_back, fenced };
+        let venue = self.words.venue.borrow_and_update().clone();
+        let n = self.beats;
+        let beat = FromService::Beat { n, state, detail, handed_back, fenced, venue };
         if sender.try_send(beat).is_ok() {
             self.right.beat_sent(self.beats, now());
         }
+    }
+
+    fn ask(&mut self, question: Question<ServiceAsk, ServiceAnswer>) {
+        let to = self.pipe.as_ref().filter(|_| self.answers).map(|(sender, _)| sender);
+        self.questions.put(question, |n, ask| {
+            to.is_some_and(|to| to.try_send(FromService::Ask { n, ask }).is_ok())
+        });
     }
 
     fn check_in(&mut self) {

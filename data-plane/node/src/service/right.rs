@@ -2,9 +2,10 @@
 //! so, or when no answer to a beat has come for `SELF_FENCE_AFTER`, and that only an answer behind which a leader
 //! stands ends that. What a service leaves undone meanwhile is decided by its work: docs/decisions/0055.
 
+use crate::limits;
 use std::time::Instant;
 use tokio::sync::watch;
-use tradewind_domain::{control::lease::Lease, time::Monotonic};
+use tradewind_domain::{control::lease::Lease, limits::BEAT_EVERY, time::Monotonic};
 
 /// How a service stands with its Manager.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,13 +21,15 @@ pub(super) struct Standing {
 pub(super) struct Right {
     begun: Instant,
     lease: Lease,
+    /// Whether the newest beat was answered, by a Manager behind which a leader stands.
+    answered: bool,
     shown: watch::Sender<Standing>,
 }
 
 impl Right {
     pub(super) fn new() -> (Self, watch::Receiver<Standing>) {
         let (shown, seen) = watch::channel(Standing::default());
-        (Self { begun: Instant::now(), lease: Lease::default(), shown }, seen)
+        (Self { begun: Instant::now(), lease: Lease::default(), answered: false, shown }, seen)
     }
 
     fn at(&self, now: Instant) -> Monotonic {
@@ -35,12 +38,14 @@ impl Right {
 
     pub(super) fn pipe(&mut self, up: bool, now: Instant) {
         self.lease.pipe_changed();
+        self.answered = false;
         self.shown.send_modify(|standing| standing.pipe = up);
         self.look(now);
     }
 
     pub(super) fn beat_sent(&mut self, n: u64, now: Instant) {
         self.lease.beat_sent(n, self.at(now));
+        self.answered = false;
         self.shown.send_modify(|standing| standing.beats = n);
     }
 
@@ -48,11 +53,20 @@ impl Right {
     pub(super) fn confirmed(&mut self, n: u64, now: Instant) {
         self.lease.beat_answered(n);
         self.look(now);
+        let standing = *self.shown.borrow();
+        self.answered = standing.confirmed && standing.beats == n;
+    }
+
+    /// When the beat after that of `last` is due, as long as there is no news: soon after one that is not answered, or
+    /// not by somebody who is sure.
+    pub(super) fn next_beat(&self, last: tokio::time::Instant) -> tokio::time::Instant {
+        last + if self.answered { limits::SERVICE_BEAT_EVERY } else { BEAT_EVERY }
     }
 
     /// The Manager says that none does.
     pub(super) fn unconfirmed(&mut self, now: Instant) {
         self.lease = Lease::default();
+        self.answered = false;
         self.look(now);
     }
 
@@ -100,6 +114,32 @@ mod tests {
         right.look(start + SELF_FENCE_AFTER);
         assert!(!seen.borrow().confirmed);
         assert_eq!(seen.borrow().fences, 1);
+    }
+
+    #[test]
+    fn it_beats_rarely_only_while_a_leader_stands_behind_the_answer_to_its_last_beat() {
+        let (mut right, _seen) = Right::new();
+        let (start, last) = (Instant::now(), tokio::time::Instant::now());
+        let rarely = |right: &Right| right.next_beat(last) == last + limits::SERVICE_BEAT_EVERY;
+        let often = |right: &Right| right.next_beat(last) == last + BEAT_EVERY;
+        assert!(often(&right), "nobody has confirmed it yet");
+        right.pipe(true, start);
+        right.beat_sent(1, start);
+        right.beat_sent(2, start + MS);
+        right.confirmed(1, start + MS * 2);
+        assert!(often(&right), "its last beat is not answered");
+        right.confirmed(2, start + MS * 3);
+        assert!(rarely(&right));
+        right.unconfirmed(start + MS * 4);
+        assert!(often(&right), "its Manager is not sure of it");
+        right.beat_sent(3, start + MS * 5);
+        right.confirmed(3, start + MS * 6);
+        assert!(rarely(&right));
+        right.beat_sent(4, start + MS * 1_006);
+        assert!(often(&right), "until that is answered");
+        right.confirmed(4, start + MS * 1_007);
+        right.pipe(false, start + MS * 1_008);
+        assert!(often(&right), "nobody is there to answer");
     }
 
     #[test]

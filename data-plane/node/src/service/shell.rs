@@ -74,13 +74,13 @@ where
         "service",
         context.incarnation,
         Diallers::One,
-        pipe::Options::default(),
+        limits::service_pipe(),
     );
     let (stop, stop_serving) = (shutdown.child_token(), CancellationToken::new());
-    let (reporter, said) = StateReporter::new();
+    let (reporter, said, asked) = StateReporter::with_questions();
     let (right, standing) = Right::new();
-    let (gives_up, fenced) = (reporter.gives_up(), reporter.fences());
-    let words = Words { said: said.clone(), gives_up, fenced };
+    let (gives_up, fenced, venue) = (reporter.gives_up(), reporter.fences(), reporter.venues());
+    let words = Words { said: said.clone(), gives_up, fenced, venue, asked };
     let seen = health::Seen { configured: configured.clone(), said, standing };
     let app = router.merge(routes(gate)).merge(health::routes(seen));
     let mut tasks = JoinSet::new();

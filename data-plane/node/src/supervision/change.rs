@@ -25,6 +25,22 @@ pub(super) fn changes(before: &[ServiceReport], after: &[ServiceReport]) -> Vec<
     changes
 }
 
+/// What is kept here and what is here without having been started here, in the order of their names. What is kept
+/// counts where both have a name.
+pub(super) fn with_those_beside(
+    mut kept: Vec<ServiceReport>,
+    beside: &[ServiceReport],
+) -> Vec<ServiceReport> {
+    let others: Vec<_> = beside
+        .iter()
+        .filter(|report| kept.iter().all(|held| held.service != report.service))
+        .cloned()
+        .collect();
+    kept.extend(others);
+    kept.sort_by(|one, other| one.service.cmp(&other.service));
+    kept
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -42,6 +58,7 @@ mod tests {
             crashes,
             handed_back: None,
             fenced: Default::default(),
+            venue: None,
         }
     }
 

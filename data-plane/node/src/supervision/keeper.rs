@@ -19,12 +19,13 @@ use tradewind_domain::{
     ids::{Fence, ServiceId},
     limits::STOP_WITHIN,
 };
-use tradewind_link::pipe::Event;
 use tradewind_protocol::{
     Code, Problem,
     check_in::{ServiceCheckIn, ServiceCheckedIn},
-    supervision::{Configuration, FromService, ServiceReport, ServiceState, ToService},
+    supervision::{Configuration, ServiceReport, ServiceState, ToService},
 };
+
+mod heard;
 
 /// What the supervisor wants of a service.
 #[derive(Clone, Debug)]
@@ -160,7 +161,7 @@ impl Keeper {
         self.report.pid = Some(life.process.pid());
         self.report.incarnation = None;
         self.report.address = None;
-        self.report.fenced.clear();
+        self.forget_words();
         self.say(ServiceState::Starting, String::new());
         // Only a service that is on record is ever configured: after a crash of the Manager one that
         // is not can have done nothing yet.
@@ -169,6 +170,7 @@ impl Keeper {
     }
 
     async fn attend(&mut self, life: &mut Life) -> End {
+        let mut confirmed = self.setup.confirmed.clone();
         loop {
             // Looked at, not taken as seen: what changed meanwhile is still told to the service below.
             if matches!(*self.target.borrow(), Target::Stop) {
@@ -195,6 +197,9 @@ impl Keeper {
                 Some(check_in) = self.check_ins.recv() => self.check_in(life, check_in).await,
                 event = life.link.next(), if listens => self.on_event(life, event).await,
                 () = sleep_until(listens_at), if !listens => life.listen_again(),
+                Ok(()) = confirmed.changed() => {
+                    life.standing_changed(*confirmed.borrow_and_update());
+                }
                 () = sleep_until(deadline) => if let Some(wrong) = life.overdue(Instant::now()) {
                     let Overdue { why, failure } = wrong;
                     tracing::warn!(service = %self.service, why, "killed");
@@ -208,44 +213,6 @@ impl Keeper {
                     self.tell(Some(life.record.clone())).await;
                 }
             }
-        }
-    }
-
-    async fn on_event(&mut self, life: &mut Life, event: Option<Event<FromService>>) {
-        life.message();
-        match event {
-            Some(Event::Up { incarnation, .. }) => {
-                if life.up(incarnation) {
-                    self.configure(life).await;
-                } else {
-                    tracing::warn!(service = %self.service, %incarnation, "another one answers");
-                    life.link.hang_up();
-                }
-            }
-            Some(Event::Message(FromService::Beat { n, state, detail, handed_back, fenced })) => {
-                life.heard_now();
-                let confirmed = (self.setup.confirmed)();
-                life.link.send(if confirmed {
-                    ToService::BeatAnswer { n }
-                } else {
-                    ToService::Heard { n }
-                });
-                let handed_back = self.crashes.or(handed_back);
-                let news = self.report.handed_back != handed_back || self.report.fenced != fenced;
-                self.report.handed_back = handed_back;
-                self.report.fenced = fenced;
-                if self.say(state, detail) || news {
-                    self.tell(Some(life.record.clone())).await;
-                }
-            }
-            Some(Event::Down(lost)) => {
-                life.link.down();
-                if self.say(ServiceState::Connecting, format!("its pipe is down: {lost}")) {
-                    self.tell(Some(life.record.clone())).await;
-                }
-            }
-            // Nobody dials any more; the service checks in when it is alone for too long.
-            None => life.link.hang_up(),
         }
     }
 
@@ -321,7 +288,7 @@ impl Keeper {
         let words = self.setup.log(&self.service).tail(self.log_from, limits::CRASH_LINES);
         tracing::warn!(service = %self.service, why, last_words = words, ?wait, "crashed");
         self.report.crashes = self.backoff.crashes();
-        self.report.fenced.clear();
+        self.forget_words();
         self.report.pid = None;
         self.report.address = None;
         let mut detail = why;
@@ -360,6 +327,12 @@ impl Keeper {
                 }
             }
         }
+    }
+
+    /// What its last life said of itself is not said by the next.
+    fn forget_words(&mut self) {
+        self.report.fenced.clear();
+        self.report.venue = None;
     }
 
     /// Notes a state; `true` if that is news.

@@ -25,6 +25,8 @@ pub(super) struct Life {
     fence: watch::Sender<Fence>,
     /// What it was told over the pipe that stands.
     told: Option<Arc<Configuration>>,
+    /// The last beat heard over the pipe that stands.
+    beat: u64,
     pace: Pace,
 }
 
@@ -99,6 +101,7 @@ impl Life {
             attended: false,
             heard: now,
             told: None,
+            beat: 0,
             pace: Pace { since: now, taken: 0 },
         }
     }
@@ -150,8 +153,28 @@ impl Life {
         self.since + CRASH_WINDOW
     }
 
-    pub(super) fn heard_now(&mut self) {
+    fn heard_now(&mut self) {
         self.heard = Instant::now();
+    }
+
+    /// Answers a beat: whether a leader stands behind this Manager.
+    pub(super) fn beaten(&mut self, n: u64, confirmed: bool) {
+        self.heard_now();
+        self.beat = n;
+        self.answer(confirmed);
+    }
+
+    /// A leader stands behind this Manager again, or no more. That none does must not wait for the next beat.
+    pub(super) fn standing_changed(&mut self, confirmed: bool) {
+        if !confirmed && self.beat > 0 {
+            self.answer(confirmed);
+        }
+    }
+
+    fn answer(&mut self, confirmed: bool) {
+        let n = self.beat;
+        let answer = if confirmed { ToService::BeatAnswer { n } } else { ToService::Heard { n } };
+        self.link.send(answer);
     }
 
     /// Opens the pipe to where the service says it is; re-dialled until it is hung up.
@@ -163,7 +186,7 @@ impl Life {
         };
         let (setup, service, fence) = (setup.clone(), service.clone(), self.fence.subscribe());
         let hello = move || setup.hello(&service, *fence.borrow());
-        let ends = pipe::dial::<ToService, FromService>(target, hello, pipe::Options::default());
+        let ends = pipe::dial::<ToService, FromService>(target, hello, limits::service_pipe());
         self.link = Link { ends: Some(ends), up: false };
     }
 
@@ -175,6 +198,7 @@ impl Life {
         self.link.up = true;
         self.attended = true;
         self.told = None;
+        self.beat = 0;
         self.heard_now();
         true
     }

@@ -4,8 +4,14 @@
 use super::{figures::Figures, records::Record};
 use crate::{log_file::LogFile, service};
 use std::{io, path::PathBuf, process::Stdio, sync::Arc};
+use tokio::sync::watch;
 use tradewind_domain::ids::{Fence, Incarnation, ManagerId, ServiceId};
-use tradewind_protocol::link::{Hello, PROTOCOL};
+use tradewind_protocol::{
+    asks::{ServiceAnswer, ServiceAsk},
+    link::{Hello, PROTOCOL},
+};
+
+pub(crate) type Answers = Box<dyn Fn(&ServiceId, ServiceAsk) -> ServiceAnswer + Send + Sync>;
 
 /// The same for all services of a Manager's life.
 pub(crate) struct Setup {
@@ -17,12 +23,18 @@ pub(crate) struct Setup {
     pub(crate) binary: PathBuf,
     pub(crate) figures: Arc<Figures>,
     /// Whether a leader stands behind the Manager: only then its services' own leases are renewed.
-    pub(crate) confirmed: Box<dyn Fn() -> bool + Send + Sync>,
+    pub(crate) confirmed: watch::Receiver<bool>,
+    /// What its services are answered. Called by their keepers: it may not wait.
+    pub(crate) answers: Answers,
 }
 
 impl Setup {
     pub(crate) fn log(&self, service: &ServiceId) -> LogFile {
-        LogFile::at(self.state_dir.join("logs").join(format!("{service}.log")))
+        LogFile::at(self.logs_dir().join(format!("{service}.log")))
+    }
+
+    pub(super) fn logs_dir(&self) -> PathBuf {
+        self.state_dir.join("logs")
     }
 
     /// What a Trader's algo says goes to a file of the Trader's.
@@ -30,7 +42,7 @@ impl Setup {
         LogFile::at(self.services_dir().join(service.to_string()).join("algo.log"))
     }
 
-    fn services_dir(&self) -> PathBuf {
+    pub(super) fn services_dir(&self) -> PathBuf {
         self.state_dir.join("services")
     }
 

@@ -5,23 +5,25 @@
 use super::{
     Counts,
     backoff::Backoff,
-    change::{Change, changes},
+    change::{Change, changes, with_those_beside},
+    gone::{self, Left, Looks},
     keeper::{CheckIn, Keeper, News, Target, deny},
     records::{self, Records},
     setup::Setup,
 };
-use crate::{limits, log_file::LogFile, manager::Wanted};
+use crate::{clock, limits, log_file::LogFile, manager::Wanted};
 use std::{
     collections::{BTreeMap, HashMap},
     io,
     sync::Arc,
+    time::SystemTime,
 };
 use tokio::{
     sync::{broadcast, mpsc, oneshot, watch},
     task::{self, JoinSet, spawn_blocking},
     time::{MissedTickBehavior, interval},
 };
-use tradewind_domain::ids::ServiceId;
+use tradewind_domain::{ids::ServiceId, time::UnixNanos};
 use tradewind_protocol::{
     Code, Problem,
     check_in::{ServiceCheckIn, ServiceCheckedIn},
@@ -173,6 +175,7 @@ impl Task {
         self.publish();
         let mut log_look = interval(limits::LOG_LOOK_EVERY);
         log_look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut looks = Looks::new(self.setup.clone());
         loop {
             tokio::select! {
                 ask = asks.recv() => match ask {
@@ -189,6 +192,7 @@ impl Task {
                     self.on_keeper_ended(id, panicked).await;
                 }
                 _ = log_look.tick() => self.bound_logs(),
+                logs = looks.next() => self.clear_logs(logs).await,
             }
         }
     }
@@ -206,7 +210,8 @@ impl Task {
                 None => deny(&self.setup, check_in),
             },
             Ask::Reports(answer) => {
-                let _ = answer.send(self.reports());
+                // As published: every change is, before anything else is asked.
+                let _ = answer.send(self.services.borrow().clone());
             }
             Ask::StopAll(answer) => {
                 self.closing = true;
@@ -268,6 +273,7 @@ impl Task {
             crashes: 0,
             handed_back: None,
             fenced: Default::default(),
+            venue: None,
         };
         let keeper = Keeper {
             service: service.clone(),
@@ -355,20 +361,28 @@ impl Task {
     }
 
     fn reports(&self) -> Reports {
-        let beside = self.beside.borrow();
-        let beside = beside.iter().filter(|report| !self.kept.contains_key(&report.service));
-        let kept = self.kept.values().map(|kept| &kept.report);
-        let mut reports: Vec<ServiceReport> = kept.chain(beside).cloned().collect();
-        reports.sort_by(|one, other| one.service.cmp(&other.service));
-        Arc::new(reports)
+        let kept = self.kept.values().map(|kept| kept.report.clone());
+        Arc::new(with_those_beside(kept.collect(), &self.beside.borrow()))
+    }
+
+    /// Waited for: nothing of what is removed is started meanwhile.
+    async fn clear_logs(&self, mut logs: Vec<Left>) {
+        logs.retain(|left| !self.kept.contains_key(&left.service));
+        let over = gone::over(logs, SystemTime::UNIX_EPOCH + clock::now().since(UnixNanos(0)));
+        if !over.is_empty() {
+            let setup = self.setup.clone();
+            // It may fail only by a panic, and then the next look finds them again.
+            let _ = spawn_blocking(move || gone::remove(&setup, &over)).await;
+        }
     }
 
     fn publish(&self) {
-        let reports = self.reports();
         let before = self.services.borrow().clone();
-        if before == reports {
+        let kept = self.kept.values().map(|kept| &kept.report);
+        if self.beside.borrow().is_empty() && before.iter().eq(kept) {
             return;
         }
+        let reports = self.reports();
         // First what is, then what has changed: whoever comes in between is told twice rather than never.
         self.services.send_replace(reports.clone());
         for change in changes(&before, &reports) {

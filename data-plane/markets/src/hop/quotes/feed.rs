@@ -12,7 +12,7 @@ pub(super) struct Source<U> {
     pub(super) via: U,
     /// Of the routes by which it was chosen.
     routes: Option<Epoch>,
-    /// Its word on itself; `None` before it has said anything.
+    /// Its word on itself; `None` before it has said anything over the pipe that stands.
     pub(super) status: Option<StreamStatus>,
     /// Its stream epoch, and the one under which it is told on.
     named: Option<(StreamEpoch, StreamEpoch)>,
@@ -56,6 +56,11 @@ impl<U: Clone + PartialEq> Feed<U> {
 
     pub(super) fn is_carried_by(&self, via: &U) -> bool {
         self.carrier.as_ref().is_some_and(|source| source.via == *via)
+    }
+
+    /// How the instrument is while its carrier sends quotes.
+    pub(super) fn word(&self) -> StreamStatus {
+        self.carrier.as_ref().and_then(|source| source.status).unwrap_or(StreamStatus::Live)
     }
 
     pub(super) fn asks(&self, via: &U) -> bool {

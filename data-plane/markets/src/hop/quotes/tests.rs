@@ -162,6 +162,35 @@ fn a_new_source_that_is_silent_does_not_replace_a_live_one_and_does_one_that_is_
 }
 
 #[test]
+fn a_quote_of_a_source_that_says_that_it_is_silent_proves_no_life() {
+    // given: a pipe that stands anew, to a source whose last quote is an old one
+    let (mut quotes, btc, up) = (Quotes::new(), instrument("BTC/USD"), up(&["a"]));
+    quotes.want(ONE, &btc, Some("a"), &up);
+    quotes.quote(&"a", &btc, last("e", 7), &up);
+    quotes.down(&"a");
+    quotes.up(&"a");
+    // when
+    let silent = told(&quotes.told(&"a", &btc, StreamStatus::Stale));
+    assert_eq!(silent, [(1, "Stale".to_string())]);
+    let old = told(&quotes.quote(&"a", &btc, last("f", 1), &up));
+    // then: it is told, as what it is
+    assert_eq!(old, [(1, "1".to_string())]);
+    // when: its source has heard of it again
+    let live = told(&quotes.told(&"a", &btc, StreamStatus::Live));
+    assert_eq!(live, [(1, "Live".to_string())]);
+    assert_eq!(told(&quotes.quote(&"a", &btc, last("f", 2), &up)), [(1, "2".to_string())]);
+}
+
+#[test]
+fn a_silent_source_that_takes_over_from_one_that_is_away_is_told_to_be_silent() {
+    let (mut quotes, btc, up) = moving();
+    quotes.told(&"a", &btc, StreamStatus::Reconnecting);
+    quotes.told(&"b", &btc, StreamStatus::Stale);
+    let acts = quotes.quote(&"b", &btc, last("f", 1), &up);
+    assert_eq!(told(&acts), [(1, "Stale".to_string()), (1, "1".to_string())]);
+}
+
+#[test]
 fn when_the_old_source_is_lost_before_the_switch_the_gap_is_told_and_the_new_one_ends_it() {
     let (mut quotes, btc, _) = moving();
     let lost = quotes.down(&"a");

@@ -10,6 +10,7 @@ use tradewind_domain::{
     ids::{ClusterIncarnation, Epoch, Incarnation},
     limits::CHECK_IN_WITHIN,
 };
+use tradewind_protocol::asks::ServiceAnswer;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -50,7 +51,8 @@ impl World {
             state_dir: dir.path().to_path_buf(),
             binary,
             figures: Arc::default(),
-            confirmed: Box::new(|| true),
+            confirmed: watch::channel(true).1,
+            answers: Box::new(|_, _| ServiceAnswer::NotKnown),
         };
         let service: ServiceId = service.parse().unwrap();
         let (target, targets) = watch::channel(Target::Run(configuration(1)));
@@ -66,6 +68,7 @@ impl World {
             crashes: 0,
             handed_back: None,
             fenced: Default::default(),
+            venue: None,
         };
         let keeper = Keeper {
             service,

@@ -6,7 +6,11 @@ use tokio_util::sync::CancellationToken;
 use tradewind_domain::ids::ServiceId;
 use tradewind_link::rest::{HeaderMap, HeaderValue, Method, Rest};
 use tradewind_node::service::{self, BoxError, Context, StateReporter};
-use tradewind_protocol::{check_in::ServiceCheckIn, supervision::Configuration};
+use tradewind_protocol::{
+    asks::{ConnectsAllowed, ServiceAsk},
+    check_in::ServiceCheckIn,
+    supervision::Configuration,
+};
 
 pub(crate) fn main_if_spawned() {
     if std::env::var_os(service::SERVICE).is_none() {
@@ -95,6 +99,19 @@ async fn flood(reporter: StateReporter, stop: CancellationToken) -> Result<(), B
     Ok(())
 }
 
+/// Asks its Manager, and says what it was answered.
+async fn asks(reporter: StateReporter, stop: CancellationToken) -> Result<(), BoxError> {
+    let allowed = ConnectsAllowed { connects: 5, within_ms: 1_000 };
+    let (venue, endpoint) = ("sim".parse()?, "here".to_owned());
+    let ask = ServiceAsk::Connect { venue, endpoint, allowed };
+    while !stop.is_cancelled() {
+        let answer = reporter.manager().ask(ask.clone(), Duration::from_secs(10)).await;
+        reporter.live(format!("{answer:?}"));
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    Ok(())
+}
+
 async fn work(
     mut configured: watch::Receiver<Option<Configuration>>,
     reporter: StateReporter,
@@ -102,6 +119,9 @@ async fn work(
 ) -> Result<(), BoxError> {
     if std::env::var(service::SERVICE).is_ok_and(|id| id.contains("flood")) {
         return flood(reporter, stop).await;
+    }
+    if std::env::var(service::SERVICE).is_ok_and(|id| id.contains("asks")) {
+        return asks(reporter, stop).await;
     }
     loop {
         if let Some(Configuration::Broker { wanted }) = &*configured.borrow_and_update() {

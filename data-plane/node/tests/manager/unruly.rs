@@ -1,25 +1,9 @@
-//! Claims about services that do not behave, and about a Manager that is killed again and again, with real processes:
-//! this very test program is started again as the service, as in `services`.
+//! Claims about services that do not behave, and about a Manager that is killed again and again.
 
-#![allow(clippy::unwrap_used)]
-
-#[path = "services/broker_process.rs"]
-mod broker_process;
-#[path = "services/leader.rs"]
-mod leader;
-#[path = "services/world.rs"]
-mod world;
-
+use crate::world::{World, alive, eventually, kill, running};
 use std::{collections::BTreeMap, fs};
 use tradewind_domain::control::handed_back::{Exit, Failure};
 use tradewind_protocol::supervision::ServiceState;
-use world::{World, alive, eventually, kill, running};
-
-/// Not a claim: the service's own process. Without its environment it has nothing to do.
-#[test]
-fn broker() {
-    broker_process::main_if_spawned();
-}
 
 fn number(name: &str, otherwise: usize) -> usize {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)

@@ -1,17 +1,6 @@
-//! Claims about a Manager and its services, with real processes: this very test program is started
-//! again as the service (`broker` is then the name of the only test it runs: no claim has it in its
-//! name), and real sockets stand in
-//! between. The InfrastructureManager is played by `leader`, over the real protocol.
+//! Claims about a Manager and its services that do as they are told, and about Managers that crash.
 
-#![allow(clippy::unwrap_used)]
-
-#[path = "services/broker_process.rs"]
-mod broker_process;
-#[path = "services/leader.rs"]
-mod leader;
-#[path = "services/world.rs"]
-mod world;
-
+use crate::world::{World, alive, eventually, freeze, kill};
 use std::{fs, time::Duration};
 use tradewind_domain::ids::Incarnation;
 use tradewind_link::rest::{Method, Rest, RestError};
@@ -21,13 +10,6 @@ use tradewind_protocol::{
     check_in::{ServiceCheckIn, ServiceCheckedIn},
     supervision::ServiceState,
 };
-use world::{World, alive, eventually};
-
-/// Not a claim: the service's own process. Without its environment it has nothing to do.
-#[test]
-fn broker() {
-    broker_process::main_if_spawned();
-}
 
 #[tokio::test]
 async fn a_service_is_started_checks_in_gets_its_configuration_and_lives() {
@@ -88,7 +70,7 @@ async fn a_crashed_service_is_started_again_at_once() {
     world.want(&["good"]);
     let first = world.until_live("good").await;
     // when
-    world::kill(first.pid.unwrap());
+    kill(first.pid.unwrap());
     // then
     world
         .until("another process of it lives", |w| {
@@ -175,7 +157,7 @@ async fn services_outlive_a_crash_of_their_manager_and_are_taken_over() {
     assert!(!alive(unwanted.pid.unwrap()));
     assert_eq!(world.report("good").unwrap().pid, good.pid);
     // and its end is seen although it is nobody's child
-    world::kill(good.pid.unwrap());
+    kill(good.pid.unwrap());
     world
         .until("it is started anew", |w| {
             w.report("good").is_some_and(|r| r.state == ServiceState::Live && r.pid != good.pid)
@@ -191,7 +173,7 @@ async fn a_process_of_another_program_under_a_recorded_number_is_left_alone() {
     world.want(&["good"]);
     let good = world.until_live("good").await;
     world.crash().await;
-    world::kill(good.pid.unwrap());
+    kill(good.pid.unwrap());
     eventually("it is gone", || !alive(good.pid.unwrap())).await;
     let mut sleep = std::process::Command::new("sleep");
     sleep.arg("100");
@@ -320,7 +302,7 @@ async fn one_that_hangs_is_killed_and_started_anew() {
     world.want(&["good"]);
     let good = world.until_live("good").await;
     // when
-    world::freeze(good.pid.unwrap());
+    freeze(good.pid.unwrap());
     // then
     world
         .until("another one lives", |w| {
@@ -336,5 +318,44 @@ async fn two_managers_never_share_a_state_directory() {
     let world = World::start().await;
     let error = world.second_manager().await;
     assert!(error.to_string().contains("another process uses"), "{error}");
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_service_asks_its_manager_over_their_pipe_and_also_the_next_life_of_it() {
+    // given
+    let mut world = World::start().await;
+    // when
+    world.want(&["asks"]);
+    // then
+    let answered = |w: &World| {
+        w.report("asks").is_some_and(|report| report.detail == "Ok(Connect { left: 4 })")
+    };
+    world.until("it was answered", answered).await;
+    let first = world.report("asks").unwrap();
+    // when
+    world.crash().await;
+    world.start_again().await;
+    // then
+    let again = |w: &World| answered(w) && w.report("asks").is_some_and(|r| r.pid == first.pid);
+    world.until("it is answered again", again).await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn an_idle_manager_says_that_nothing_has_changed_and_tells_what_has() {
+    let mut world = World::start().await;
+    world.want(&["good"]);
+    world.until_live("good").await;
+    let before = world.leader.still_beats();
+    world.until("it says so", |w| w.leader.still_beats() > before + 3).await;
+    // the leader still hears of each change
+    let good = world.report("good").unwrap();
+    kill(good.pid.unwrap());
+    world
+        .until("the leader hears of the crash", |w| {
+            w.leader.report("broker.good.0").is_some_and(|r| r.crashes == 1)
+        })
+        .await;
     world.stop().await;
 }

@@ -38,6 +38,8 @@ struct Known {
     /// How often its pipe stood.
     dialled: watch::Sender<u32>,
     heard: Mutex<BTreeMap<String, ServiceReport>>,
+    /// Beats that told nothing anew.
+    still: watch::Sender<u64>,
     /// Check-ins are answered with this.
     refusing: watch::Sender<Option<Code>>,
 }
@@ -103,6 +105,11 @@ impl Leader {
         *self.known.dialled.borrow()
     }
 
+    /// Beats that told nothing anew.
+    pub(crate) fn still_beats(&self) -> u64 {
+        *self.known.still.borrow()
+    }
+
     /// The state of a service in the last beat.
     pub(crate) fn heard_of(&self, service: &str) -> Option<ServiceState> {
         self.report(service).map(|report| report.state)
@@ -140,9 +147,18 @@ async fn lead(known: Arc<Known>, manager: ManagerId, fence: Fence) {
                     known.dialled.send_modify(|times| *times += 1);
                     desired.mark_changed();
                 }
-                Event::Message(FromManager::Beat { n, services, .. }) => {
-                    *known.heard.lock().unwrap() =
-                        services.into_iter().map(|r| (r.service.to_string(), r)).collect();
+                Event::Message(beat) => {
+                    let n = match beat {
+                        FromManager::Beat { n, services, .. } => {
+                            *known.heard.lock().unwrap() =
+                                services.into_iter().map(|r| (r.service.to_string(), r)).collect();
+                            n
+                        }
+                        FromManager::StillBeat { n, .. } => {
+                            known.still.send_modify(|beats| *beats += 1);
+                            n
+                        }
+                    };
                     if *known.answering.borrow() {
                         let _ = sender.try_send(ToManager::BeatAnswer { n });
                     }

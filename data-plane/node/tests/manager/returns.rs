@@ -1,25 +1,10 @@
-//! Claims about a Manager that comes back, with real processes as in `services`: what it starts before a leader has
-//! said a word, and what becomes of one whose name another has.
+//! Claims about a Manager that comes back: what it starts before a leader has said a word, and what becomes of one whose
+//! name another has.
 
-#![allow(clippy::unwrap_used)]
-
-#[path = "services/broker_process.rs"]
-mod broker_process;
-#[path = "services/leader.rs"]
-mod leader;
-#[path = "services/world.rs"]
-mod world;
-
+use crate::world::{World, alive, eventually, kill};
 use std::time::{Duration, Instant};
 use tradewind_node::limits::START_UNASKED_AFTER;
 use tradewind_protocol::{Code, supervision::ServiceReport};
-use world::{World, alive, eventually, kill};
-
-/// Not a claim: the service's own process. Without its environment it has nothing to do.
-#[test]
-fn broker() {
-    broker_process::main_if_spawned();
-}
 
 /// A Manager whose machine has died with all it ran, and that is not started again yet.
 async fn died() -> World {
@@ -33,7 +18,8 @@ async fn died() -> World {
 }
 
 fn runs(report: Option<ServiceReport>) -> bool {
-    report.is_some_and(|report| report.pid.is_some())
+    // What is told before it was looked for is the process of the life before.
+    report.is_some_and(|report| report.pid.is_some_and(alive))
 }
 
 #[tokio::test]

@@ -1,15 +1,6 @@
-//! Claims about what a Manager and its services tell of themselves, over real sockets and with real processes: this very
-//! test program is started again as the service, as in `services`.
+//! Claims about what a Manager and its services tell of themselves, and how long their words are kept.
 
-#![allow(clippy::unwrap_used)]
-
-#[path = "services/broker_process.rs"]
-mod broker_process;
-#[path = "services/leader.rs"]
-mod leader;
-#[path = "services/world.rs"]
-mod world;
-
+use crate::world::{World, eventually};
 use futures_util::{SinkExt as _, StreamExt as _};
 use std::{collections::BTreeMap, fs, time::Duration};
 use tokio::{io::AsyncReadExt as _, io::AsyncWriteExt as _, net::TcpStream, time::timeout};
@@ -21,15 +12,8 @@ use tradewind_protocol::{
     managers::{STATUS_STREAM, StatusFrame},
     supervision::{ServiceReport, ServiceState},
 };
-use world::World;
 
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Not a claim: the service's own process. Without its environment it has nothing to do.
-#[test]
-fn broker() {
-    broker_process::main_if_spawned();
-}
 
 /// Who watches a Manager, and what he has been told.
 struct Watcher {
@@ -185,6 +169,43 @@ async fn a_log_is_followed_from_its_last_lines_on() {
     fs::write(&path, "one\ntwo\nthree\nfour\n").unwrap();
     // then
     until_said(&mut stream, "four\n").await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn logs_of_services_that_are_gone_are_removed_after_their_time_and_those_of_others_are_not() {
+    // given: one that runs, one that has gone a moment ago, and one that has for long, with an algo
+    let mut world = World::start().await;
+    world.want(&["good"]);
+    world.until_live("good").await;
+    world.crash().await;
+    let home = world.state_dir();
+    let file = |name: &str| home.join(name);
+    let week = std::time::SystemTime::now() - tradewind_node::limits::GONE_LOGS_FOR;
+    let files = [
+        ("logs/broker.good.0.log", true),
+        ("logs/broker.recent.0.log", false),
+        ("logs/trader.old.log", true),
+        ("logs/trader.old.log.1", true),
+        ("services/trader.old/algo.log", true),
+        ("services/trader.old/incarnation", true),
+        ("logs/a stranger", true),
+    ];
+    for (name, old) in files {
+        fs::create_dir_all(file(name).parent().unwrap()).unwrap();
+        fs::write(file(name), "words\n").unwrap();
+        if old {
+            fs::File::options().write(true).open(file(name)).unwrap().set_modified(week).unwrap();
+        }
+    }
+    // when
+    world.start_again().await;
+    // then
+    let gone = || files[2..5].iter().all(|(name, _)| !file(name).exists());
+    eventually("the old ones are gone", gone).await;
+    for (name, _) in files.iter().take(2).chain(&files[5..]) {
+        assert!(file(name).exists(), "{name} was removed");
+    }
     world.stop().await;
 }
 

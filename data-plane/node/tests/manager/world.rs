@@ -18,7 +18,10 @@ use tradewind_domain::{
 };
 use tradewind_link::rest::{Method, Rest};
 use tradewind_node::manager::{self, Options, Running, Wanted, Work};
-use tradewind_protocol::supervision::{Configuration, ServiceReport, ServiceState};
+use tradewind_protocol::{
+    asks::{ServiceAnswer, ServiceAsk},
+    supervision::{Configuration, ServiceReport, ServiceState},
+};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -34,6 +37,12 @@ impl Work for Brokers {
         });
         wanted.collect()
     }
+
+    fn asked(&self, service: &ServiceId, ask: ServiceAsk) -> ServiceAnswer {
+        let ServiceAsk::Connect { allowed, .. } = ask;
+        assert!(service.to_string().starts_with("broker."));
+        ServiceAnswer::Connect { left: allowed.connects - 1 }
+    }
 }
 
 pub(crate) struct World {
@@ -46,8 +55,6 @@ pub(crate) struct World {
     running: Option<Running<Brokers>>,
 }
 
-// Each test program uses what it needs of it.
-#[allow(dead_code)]
 impl World {
     pub(crate) async fn start() -> Self {
         // A process of ours that was given a claim's name to run would start processes without end.
@@ -84,7 +91,6 @@ impl World {
         self.running = Some(running);
     }
 
-    #[allow(dead_code)]
     pub(crate) async fn second_manager(&self) -> manager::Error {
         manager::start(self.options(), Arc::new(Brokers)).await.err().unwrap()
     }
@@ -97,7 +103,6 @@ impl World {
     }
 
     /// The cluster was begun anew, and its leader dials where the last one did.
-    #[allow(dead_code)]
     pub(crate) async fn begin_cluster(&mut self) {
         self.cluster += 1;
         let manager: ManagerId = "a1.broker-manager".parse().unwrap();
@@ -152,7 +157,6 @@ impl World {
     }
 
     /// Whatever the Manager answers to a GET.
-    #[allow(dead_code)]
     pub(crate) async fn get(&self, path: &str) -> (u16, String) {
         let (rest, within) = (Rest::default(), Duration::from_secs(10));
         let (headers, body) = (Default::default(), Default::default());
@@ -209,7 +213,6 @@ pub(crate) async fn eventually(what: &str, condition: impl Fn() -> bool) {
 }
 
 /// The live processes that were started as services of this state directory, by service.
-#[allow(dead_code)]
 pub(crate) fn running(state_dir: &Path) -> Vec<String> {
     let below = format!("TRADEWIND_STATE_DIR={}/", state_dir.display());
     let mut found = Vec::new();
@@ -241,12 +244,10 @@ fn signal(pid: u32, signal: Signal) {
     kill_process(pid, signal).unwrap();
 }
 
-#[allow(dead_code)]
 pub(crate) fn kill(pid: u32) {
     signal(pid, Signal::KILL);
 }
 
-#[allow(dead_code)]
 pub(crate) fn freeze(pid: u32) {
     signal(pid, Signal::STOP);
 }

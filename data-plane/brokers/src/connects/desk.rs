@@ -1,0 +1,45 @@
+//! Where the Brokers of a BrokerManager are answered. Decides nothing: who may connect is decided in `connects`.
+
+use super::Connects;
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Instant,
+};
+use tradewind_domain::{
+    ids::{ServiceId, VenueId},
+    time::Monotonic,
+};
+use tradewind_protocol::asks::{ConnectsAllowed, ServiceAnswer};
+
+/// One for all Brokers of the Manager.
+pub(crate) struct Desk {
+    born: Instant,
+    connects: Mutex<Connects>,
+}
+
+impl Default for Desk {
+    fn default() -> Self {
+        Self { born: Instant::now(), connects: Mutex::new(Connects::new(Monotonic(0))) }
+    }
+}
+
+impl Desk {
+    pub(crate) fn ask(
+        &self,
+        service: &ServiceId,
+        venue: VenueId,
+        endpoint: String,
+        allowed: ConnectsAllowed,
+    ) -> ServiceAnswer {
+        let now = Monotonic(0) + self.born.elapsed();
+        let mut connects = self.connects.lock().unwrap_or_else(PoisonError::into_inner);
+        match connects.ask(service, &(venue, endpoint), allowed, now) {
+            Ok(left) => ServiceAnswer::Connect { left },
+            Err(wait) => {
+                let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+                tracing::info!(%service, wait_ms, "has to wait before it connects");
+                ServiceAnswer::Wait { wait_ms }
+            }
+        }
+    }
+}
