@@ -11,7 +11,7 @@ use tradewind_domain::{
     ids::{
         AccountId, ClientOrderId, CustomerId, Fence, InstrumentId, MarketId, OrderId, StreamEpoch,
     },
-    trading::{Fill, NewOrder, Order, Quote},
+    trading::{Fill, NewOrder, Order, Quote, ReplaceOrder},
 };
 
 /// On whose behalf a command is sent. Checked from a token at the edge; grants are checked by the Broker.
@@ -51,6 +51,11 @@ pub enum OrderCommand {
     },
     Fills {
         account: AccountId,
+    },
+    /// Answered with the order as it is then: the replace is durable, and its end comes by the stream.
+    Replace {
+        order_id: OrderId,
+        replace: ReplaceOrder,
     },
 }
 

@@ -12,6 +12,7 @@ use tradewind_protocol::{
         scale::ScaleSpec,
         trader::TraderDeclaration,
     },
+    domain::trading::ReplaceOrder,
     drains, events, history, link, managers, members, orders, placed, rebalance, resources, scale,
     session, stream, supervision, token, trade,
 };
@@ -54,6 +55,7 @@ fn again_as(message: &str, body: &Value) -> serde_json::Result<Value> {
         "open_trader_session" => again::<session::OpenTraderSession>(body),
         "session_opened" => again::<session::SessionOpened>(body),
         "submit_order" => again::<orders::SubmitOrder>(body),
+        "replace_order" => again::<ReplaceOrder>(body),
         "orders" => again::<orders::Orders>(body),
         "fills" => again::<orders::Fills>(body),
         "accounts" => again::<orders::Accounts>(body),
@@ -164,6 +166,7 @@ fn what_is_written_by_customers_refuses_unknown_fields() {
             let message = sample["message"].as_str().unwrap();
             let written = [
                 "submit_order",
+                "replace_order",
                 "from_algo",
                 "begin_drain",
                 "change_drain",

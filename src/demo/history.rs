@@ -93,13 +93,14 @@ impl History {
         let text = operation.value.as_str().unwrap_or_default();
         let id = || ClientOrderId::new(text).ok();
         match (operation.f.as_str(), operation.kind) {
-            ("submit", T::Invoke) => self.view.submitted.extend(id()),
+            // A replace arrives at the venue under its own id, once or not at all.
+            ("submit" | "replace", T::Invoke) => self.view.submitted.extend(id()),
             ("submit", T::Ok) => self.view.acknowledged.extend(id()),
-            ("submit", T::Fail) => {
+            ("submit" | "replace", T::Fail) => {
                 self.view.refused.extend(id());
                 self.errors.extend(operation.error.clone());
             }
-            ("submit" | "cancel" | "wind-down", T::Info) => {
+            ("submit" | "replace" | "cancel" | "wind-down", T::Info) => {
                 self.errors.extend(operation.error.clone())
             }
             ("fill", T::Ok) => {

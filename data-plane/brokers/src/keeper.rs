@@ -7,6 +7,7 @@
 //! It must not be cancelled half-way through a turn: it ends by its token, or by a failure.
 
 mod command;
+mod replaces;
 mod venue_side;
 
 use crate::{
@@ -16,6 +17,7 @@ use crate::{
     store::{Opened, Store, StoreError},
     venue::{Capabilities, Event, Link},
 };
+use replaces::UnderWay;
 use std::{
     collections::{BTreeMap, VecDeque},
     path::PathBuf,
@@ -139,11 +141,14 @@ enum Effect {
     /// Accepted at that moment.
     Send(VenueOrderId, Instant),
     Cancel(VenueOrderId),
+    /// An order, by that id.
+    Replace(VenueOrderId, VenueOrderId),
     /// These rights of Traders are on record.
     Fenced(BTreeMap<TraderId, Epoch>),
 }
 
 /// The way to the venue.
+#[derive(Clone)]
 enum Line {
     Down(String),
     /// Connected, and not everything that was missed is known yet.
@@ -180,6 +185,8 @@ pub(crate) struct Keeper {
     unsent: VecDeque<(VenueOrderId, Instant)>,
     /// Sent on this connection and not answered.
     awaited: BTreeMap<VenueOrderId, Instant>,
+    /// Replaces under way, by their orders.
+    replaces: BTreeMap<VenueOrderId, UnderWay>,
     /// The latest routes of each Market that were heard of.
     routes: BTreeMap<MarketId, Fence>,
     /// Cancels to be repeated, and when next.
@@ -212,6 +219,7 @@ impl Keeper {
             effects: VecDeque::new(),
             unsent: VecDeque::new(),
             awaited: BTreeMap::new(),
+            replaces: BTreeMap::new(),
             routes: BTreeMap::new(),
             cancels,
             asks,
@@ -340,6 +348,7 @@ impl Keeper {
                     self.cancels.insert(order, Instant::now());
                     self.send_cancels();
                 }
+                Effect::Replace(order, by) => self.send_replace(order, by)?,
                 Effect::Fenced(rights) => self.reporter.fenced(rights),
             }
         }

@@ -6,10 +6,12 @@
 //! makes its event, so a number that was told is never given to another event. G3 fills are a set.
 
 pub mod record;
+pub mod replaces;
 pub mod rules;
 pub mod stream;
 
-use record::{Filled, Intent, Number, OrderRecord, Record};
+use record::{Filled, Intent, Number, OrderRecord, Part, Record};
+use replaces::Replaces;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use tradewind_domain::{
     ids::{
@@ -30,6 +32,8 @@ pub struct Entry {
     pub trader: Option<TraderClaim>,
     /// The cancel is repeated until the order's end is known.
     pub cancel_asked: bool,
+    /// Of most orders there are none.
+    pub replaces: Option<Box<Replaces>>,
 }
 
 /// The last numbers of one customer.
@@ -99,10 +103,14 @@ pub struct Ledger {
     stream_epoch: StreamEpoch,
     opened_at: UnixNanos,
     orders: HashMap<VenueOrderId, Entry>,
+    /// The order that each replace was asked for, by the id it has or would have had at the venue.
+    later_ids: HashMap<VenueOrderId, VenueOrderId>,
     /// Orders that have not ended.
     open: BTreeSet<VenueOrderId>,
     /// Those of them whose outcome is not known.
     unknown: BTreeSet<VenueOrderId>,
+    /// Those of them of which a replace has begun.
+    replacing: BTreeSet<VenueOrderId>,
     customers: BTreeMap<CustomerId, Customer>,
     executions: HashSet<ExecId>,
     traders: BTreeMap<(CustomerId, TraderId), Epoch>,
@@ -124,8 +132,10 @@ impl Ledger {
             stream_epoch: stream_epoch.clone(),
             opened_at: *at,
             orders: HashMap::new(),
+            later_ids: HashMap::new(),
             open: BTreeSet::new(),
             unknown: BTreeSet::new(),
+            replacing: BTreeSet::new(),
             customers: BTreeMap::new(),
             executions: HashSet::new(),
             traders: BTreeMap::new(),
@@ -216,8 +226,15 @@ impl Ledger {
                 Ok(())
             }
             Record::Intent(intent) => self.take_intent(intent),
-            Record::Changed { number, order } => self.take_change(*number, order),
-            Record::Filled(filled) => self.take_fill(filled),
+            Record::Changed { number, order } => self.take_change(*number, order, &[]),
+            Record::ChangedWith { number, order, parts } => self.take_change(*number, order, parts),
+            Record::Filled(filled) => self.take_fill(filled, &[]),
+            Record::FilledWith { filled, parts } => self.take_fill(filled, parts),
+            Record::ReplaceAsked(asked) => self.take_replace(asked),
+            Record::Replaced { number, order, parts } => self.take_replaced(*number, order, parts),
+            Record::NotReplaced { number, order, parts } => {
+                self.take_not_replaced(*number, order, parts)
+            }
             Record::CancelAsked { order, .. } => {
                 let entry = self.orders.get_mut(order).ok_or(Broken::Order(*order))?;
                 entry.cancel_asked = true;
@@ -231,10 +248,10 @@ impl Ledger {
     }
 
     fn take_intent(&mut self, intent: &Intent) -> Result<(), Broken> {
-        let order = intent.order.order(&self.account);
+        let order = intent.order.order(&self.account, &[]);
         let id = order.order_id.venue_order_id;
         let own = VenueOrderId::of(&self.account, &order.customer, &order.client_order_id);
-        if id != own || self.orders.contains_key(&id) {
+        if id != own || self.entry_at(&id).is_some() {
             return Err(Broken::Order(id));
         }
         let customer = self.customers.entry(order.customer.clone()).or_default();
@@ -243,13 +260,19 @@ impl Ledger {
         self.open.insert(id);
         let trader = intent.trader.clone();
         let trader = trader.map(|trader| TraderClaim { trader, epoch: Epoch(intent.trader_epoch) });
-        let entry = Entry { order, deadline: intent.deadline, trader, cancel_asked: false };
+        let entry =
+            Entry { order, deadline: intent.deadline, trader, cancel_asked: false, replaces: None };
         self.orders.insert(id, entry);
         Ok(())
     }
 
-    fn take_change(&mut self, number: Number, record: &OrderRecord) -> Result<(), Broken> {
-        let next = record.order(&self.account);
+    fn take_change(
+        &mut self,
+        number: Number,
+        record: &OrderRecord,
+        parts: &[Part],
+    ) -> Result<(), Broken> {
+        let next = record.order(&self.account, parts);
         let id = record.venue_order_id;
         let entry = self.orders.get(&id).ok_or(Broken::Order(id))?;
         let legal = entry
@@ -263,7 +286,7 @@ impl Ledger {
         self.put(number, next)
     }
 
-    fn take_fill(&mut self, filled: &Filled) -> Result<(), Broken> {
+    fn take_fill(&mut self, filled: &Filled, parts: &[Part]) -> Result<(), Broken> {
         let id = filled.order.venue_order_id;
         let entry = self.orders.get(&id).ok_or(Broken::Order(id))?;
         if !self.executions.insert(filled.exec_id.clone()) {
@@ -273,7 +296,7 @@ impl Ledger {
             .order
             .filled_by(&filled.fill(&self.account))
             .map_err(|illegal| Broken::Change { order: id, why: illegal.to_string() })?;
-        if next != filled.order.order(&self.account) {
+        if next != filled.order.order(&self.account, parts) {
             let why = "its fill makes another order of it".to_string();
             return Err(Broken::Change { order: id, why });
         }
@@ -288,6 +311,7 @@ impl Ledger {
         customer.stand.take(PrivateChannel::Orders, number)?;
         mark(&mut self.open, id, !next.state.is_terminal());
         mark(&mut self.unknown, id, next.state == OrderState::Unknown);
+        mark(&mut self.replacing, id, next.replacement.is_some());
         let entry = self.orders.get_mut(&id).ok_or(Broken::Order(id))?;
         entry.order = next;
         Ok(())

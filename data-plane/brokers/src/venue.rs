@@ -25,6 +25,8 @@ pub struct Capabilities {
     pub order_deadline: bool,
     /// One order can be asked for by our id.
     pub query_by_our_id: bool,
+    /// An open order can be given other terms, under another id.
+    pub replace: bool,
 }
 
 impl Capabilities {
@@ -84,6 +86,8 @@ pub trait Link: Send + Sync + 'static {
     fn submit(&self, order: Submission) -> Result<(), NotSent>;
     /// Answered by [`Event::Canceled`].
     fn cancel(&self, order: VenueOrderId) -> Result<(), NotSent>;
+    /// Answered by [`Event::Replaced`].
+    fn replace(&self, replace: Replace) -> Result<(), NotSent>;
     /// Answered by [`Event::Order`] if the venue has the order, otherwise not at all.
     fn query(&self, order: VenueOrderId) -> Result<(), NotSent>;
     /// One page of what changed at or after `since`; answered by [`Event::Page`].
@@ -107,6 +111,20 @@ pub struct Submission {
     pub deadline: UnixNanos,
 }
 
+/// Other terms for an order as they go out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replace {
+    /// The id the venue has for it.
+    pub venue_order_id: VenueOrderId,
+    /// The one it gets.
+    pub by: VenueOrderId,
+    /// The total, with what is filled in it.
+    pub quantity: Quantity,
+    pub limit_price: Option<Price>,
+    pub sent_at: UnixNanos,
+    pub deadline: UnixNanos,
+}
+
 /// What the venue says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
@@ -120,6 +138,11 @@ pub enum Event {
     },
     Canceled {
         order: VenueOrderId,
+        result: Result<VenueOrder, Refusal>,
+    },
+    /// Of a replace that would give the order the id `by`: the order under it.
+    Replaced {
+        by: VenueOrderId,
         result: Result<VenueOrder, Refusal>,
     },
     /// An order as it is now.
@@ -156,6 +179,8 @@ pub struct VenueOrder {
     pub venue_order_id: VenueOrderId,
     pub state: OrderState,
     pub reason: Option<String>,
+    /// Ended, and another one stands in its place.
+    pub replaced: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -170,7 +195,7 @@ pub struct VenueFill {
 /// The venue did not do it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// What that says about a submitted order.
+    /// What that says about a submitted order, or the one a replace would have placed.
     pub placed: Placed,
     pub reason: String,
 }

@@ -1,13 +1,13 @@
 //! The life of an order. Decides which states follow which (FIX's names, Alpaca's spelling) and what a
 //! fill does to an order; journaling and sending are left to the Broker.
 
-use super::fill::Fill;
+use super::{fill::Fill, replace::Replacement};
 use crate::{
-    ids::{ClientOrderId, CustomerId, InstrumentId, OrderId, VenueId},
+    ids::{ClientOrderId, CustomerId, InstrumentId, OrderId, VenueId, VenueOrderId},
     money::{InvalidAmount, Price, Quantity},
     time::UnixNanos,
 };
-use alloc::string::String;
+use alloc::{string::String, vec::Vec};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,10 +93,12 @@ pub enum OrderState {
     Expired,
     /// Sent, outcome not known. Ends only by evidence from the venue.
     Unknown,
+    /// Other terms are on their way; the order may still fill under the old ones.
+    PendingReplace,
 }
 
 impl OrderState {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Accepted,
         Self::PendingNew,
         Self::New,
@@ -107,6 +109,7 @@ impl OrderState {
         Self::Rejected,
         Self::Expired,
         Self::Unknown,
+        Self::PendingReplace,
     ];
 
     /// Nothing follows but fills that were late in coming.
@@ -119,7 +122,8 @@ impl OrderState {
             | Self::New
             | Self::PartiallyFilled
             | Self::PendingCancel
-            | Self::Unknown => false,
+            | Self::Unknown
+            | Self::PendingReplace => false,
         }
     }
 
@@ -132,11 +136,21 @@ impl OrderState {
         }
         match self {
             S::Accepted => matches!(next, S::PendingNew | S::Rejected | S::Unknown | S::Canceled),
-            S::PendingNew | S::Unknown => !matches!(next, S::Accepted),
+            S::PendingNew | S::Unknown => !matches!(next, S::Accepted | S::PendingReplace),
             S::New => !matches!(next, S::Accepted | S::PendingNew | S::Unknown | S::Rejected),
-            S::PartiallyFilled => {
-                matches!(next, S::Filled | S::PendingCancel | S::Canceled | S::Expired)
-            }
+            S::PartiallyFilled => matches!(
+                next,
+                S::Filled | S::PendingCancel | S::PendingReplace | S::Canceled | S::Expired
+            ),
+            S::PendingReplace => matches!(
+                next,
+                S::New
+                    | S::PartiallyFilled
+                    | S::Filled
+                    | S::PendingCancel
+                    | S::Canceled
+                    | S::Expired
+            ),
             S::PendingCancel => matches!(
                 next,
                 S::New | S::PartiallyFilled | S::Filled | S::Canceled | S::Expired | S::Unknown
@@ -171,6 +185,13 @@ pub struct Order {
     pub updated_at: UnixNanos,
     /// Rises by one with every change.
     pub version: u32,
+    /// Ids that the venue has had for it since, after the one in `order_id`: a replace gives it another one. The last
+    /// is the one it has.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub later_venue_ids: Vec<VenueOrderId>,
+    /// The terms that were asked for and that the venue has not answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replacement: Option<Replacement>,
 }
 
 /// A change that an order cannot take. The ledger reports it and keeps the order as it was.
@@ -213,6 +234,8 @@ impl Order {
             created_at: at,
             updated_at: at,
             version: 1,
+            later_venue_ids: Vec::new(),
+            replacement: None,
         }
     }
 
@@ -248,6 +271,10 @@ impl Order {
         order.reason = reason.or(order.reason);
         order.updated_at = at;
         order.version += 1;
+        // A replace that is on its way outlives nothing but the wish to cancel.
+        if next != OrderState::PendingCancel {
+            order.replacement = None;
+        }
         Ok(Some(order))
     }
 
@@ -265,7 +292,10 @@ impl Order {
         order.filled_quantity = filled;
         order.state = match self.state {
             _ if filled == self.quantity => OrderState::Filled,
-            OrderState::Canceled | OrderState::Expired | OrderState::PendingCancel => self.state,
+            OrderState::Canceled
+            | OrderState::Expired
+            | OrderState::PendingCancel
+            | OrderState::PendingReplace => self.state,
             OrderState::Accepted
             | OrderState::PendingNew
             | OrderState::New
@@ -274,6 +304,9 @@ impl Order {
             | OrderState::Rejected
             | OrderState::Unknown => OrderState::PartiallyFilled,
         };
+        if order.state == OrderState::Filled {
+            order.replacement = None;
+        }
         order.updated_at = fill.at.max(self.updated_at);
         order.version += 1;
         Ok(order)
@@ -281,4 +314,4 @@ impl Order {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

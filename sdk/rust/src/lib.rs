@@ -44,7 +44,7 @@ mod subscriptions;
 pub use attachment::{Attachment, Ended, TraderEvent};
 pub use builder::Builder;
 pub use error::{Error, OrderError};
-pub use orders::OrderRequest;
+pub use orders::{OrderRequest, ReplaceRequest};
 pub use session::Session;
 pub use streams::{Fills, OrderUpdates, Quotes};
 pub use tradewind_protocol::{

@@ -8,9 +8,9 @@ use std::sync::{
 };
 use tradewind_protocol::{
     domain::{
-        ids::{AccountId, ClientOrderId, InstrumentId},
+        ids::{AccountId, ClientOrderId, InstrumentId, OrderId},
         money::{Price, Quantity},
-        trading::{OrderType, Side, TimeInForce},
+        trading::{Order, OrderType, ReplaceOrder, Side, TimeInForce},
     },
     orders::SubmitOrder,
 };
@@ -82,6 +82,46 @@ impl OrderRequest {
     #[must_use]
     pub fn id(&self) -> &ClientOrderId {
         &self.body.client_order_id
+    }
+}
+
+/// Other terms for an order. Ask for the same value again and it is the same replace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplaceRequest {
+    pub(crate) order: OrderId,
+    pub(crate) body: ReplaceOrder,
+}
+
+impl ReplaceRequest {
+    /// Of the order as it was when this is decided on: if it has changed by then, the replace is refused.
+    pub fn of(order: &Order) -> Result<Self, Error> {
+        let (replace_id, version) = (next_id()?, order.version);
+        let body = ReplaceOrder { replace_id, version, quantity: None, limit_price: None };
+        Ok(Self { order: order.order_id.clone(), body })
+    }
+
+    /// The total, with what is filled in it.
+    pub fn quantity(mut self, quantity: &str) -> Result<Self, Error> {
+        self.body.quantity = Some(quantity.parse::<Quantity>()?);
+        Ok(self)
+    }
+
+    #[must_use]
+    pub fn limit_price(mut self, price: Price) -> Self {
+        self.body.limit_price = Some(price);
+        self
+    }
+
+    /// An id of the algo's own instead of the one drawn.
+    #[must_use]
+    pub fn replace_id(mut self, id: ClientOrderId) -> Self {
+        self.body.replace_id = id;
+        self
+    }
+
+    #[must_use]
+    pub fn id(&self) -> &ClientOrderId {
+        &self.body.replace_id
     }
 }
 

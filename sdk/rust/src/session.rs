@@ -8,7 +8,7 @@ use crate::{
     connection::{Ask, Connection, Progress},
     error::{Error, OrderError},
     history::Recorder,
-    orders::OrderRequest,
+    orders::{OrderRequest, ReplaceRequest},
     requests::{Failed, Requests},
     streams::{Fills, OrderUpdates, Quotes},
     subscriptions::{Sink, Subscriptions},
@@ -27,7 +27,7 @@ use tokio::{
 use tradewind_protocol::{
     Code, Problem, Retry,
     domain::{
-        ids::{AccountId, InstrumentId, OrderId},
+        ids::{AccountId, ClientOrderId, InstrumentId, OrderId},
         limits,
         trading::Order,
     },
@@ -208,27 +208,47 @@ impl Session {
     /// Submits an order: returns when it is durable in the account's ledger, before the venue has it.
     /// Submitting the same request again gives the same order.
     pub async fn submit(&self, request: &OrderRequest) -> Result<Order, OrderError> {
-        let id = request.id().clone();
-        self.recorder.write(OperationType::Invoke, "submit", id.as_str());
-        let answer: Result<Order, _> =
-            self.ask_until(Method::POST, "/v1/orders", Some(&request.body)).await;
+        let order =
+            self.send_order(Method::POST, "/v1/orders", "submit", request.id(), &request.body);
+        let order = order.await?;
+        self.follow(&order.order_id.account).await;
+        Ok(order)
+    }
+
+    /// Sends what is the algo's under an id of its own until there is an answer that stands.
+    async fn send_order<B: Serialize + Sync>(
+        &self,
+        method: Method,
+        path: &str,
+        what: &str,
+        id: &ClientOrderId,
+        body: &B,
+    ) -> Result<Order, OrderError> {
+        self.recorder.write(OperationType::Invoke, what, id.as_str());
+        let answer: Result<Order, _> = self.ask_until(method, path, Some(body)).await;
+        let client_order_id = id.clone();
         let (kind, error) = match answer {
             Ok(order) => {
-                self.recorder.write(OperationType::Ok, "submit", id.as_str());
-                self.follow(&order.order_id.account).await;
+                self.recorder.write(OperationType::Ok, what, id.as_str());
                 return Ok(order);
             }
             Err(Unanswered::Refused(problem)) => {
-                let client_order_id = id.clone();
                 (OperationType::Fail, OrderError::Refused { client_order_id, problem })
             }
             Err(Unanswered::Unreachable(last) | Unanswered::Unknown(last)) => {
-                let client_order_id = id.clone();
                 (OperationType::Info, OrderError::Unknown { client_order_id, last })
             }
         };
-        self.recorder.write_error(kind, "submit", id.as_str(), error.to_string());
+        self.recorder.write_error(kind, what, id.as_str(), error.to_string());
         Err(error)
+    }
+
+    /// Asks for other terms of an order: returns when that is durable in the account's ledger. What becomes of it comes
+    /// with the order's updates: it has the new terms, or the old ones and a reason. Asking the same again is the same
+    /// replace.
+    pub async fn replace(&self, request: &ReplaceRequest) -> Result<Order, OrderError> {
+        let path = format!("/v1/orders/{}", request.order);
+        self.send_order(Method::PATCH, &path, "replace", request.id(), &request.body).await
     }
 
     /// Asks for an order to be canceled. It may still fill: its end comes with its updates. Of an order

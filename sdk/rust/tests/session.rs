@@ -7,7 +7,7 @@ use edge::{Edge, Greeting, eventually, ledger};
 use std::time::{Duration, Instant};
 use tokio::time::timeout;
 use tradewind_protocol::Code;
-use tradewind_sdk::{Error, OrderError, OrderRequest, OrderState, Session, Side};
+use tradewind_sdk::{Error, OrderError, OrderRequest, OrderState, ReplaceRequest, Session, Side};
 
 /// Two edges over one ledger, the first preferred; both are members, too.
 async fn two() -> (Edge, Edge) {
@@ -60,6 +60,25 @@ async fn an_order_is_sent_again_only_under_its_own_id() {
     assert_eq!(submits.len(), 4);
     assert!(submits.iter().all(|body| *body == submits[0]), "{submits:?}");
     assert_eq!(submits[0]["client_order_id"], request.id().as_str());
+}
+
+#[tokio::test]
+async fn a_replace_is_sent_again_only_under_its_own_id_and_names_the_version_that_was_seen() {
+    let (one, _other) = two().await;
+    let session = connect(&one).await.unwrap();
+    let order = session.submit(&an_order()).await.unwrap();
+    one.ledger().submits.clear();
+    one.ledger().refusals.extend([Code::Unknown, Code::Unavailable]);
+    let request = ReplaceRequest::of(&order).unwrap().quantity("2").unwrap();
+    session.replace(&request).await.unwrap();
+    let sent = one.ledger().submits.clone();
+    assert_eq!(sent.len(), 3);
+    assert!(sent.iter().all(|body| *body == sent[0]), "{sent:?}");
+    assert_eq!(sent[0]["replace_id"], request.id().as_str());
+    assert_eq!((&sent[0]["version"], &sent[0]["quantity"]), (&order.version.into(), &"2".into()));
+    one.ledger().refusals.push_back(Code::Busy);
+    let busy = session.replace(&ReplaceRequest::of(&order).unwrap()).await;
+    assert!(matches!(busy, Err(OrderError::Refused { .. })), "{busy:?}");
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@
 //! list was not placed and will not be. X3 every arrival is an event, whatever became of it.
 
 mod market;
+mod replace;
 
 use std::collections::BTreeMap;
 
@@ -102,17 +103,31 @@ impl Exchange {
             Ok(incoming) => (incoming, incoming.limit.is_some()),
             Err((code, reason)) => return Ok((Outcome::Refused { code, reason }, done)),
         };
-        let placed = self.entry(key)?.order.clone();
-        done.told.push(Told::Order(account.clone(), placed.clone()));
-        let market = self.markets.get_mut(&name).ok_or(Inconsistent::CannotRest(key.0))?;
-        let trades = market.book.place(incoming);
-        self.settle(&name, &trades, now, &mut done)?;
+        let placed = self.place(account, &name, incoming, now, &mut done)?;
         let open = !self.entry(key)?.order.state.is_terminal();
         if open && !(incoming.rests && has_limit) {
             self.end(key, CancelCause::NotTraded, now, &mut done)?;
         }
         self.tell_quote(&name, now, false, &mut done);
         Ok((Outcome::Done(placed), done))
+    }
+
+    /// An order that has been recorded comes to its book. Gives it as it was before its first fill.
+    fn place(
+        &mut self,
+        account: &AccountId,
+        name: &InstrumentId,
+        incoming: Incoming,
+        now: UnixNanos,
+        done: &mut Done,
+    ) -> Result<VenueOrder, Inconsistent> {
+        let key = incoming.key;
+        let placed = self.entry(key)?.order.clone();
+        done.told.push(Told::Order(account.clone(), placed.clone()));
+        let market = self.markets.get_mut(name).ok_or(Inconsistent::CannotRest(key.0))?;
+        let trades = market.book.place(incoming);
+        self.settle(name, &trades, now, done)?;
+        Ok(placed)
     }
 
     /// A cancel arrives. The outcome is to be told first.

@@ -243,6 +243,11 @@ impl Task {
                     Ok(venue.exchange.cancel(account, venue_order_id, time)?)
                 })
             }
+            ToVenue::Replace { request, venue_order_id, by } => {
+                self.act(number, request, |venue, account| {
+                    Ok(venue.exchange.replace(account, venue_order_id, &by, time)?)
+                })
+            }
             ToVenue::QueryOrder { request, venue_order_id } => {
                 self.act(number, request, |venue, account| {
                     Ok((venue.exchange.query(account, venue_order_id), Done::default()))

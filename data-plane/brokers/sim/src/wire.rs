@@ -56,6 +56,13 @@ pub enum ToVenue {
         request: u64,
         venue_order_id: VenueOrderId,
     },
+    /// Another order in the place of one that is open: it comes with an id of its own, behind all that stands at its
+    /// price, and the former one ends as `replaced` in the same moment. Both or neither.
+    Replace {
+        request: u64,
+        venue_order_id: VenueOrderId,
+        by: Replacement,
+    },
     /// Orders of the account changed, and fills made, at or after `since` by the venue's clock. For the
     /// first page `cursor` is none, for each following one it is the `next` of the page before.
     Sweep {
@@ -85,6 +92,19 @@ pub struct Submission {
     /// When it was sent, by the client's clock. Kept for the judge, decides nothing.
     pub sent_at: UnixNanos,
     /// An order that reaches the engine later than this, by the venue's clock, is refused.
+    pub deadline: UnixNanos,
+}
+
+/// What stands in an order's place from then on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Replacement {
+    pub venue_order_id: VenueOrderId,
+    /// The total, with what was filled of the order and of those before it. The new order is what that leaves.
+    pub quantity: Quantity,
+    pub limit_price: Price,
+    pub sent_at: UnixNanos,
+    /// As of a submission.
     pub deadline: UnixNanos,
 }
 
@@ -133,7 +153,8 @@ pub enum FromVenue {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// A submit or cancel was done: the order right after it (before its fills, for a submit).
+    /// A submit, cancel or replace was done: the order right after it (before its fills, for a submit; the new one, for
+    /// a replace).
     Done(VenueOrder),
     /// The order asked for.
     Order(VenueOrder),
@@ -179,7 +200,7 @@ pub enum RefusalCode {
     TooMany,
 }
 
-/// The venue's states of an order. Its names are those of [`trading::OrderState`].
+/// The venue's states of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum VenueOrderState {
@@ -189,6 +210,8 @@ pub enum VenueOrderState {
     Canceled,
     /// Refused on arrival, kept as evidence.
     Rejected,
+    /// Another order stands in its place.
+    Replaced,
 }
 
 impl VenueOrderState {
@@ -196,19 +219,20 @@ impl VenueOrderState {
     #[must_use]
     pub fn is_terminal(self) -> bool {
         match self {
-            Self::Filled | Self::Canceled | Self::Rejected => true,
+            Self::Filled | Self::Canceled | Self::Rejected | Self::Replaced => true,
             Self::New | Self::PartiallyFilled => false,
         }
     }
 }
 
+/// As whom it concerns that asks for the order alone: what was replaced has ended.
 impl From<VenueOrderState> for trading::OrderState {
     fn from(state: VenueOrderState) -> Self {
         match state {
             VenueOrderState::New => Self::New,
             VenueOrderState::PartiallyFilled => Self::PartiallyFilled,
             VenueOrderState::Filled => Self::Filled,
-            VenueOrderState::Canceled => Self::Canceled,
+            VenueOrderState::Canceled | VenueOrderState::Replaced => Self::Canceled,
             VenueOrderState::Rejected => Self::Rejected,
         }
     }
@@ -232,6 +256,9 @@ pub struct VenueOrder {
     pub reason: Option<String>,
     /// Of the last change.
     pub time: UnixNanos,
+    /// The order in whose place it came, if it did. Its quantity is what that one and those before it left of the total.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<VenueOrderId>,
 }
 
 /// One execution. `exec_id` is unique for the life of the venue's ledger, restarts included.
@@ -246,7 +273,7 @@ pub struct VenueFill {
     pub time: UnixNanos,
 }
 
-/// What became of a submit that arrived.
+/// What became of a submit or a replace that arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ArrivalOutcome {
@@ -256,7 +283,7 @@ pub enum ArrivalOutcome {
     Refused(RefusalCode),
 }
 
-/// One submit that reached the venue, whatever became of it.
+/// One submit or replace that reached the venue, whatever became of it; a replace under its new order's id.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Arrival {
     pub account: AccountId,
@@ -281,7 +308,7 @@ pub struct Connects {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LedgerPage {
     pub time: UnixNanos,
-    /// Every submit in order of arrival, repeated ones included.
+    /// Every submit and replace in order of arrival, repeated ones included.
     pub arrivals: Vec<Arrival>,
     /// Orders in order of their first arrival.
     pub orders: Vec<VenueOrder>,

@@ -5,12 +5,14 @@
 
 mod failures;
 mod market;
+mod replaces;
 mod streams;
 mod wire;
 mod world;
 
 use super::*;
 use market::*;
+use std::time::Duration;
 use tradewind_domain::{
     ids::{Epoch, TraderId},
     trading::OrderState,

@@ -21,7 +21,7 @@ use tradewind_protocol::{
 };
 
 /// A refusal is the caller's; a failure of the store ends the process.
-type Answered<T> = Result<Result<T, Problem>, StoreError>;
+pub(super) type Answered<T> = Result<Result<T, Problem>, StoreError>;
 
 impl Keeper {
     pub(super) fn command(
@@ -93,6 +93,9 @@ impl Keeper {
                 Ok(()) => self.cancel(principal, &order_id),
                 Err(problem) => Ok(Err(problem)),
             },
+            OrderCommand::Replace { order_id, replace } => {
+                self.replace(principal, &order_id, &replace)
+            }
             OrderCommand::Get { order_id } => Ok(granted.and_then(|()| {
                 let order = self.ledger.own_order(customer, &order_id)?.order.clone();
                 Ok(answer(CommandAnswer::Order { order: Box::new(order), created: false }))
@@ -150,7 +153,7 @@ impl Keeper {
     }
 
     /// Whether an order accepted now would be sent now.
-    fn ready(&self) -> Result<(), String> {
+    pub(super) fn ready(&self) -> Result<(), String> {
         match &self.line {
             Line::Down(why) => Err(format!("the venue is away: {why}")),
             Line::Sweeping(_) => Err("the venue is being asked what was missed".to_string()),
@@ -159,6 +162,10 @@ impl Keeper {
     }
 
     fn cancel(&mut self, principal: &Principal, id: &OrderId) -> Answered<Decided> {
+        if let Err(problem) = self.ledger.own_order(&principal.customer, id) {
+            return Ok(Err(problem));
+        }
+        self.overtake_replace(&id.venue_order_id)?;
         let records = self
             .ledger
             .own_order(&principal.customer, id)
@@ -179,7 +186,11 @@ impl Keeper {
         Ok(self.order_answer(&id, false).map(|decided| Decided { send, ..decided }))
     }
 
-    fn order_answer(&self, id: &VenueOrderId, created: bool) -> Result<Decided, Problem> {
+    pub(super) fn order_answer(
+        &self,
+        id: &VenueOrderId,
+        created: bool,
+    ) -> Result<Decided, Problem> {
         let entry = self
             .ledger
             .entry(id)
@@ -216,9 +227,9 @@ impl Keeper {
 }
 
 /// An answer, and what follows it.
-struct Decided {
-    answer: Reply,
-    send: Option<Effect>,
+pub(super) struct Decided {
+    pub(super) answer: Reply,
+    pub(super) send: Option<Effect>,
 }
 
 fn answer(answer: CommandAnswer) -> Decided {

@@ -8,7 +8,7 @@ mod routes;
 use super::*;
 use crate::{
     limits::CANCEL_AGAIN,
-    venue::{NotSent, Page, Placed, Refusal, Rest, Submission, VenueOrder},
+    venue::{NotSent, Page, Placed, Refusal, Replace, Rest, Submission, VenueOrder},
 };
 use std::{
     sync::{
@@ -28,6 +28,7 @@ use tradewind_journal::disk::SimulatedDisk;
 use tradewind_protocol::{problem::Code, supervision::ServiceState};
 
 mod fences;
+mod replaces;
 
 /// A venue's link that notes what is sent.
 #[derive(Default)]
@@ -35,6 +36,7 @@ struct Noted {
     full: AtomicBool,
     submits: Mutex<Vec<VenueOrderId>>,
     cancels: Mutex<Vec<VenueOrderId>>,
+    replaces: Mutex<Vec<Replace>>,
     sweeps: Mutex<Vec<(UnixNanos, Option<u64>)>>,
 }
 
@@ -58,6 +60,13 @@ impl Link for Noted {
     }
     fn cancel(&self, order: VenueOrderId) -> Result<(), NotSent> {
         self.cancels.lock().unwrap().push(order);
+        Ok(())
+    }
+    fn replace(&self, replace: Replace) -> Result<(), NotSent> {
+        if self.full.load(Ordering::SeqCst) {
+            return Err(NotSent);
+        }
+        self.replaces.lock().unwrap().push(replace);
         Ok(())
     }
     fn query(&self, _: VenueOrderId) -> Result<(), NotSent> {
@@ -139,6 +148,7 @@ impl Desk {
                 instruments: None,
                 order_deadline: true,
                 query_by_our_id: true,
+                replace: true,
             },
             venue: from_venue,
             reporter: reporter.clone(),
@@ -216,7 +226,8 @@ impl Desk {
 }
 
 fn taken(order: &Order, state: OrderState) -> VenueOrder {
-    VenueOrder { venue_order_id: order.order_id.venue_order_id, state, reason: None }
+    let venue_order_id = order.order_id.venue_order_id;
+    VenueOrder { venue_order_id, state, reason: None, replaced: false }
 }
 
 #[tokio::test]

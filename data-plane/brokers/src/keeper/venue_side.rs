@@ -7,7 +7,7 @@ use crate::{
     limits::{CANCEL_AGAIN, LEDGER_BATCH},
     reconcile::{After, Ask, Need},
     store::StoreError,
-    venue::{Event, Page, Placed, Refusal, Submission, VenueFill, VenueOrder},
+    venue::{Event, Page, Placed, Refusal, Submission, VenueFill},
 };
 use std::time::Instant;
 use tradewind_domain::{
@@ -80,14 +80,18 @@ impl Keeper {
     }
 
     pub(super) fn send_cancels(&mut self) {
-        let Line::Live(link) = &self.line else { return };
+        let Line::Live(link) = self.line.clone() else { return };
         let now = Instant::now();
         let (ledger, awaits) = (&self.ledger, &mut self.cancels);
         awaits
             .retain(|id, _| ledger.entry(id).is_some_and(|entry| !entry.order.state.is_terminal()));
-        for (id, next) in awaits.iter_mut().filter(|(_, next)| **next <= now) {
-            if link.cancel(*id).is_ok() {
-                *next = now + CANCEL_AGAIN;
+        let due = self.cancels.iter().filter(|(_, next)| **next <= now);
+        let due: Vec<VenueOrderId> = due.map(|(id, _)| *id).collect();
+        for id in due {
+            let sent: Vec<bool> =
+                self.cancel_goes_to(&id).iter().map(|to| link.cancel(*to).is_ok()).collect();
+            if !sent.is_empty() && sent.iter().all(|sent| *sent) {
+                self.cancels.insert(id, now + CANCEL_AGAIN);
             }
         }
     }
@@ -115,6 +119,7 @@ impl Keeper {
                 self.line = Line::Down(why);
                 self.reconcile.connection_changed();
                 self.awaited.clear();
+                self.doubt_replaces();
                 self.report();
                 let sent = |order: &Order| order.state == OrderState::PendingNew;
                 self.doubt(sent, "the connection was lost before the venue answered")
@@ -143,6 +148,7 @@ impl Keeper {
                     Ok(())
                 }
             },
+            Event::Replaced { by, result } => self.replace_answered(by, result),
             Event::Order(said) => self.evidence(&said),
             Event::Fill(said) => self.fill(&said),
             Event::Page(page) => self.page(page),
@@ -158,14 +164,12 @@ impl Keeper {
         }
     }
 
-    fn evidence(&mut self, said: &VenueOrder) -> Result<(), StoreError> {
-        match self.ledger.evidence(said, clock::now()) {
-            Some(record) => self.put(&record),
-            None => Ok(()),
-        }
-    }
-
     fn fill(&mut self, said: &VenueFill) -> Result<(), StoreError> {
+        // Nothing fills under an id that the venue does not have.
+        if let Some(record) = self.ledger.replaced(&said.venue_order_id, clock::now()) {
+            self.put(&record)?;
+            self.replace_is_over(&said.venue_order_id);
+        }
         match self.ledger.fill(said) {
             Some(Ok(record)) => self.put(&record),
             Some(Err(illegal)) => {
@@ -174,7 +178,7 @@ impl Keeper {
                 Ok(())
             }
             None => {
-                if self.ledger.entry(&said.venue_order_id).is_none() {
+                if self.ledger.entry_at(&said.venue_order_id).is_none() {
                     tracing::debug!(order = %said.venue_order_id, "fill of an external order");
                 }
                 Ok(())
@@ -223,6 +227,9 @@ impl Keeper {
                 self.put(&record)?;
             }
         }
+        if evidence {
+            self.replaces_swept((since, listed_at))?;
+        }
         if let Line::Sweeping(link) = &self.line {
             self.line = Line::Live(link.clone());
             self.report();
@@ -238,6 +245,7 @@ impl Keeper {
         for (id, accepted) in std::mem::take(&mut self.unsent) {
             self.send(id, accepted)?;
         }
+        self.send_replaces()?;
         self.send_cancels();
         Ok(())
     }
@@ -258,12 +266,13 @@ impl Keeper {
                 self.query(id);
             }
         }
+        self.replaces_overdue();
         self.catch_up()?;
         self.sweep_if_due();
         Ok(())
     }
 
-    fn query(&self, id: VenueOrderId) {
+    pub(super) fn query(&self, id: VenueOrderId) {
         if let Line::Live(link) = &self.line
             && self.capabilities.query_by_our_id
         {
@@ -276,9 +285,11 @@ impl Keeper {
         if matches!(self.line, Line::Down(_)) {
             return;
         }
+        let unknown = self.ledger.unknown().map(|entry| entry.order.created_at);
+        let in_doubt = self.replaces_in_doubt().into_iter().map(|(_, accepted)| accepted);
         let need = Need {
             open_orders: self.ledger.has_open_orders(),
-            unknown_since: self.ledger.unknown().map(|entry| entry.order.created_at).min(),
+            unknown_since: unknown.chain(in_doubt).min(),
         };
         if let Some(ask) = self.reconcile.due(need, Instant::now()) {
             self.ask_page(ask);

@@ -13,7 +13,7 @@ use tradewind_domain::{
     },
     money::{Price, Quantity},
     time::UnixNanos,
-    trading::{Fill, Order, OrderState, OrderType, Side, TimeInForce},
+    trading::{Fill, Order, OrderState, OrderType, Replacement, Side, TimeInForce},
 };
 use tradewind_journal::codec::{self, CodecError};
 use tradewind_protocol::trade::{PrivateChannel, PrivateEvent};
@@ -39,6 +39,46 @@ pub enum Record {
     CancelAsked { order: VenueOrderId, at: UnixNanos },
     /// A complete sweep: all before this moment of the venue's clock is known.
     Swept { to: UnixNanos },
+    /// As `Changed`, of an order with parts.
+    ChangedWith { number: Number, order: OrderRecord, parts: Vec<Part> },
+    /// As `Filled`, of an order with parts.
+    FilledWith { filled: Filled, parts: Vec<Part> },
+    /// A replace that may be sent once this is durable.
+    ReplaceAsked(ReplaceAsked),
+    /// The venue has done the replace that was asked for.
+    Replaced { number: Number, order: OrderRecord, parts: Vec<Part> },
+    /// It has not and will not.
+    NotReplaced { number: Number, order: OrderRecord, parts: Vec<Part> },
+}
+
+/// What an order has beside its `OrderRecord`. Variants are only appended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Part {
+    LaterVenueIds(Vec<VenueOrderId>),
+    /// The terms that are on their way.
+    Replacement {
+        replace_id: ClientOrderId,
+        quantity: Quantity,
+        limit_price: Option<Price>,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplaceAsked {
+    pub number: Number,
+    /// As the order is while the replace is on its way.
+    pub order: OrderRecord,
+    pub parts: Vec<Part>,
+    /// As they were asked for: what a repeat is compared with.
+    pub asked_version: u32,
+    pub asked_quantity: Option<Quantity>,
+    pub asked_limit_price: Option<Price>,
+    /// The venue is told to refuse it later, by its own clock.
+    pub deadline: UnixNanos,
+    pub trader: Option<TraderId>,
+    pub trader_epoch: u64,
+    pub cluster: u64,
+    pub epoch: u64,
 }
 
 /// An event's number and the number before it on the same channel (0: none).
@@ -126,7 +166,8 @@ mirror!(
         Canceled,
         Rejected,
         Expired,
-        Unknown
+        Unknown,
+        PendingReplace
     }
 );
 
@@ -153,9 +194,10 @@ impl OrderRecord {
         }
     }
 
+    /// `parts`: what stands beside it in its record.
     #[must_use]
-    pub fn order(&self, account: &AccountId) -> Order {
-        Order {
+    pub fn order(&self, account: &AccountId, parts: &[Part]) -> Order {
+        let mut order = Order {
             order_id: OrderId { account: account.clone(), venue_order_id: self.venue_order_id },
             customer: self.customer.clone(),
             client_order_id: self.client_order_id.clone(),
@@ -172,7 +214,32 @@ impl OrderRecord {
             created_at: self.created_at,
             updated_at: self.updated_at,
             version: self.version,
+            later_venue_ids: Vec::new(),
+            replacement: None,
+        };
+        for part in parts.iter().cloned() {
+            match part {
+                Part::LaterVenueIds(ids) => order.later_venue_ids = ids,
+                Part::Replacement { replace_id, quantity, limit_price } => {
+                    order.replacement = Some(Replacement { replace_id, quantity, limit_price });
+                }
+            }
         }
+        order
+    }
+}
+
+impl Part {
+    /// Of most orders there are none.
+    #[must_use]
+    pub fn of(order: &Order) -> Vec<Self> {
+        let later = &order.later_venue_ids;
+        let ids = (!later.is_empty()).then(|| Self::LaterVenueIds(later.clone()));
+        let asked = order.replacement.clone();
+        let asked = asked.map(|Replacement { replace_id, quantity, limit_price }| {
+            Self::Replacement { replace_id, quantity, limit_price }
+        });
+        ids.into_iter().chain(asked).collect()
     }
 }
 
@@ -226,25 +293,53 @@ impl Record {
         codec::decode(KIND, bytes)
     }
 
+    /// An order in its next state.
+    #[must_use]
+    pub fn changed(number: Number, next: &Order) -> Self {
+        let (order, parts) = (OrderRecord::of(next), Part::of(next));
+        if parts.is_empty() {
+            Self::Changed { number, order }
+        } else {
+            Self::ChangedWith { number, order, parts }
+        }
+    }
+
+    /// A fill and the order after it, which `filled` holds too.
+    #[must_use]
+    pub fn filled(filled: Filled, next: &Order) -> Self {
+        let parts = Part::of(next);
+        if parts.is_empty() { Self::Filled(filled) } else { Self::FilledWith { filled, parts } }
+    }
+
     /// The numbered events it makes, in the order of their numbers.
     #[must_use]
     pub fn events(&self, account: &AccountId) -> Vec<Numbered> {
-        let order_event = |number: Number, order: &OrderRecord| Numbered {
+        let order_event = |number: Number, order: &OrderRecord, parts: &[Part]| Numbered {
             customer: order.customer.clone(),
             number,
-            event: PrivateEvent::Order(Box::new(order.order(account))),
+            event: PrivateEvent::Order(Box::new(order.order(account, parts))),
+        };
+        let fill_events = |filled: &Filled, parts: &[Part]| {
+            let fill = Numbered {
+                customer: filled.order.customer.clone(),
+                number: filled.fill_number,
+                event: PrivateEvent::Fill(Box::new(filled.fill(account))),
+            };
+            vec![fill, order_event(filled.order_number, &filled.order, parts)]
         };
         match self {
-            Self::Intent(intent) => vec![order_event(intent.number, &intent.order)],
-            Self::Changed { number, order } => vec![order_event(*number, order)],
-            Self::Filled(filled) => {
-                let fill = Numbered {
-                    customer: filled.order.customer.clone(),
-                    number: filled.fill_number,
-                    event: PrivateEvent::Fill(Box::new(filled.fill(account))),
-                };
-                vec![fill, order_event(filled.order_number, &filled.order)]
+            Self::Intent(intent) => vec![order_event(intent.number, &intent.order, &[])],
+            Self::Changed { number, order } => vec![order_event(*number, order, &[])],
+            Self::ChangedWith { number, order, parts }
+            | Self::Replaced { number, order, parts }
+            | Self::NotReplaced { number, order, parts } => {
+                vec![order_event(*number, order, parts)]
             }
+            Self::ReplaceAsked(asked) => {
+                vec![order_event(asked.number, &asked.order, &asked.parts)]
+            }
+            Self::Filled(filled) => fill_events(filled, &[]),
+            Self::FilledWith { filled, parts } => fill_events(filled, parts),
             Self::Opened { .. }
             | Self::Fenced { .. }
             | Self::TraderSeen { .. }

@@ -1,6 +1,10 @@
 //! The rules of the ledger: from a command or a venue's word to the records it makes. Decides who may do
 //! what and what becomes of an order; every function is pure: state, values and a time in, records out.
 
+mod replace;
+
+pub use replace::Replacing;
+
 use super::{
     Entry, Ledger,
     record::{Filled, Intent, OrderRecord, Record},
@@ -171,7 +175,10 @@ impl Ledger {
         let customer = &principal.customer;
         let id = VenueOrderId::of(self.account(), customer, &new.client_order_id);
         if let Some(before) = self.entry(&id) {
-            return same_order(&before.order, new).map(|()| Submitted::Before(id));
+            return same_order(before, new).map(|()| Submitted::Before(id));
+        }
+        if self.replaced_under(&id).is_some() {
+            return Err(used(&new.client_order_id, "a replace"));
         }
         new.check().map_err(|why| Problem::new(Code::InvalidOrder, why.to_string()))?;
         capabilities.check(new).map_err(|why| Problem::new(Code::Unsupported, why))?;
@@ -239,12 +246,13 @@ impl Ledger {
             | OrderState::Unknown
             | OrderState::New
             | OrderState::PartiallyFilled
+            | OrderState::PendingReplace
             | OrderState::PendingCancel => {
                 let id = order.order_id.venue_order_id;
                 let asked =
                     (!entry.cancel_asked).then_some(Record::CancelAsked { order: id, at: now });
                 // What is not known to be at the venue stays so until the venue has said it.
-                let known = matches!(order.state, OrderState::New | OrderState::PartiallyFilled);
+                let known = !matches!(order.state, OrderState::PendingNew | OrderState::Unknown);
                 let shown = known.then(|| self.change(order, OrderState::PendingCancel, None, now));
                 Ok(asked.into_iter().chain(shown.flatten()).collect())
             }
@@ -263,14 +271,24 @@ impl Ledger {
         let reason = reason.map(|text| text.chars().take(REASON_CHARS).collect());
         let next = order.become_state(next, reason, now.max(order.updated_at)).ok()??;
         let number = self.next_number(&order.customer, PrivateChannel::Orders);
-        Some(Record::Changed { number, order: OrderRecord::of(&next) })
+        Some(Record::changed(number, &next))
     }
 
-    /// What the venue says of an order. Quantities are not taken from it: fills bring them.
+    /// What the venue says of an order, to be asked again until it is nothing more. Quantities are not taken from it:
+    /// fills bring them.
     #[must_use]
     pub fn evidence(&self, said: &VenueOrder, now: UnixNanos) -> Option<Record> {
-        let entry = self.entry(&said.venue_order_id)?;
+        let entry = self.entry_at(&said.venue_order_id)?;
         let order = &entry.order;
+        if order.next_venue_id() == Some(said.venue_order_id) {
+            return self.evidence_of_replace(order, said, now);
+        }
+        // Of an id that it had before nothing counts any more; and what stands in its place is the replace that is on
+        // its way, as far as anybody knows.
+        if order.venue_id() != said.venue_order_id || (said.replaced && order.replacement.is_some())
+        {
+            return None;
+        }
         let awaited = matches!(order.state, OrderState::PendingNew | OrderState::Unknown);
         let next = match said.state {
             // `filled` comes with the last fill, never before it.
@@ -287,6 +305,7 @@ impl Ledger {
             OrderState::Accepted
             | OrderState::PendingNew
             | OrderState::PendingCancel
+            | OrderState::PendingReplace
             | OrderState::Unknown => return None,
         };
         self.change(order, next, said.reason.clone(), now)
@@ -301,7 +320,7 @@ impl Ledger {
         if self.knows_execution(&said.exec_id) {
             return None;
         }
-        let order = &self.entry(&said.venue_order_id)?.order;
+        let order = &self.entry_at(&said.venue_order_id)?.order;
         let fill = Fill {
             exec_id: said.exec_id.clone(),
             order_id: order.order_id.clone(),
@@ -316,7 +335,7 @@ impl Ledger {
         Some(order.filled_by(&fill).map(|next| {
             let fill_number = self.next_number(&order.customer, PrivateChannel::Fills);
             let orders = self.stand(&order.customer).on(PrivateChannel::Orders);
-            Record::Filled(Filled {
+            let filled = Filled {
                 fill_number,
                 exec_id: fill.exec_id,
                 quantity: fill.quantity,
@@ -324,7 +343,8 @@ impl Ledger {
                 at: fill.at,
                 order_number: super::record::Number { seq: fill_number.seq + 1, prev: orders },
                 order: OrderRecord::of(&next),
-            })
+            };
+            Record::filled(filled, &next)
         }))
     }
 
@@ -339,9 +359,10 @@ impl Ledger {
         now: UnixNanos,
     ) -> Option<Record> {
         let entry = self.entry(order)?;
-        let covered = since + SWEEP_MARGIN <= entry.order.created_at;
-        let too_late = listed_at > entry.deadline;
-        if entry.order.state != OrderState::Unknown || !covered || !too_late {
+        let listed = (since, listed_at);
+        if entry.order.state != OrderState::Unknown
+            || !would_list(listed, entry.order.created_at, entry.deadline)
+        {
             return None;
         }
         let reason = "not_placed: the venue does not have it and takes it no more".to_string();
@@ -349,14 +370,24 @@ impl Ledger {
     }
 }
 
+/// Whether a listing from `since` on, made at `listed_at`, names all that was accepted at that moment and that the venue
+/// took until that deadline.
+fn would_list(
+    (since, listed_at): (UnixNanos, UnixNanos),
+    accepted: UnixNanos,
+    deadline: UnixNanos,
+) -> bool {
+    since + SWEEP_MARGIN <= accepted && listed_at > deadline
+}
+
 fn fenced(fence: Fence) -> Record {
     Record::Fenced { cluster: fence.cluster.0, epoch: fence.epoch.0 }
 }
 
-fn same_order(before: &Order, new: &NewOrder) -> Result<(), Problem> {
-    if before.body() == *new {
-        return Ok(());
-    }
-    let detail = format!("{} was used for another order", new.client_order_id);
-    Err(Problem::new(Code::Conflict, detail))
+fn same_order(before: &Entry, new: &NewOrder) -> Result<(), Problem> {
+    if before.body() == *new { Ok(()) } else { Err(used(&new.client_order_id, "another order")) }
+}
+
+fn used(id: &ClientOrderId, what: &str) -> Problem {
+    Problem::new(Code::Conflict, format!("{id} was used for {what}: take another id"))
 }

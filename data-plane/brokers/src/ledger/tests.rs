@@ -4,6 +4,7 @@
 
 mod histories;
 mod lives;
+mod replaces;
 
 use super::*;
 use crate::{
@@ -51,6 +52,7 @@ pub(super) fn capabilities() -> Capabilities {
         instruments: Some([InstrumentId::new("BTC/USD").unwrap()].into()),
         order_deadline: true,
         query_by_our_id: true,
+        replace: true,
     }
 }
 
@@ -133,8 +135,8 @@ impl Book {
     }
 
     fn says(&mut self, id: &VenueOrderId, state: OrderState) {
-        let said = VenueOrder { venue_order_id: *id, state, reason: None };
-        if let Some(record) = self.ledger.evidence(&said, NOW) {
+        let said = VenueOrder { venue_order_id: *id, state, reason: None, replaced: false };
+        while let Some(record) = self.ledger.evidence(&said, NOW) {
             self.put(record);
         }
     }
@@ -331,11 +333,7 @@ fn fills_are_a_set_and_only_they_make_an_order_filled() {
     assert_eq!(book.order(&id).state, S::Filled, "a late fill still counts");
     let too_much = book.ledger.fill(&fill_of(&id, "x3", "0.1")).unwrap();
     assert!(too_much.is_err());
-    let not_ours = VenueOrderId::of(
-        &account(),
-        &CustomerId::new("eve").unwrap(),
-        &new_order("o", "1").client_order_id,
-    );
+    let not_ours = book.id("eve", "o");
     assert!(book.ledger.fill(&fill_of(&not_ours, "x4", "1")).is_none(), "external");
 }
 

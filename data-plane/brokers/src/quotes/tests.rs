@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use crate::venue::{NotSent, Submission};
+use crate::venue::{NotSent, Replace, Submission};
 use tradewind_domain::{
     ids::{ClusterIncarnation, Epoch, VenueOrderId},
     money::Quantity,
@@ -25,6 +25,9 @@ impl Link for Noted {
         Err(NotSent)
     }
     fn cancel(&self, _: VenueOrderId) -> Result<(), NotSent> {
+        Err(NotSent)
+    }
+    fn replace(&self, _: Replace) -> Result<(), NotSent> {
         Err(NotSent)
     }
     fn query(&self, _: VenueOrderId) -> Result<(), NotSent> {

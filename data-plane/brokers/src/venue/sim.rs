@@ -2,8 +2,8 @@
 //! ours; it re-dials nothing and repeats nothing, `connection` and the ledger do.
 
 use super::{
-    Capabilities, ConnectError, Connection, Event, Link, NotSent, Page, Placed, Refusal, Rest,
-    Submission, Venue, VenueFill, VenueOrder,
+    Capabilities, ConnectError, Connection, Event, Link, NotSent, Page, Placed, Refusal, Replace,
+    Rest, Submission, Venue, VenueFill, VenueOrder,
 };
 use crate::limits::{
     ASK_CONNECT_WITHIN, VENUE_CONNECT_WITHIN, VENUE_EVENTS, VENUE_FRAME_BYTES, VENUE_QUEUE,
@@ -30,7 +30,7 @@ use tradewind_domain::{
 };
 use tradewind_link::rest::{Method, Rest as HttpClient};
 use tradewind_protocol::asks::ConnectsAllowed;
-use tradewind_sim::wire::{self, FromVenue, Outcome, RefusalCode, ToVenue};
+use tradewind_sim::wire::{self, FromVenue, Outcome, RefusalCode, ToVenue, VenueOrderState};
 
 type Socket = WebSocketStream<TcpStream>;
 
@@ -56,6 +56,7 @@ impl Sim {
             instruments: None,
             order_deadline: true,
             query_by_our_id: true,
+            replace: true,
         };
         let address = address.trim_end_matches('/').to_string();
         Self { address, rest: HttpClient::default(), account, capabilities }
@@ -145,8 +146,13 @@ fn encode(frame: &ToVenue) -> Message {
 enum Asked {
     Submit(VenueOrderId),
     Cancel(VenueOrderId),
+    /// By the order of that id.
+    Replace(VenueOrderId),
     Query,
-    Sweep { since: UnixNanos, cursor: Option<u64> },
+    Sweep {
+        since: UnixNanos,
+        cursor: Option<u64>,
+    },
 }
 
 #[derive(Default)]
@@ -198,6 +204,21 @@ impl Link for SimLink {
     fn cancel(&self, venue_order_id: VenueOrderId) -> Result<(), NotSent> {
         let asked = Asked::Cancel(venue_order_id);
         self.ask(asked, |request| ToVenue::Cancel { request, venue_order_id })
+    }
+
+    fn replace(&self, replace: Replace) -> Result<(), NotSent> {
+        // What is open at this venue has a price: an order without one never rests there.
+        let Some(limit_price) = replace.limit_price else { return Err(NotSent) };
+        let venue_order_id = replace.venue_order_id;
+        let by = wire::Replacement {
+            venue_order_id: replace.by,
+            quantity: replace.quantity,
+            limit_price,
+            sent_at: replace.sent_at,
+            deadline: replace.deadline,
+        };
+        let asked = Asked::Replace(replace.by);
+        self.ask(asked, |request| ToVenue::Replace { request, venue_order_id, by })
     }
 
     fn query(&self, venue_order_id: VenueOrderId) -> Result<(), NotSent> {
@@ -327,6 +348,12 @@ fn answer(asked: Asked, time: UnixNanos, result: Outcome) -> Option<Event> {
         (Asked::Cancel(order), Outcome::Refused { code, reason }) => {
             Some(Event::Canceled { order, result: Err(refusal(code, reason)) })
         }
+        (Asked::Replace(by), Outcome::Done(now)) => {
+            Some(Event::Replaced { by, result: Ok(venue_order(now)) })
+        }
+        (Asked::Replace(by), Outcome::Refused { code, reason }) => {
+            Some(Event::Replaced { by, result: Err(not_replaced(code, reason)) })
+        }
         (Asked::Query, Outcome::Order(order)) => Some(Event::Order(venue_order(order))),
         (Asked::Query, Outcome::Refused { .. }) => None,
         (Asked::Sweep { since, cursor }, Outcome::Page(page)) => Some(Event::Page(Page {
@@ -363,9 +390,25 @@ fn refusal(code: RefusalCode, reason: String) -> Refusal {
     Refusal { placed, reason }
 }
 
+/// A replace that is refused for its order leaves nothing behind; a submit that is refused so speaks of another one.
+fn not_replaced(code: RefusalCode, reason: String) -> Refusal {
+    match code {
+        RefusalCode::UnknownOrder | RefusalCode::TooLate => Refusal { placed: Placed::No, reason },
+        RefusalCode::DeadlinePassed
+        | RefusalCode::UnknownInstrument
+        | RefusalCode::InvalidOrder
+        | RefusalCode::NotLoggedIn
+        | RefusalCode::Duplicate
+        | RefusalCode::AlreadyLoggedIn
+        | RefusalCode::BadFrame
+        | RefusalCode::TooMany => refusal(code, reason),
+    }
+}
+
 fn venue_order(order: wire::VenueOrder) -> VenueOrder {
     let wire::VenueOrder { venue_order_id, state, reason, .. } = order;
-    VenueOrder { venue_order_id, state: state.into(), reason }
+    let replaced = state == VenueOrderState::Replaced;
+    VenueOrder { venue_order_id, state: state.into(), reason, replaced }
 }
 
 fn venue_fill(fill: wire::VenueFill) -> VenueFill {

@@ -13,7 +13,7 @@ use axum::{
 use std::sync::Arc;
 use tradewind_domain::{
     ids::{AccountId, InstrumentId, MarketId, OrderId},
-    trading::Order,
+    trading::{Order, ReplaceOrder},
 };
 use tradewind_link::{
     Failure,
@@ -28,7 +28,7 @@ use tradewind_protocol::{
 pub(crate) fn routes() -> Router<Gateway> {
     Router::new()
         .route("/v1/orders", post(submit).get(list))
-        .route("/v1/orders/{order_id}", get(order).delete(cancel))
+        .route("/v1/orders/{order_id}", get(order).patch(replace).delete(cancel))
         .route("/v1/fills", get(fills))
         .route("/v1/accounts", get(accounts))
         // An instrument's name may hold a slash.
@@ -66,6 +66,19 @@ async fn order(
 ) -> Result<Json<Order>, Failure> {
     let market = market_for(&*gateway.known()?, &caller, &order_id.account)?;
     let command = OrderCommand::Get { order_id };
+    let (order, _) = one(gateway.command(&market, caller.principal(), command).await?)?;
+    Ok(Json(order))
+}
+
+/// Answers the order as it is once the replace is durable; what becomes of it comes over the stream.
+async fn replace(
+    State(gateway): State<Gateway>,
+    caller: Caller,
+    Path(order_id): Path<OrderId>,
+    Json(replace): Json<ReplaceOrder>,
+) -> Result<Json<Order>, Failure> {
+    let market = market_for(&*gateway.known()?, &caller, &order_id.account)?;
+    let command = OrderCommand::Replace { order_id, replace };
     let (order, _) = one(gateway.command(&market, caller.principal(), command).await?)?;
     Ok(Json(order))
 }

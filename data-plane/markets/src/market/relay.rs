@@ -342,7 +342,9 @@ fn way(routes: &Routes, principal: &Principal, command: &OrderCommand) -> Result
             order.check().map_err(|why| Problem::new(Code::InvalidOrder, why.to_string()))?;
             return Ok(routes.way(&principal.customer, &order.instrument, account.as_ref()));
         }
-        OrderCommand::Cancel { order_id } | OrderCommand::Get { order_id } => &order_id.account,
+        OrderCommand::Cancel { order_id }
+        | OrderCommand::Get { order_id }
+        | OrderCommand::Replace { order_id, .. } => &order_id.account,
         OrderCommand::List { account, .. } | OrderCommand::Fills { account } => account,
     };
     routes.account(account).ok_or_else(|| unplaced(account))?;

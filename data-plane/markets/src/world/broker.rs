@@ -327,7 +327,9 @@ impl Scene {
             OrderCommand::Submit { order, .. } => {
                 CommandAnswer::Order { order: Box::new(accepted(order)), created }
             }
-            OrderCommand::Cancel { .. } | OrderCommand::Get { .. } => {
+            OrderCommand::Cancel { .. }
+            | OrderCommand::Get { .. }
+            | OrderCommand::Replace { .. } => {
                 CommandAnswer::Order { order: named("1"), created: false }
             }
             OrderCommand::List { .. } => CommandAnswer::Orders { orders: vec![*named("1")] },

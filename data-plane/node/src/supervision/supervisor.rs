@@ -361,8 +361,8 @@ impl Task {
     }
 
     fn reports(&self) -> Reports {
-        let kept = self.kept.values().map(|kept| kept.report.clone());
-        Arc::new(with_those_beside(kept.collect(), &self.beside.borrow()))
+        let kept = self.kept.values().map(|kept| kept.report.clone()).collect();
+        Arc::new(with_those_beside(kept, &self.beside.borrow()))
     }
 
     /// Waited for: nothing of what is removed is started meanwhile.
@@ -378,11 +378,10 @@ impl Task {
 
     fn publish(&self) {
         let before = self.services.borrow().clone();
-        let kept = self.kept.values().map(|kept| &kept.report);
-        if self.beside.borrow().is_empty() && before.iter().eq(kept) {
+        let reports = self.reports();
+        if before == reports {
             return;
         }
-        let reports = self.reports();
         // First what is, then what has changed: whoever comes in between is told twice rather than never.
         self.services.send_replace(reports.clone());
         for change in changes(&before, &reports) {

@@ -4,7 +4,7 @@ use super::*;
 use crate::ids::{AccountId, ExecId, VenueOrderId};
 use proptest::prelude::*;
 
-fn order(quantity: &str) -> Order {
+pub(crate) fn order(quantity: &str) -> Order {
     let account = AccountId::new("sim-1").expect("legal");
     let customer = CustomerId::new("acme").expect("legal");
     let new = NewOrder {
@@ -21,7 +21,7 @@ fn order(quantity: &str) -> Order {
     Order::accepted(OrderId { account, venue_order_id }, customer, venue, &new, UnixNanos(1))
 }
 
-fn fill(order: &Order, quantity: &str) -> Fill {
+pub(crate) fn fill(order: &Order, quantity: &str) -> Fill {
     Fill {
         exec_id: ExecId::new("x").expect("legal"),
         order_id: order.order_id.clone(),

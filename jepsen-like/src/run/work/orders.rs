@@ -138,6 +138,7 @@ impl Handle {
             OrderState::Accepted
             | OrderState::PendingNew
             | OrderState::PendingCancel
+            | OrderState::PendingReplace
             | OrderState::Unknown => return,
         };
         // What was seen first stays: an order that was at the venue and is canceled was there.

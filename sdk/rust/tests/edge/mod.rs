@@ -120,7 +120,7 @@ impl Edge {
             .route("/v1/stream", get(stream))
             .route("/v1/accounts", get(accounts))
             .route("/v1/orders", get(open_orders).post(submit))
-            .route("/v1/orders/{order}", get(order).delete(too_late))
+            .route("/v1/orders/{order}", get(order).patch(submit).delete(too_late))
             .with_state(edge.clone());
         let serving = tokio::spawn(async move { axum::serve(listener, routes).await.unwrap() });
         *edge.server.lock().unwrap() = Some(serving);
@@ -218,12 +218,13 @@ fn an_order(client_order_id: &str) -> Value {
     })
 }
 
+/// A submit, or a replace.
 async fn submit(State(edge): State<Edge>, headers: HeaderMap, Json(body): Json<Value>) -> Response {
     if !is_good(&edge, &headers) {
         return problem(Code::Unauthorized);
     }
     let mut ledger = edge.ledger();
-    let id = body["client_order_id"].as_str().unwrap().to_string();
+    let id = body["client_order_id"].as_str().unwrap_or("filled").to_string();
     ledger.submits.push(body);
     ledger.sessions.push(session_of(&headers));
     match ledger.refusals.pop_front() {

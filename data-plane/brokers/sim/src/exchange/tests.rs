@@ -3,13 +3,14 @@
 #![allow(clippy::unwrap_used)]
 
 mod flows;
+mod replaces;
 
 use core::time::Duration;
 
 use tradewind_domain::{money::Quantity, trading::Side};
 
 use super::*;
-use crate::wire::{ArrivalOutcome, VenueOrderState};
+use crate::wire::{ArrivalOutcome, Replacement, VenueOrderState};
 
 /// An exchange, its clock, and everything it has written down.
 struct World {
@@ -108,6 +109,39 @@ impl World {
         let (outcome, done) = self.exchange.cancel(&account("a"), id(number), now).unwrap();
         self.events.extend(done.events);
         outcome
+    }
+
+    /// By an order of that number, with a second's time to arrive.
+    fn replace(
+        &mut self,
+        number: u64,
+        by: u64,
+        quantity: &str,
+        price: &str,
+    ) -> (Outcome, Vec<Told>) {
+        let deadline = self.now + Duration::from_secs(1);
+        self.replace_until(number, by, quantity, price, deadline)
+    }
+
+    fn replace_until(
+        &mut self,
+        number: u64,
+        by: u64,
+        quantity: &str,
+        price: &str,
+        deadline: UnixNanos,
+    ) -> (Outcome, Vec<Told>) {
+        let now = self.tick();
+        let by = Replacement {
+            venue_order_id: id(by),
+            quantity: quantity.parse().unwrap(),
+            limit_price: price.parse().unwrap(),
+            sent_at: now,
+            deadline,
+        };
+        let (outcome, done) = self.exchange.replace(&account("a"), id(number), &by, now).unwrap();
+        self.events.extend(done.events);
+        (outcome, done.told)
     }
 
     fn order(&self, number: u64) -> VenueOrder {

@@ -58,6 +58,20 @@ pub(crate) enum Event {
         code: RefusalCode,
         at: UnixNanos,
     },
+    /// A replace reached the venue: `order` has ended, and another one has arrived in its place.
+    Replaced {
+        order: u64,
+        by: Arrived,
+        at: UnixNanos,
+    },
+    /// A replace reached the venue and changed nothing. `by` is the id that the new order would have had.
+    ReplaceRefused {
+        account: AccountId,
+        by: VenueOrderId,
+        sent_at: UnixNanos,
+        code: RefusalCode,
+        at: UnixNanos,
+    },
 }
 
 /// An order as it arrived.

@@ -16,7 +16,7 @@ use super::event::{Arrived, Event, Fate};
 use crate::engine::OrderKey;
 use crate::limits::PAGE_ITEMS;
 use crate::wire::{
-    Arrival, ArrivalOutcome, LedgerPage, Page, VenueFill, VenueOrder, VenueOrderState,
+    Arrival, ArrivalOutcome, LedgerPage, Page, RefusalCode, VenueFill, VenueOrder, VenueOrderState,
 };
 
 /// An event that cannot follow those before it: a bug, or a ledger of another program.
@@ -88,6 +88,14 @@ impl State {
                 self.order_changed(key, *at)?;
             }
             Event::CancelRefused { at, .. } => self.latest = self.latest.max(*at),
+            Event::Replaced { order, by, at } => self.replace(OrderKey(*order), by, *at)?,
+            Event::ReplaceRefused { account, by, sent_at, code, at } => {
+                let outcome = match code {
+                    RefusalCode::Duplicate => ArrivalOutcome::Duplicate,
+                    code => ArrivalOutcome::Refused(*code),
+                };
+                self.arrived(account, *by, *sent_at, *at, outcome);
+            }
         }
         Ok(())
     }
@@ -101,16 +109,53 @@ impl State {
                 (ArrivalOutcome::Refused(*code), state, Some(reason.clone()))
             }
         };
+        self.arrived(account, order.venue_order_id, order.sent_at, at, outcome);
+        if let Some(state) = state {
+            self.add(account, order, state, reason, None, at);
+        }
+    }
+
+    fn arrived(
+        &mut self,
+        account: &AccountId,
+        venue_order_id: VenueOrderId,
+        sent_at: UnixNanos,
+        arrived_at: UnixNanos,
+        outcome: ArrivalOutcome,
+    ) {
+        let account = account.clone();
+        self.arrivals.push(Arrival { account, venue_order_id, sent_at, arrived_at, outcome });
+        self.latest = self.latest.max(arrived_at);
+    }
+
+    fn replace(
+        &mut self,
+        former: OrderKey,
+        by: &Arrived,
+        at: UnixNanos,
+    ) -> Result<(), Inconsistent> {
+        if !self.open.remove(&former) {
+            return Err(Inconsistent::Ended(former.0));
+        }
+        let entry = self.entry_mut(former)?;
+        entry.order.state = VenueOrderState::Replaced;
+        let (account, replaces) = (entry.account.clone(), entry.order.venue_order_id);
+        self.order_changed(former, at)?;
+        self.arrived(&account, by.venue_order_id, by.sent_at, at, ArrivalOutcome::Placed);
+        self.add(&account, by, VenueOrderState::New, None, Some(replaces), at);
+        Ok(())
+    }
+
+    fn add(
+        &mut self,
+        account: &AccountId,
+        order: &Arrived,
+        state: VenueOrderState,
+        reason: Option<String>,
+        replaces: Option<VenueOrderId>,
+        at: UnixNanos,
+    ) {
         let (account, venue_order_id) = (account.clone(), order.venue_order_id);
-        self.arrivals.push(Arrival {
-            account: account.clone(),
-            venue_order_id,
-            sent_at: order.sent_at,
-            arrived_at: at,
-            outcome,
-        });
-        self.latest = self.latest.max(at);
-        let Some(state) = state else { return };
         let key = OrderKey(self.orders.len() as u64);
         let order = VenueOrder {
             venue_order_id,
@@ -124,6 +169,7 @@ impl State {
             filled: Quantity::ZERO,
             reason,
             time: at,
+            replaces,
         };
         if !state.is_terminal() {
             self.open.insert(key);
@@ -236,6 +282,17 @@ impl State {
     /// The key that the next order to arrive will have.
     pub(crate) fn next_key(&self) -> OrderKey {
         OrderKey(self.orders.len() as u64)
+    }
+
+    /// What is filled of an order and of those in whose place it came.
+    pub(crate) fn filled_in_all(&self, order: &Entry) -> Result<Quantity, InvalidAmount> {
+        let mut sum = order.order.filled;
+        let mut before = order.order.replaces;
+        while let Some((_, former)) = before.and_then(|id| self.find(&order.account, id)) {
+            sum = sum.checked_add(former.order.filled)?;
+            before = former.order.replaces;
+        }
+        Ok(sum)
     }
 
     pub(crate) fn last_fill(&self) -> Option<&VenueFill> {

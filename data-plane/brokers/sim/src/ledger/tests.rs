@@ -71,6 +71,29 @@ fn the_bytes_of_a_step_never_change() {
     assert_eq!(Step::from_bytes(&bytes).unwrap(), step);
 }
 
+fn replaced(order: u64, by: u64) -> Event {
+    let Event::Arrived { order: arrived, at, .. } = arrived(by, 8, Fate::Placed) else {
+        unreachable!("it is one")
+    };
+    Event::Replaced { order, by: arrived, at }
+}
+
+#[test]
+fn the_bytes_of_replaces_never_change() {
+    let refused = Event::ReplaceRefused {
+        account: account(),
+        by: format!("{:032x}", 8).parse().unwrap(),
+        sent_at: UnixNanos(6),
+        code: RefusalCode::TooLate,
+        at: UnixNanos(7),
+    };
+    let step = Step { events: vec![replaced(0, 9), refused] };
+    let bytes = step.to_bytes().unwrap();
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(hex, include_str!("golden/step_2.hex").trim());
+    assert_eq!(Step::from_bytes(&bytes).unwrap(), step);
+}
+
 #[test]
 fn what_was_written_is_there_after_opening_again() {
     let home = tempfile::tempdir().unwrap();
@@ -101,7 +124,10 @@ fn events_that_cannot_follow_are_refused() {
         vec![opened(), placed.clone(), filled(0, 1, "2.1")],
         vec![opened(), placed.clone(), filled(0, 1, "2"), filled(0, 2, "1")],
         vec![opened(), placed.clone(), canceled.clone(), canceled.clone()],
-        vec![opened(), placed, canceled, filled(0, 1, "1")],
+        vec![opened(), placed.clone(), canceled.clone(), filled(0, 1, "1")],
+        vec![opened(), placed.clone(), canceled, replaced(0, 2)],
+        vec![opened(), placed.clone(), replaced(0, 2), replaced(0, 3)],
+        vec![opened(), placed, replaced(0, 2), filled(0, 1, "1")],
     ];
     for (number, events) in impossible.iter().enumerate() {
         assert!(state(events).is_err(), "case {number}");

@@ -26,6 +26,7 @@ fn every_message_to_the_venue_has_its_sample() {
         "sweep",
         "sweep",
         "ping",
+        "replace",
     ];
     assert_eq!(samples::<ToVenue>(include_str!("golden/to_venue.jsonl")), expected);
 }
@@ -44,6 +45,8 @@ fn every_message_from_the_venue_has_its_sample() {
         "heartbeat",
         "pong",
         "error",
+        "order_update",
+        "answer",
     ];
     assert_eq!(samples::<FromVenue>(include_str!("golden/from_venue.jsonl")), expected);
 }

@@ -2,7 +2,7 @@
 //! none that was accepted is forgotten, no fill is lost.
 
 use super::*;
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 use tradewind_domain::ids::VenueOrderId;
 use tradewind_sim::wire::VenueOrderState;
 

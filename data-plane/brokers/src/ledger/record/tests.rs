@@ -28,6 +28,33 @@ fn order(state: StateRecord, reason: Option<&str>) -> OrderRecord {
     }
 }
 
+fn filled() -> Filled {
+    Filled {
+        fill_number: Number { seq: 7, prev: 5 },
+        exec_id: ExecId::new("x1").unwrap(),
+        quantity: "0.1".parse().unwrap(),
+        price: "29430".parse().unwrap(),
+        at: UnixNanos(1_700_000_000_000_000_000),
+        order_number: Number { seq: 8, prev: 6 },
+        order: order(StateRecord::PartiallyFilled, None),
+    }
+}
+
+fn parts() -> Vec<Part> {
+    let account = AccountId::new("sim-1").unwrap();
+    let customer = CustomerId::new("acme").unwrap();
+    let replace_id = ClientOrderId::new("r-2").unwrap();
+    let before = ClientOrderId::new("r-1").unwrap();
+    vec![
+        Part::LaterVenueIds(vec![VenueOrderId::of(&account, &customer, &before)]),
+        Part::Replacement {
+            replace_id,
+            quantity: "0.6".parse().unwrap(),
+            limit_price: Some("29430.1".parse().unwrap()),
+        },
+    ]
+}
+
 fn samples() -> Vec<(Record, &'static str)> {
     let account = AccountId::new("sim-1").unwrap();
     let (customer, trader) = (CustomerId::new("acme").unwrap(), TraderId::new("t").unwrap());
@@ -51,25 +78,41 @@ fn samples() -> Vec<(Record, &'static str)> {
             INTENT,
         ),
         (Record::Changed { number, order: order(StateRecord::Unknown, Some("why")) }, CHANGED),
-        (
-            Record::Filled(Filled {
-                fill_number: number,
-                exec_id: ExecId::new("x1").unwrap(),
-                quantity: "0.1".parse().unwrap(),
-                price: "29430".parse().unwrap(),
-                at,
-                order_number: Number { seq: 8, prev: 6 },
-                order: order(StateRecord::PartiallyFilled, None),
-            }),
-            FILLED,
-        ),
+        (Record::Filled(filled()), FILLED),
         (Record::CancelAsked { order: known.venue_order_id, at }, CANCEL_ASKED),
         (Record::Swept { to: at }, SWEPT),
+        (Record::ChangedWith { number, order: known.clone(), parts: parts() }, CHANGED_WITH),
+        (Record::FilledWith { filled: filled(), parts: parts() }, FILLED_WITH),
+        (
+            Record::ReplaceAsked(ReplaceAsked {
+                number,
+                order: order(StateRecord::PendingReplace, None),
+                parts: parts(),
+                asked_version: 2,
+                asked_quantity: Some("0.6".parse().unwrap()),
+                asked_limit_price: None,
+                deadline: at,
+                trader: None,
+                trader_epoch: 0,
+                cluster: 9,
+                epoch: 300,
+            }),
+            REPLACE_ASKED,
+        ),
+        (Record::Replaced { number, order: known.clone(), parts: parts() }, REPLACED),
+        (Record::NotReplaced { number, order: known, parts: Vec::new() }, NOT_REPLACED),
     ]
 }
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[test]
+fn an_order_with_parts_survives_the_round_trip() {
+    let account = AccountId::new("sim-1").unwrap();
+    let with = order(StateRecord::PendingReplace, None).order(&account, &parts());
+    assert_eq!((with.later_venue_ids.len(), Part::of(&with)), (1, parts()));
 }
 
 #[test]
@@ -104,7 +147,7 @@ fn every_state_has_the_same_place_on_disk_for_ever() {
 fn an_order_survives_the_round_trip() {
     let account = AccountId::new("sim-1").unwrap();
     let record = order(StateRecord::PendingCancel, Some("asked"));
-    assert_eq!(OrderRecord::of(&record.order(&account)), record);
+    assert_eq!(OrderRecord::of(&record.order(&account, &[])), record);
 }
 
 const OPENED: &str = "0101000573696d2d310430306666fd00002a36fe9c9717b1b0bbb5";
@@ -115,3 +158,8 @@ const CHANGED: &str = "010104070520653039306566663439653663383665343530623639356
 const FILLED: &str = "010105070502783103302e31053239343330fd00002a36fe9c971708062065303930656666343965366338366534353062363935623964613337383835660461636d65036f2d310373696d074254432f555344010104302e3530010732393433302e32010303302e3100fd00002a36fe9c9717fd01002a36fe9c971703c3d82af1";
 const CANCEL_ASKED: &str = "010106206530393065666634396536633836653435306236393562396461333738383566fd00002a36fe9c9717110e5777";
 const SWEPT: &str = "010107fd00002a36fe9c971718b8ae03";
+const CHANGED_WITH: &str = "01010807052065303930656666343965366338366534353062363935623964613337383835660461636d65036f2d310373696d074254432f555344010104302e3530010732393433302e32010203302e3100fd00002a36fe9c9717fd01002a36fe9c9717030200012064363333373165313538663533343938623562333562323233636562326563330103722d3203302e36010732393433302e314d658e74";
+const FILLED_WITH: &str = "010109070502783103302e31053239343330fd00002a36fe9c971708062065303930656666343965366338366534353062363935623964613337383835660461636d65036f2d310373696d074254432f555344010104302e3530010732393433302e32010303302e3100fd00002a36fe9c9717fd01002a36fe9c9717030200012064363333373165313538663533343938623562333562323233636562326563330103722d3203302e36010732393433302e31e174010d";
+const REPLACE_ASKED: &str = "01010a07052065303930656666343965366338366534353062363935623964613337383835660461636d65036f2d310373696d074254432f555344010104302e3530010732393433302e32010a03302e3100fd00002a36fe9c9717fd01002a36fe9c9717030200012064363333373165313538663533343938623562333562323233636562326563330103722d3203302e36010732393433302e31020103302e3600fd00002a36fe9c9717000009fb2c01fc9e5854";
+const REPLACED: &str = "01010b07052065303930656666343965366338366534353062363935623964613337383835660461636d65036f2d310373696d074254432f555344010104302e3530010732393433302e32010203302e3100fd00002a36fe9c9717fd01002a36fe9c9717030200012064363333373165313538663533343938623562333562323233636562326563330103722d3203302e36010732393433302e315d8de46a";
+const NOT_REPLACED: &str = "01010c07052065303930656666343965366338366534353062363935623964613337383835660461636d65036f2d310373696d074254432f555344010104302e3530010732393433302e32010203302e3100fd00002a36fe9c9717fd01002a36fe9c97170300d02b4c8a";

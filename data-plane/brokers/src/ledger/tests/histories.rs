@@ -28,6 +28,17 @@ enum Step {
     Cancel {
         pick: u8,
     },
+    /// Under a name of those that orders have, too.
+    Replace {
+        pick: u8,
+        name: u8,
+        quantity: u8,
+    },
+    /// The venue's word on the replace that is on its way, if one is: done, refused, or not listed.
+    Ends {
+        pick: u8,
+        end: u8,
+    },
     /// So many of the newest records are lost, and the process with them.
     Crash {
         lost: u8,
@@ -45,6 +56,9 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (any::<u8>(), 0_u8..12, 1_u8..3)
             .prop_map(|(pick, exec, quantity)| Step::Fills { pick, exec, quantity }),
         2 => any::<u8>().prop_map(|pick| Step::Cancel { pick }),
+        4 => (any::<u8>(), 0_u8..8, 1_u8..5)
+            .prop_map(|(pick, name, quantity)| Step::Replace { pick, name, quantity }),
+        3 => (any::<u8>(), any::<u8>()).prop_map(|(pick, end)| Step::Ends { pick, end }),
         1 => (0_u8..8).prop_map(|lost| Step::Crash { lost }),
         2 => Just(Step::Synced),
     ]
@@ -67,6 +81,28 @@ struct World {
 }
 
 impl World {
+    /// An id that the venue has for an order, of those it has had.
+    fn any_venue_id(&self, pick: u8) -> Option<VenueOrderId> {
+        let id = self.any_order(pick)?;
+        let order = self.book.order(&id);
+        let all: Vec<_> = std::iter::once(id).chain(order.later_venue_ids).collect();
+        Some(all[usize::from(pick) / 7 % all.len()])
+    }
+
+    fn ends(&mut self, id: VenueOrderId, end: u8) {
+        let Some(by) = self.book.order(&id).next_venue_id() else { return };
+        match end % 4 {
+            0 => self.book.says(&by, OrderState::Rejected),
+            1 => {
+                let listed = (UnixNanos(0), UnixNanos(u64::MAX));
+                let absent = self.book.ledger.replace_absent(&id, listed, NOW);
+                self.book.put(absent.unwrap());
+            }
+            2 => self.book.says(&by, OrderState::New),
+            _ => self.book.says(&by, OrderState::Canceled),
+        }
+    }
+
     fn any_order(&self, pick: u8) -> Option<VenueOrderId> {
         let intents = self.book.records.iter().filter_map(|record| match record {
             Record::Intent(intent) => Some(intent.order.venue_order_id),
@@ -117,12 +153,12 @@ impl World {
                 }
             }
             Step::Says { pick, state } => {
-                let Some(id) = self.any_order(pick) else { return };
+                let Some(id) = self.any_venue_id(pick) else { return };
                 let all = OrderState::ALL;
                 self.book.says(&id, all[usize::from(state) % all.len()]);
             }
             Step::Fills { pick, exec, quantity } => {
-                let Some(id) = self.any_order(pick) else { return };
+                let Some(id) = self.any_venue_id(pick) else { return };
                 let said = fill_of(&id, &format!("x-{exec}"), &quantity.to_string());
                 if let Some(Ok(record)) = self.book.ledger.fill(&said) {
                     self.book.put(record);
@@ -131,6 +167,15 @@ impl World {
             Step::Cancel { pick } => {
                 let Some(id) = self.any_order(pick) else { return };
                 let _ = self.book.cancel(&id);
+            }
+            Step::Replace { pick, name, quantity } => {
+                let Some(id) = self.any_order(pick) else { return };
+                // Refusals are answers too.
+                let _ = self.book.replace(&id, &format!("o-{name}"), &quantity.to_string());
+            }
+            Step::Ends { pick, end } => {
+                let Some(id) = self.any_order(pick) else { return };
+                self.ends(id, end);
             }
             Step::Crash { lost } => self.crash(lost),
             Step::Synced => self.sync(),
@@ -196,6 +241,20 @@ proptest! {
         // open is what has not ended
         for entry in world.book.ledger.open_orders() {
             prop_assert!(!entry.order.state.is_terminal());
+        }
+        for entry in world.book.ledger.replacing() {
+            prop_assert!(entry.order.replacement.is_some() && !entry.order.state.is_terminal());
+        }
+        // no two orders ever have one id at the venue
+        let mut ids = HashSet::new();
+        for customer in ["acme", "bolt"] {
+            for entry in world.book.ledger.orders_of(&CustomerId::new(customer).unwrap()) {
+                prop_assert!(ids.insert(entry.order.order_id.venue_order_id));
+                for later in &entry.order.later_venue_ids {
+                    prop_assert!(ids.insert(*later));
+                }
+                prop_assert!(entry.order.filled_quantity <= entry.order.quantity);
+            }
         }
         for entry in world.book.ledger.unknown() {
             prop_assert_eq!(entry.order.state, OrderState::Unknown);

@@ -70,6 +70,29 @@ async fn behind_a_cordon_orders_of_a_session_that_is_here_go_on_and_of_a_new_one
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replace_goes_to_the_broker_that_the_orders_id_names_and_unknown_fields_go_nowhere() {
+    // given
+    let edge = Edge::start(quick_settings()).await;
+    let path = format!("/v1/orders/{}", order_id("1"));
+    // when, then
+    let body = r#"{"replace_id":"r","version":3,"quantity":"2"}"#;
+    assert_eq!(edge.rest(Method::PATCH, &path, Some(body)).await.0, 200);
+    let other = r#"{"replace_id":"r","version":3,"colour":"red"}"#;
+    let answer = edge.rest(Method::PATCH, &path, Some(other)).await;
+    assert_eq!(told(&answer), (400, "malformed_request", "never"));
+    let busy = Problem::new(Code::Busy, "another replace");
+    edge.broker.scene().answers = Answers::Refused(busy);
+    let answer = edge.rest(Method::PATCH, &path, Some(body)).await;
+    assert_eq!(told(&answer), (409, "busy", "never"));
+    let scene = edge.broker.scene();
+    assert_eq!(scene.commands.len(), 2);
+    let OrderCommand::Replace { order_id: named, replace } = &scene.commands[0].2 else {
+        panic!("{:?}", scene.commands[0])
+    };
+    assert_eq!((named, replace.version), (&order_id("1"), 3));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_order_that_is_not_answered_yet_counts_as_something_that_the_manager_holds() {
     // given
     let mut settings = quick_settings();

@@ -11,6 +11,7 @@ use super::*;
 enum Act {
     Submit { number: u64, buy: bool, tenths: u64, lots: u64, kind: u8 },
     Cancel(u64),
+    Replace { number: u64, by: u64, tenths: u64, lots: u64, late: bool },
     Street { buy: bool, tenths: u64, lots: u64 },
     Restart,
 }
@@ -21,8 +22,12 @@ fn act() -> impl Strategy<Value = Act> {
     );
     let street = (any::<bool>(), 990_u64..1_011, 0_u64..30)
         .prop_map(|(buy, tenths, lots)| Act::Street { buy, tenths, lots });
+    let replace = (0_u64..40, 0_u64..40, 990_u64..1_011, 1_u64..40, any::<bool>()).prop_map(
+        |(number, by, tenths, lots, late)| Act::Replace { number, by, tenths, lots, late },
+    );
     prop_oneof![
         6 => submit,
+        3 => replace,
         1 => (0_u64..40).prop_map(Act::Cancel),
         3 => street,
         1 => Just(Act::Restart),
@@ -45,6 +50,10 @@ fn do_act(mut world: World, act: Act) -> World {
             world.submit(order);
         }
         Act::Cancel(number) => drop(world.cancel(number)),
+        Act::Replace { number, by, tenths, lots: quantity, late } => {
+            let deadline = if late { UnixNanos(0) } else { world.now + Duration::from_secs(1) };
+            world.replace_until(number, by, &lots(quantity), &price(tenths), deadline);
+        }
         Act::Street { buy, tenths, lots: quantity } => {
             world.street(&[street(side(buy), &price(tenths), &lots(quantity))]);
         }
@@ -68,6 +77,9 @@ proptest! {
             let filled = fills.fold(Quantity::ZERO, |sum, f| sum.checked_add(f.quantity).unwrap());
             prop_assert_eq!(filled, order.filled);
             prop_assert!(filled <= order.quantity);
+            let places = page.orders.iter().filter(|o| o.replaces == Some(order.venue_order_id));
+            let replaced = order.state == VenueOrderState::Replaced;
+            prop_assert_eq!(places.count(), usize::from(replaced), "one in its place, or none");
         }
         prop_assert_eq!(world.restart().page(), page);
     }
