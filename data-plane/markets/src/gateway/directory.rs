@@ -2,6 +2,8 @@
 //! Market has an instrument or an account. Decides who is let in and who may ask for what; taken whole
 //! from each desired state.
 
+mod verified;
+
 use crate::{hop::unavailable, limits, market::routes::Routes};
 use ed25519_dalek::VerifyingKey;
 use std::collections::BTreeMap;
@@ -17,6 +19,7 @@ use tradewind_protocol::{
     Code, Problem,
     token::{BadToken, Claims, parse_public_key, verify},
 };
+use verified::Verified;
 
 pub(crate) struct Directory {
     fence: Fence,
@@ -26,6 +29,7 @@ pub(crate) struct Directory {
     by_instrument: BTreeMap<InstrumentId, MarketId>,
     by_account: BTreeMap<AccountId, MarketId>,
     market_managers: Vec<ManagerEndpoint>,
+    verified: Verified,
 }
 
 impl Directory {
@@ -48,6 +52,7 @@ impl Directory {
             by_instrument: BTreeMap::new(),
             by_account: BTreeMap::new(),
             market_managers: desired.market_managers.clone(),
+            verified: Verified::default(),
         };
         for wanted in markets {
             directory.add(wanted);
@@ -95,7 +100,14 @@ impl Directory {
     /// Lets the bearer of a token in, or says why not.
     pub(crate) fn admit(&self, token: &str, now: UnixNanos) -> Result<Claims, Problem> {
         let key_of = |node| self.keys.get(&node).copied();
-        let claims = verify(token, key_of, self.fence.cluster, now).map_err(|bad| match bad {
+        let held = self.verified.claims(token);
+        let held = held.filter(|claims| claims.expires_at > now).map(Ok);
+        let verified = held.unwrap_or_else(|| {
+            let claims = verify(token, key_of, self.fence.cluster, now)?;
+            self.verified.remember(token, &claims);
+            Ok(claims)
+        });
+        let claims = verified.map_err(|bad| match bad {
             // A member that has just joined: its key is on its way here.
             BadToken::UnknownKey(_) => {
                 unavailable(format!("The token is not good here yet: {bad}"))
