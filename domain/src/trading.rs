@@ -5,7 +5,9 @@ pub mod fill;
 pub mod invariants;
 pub mod order;
 pub mod quote;
+pub mod trade;
 
 pub use fill::Fill;
 pub use order::{NewOrder, Order, OrderState, OrderType, Side, TimeInForce};
 pub use quote::Quote;
+pub use trade::Trade;

@@ -33,17 +33,19 @@ mod requests;
 mod session;
 mod streams;
 mod subscriptions;
+mod tape;
 
 pub use builder::Builder;
 pub use error::{Error, OrderError};
 pub use orders::OrderRequest;
 pub use session::Session;
 pub use streams::{Fills, OrderUpdates, Quotes};
+pub use tape::{TradeEvent, Trades};
 pub use tradewind_protocol::{
     Code, Problem, Retry,
     domain::{
         ids::{AccountId, ClientOrderId, InstrumentId, OrderId},
         money::{Price, Quantity},
-        trading::{Fill, Order, OrderState, OrderType, Quote, Side, TimeInForce},
+        trading::{Fill, Order, OrderState, OrderType, Quote, Side, TimeInForce, Trade},
     },
 };

@@ -44,6 +44,7 @@ fn every_message_from_the_venue_has_its_sample() {
         "heartbeat",
         "pong",
         "error",
+        "trade",
     ];
     assert_eq!(samples::<FromVenue>(include_str!("golden/from_venue.jsonl")), expected);
 }
