@@ -19,6 +19,7 @@ mod report;
 mod restart;
 mod snapshot;
 mod takeover;
+mod trading;
 mod writes;
 
 pub(crate) use args::BenchArgs;
@@ -30,8 +31,13 @@ use tokio::task::LocalSet;
 
 pub(crate) fn run(args: BenchArgs) -> anyhow::Result<ExitCode> {
     telemetry::install("error,tradewind_launcher=warn");
+    // What the others measure with has more than one thread.
+    let benchmark = match args.benchmark {
+        Benchmark::Peer(args) => return trading::run_peer(args),
+        benchmark => benchmark,
+    };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    match args.benchmark {
+    match benchmark {
         Benchmark::Control(args) => {
             LocalSet::new().block_on(&runtime, control::run(&args))?;
         }
@@ -41,7 +47,11 @@ pub(crate) fn run(args: BenchArgs) -> anyhow::Result<ExitCode> {
         Benchmark::Snapshot(args) => {
             LocalSet::new().block_on(&runtime, snapshot::run(&args))?;
         }
+        Benchmark::Trading(args) => {
+            LocalSet::new().block_on(&runtime, trading::run(&args))?;
+        }
         Benchmark::Journal(args) => journal::run(&args)?,
+        Benchmark::Peer(_) => {}
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -9,6 +9,8 @@ mod stage;
 mod terminal;
 mod verdict;
 
+pub(crate) use history::History;
+
 use crate::cli::{DemoArgs, Format};
 use anyhow::Context as _;
 use chaos::{Kill, Schedule, Target};

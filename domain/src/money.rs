@@ -20,6 +20,10 @@ pub enum InvalidAmount {
 }
 
 fn parse(text: &str) -> Result<Decimal, InvalidAmount> {
+    // The library takes `1_000` and `+1` too, which are no decimals to anybody else.
+    if !text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.' || byte == b'-') {
+        return Err(InvalidAmount::NotADecimal);
+    }
     // Exactly or not at all: an amount that would be rounded is not the one that was meant.
     Decimal::from_str_exact(text).map_err(|_| InvalidAmount::NotADecimal)
 }
@@ -122,6 +126,9 @@ mod tests {
     #[test]
     fn amounts_are_exact_or_refused() {
         assert!("29430.2".parse::<Price>().is_ok());
+        for bad in ["1_000", "+1", " 1", "0x1", "1,5", "\u{661}"] {
+            assert!(bad.parse::<Price>().is_err(), "{bad}");
+        }
         for bad in ["", "0", "-1", "NaN", "1e400", "0.1234567890123456789012345678901234567890"] {
             assert!(bad.parse::<Price>().is_err(), "{bad}");
         }

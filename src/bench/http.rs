@@ -1,5 +1,5 @@
-//! A lean client of the members' API: one HTTP/1.1 connection, kept alive, one request at a time, no
-//! task of its own. Decides what it takes as an answer: a status of 200 and a body of a told length.
+//! A lean client of any API: one HTTP/1.1 connection, kept alive, one request at a time, no
+//! task of its own. Decides what it takes as an answer: a status of success and a body of a told length.
 
 use super::load::{Caller, VALUE_BYTES};
 use anyhow::{Context as _, bail};
@@ -62,10 +62,30 @@ impl HttpCaller {
             self.more().await?;
         }
         self.input.drain(..head);
-        if status != 200 {
+        if !(200..300).contains(&status) {
             bail!("{status}: {}", String::from_utf8_lossy(&self.input));
         }
         Ok(())
+    }
+
+    /// Posts a document; any success will do.
+    pub(crate) async fn post(&mut self, path: &str, token: &str, body: &str) -> anyhow::Result<()> {
+        self.output.clear();
+        let length = body.len();
+        write!(
+            self.output,
+            "POST {path} HTTP/1.1\r\nhost: tradewind\r\nauthorization: Bearer {token}\r\n\
+             content-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+        )?;
+        self.exchange().await
+    }
+
+    /// A document, of whatever size.
+    pub(crate) async fn get(&mut self, path: &str) -> anyhow::Result<&[u8]> {
+        self.output.clear();
+        write!(self.output, "GET {path} HTTP/1.1\r\nhost: tradewind\r\n\r\n")?;
+        self.exchange().await?;
+        Ok(&self.input)
     }
 
     async fn more(&mut self) -> anyhow::Result<()> {

@@ -140,14 +140,14 @@ fn append(
 }
 
 /// The bare loop, on a file of a segment's size, begun anew when it is full.
-struct Raw {
+pub(super) struct Raw {
     file: File,
     offset: u64,
     bytes: Vec<u8>,
 }
 
 impl Raw {
-    fn create(directory: &Path, batch: u32) -> anyhow::Result<Self> {
+    pub(super) fn create(directory: &Path, batch: u32) -> anyhow::Result<Self> {
         let file = File::create(directory.join("raw")).context("the file of the bare loop")?;
         let bytes = vec![0xa5; batch as usize * (RECORD_HEADER_BYTES + BODY_BYTES)];
         let mut raw = Self { file, offset: 0, bytes };
@@ -164,7 +164,7 @@ impl Raw {
         Ok(())
     }
 
-    fn turn(&mut self, latencies: &mut Latencies) -> anyhow::Result<Duration> {
+    pub(super) fn turn(&mut self, latencies: &mut Latencies) -> anyhow::Result<Duration> {
         let begin = Instant::now();
         while begin.elapsed() < TURN {
             if self.offset + self.bytes.len() as u64 > SEGMENT_BYTES {

@@ -13,6 +13,9 @@ pub const DISCARDED_WITHIN: Duration = Duration::from_secs(5);
 pub const LINGER: Duration = Duration::from_millis(500);
 /// So long a server that was asked to stop waits for requests under way.
 pub const SERVE_STOP_WITHIN: Duration = Duration::from_secs(1);
+/// Connections that wait to be taken: thousands of sessions come at once when a MarketManager dies, and one that finds no
+/// place is tried again by its system only after a second. The system has a bound of its own (`somaxconn`, mostly 4,096).
+pub const BACKLOG: u32 = 4_096;
 /// Ports tried in turn when the one asked for is taken.
 pub const PORTS_TRIED: u16 = 100;
 /// How long the listener rests when the system has no file descriptor left for a connection.

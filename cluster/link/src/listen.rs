@@ -9,7 +9,7 @@ pub use serve::{Limits, serve};
 
 use crate::limits;
 use std::{io, net::SocketAddr};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 
 /// Why an address cannot be listened on. The text says what to do next.
 #[derive(Debug, thiserror::Error)]
@@ -62,7 +62,15 @@ impl BindError {
 
 /// Listens on exactly this address; port 0 takes any free port.
 pub async fn bind(address: SocketAddr) -> Result<TcpListener, BindError> {
-    TcpListener::bind(address).await.map_err(|source| BindError::new(address, source))
+    listen_on(address).map_err(|source| BindError::new(address, source))
+}
+
+fn listen_on(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // Connections of a former life that linger do not hold the port.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(limits::BACKLOG)
 }
 
 /// Listens on this address or, where the port is taken, on the next free one of

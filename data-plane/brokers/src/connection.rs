@@ -1,5 +1,5 @@
 //! Keeping the venue connected. Decides when it is dialled again (for ever, soon at first) and who hears
-//! what: quotes go past the ledger, everything else to it, in the venue's order.
+//! what: quotes and trades go past the ledger, everything else to it, in the venue's order.
 
 use crate::{
     connects::right::Right,
@@ -126,6 +126,7 @@ async fn carry(
         tokio::select! {
             event = events.recv() => match event {
                 Some(Event::Quote { instrument, quote }) => quotes.put(&instrument, quote),
+                Some(Event::Trade { instrument, trade }) => quotes.put_trade(&instrument, trade),
                 Some(event) => {
                     if keeper.send(FromVenue::Event(event)).await.is_err() {
                         return false;

@@ -1,8 +1,12 @@
-//! Public quotes between the venue and the Markets. Decides a quote's number, what is subscribed at the
+//! Public quotes and trades between the venue and the Markets. Decides a quote's number, what is subscribed at the
 //! venue, and whether a source is live, stale or away; each reader gets the latest when it is ready for it.
 //!
 //! Q1 the stream epoch is `{cluster}-{assignment epoch}-{incarnation}-{connection}`: no two sources share
 //! one. Q2 within it numbers rise; holes are normal.
+
+mod tape;
+
+pub(crate) use tape::{News, TradeReader};
 
 use crate::{limits::QUOTE_STALE_AFTER, standing::Subscriptions, venue::Link};
 use std::{
@@ -10,6 +14,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Instant,
 };
+use tape::Tape;
 use tokio::sync::watch;
 use tradewind_domain::{
     ids::{Fence, Incarnation, InstrumentId, InvalidName, StreamEpoch},
@@ -35,6 +40,7 @@ pub(crate) struct Known {
 struct Source {
     known: watch::Sender<Known>,
     heard: Instant,
+    tape: Tape,
 }
 
 struct Inner {
@@ -42,7 +48,7 @@ struct Inner {
     incarnation: Incarnation,
     connections: u64,
     epoch: StreamEpoch,
-    /// Of all instruments together, so that one subscribed again goes on with higher numbers.
+    /// Of all instruments, quotes and trades together, so that one subscribed again goes on with higher numbers.
     seq: u64,
     link: Option<Arc<dyn Link>>,
     /// Those somebody reads.
@@ -131,7 +137,8 @@ impl Quotes {
         let mut inner = self.inner();
         if !inner.sources.contains_key(instrument) {
             let nothing = Known { status: StreamStatus::Reconnecting, latest: None };
-            let source = Source { known: watch::channel(nothing).0, heard: Instant::now() };
+            let (known, tape) = (watch::channel(nothing).0, Tape::after(inner.seq));
+            let source = Source { known, heard: Instant::now(), tape };
             inner.sources.insert(instrument.clone(), source);
             if let Some(link) = &inner.link {
                 subscribe(link, instrument);
@@ -164,6 +171,7 @@ impl Inner {
             Ok(epoch) => {
                 self.epoch = epoch;
                 self.seq = 0;
+                self.sources.values_mut().for_each(|source| source.tape.renew(&self.epoch));
             }
             // Three numbers of a sane size always fit; if not, the numbers go on rising.
             Err(error) => tracing::error!(%error, "stream epoch cannot be named"),

@@ -8,7 +8,7 @@ use crate::{
     keeper::{Closed, Command, LedgerHandle, Reply, Subscribe, Subscribed},
     ledger::stream::{Reader, ReplayError, Streams},
     limits::{COMMANDS_UNDER_WAY, LISTED, RETRY_AFTER_MS, SUBSCRIPTIONS_PER_PIPE},
-    quotes::{QuoteReader, Quotes},
+    quotes::{News, QuoteReader, Quotes, TradeReader},
 };
 use futures_util::{StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
 use std::collections::HashMap;
@@ -36,6 +36,7 @@ pub(crate) struct Session {
     tasks: JoinSet<()>,
     private: HashMap<u64, AbortHandle>,
     public: HashMap<InstrumentId, AbortHandle>,
+    tapes: HashMap<InstrumentId, AbortHandle>,
 }
 
 /// Why a session ends.
@@ -71,6 +72,7 @@ impl Session {
             tasks: JoinSet::new(),
             private: HashMap::new(),
             public: HashMap::new(),
+            tapes: HashMap::new(),
         }
     }
 
@@ -137,6 +139,24 @@ impl Session {
                 }
                 Ok(())
             }
+            TradeDown::SubscribeTrades { instrument } => {
+                // Asked for again it begins again: whoever asks wants to know where it stands.
+                if let Some(task) = self.tapes.remove(&instrument) {
+                    task.abort();
+                }
+                if self.has_room() {
+                    let reader = self.quotes.read_trades(&instrument);
+                    let told = tell_trades(reader, instrument.clone(), self.sender.clone());
+                    self.tapes.insert(instrument, self.tasks.spawn(told));
+                }
+                Ok(())
+            }
+            TradeDown::UnsubscribeTrades { instrument } => {
+                if let Some(task) = self.tapes.remove(&instrument) {
+                    task.abort();
+                }
+                Ok(())
+            }
             TradeDown::SubscribePrivate { subscription, account, customer, channel, from } => {
                 let subscribe = Subscribe { account, customer, channel, from };
                 self.subscribe(subscription, subscribe).await
@@ -151,7 +171,7 @@ impl Session {
     }
 
     fn has_room(&self) -> bool {
-        self.private.len() + self.public.len() < SUBSCRIPTIONS_PER_PIPE
+        self.private.len() + self.public.len() + self.tapes.len() < SUBSCRIPTIONS_PER_PIPE
     }
 
     async fn subscribe(&mut self, subscription: u64, wanted: Subscribe) -> Result<(), Ended> {
@@ -245,6 +265,22 @@ async fn tell_quotes(mut reader: QuoteReader, instrument: InstrumentId, sender: 
     }
 }
 
+/// Until the pipe is gone: where the tape stands, then every trade. A slow pipe misses some.
+async fn tell_trades(mut reader: TradeReader, instrument: InstrumentId, sender: Sender<TradeUp>) {
+    loop {
+        let instrument = instrument.clone();
+        let frame = match (*reader.next().await).clone() {
+            News::Stand { epoch, seq } => TradeUp::TradesStand { instrument, epoch, seq },
+            News::Trade { epoch, seq, prev, trade } => {
+                TradeUp::Trade { instrument, epoch, seq, prev, trade }
+            }
+        };
+        if sender.send(frame).await.is_err() {
+            return;
+        }
+    }
+}
+
 /// Until the pipe is gone: every event, in order, as fast as the pipe takes them.
 async fn tell_private(
     mut reader: Reader,
@@ -311,7 +347,10 @@ pub(crate) async fn turn_away(mut accepted: Accepted<TradeUp, TradeDown>, why: &
             TradeDown::SubscribeQuotes { instrument } => {
                 TradeUp::QuoteStatus { instrument, status: StreamStatus::Reconnecting }
             }
-            TradeDown::UnsubscribeQuotes { .. } | TradeDown::UnsubscribePrivate { .. } => continue,
+            TradeDown::UnsubscribeQuotes { .. }
+            | TradeDown::UnsubscribePrivate { .. }
+            | TradeDown::SubscribeTrades { .. }
+            | TradeDown::UnsubscribeTrades { .. } => continue,
         };
         if accepted.sender.send(frame).await.is_err() {
             return;

@@ -10,7 +10,7 @@ use tradewind_domain::{
     ids::{AccountId, ExecId, InstrumentId, VenueOrderId},
     money::{Price, Quantity},
     time::UnixNanos,
-    trading::{NewOrder, OrderState, OrderType, Quote, Side, TimeInForce},
+    trading::{NewOrder, OrderState, OrderType, Quote, Side, TimeInForce, Trade},
 };
 use tradewind_protocol::asks::ConnectsAllowed;
 
@@ -92,6 +92,7 @@ pub trait Link: Send + Sync + 'static {
     fn query(&self, order: VenueOrderId) -> Result<(), NotSent>;
     /// One page of what changed at or after `since`; answered by [`Event::Page`].
     fn sweep(&self, since: UnixNanos, cursor: Option<u64>) -> Result<(), NotSent>;
+    /// Its quotes and, where the venue tells them, its trades.
     fn subscribe(&self, instrument: &InstrumentId) -> Result<(), NotSent>;
     fn unsubscribe(&self, instrument: &InstrumentId) -> Result<(), NotSent>;
 }
@@ -131,6 +132,11 @@ pub enum Event {
     Quote {
         instrument: InstrumentId,
         quote: Quote,
+    },
+    /// Of anybody, of an instrument that is subscribed.
+    Trade {
+        instrument: InstrumentId,
+        trade: Trade,
     },
     Submitted {
         order: VenueOrderId,

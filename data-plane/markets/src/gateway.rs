@@ -9,6 +9,7 @@ mod port;
 mod rest;
 mod session;
 mod sessions;
+mod tape;
 mod trade_link;
 
 use crate::{clock, hop::ReceiverId, limits, market::Waits};

@@ -6,6 +6,7 @@ use crate::{
     dial::{self, Socket},
     history::Recorder,
     subscriptions::{Sink, Subscriptions, Verdict},
+    tape::TradeEvent,
 };
 use futures_util::{SinkExt as _, StreamExt as _};
 use std::{sync::Arc, time::Duration};
@@ -25,6 +26,8 @@ use tradewind_protocol::{
 
 /// Without a frame for so long the server is gone: it sends a heartbeat every second.
 const DEAD_AFTER: Duration = Duration::from_secs(3);
+/// The longest that a server may take to say hello.
+const PATIENCE_MAX: Duration = Duration::from_secs(4);
 /// A connection that ended sooner was no success: a server that greets and hangs up is not dialled again
 /// and again without a wait.
 const LIVED: Duration = limits::HEARTBEAT_EVERY;
@@ -91,7 +94,7 @@ impl Connection {
                 Some((address, socket)) => (address, Ok(socket)),
                 None => {
                     let address = self.access.edges.current();
-                    let dialled = self.dial(&address).await;
+                    let dialled = self.dial(&address, patience(failures)).await;
                     (address, dialled)
                 }
             };
@@ -141,10 +144,10 @@ impl Connection {
     }
 
     /// Dials until hello: a server that takes a connection and says nothing is no server.
-    async fn dial(&self, address: &str) -> Result<Socket, String> {
-        match timeout(limits::DIAL_WITHIN, self.greeted(address)).await {
+    async fn dial(&self, address: &str, within: Duration) -> Result<Socket, String> {
+        match timeout(within, self.greeted(address)).await {
             Ok(dialled) => dialled,
-            Err(_) => Err(format!("{address}: no hello within {:?}", limits::DIAL_WITHIN)),
+            Err(_) => Err(format!("{address}: no hello within {within:?}")),
         }
     }
 
@@ -236,7 +239,7 @@ impl Connection {
     /// for as long as it lasts.
     async fn go(&self, from: &str, reconnect_to: Vec<String>) -> Option<End> {
         for address in reconnect_to.into_iter().filter(|address| address != from) {
-            match self.dial(&address).await {
+            match self.dial(&address, limits::DIAL_WITHIN).await {
                 Ok(socket) => {
                     self.access.edges.go_to(&address);
                     return Some(End::Moved(address, Box::new(socket)));
@@ -289,7 +292,14 @@ impl Connection {
                     }
                 }
             }
+            ToAlgo::Trade { instrument, epoch, seq, prev, trade } => {
+                let topic = Topic::Trades { instrument };
+                if self.is_new(&topic, &epoch, seq, prev) {
+                    self.tell_tape(&topic, &TradeEvent::Trade(trade));
+                }
+            }
             ToAlgo::Gap { topic, reason, .. } => {
+                self.tell_tape(&topic, &TradeEvent::Gap { reason: reason.clone() });
                 let value = serde_json::to_value(&topic).unwrap_or_default();
                 self.recorder.write_error(OperationType::Info, "gap", value, reason);
                 self.subscriptions.gap_told(&topic);
@@ -309,6 +319,15 @@ impl Connection {
         }
     }
 
+    /// To those who read an instrument's trades; of another stream there are none.
+    fn tell_tape(&self, topic: &Topic, event: &TradeEvent) {
+        for sink in self.subscriptions.sinks(topic) {
+            if let Sink::Trades(sink) = sink {
+                sink.tell(event.clone());
+            }
+        }
+    }
+
     fn is_new(&mut self, topic: &Topic, epoch: &StreamEpoch, seq: u64, prev: u64) -> bool {
         match self.subscriptions.judge(topic, epoch, seq, prev) {
             Verdict::New => true,
@@ -317,10 +336,18 @@ impl Connection {
                 let value = serde_json::to_value(topic).unwrap_or_default();
                 self.recorder.write(OperationType::Fail, "untold-gap", value);
                 tracing::error!(?topic, seq, prev, "events are missing and nobody said so");
+                let reason = "trades are missing and nobody said so".to_string();
+                self.tell_tape(topic, &TradeEvent::Gap { reason });
                 true
             }
         }
     }
+}
+
+/// How long a server may take to say hello. Longer after each failure in a row: one that ten thousand sessions come to at
+/// once has too much to do to greet all of them soon, and more when they hang up and come again.
+fn patience(failures: u32) -> Duration {
+    (limits::DIAL_WITHIN * 2_u32.saturating_pow(failures.min(4))).min(PATIENCE_MAX)
 }
 
 async fn send(socket: &mut Socket, frame: &FromAlgo) -> Result<(), String> {

@@ -40,6 +40,7 @@ mod requests;
 mod session;
 mod streams;
 mod subscriptions;
+mod tape;
 
 pub use attachment::{Attachment, Ended, TraderEvent};
 pub use builder::Builder;
@@ -47,11 +48,12 @@ pub use error::{Error, OrderError};
 pub use orders::{OrderRequest, ReplaceRequest};
 pub use session::Session;
 pub use streams::{Fills, OrderUpdates, Quotes};
+pub use tape::{TradeEvent, Trades};
 pub use tradewind_protocol::{
     Code, Problem, Retry,
     domain::{
         ids::{AccountId, ClientOrderId, Epoch, InstrumentId, OrderId, TraderId},
         money::{Price, Quantity},
-        trading::{Fill, Order, OrderState, OrderType, Quote, Side, TimeInForce},
+        trading::{Fill, Order, OrderState, OrderType, Quote, Side, TimeInForce, Trade},
     },
 };

@@ -12,6 +12,7 @@ use crate::{
     requests::{Failed, Requests},
     streams::{Fills, OrderUpdates, Quotes},
     subscriptions::{Sink, Subscriptions},
+    tape::{Trades, tape},
 };
 use reqwest::Method;
 use serde::{Serialize, de::DeserializeOwned};
@@ -159,6 +160,14 @@ impl Session {
         let instrument = InstrumentId::new(instrument)?;
         self.subscribe(Topic::Quotes { instrument }, Sink::Quotes(publish)).await?;
         Ok(Quotes { latest })
+    }
+
+    /// Trades of an instrument, from now on: everybody's.
+    pub async fn trades(&self, instrument: &str) -> Result<Trades, Error> {
+        let (sink, trades) = tape();
+        let instrument = InstrumentId::new(instrument)?;
+        self.subscribe(Topic::Trades { instrument }, Sink::Trades(sink)).await?;
+        Ok(trades)
     }
 
     /// The customer's fills on all his accounts, from now on.
@@ -355,7 +364,7 @@ impl Session {
     }
 
     /// Asks until there is an answer that stands. What is sent again is the same to the letter: an
-    /// order under its id, a cancel, a read.
+    /// order under its id, a cancel, a read. Only of a submit a refusal says nothing of the attempts before it.
     async fn ask_until<B: Serialize + Sync, T: DeserializeOwned>(
         &self,
         method: Method,
@@ -373,17 +382,18 @@ impl Session {
                 Err(failed) => failed,
             };
             let mut wait = REPEAT_AFTER;
+            let maybe_submitted = maybe_done && method == Method::POST;
             let last = match failed {
                 // The token may have expired while nobody could renew it.
                 Failed::Problem(problem) if problem.code == Code::Unauthorized && !renewed => {
                     renewed = true;
                     match self.access.renew(&token).await {
                         Ok(()) => continue,
-                        Err(_) => return Err(Unanswered::of(problem, maybe_done)),
+                        Err(_) => return Err(Unanswered::of(problem, maybe_submitted)),
                     }
                 }
                 Failed::Problem(problem) if problem.retry == Retry::Never => {
-                    return Err(Unanswered::of(problem, maybe_done));
+                    return Err(Unanswered::of(problem, maybe_submitted));
                 }
                 Failed::Problem(problem) => {
                     maybe_done |= problem.retry == Retry::SameId;

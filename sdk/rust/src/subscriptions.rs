@@ -1,6 +1,7 @@
 //! The streams of a session and how far each was read. Decides what is new, what was seen before and
 //! what is missing; the socket is `connection`'s. O2 and O3 on the algo's side.
 
+use crate::tape::TapeSink;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use tokio::sync::{mpsc, oneshot, watch};
 use tradewind_protocol::{
@@ -20,6 +21,7 @@ pub(crate) enum Sink {
     Quotes(watch::Sender<Option<Quote>>),
     Fills(mpsc::Sender<Fill>),
     Orders(mpsc::Sender<Order>),
+    Trades(TapeSink),
     /// Followed for the history and for winding down.
     Nobody,
 }
@@ -31,6 +33,7 @@ impl Sink {
             Self::Quotes(sender) => Self::Quotes(sender.clone()),
             Self::Fills(sender) => Self::Fills(sender.clone()),
             Self::Orders(sender) => Self::Orders(sender.clone()),
+            Self::Trades(sink) => Self::Trades(sink.clone()),
             Self::Nobody => Self::Nobody,
         }
     }
@@ -39,8 +42,12 @@ impl Sink {
         match (self, other) {
             (Self::Fills(one), Self::Fills(other)) => one.same_channel(other),
             (Self::Orders(one), Self::Orders(other)) => one.same_channel(other),
+            (Self::Trades(one), Self::Trades(other)) => one.is_the_same(other),
             (Self::Nobody, Self::Nobody) => true,
-            (Self::Fills(_) | Self::Orders(_) | Self::Quotes(_) | Self::Nobody, _) => false,
+            (
+                Self::Fills(_) | Self::Orders(_) | Self::Quotes(_) | Self::Trades(_) | Self::Nobody,
+                _,
+            ) => false,
         }
     }
 
@@ -49,6 +56,7 @@ impl Sink {
             Self::Quotes(sender) => sender.is_closed(),
             Self::Fills(sender) => sender.is_closed(),
             Self::Orders(sender) => sender.is_closed(),
+            Self::Trades(sink) => sink.is_gone(),
             Self::Nobody => false,
         }
     }
@@ -139,7 +147,7 @@ impl Subscriptions {
     /// The frames that open all streams again on a new connection.
     pub(crate) fn resume(&self) -> Vec<FromAlgo> {
         let open = |(topic, held): (&Topic, &Subscription)| {
-            subscribe(topic, held.position.clone().filter(|_| private(topic)))
+            subscribe(topic, held.position.clone().filter(|_| numbered(topic)))
         };
         self.by_topic.iter().map(open).collect()
     }
@@ -247,12 +255,18 @@ fn same_channel(one: &Topic, other: &Topic) -> bool {
 }
 
 fn private(topic: &Topic) -> bool {
+    matches!(topic, Topic::Orders { .. } | Topic::Fills { .. })
+}
+
+/// Whether every number matters: of quotes only the latest does.
+fn numbered(topic: &Topic) -> bool {
     !matches!(topic, Topic::Quotes { .. })
 }
 
 fn subscribe(topic: &Topic, from: Option<Position>) -> FromAlgo {
     let (channel, instrument, account) = match topic.clone() {
         Topic::Quotes { instrument } => (Channel::Quotes, Some(instrument), None),
+        Topic::Trades { instrument } => (Channel::Trades, Some(instrument), None),
         Topic::Orders { account } => (Channel::Orders, None, Some(account)),
         Topic::Fills { account } => (Channel::Fills, None, Some(account)),
     };
@@ -269,124 +283,4 @@ fn unsubscribe(topic: &Topic) -> FromAlgo {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    fn fills() -> Topic {
-        Topic::Fills { account: AccountId::new("sim-1").unwrap() }
-    }
-
-    fn at(epoch: &str, seq: u64) -> Position {
-        Position { epoch: StreamEpoch::new(epoch).unwrap(), seq }
-    }
-
-    fn subscribed_at(seq: u64) -> Subscriptions {
-        let mut subscriptions = Subscriptions::default();
-        let (opened, _) = oneshot::channel();
-        subscriptions.add(fills(), Sink::Nobody, opened);
-        subscriptions.opened(&fills(), Mode::Live, Some(at("e", seq)));
-        subscriptions
-    }
-
-    fn judge(subscriptions: &mut Subscriptions, epoch: &str, seq: u64, prev: u64) -> Verdict {
-        subscriptions.judge(&fills(), &StreamEpoch::new(epoch).unwrap(), seq, prev)
-    }
-
-    #[test]
-    fn what_was_seen_is_not_handed_over_again() {
-        let mut subscriptions = subscribed_at(5);
-        assert_eq!(judge(&mut subscriptions, "e", 7, 4), Verdict::New);
-        assert_eq!(judge(&mut subscriptions, "e", 7, 4), Verdict::Seen);
-        assert_eq!(judge(&mut subscriptions, "e", 9, 7), Verdict::New);
-    }
-
-    #[test]
-    fn a_hole_shows_at_the_next_event_unless_it_was_told() {
-        let mut subscriptions = subscribed_at(5);
-        assert_eq!(judge(&mut subscriptions, "e", 9, 7), Verdict::AfterUntoldGap);
-        subscriptions.gap_told(&fills());
-        assert_eq!(judge(&mut subscriptions, "e", 20, 15), Verdict::New);
-        assert_eq!(judge(&mut subscriptions, "other", 3, 2), Verdict::AfterUntoldGap);
-    }
-
-    #[test]
-    fn a_new_connection_resumes_private_streams_from_the_last_number() {
-        let mut subscriptions = subscribed_at(5);
-        judge(&mut subscriptions, "e", 6, 5);
-        let FromAlgo::Subscribe { from, .. } = subscriptions.resume().remove(0) else { panic!() };
-        assert_eq!(from, Some(at("e", 6)));
-        subscriptions.opened(&fills(), Mode::Replay, Some(at("e", 9)));
-        assert_eq!(judge(&mut subscriptions, "e", 7, 6), Verdict::New);
-    }
-
-    #[test]
-    fn a_server_that_does_not_resume_hides_no_hole() {
-        let mut subscriptions = subscribed_at(5);
-        subscriptions.opened(&fills(), Mode::Live, Some(at("e", 9)));
-        let stand = StreamStand { topic: fills(), position: at("e", 9) };
-        assert!(!subscriptions.is_whole(&[stand]));
-        assert_eq!(judge(&mut subscriptions, "e", 10, 9), Verdict::AfterUntoldGap);
-    }
-
-    #[test]
-    fn a_ledger_built_anew_is_read_from_its_beginning_and_no_execution_twice() {
-        let mut subscriptions = subscribed_at(5);
-        let exec = ExecId::new("x-1").unwrap();
-        let [one, other] = ["sim-1", "sim-2"].map(|name| AccountId::new(name).unwrap());
-        assert!(subscriptions.first_time(&one, &exec));
-        assert!(subscriptions.first_time(&other, &exec), "another venue's name for something else");
-        subscriptions.opened(&fills(), Mode::Snapshot, Some(at("new", 3)));
-        assert_eq!(judge(&mut subscriptions, "new", 1, 0), Verdict::New);
-        assert!(!subscriptions.first_time(&one, &exec));
-    }
-
-    #[test]
-    fn an_account_that_is_learned_of_is_read_from_its_beginning_by_all_who_read_the_others() {
-        let mut subscriptions = Subscriptions::default();
-        let (reader, _read) = mpsc::channel(8);
-        for account in ["sim-1", "sim-2"] {
-            let account = AccountId::new(account).unwrap();
-            for (topic, sink) in [
-                (Topic::Fills { account: account.clone() }, Sink::Fills(reader.clone())),
-                (Topic::Orders { account }, Sink::Nobody),
-            ] {
-                subscriptions.add(topic, sink, oneshot::channel().0);
-            }
-        }
-        let account = AccountId::new("new-1").unwrap();
-        // when
-        let frames = subscriptions.follow(&account);
-        // then
-        assert_eq!(frames.len(), 2);
-        let from_the_beginning = |frame: &FromAlgo| match frame {
-            FromAlgo::Subscribe { from: Some(from), .. } => from.epoch.as_str() == "none",
-            _ => false,
-        };
-        assert!(frames.iter().all(from_the_beginning), "{frames:?}");
-        let topic = Topic::Fills { account: account.clone() };
-        assert_eq!(subscriptions.sinks(&topic).len(), 1, "one reader, however many accounts");
-        assert!(subscriptions.follow(&account).is_empty(), "once");
-        // lost before it was opened, it is asked for from the beginning again
-        let again = subscriptions.resume();
-        let asks = |frame: &&FromAlgo| match frame {
-            FromAlgo::Subscribe { account: Some(of), .. } => *of == account,
-            _ => false,
-        };
-        assert!(again.iter().filter(asks).all(from_the_beginning), "{again:?}");
-        subscriptions.opened(&topic, Mode::Snapshot, Some(at("e", 3)));
-        let first = subscriptions.judge(&topic, &StreamEpoch::new("e").unwrap(), 1, 0);
-        assert_eq!(first, Verdict::New);
-    }
-
-    #[test]
-    fn nothing_is_whole_while_a_private_stream_is_not_named_or_not_reached() {
-        let mut subscriptions = subscribed_at(5);
-        let stand = |seq| vec![StreamStand { topic: fills(), position: at("e", seq) }];
-        assert!(subscriptions.is_whole(&stand(5)));
-        assert!(!subscriptions.is_whole(&stand(6)));
-        assert!(!subscriptions.is_whole(&[]));
-        judge(&mut subscriptions, "e", 6, 5);
-        assert!(subscriptions.is_whole(&stand(6)));
-    }
-}
+mod tests;

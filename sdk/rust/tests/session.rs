@@ -188,6 +188,9 @@ async fn a_cancel_that_comes_too_late_gives_the_order_as_it_ended() {
     let session = connect(&one).await.unwrap();
     let order = session.submit(&an_order()).await.unwrap();
     assert_eq!(session.cancel(&order.order_id).await.unwrap().state, OrderState::Filled);
+    // Also when it is not known whether an earlier attempt of the same cancel arrived.
+    one.ledger().cancels.extend([Code::Unknown]);
+    assert_eq!(session.cancel(&order.order_id).await.unwrap().state, OrderState::Filled);
 }
 
 #[tokio::test]

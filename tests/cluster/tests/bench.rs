@@ -109,3 +109,29 @@ fn a_manager_with_services_is_measured_idle_killed_and_with_a_broker_that_is_kil
     assert_eq!(report["broker_restart"]["kills"], 2);
     above_zero(&report["broker_restart"], &["median_ms", "worst_ms"]);
 }
+
+#[test]
+fn trading_is_measured_beside_its_floors_and_nothing_is_lost_under_a_kill() {
+    let data = directory();
+    let arguments = ["trading", "--seconds", "1", "--order-sessions", "2", "--readers", "3"];
+    let few = ["--sessions", "2", "--kills", "1"];
+    let report = bench(&[&arguments[..], &few].concat(), data.path());
+    let orders = &report["orders"];
+    for measured in [&orders["fdatasync"], &orders["sdk"]] {
+        above_zero(measured, &["per_s", "p50_us", "p99_us"]);
+    }
+    above_zero(&orders["runs"][0]["tradewind"], &["per_s", "p50_us", "p99_us"]);
+    above_zero(&orders["runs"][0]["relays"], &["per_s", "p50_us", "p99_us"]);
+    above_zero(orders, &["accepted"]);
+    assert_eq!(orders["accepted"], orders["at_the_venue"], "each exactly once");
+    let run = &report["fan_out"]["runs"][0];
+    above_zero(&run["tradewind"], &["messages_per_s"]);
+    above_zero(&run["broadcast"], &["messages_per_s"]);
+    above_zero(&report["fan_out"]["paced"]["tradewind"], &["messages_per_s", "p50_us"]);
+    let failover = &report["failover"][0];
+    above_zero(failover, &["median_ms", "max_ms", "orders", "fills"]);
+    for field in ["never", "duplicate_orders", "lost_orders", "lost_fills", "untold_gaps"] {
+        assert_eq!(failover[field], 0, "{field} in {failover}");
+    }
+    assert_eq!(failover["errors"], serde_json::json!([]));
+}

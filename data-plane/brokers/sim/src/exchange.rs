@@ -14,10 +14,10 @@ use std::collections::BTreeMap;
 use tradewind_domain::{
     ids::{AccountId, InstrumentId, VenueOrderId},
     time::UnixNanos,
-    trading::{OrderType, Quote, TimeInForce},
+    trading::{self, OrderType, Quote, TimeInForce},
 };
 
-use crate::engine::{Incoming, OrderKey, StreetLevel, Trade};
+use crate::engine::{Incoming, OrderKey, StreetLevel, Trade, opposite};
 use crate::instrument::Instrument;
 use crate::ledger::event::{CancelCause, Event, Fate};
 use crate::ledger::state::{Entry, Inconsistent, State};
@@ -30,6 +30,7 @@ pub(crate) enum Told {
     Order(AccountId, VenueOrder),
     Fill(AccountId, VenueFill),
     Quote { instrument: InstrumentId, seq: u64, quote: Quote },
+    Trade { instrument: InstrumentId, trade: trading::Trade },
 }
 
 /// What one call did.
@@ -248,6 +249,9 @@ impl Exchange {
             let Some(market) = self.markets.get(name) else { return Ok(()) };
             let quantity = market.instrument.quantity(trade.quantity);
             let price = market.instrument.price(trade.price);
+            let Some(taker) = self.taker_of(trade)? else { continue };
+            let told = trading::Trade { price, quantity, taker, at: now };
+            done.told.push(Told::Trade { instrument: name.clone(), trade: told });
             for key in [trade.taker, trade.maker].into_iter().flatten() {
                 let exec = self.state.next_exec();
                 let event = Event::Filled { order: key.0, exec, quantity, price, at: now };
@@ -261,6 +265,15 @@ impl Exchange {
             }
         }
         Ok(())
+    }
+
+    /// The side of who came: of the two of a trade one at least is an order.
+    fn taker_of(&self, trade: &Trade) -> Result<Option<trading::Side>, Inconsistent> {
+        Ok(match (trade.taker, trade.maker) {
+            (Some(taker), _) => Some(self.entry(taker)?.order.side),
+            (None, Some(maker)) => Some(opposite(self.entry(maker)?.order.side)),
+            (None, None) => None,
+        })
     }
 
     fn end(

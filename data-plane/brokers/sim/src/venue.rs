@@ -320,6 +320,9 @@ impl Task {
                     self.clients.subscribed(&instrument),
                     FromVenue::Quote { instrument, seq, quote },
                 ),
+                Told::Trade { instrument, trade } => {
+                    (self.clients.subscribed(&instrument), FromVenue::Trade { instrument, trade })
+                }
             };
             if !readers.is_empty() {
                 let frame = encode(&frame)?;

@@ -3,7 +3,7 @@
 //! is decided by `venue`, how it travels by `connection`.
 //!
 //! W1 on one connection the answer to a submit or cancel comes before the events it causes. W2 nothing is
-//! told of a submit, a cancel or a fill before the ledger has it on disk. W3 [`FromVenue::Answer`] comes
+//! told of a submit, a cancel, a fill or a trade before the ledger has it on disk. W3 [`FromVenue::Answer`] comes
 //! exactly once a request, unless the connection ends: then the outcome is unknown.
 
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,7 @@ use tradewind_domain::{
     ids::{AccountId, ExecId, InstrumentId, VenueOrderId},
     money::{Price, Quantity},
     time::UnixNanos,
-    trading::{self, OrderType, Quote, Side, TimeInForce},
+    trading::{self, OrderType, Quote, Side, TimeInForce, Trade},
 };
 use tradewind_protocol::asks::ConnectsAllowed;
 
@@ -36,7 +36,7 @@ pub enum ToVenue {
     Login {
         account: AccountId,
     },
-    /// Quotes: the current one at once, then each change. An instrument the venue does not have is
+    /// Quotes: the current one at once, then each change; and each trade. An instrument the venue does not have is
     /// told by an `error` frame; the connection stays.
     Subscribe {
         instrument: InstrumentId,
@@ -146,6 +146,11 @@ pub enum FromVenue {
     Error {
         code: RefusalCode,
         reason: String,
+    },
+    /// A trade of an instrument whose quotes are subscribed: also one of others.
+    Trade {
+        instrument: InstrumentId,
+        trade: Trade,
     },
 }
 

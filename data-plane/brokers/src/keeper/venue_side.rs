@@ -131,7 +131,7 @@ impl Keeper {
     fn event(&mut self, event: Event) -> Result<(), StoreError> {
         match event {
             // Goes past the ledger.
-            Event::Quote { .. } => Ok(()),
+            Event::Quote { .. } | Event::Trade { .. } => Ok(()),
             Event::Submitted { order, result } => {
                 self.awaited.remove(&order);
                 match result {

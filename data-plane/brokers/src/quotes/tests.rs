@@ -157,3 +157,74 @@ async fn a_source_that_falls_silent_is_stale_until_it_speaks() {
     quotes.put(&btc(), quote(2));
     assert_eq!(reader.next().await.status, StreamStatus::Live);
 }
+
+fn trade(at: u64) -> tradewind_domain::trading::Trade {
+    tradewind_domain::trading::Trade {
+        price: "1".parse().unwrap(),
+        quantity: "1".parse().unwrap(),
+        taker: tradewind_domain::trading::Side::Sell,
+        at: UnixNanos(at),
+    }
+}
+
+/// The number before and the own one of a trade; `None` and the number of a stand.
+async fn heard(reader: &mut TradeReader) -> (Option<u64>, u64) {
+    match &*reader.next().await {
+        News::Stand { seq, .. } => (None, *seq),
+        News::Trade { prev, seq, .. } => (Some(*prev), *seq),
+    }
+}
+
+#[tokio::test]
+async fn each_trade_names_the_one_before_and_a_new_reader_is_told_where_it_stands() {
+    let quotes = quotes();
+    let venue = Arc::new(Noted::default());
+    quotes.connected(venue.clone());
+    let mut first = quotes.read_trades(&btc());
+    assert_eq!(venue.take(), ["+BTC/USD"]);
+    assert_eq!(heard(&mut first).await, (None, 0));
+    quotes.put_trade(&btc(), trade(1));
+    // Quotes have numbers of the same kind.
+    quotes.put(&btc(), quote(2));
+    quotes.put_trade(&btc(), trade(3));
+    assert_eq!(heard(&mut first).await, (Some(0), 1));
+    assert_eq!(heard(&mut first).await, (Some(1), 3));
+    let mut second = quotes.read_trades(&btc());
+    assert_eq!(heard(&mut second).await, (None, 3));
+    drop((first, second));
+    assert_eq!(venue.take(), ["-BTC/USD"]);
+}
+
+#[tokio::test]
+async fn what_was_traded_while_nobody_read_shows_by_where_the_tape_stands() {
+    let quotes = quotes();
+    quotes.connected(Arc::new(Noted::default()));
+    let mut reader = quotes.read_trades(&btc());
+    quotes.put_trade(&btc(), trade(1));
+    assert_eq!(heard(&mut reader).await, (None, 0));
+    assert_eq!(heard(&mut reader).await, (Some(0), 1));
+    drop(reader);
+    quotes.put_trade(&btc(), trade(2));
+    let mut reader = quotes.read_trades(&btc());
+    assert_eq!(heard(&mut reader).await, (None, 2), "not 1: something is missing");
+}
+
+#[tokio::test]
+async fn a_connection_lost_begins_the_tape_anew_and_a_reader_that_is_behind_sees_a_hole() {
+    let quotes = quotes();
+    quotes.connected(Arc::new(Noted::default()));
+    let mut reader = quotes.read_trades(&btc());
+    (0..3_000).for_each(|at| quotes.put_trade(&btc(), trade(at)));
+    assert_eq!(heard(&mut reader).await, (None, 0));
+    let (prev, _) = heard(&mut reader).await;
+    assert!(prev.is_some_and(|prev| prev > 0), "those before are lost to him");
+    let News::Trade { epoch: before, .. } = &*reader.next().await else { panic!("a trade") };
+    let before = before.clone();
+    quotes.connected(Arc::new(Noted::default()));
+    let stand = loop {
+        if let News::Stand { epoch, seq } = &*reader.next().await {
+            break (epoch.clone(), *seq);
+        }
+    };
+    assert!(stand.0 != before && stand.1 == 0, "{stand:?}");
+}

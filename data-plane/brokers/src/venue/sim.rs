@@ -319,6 +319,7 @@ async fn read(
 fn understand(frame: FromVenue, requests: &Mutex<Requests>) -> Option<Event> {
     match frame {
         FromVenue::Quote { instrument, quote, .. } => Some(Event::Quote { instrument, quote }),
+        FromVenue::Trade { instrument, trade } => Some(Event::Trade { instrument, trade }),
         FromVenue::OrderUpdate { order } => Some(Event::Order(venue_order(order))),
         FromVenue::Fill { fill } => Some(Event::Fill(venue_fill(fill))),
         FromVenue::Answer { request, time, result } => {

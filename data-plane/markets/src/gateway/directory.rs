@@ -2,6 +2,8 @@
 //! Market has an instrument or an account. Decides who is let in and who may ask for what; taken whole
 //! from each desired state.
 
+mod verified;
+
 use crate::market::routes::Routes;
 use std::collections::BTreeMap;
 use tradewind_domain::{
@@ -13,7 +15,12 @@ use tradewind_domain::{
     time::UnixNanos,
 };
 pub(crate) use tradewind_protocol::admission::revoked;
-use tradewind_protocol::{Code, Problem, admission::Admission, token::Claims};
+use tradewind_protocol::{
+    Code, Problem,
+    admission::{Admission, NotAdmitted},
+    token::Claims,
+};
+use verified::Verified;
 
 pub(crate) struct Directory {
     fence: Fence,
@@ -22,6 +29,7 @@ pub(crate) struct Directory {
     by_instrument: BTreeMap<InstrumentId, MarketId>,
     by_account: BTreeMap<AccountId, MarketId>,
     market_managers: Vec<ManagerEndpoint>,
+    verified: Verified,
 }
 
 impl Directory {
@@ -35,6 +43,7 @@ impl Directory {
             by_instrument: BTreeMap::new(),
             by_account: BTreeMap::new(),
             market_managers: desired.market_managers.clone(),
+            verified: Verified::default(),
         };
         for wanted in markets {
             directory.add(wanted);
@@ -81,7 +90,17 @@ impl Directory {
 
     /// Lets the bearer of a token in, or says why not.
     pub(crate) fn admit(&self, token: &str, now: UnixNanos) -> Result<Claims, Problem> {
-        self.admission.admit(token, now).map_err(|refused| {
+        let held = self.verified.claims(token).filter(|claims| claims.expires_at > now);
+        let verified = held.map_or_else(
+            || {
+                let claims = self.admission.verify(token, now)?;
+                self.verified.remember(token, &claims);
+                Ok(claims)
+            },
+            Ok::<_, NotAdmitted>,
+        );
+        let known = verified.and_then(|claims| self.admission.known(claims, now));
+        known.map_err(|refused| {
             if let Some(bad) = refused.bad {
                 tracing::warn!(%bad, "a token was refused");
             }

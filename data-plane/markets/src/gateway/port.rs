@@ -2,9 +2,12 @@
 //! be thinned for a slow reader (quotes and states, to the latest), whether a private stream may go on, and
 //! when its reader is too slow. Writing is `session`'s work.
 
-use crate::hop::{
-    ReceiverId,
-    outbox::{Full, Outbox},
+use crate::{
+    hop::{
+        ReceiverId,
+        outbox::{Full, Outbox},
+    },
+    limits::QUOTES_WAITING,
 };
 use axum::extract::ws::Utf8Bytes;
 use std::{
@@ -141,9 +144,9 @@ impl Port {
         }
     }
 
-    /// Queues a quote in place of an older one of its instrument.
+    /// Queues a quote; where some of its instrument wait already, in place of the newest of them.
     pub(crate) fn quote(&self, instrument: &InstrumentId, frame: Utf8Bytes) {
-        self.outbox.push_latest(Key::Quote(instrument.clone()), frame);
+        self.outbox.push_recent(Key::Quote(instrument.clone()), frame, QUOTES_WAITING);
     }
 
     /// Queues the state of a stream in place of an older one.
@@ -154,9 +157,19 @@ impl Port {
     /// Queues a frame that must not be left out; a reader whose port is full to the last is
     /// disconnected and resumes by number.
     pub(crate) fn ordered(&self, frame: &ToAlgo) {
-        if let Err(Full) = self.outbox.push_ordered(encode(frame)) {
+        self.ordered_frame(encode(frame));
+    }
+
+    /// The same of a frame that others get too.
+    pub(crate) fn ordered_frame(&self, frame: Utf8Bytes) {
+        if let Err(Full) = self.outbox.push_ordered(frame) {
             self.too_slow();
         }
+    }
+
+    /// Whether a trade finds room now: half of it is left for what must not be left out.
+    pub(crate) fn has_public_room(&self) -> bool {
+        self.outbox.ordered() < self.limit / 2
     }
 
     /// Whether a private event finds room now.

@@ -28,7 +28,7 @@ pub(crate) enum Ask {
     Subscribe {
         port: Arc<Port>,
         wanted: Wanted,
-        /// Of a private stream.
+        /// Of a private stream, or of trades.
         from: Option<Position>,
     },
     /// Answered when nothing more will come, with the position from which a private stream goes on.
@@ -56,6 +56,7 @@ pub(crate) enum Ask {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Wanted {
     Quotes(InstrumentId),
+    Trades(InstrumentId),
     Private(PrivateStream),
 }
 

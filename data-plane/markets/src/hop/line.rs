@@ -28,6 +28,8 @@ impl Line {
             }),
             TradeDown::SubscribeQuotes { .. }
             | TradeDown::UnsubscribeQuotes { .. }
+            | TradeDown::SubscribeTrades { .. }
+            | TradeDown::UnsubscribeTrades { .. }
             | TradeDown::SubscribePrivate { .. }
             | TradeDown::UnsubscribePrivate { .. } => {
                 self.backlog.push_back(frame);

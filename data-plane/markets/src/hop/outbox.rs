@@ -1,6 +1,7 @@
 //! What waits for one slow writer. Decides what may be thinned: of a latest-only key the newest value
-//! stands in the first one's place, ordered items are never left out (a full outbox refuses them).
-//! Bounded by the number of keys and by the limit on ordered items.
+//! stands in the first one's place, of a recent key the first few wait and the newest stands in the last
+//! one's place, ordered items are never left out (a full outbox refuses them). Bounded by the number of keys
+//! and by the limit on ordered items.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -12,11 +13,14 @@ use tokio::sync::Notify;
 enum Slot<K, T> {
     Ordered(T),
     Latest(K),
+    Recent(K, T),
 }
 
 struct Queue<K, T> {
     slots: VecDeque<Slot<K, T>>,
     latest: HashMap<K, T>,
+    /// How many wait of a recent key.
+    recent: HashMap<K, usize>,
     ordered: usize,
     /// Items taken since the beginning.
     taken: u64,
@@ -38,7 +42,13 @@ pub(crate) struct Full;
 impl<K: Clone + Eq + Hash, T> Outbox<K, T> {
     /// Takes at most `limit` ordered items at a time; `room` is told when some were taken out.
     pub(crate) fn new(limit: usize, room: Arc<Notify>) -> Self {
-        let queue = Queue { slots: VecDeque::new(), latest: HashMap::new(), ordered: 0, taken: 0 };
+        let queue = Queue {
+            slots: VecDeque::new(),
+            latest: HashMap::new(),
+            recent: HashMap::new(),
+            ordered: 0,
+            taken: 0,
+        };
         Self { queue: Mutex::new(queue), limit, filled: Notify::new(), room }
     }
 
@@ -52,6 +62,27 @@ impl<K: Clone + Eq + Hash, T> Outbox<K, T> {
         let mut queue = self.queue();
         if queue.latest.insert(key.clone(), item).is_none() {
             queue.slots.push_back(Slot::Latest(key));
+        }
+        drop(queue);
+        self.filled.notify_one();
+    }
+
+    /// Puts the item in behind those under the same key, as long as fewer than `most` wait; else in place of the last
+    /// of them.
+    pub(crate) fn push_recent(&self, key: K, item: T, most: usize) {
+        let mut queue = self.queue();
+        let waiting = queue.recent.get(&key).copied().unwrap_or_default();
+        if waiting < most {
+            queue.recent.insert(key.clone(), waiting + 1);
+            queue.slots.push_back(Slot::Recent(key, item));
+        } else {
+            let last = queue.slots.iter_mut().rev().find_map(|slot| match slot {
+                Slot::Recent(of, held) if *of == key => Some(held),
+                Slot::Recent(..) | Slot::Latest(_) | Slot::Ordered(_) => None,
+            });
+            if let Some(held) = last {
+                *held = item;
+            }
         }
         drop(queue);
         self.filled.notify_one();
@@ -74,6 +105,9 @@ impl<K: Clone + Eq + Hash, T> Outbox<K, T> {
         let mut queue = self.queue();
         if queue.latest.remove(key).is_some() {
             queue.slots.retain(|slot| !matches!(slot, Slot::Latest(k) if k == key));
+        }
+        if queue.recent.remove(key).is_some() {
+            queue.slots.retain(|slot| !matches!(slot, Slot::Recent(k, _) if k == key));
         }
     }
 
@@ -105,6 +139,7 @@ impl<K: Clone + Eq + Hash, T> Outbox<K, T> {
         let mut queue = self.queue();
         queue.slots.clear();
         queue.latest.clear();
+        queue.recent.clear();
         queue.ordered = 0;
         drop(queue);
         self.room.notify_one();
@@ -132,6 +167,12 @@ impl<K: Clone + Eq + Hash, T> Outbox<K, T> {
                     Some(item)
                 }
                 Some(Slot::Latest(key)) => queue.latest.remove(&key),
+                Some(Slot::Recent(key, item)) => {
+                    if let Some(waiting) = queue.recent.get_mut(&key) {
+                        *waiting -= 1;
+                    }
+                    Some(item)
+                }
                 None => None,
             };
             into.extend(item);
@@ -173,6 +214,27 @@ mod tests {
         }
         // then
         assert_eq!(all(&outbox), [999, 1_999, 5_000, 5_400, 5_800]);
+    }
+
+    #[test]
+    fn of_a_recent_key_the_first_few_wait_and_the_last_of_them_is_the_newest() {
+        // given
+        let outbox = outbox(10);
+        // when
+        for n in 0..1_000 {
+            outbox.push_recent("btc", n, 3);
+        }
+        assert_eq!(outbox.push_ordered(7_000), Ok(()));
+        outbox.push_recent("btc", 1_000, 3);
+        outbox.push_recent("eth", 5, 3);
+        // then
+        assert_eq!(all(&outbox), [0, 1, 1_000, 7_000, 5]);
+        outbox.push_recent("btc", 2_000, 3);
+        outbox.push_recent("eth", 6, 3);
+        outbox.forget(&"btc");
+        assert_eq!(all(&outbox), [6]);
+        outbox.push_recent("btc", 2_001, 1);
+        assert_eq!(all(&outbox), [2_001], "what was forgotten counts no more");
     }
 
     #[test]

@@ -75,14 +75,17 @@ impl Downstreams {
         let Some(downstream) = self.by_number.get(&to) else { return true };
         match &frame {
             TradeUp::Quote { instrument, .. } => {
-                downstream.outbox.push_latest(Key::Quote(instrument.clone()), frame);
+                let key = Key::Quote(instrument.clone());
+                downstream.outbox.push_recent(key, frame, limits::QUOTES_WAITING);
                 true
             }
             TradeUp::QuoteStatus { instrument, .. } => {
                 downstream.outbox.push_latest(Key::Status(instrument.clone()), frame);
                 true
             }
-            TradeUp::PrivateOpened { .. }
+            TradeUp::TradesStand { .. }
+            | TradeUp::Trade { .. }
+            | TradeUp::PrivateOpened { .. }
             | TradeUp::Private { .. }
             | TradeUp::PrivateStatus { .. }
             | TradeUp::PrivateClosed { .. }

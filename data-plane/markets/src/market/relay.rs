@@ -14,6 +14,7 @@ use crate::{
         privates::{Numbered, Privates, Wish},
         quotes::{Last, Quotes},
         requests::Requests,
+        trades::{self, Trades},
         unavailable, unknown,
     },
     limits,
@@ -31,6 +32,7 @@ use tradewind_domain::{
 };
 use tradewind_protocol::{
     Code, Problem,
+    stream::Position,
     trade::{CommandAnswer, OrderCommand, Principal, TradeDown, TradeUp},
 };
 
@@ -77,6 +79,7 @@ pub(crate) struct Relay {
     /// Accounts whose Broker's pipe stands.
     up: BTreeSet<AccountId>,
     quotes: Quotes<AccountId>,
+    trades: Trades<AccountId>,
     privates: Privates<AccountId>,
     requests: Requests<AccountId, Awaited>,
     /// Submits that some accounts are asked about first.
@@ -92,6 +95,7 @@ impl Relay {
             routes: None,
             up: BTreeSet::new(),
             quotes: Quotes::new(),
+            trades: Trades::new(),
             privates: Privates::new(),
             requests: Requests::new(limits::IN_FLIGHT, waits.answer),
             searches: Searches::default(),
@@ -105,6 +109,7 @@ impl Relay {
         let routes = Routes::new(wanted);
         let epoch = wanted.fence.epoch;
         let mut acts = self.quotes.reroute(epoch, |which| routes.carrier(which), &self.up);
+        acts.extend(self.trades.reroute(epoch, |which| routes.carrier(which), &self.up));
         self.routes = Some(routes);
         // Who is to be asked may be others now: what was asked is asked anew.
         self.held.extend(self.searches.take_all());
@@ -133,6 +138,7 @@ impl Relay {
     pub(crate) fn broker_up(&mut self, account: &AccountId, now: Monotonic) -> Acts {
         self.up.insert(account.clone());
         let mut acts = self.quotes.up(account);
+        acts.extend(self.trades.up(account));
         acts.extend(self.privates.up(account));
         acts.extend(self.retry_held(now));
         acts
@@ -170,6 +176,13 @@ impl Relay {
             TradeUp::QuoteStatus { instrument, status } => {
                 self.quotes.told(account, &instrument, status)
             }
+            TradeUp::TradesStand { instrument, epoch, seq } => {
+                self.trades.stands(account, &instrument, Position { epoch, seq })
+            }
+            TradeUp::Trade { instrument, epoch, seq, prev, trade } => {
+                let numbered = trades::Numbered { epoch, seq, prev, trade };
+                self.trades.trade(account, &instrument, &numbered)
+            }
             TradeUp::PrivateOpened { subscription, mode, position } => {
                 self.privates.opened(subscription, mode, position)
             }
@@ -205,6 +218,13 @@ impl Relay {
             TradeDown::UnsubscribeQuotes { instrument } => {
                 self.quotes.unwant(to, &instrument, &self.up)
             }
+            TradeDown::SubscribeTrades { instrument } => {
+                let carrier = self.carrier(&instrument);
+                self.trades.want(to, &instrument, carrier, &self.up).into_iter().collect()
+            }
+            TradeDown::UnsubscribeTrades { instrument } => {
+                self.trades.unwant(to, &instrument, &self.up).into_iter().collect()
+            }
             TradeDown::SubscribePrivate { subscription, account, customer, channel, from } => {
                 let wish = Wish { account: account.clone(), customer, channel, from };
                 self.privates.open((to, subscription), account, wish, &self.up)
@@ -226,6 +246,7 @@ impl Relay {
         self.held.retain(|held| held.reply.0 != to);
         self.searches.forget(to);
         let mut acts = self.quotes.forget(to, &self.up);
+        acts.extend(self.trades.forget(to, &self.up));
         acts.extend(self.privates.forget(to, &self.up));
         acts
     }

@@ -267,6 +267,8 @@ impl Scene {
             TradeDown::UnsubscribeQuotes { instrument } => {
                 pipe.instruments.remove(&instrument);
             }
+            // Nothing is traded here.
+            TradeDown::SubscribeTrades { .. } | TradeDown::UnsubscribeTrades { .. } => {}
             TradeDown::SubscribePrivate { subscription, channel, from, .. } => {
                 if channel == PrivateChannel::Orders {
                     return vec![self.opened(subscription, Mode::Live)];

@@ -48,6 +48,8 @@ pub struct Ledger {
     pub submits: Vec<Value>,
     /// Answers to submits, before they are accepted.
     pub refusals: VecDeque<Code>,
+    /// Answers to cancels, before they are too late.
+    pub cancels: VecDeque<Code>,
     pub tokens: usize,
     pub token_life: Duration,
     /// Tokens below this number are no longer good.
@@ -242,8 +244,9 @@ async fn order() -> Json<Value> {
     Json(an_order("filled"))
 }
 
-async fn too_late() -> Response {
-    problem(Code::Conflict)
+async fn too_late(State(edge): State<Edge>) -> Response {
+    let said = edge.ledger().cancels.pop_front();
+    problem(said.unwrap_or(Code::Conflict))
 }
 
 async fn stream(State(edge): State<Edge>, headers: HeaderMap, asked: WebSocketUpgrade) -> Response {

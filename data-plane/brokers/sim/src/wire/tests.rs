@@ -47,6 +47,7 @@ fn every_message_from_the_venue_has_its_sample() {
         "error",
         "order_update",
         "answer",
+        "trade",
     ];
     assert_eq!(samples::<FromVenue>(include_str!("golden/from_venue.jsonl")), expected);
 }

@@ -40,6 +40,28 @@ fn a_token_that_is_wrong_expired_forged_or_of_another_cluster_is_not() {
 }
 
 #[test]
+fn a_token_that_was_let_in_before_is_looked_at_again() {
+    let directory = directory();
+    let short = Claims { expires_at: UnixNanos(NOW.0 + 1), ..claims("acme") };
+    let good = token(&short);
+    assert_eq!(directory.admit(&good, NOW), Ok(short.clone()));
+    assert_eq!(directory.admit(&good, NOW), Ok(short));
+    let late = directory.admit(&good, UnixNanos(NOW.0 + 1)).unwrap_err();
+    assert_eq!((late.status, late.retry), (401, Retry::Never));
+    // Another signature under the same claims is another token.
+    let (signed, _) = good.rsplit_once('.').unwrap();
+    let (_, other) = token(&claims("acme"))
+        .rsplit_once('.')
+        .map(|(a, b)| (a.to_string(), b.to_string()))
+        .unwrap();
+    assert!(directory.admit(&format!("{signed}.{other}"), NOW).is_err());
+    // A customer that is nobody's any more, by a token that was found good.
+    let nobody = token(&claims("nobody"));
+    assert!(directory.admit(&nobody, NOW).is_err());
+    assert!(directory.admit(&nobody, NOW).is_err());
+}
+
+#[test]
 fn a_token_of_moments_ago_whose_customer_is_not_known_yet_may_come_back() {
     let fresh = Claims { issued_at: NOW, ..claims("newcomer") };
     assert_eq!(refused(&token(&fresh)), (503, Retry::After));

@@ -146,7 +146,9 @@ impl Wishes {
         topic: &Topic,
     ) -> Result<&'a MarketId, Problem> {
         match topic {
-            Topic::Quotes { instrument } => directory.market_of(instrument),
+            Topic::Quotes { instrument } | Topic::Trades { instrument } => {
+                directory.market_of(instrument)
+            }
             Topic::Orders { account } | Topic::Fills { account } => {
                 directory.market_for(&self.customer, account)
             }
@@ -156,6 +158,7 @@ impl Wishes {
     fn wanted(&self, topic: &Topic) -> Wanted {
         let (account, channel) = match topic {
             Topic::Quotes { instrument } => return Wanted::Quotes(instrument.clone()),
+            Topic::Trades { instrument } => return Wanted::Trades(instrument.clone()),
             Topic::Orders { account } => (account.clone(), PrivateChannel::Orders),
             Topic::Fills { account } => (account.clone(), PrivateChannel::Fills),
         };
@@ -170,11 +173,12 @@ fn topic_of(
 ) -> Result<Topic, Problem> {
     match (channel, instrument, account) {
         (Channel::Quotes, Some(instrument), None) => Ok(Topic::Quotes { instrument }),
+        (Channel::Trades, Some(instrument), None) => Ok(Topic::Trades { instrument }),
         (Channel::Orders, None, Some(account)) => Ok(Topic::Orders { account }),
         (Channel::Fills, None, Some(account)) => Ok(Topic::Fills { account }),
-        (Channel::Quotes, _, _) => Err(Problem::new(
+        (Channel::Quotes | Channel::Trades, _, _) => Err(Problem::new(
             Code::MalformedRequest,
-            "`quotes` needs `instrument`, and no `account`",
+            "`quotes` and `trades` need `instrument`, and no `account`",
         )),
         (Channel::Orders | Channel::Fills, _, _) => Err(Problem::new(
             Code::MalformedRequest,

@@ -130,8 +130,12 @@ impl PrivateTopics {
                     followed.refused(problem);
                 }
             }
-            // Quotes go to the fan-out, answers to whoever asked.
-            TradeUp::Quote { .. } | TradeUp::QuoteStatus { .. } | TradeUp::Answer { .. } => {}
+            // Quotes and trades go to the fan-out, answers to whoever asked.
+            TradeUp::Quote { .. }
+            | TradeUp::QuoteStatus { .. }
+            | TradeUp::TradesStand { .. }
+            | TradeUp::Trade { .. }
+            | TradeUp::Answer { .. } => {}
         }
     }
 }

@@ -7,13 +7,14 @@
 use super::{Ask, Reply, Wanted, private::PrivateTopics};
 use crate::{
     clock::Clock,
-    gateway::{fan_out::FanOut, port::Port},
+    gateway::{fan_out::FanOut, port::Port, tape::Tapes},
     hop::{
         Act, ReceiverId,
         line::Line,
         privates::{Numbered, Privates},
         quotes::{Last, Quotes},
         requests::Requests,
+        trades::{self, Trades},
         unavailable, unknown,
     },
     limits,
@@ -42,7 +43,7 @@ use tradewind_protocol::{
 pub(super) type Pipe = ();
 type Acts = Vec<Act<Pipe>>;
 
-/// The one receiver of quotes on this hop: they are fanned out behind it.
+/// The one receiver of quotes and trades on this hop: they are fanned out behind it.
 const FAN_OUT: ReceiverId = ReceiverId(0);
 
 struct Held {
@@ -63,6 +64,8 @@ pub(super) struct Task {
     up: BTreeSet<Pipe>,
     quotes: Quotes<Pipe>,
     fan_out: FanOut,
+    trades: Trades<Pipe>,
+    tapes: Tapes,
     privates: Privates<Pipe>,
     topics: PrivateTopics,
     /// Instruments by session, for its end.
@@ -90,6 +93,8 @@ impl Task {
             up: BTreeSet::new(),
             quotes: Quotes::new(),
             fan_out: FanOut::default(),
+            trades: Trades::new(),
+            tapes: Tapes::default(),
             privates: Privates::new(),
             topics: PrivateTopics::default(),
             sessions: BTreeMap::new(),
@@ -121,6 +126,13 @@ impl Task {
         match ask {
             Ask::Subscribe { port, wanted: Wanted::Quotes(instrument), from: _ } => {
                 self.subscribe_quotes(port, instrument)
+            }
+            Ask::Subscribe { port, wanted: Wanted::Trades(instrument), from } => {
+                self.session(&port);
+                let new = self.tapes.subscribe(&port, &instrument, from);
+                let wanted =
+                    new.then(|| self.trades.want(FAN_OUT, &instrument, Some(()), &self.up));
+                wanted.flatten().into_iter().collect()
             }
             Ask::Subscribe { port, wanted: Wanted::Private(stream), from } => {
                 self.session(&port);
@@ -160,6 +172,11 @@ impl Task {
                 }
                 (None, Vec::new())
             }
+            Wanted::Trades(instrument) => {
+                let over = self.tapes.unsubscribe(session, &instrument);
+                let left = over.then(|| self.trades.unwant(FAN_OUT, &instrument, &self.up));
+                (None, left.flatten().into_iter().collect())
+            }
             Wanted::Private(stream) => {
                 self.topics.close(session, &stream, &mut self.privates, &self.up)
             }
@@ -188,8 +205,12 @@ impl Task {
                 self.fan_out.unsubscribe(session, &instrument, now);
             }
         }
+        let over = self.tapes.forget(session).into_iter();
+        let left = over.filter_map(|which| self.trades.unwant(FAN_OUT, &which, &self.up));
+        let mut acts: Acts = left.collect();
         self.topics.forget(session);
-        self.privates.forget(session, &self.up)
+        acts.extend(self.privates.forget(session, &self.up));
+        acts
     }
 
     fn event(&mut self, event: Event<TradeUp>, now: Monotonic) -> Acts {
@@ -198,6 +219,7 @@ impl Task {
                 tracing::info!(market = %self.market, incarnation = incarnation.0, "market reached");
                 self.up.insert(());
                 let mut acts = self.quotes.up(&());
+                acts.extend(self.trades.up(&()));
                 acts.extend(self.privates.up(&()));
                 self.carry_out(acts);
                 for held in std::mem::take(&mut self.held) {
@@ -228,6 +250,13 @@ impl Task {
             }
             TradeUp::QuoteStatus { instrument, status } => {
                 self.quotes.told(&(), &instrument, status)
+            }
+            TradeUp::TradesStand { instrument, epoch, seq } => {
+                self.trades.stands(&(), &instrument, Position { epoch, seq })
+            }
+            TradeUp::Trade { instrument, epoch, seq, prev, trade } => {
+                let numbered = trades::Numbered { epoch, seq, prev, trade };
+                self.trades.trade(&(), &instrument, &numbered)
             }
             TradeUp::PrivateOpened { subscription, mode, position } => {
                 self.privates.opened(subscription, mode, position)
@@ -274,6 +303,7 @@ impl Task {
         }
         if self.sweep_at <= now {
             self.sweep_at = now + limits::SWEEP_SESSIONS_EVERY;
+            self.tapes.tick();
             acts.extend(self.sweep(now));
         }
         acts
@@ -332,6 +362,13 @@ impl Task {
             }
             TradeUp::QuoteStatus { instrument, status } => {
                 self.fan_out.status(&instrument, status);
+            }
+            TradeUp::TradesStand { instrument, epoch, seq } => {
+                self.tapes.stand(&instrument, Position { epoch, seq });
+            }
+            TradeUp::Trade { instrument, epoch, seq, prev, trade } => {
+                let numbered = trades::Numbered { epoch, seq, prev, trade };
+                self.tapes.publish(&instrument, numbered);
             }
             // Of private streams and commands the fan-out has none.
             TradeUp::PrivateOpened { .. }

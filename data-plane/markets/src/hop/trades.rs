@@ -1,0 +1,189 @@
+//! Trades on a hop: one subscription upstream an instrument while anyone wants it, every trade told on in the order in
+//! which it came. Decides what is asked for and from which pipe trades are taken; what is missing shows at the edge, by
+//! the number before that each trade names.
+//!
+//! The stream epoch of what is told on names the routes by which its source was chosen, as for quotes: one that comes
+//! back is another, and what was traded meanwhile is missing.
+
+use super::{Act, ReceiverId};
+use std::collections::{BTreeMap, BTreeSet};
+use tradewind_domain::{
+    ids::{Epoch, InstrumentId, StreamEpoch},
+    trading::Trade,
+};
+use tradewind_protocol::{
+    stream::Position,
+    trade::{TradeDown, TradeUp},
+};
+
+/// A trade and its place in the stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Numbered {
+    pub(crate) epoch: StreamEpoch,
+    pub(crate) seq: u64,
+    /// The number before.
+    pub(crate) prev: u64,
+    pub(crate) trade: Trade,
+}
+
+struct Tape<U> {
+    carrier: Option<U>,
+    wanted_by: BTreeSet<ReceiverId>,
+    /// Where it stands, as far as it is known here.
+    stand: Option<Position>,
+}
+
+/// All instruments whose trades someone wants on this hop.
+pub(crate) struct Trades<U> {
+    tapes: BTreeMap<InstrumentId, Tape<U>>,
+    /// Of the routes that count; `None` on a hop that has none.
+    routes: Option<Epoch>,
+}
+
+impl<U: Clone + Ord> Trades<U> {
+    pub(crate) fn new() -> Self {
+        Self { tapes: BTreeMap::new(), routes: None }
+    }
+
+    /// `to` wants the instrument's trades, which `carrier` has; `up` are the pipes that stand.
+    pub(crate) fn want(
+        &mut self,
+        to: ReceiverId,
+        instrument: &InstrumentId,
+        carrier: Option<U>,
+        up: &BTreeSet<U>,
+    ) -> Option<Act<U>> {
+        if let Some(tape) = self.tapes.get_mut(instrument) {
+            tape.wanted_by.insert(to);
+            return tape.stand.as_ref().map(|stand| tell_stand(to, instrument, stand));
+        }
+        let asked = carrier.clone().filter(|via| up.contains(via));
+        let tape = Tape { carrier, wanted_by: BTreeSet::from([to]), stand: None };
+        self.tapes.insert(instrument.clone(), tape);
+        asked.map(|via| subscribe(via, instrument))
+    }
+
+    /// `to` wants it no more. With the last one the subscription upstream ends.
+    pub(crate) fn unwant(
+        &mut self,
+        to: ReceiverId,
+        instrument: &InstrumentId,
+        up: &BTreeSet<U>,
+    ) -> Option<Act<U>> {
+        let tape = self.tapes.get_mut(instrument)?;
+        tape.wanted_by.remove(&to);
+        if !tape.wanted_by.is_empty() {
+            return None;
+        }
+        let carrier = self.tapes.remove(instrument)?.carrier;
+        carrier.filter(|via| up.contains(via)).map(|via| unsubscribe(via, instrument))
+    }
+
+    /// A receiver is gone with all it wanted.
+    pub(crate) fn forget(&mut self, to: ReceiverId, up: &BTreeSet<U>) -> Vec<Act<U>> {
+        let wanted = self.tapes.iter().filter(|(_, tape)| tape.wanted_by.contains(&to));
+        let wanted: Vec<InstrumentId> = wanted.map(|(instrument, _)| instrument.clone()).collect();
+        wanted.iter().filter_map(|instrument| self.unwant(to, instrument, up)).collect()
+    }
+
+    /// A pipe stands again: what it carries is asked for again.
+    pub(crate) fn up(&self, via: &U) -> Vec<Act<U>> {
+        let carried = self.tapes.iter().filter(|(_, tape)| tape.carrier.as_ref() == Some(via));
+        carried.map(|(instrument, _)| subscribe(via.clone(), instrument)).collect()
+    }
+
+    /// Routes have changed: what another pipe is to carry is asked of that one from now on.
+    pub(crate) fn reroute(
+        &mut self,
+        routes: Epoch,
+        carrier_of: impl Fn(&InstrumentId) -> Option<U>,
+        up: &BTreeSet<U>,
+    ) -> Vec<Act<U>> {
+        self.routes = Some(routes);
+        let mut acts = Vec::new();
+        for (instrument, tape) in &mut self.tapes {
+            let wanted = carrier_of(instrument);
+            if wanted == tape.carrier {
+                continue;
+            }
+            let stands = |via: &U| up.contains(via);
+            // What the new one says first is where it stands.
+            tape.stand = None;
+            let left = std::mem::replace(&mut tape.carrier, wanted.clone()).filter(stands);
+            acts.extend(left.map(|via| unsubscribe(via, instrument)));
+            acts.extend(wanted.filter(stands).map(|via| subscribe(via, instrument)));
+        }
+        acts
+    }
+
+    /// Where the stream stands: its source has said so, or begins anew.
+    pub(crate) fn stands(
+        &mut self,
+        via: &U,
+        instrument: &InstrumentId,
+        stand: Position,
+    ) -> Vec<Act<U>> {
+        let Some((tape, epoch)) = self.carried_by(via, instrument, &stand.epoch) else {
+            return Vec::new();
+        };
+        let stand = Position { epoch, seq: stand.seq };
+        let acts = tape.wanted_by.iter().map(|to| tell_stand(*to, instrument, &stand)).collect();
+        tape.stand = Some(stand);
+        acts
+    }
+
+    /// A trade has come. Taken only from the pipe that carries the instrument.
+    pub(crate) fn trade(
+        &mut self,
+        via: &U,
+        instrument: &InstrumentId,
+        numbered: &Numbered,
+    ) -> Vec<Act<U>> {
+        let Some((tape, epoch)) = self.carried_by(via, instrument, &numbered.epoch) else {
+            return Vec::new();
+        };
+        let Numbered { epoch: _, seq, prev, trade } = numbered;
+        tape.stand = Some(Position { epoch: epoch.clone(), seq: *seq });
+        let frame = |to: &ReceiverId| Act::Down {
+            to: *to,
+            frame: TradeUp::Trade {
+                instrument: instrument.clone(),
+                epoch: epoch.clone(),
+                seq: *seq,
+                prev: *prev,
+                trade: trade.clone(),
+            },
+        };
+        tape.wanted_by.iter().map(frame).collect()
+    }
+
+    /// The tape if this pipe carries it, and the epoch under which it is told on.
+    fn carried_by(
+        &mut self,
+        via: &U,
+        instrument: &InstrumentId,
+        own: &StreamEpoch,
+    ) -> Option<(&mut Tape<U>, StreamEpoch)> {
+        let named = self.routes.map(|routes| StreamEpoch::new(&format!("{own}-{routes}")));
+        // Too long by its own name, it is told on under that.
+        let epoch = named.and_then(Result::ok).unwrap_or_else(|| own.clone());
+        let tape = self.tapes.get_mut(instrument)?;
+        (tape.carrier.as_ref() == Some(via)).then_some((tape, epoch))
+    }
+}
+
+fn tell_stand<U>(to: ReceiverId, instrument: &InstrumentId, stand: &Position) -> Act<U> {
+    let Position { epoch, seq } = stand.clone();
+    Act::Down { to, frame: TradeUp::TradesStand { instrument: instrument.clone(), epoch, seq } }
+}
+
+fn subscribe<U>(via: U, instrument: &InstrumentId) -> Act<U> {
+    Act::Up { via, frame: TradeDown::SubscribeTrades { instrument: instrument.clone() } }
+}
+
+fn unsubscribe<U>(via: U, instrument: &InstrumentId) -> Act<U> {
+    Act::Up { via, frame: TradeDown::UnsubscribeTrades { instrument: instrument.clone() } }
+}
+
+#[cfg(test)]
+mod tests;
