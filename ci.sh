@@ -16,6 +16,7 @@ tests() {
 
 step "format"
 cargo fmt --all --check
+cargo fmt --manifest-path tests/kraken-clients/Cargo.toml --check
 
 if [ "${1:-}" = quick ]; then
     step "lints of what is quick to check"
@@ -34,6 +35,14 @@ cargo build --locked --release --bin tradewind
 
 step "tests"
 TRADEWIND_BINARY="$PWD/target/release/tradewind" tests --workspace --exclude simulation
+
+step "other people's clients on the Kraken simulator"
+if pkg-config --exists openssl 2>/dev/null; then
+    TRADEWIND_BINARY="$PWD/target/release/tradewind" \
+        tests --manifest-path tests/kraken-clients/Cargo.toml --target-dir target/kraken-clients
+else
+    echo "skipped: kraken-async-rs needs OpenSSL's headers (Debian: libssl-dev, pkg-config)"
+fi
 
 step "simulation: kept, fixed and fresh seeds; a seed repeats; planted bugs are caught"
 profile=--profile
@@ -56,6 +65,9 @@ fi
 
 step "the demo, checked"
 ./target/release/tradewind demo --for 20s --check -o json
+
+step "the demo at Kraken's simulator, checked"
+./target/release/tradewind demo --venue kraken-sim --for 20s --check -o json
 
 step "the demo, checked, with a kill of each kind"
 ./target/release/tradewind demo --for 40s --check --chaos 8s --seed 7 -o json

@@ -8,6 +8,7 @@ pub(crate) mod member;
 pub(crate) mod rebalance;
 pub(crate) mod resource;
 pub(crate) mod sim;
+pub(crate) mod venue;
 pub(crate) mod wait;
 
 pub(crate) use resource::Format;
@@ -71,6 +72,8 @@ pub(crate) enum Command {
     SimVenue(SimVenueArgs),
     /// Simulators of real venues, speaking their protocols: for adapters and other people's clients
     Sim(sim::SimArgs),
+    /// Looks at a venue from this machine
+    Venue(venue::VenueArgs),
     /// Measures on this machine: the replicated writes and reads, the journal
     Bench(crate::bench::BenchArgs),
     /// The public interface of InfrastructureManagers as an OpenAPI 3.1 document
@@ -112,6 +115,8 @@ pub(crate) struct DemoArgs {
     /// InfrastructureManagers
     #[arg(long, default_value_t = 3, value_parser = nodes)]
     pub(crate) nodes: u64,
+    #[command(flatten)]
+    pub(crate) venue: venue::DemoVenueArgs,
 }
 
 #[derive(Debug, Args)]

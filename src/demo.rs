@@ -4,6 +4,7 @@
 
 mod chaos;
 mod history;
+mod place;
 mod probe;
 mod stage;
 mod terminal;
@@ -14,6 +15,7 @@ pub(crate) use history::History;
 use crate::cli::{DemoArgs, Format};
 use anyhow::Context as _;
 use chaos::{Kill, Schedule, Target};
+use place::Place;
 use probe::Probe;
 use stage::Stage;
 use std::{path::Path, process::ExitCode, time::Duration};
@@ -64,6 +66,7 @@ pub(crate) async fn run(args: DemoArgs, stop: CancellationToken) -> anyhow::Resu
 async fn play(args: &DemoArgs, stop: CancellationToken) -> anyhow::Result<Option<Report>> {
     let started = crate::clock::now();
     let progress = Progress::new(args.output != Format::Table);
+    let place = Place::choose(&args.venue).await?;
     let data = DataDirectory::open(args.data.clone()).context("the data directory")?;
     let history = data.path().join("history.jsonl");
     let plan = Plan {
@@ -71,9 +74,12 @@ async fn play(args: &DemoArgs, stop: CancellationToken) -> anyhow::Result<Option
         nodes: args.nodes,
         implementations: IMPLEMENTATIONS,
         port_base: args.port_base,
-        environment: vec![(HISTORY_FILE.to_string(), path_text(&history)?)],
+        environment: [(HISTORY_FILE.to_string(), path_text(&history)?)]
+            .into_iter()
+            .chain(place.environment())
+            .collect(),
     };
-    let mut stage = Stage::new(Cluster::new(&plan, data)?, history)?;
+    let mut stage = Stage::new(Cluster::new(&plan, data)?, history, place)?;
     let ended = tokio::select! {
         () = stop.cancelled() => None,
         up = start(&mut stage, args, &progress, started) => Some(up),
@@ -139,7 +145,7 @@ async fn start(
     stage.declare().await?;
     progress.done("customers, accounts, market crypto and Trader sample are declared");
     progress.doing("waiting for the first fill");
-    let whole = |status: &_| Stage::is_whole(status, nodes, IMPLEMENTATIONS);
+    let whole = |status: &_| stage.is_whole(status, nodes, IMPLEMENTATIONS);
     stage.until("Broker and Markets are live", whole).await?;
     progress.done("Broker and Markets are live on recorded BTC/USD data");
     let first = timeout(FIRST_FILL_WITHIN, async {
@@ -157,10 +163,12 @@ fn show_what_next(stage: &Stage, args: &DemoArgs, progress: &Progress) {
     let member = stage.cluster.members().first().cloned().unwrap_or_default();
     progress.say("\n  The sample algo (examples/sample_algo.rs) trades. Try, in another terminal:");
     progress.say(&format!("    cargo run --release -- status --addr {member}"));
-    let key = stage::GUEST_KEY;
-    progress.say(&format!(
-        "    TRADEWIND_INFRASTRUCTURE={member} TRADEWIND_API_KEY={key} cargo run --release --example sample_algo"
-    ));
+    if stage.place.has_guest() {
+        let key = stage::GUEST_KEY;
+        progress.say(&format!(
+            "    TRADEWIND_INFRASTRUCTURE={member} TRADEWIND_API_KEY={key} cargo run --release --example sample_algo"
+        ));
+    }
     if args.run_for.is_none() {
         progress.say("  Keys: l = kill the leader, m = kill the algo's MarketManager, q = quit\n");
     }
@@ -292,7 +300,7 @@ async fn kill(
     course: &mut Course,
 ) -> anyhow::Result<String> {
     let nodes = usize::try_from(args.nodes).unwrap_or(usize::MAX);
-    let whole = |status: &_| Stage::is_whole(status, nodes, IMPLEMENTATIONS);
+    let whole = |status: &_| stage.is_whole(status, nodes, IMPLEMENTATIONS);
     if let Err(error) = stage.until("the cluster is whole before a kill", whole).await {
         course.problems.push(format!("{error:#}"));
     }

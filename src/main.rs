@@ -20,6 +20,7 @@ mod snapshot;
 mod status;
 mod stopping;
 mod telemetry;
+mod venue;
 mod wait;
 
 use clap::Parser as _;
@@ -87,6 +88,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         | Command::Rebalance(_)
         | Command::Wait(_)
         | Command::Events(_)
+        | Command::Venue(_)
         | Command::Snapshot(_)
         | Command::Recover(_) => "error,tradewind_launcher=warn",
         _ => "info,openraft=error,sled=warn",
@@ -106,6 +108,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Apply(args) => apply::run(&args).await,
         Command::Rebalance(args) => rebalance::run(&args, stop).await,
+        Command::Venue(args) => venue::run(&args).await,
         Command::Events(args) => events::run(&args, stop).await.map(|()| ExitCode::SUCCESS),
         role => roles::run(role, stop).await.map(|()| ExitCode::SUCCESS),
     }

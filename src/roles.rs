@@ -52,6 +52,7 @@ pub(crate) async fn run(command: Command, stop: CancellationToken) -> anyhow::Re
         | Command::Rebalance(_)
         | Command::Wait(_)
         | Command::Events(_)
+        | Command::Venue(_)
         | Command::Resource(_)
         | Command::SampleAlgo
         | Command::Openapi

@@ -4,13 +4,14 @@
 use super::{
     chaos::{Kill, Target},
     history::History,
+    place::{At, Place},
 };
 use anyhow::{Context as _, anyhow};
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 use tradewind_control_client::{Answer, ControlClient, KeySource};
 use tradewind_domain::{
     control::row::{AccountSpec, CustomerSpec, MarketSpec, Route, TraderSpec, TraderWish},
-    ids::{AccountId, ClientId, CustomerId, KeyHash, MarketId, TraderId, VenueId},
+    ids::{AccountId, ClientId, CustomerId, KeyHash, MarketId, TraderId},
 };
 use tradewind_launcher::{Cluster, Part, Whole, victim};
 use tradewind_link::rest::{Method, Rest};
@@ -31,6 +32,7 @@ pub(crate) struct Stage {
     trader: TraderId,
     market: MarketId,
     rest: Rest,
+    pub(crate) place: Place,
 }
 
 fn settled<T>(what: &str, answer: Answer<T>) -> anyhow::Result<T> {
@@ -38,7 +40,12 @@ fn settled<T>(what: &str, answer: Answer<T>) -> anyhow::Result<T> {
 }
 
 impl Stage {
-    pub(crate) fn new(cluster: Cluster, history: PathBuf) -> anyhow::Result<Self> {
+    pub(crate) fn new(
+        mut cluster: Cluster,
+        history: PathBuf,
+        place: Place,
+    ) -> anyhow::Result<Self> {
+        place.prepare(&mut cluster);
         let rest = Rest::default();
         let client = ControlClient::new(cluster.members(), rest.clone());
         let name = ClientId::new(&format!("demo-{}", std::process::id()))?;
@@ -48,11 +55,12 @@ impl Stage {
             client,
             keys: Arc::new(keys),
             history: History::at(history),
-            account: AccountId::new("sim-1")?,
+            account: AccountId::new(place.account())?,
             customer: CustomerId::new("acme")?,
             trader: TraderId::new("sample")?,
             market: MarketId::new("crypto")?,
             rest,
+            place,
         })
     }
 
@@ -77,37 +85,42 @@ impl Stage {
 
     /// Customer, account, market and Trader: what an operator would declare.
     pub(crate) async fn declare(&self) -> anyhow::Result<()> {
-        let venue = "sim".parse::<VenueId>()?;
         let (customer, account) = (self.customer.clone(), self.account.clone());
-        self.declare_customer(&customer, API_KEY, &account, &venue).await?;
-        // An account beside the one that is judged, for whoever tries an algo of his own.
-        let (guest, account) = (CustomerId::new("guest")?, AccountId::new("sim-2")?);
-        self.declare_customer(&guest, GUEST_KEY, &account, &venue).await?;
+        self.declare_customer(&customer, API_KEY).await?;
+        self.declare_account(&account, &customer, &self.place.orders(&self.cluster)?).await?;
+        // An account beside the one that is judged: for whoever tries an algo of his own, or for data.
+        let guest = CustomerId::new("guest")?;
+        self.declare_customer(&guest, GUEST_KEY).await?;
+        if let Some((account, at)) = self.place.beside(&self.cluster)? {
+            self.declare_account(&AccountId::new(account)?, &guest, &at).await?;
+        }
         let instrument = "BTC/USD".parse()?;
-        let route = Route { instrument, data_venue: venue.clone(), order_venue: venue };
+        let data_venue = self.place.data(&self.cluster)?.venue;
+        let order_venue = self.place.orders(&self.cluster)?.venue;
+        let route = Route { instrument, data_venue, order_venue };
         let spec = MarketSpec { routes: vec![route] };
         let key = self.keys.next();
         settled("market", self.client.put_market(&self.market, &spec, &key, WITHIN).await)?;
         self.wish(TraderWish::Running).await
     }
 
-    /// A customer with one key, and an account at the venue that he may use.
-    async fn declare_customer(
-        &self,
-        customer: &CustomerId,
-        api_key: &str,
-        account: &AccountId,
-        venue: &VenueId,
-    ) -> anyhow::Result<()> {
+    /// A customer with one key.
+    async fn declare_customer(&self, customer: &CustomerId, api_key: &str) -> anyhow::Result<()> {
         let spec = CustomerSpec { key_hashes: BTreeSet::from([KeyHash::of(api_key)]) };
         let key = self.keys.next();
-        settled("customer", self.client.put_customer(customer, &spec, &key, WITHIN).await)?;
-        let spec = AccountSpec {
-            venue: venue.clone(),
-            adapter: "sim".to_string(),
-            endpoint: self.cluster.venue_address(),
-            customers: BTreeSet::from([customer.clone()]),
-        };
+        settled("customer", self.client.put_customer(customer, &spec, &key, WITHIN).await).map(drop)
+    }
+
+    /// An account that he may use.
+    async fn declare_account(
+        &self,
+        account: &AccountId,
+        customer: &CustomerId,
+        at: &At,
+    ) -> anyhow::Result<()> {
+        let At { venue, adapter, endpoint } = at.clone();
+        let customers = BTreeSet::from([customer.clone()]);
+        let spec = AccountSpec { venue, adapter: adapter.to_string(), endpoint, customers };
         let key = self.keys.next();
         settled("account", self.client.put_account(account, &spec, &key, WITHIN).await).map(drop)
     }
@@ -132,7 +145,7 @@ impl Stage {
     /// The venue's own ledger: the judge.
     pub(crate) async fn venue_ledger(&self) -> anyhow::Result<VenueLedger> {
         let address = self.cluster.venue_address();
-        let path = format!("/v1/ledger?account={}", self.account);
+        let path = self.place.ledger(&self.account);
         let answer =
             self.rest.request(Method::GET, &address, &path, &[], None::<&()>, WITHIN).await;
         Ok(answer.context("the venue's ledger")?.1)
@@ -156,14 +169,13 @@ impl Stage {
     }
 
     /// Whether all that should run runs again: what a kill may meet.
-    pub(crate) fn is_whole(status: &Status, nodes: usize, implementations: usize) -> bool {
+    pub(crate) fn is_whole(&self, status: &Status, nodes: usize, implementations: usize) -> bool {
         let (managers, markets) = (3 * implementations, implementations);
-        Whole { members: nodes, managers, brokers: ACCOUNTS, markets }.is(status)
+        let brokers = self.place.accounts();
+        Whole { members: nodes, managers, brokers, markets }.is(status)
     }
 }
 
-/// The judged one and the guest's.
-const ACCOUNTS: usize = 2;
 /// The demo customers' keys: they open nothing but a cluster on this machine's loopback.
 const API_KEY: &str = "demo-key";
 pub(crate) const GUEST_KEY: &str = "guest-key";

@@ -131,6 +131,14 @@ impl Cluster {
         self.venue.address.to_string()
     }
 
+    /// Another venue in the sim venue's place: a subcommand of the binary that takes `--listen` and `--data` as well.
+    pub fn trade_at(&mut self, subcommand: &[&str]) {
+        let mut arguments = words(subcommand);
+        let data = self.data.path().join("venue");
+        arguments.extend(pairs(&[("--listen", &self.venue.address), ("--data", &data.display())]));
+        self.venue.spec.arguments = arguments;
+    }
+
     pub async fn start_venue(&mut self) -> Result<(), StartError> {
         self.venue.process = Some(Process::start(&self.venue.spec, self.stdin()?).await?);
         Ok(())

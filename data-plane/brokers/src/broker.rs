@@ -11,7 +11,7 @@ use crate::{
     session::{Session, turn_away},
     standing::Standing,
     store::StoreError,
-    venue::{self, Venue},
+    venue::{self, Venue, kraken::settings::Settings},
 };
 use axum::{
     Router,
@@ -159,6 +159,12 @@ impl Broker {
         }
         match wanted.adapter.as_str() {
             "sim" => Ok(Arc::new(venue::sim::Sim::new(&wanted.endpoint, wanted.account.clone()))),
+            "kraken" => {
+                let settings = wanted.endpoint.parse::<Settings>();
+                let settings = settings.map_err(|why| format!("the account's endpoint: {why}"))?;
+                let nonces = self.setup.directory.with_file_name("kraken");
+                Ok(Arc::new(venue::kraken::Account::new(settings, nonces)))
+            }
             other => Err(format!("the adapter `{other}` is not built yet")),
         }
     }

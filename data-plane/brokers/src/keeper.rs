@@ -177,6 +177,8 @@ pub(crate) struct Keeper {
     assignment: Assignment,
     capabilities: Capabilities,
     line: Line,
+    /// Why the venue takes no orders now, though it is connected.
+    halted: Option<String>,
     reconcile: Reconcile,
     reporter: StateReporter,
     /// Bounded by what the journal takes before it is waited for.
@@ -215,6 +217,7 @@ impl Keeper {
             assignment: assignment.clone(),
             capabilities,
             line: Line::Down("not connected yet".to_string()),
+            halted: None,
             reporter,
             effects: VecDeque::new(),
             unsent: VecDeque::new(),
@@ -364,7 +367,11 @@ impl Keeper {
         match &self.line {
             Line::Down(why) => self.reporter.connecting(why.clone()),
             Line::Sweeping(_) => self.reporter.connecting("sweeping the venue"),
-            Line::Live(_) => self.reporter.live(format!("account {}", self.ledger.account())),
+            Line::Live(_) => {
+                let halted = self.halted.iter().map(|why| format!(": {why}"));
+                let account = self.ledger.account();
+                self.reporter.live(format!("account {account}{}", halted.collect::<String>()));
+            }
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Venues: what every adapter can do and what it says. Decides the seam between a Broker and any venue;
 //! keeping a connection up is `connection`'s work, what its words mean for orders the ledger's.
 
+pub mod dial;
+pub mod kraken;
 pub mod sim;
 
 use futures_util::future::BoxFuture;
@@ -155,6 +157,8 @@ pub enum Event {
     Order(VenueOrder),
     Fill(VenueFill),
     Page(Page),
+    /// It takes no orders for now, and why; or it takes them.
+    Halted(Option<String>),
 }
 
 /// A part of a sweep.

@@ -12,6 +12,7 @@ pub mod log_file;
 pub mod manager;
 mod metrics;
 pub mod process;
+pub mod reference;
 pub mod service;
 pub mod supervision;
 

@@ -62,6 +62,10 @@ const _: () = assert!(
 /// Connections get so long to say goodbye when a Manager stops.
 pub const DRAIN_WITHIN: Duration = Duration::from_millis(500);
 
+/// One reference to a secret is followed within this time: a program that asks a vault takes seconds, one that hangs
+/// must not look like a service that starts.
+pub const FIND_WITHIN: Duration = Duration::from_secs(10);
+
 /// A log is kept aside and begun anew at this size: two of them hold hours of a busy service.
 pub const LOG_BYTES: u64 = 8 << 20;
 /// And so many are kept aside: with five hundred services 12 GiB at most.

@@ -2,28 +2,9 @@
 //! from at the start of a copy. What a reference leads to is held until the copy has been started and stands in no
 //! file, log, argument or report: a failure names the variable and its reference, never what was found.
 
-use crate::limits::FIND_WITHIN;
-use std::{
-    collections::BTreeMap,
-    env,
-    ffi::OsString,
-    io,
-    path::{Path, PathBuf},
-    process::{ExitStatus, Stdio},
-};
-use tokio::{
-    fs::File,
-    io::{AsyncRead, AsyncReadExt as _},
-    process::Command,
-    time::timeout,
-};
-use tradewind_domain::{
-    control::trader::{EnvironmentValue, Reference},
-    limits::VARIABLE_BYTES,
-};
-
-/// Where systemd puts credentials (systemd.exec(5)).
-const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
+use std::{collections::BTreeMap, env, ffi::OsString};
+use tradewind_domain::control::trader::EnvironmentValue;
+use tradewind_node::reference::{self, Why};
 
 /// Of the TraderManager's environment an algo has only these and `LC_*`: what one customer's references lead to is
 /// not to reach the others' algos, nor what Tradewind's own processes prove themselves with.
@@ -54,28 +35,6 @@ pub(crate) struct NotFound {
     why: Why,
 }
 
-#[derive(Debug, thiserror::Error)]
-enum Why {
-    #[error("that is no reference")]
-    NotAReference,
-    #[error(transparent)]
-    Io(#[from] io::Error),
-    #[error("the TraderManager's environment has no such variable, or not as text")]
-    NoVariable,
-    #[error("systemd has passed no credentials: {CREDENTIALS} is not set")]
-    NoCredentials,
-    #[error("{0}")]
-    Program(ExitStatus),
-    #[error("it is empty")]
-    Empty,
-    #[error("it is larger than {VARIABLE_BYTES} bytes")]
-    TooLarge,
-    #[error("it is not text, or has a NUL in it")]
-    NotText,
-    #[error("not within {} s", FIND_WITHIN.as_secs())]
-    Late,
-}
-
 /// What is taken over of the environment of this process.
 pub(crate) fn inherited() -> impl Iterator<Item = (OsString, OsString)> {
     env::vars_os().filter(|(name, _)| name.to_str().is_some_and(is_inherited))
@@ -94,8 +53,7 @@ pub(crate) async fn find(
         let value = match value {
             EnvironmentValue::Value(text) => text.clone(),
             EnvironmentValue::From(reference) => {
-                let looked = timeout(FIND_WITHIN, follow(reference)).await;
-                looked.unwrap_or(Err(Why::Late)).map_err(|why| {
+                reference::follow(reference, inherited().collect()).await.map_err(|why| {
                     let (name, reference) = (name.clone(), reference.clone());
                     NotFound { name, reference, why }
                 })?
@@ -106,70 +64,11 @@ pub(crate) async fn find(
     Ok(found)
 }
 
-async fn follow(reference: &str) -> Result<String, Why> {
-    match Reference::parse(reference).ok_or(Why::NotAReference)? {
-        Reference::File(path) => of_file(Path::new(path)).await,
-        Reference::Variable(name) => {
-            text(env::var(name).map_err(|_| Why::NoVariable)?.into_bytes())
-        }
-        Reference::Program(line) => of_program(line).await,
-        Reference::Credential(name) => {
-            let directory = env::var_os(CREDENTIALS).ok_or(Why::NoCredentials)?;
-            of_file(&PathBuf::from(directory).join(name)).await
-        }
-    }
-}
-
-async fn of_file(path: &Path) -> Result<String, Why> {
-    text(read(File::open(path).await?).await?)
-}
-
-/// Without a shell: the words are what stands between blanks.
-async fn of_program(line: &str) -> Result<String, Why> {
-    let mut words = line.split_ascii_whitespace();
-    let mut command = Command::new(words.next().ok_or(Why::NotAReference)?);
-    command.args(words).env_clear().envs(inherited());
-    // Its own words on standard error might tell what it knows.
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
-    let mut child = command.spawn()?;
-    let out = child.stdout.take().ok_or_else(|| io::Error::other("it has no output"))?;
-    let said = read(out).await?;
-    let status = child.wait().await?;
-    if !status.success() {
-        return Err(Why::Program(status));
-    }
-    text(said)
-}
-
-/// At most one byte more than is legal: that tells it.
-async fn read(source: impl AsyncRead + Unpin) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    source.take(VARIABLE_BYTES as u64 + 3).read_to_end(&mut bytes).await?;
-    Ok(bytes)
-}
-
-/// Without the end of its last line, which editors and programs add.
-fn text(mut bytes: Vec<u8>) -> Result<String, Why> {
-    if bytes.last() == Some(&b'\n') {
-        bytes.pop();
-        if bytes.last() == Some(&b'\r') {
-            bytes.pop();
-        }
-    }
-    if bytes.len() > VARIABLE_BYTES {
-        return Err(Why::TooLarge);
-    }
-    if bytes.is_empty() {
-        return Err(Why::Empty);
-    }
-    let text = String::from_utf8(bytes).map_err(|_| Why::NotText)?;
-    if text.contains('\0') { Err(Why::NotText) } else { Ok(text) }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use tradewind_domain::limits::VARIABLE_BYTES;
 
     async fn found(reference: &str) -> Result<String, String> {
         let declared = [("KEY".to_owned(), EnvironmentValue::From(reference.to_owned()))].into();

@@ -13,9 +13,6 @@ const _: () = assert!(
             < TRADER_STOPS_WITHIN.as_millis(),
 );
 
-/// One reference is followed within this time: a program that asks a vault takes seconds, one that hangs must not
-/// look like a Trader that starts.
-pub const FIND_WITHIN: Duration = Duration::from_secs(10);
 /// Sessions opened at a time: a TraderManager that gets all Traders of a dead one must not flood the
 /// members.
 pub const OPENING: usize = 8;

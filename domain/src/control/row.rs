@@ -98,9 +98,9 @@ pub struct ManagerRow {
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct AccountSpec {
     pub venue: VenueId,
-    /// Which adapter speaks to the venue. `sim` is the one there is; others are refused when named.
+    /// Which adapter speaks to the venue: `sim` or `kraken`; others are refused when named.
     pub adapter: String,
-    /// Where the venue is reached, for adapters that need to be told.
+    /// Where the venue is reached: `HOST:PORT` for `sim`, words such as `key=file:/PATH` for `kraken` (secrets by reference).
     pub endpoint: String,
     /// Customers who may trade on the account.
     pub customers: BTreeSet<CustomerId>,

@@ -33,7 +33,7 @@ pub(crate) struct AccountFlags {
     /// What speaks to the venue
     #[arg(long, default_value = "sim", conflicts_with = "file")]
     adapter: String,
-    /// Where the venue is reached
+    /// Where the venue is reached; of kraken, words such as "key=file:/PATH secret=file:/PATH tier=pro"
     #[arg(long, value_name = "HOST:PORT", conflicts_with = "file")]
     endpoint: Option<String>,
     /// Who may trade on it

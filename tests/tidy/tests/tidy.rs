@@ -30,7 +30,7 @@ const ARROWS: [(&str, &[&str]); 22] = [
     ("tradewind-kraken-sim", &["domain", "journal", "kraken", "link", "sim"]),
     (
         "tradewind-brokers",
-        &["domain", "protocol", "link", "journal", "control-client", "node", "sim"],
+        &["domain", "protocol", "link", "journal", "control-client", "node", "sim", "kraken"],
     ),
     ("tradewind-markets", &["domain", "protocol", "link", "control-client", "node"]),
     ("tradewind-traders", &["domain", "protocol", "link", "control-client", "node"]),

@@ -20,7 +20,7 @@ use tradewind_protocol::{
 };
 
 /// The adapters that are built.
-const ADAPTERS: [&str; 1] = ["sim"];
+const ADAPTERS: [&str; 2] = ["sim", "kraken"];
 
 pub(super) struct Accounts;
 

@@ -147,7 +147,7 @@ pub(crate) fn unknown() -> Problem {
 
 /// An adapter that is named and not there.
 pub(crate) fn adapter_not_built(adapter: &str) -> Problem {
-    let detail = format!("the adapter `{adapter}` is not built yet; `sim` is the one there is");
+    let detail = format!("the adapter `{adapter}` is not built yet; there are `sim` and `kraken`");
     Problem::new(Code::Unsupported, detail)
 }
 

@@ -79,7 +79,7 @@ async fn what_cannot_be_read_or_is_not_there_is_refused_with_its_own_code() {
     assert_eq!(illegal, Code::MalformedRequest);
     assert_eq!(refused(Method::POST, acme, true, good).await, Code::MethodNotAllowed);
     assert_eq!(refused(put.clone(), "/v1/nowhere", true, good).await, Code::NotFound);
-    let account = r#"{"venue":"kraken","adapter":"kraken","endpoint":"","customers":[]}"#;
+    let account = r#"{"venue":"schwab","adapter":"schwab","endpoint":"","customers":[]}"#;
     assert_eq!(refused(put.clone(), "/v1/accounts/k", true, account).await, Code::Unsupported);
     let stranger = r#"{"venue":"sim","adapter":"sim","endpoint":"x:1","customers":["nobody"]}"#;
     assert_eq!(refused(put.clone(), "/v1/accounts/k", true, stranger).await, Code::NotFound);

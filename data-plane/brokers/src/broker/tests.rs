@@ -212,12 +212,12 @@ async fn an_adapter_that_is_not_built_is_refused_with_that_sentence() {
     // given
     let world = World::new().await;
     let (broker, market) = world.trading().await;
-    let wanted = BrokerWanted { adapter: "kraken".to_string(), ..world.wanted(10) };
+    let wanted = BrokerWanted { adapter: "schwab".to_string(), ..world.wanted(10) };
     // when
     broker.configure.send_replace(Some(Configuration::Broker { wanted }));
     // then
     eventually("it says so", || {
-        broker.said.borrow().1.contains("`kraken` is not built yet").then_some(())
+        broker.said.borrow().1.contains("`schwab` is not built yet").then_some(())
     })
     .await;
     drop(market);

@@ -157,7 +157,7 @@ impl Keeper {
         match &self.line {
             Line::Down(why) => Err(format!("the venue is away: {why}")),
             Line::Sweeping(_) => Err("the venue is being asked what was missed".to_string()),
-            Line::Live(_) => Ok(()),
+            Line::Live(_) => self.halted.clone().map_or(Ok(()), Err),
         }
     }
 

@@ -60,7 +60,7 @@ impl Keeper {
         let now = clock::now();
         // By either clock: one may have been set, the other may have stood still.
         if accepted.elapsed() >= INTENT_DEADLINE || now >= entry.deadline {
-            let why = "not_placed: the venue could not be reached in time";
+            let why = "not_placed: it could not be sent to the venue in time";
             return self.reject(&order, why);
         }
         let submission = submission(&order, entry.deadline, now);
@@ -109,6 +109,7 @@ impl Keeper {
     fn hear(&mut self, news: FromVenue) -> Result<(), StoreError> {
         match news {
             FromVenue::Up(link) => {
+                self.halted = None;
                 self.line = Line::Sweeping(link);
                 self.reconcile.connection_changed();
                 self.report();
@@ -152,6 +153,11 @@ impl Keeper {
             Event::Order(said) => self.evidence(&said),
             Event::Fill(said) => self.fill(&said),
             Event::Page(page) => self.page(page),
+            Event::Halted(halted) => {
+                self.halted = halted;
+                self.report();
+                Ok(())
+            }
         }
     }
 

@@ -48,7 +48,7 @@ pub(super) fn declarations() -> Vec<Write> {
         put("/v1/accounts/k", account(&["acme"]))
             .long_name()
             .field("endpoint", "e".repeat(257).into(), Code::Refused)
-            .field("adapter", "kraken".into(), Code::Unsupported)
+            .field("adapter", "schwab".into(), Code::Unsupported)
             .with(account(&["nobody"]), Code::NotFound),
         put("/v1/markets/crypto", market(1)).long_name().with(market(801), Code::Refused),
         put("/v1/traders/t", trader("acme", 1))

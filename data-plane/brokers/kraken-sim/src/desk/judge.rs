@@ -1,5 +1,5 @@
 //! The judge's page, `GET /sim/ledger`: every arrival of an order, what became of it, every order and fill. Decides
-//! the page's form.
+//! the page's form. `venue_order_id` and `outcome` of an arrival are the sim venue's words, by which the demo judges.
 
 use serde_json::{Value, json};
 
@@ -29,6 +29,8 @@ fn arrival(arrival: &Arrival) -> Value {
         "at": arrival.at,
         "symbol": arrival.order.symbol,
         "cl_ord_id": arrival.order.cl_ord_id,
+        "venue_order_id": arrival.order.cl_ord_id,
+        "outcome": error.map_or_else(|| json!(fate), |error| json!({ "refused": error })),
         "fate": fate,
         "error": error,
         "order_id": arrival.id,
