@@ -3,8 +3,8 @@
 //! A message embeds domain nouns; unknown fields are refused where something is written.
 
 pub mod admission;
-pub mod attach;
 pub mod asks;
+pub mod attach;
 pub mod check_in;
 pub mod control;
 pub mod drains;

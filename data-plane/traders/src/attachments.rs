@@ -198,6 +198,7 @@ fn report(trader: &TraderId, state: ServiceState, detail: String) -> ServiceRepo
         crashes: 0,
         handed_back: None,
         fenced: BTreeMap::new(),
+        venue: None,
     }
 }
 

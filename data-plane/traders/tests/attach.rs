@@ -7,7 +7,7 @@
 mod algo;
 #[path = "attach/group.rs"]
 mod group;
-#[path = "../../node/tests/services/leader.rs"]
+#[path = "../../node/tests/manager/leader.rs"]
 mod leader;
 
 use algo::Algo;
