@@ -167,10 +167,12 @@ fn an_account_leaves_its_broker_manager_by_an_operators_word_alone() {
     // when: it counts as drained, whatever is there
     does(&demo, &drain(&["--force", "--detach"]));
     // then: the ledger is not lost with it, and it is said what next
-    let shown = does(&demo, &["drain", &holder, "--show", "-o", "jsonl"]);
-    let shown: Value = serde_json::from_str(shown.trim()).unwrap();
-    assert_eq!(shown["state"], "drained");
-    assert!(shown["waits"].as_str().unwrap().contains("--abandon-accounts"), "{shown}");
+    eventually("it is said what next", PATIENCE, || {
+        let shown = does(&demo, &["drain", &holder, "--show", "-o", "jsonl"]);
+        let shown: Value = serde_json::from_str(shown.trim()).unwrap();
+        assert_eq!(shown["state"], "drained");
+        shown["waits"].as_str().is_some_and(|waits| waits.contains("--abandon-accounts"))
+    });
     assert_eq!(broker(&demo).unwrap().1, holder);
     // when: it is given up
     let lines = does(&demo, &drain(&["--abandon-accounts", "-o", "jsonl"]));
