@@ -4,6 +4,7 @@
 
 use super::{
     crowd::{Answer, Ask},
+    peers,
     site::{CROWD, Party, Site, TRADER, below, millis},
 };
 use crate::{bench::measured::quantile, demo::History};
@@ -150,8 +151,15 @@ impl Crowd {
         edges.sort();
         let log = directory.join("crowd.log");
         let log = std::fs::File::options().create(true).append(true).open(log)?;
-        let mut command = Command::new(std::env::current_exe().context("this program's own path")?);
-        command.args(["bench", "peer", "crowd", "--sessions", &sessions.to_string()]);
+        let (binary, arguments) = peers::ending_with_us()?;
+        let mut command = Command::new(&binary);
+        command.args(arguments).arg(&binary).args([
+            "bench",
+            "peer",
+            "crowd",
+            "--sessions",
+            &sessions.to_string(),
+        ]);
         if let Some(path) = history {
             command.arg("--history").arg(path);
         }

@@ -1,7 +1,7 @@
 //! The other side of the fan-out: a NATS server of its own, spoken to in its protocol's plain lines. Decides how it is
 //! started and that one publisher sends the same frame as fast as it is taken.
 
-use super::{broadcast::around, source::Pace};
+use super::{broadcast::around, peers, source::Pace};
 use anyhow::{Context as _, bail};
 use std::{
     net::SocketAddr,
@@ -30,7 +30,10 @@ impl Nats {
     pub(super) async fn start(program: &PathBuf, data: &Path) -> anyhow::Result<Self> {
         let address = Ports::new(None).take()?;
         let log = std::fs::File::create(data.join("nats.log"))?;
-        let server = Command::new(program)
+        let (binary, arguments) = peers::ending_with_us()?;
+        let server = Command::new(binary)
+            .args(arguments)
+            .arg(program)
             .args(["-a", &address.ip().to_string(), "-p", &address.port().to_string()])
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)

@@ -1,6 +1,7 @@
 //! An order's round trip: from an algo to `accepted`, over MarketManager, Market and Broker, beside the least that such
 //! a way can be in the same run: three relays that parse and write anew, and one fdatasync. Decides what is compared:
-//! the same number of connections, each with one order under way, which is never filled: it bids far below the market.
+//! the same number of connections, each with one order under way, which is never filled: it bids far below the market. One
+//! connection alone pauses between its orders.
 
 use super::{
     peers, relay,
@@ -41,7 +42,7 @@ pub(super) struct Orders {
     /// One fdatasync of an order's record on the same disk.
     fdatasync: Measured,
     runs: Vec<Run>,
-    /// The same through the SDK, one session.
+    /// The same through the SDK, one session, unloaded.
     sdk: Measured,
     /// Accepted orders, and those that reached the venue: each exactly once.
     accepted: u64,
@@ -82,9 +83,10 @@ pub(super) async fn measure(
         // In turns, so that a machine that slows down slows both.
         let (mut ours, mut floor) = (Parts::default(), Parts::default());
         for _ in 0..TURNS {
+            let turn = Turn { length: length / TURNS, pause: pause(sessions) };
             let callers = http_callers(edge, sessions, &opened.token).await?;
-            accepted += ours.add(callers, length / TURNS).await?;
-            floor.add(relay_callers(&directory, sessions).await?, length / TURNS).await?;
+            accepted += ours.add(callers, turn).await?;
+            floor.add(relay_callers(&directory, sessions).await?, turn).await?;
         }
         let (tradewind, relays) = (ours.measured(), floor.measured());
         let (own, hops) = (f64::from(tradewind.p50_us), f64::from(relays.p50_us));
@@ -102,6 +104,20 @@ pub(super) async fn measure(
 
 /// Measurements of each side, in turns.
 const TURNS: u32 = 3;
+/// A single session is measured unloaded: what an order is followed by (its send, the venue's word, their records on the
+/// same disk) is over before the next.
+const UNLOADED_PAUSE: Duration = Duration::from_millis(5);
+
+#[derive(Clone, Copy)]
+struct Turn {
+    length: Duration,
+    /// Between an answer and the next order.
+    pause: Option<Duration>,
+}
+
+fn pause(sessions: u32) -> Option<Duration> {
+    (sessions == 1).then_some(UNLOADED_PAUSE)
+}
 
 #[derive(Default)]
 struct Parts {
@@ -114,11 +130,11 @@ impl Parts {
     async fn add<C: Caller + 'static>(
         &mut self,
         callers: Vec<C>,
-        length: Duration,
+        turn: Turn,
     ) -> anyhow::Result<u64> {
-        let (latencies, accepted) = load(callers, length).await?;
+        let (latencies, accepted) = load(callers, turn).await?;
         self.latencies.extend(latencies);
-        self.took += length;
+        self.took += turn.length;
         Ok(accepted)
     }
 
@@ -134,10 +150,10 @@ trait Caller {
 
 async fn load<C: Caller + 'static>(
     callers: Vec<C>,
-    length: Duration,
+    turn: Turn,
 ) -> anyhow::Result<(Latencies, u64)> {
     let begin = Instant::now() + WARM_UP;
-    let end = begin + length;
+    let end = begin + turn.length;
     let stop = Rc::new(Cell::new(false));
     let mut tasks = JoinSet::new();
     for mut caller in callers {
@@ -151,6 +167,9 @@ async fn load<C: Caller + 'static>(
                 let answered = Instant::now();
                 if answered >= begin && answered < end {
                     latencies.note(answered - began);
+                }
+                if let Some(pause) = turn.pause {
+                    tokio::time::sleep(pause).await;
                 }
             }
             anyhow::Ok((latencies, accepted))
@@ -267,7 +286,7 @@ async fn through_the_sdk(site: &Site, length: Duration) -> anyhow::Result<(Measu
     let builder = Session::builder().infrastructure_managers(site.cluster.members());
     let session = builder.api_key(TRADER.key).connect().await?;
     let caller = SdkOrders(session);
-    let (latencies, accepted) = load(vec![caller], length).await?;
+    let (latencies, accepted) = load(vec![caller], Turn { length, pause: pause(1) }).await?;
     Ok((latencies.measured(length), accepted))
 }
 

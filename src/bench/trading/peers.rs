@@ -79,15 +79,19 @@ pub(super) async fn listen(at: Option<SocketAddr>) -> anyhow::Result<TcpListener
     Ok(listener)
 }
 
-/// Starts a peer of this very program; killed when it is dropped.
+/// Starts a peer of this very program; it ends when it is dropped, or when this process does.
 pub(super) async fn start(data: &Path, arguments: &[&str]) -> anyhow::Result<Process> {
     let name = arguments.first().copied().unwrap_or_default().to_string();
-    let spec = Spec {
-        binary: std::env::current_exe().context("this program's own path")?,
-        arguments: ["bench", "peer"].iter().chain(arguments).map(ToString::to_string).collect(),
-        environment: Vec::new(),
-        log: data.join(format!("{name}.log")),
-        name,
-    };
+    let (binary, mut ended) = ending_with_us()?;
+    ended.push(binary.display().to_string());
+    ended.extend(["bench", "peer"].iter().chain(arguments).map(ToString::to_string));
+    let log = data.join(format!("{name}.log"));
+    let spec = Spec { binary, arguments: ended, environment: Vec::new(), log, name };
     Ok(Process::start(&spec, Stdio::null()).await?)
+}
+
+/// A program that becomes the command it is given, and which the kernel ends with this process; and its first arguments.
+pub(super) fn ending_with_us() -> anyhow::Result<(PathBuf, Vec<String>)> {
+    let binary = std::env::current_exe().context("this program's own path")?;
+    Ok((binary, vec!["exec".to_string(), "--".to_string()]))
 }

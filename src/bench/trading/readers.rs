@@ -36,8 +36,8 @@ pub(super) struct Counted {
     /// Whether ages are kept.
     pub(super) ages_kept: Cell<bool>,
     pub(super) ages: RefCell<Latencies>,
-    /// The last message of all.
-    pub(super) last: RefCell<String>,
+    /// A message: some reader's first.
+    pub(super) first: RefCell<String>,
     /// Readers that have had one.
     pub(super) began: Cell<usize>,
     scratch: RefCell<Vec<u8>>,
@@ -60,7 +60,7 @@ impl Readers {
     ) -> anyhow::Result<Self> {
         let counted = Rc::new(Counted::default());
         counted.scratch.borrow_mut().resize(READ_BYTES, 0);
-        let mut tasks = JoinSet::new();
+        let mut streams = Vec::new();
         for number in 0..count {
             let socket = TcpSocket::new_v4()?;
             let last = u8::try_from(1 + number / PER_ADDRESS)?;
@@ -69,16 +69,19 @@ impl Readers {
                 socket.connect(to).await.with_context(|| format!("reader {number}"))?;
             stream.set_nodelay(true)?;
             let rest = match framing {
-                Framing::WebSocket => {
-                    let rest = upgrade(&mut stream, to, token).await?;
-                    stream.write_all(&masked(hello)?).await?;
-                    rest
-                }
-                Framing::Nats => {
-                    stream.write_all(hello.as_bytes()).await?;
-                    Vec::new()
-                }
+                Framing::WebSocket => upgrade(&mut stream, to, token).await?,
+                Framing::Nats => Vec::new(),
             };
+            streams.push((stream, rest));
+        }
+        // Nothing is sent before that: the last would be opened in the flood of the others.
+        let hello = match framing {
+            Framing::WebSocket => masked(hello)?,
+            Framing::Nats => hello.as_bytes().to_vec(),
+        };
+        let mut tasks = JoinSet::new();
+        for (mut stream, rest) in streams {
+            stream.write_all(&hello).await?;
             let reader = Reader { stream, rest, framing, counted: counted.clone(), began: false };
             tasks.spawn_local(reader.read());
         }
@@ -186,7 +189,7 @@ impl Reader {
         if !self.began {
             self.began = true;
             counted.began.set(counted.began.get() + 1);
-            *counted.last.borrow_mut() = String::from_utf8_lossy(message).into_owned();
+            *counted.first.borrow_mut() = String::from_utf8_lossy(message).into_owned();
         }
         if counted.ages_kept.get()
             && let Some(sent) = sent_at(message)
