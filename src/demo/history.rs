@@ -2,7 +2,7 @@
 //! read; what must hold of them is decided in `domain::trading::invariants`.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs::File,
     io::{BufRead as _, BufReader, Seek as _, SeekFrom},
     path::{Path, PathBuf},
@@ -34,6 +34,8 @@ pub(crate) struct History {
     /// Errors the algo was shown: the promise is that there is none.
     pub(crate) errors: Vec<String>,
     states: BTreeMap<ClientOrderId, String>,
+    /// Orders that were more than accepted at some time: the venue was told of them.
+    sent: BTreeSet<ClientOrderId>,
 }
 
 impl History {
@@ -68,11 +70,15 @@ impl History {
     }
 
     /// What is checked at the end. Orders whose ledger has said `rejected` are not at the venue, and the
-    /// algo knows.
+    /// algo knows; so it does of those that it canceled before they were sent.
     pub(crate) fn view(&self) -> AlgoView {
-        let rejected = |id: &ClientOrderId| self.states.get(id).is_some_and(|s| s == "rejected");
+        let absent = |id: &ClientOrderId| {
+            self.states.get(id).is_some_and(|state| {
+                state == "rejected" || (state == "canceled" && !self.sent.contains(id))
+            })
+        };
         let mut view = self.view.clone();
-        view.acknowledged.retain(|id| !rejected(id));
+        view.acknowledged.retain(|id| !absent(id));
         view
     }
 
@@ -111,6 +117,9 @@ impl History {
                 let id = operation.value.get(0).and_then(|id| id.as_str());
                 let state = operation.value.get(1).and_then(|state| state.as_str());
                 if let (Some(Ok(id)), Some(state)) = (id.map(ClientOrderId::new), state) {
+                    if !matches!(state, "accepted" | "rejected" | "canceled") {
+                        self.sent.insert(id.clone());
+                    }
                     self.states.insert(id, state.to_string());
                 }
             }
@@ -160,6 +169,11 @@ mod tests {
             line("submit", "ok", r#""a""#),
             line("submit", "ok", r#""b""#),
             line("order", "ok", r#"["b","rejected"]"#),
+            line("submit", "ok", r#""c""#),
+            line("order", "ok", r#"["c","canceled"]"#),
+            line("submit", "ok", r#""d""#),
+            line("order", "ok", r#"["d","pending_new"]"#),
+            line("order", "ok", r#"["d","canceled"]"#),
             line("fill", "ok", r#""x""#),
             line("fill", "ok", r#""y""#),
         ];
@@ -169,11 +183,13 @@ mod tests {
         history.follow().unwrap();
         std::fs::write(&path, before).unwrap();
         history.follow().unwrap();
-        assert_eq!(history.counts(), (2, 1));
+        assert_eq!(history.counts(), (4, 1));
         std::fs::write(&path, format!("{before}{after}")).unwrap();
         history.follow().unwrap();
         std::fs::remove_dir_all(&directory).unwrap();
-        assert_eq!(history.view().acknowledged, [ClientOrderId::new("a").unwrap()]);
+        // Not the one that was rejected, nor the one that was canceled before it was sent.
+        let there = ["a", "d"].map(|id| ClientOrderId::new(id).unwrap());
+        assert_eq!(history.view().acknowledged, there);
         assert_eq!(history.view().fills, ["x", "y"].map(|id| ExecId::new(id).unwrap()));
     }
 

@@ -94,6 +94,7 @@ pub(super) struct Rest {
     dialler: Dialler,
     /// None: public calls alone.
     key: Option<Key>,
+    tier: Tier,
     clock: Clock,
     counter: Mutex<Counter>,
     line: Turn<Line>,
@@ -108,7 +109,7 @@ impl Rest {
         clock: Clock,
     ) -> Self {
         let counter = Mutex::new(Counter::new(tier.calls(), clock.now()));
-        Self { address, dialler, key, clock, counter, line: Turn::default() }
+        Self { address, dialler, key, tier, clock, counter, line: Turn::default() }
     }
 
     /// `GET /0/public/...`
@@ -138,8 +139,11 @@ impl Rest {
             }
             // Its counter stands higher than ours: of calls in the life before, or of another program.
             Some(Outcome::After(After::Decay)) => {
+                let now = self.clock.now();
                 let mut counter = self.counter.lock().unwrap_or_else(PoisonError::into_inner);
-                counter.charge(u64::from(CALLS_HEADROOM) * POINT, self.clock.now());
+                let full = u64::from(self.tier.calls().points) * POINT;
+                let lacks = full.saturating_sub(counter.value(now));
+                counter.charge(lacks, now);
             }
             Some(_) | None => {}
         }

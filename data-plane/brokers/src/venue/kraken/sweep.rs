@@ -55,9 +55,9 @@ impl Sweeper {
             let listed = match self.list(since).await {
                 Ok(listed) => listed,
                 Err(error) => {
-                    // It is asked for again.
                     tracing::warn!(%error, "Kraken does not list");
                     sleep_until(next).await;
+                    asked.mark_changed();
                     continue;
                 }
             };
