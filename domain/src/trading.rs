@@ -1,6 +1,7 @@
 //! Trading as values: quotes, orders, fills. Decides which states follow which and what counts as lost
-//! or doubled; sending, journaling and showing are left to the data plane.
+//! or doubled, and when a ledger's record is in both its copies; sending, journaling and showing are left to the data plane.
 
+pub mod copies;
 pub mod fill;
 pub mod invariants;
 pub mod order;

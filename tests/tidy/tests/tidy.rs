@@ -14,7 +14,7 @@ const LINES_MAX: usize = 400;
 const LONG_FILES: [(&str, &str); 0] = [];
 
 /// What each crate may use, in the order of the layers. A crate that is not named here may use nothing.
-const ARROWS: [(&str, &[&str]); 22] = [
+const ARROWS: [(&str, &[&str]); 23] = [
     ("tradewind-domain", &[]),
     ("tradewind-protocol", &["domain"]),
     ("tradewind-sdk", &["protocol"]),
@@ -38,6 +38,7 @@ const ARROWS: [(&str, &[&str]); 22] = [
         "tradewind-tests-cluster",
         &["domain", "protocol", "sdk", "launcher", "link", "control-client", "faulty-disk"],
     ),
+    ("tradewind-tests-copies", &["domain"]),
     ("simulation", &["domain", "journal", "replication"]),
     ("tradewind-faulty-disk", &[]),
     ("tradewind-tests-tidy", &[]),
