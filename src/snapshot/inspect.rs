@@ -120,8 +120,12 @@ fn kind(row: &Row) -> &'static str {
         Row::HandedBack(_) => "handed_back",
         Row::ManagerDisk(_) => "manager_disk",
         Row::FormerVenues(_) => "former_venues",
-        Row::TraderRun(_) => "trader run",
+        Row::TraderRun(_) => "trader_run",
         Row::Fencing(_) => "fencing",
         Row::Attachment(_) => "attachment",
+        Row::Level(_) => "level",
+        Row::MemberLevel(_) => "member_level",
+        Row::ManagerLevel(_) => "manager_level",
+        Row::HoursUnknown(_) => "hours_unknown",
     }
 }

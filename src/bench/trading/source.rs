@@ -81,6 +81,7 @@ fn answer(asked: ToVenue) -> Option<FromVenue> {
         // Nobody trades here.
         ToVenue::Submit { .. }
         | ToVenue::Cancel { .. }
+        | ToVenue::Replace { .. }
         | ToVenue::QueryOrder { .. }
         | ToVenue::Subscribe { .. }
         | ToVenue::Unsubscribe { .. } => None,

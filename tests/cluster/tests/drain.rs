@@ -162,7 +162,8 @@ fn an_account_leaves_its_broker_manager_by_an_operators_word_alone() {
     let demo = Demo::trading();
     let (name, holder) = broker(&demo).unwrap();
     let why = ["--why", "its disk is gone"];
-    let drain = |more: &[&str]| [&["drain", holder.as_str()], &why[..], more].concat();
+    let words = [&["drain", holder.as_str()], &why[..]].concat();
+    let drain = |more: &[&'static str]| [&words[..], more].concat();
     does(&demo, &drain(&["--drop", "when-idle", "--detach"]));
     // when: it counts as drained, whatever is there
     does(&demo, &drain(&["--force", "--detach"]));

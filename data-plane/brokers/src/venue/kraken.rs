@@ -39,8 +39,12 @@ use tokio::{
     time::{sleep, timeout},
 };
 use tradewind_domain::trading::{OrderType, TimeInForce};
-use tradewind_kraken::sign::Secret;
+use tradewind_kraken::{
+    limits::{CONNECT_WINDOW, CONNECTS},
+    sign::Secret,
+};
 use tradewind_node::reference;
+use tradewind_protocol::asks::ConnectsAllowed;
 
 /// Kraken for one account. What its API key is, is found at the first connect.
 pub struct Account {
@@ -89,6 +93,8 @@ impl Account {
             instruments: None,
             order_deadline: true,
             query_by_our_id: false,
+            // Its amend keeps the id, which is another protocol than giving the place to a new one: not offered yet.
+            replace: false,
         };
         Self { settings, directory, capabilities, kraken: OnceCell::new() }
     }
@@ -132,6 +138,13 @@ async fn find(reference: &str) -> Result<String, NoWay> {
 impl Venue for Account {
     fn capabilities(&self) -> &Capabilities {
         &self.capabilities
+    }
+
+    /// Two WebSockets a time, one for the public channels and one for the private ones.
+    fn connects_allowed(&self) -> BoxFuture<'_, ConnectsAllowed> {
+        let connects = u32::try_from(CONNECTS / 2).unwrap_or(u32::MAX);
+        let within_ms = u64::try_from(CONNECT_WINDOW.as_millis()).unwrap_or(u64::MAX);
+        async move { ConnectsAllowed { connects, within_ms } }.boxed()
     }
 
     fn connect(&self) -> BoxFuture<'_, Result<Connection, ConnectError>> {

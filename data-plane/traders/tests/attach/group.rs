@@ -298,6 +298,7 @@ impl Group {
             state: ManagerStanding::Live,
             placed: Placed::default(),
             told: None,
+            level: None,
             drains: Vec::new(),
         };
         Ok(Json(One { stand: Stand::default(), item }))

@@ -322,7 +322,12 @@ impl Desk {
                     tracing::warn!(order = %name, "ended with fills that are not known: listing");
                     return;
                 }
-                events.push(Event::Order(VenueOrder { venue_order_id: name, state, reason }));
+                events.push(Event::Order(VenueOrder {
+                    venue_order_id: name,
+                    state,
+                    reason,
+                    replaced: false,
+                }));
             }
             (What::Open | What::Ended { .. } | What::Amended { .. }, _) => {}
         }
@@ -330,7 +335,7 @@ impl Desk {
 }
 
 fn open(venue_order_id: VenueOrderId) -> VenueOrder {
-    VenueOrder { venue_order_id, state: OrderState::New, reason: None }
+    VenueOrder { venue_order_id, state: OrderState::New, reason: None, replaced: false }
 }
 
 #[cfg(test)]

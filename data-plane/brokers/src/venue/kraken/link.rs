@@ -6,7 +6,7 @@ use super::{
     placing::{Ask, Placing},
     socket,
 };
-use crate::venue::{Link, NotSent, Submission};
+use crate::venue::{Link, NotSent, Replace, Submission};
 use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 use tradewind_domain::{
@@ -58,6 +58,11 @@ impl Link for KrakenLink {
             Placing::Nothing => return Err(NotSent),
         }
         Ok(())
+    }
+
+    /// Not among its capabilities: nobody asks.
+    fn replace(&self, _: Replace) -> Result<(), NotSent> {
+        Err(NotSent)
     }
 
     /// Kraken's listings answer for all orders at once, and count against the same limit.

@@ -180,7 +180,7 @@ impl Sweeper {
                 RestStatus::Canceled => OrderState::Canceled,
                 RestStatus::Expired => OrderState::Expired,
             };
-            Some(VenueOrder { venue_order_id, state, reason: order.reason })
+            Some(VenueOrder { venue_order_id, state, reason: order.reason, replaced: false })
         });
         let mut fills: Vec<_> = listed.fills.into_iter().collect();
         // In the order they happened.

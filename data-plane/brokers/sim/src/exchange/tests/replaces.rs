@@ -13,7 +13,7 @@ fn a_replace_ends_the_order_and_places_what_the_total_leaves_in_one_event() {
         .iter()
         .filter_map(|told| match told {
             Told::Order(_, order) => Some((order.venue_order_id, order.state)),
-            Told::Fill(..) | Told::Quote { .. } => None,
+            Told::Fill(..) | Told::Quote { .. } | Told::Trade { .. } => None,
         })
         .collect();
     assert_eq!(states, [(id(1), VenueOrderState::Replaced), (id(2), VenueOrderState::New)]);
