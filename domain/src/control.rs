@@ -5,6 +5,7 @@
 mod access;
 mod answered;
 pub mod command;
+pub mod controls;
 mod declare;
 pub mod desired;
 pub mod drain;

@@ -1,11 +1,13 @@
 //! Trading as values: quotes, orders, fills. Decides which states follow which and what counts as lost
 //! or doubled; sending, journaling and showing are left to the data plane.
 
+pub mod exposure;
 pub mod fill;
 pub mod invariants;
 pub mod order;
 pub mod quote;
 pub mod replace;
+pub mod risk;
 
 pub use fill::Fill;
 pub use order::{NewOrder, Order, OrderState, OrderType, Side, TimeInForce};

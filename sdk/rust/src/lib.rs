@@ -22,6 +22,7 @@
 //! [`OrderError::Unknown`], never guessed.
 
 mod access;
+mod brakes;
 mod builder;
 mod clock;
 mod connection;
@@ -29,6 +30,7 @@ mod edges;
 mod error;
 mod history;
 mod orders;
+mod positions;
 mod requests;
 mod session;
 mod streams;
@@ -42,8 +44,10 @@ pub use streams::{Fills, OrderUpdates, Quotes};
 pub use tradewind_protocol::{
     Code, Problem, Retry,
     domain::{
+        control::risk::TradingState,
         ids::{AccountId, ClientOrderId, InstrumentId, OrderId},
         money::{Price, Quantity},
         trading::{Fill, Order, OrderState, OrderType, Quote, Side, TimeInForce},
     },
+    orders::{AccountPositions, Held},
 };
