@@ -7,6 +7,7 @@ mod answered;
 pub mod attach;
 mod capacity;
 pub mod command;
+pub mod controls;
 mod declare;
 pub mod desired;
 pub mod drain;

@@ -89,6 +89,9 @@ amount!(/// Money in the quote currency. Above zero.
 amount!(/// A share of something: `0.05` is five percent of it. Above zero.
     Share, |v| v > Decimal::ZERO, InvalidAmount::NotPositive);
 
+amount!(/// Units held. Below zero they are owed: sold and not had.
+    Net, |_| true, InvalidAmount::Overflow);
+
 impl Quantity {
     pub const ZERO: Self = Self(Decimal::ZERO);
 

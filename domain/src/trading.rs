@@ -2,11 +2,13 @@
 //! or doubled, and when a ledger's record is in both its copies; sending, journaling and showing are left to the data plane.
 
 pub mod copies;
+pub mod exposure;
 pub mod fill;
 pub mod invariants;
 pub mod order;
 pub mod quote;
 pub mod replace;
+pub mod risk;
 pub mod trade;
 
 pub use fill::Fill;

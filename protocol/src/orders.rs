@@ -1,11 +1,13 @@
 //! Orders over REST at a MarketManager. Decides the bodies; names are Alpaca's, states FIX's. The rules
 //! of an order's life are `domain::trading`.
 
+use crate::stream::Position;
 use serde::{Deserialize, Serialize};
 use tradewind_domain::{
     ids::{AccountId, ClientOrderId, InstrumentId, StreamEpoch},
-    money::{Price, Quantity},
-    trading::{Fill, NewOrder, Order, OrderType, Quote, Side, TimeInForce},
+    money::{Net, Price, Quantity},
+    time::UnixNanos,
+    trading::{Fill, NewOrder, Order, OrderType, Quote, Side, TimeInForce, risk::word::Word},
 };
 
 /// `POST /v1/orders`.
@@ -48,6 +50,55 @@ pub struct Orders {
     pub orders: Vec<Order>,
 }
 
+/// `GET /v1/positions?account=`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Positions {
+    pub accounts: Vec<AccountPositions>,
+}
+
+/// A customer's positions on an account, instruments of which there is nothing left out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountPositions {
+    pub account: AccountId,
+    /// They are what all his events up to this one of his private streams come to.
+    pub as_of: Position,
+    pub positions: Vec<Held>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    pub instrument: InstrumentId,
+    /// The sum of his fills: bought less sold.
+    pub quantity: Net,
+    /// What his open orders may still buy, those of unknown outcome too.
+    pub buying: Quantity,
+    pub selling: Quantity,
+}
+
+/// `POST /v1/cancel_all_after`: all open orders are canceled unless it is asked again before that.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CancelAllAfter {
+    /// All of the caller's if none is named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<AccountId>,
+    /// Left out, the timer is stopped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after_ms: Option<u64>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CancelTimers {
+    pub accounts: Vec<CancelTimer>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CancelTimer {
+    pub account: AccountId,
+    /// By the Broker's clock; `null`: there is none.
+    pub cancel_at: Option<UnixNanos>,
+}
+
 /// `GET /v1/fills`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fills {
@@ -71,6 +122,14 @@ pub struct OrderQuery {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Accounts {
     pub accounts: Vec<AccountId>,
+}
+
+/// `PUT /v1/accounts/{account}/trading_state`, which takes a `TradingStateSpec`: what holds for the caller there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountTradingState {
+    pub account: AccountId,
+    #[serde(flatten)]
+    pub word: Word,
 }
 
 /// `GET /v1/quotes/{instrument}`: the latest there is.

@@ -2,16 +2,18 @@
 //! numbers its own requests and subscriptions. Decides shapes; routing and ledger are decided behind.
 
 use crate::{
+    orders::{AccountPositions, CancelTimer},
     problem::Problem,
     stream::{Mode, Position, StreamStatus},
     token::TraderClaim,
 };
 use serde::{Deserialize, Serialize};
 use tradewind_domain::{
+    control::risk::TradingState,
     ids::{
         AccountId, ClientOrderId, CustomerId, Fence, InstrumentId, MarketId, OrderId, StreamEpoch,
     },
-    trading::{Fill, NewOrder, Order, Quote, ReplaceOrder, Trade},
+    trading::{Fill, NewOrder, Order, Quote, ReplaceOrder, Trade, risk::word::Word},
 };
 
 /// On whose behalf a command is sent. Checked from a token at the edge; grants are checked by the Broker.
@@ -56,6 +58,20 @@ pub enum OrderCommand {
     Replace {
         order_id: OrderId,
         replace: ReplaceOrder,
+    },
+    /// The customer's on the account.
+    Positions {
+        account: AccountId,
+    },
+    /// All the customer's open orders on the account are canceled unless he asks again before that; `None` stops it.
+    CancelAllAfter {
+        account: AccountId,
+        after_ms: Option<u64>,
+    },
+    /// Tightens the customer's own trading on the account; nothing here loosens it.
+    Tighten {
+        account: AccountId,
+        state: TradingState,
     },
 }
 
@@ -129,6 +145,17 @@ pub enum CommandAnswer {
     },
     Problem {
         problem: Problem,
+    },
+    Positions {
+        positions: AccountPositions,
+    },
+    CancelTimer {
+        timer: CancelTimer,
+    },
+    /// What holds for the customer on the account from then on.
+    TradingState {
+        account: AccountId,
+        word: Word,
     },
 }
 

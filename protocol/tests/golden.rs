@@ -59,6 +59,10 @@ fn again_as(message: &str, body: &Value) -> serde_json::Result<Value> {
         "orders" => again::<orders::Orders>(body),
         "fills" => again::<orders::Fills>(body),
         "accounts" => again::<orders::Accounts>(body),
+        "cancel_all_after" => again::<orders::CancelAllAfter>(body),
+        "cancel_timers" => again::<orders::CancelTimers>(body),
+        "positions" => again::<orders::Positions>(body),
+        "account_trading_state" => again::<orders::AccountTradingState>(body),
         "from_algo" => again::<stream::FromAlgo>(body),
         "to_algo" => again::<stream::ToAlgo>(body),
         "trade_down" => again::<trade::TradeDown>(body),
@@ -167,6 +171,7 @@ fn what_is_written_by_customers_refuses_unknown_fields() {
             let written = [
                 "submit_order",
                 "replace_order",
+                "cancel_all_after",
                 "from_algo",
                 "begin_drain",
                 "change_drain",

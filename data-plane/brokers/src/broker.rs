@@ -195,7 +195,8 @@ impl Broker {
     ) -> Result<Ended, Error> {
         let quotes = Quotes::new(wanted.fence, self.setup.incarnation)?;
         let (to_keeper, from_venue) = mpsc::channel(VENUE_EVENTS);
-        let (keeper, ledger) = self.open(&wanted, venue.as_ref(), from_venue).await?;
+        let (keeper, ledger) =
+            self.open(&wanted, venue.as_ref(), quotes.clone(), from_venue).await?;
         // The connection ends first, then the ledger, then those who read it.
         let (end_line, end_keeper) = (CancellationToken::new(), CancellationToken::new());
         let end_sessions = CancellationToken::new();
@@ -257,6 +258,7 @@ impl Broker {
         &self,
         wanted: &BrokerWanted,
         venue: &dyn Venue,
+        quotes: Quotes,
         from_venue: mpsc::Receiver<FromVenue>,
     ) -> Result<(Keeper, LedgerHandle), Error> {
         let setup = keeper::Setup {
@@ -266,6 +268,7 @@ impl Broker {
             assignment: assignment(wanted),
             fences: wanted.fences.clone(),
             capabilities: venue.capabilities().clone(),
+            quotes,
             venue: from_venue,
             reporter: self.reporter.clone(),
         };
@@ -293,6 +296,7 @@ impl Broker {
             fence: before.fence,
             customers: before.customers.clone(),
             fences: before.fences.clone(),
+            controls: before.controls.clone(),
             ..wanted.clone()
         };
         if place(&wanted) != *before {
@@ -311,8 +315,9 @@ fn assignment(wanted: &BrokerWanted) -> Assignment {
         fence: wanted.fence,
         customers: wanted.customers.clone(),
         venue: wanted.venue.clone(),
+        controls: wanted.controls.clone(),
     }
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

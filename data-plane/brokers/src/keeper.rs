@@ -7,16 +7,21 @@
 //! It must not be cancelled half-way through a turn: it ends by its token, or by a failure.
 
 mod command;
+mod guard;
 mod replaces;
+mod tighten;
+mod timers;
 mod venue_side;
 
 use crate::{
     ledger::{Ledger, record::Numbered, record::Record, rules::Assignment, stream::Streams},
     limits::{LEDGER_BATCH, LEDGER_QUEUE, TICK_EVERY},
+    quotes::Quotes,
     reconcile::Reconcile,
     store::{Opened, Store, StoreError},
     venue::{Capabilities, Event, Link},
 };
+use guard::Guard;
 use replaces::UnderWay;
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -165,6 +170,7 @@ pub(crate) struct Setup {
     /// Rights of Traders that are to be put on record.
     pub(crate) fences: Vec<TraderFence>,
     pub(crate) capabilities: Capabilities,
+    pub(crate) quotes: Quotes,
     pub(crate) venue: mpsc::Receiver<FromVenue>,
     pub(crate) reporter: StateReporter,
 }
@@ -176,6 +182,7 @@ pub(crate) struct Keeper {
     streams: Streams,
     assignment: Assignment,
     capabilities: Capabilities,
+    guard: Guard,
     line: Line,
     /// Why the venue takes no orders now, though it is connected.
     halted: Option<String>,
@@ -189,6 +196,8 @@ pub(crate) struct Keeper {
     awaited: BTreeMap<VenueOrderId, Instant>,
     /// Replaces under way, by their orders.
     replaces: BTreeMap<VenueOrderId, UnderWay>,
+    /// Until when customers must be heard whose timers were set in this life.
+    timers: BTreeMap<CustomerId, Instant>,
     /// The latest routes of each Market that were heard of.
     routes: BTreeMap<MarketId, Fence>,
     /// Cancels to be repeated, and when next.
@@ -200,8 +209,8 @@ pub(crate) struct Keeper {
 impl Keeper {
     /// Opens the ledger. What a former life left without a result is `unknown` from here on.
     pub(crate) fn open(setup: Setup) -> Result<(Self, LedgerHandle), StoreError> {
-        let Setup { directory, disk, account, assignment, fences, capabilities, venue, reporter } =
-            setup;
+        let Setup { directory, disk, account, assignment, fences, .. } = setup;
+        let Setup { capabilities, quotes, venue, reporter, .. } = setup;
         let opened = Store::open(&directory, &account, disk, clock::now())?;
         let Opened { store, ledger, streams } = opened;
         let (sender, asks) = mpsc::channel(LEDGER_QUEUE);
@@ -216,6 +225,7 @@ impl Keeper {
             streams,
             assignment: assignment.clone(),
             capabilities,
+            guard: Guard::new(quotes),
             line: Line::Down("not connected yet".to_string()),
             halted: None,
             reporter,
@@ -223,6 +233,7 @@ impl Keeper {
             unsent: VecDeque::new(),
             awaited: BTreeMap::new(),
             replaces: BTreeMap::new(),
+            timers: BTreeMap::new(),
             routes: BTreeMap::new(),
             cancels,
             asks,
@@ -230,6 +241,7 @@ impl Keeper {
         };
         keeper.assign(assignment, fences)?;
         keeper.doubt_after_restart()?;
+        keeper.cancel_what_is_halted()?;
         keeper.report();
         Ok((keeper, handle))
     }
@@ -289,6 +301,7 @@ impl Keeper {
             }
             Ask::Assign(assignment, fences) => {
                 self.assign(*assignment, fences)?;
+                self.cancel_what_is_halted()?;
                 self.report();
                 Ok(())
             }
@@ -303,6 +316,7 @@ impl Keeper {
         if let Some(record) = self.ledger.assigned(&assignment) {
             self.put(&record)?;
         }
+        self.guard.follow(&assignment.controls, &self.ledger, clock::now());
         self.assignment = assignment;
         self.fence_traders(fences)
     }

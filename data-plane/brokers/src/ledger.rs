@@ -5,21 +5,23 @@
 //! G2 a customer's numbers are contiguous from 1 over both channels, and each stands in the record that
 //! makes its event, so a number that was told is never given to another event. G3 fills are a set.
 
+pub mod exposures;
 pub mod record;
 pub mod replaces;
 pub mod rules;
 pub mod stream;
 
+use exposures::Exposures;
 use record::{Filled, Intent, Number, OrderRecord, Part, Record};
 use replaces::Replaces;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use tradewind_domain::{
     ids::{
-        AccountId, ClusterIncarnation, CustomerId, Epoch, ExecId, Fence, StreamEpoch, TraderId,
-        VenueOrderId,
+        AccountId, ClusterIncarnation, CustomerId, Epoch, ExecId, Fence, Scope, StreamEpoch,
+        TraderId, VenueOrderId,
     },
     time::UnixNanos,
-    trading::{Order, OrderState},
+    trading::{Order, OrderState, risk::word::Word},
 };
 use tradewind_protocol::{token::TraderClaim, trade::PrivateChannel};
 
@@ -113,6 +115,11 @@ pub struct Ledger {
     replacing: BTreeSet<VenueOrderId>,
     customers: BTreeMap<CustomerId, Customer>,
     executions: HashSet<ExecId>,
+    exposures: Exposures,
+    /// What was tightened here.
+    tightened: BTreeMap<Scope, Word>,
+    /// When all open orders of a customer are canceled.
+    cancel_all: BTreeMap<CustomerId, UnixNanos>,
     traders: BTreeMap<(CustomerId, TraderId), Epoch>,
     highest: Fence,
     swept_to: Option<UnixNanos>,
@@ -138,6 +145,9 @@ impl Ledger {
             replacing: BTreeSet::new(),
             customers: BTreeMap::new(),
             executions: HashSet::new(),
+            exposures: Exposures::default(),
+            tightened: BTreeMap::new(),
+            cancel_all: BTreeMap::new(),
             traders: BTreeMap::new(),
             highest: Fence::default(),
             swept_to: None,
@@ -208,6 +218,33 @@ impl Ledger {
         self.stand(customer).next(channel)
     }
 
+    /// All orders, in no order.
+    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.orders.values()
+    }
+
+    #[must_use]
+    pub fn exposures(&self) -> &Exposures {
+        &self.exposures
+    }
+
+    /// What was tightened here of a scope, if anything was.
+    #[must_use]
+    pub fn tightened(&self, scope: &Scope) -> Option<Word> {
+        self.tightened.get(scope).copied()
+    }
+
+    /// When all open orders of that customer are canceled, if they are.
+    #[must_use]
+    pub fn cancel_all_at(&self, customer: &CustomerId) -> Option<UnixNanos> {
+        self.cancel_all.get(customer).copied()
+    }
+
+    /// The same of all customers.
+    pub fn cancel_timers(&self) -> impl Iterator<Item = (&CustomerId, UnixNanos)> {
+        self.cancel_all.iter().map(|(customer, at)| (customer, *at))
+    }
+
     /// Takes one record into the state. An error leaves the state unusable.
     pub fn apply(&mut self, record: &Record) -> Result<(), Broken> {
         match record {
@@ -244,6 +281,18 @@ impl Ledger {
                 self.swept_to = Some(*to);
                 Ok(())
             }
+            Record::CancelAllAfter { customer, at } => {
+                match at {
+                    Some(at) => self.cancel_all.insert(customer.clone(), *at),
+                    None => self.cancel_all.remove(customer),
+                };
+                Ok(())
+            }
+            Record::Tightened { scope, state, version, .. } => {
+                let word = Word { state: (*state).into(), version: *version };
+                self.tightened.insert(scope.clone(), word);
+                Ok(())
+            }
         }
     }
 
@@ -260,6 +309,7 @@ impl Ledger {
         self.open.insert(id);
         let trader = intent.trader.clone();
         let trader = trader.map(|trader| TraderClaim { trader, epoch: Epoch(intent.trader_epoch) });
+        self.exposures.stands(trader.as_ref(), None, &order);
         let entry =
             Entry { order, deadline: intent.deadline, trader, cancel_asked: false, replaces: None };
         self.orders.insert(id, entry);
@@ -300,6 +350,7 @@ impl Ledger {
             let why = "its fill makes another order of it".to_string();
             return Err(Broken::Change { order: id, why });
         }
+        self.exposures.filled(entry.trader.as_ref(), &next, filled.quantity);
         let customer = self.customers.entry(next.customer.clone()).or_default();
         customer.stand.take(PrivateChannel::Fills, filled.fill_number)?;
         self.put(filled.order_number, next)
@@ -313,6 +364,7 @@ impl Ledger {
         mark(&mut self.unknown, id, next.state == OrderState::Unknown);
         mark(&mut self.replacing, id, next.replacement.is_some());
         let entry = self.orders.get_mut(&id).ok_or(Broken::Order(id))?;
+        self.exposures.stands(entry.trader.as_ref(), Some(&entry.order), &next);
         entry.order = next;
         Ok(())
     }

@@ -25,6 +25,8 @@ pub const REPLAY_BATCH: usize = 128;
 pub const LISTED: usize = 4_096;
 /// Markets whose routes are remembered: far more than there are.
 pub const MARKETS_KNOWN: usize = 1_024;
+/// Instruments by whose quotes orders are judged: beyond it one of them is subscribed anew when it is asked for.
+pub const PRICES_WATCHED: usize = 1_024;
 /// Characters of a reason kept with an order.
 pub const REASON_CHARS: usize = 200;
 
@@ -41,6 +43,10 @@ pub const PAGE_WITHIN: Duration = Duration::from_secs(5);
 pub const SWEEP_AGAIN_MARGIN: Duration = Duration::from_secs(5);
 /// How often a finished sweep is written down: what a restart sweeps more than it must.
 pub const SWEPT_RECORD_EVERY: Duration = Duration::from_secs(10);
+/// The shortest and the longest time after which a customer may have all his orders canceled: below it he would lose them
+/// whenever a MarketManager is replaced, above it he had better cancel them.
+pub const CANCEL_ALL_AFTER_MIN: Duration = Duration::from_secs(1);
+pub const CANCEL_ALL_AFTER_MAX: Duration = Duration::from_secs(24 * 3_600);
 /// A cancel is sent again when the order has not ended after this time.
 pub const CANCEL_AGAIN: Duration = Duration::from_secs(1);
 /// A quote this old is stale: the recorded venue never pauses so long.

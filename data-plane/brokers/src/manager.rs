@@ -78,6 +78,7 @@ mod tests {
             endpoint: "127.0.0.1:1".to_string(),
             customers: Default::default(),
             fences: Vec::new(),
+            controls: Default::default(),
         };
         let brokers = vec![wanted("a", 0), wanted("a", 1), wanted("b", 0)];
         let desired = Desired {

@@ -151,6 +151,14 @@ impl Quotes {
         QuoteReader { quotes: self.clone(), instrument: instrument.clone(), known }
     }
 
+    /// The last quote of an instrument that somebody reads, if its source is live.
+    pub(crate) fn fresh(&self, instrument: &InstrumentId) -> Option<Quote> {
+        let inner = self.inner();
+        let known = inner.sources.get(instrument)?.known.borrow();
+        let live = known.status == StreamStatus::Live;
+        known.latest.as_ref().filter(|_| live).map(|latest| latest.quote.clone())
+    }
+
     fn leave(&self, instrument: &InstrumentId) {
         let mut inner = self.inner();
         // The reader that leaves still counts.

@@ -1,6 +1,8 @@
 //! Venues: what every adapter can do and what it says. Decides the seam between a Broker and any venue;
 //! keeping a connection up is `connection`'s work, what its words mean for orders the ledger's.
 
+#[cfg(test)]
+pub(crate) mod conformance;
 pub mod dial;
 pub mod kraken;
 pub mod sim;

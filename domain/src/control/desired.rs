@@ -3,6 +3,7 @@
 
 use super::{
     attach::Attachment,
+    controls::{Accounts, Controls},
     machine::Machine,
     row::{CustomerRow, ManagerRow, ManagerState, MarketRow, MarketSpec, TraderWish},
     trader::TraderRun,
@@ -116,6 +117,9 @@ pub struct BrokerWanted {
     /// Rights of Traders to be put on record before their copies start.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fences: Vec<TraderFence>,
+    /// To what its orders are held.
+    #[serde(default, skip_serializing_if = "Controls::is_empty")]
+    pub controls: Controls,
 }
 
 /// A Trader's newest right: orders of an earlier one are refused.
@@ -237,10 +241,12 @@ fn brokers(machine: &Machine, manager: &ManagerId) -> Vec<BrokerWanted> {
     let held = || held.into_iter().flat_map(|held| &held.brokers);
     let accounts: Vec<_> = held().filter_map(|key| machine.account(&key.0)).collect();
     let fences = machine.fences_for(&accounts);
+    let counts = Accounts::of_limited(machine);
     let mine = held().filter_map(|key| {
         let row = machine.tables.brokers.get(key)?;
         let assignment = row.assignment.as_ref()?;
-        let spec = &machine.account(&row.account)?.spec;
+        let account = machine.account(&row.account)?;
+        let spec = &account.spec;
         Some(BrokerWanted {
             account: row.account.clone(),
             shard: row.shard,
@@ -256,6 +262,7 @@ fn brokers(machine: &Machine, manager: &ManagerId) -> Vec<BrokerWanted> {
                 .flatten()
                 .cloned()
                 .collect(),
+            controls: machine.controls_for(account, &counts),
         })
     });
     mine.collect()

@@ -28,6 +28,7 @@
 mod access;
 mod attach;
 mod attachment;
+mod brakes;
 mod builder;
 mod clock;
 mod connection;
@@ -36,6 +37,7 @@ mod edges;
 mod error;
 mod history;
 mod orders;
+mod positions;
 mod requests;
 mod session;
 mod streams;
@@ -52,8 +54,10 @@ pub use tape::{TradeEvent, Trades};
 pub use tradewind_protocol::{
     Code, Problem, Retry,
     domain::{
+        control::risk::TradingState,
         ids::{AccountId, ClientOrderId, Epoch, InstrumentId, OrderId, TraderId},
         money::{Price, Quantity},
         trading::{Fill, Order, OrderState, OrderType, Quote, Side, TimeInForce, Trade},
     },
+    orders::{AccountPositions, Held},
 };

@@ -265,7 +265,7 @@ impl Session {
     pub async fn cancel(&self, order: &OrderId) -> Result<Order, Error> {
         let path = format!("/v1/orders/{order}");
         self.recorder.write(OperationType::Invoke, "cancel", order.to_string());
-        let canceled = match self.answered(Method::DELETE, &path).await {
+        let canceled = match self.answered::<(), _>(Method::DELETE, &path, None).await {
             Err(Error::Refused(problem)) if problem.code == Code::Conflict => self.get(&path).await,
             canceled => canceled,
         };
@@ -349,11 +349,16 @@ impl Session {
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
-        self.answered(Method::GET, path).await
+        self.answered::<(), T>(Method::GET, path, None).await
     }
 
-    async fn answered<T: DeserializeOwned>(&self, method: Method, path: &str) -> Result<T, Error> {
-        match self.ask_until::<(), T>(method, path, None).await {
+    pub(crate) async fn answered<B: Serialize + Sync, T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&B>,
+    ) -> Result<T, Error> {
+        match self.ask_until(method, path, body).await {
             Ok(answer) => Ok(answer),
             Err(Unanswered::Refused(problem)) => Err(Error::Refused(problem)),
             Err(Unanswered::Unreachable(last) | Unanswered::Unknown(last)) => {

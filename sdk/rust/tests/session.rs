@@ -7,7 +7,9 @@ use edge::{Edge, Greeting, eventually, ledger};
 use std::time::{Duration, Instant};
 use tokio::time::timeout;
 use tradewind_protocol::Code;
-use tradewind_sdk::{Error, OrderError, OrderRequest, OrderState, ReplaceRequest, Session, Side};
+use tradewind_sdk::{
+    Error, OrderError, OrderRequest, OrderState, ReplaceRequest, Session, Side, TradingState,
+};
 
 /// Two edges over one ledger, the first preferred; both are members, too.
 async fn two() -> (Edge, Edge) {
@@ -79,6 +81,17 @@ async fn a_replace_is_sent_again_only_under_its_own_id_and_names_the_version_tha
     one.ledger().refusals.push_back(Code::Busy);
     let busy = session.replace(&ReplaceRequest::of(&order).unwrap()).await;
     assert!(matches!(busy, Err(OrderError::Refused { .. })), "{busy:?}");
+}
+
+#[tokio::test]
+async fn trading_is_tightened_and_never_loosened() {
+    let (one, _other) = two().await;
+    let session = connect(&one).await.unwrap();
+    let account = session.accounts()[0].clone();
+    let halted = session.tighten(&account, TradingState::Halted).await.unwrap();
+    assert_eq!(halted, TradingState::Halted);
+    let loosened = session.tighten(&account, TradingState::Active).await;
+    assert!(matches!(loosened, Err(Error::Refused(_))), "{loosened:?}");
 }
 
 #[tokio::test]

@@ -7,8 +7,8 @@ mod failures;
 mod market;
 mod replaces;
 mod streams;
-mod wire;
-mod world;
+pub(crate) mod wire;
+pub(crate) mod world;
 
 use super::*;
 use market::*;

@@ -1,7 +1,7 @@
 //! Commands at the ledger. Decides the order of the checks (fence, Trader, grant, then the command's own)
 //! and what each answer waits for; the checks themselves are `ledger::rules`.
 
-use super::{Command, Effect, Keeper, Line, Reply, Subscribe, Subscribed};
+use super::{Command, Effect, Keeper, Line, Reply, Subscribe, Subscribed, guard::Whose};
 use crate::{
     ledger::{Ledger, rules::Submitted},
     limits::{LISTED, MARKETS_KNOWN},
@@ -96,6 +96,15 @@ impl Keeper {
             OrderCommand::Replace { order_id, replace } => {
                 self.replace(principal, &order_id, &replace)
             }
+            OrderCommand::Positions { account } => Ok(granted.and_then(|()| {
+                self.check_account(&account)?;
+                let positions = self.ledger.positions(customer);
+                Ok(answer(CommandAnswer::Positions { positions }))
+            })),
+            OrderCommand::CancelAllAfter { account, after_ms } => {
+                self.cancel_all_after(principal, &account, after_ms)
+            }
+            OrderCommand::Tighten { account, state } => self.tighten(principal, &account, state),
             OrderCommand::Get { order_id } => Ok(granted.and_then(|()| {
                 let order = self.ledger.own_order(customer, &order_id)?.order.clone();
                 Ok(answer(CommandAnswer::Order { order: Box::new(order), created: false }))
@@ -130,22 +139,29 @@ impl Keeper {
             Ok(None) => {}
             Err(problem) => return Ok(Err(problem)),
         }
+        let now = clock::now();
+        let whose = Whose::new(&principal.customer, principal.trader.as_ref());
+        let id = VenueOrderId::of(self.ledger.account(), whose.customer, &order.client_order_id);
+        // What was accepted before has been judged.
+        if self.ledger.entry(&id).is_none()
+            && let Err(problem) = self.guard.check_new(&self.ledger, whose, order, now)
+        {
+            return Ok(Err(problem));
+        }
         let submitted = self.ledger.submit(
             &self.assignment,
             &self.capabilities,
             principal,
             order,
             current.and_then(|()| self.ready()),
-            clock::now(),
+            now,
         );
         Ok(match submitted {
             Err(problem) => Err(problem),
             Ok(Submitted::Before(id)) => self.order_answer(&id, false),
             Ok(Submitted::New(intent)) => {
                 self.put(&intent)?;
-                let customer = &principal.customer;
-                let name = &order.client_order_id;
-                let id = VenueOrderId::of(self.ledger.account(), customer, name);
+                self.guard.count(whose, order, now);
                 let send = Some(Effect::Send(id, Instant::now()));
                 self.order_answer(&id, true).map(|decided| Decided { send, ..decided })
             }
@@ -165,24 +181,11 @@ impl Keeper {
         if let Err(problem) = self.ledger.own_order(&principal.customer, id) {
             return Ok(Err(problem));
         }
-        self.overtake_replace(&id.venue_order_id)?;
-        let records = self
-            .ledger
-            .own_order(&principal.customer, id)
-            .and_then(|entry| self.ledger.cancel(entry, clock::now()));
-        let records = match records {
-            Ok(records) => records,
+        let id = id.venue_order_id;
+        let send = match self.begin_cancel(&id)? {
+            Ok(send) => send,
             Err(problem) => return Ok(Err(problem)),
         };
-        for record in &records {
-            self.put(record)?;
-        }
-        let id = id.venue_order_id;
-        let asked = self
-            .ledger
-            .entry(&id)
-            .is_some_and(|entry| entry.cancel_asked && !entry.order.state.is_terminal());
-        let send = (asked && !records.is_empty()).then_some(Effect::Cancel(id));
         Ok(self.order_answer(&id, false).map(|decided| Decided { send, ..decided }))
     }
 
@@ -198,7 +201,7 @@ impl Keeper {
         Ok(answer(CommandAnswer::Order { order: Box::new(entry.order.clone()), created }))
     }
 
-    fn check_account(&self, account: &AccountId) -> Result<(), Problem> {
+    pub(super) fn check_account(&self, account: &AccountId) -> Result<(), Problem> {
         if account == self.ledger.account() {
             return Ok(());
         }

@@ -2,7 +2,7 @@
 //! waits for it and what overtakes it. One that was sent and not answered is in doubt: cancels go to both of the ids the
 //! order may have, and the sweep brings the answer.
 
-use super::{Effect, Keeper, Line, command::Answered, command::Decided};
+use super::{Effect, Keeper, Line, command::Answered, command::Decided, guard::Whose};
 use crate::{
     ledger::{Ledger, record::Record, rules::Replacing},
     store::StoreError,
@@ -16,7 +16,7 @@ use tradewind_domain::{
     trading::ReplaceOrder,
 };
 use tradewind_node::clock;
-use tradewind_protocol::trade::Principal;
+use tradewind_protocol::{problem::Problem, trade::Principal};
 
 /// How far the replace of an order is in this life. One that is not here and has no end is in doubt.
 #[derive(Clone, Copy, Debug)]
@@ -51,6 +51,9 @@ impl Keeper {
             Ok(None) => {}
             Err(problem) => return Ok(Err(problem)),
         }
+        if let Err(problem) = self.judge_replace(principal, id, ask) {
+            return Ok(Err(problem));
+        }
         let replacing = self.ledger.replace(
             &self.assignment,
             &self.capabilities,
@@ -71,6 +74,23 @@ impl Keeper {
         self.replaces.insert(order, under_way);
         let send = Some(Effect::Replace(order, by));
         Ok(self.order_answer(&order, false).map(|decided| Decided { send, ..decided }))
+    }
+
+    /// What is no replace of an order, or was one before, is not judged here.
+    fn judge_replace(
+        &mut self,
+        principal: &Principal,
+        id: &OrderId,
+        ask: &ReplaceOrder,
+    ) -> Result<(), Problem> {
+        let by = VenueOrderId::of(self.ledger.account(), &principal.customer, &ask.replace_id);
+        if self.ledger.entry_at(&by).is_some() {
+            return Ok(());
+        }
+        let entry = self.ledger.own_order(&principal.customer, id)?;
+        let Ok(replacement) = ask.of(&entry.order) else { return Ok(()) };
+        let whose = Whose::new(&principal.customer, entry.trader.as_ref());
+        self.guard.check_replace(&self.ledger, whose, &entry.order, &replacement)
     }
 
     /// The replace of an order is durable.

@@ -3,8 +3,6 @@
 
 #![allow(clippy::unwrap_used)]
 
-mod routes;
-
 use super::*;
 use crate::{
     limits::CANCEL_AGAIN,
@@ -19,7 +17,7 @@ use std::{
 };
 use tokio::task::JoinSet;
 use tradewind_domain::{
-    ids::{ClientOrderId, ClusterIncarnation, Epoch, InstrumentId, VenueId},
+    ids::{ClientOrderId, ClusterIncarnation, Epoch, Incarnation, InstrumentId, VenueId},
     limits::INTENT_DEADLINE,
     time::UnixNanos,
     trading::{NewOrder, Order, OrderState, OrderType, Side, TimeInForce},
@@ -28,7 +26,10 @@ use tradewind_journal::disk::SimulatedDisk;
 use tradewind_protocol::{problem::Code, supervision::ServiceState};
 
 mod fences;
+mod limits;
 mod replaces;
+mod routes;
+mod timers;
 
 /// A venue's link that notes what is sent.
 #[derive(Default)]
@@ -87,6 +88,7 @@ impl Link for Noted {
 struct Desk {
     ledger: LedgerHandle,
     venue: mpsc::Sender<FromVenue>,
+    quotes: Quotes,
     said: watch::Receiver<(ServiceState, String)>,
     reporter: StateReporter,
     stop: CancellationToken,
@@ -132,6 +134,7 @@ impl Desk {
     async fn try_open(disk: &SimulatedDisk) -> Result<Self, StoreError> {
         let (venue, from_venue) = mpsc::channel(64);
         let (reporter, said) = StateReporter::new();
+        let quotes = Quotes::new(fence(), Incarnation(1)).unwrap();
         let setup = Setup {
             directory: PathBuf::from("/ledger"),
             disk: Arc::new(disk.clone()),
@@ -140,6 +143,7 @@ impl Desk {
                 fence: fence(),
                 customers: [acme()].into(),
                 venue: VenueId::new("sim").unwrap(),
+                controls: Default::default(),
             },
             fences: Vec::new(),
             capabilities: Capabilities {
@@ -150,6 +154,7 @@ impl Desk {
                 query_by_our_id: true,
                 replace: true,
             },
+            quotes: quotes.clone(),
             venue: from_venue,
             reporter: reporter.clone(),
         };
@@ -158,7 +163,7 @@ impl Desk {
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
         tasks.spawn(keeper.run(stop.clone()));
-        Ok(Self { ledger, venue, said, reporter, stop, tasks })
+        Ok(Self { ledger, venue, quotes, said, reporter, stop, tasks })
     }
 
     async fn open(disk: &SimulatedDisk) -> Self {

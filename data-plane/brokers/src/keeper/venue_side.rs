@@ -273,6 +273,7 @@ impl Keeper {
             }
         }
         self.replaces_overdue();
+        self.run_timers()?;
         self.catch_up()?;
         self.sweep_if_due();
         Ok(())

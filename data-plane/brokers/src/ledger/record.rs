@@ -7,9 +7,10 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tradewind_domain::{
+    control::risk::TradingState,
     ids::{
-        AccountId, ClientOrderId, CustomerId, ExecId, InstrumentId, OrderId, StreamEpoch, TraderId,
-        VenueId, VenueOrderId,
+        AccountId, ClientOrderId, CustomerId, ExecId, InstrumentId, OrderId, Scope, StreamEpoch,
+        TraderId, VenueId, VenueOrderId,
     },
     money::{Price, Quantity},
     time::UnixNanos,
@@ -49,6 +50,10 @@ pub enum Record {
     Replaced { number: Number, order: OrderRecord, parts: Vec<Part> },
     /// It has not and will not.
     NotReplaced { number: Number, order: OrderRecord, parts: Vec<Part> },
+    /// Trading is tighter here than was said above. It holds until a higher version is heard of.
+    Tightened { scope: Scope, state: TradingStateRecord, version: u64, at: UnixNanos },
+    /// All open orders of the customer are canceled at that time; `None`: they are not.
+    CancelAllAfter { customer: CustomerId, at: Option<UnixNanos> },
 }
 
 /// What an order has beside its `OrderRecord`. Variants are only appended.
@@ -152,6 +157,7 @@ macro_rules! mirror {
     };
 }
 
+mirror!(TradingStateRecord = TradingState { Active, Reducing, Halted });
 mirror!(SideRecord = Side { Buy, Sell });
 mirror!(OrderTypeRecord = OrderType { Market, Limit });
 mirror!(TimeInForceRecord = TimeInForce { Gtc, Ioc });
@@ -344,7 +350,9 @@ impl Record {
             | Self::Fenced { .. }
             | Self::TraderSeen { .. }
             | Self::CancelAsked { .. }
-            | Self::Swept { .. } => Vec::new(),
+            | Self::Swept { .. }
+            | Self::Tightened { .. }
+            | Self::CancelAllAfter { .. } => Vec::new(),
         }
     }
 }

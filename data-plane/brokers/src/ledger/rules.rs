@@ -15,6 +15,7 @@ use crate::{
 };
 use std::collections::BTreeSet;
 use tradewind_domain::{
+    control::controls::Controls,
     ids::{ClientOrderId, CustomerId, Epoch, Fence, OrderId, TraderId, VenueId, VenueOrderId},
     limits::{INTENT_DEADLINE, SWEEP_MARGIN},
     time::UnixNanos,
@@ -32,6 +33,7 @@ pub struct Assignment {
     pub fence: Fence,
     pub customers: BTreeSet<CustomerId>,
     pub venue: VenueId,
+    pub controls: Controls,
 }
 
 /// Why a fence does not hold.

@@ -42,6 +42,7 @@ pub(super) fn assignment() -> Assignment {
         fence: fence(1, 10),
         customers: customers.collect(),
         venue: VenueId::new("sim").unwrap(),
+        controls: Default::default(),
     }
 }
 

@@ -8,7 +8,7 @@ use axum::{
     http::StatusCode,
     middleware::Next,
     response::Response,
-    routing::{get, post},
+    routing::{get, post, put},
 };
 use std::sync::Arc;
 use tradewind_domain::{
@@ -21,7 +21,11 @@ use tradewind_link::{
 };
 use tradewind_protocol::{
     Code, Problem,
-    orders::{Accounts, Fills, LatestQuote, OrderQuery, Orders, SubmitOrder},
+    orders::{
+        AccountTradingState, Accounts, CancelAllAfter, CancelTimers, Fills, LatestQuote,
+        OrderQuery, Orders, Positions, SubmitOrder,
+    },
+    resources::TradingStateSpec,
     trade::{CommandAnswer, OrderCommand},
 };
 
@@ -30,7 +34,10 @@ pub(crate) fn routes() -> Router<Gateway> {
         .route("/v1/orders", post(submit).get(list))
         .route("/v1/orders/{order_id}", get(order).patch(replace).delete(cancel))
         .route("/v1/fills", get(fills))
+        .route("/v1/positions", get(positions))
+        .route("/v1/cancel_all_after", post(cancel_all_after))
         .route("/v1/accounts", get(accounts))
+        .route("/v1/accounts/{account}/trading_state", put(tighten))
         // An instrument's name may hold a slash.
         .route("/v1/quotes/{*instrument}", get(quote))
 }
@@ -118,12 +125,9 @@ async fn fills(
     caller: Caller,
     Query(query): Query<OrderQuery>,
 ) -> Result<Json<Fills>, Failure> {
-    if query.client_order_id.is_some() || query.open.is_some() {
-        let detail = "fills are asked for by `account` alone";
-        return Err(Failure::new(Code::MalformedRequest, detail));
-    }
+    let asked = by_account_alone(query, "fills")?;
     let mut fills = Vec::new();
-    for (account, market) in asked_accounts(&*gateway.known()?, &caller, query.account)? {
+    for (account, market) in asked_accounts(&*gateway.known()?, &caller, asked)? {
         let command = OrderCommand::Fills { account };
         match gateway.command(&market, caller.principal(), command).await? {
             CommandAnswer::Fills { fills: more } => fills.extend(more),
@@ -131,6 +135,40 @@ async fn fills(
         }
     }
     Ok(Json(Fills { fills }))
+}
+
+async fn positions(
+    State(gateway): State<Gateway>,
+    caller: Caller,
+    Query(query): Query<OrderQuery>,
+) -> Result<Json<Positions>, Failure> {
+    let asked = by_account_alone(query, "positions")?;
+    let mut accounts = Vec::new();
+    for (account, market) in asked_accounts(&*gateway.known()?, &caller, asked)? {
+        let command = OrderCommand::Positions { account };
+        match gateway.command(&market, caller.principal(), command).await? {
+            CommandAnswer::Positions { positions } => accounts.push(positions),
+            other => return Err(unexpected(other)),
+        }
+    }
+    Ok(Json(Positions { accounts }))
+}
+
+async fn cancel_all_after(
+    State(gateway): State<Gateway>,
+    caller: Caller,
+    Json(body): Json<CancelAllAfter>,
+) -> Result<Json<CancelTimers>, Failure> {
+    let CancelAllAfter { account, after_ms } = body;
+    let mut accounts = Vec::new();
+    for (account, market) in asked_accounts(&*gateway.known()?, &caller, account)? {
+        let command = OrderCommand::CancelAllAfter { account, after_ms };
+        match gateway.command(&market, caller.principal(), command).await? {
+            CommandAnswer::CancelTimer { timer } => accounts.push(timer),
+            other => return Err(unexpected(other)),
+        }
+    }
+    Ok(Json(CancelTimers { accounts }))
 }
 
 async fn accounts(
@@ -141,6 +179,23 @@ async fn accounts(
     Ok(Json(Accounts { accounts }))
 }
 
+/// Tightens the caller's own trading on an account. It goes straight to the account's Broker, whoever leads above.
+async fn tighten(
+    State(gateway): State<Gateway>,
+    caller: Caller,
+    Path(account): Path<AccountId>,
+    Json(spec): Json<TradingStateSpec>,
+) -> Result<Json<AccountTradingState>, Failure> {
+    let market = market_for(&*gateway.known()?, &caller, &account)?;
+    let command = OrderCommand::Tighten { account, state: spec.state };
+    match gateway.command(&market, caller.principal(), command).await? {
+        CommandAnswer::TradingState { account, word } => {
+            Ok(Json(AccountTradingState { account, word }))
+        }
+        other => Err(unexpected(other)),
+    }
+}
+
 async fn quote(
     State(gateway): State<Gateway>,
     _caller: Caller,
@@ -148,6 +203,14 @@ async fn quote(
 ) -> Result<Json<LatestQuote>, Failure> {
     let market = gateway.known()?.market_of(&instrument)?.clone();
     Ok(Json(gateway.latest_quote(&market, instrument).await?))
+}
+
+fn by_account_alone(query: OrderQuery, what: &str) -> Result<Option<AccountId>, Failure> {
+    if query.client_order_id.is_some() || query.open.is_some() {
+        let detail = format!("{what} are asked for by `account` alone");
+        return Err(Failure::new(Code::MalformedRequest, detail));
+    }
+    Ok(query.account)
 }
 
 fn market_for(
@@ -188,7 +251,10 @@ fn unexpected(answer: CommandAnswer) -> Failure {
         CommandAnswer::Problem { problem } => Failure(problem),
         CommandAnswer::Order { .. }
         | CommandAnswer::Orders { .. }
-        | CommandAnswer::Fills { .. } => {
+        | CommandAnswer::Fills { .. }
+        | CommandAnswer::Positions { .. }
+        | CommandAnswer::CancelTimer { .. }
+        | CommandAnswer::TradingState { .. } => {
             tracing::error!("an answer is not of the kind that was asked for");
             Failure::new(Code::InternalError, "the Broker's answer was not to what was asked")
         }

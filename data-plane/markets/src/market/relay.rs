@@ -366,7 +366,11 @@ fn way(routes: &Routes, principal: &Principal, command: &OrderCommand) -> Result
         OrderCommand::Cancel { order_id }
         | OrderCommand::Get { order_id }
         | OrderCommand::Replace { order_id, .. } => &order_id.account,
-        OrderCommand::List { account, .. } | OrderCommand::Fills { account } => account,
+        OrderCommand::List { account, .. }
+        | OrderCommand::Fills { account }
+        | OrderCommand::Positions { account }
+        | OrderCommand::CancelAllAfter { account, .. }
+        | OrderCommand::Tighten { account, .. } => account,
     };
     routes.account(account).ok_or_else(|| unplaced(account))?;
     Ok(Way { to: Ok(account.clone()), ask: Vec::new() })

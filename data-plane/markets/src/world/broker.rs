@@ -14,13 +14,17 @@ use std::{
 };
 use tokio::{net::TcpListener, sync::mpsc, task::JoinSet};
 use tokio_util::sync::CancellationToken;
-use tradewind_domain::ids::{Fence, Incarnation, InstrumentId, StreamEpoch};
+use tradewind_domain::{
+    ids::{Fence, Incarnation, InstrumentId, StreamEpoch},
+    trading::risk::word::Word,
+};
 use tradewind_link::{
     listen,
     pipe::{self, Accepted, Diallers, Event, Gate, Sender},
 };
 use tradewind_protocol::{
     Problem,
+    orders::{AccountPositions, CancelTimer},
     stream::{Mode, Position},
     supervision::{ServiceReport, ServiceState},
     trade::{
@@ -336,6 +340,20 @@ impl Scene {
             }
             OrderCommand::List { .. } => CommandAnswer::Orders { orders: vec![*named("1")] },
             OrderCommand::Fills { .. } => CommandAnswer::Fills { fills: Vec::new() },
+            OrderCommand::Positions { account } => CommandAnswer::Positions {
+                positions: AccountPositions {
+                    account: account.clone(),
+                    as_of: Position { epoch: self.epoch.clone(), seq: 3 },
+                    positions: Vec::new(),
+                },
+            },
+            OrderCommand::CancelAllAfter { account, .. } => CommandAnswer::CancelTimer {
+                timer: CancelTimer { account: account.clone(), cancel_at: None },
+            },
+            OrderCommand::Tighten { account, state } => CommandAnswer::TradingState {
+                account: account.clone(),
+                word: Word { state: *state, version: 7 },
+            },
         })
     }
 }

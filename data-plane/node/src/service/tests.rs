@@ -85,6 +85,7 @@ fn configure(epoch: u64) -> ToService {
         endpoint: String::new(),
         customers: BTreeSet::new(),
         fences: Vec::new(),
+        controls: Default::default(),
     };
     ToService::Configure { configuration: Configuration::Broker { wanted } }
 }

@@ -145,6 +145,7 @@ impl World {
             endpoint: String::new(),
             customers: [].into(),
             fences: Vec::new(),
+            controls: Default::default(),
         };
         self.leader.tell(Desired {
             revision: Revision(revision),

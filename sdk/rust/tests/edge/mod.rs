@@ -5,12 +5,12 @@
 use axum::{
     Json, Router,
     extract::{
-        State, WebSocketUpgrade,
+        Path, State, WebSocketUpgrade,
         ws::{Message, WebSocket},
     },
     http::{HeaderMap, StatusCode},
     response::{IntoResponse as _, Response},
-    routing::{get, post},
+    routing::{get, post, put},
 };
 use ed25519_dalek::SigningKey;
 use serde_json::{Value, json};
@@ -123,6 +123,7 @@ impl Edge {
             .route("/v1/accounts", get(accounts))
             .route("/v1/orders", get(open_orders).post(submit))
             .route("/v1/orders/{order}", get(order).patch(submit).delete(too_late))
+            .route("/v1/accounts/{account}/trading_state", put(tighten))
             .with_state(edge.clone());
         let serving = tokio::spawn(async move { axum::serve(listener, routes).await.unwrap() });
         *edge.server.lock().unwrap() = Some(serving);
@@ -232,6 +233,14 @@ async fn submit(State(edge): State<Edge>, headers: HeaderMap, Json(body): Json<V
     match ledger.refusals.pop_front() {
         Some(code) => problem(code),
         None => Json(an_order(&id)).into_response(),
+    }
+}
+
+/// As a Broker of which the account is reducing already.
+async fn tighten(Path(account): Path<String>, Json(body): Json<Value>) -> Response {
+    match body["state"].as_str().unwrap() {
+        "active" => problem(Code::Forbidden),
+        state => Json(json!({"account": account, "state": state, "version": 7})).into_response(),
     }
 }
 

@@ -26,14 +26,14 @@ struct Faults {
 }
 
 #[derive(Clone)]
-pub(super) struct Wire {
-    pub(super) address: SocketAddr,
+pub(crate) struct Wire {
+    pub(crate) address: SocketAddr,
     faults: Arc<Faults>,
     _tasks: Arc<JoinSet<()>>,
 }
 
 impl Wire {
-    pub(super) async fn to(venue: SocketAddr) -> Self {
+    pub(crate) async fn to(venue: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let faults = Arc::new(Faults::default());
@@ -53,22 +53,22 @@ impl Wire {
         Self { address, faults, _tasks: Arc::new(tasks) }
     }
 
-    pub(super) fn deafen(&self) {
+    pub(crate) fn deafen(&self) {
         self.faults.deaf.store(true, Ordering::SeqCst);
     }
 
-    pub(super) fn mute(&self) {
+    pub(crate) fn mute(&self) {
         self.faults.mute.store(true, Ordering::SeqCst);
     }
 
     /// Cuts every connection; the next one is whole again.
-    pub(super) fn cut(&self) {
+    pub(crate) fn cut(&self) {
         self.faults.connections.lock().unwrap().drain(..).for_each(|handle| handle.abort());
         self.faults.deaf.store(false, Ordering::SeqCst);
         self.faults.mute.store(false, Ordering::SeqCst);
     }
 
-    pub(super) fn away(&self, away: bool) {
+    pub(crate) fn away(&self, away: bool) {
         self.faults.away.store(away, Ordering::SeqCst);
         if away {
             self.cut();

@@ -46,14 +46,14 @@ pub(super) async fn eventually<T>(what: &str, mut condition: impl FnMut() -> Opt
 }
 
 /// The venue, for real, with its own ledger on disk.
-pub(super) struct Venue {
-    pub(super) address: SocketAddr,
+pub(crate) struct Venue {
+    pub(crate) address: SocketAddr,
     _home: TempDir,
     tasks: JoinSet<()>,
 }
 
 impl Venue {
-    pub(super) async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let home = tempfile::tempdir().unwrap();
         let listen = "127.0.0.1:0".parse().unwrap();
         let bound = tradewind_sim::bind(tradewind_sim::Options::new(listen, home.path())).await;
@@ -65,14 +65,14 @@ impl Venue {
     }
 
     /// What the judge says.
-    pub(super) async fn judge(&self) -> LedgerPage {
+    pub(crate) async fn judge(&self) -> LedgerPage {
         assert!(!self.tasks.is_empty());
         let url = format!("http://{}{}", self.address, tradewind_sim::wire::LEDGER_PATH);
         reqwest::get(url).await.unwrap().json().await.unwrap()
     }
 
     /// How often an order came.
-    pub(super) async fn arrivals(&self, order: &VenueOrderId) -> usize {
+    pub(crate) async fn arrivals(&self, order: &VenueOrderId) -> usize {
         let page = self.judge().await;
         page.arrivals.iter().filter(|arrival| arrival.venue_order_id == *order).count()
     }
@@ -120,7 +120,7 @@ pub(super) struct World {
     incarnation: AtomicU64,
 }
 
-pub(super) fn account() -> AccountId {
+pub(crate) fn account() -> AccountId {
     AccountId::new("sim-1").unwrap()
 }
 
@@ -132,7 +132,7 @@ pub(super) fn fence(epoch: u64) -> Fence {
     Fence { cluster: ClusterIncarnation(1), epoch: Epoch(epoch) }
 }
 
-pub(super) fn btc() -> InstrumentId {
+pub(crate) fn btc() -> InstrumentId {
     InstrumentId::new("BTC/USD").unwrap()
 }
 
@@ -154,6 +154,7 @@ impl World {
             endpoint: self.wire.address.to_string(),
             customers: [customer("acme"), customer("bolt")].into(),
             fences: Vec::new(),
+            controls: Default::default(),
         }
     }
 

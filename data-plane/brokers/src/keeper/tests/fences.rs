@@ -13,6 +13,7 @@ fn assignment(epoch: u64) -> Assignment {
         fence: Fence { epoch: Epoch(epoch), ..fence() },
         customers: [acme()].into(),
         venue: VenueId::new("sim").unwrap(),
+        controls: Default::default(),
     }
 }
 

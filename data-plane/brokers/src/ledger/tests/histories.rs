@@ -2,8 +2,9 @@
 //! told; nothing told may ever be told otherwise.
 
 use super::*;
+use crate::ledger::exposures::Owner;
 use proptest::prelude::*;
-use tradewind_domain::trading::Fill;
+use tradewind_domain::trading::{Fill, exposure::Exposure};
 
 /// One step. Orders and executions are few, so that they meet again.
 #[derive(Clone, Debug)]
@@ -216,6 +217,38 @@ fn check_fills(ledger: &Ledger, told: &Told) {
     }
 }
 
+/// The position is the sum of the fills, and what is open counts in full.
+fn check_exposures(ledger: &Ledger, told: &Told) {
+    let instrument = InstrumentId::new("BTC/USD").unwrap();
+    let owners = ["acme", "bolt"].map(|name| Owner::Customer(CustomerId::new(name).unwrap()));
+    let mut all = (Exposure::default(), 0);
+    for owner in owners {
+        let Owner::Customer(customer) = &owner else { continue };
+        let (mut expected, mut open) = (Exposure::default(), 0);
+        for (_, event) in told.values() {
+            if let PrivateEvent::Fill(fill) = event
+                && fill.customer == *customer
+            {
+                expected.position += fill.quantity.decimal();
+                all.0.position += fill.quantity.decimal();
+            }
+        }
+        for entry in ledger.orders_of(customer).filter(|e| !e.order.state.is_terminal()) {
+            let order = &entry.order;
+            let most = order.quantity.decimal();
+            let most = order.replacement.as_ref().map_or(most, |r| r.quantity.decimal().max(most));
+            expected.buying += most - order.filled_quantity.decimal();
+            all.0.buying += most - order.filled_quantity.decimal();
+            open += 1;
+        }
+        assert_eq!(ledger.exposures().of(&owner, &instrument), expected, "{owner:?}");
+        assert_eq!(ledger.exposures().open_orders(&owner), open, "{owner:?}");
+        all.1 += open;
+    }
+    assert_eq!(ledger.exposures().of(&Owner::Account, &instrument), all.0);
+    assert_eq!(ledger.exposures().open_orders(&Owner::Account), all.1);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
@@ -232,6 +265,7 @@ proptest! {
         prop_assert_eq!(&replay(&world.book.records), &world.book.ledger);
         check_numbers(&world.told);
         check_fills(&world.book.ledger, &world.told);
+        check_exposures(&world.book.ledger, &world.told);
         // what was told stands in the records, unchanged
         let events = world.book.records.iter().flat_map(|record| record.events(&account()));
         let found: Told = events

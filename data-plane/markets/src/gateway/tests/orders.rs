@@ -93,6 +93,23 @@ async fn a_replace_goes_to_the_broker_that_the_orders_id_names_and_unknown_field
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tightening_goes_straight_to_the_broker_of_an_account_of_the_caller_s() {
+    let edge = Edge::start(quick_settings()).await;
+    let put = |account| format!("/v1/accounts/{account}/trading_state");
+    let halt = Some(r#"{"state":"halted"}"#);
+    let (status, body) = edge.rest(Method::PUT, &put("sim-1"), halt).await;
+    assert_eq!((status, &body["state"], &body["version"]), (200, &"halted".into(), &7.into()));
+    let scene = edge.broker.scene().commands.len();
+    let answer = edge.rest(Method::PUT, &put("another"), halt).await;
+    assert!(matches!(answer.0, 403 | 404 | 422), "{answer:?}");
+    let unknown = Some(r#"{"state":"frozen"}"#);
+    assert_eq!(edge.rest(Method::PUT, &put("sim-1"), unknown).await.0, 400);
+    assert_eq!(edge.broker.scene().commands.len(), scene);
+    let command = edge.broker.scene().commands[0].2.clone();
+    assert!(matches!(command, OrderCommand::Tighten { .. }), "{command:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_order_that_is_not_answered_yet_counts_as_something_that_the_manager_holds() {
     // given
     let mut settings = quick_settings();
@@ -122,6 +139,12 @@ async fn orders_fills_accounts_and_quotes_are_read_by_rest() {
     let (_, listed) = edge.rest(Method::GET, "/v1/orders?open=true", None).await;
     assert_eq!(listed["orders"].as_array().map(Vec::len), Some(1), "{listed}");
     assert_eq!(edge.rest(Method::GET, "/v1/fills?account=sim-1", None).await.0, 200);
+    let (_, positions) = edge.rest(Method::GET, "/v1/positions", None).await;
+    assert_eq!(positions["accounts"][0]["as_of"]["seq"], 3, "{positions}");
+    assert_eq!(edge.rest(Method::GET, "/v1/positions?open=true", None).await.0, 400);
+    let timer = Some(r#"{"after_ms":5000}"#);
+    let (_, timers) = edge.rest(Method::POST, "/v1/cancel_all_after", timer).await;
+    assert_eq!(timers["accounts"][0]["account"], "sim-1", "{timers}");
     let (_, accounts) = edge.rest(Method::GET, "/v1/accounts", None).await;
     assert_eq!(accounts["accounts"], serde_json::json!(["sim-1"]));
     let btc = instrument("BTC/USD");

@@ -87,7 +87,11 @@ impl Relay {
                 return found.map_or_else(Vec::new, |it| self.dispatch(account, it.held, now));
             }
             CommandAnswer::Problem { problem } => return self.give_up(number, problem),
-            CommandAnswer::Order { .. } | CommandAnswer::Fills { .. } => {
+            CommandAnswer::Order { .. }
+            | CommandAnswer::Fills { .. }
+            | CommandAnswer::Positions { .. }
+            | CommandAnswer::CancelTimer { .. }
+            | CommandAnswer::TradingState { .. } => {
                 tracing::error!(%account, "an answer is not of the kind that was asked for");
                 return self.give_up(number, &unavailable("the Broker has not said it"));
             }

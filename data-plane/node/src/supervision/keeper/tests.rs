@@ -24,6 +24,7 @@ fn configuration(epoch: u64) -> Arc<Configuration> {
         endpoint: String::new(),
         customers: [].into(),
         fences: Vec::new(),
+        controls: Default::default(),
     };
     Arc::new(Configuration::Broker { wanted })
 }

@@ -1,0 +1,367 @@
+//! The cases. Each is one claim of the `Venue` trait's words; a number is never given to another claim.
+
+use super::{
+    Case, Stage, Verdict, crossing, fresh_id,
+    line::{Line, expect, sent},
+    resting,
+};
+use crate::venue::{Capabilities, Event, Placed, Refusal, Replace, Submission, VenueOrder};
+use futures_util::FutureExt as _;
+use std::{collections::HashSet, time::Duration};
+use tradewind_domain::{
+    ids::VenueOrderId,
+    limits::{INTENT_DEADLINE, SWEEP_MARGIN},
+    money::Quantity,
+    time::UnixNanos,
+    trading::{OrderState, OrderType},
+};
+use tradewind_node::clock;
+
+const fn always(_: &Capabilities) -> bool {
+    true
+}
+
+fn trades_at_market(offered: &Capabilities) -> bool {
+    offered.order_types.contains(&OrderType::Market)
+}
+
+fn has_deadlines(offered: &Capabilities) -> bool {
+    offered.order_deadline
+}
+
+macro_rules! cases {
+    ($($number:literal $needs:path, $run:ident: $claim:literal;)+) => {
+        pub(super) const ALL: &[Case] = &[$(Case {
+            number: $number,
+            claim: $claim,
+            needs: $needs,
+            run: |stage| $run(stage).boxed(),
+        }),+];
+    };
+}
+
+cases! {
+    1 always, connects: "a connection tells the venue's clock and stays";
+    2 always, quotes: "a subscribed instrument is quoted, uncrossed, and once more after it was left";
+    3 always, submits: "an order is answered once, as it is at the venue";
+    4 trades_at_market, fills: "every fill is told once, and the last before or with the order's end";
+    5 always, cancels: "a cancel is answered, and the order has ended";
+    6 always, cancels_nothing: "a cancel of what is not there is refused and ends nothing";
+    7 always, refuses: "what the venue cannot place is refused as not placed";
+    8 always, repeats: "an id that comes twice is not taken for one that was not placed";
+    9 has_deadlines, late: "an order after its deadline is not placed and never listed as open";
+    10 always, sweeps: "a sweep lists every order and every fill since its beginning";
+    11 by_id, queries: "an order is found by our id, and one that is not there is not invented";
+    12 always, lost: "an order whose answer was lost is listed on the next connection";
+    13 always, ends: "a connection that is lost ends, and another one is whole";
+    14 replaces, replaced: "a replace is answered under its id and leaves one order of the two";
+    15 replaces, not_replaced: "a replace that is not possible is refused and leaves the order as it was";
+    16 replaces, replace_lost: "a replace whose answer was lost is listed under its id on the next connection";
+}
+
+fn by_id(offered: &Capabilities) -> bool {
+    offered.query_by_our_id
+}
+
+fn replaces(offered: &Capabilities) -> bool {
+    offered.replace
+}
+
+fn a_minute_ago() -> UnixNanos {
+    let back = u64::try_from(SWEEP_MARGIN.as_nanos()).unwrap_or(u64::MAX);
+    UnixNanos(clock::now().0.saturating_sub(back))
+}
+
+/// The answer to a submit.
+async fn submit(line: &mut Line, order: Submission) -> Result<Result<VenueOrder, Refusal>, String> {
+    let id = order.venue_order_id;
+    sent(line.connection.link.submit(order))?;
+    let answer = |event: &Event| match event {
+        Event::Submitted { order, result } if *order == id => Some(result.clone()),
+        _ => None,
+    };
+    line.until("the answer to a submit", answer).await
+}
+
+async fn placed(line: &mut Line, order: Submission) -> Result<VenueOrder, String> {
+    submit(line, order).await?.map_err(|refusal| format!("refused: {refusal:?}"))
+}
+
+async fn cancel(line: &mut Line, id: VenueOrderId) -> Result<Result<VenueOrder, Refusal>, String> {
+    sent(line.connection.link.cancel(id))?;
+    let answer = |event: &Event| match event {
+        Event::Canceled { order, result } if *order == id => Some(result.clone()),
+        _ => None,
+    };
+    line.until("the answer to a cancel", answer).await
+}
+
+async fn connects(stage: &dyn Stage) -> Verdict {
+    let mut line = Line::connect(stage).await?;
+    let apart = clock::now().since(line.connection.time);
+    let apart = apart.max(line.connection.time.since(clock::now()));
+    expect(apart < SWEEP_MARGIN, || format!("its clock is {apart:?} from ours"))?;
+    placed(&mut line, resting(stage, fresh_id(stage))).await.map(drop)
+}
+
+async fn quotes(stage: &dyn Stage) -> Verdict {
+    let mut line = Line::connect(stage).await?;
+    let wanted = stage.instrument();
+    let quote = |event: &Event| match event {
+        Event::Quote { instrument, quote } if *instrument == wanted => Some(quote.clone()),
+        _ => None,
+    };
+    for _ in 0..2 {
+        line.forget();
+        sent(line.connection.link.subscribe(&stage.instrument()))?;
+        let told = line.until("a quote", quote).await?;
+        let crossed = told.bid.zip(told.ask).is_some_and(|(bid, ask)| bid >= ask);
+        expect(!crossed, || format!("crossed: {told:?}"))?;
+        sent(line.connection.link.unsubscribe(&stage.instrument()))?;
+        // What was on its way may come; an answer that was asked for later comes behind it.
+        placed(&mut line, resting(stage, fresh_id(stage))).await?;
+    }
+    Ok(())
+}
+
+async fn submits(stage: &dyn Stage) -> Verdict {
+    let mut line = Line::connect(stage).await?;
+    let id = fresh_id(stage);
+    let order = placed(&mut line, resting(stage, id)).await?;
+    expect(order.venue_order_id == id, || format!("of another order: {order:?}"))?;
+    expect(order.state == OrderState::New, || format!("not open: {order:?}"))?;
+    let arrivals = stage.arrivals(id).await;
+    expect(arrivals == 1, || format!("it arrived {arrivals} times"))
+}
+
+async fn fills(stage: &dyn Stage) -> Verdict {
+    let mut line = Line::connect(stage).await?;
+    let id = fresh_id(stage);
+    placed(&mut line, crossing(stage, id)).await?;
+    let end = |event: &Event| match event {
+        Event::Order(order) if order.venue_order_id == id && order.state.is_terminal() => {
+            Some(order.state)
+        }
+        _ => None,
+    };
+    let state = line.until("the order's end", end).await?;
+    let told = line.fills_of(id);
+    let names: HashSet<_> = told.iter().map(|fill| &fill.exec_id).collect();
+    expect(names.len() == told.len(), || format!("a fill is told twice: {told:?}"))?;
+    let sum = told.iter().try_fold(Quantity::ZERO, |sum, fill| sum.checked_add(fill.quantity));
+    let sum = sum.map_err(|error| error.to_string())?;
+    let whole = sum == stage.quantity();
+    expect(whole == (state == OrderState::Filled), || format!("{state:?} with {sum} filled"))
+}
+
+async fn cancels(stage: &dyn Stage) -> Verdict {
+    let mut line = Line::connect(stage).await?;
+    let id = fresh_id(stage);
+    placed(&mut line, resting(stage, id)).await?;
+    let order = cancel(&mut line, id).await?.map_err(|refusal| format!("refused: {refusal:?}"))?;
+    expect(order.state == OrderState::Canceled, || format!("not ended: {order:?}"))?;
+    let listed = line.sweep(a_minute_ago()).await?;
+    let state = listed.order(id).map(|order| order.state);
+    expect(state == Some(OrderState::Canceled), || format!("listed as {state:?}"))
+}
+
+async fn cancels_nothing(stage: &dyn Stage) -> Verdict {
+    let mut line = Line::connect(stage).await?;
+    let (open, none) = (fresh_id(stage), fresh_id(stage));
+    placed(&mut line, resting(stage, open)).await?;
+    let answer = cancel(&mut line, none).await?;
+    expect(answer.is_err(), || format!("canceled what is not there: {answer:?}"))?;
+    let listed = line.sweep(a_minute_ago()).await?;
+    let state = listed.order(open).map(|order| order.state);
+    expect(state == Some(OrderState::New), || format!("another order is {state:?}"))
+}
+
+async fn refuses(stage: &dyn Stage) -> Verdict {
+    let mut line = Line::connect(stage).await?;
+    let id = fresh_id(stage);
+    // A millionth of a millionth is off every tick.
+    let price = "0.000000000001".parse().ok();
+    let answer = submit(&mut line, Submission { limit_price: price, ..resting(stage, id) }).await?;
+    let Err(refusal) = answer else { return Err(format!("placed: {answer:?}")) };
+    expect(refusal.placed == Placed::No, || format!("said to be placed perhaps: {refusal:?}"))?;
+    expect(!refusal.reason.is_empty(), || "without a reason".to_string())
+}
+
+async fn repeats(stage: &dyn Stage) -> Verdict {
+    let mut line = Line::connect(stage).await?;
+    let id = fresh_id(stage);
+    placed(&mut line, resting(stage, id)).await?;
+    line.forget();
+    match submit(&mut line, resting(stage, id)).await? {
+        // A venue may take it for the same order.
+        Ok(_) => {}
+        Err(Refusal { placed: Placed::Perhaps, .. }) => {}
+        Err(refusal) => return Err(format!("it is there, and said not to be: {refusal:?}")),
+    }
+    let listed = line.sweep(a_minute_ago()).await?;
+    let open = listed.orders.iter().filter(|order| order.venue_order_id == id);
+    let open = open.filter(|order| order.state == OrderState::New).count();
+    expect(open == 1, || format!("{open} orders of one id"))
+}
+
+async fn late(stage: &dyn Stage) -> Verdict {
+    let mut line = Line::connect(stage).await?;
+    let id = fresh_id(stage);
+    let deadline = UnixNanos(line.connection.time.0.saturating_sub(1_000_000_000));
+    let answer = submit(&mut line, Submission { deadline, ..resting(stage, id) }).await?;
+    let not_placed = matches!(&answer, Err(refusal) if refusal.placed == Placed::No);
+    expect(not_placed, || format!("{answer:?}"))?;
+    let listed = line.sweep(a_minute_ago()).await?;
+    let open = listed.order(id).is_some_and(|order| !order.state.is_terminal());
+    expect(!open, || "it is open".to_string())
+}
+
+async fn sweeps(stage: &dyn Stage) -> Verdict {
+    let mut line = Line::connect(stage).await?;
+    let since = a_minute_ago();
+    let mut ids = Vec::new();
+    for n in 0..12 {
+        let id = fresh_id(stage);
+        let at_market = n % 3 == 0 && trades_at_market(stage.venue().capabilities());
+        let order = if at_market { crossing(stage, id) } else { resting(stage, id) };
+        placed(&mut line, order).await?;
+        ids.push(id);
+    }
+    let listed = line.sweep(since).await?;
+    let missing = ids.iter().filter(|id| listed.order(**id).is_none()).count();
+    expect(missing == 0, || format!("{missing} of {} orders are not listed", ids.len()))?;
+    let ended =
+        |id: &VenueOrderId| listed.order(*id).is_some_and(|o| o.state == OrderState::Filled);
+    for id in ids.iter().filter(|id| ended(id)) {
+        let fills = listed.fills_of(*id);
+        let sum = fills.iter().try_fold(Quantity::ZERO, |sum, fill| sum.checked_add(fill.quantity));
+        expect(sum == Ok(stage.quantity()), || {
+            format!("filled, and of its fills {fills:?} listed")
+        })?;
+    }
+    // Nothing of before: the listing says what it covers.
+    let later = line.sweep(UnixNanos(clock::now().0 + 3_600_000_000_000)).await?;
+    expect(later.orders.is_empty() && later.fills.is_empty(), || format!("{later:?}"))
+}
+
+async fn queries(stage: &dyn Stage) -> Verdict {
+    let mut line = Line::connect(stage).await?;
+    let (id, none) = (fresh_id(stage), fresh_id(stage));
+    placed(&mut line, resting(stage, id)).await?;
+    line.forget();
+    for asked in [none, id] {
+        sent(line.connection.link.query(asked))?;
+    }
+    let told = |event: &Event| match event {
+        Event::Order(order) if order.venue_order_id == id => Some(order.state),
+        _ => None,
+    };
+    let state = line.until("the order that was asked for", told).await?;
+    expect(state == OrderState::New, || format!("it is {state:?}"))?;
+    let invented = line
+        .has_heard(|event| matches!(event, Event::Order(order) if order.venue_order_id == none));
+    expect(!invented, || "an order that is not there".to_string())
+}
+
+async fn arrived(stage: &dyn Stage, id: VenueOrderId) -> Verdict {
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    while stage.arrivals(id).await == 0 {
+        expect(std::time::Instant::now() < deadline, || "it never arrived".to_string())?;
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    Ok(())
+}
+
+async fn lost(stage: &dyn Stage) -> Verdict {
+    let mut line = Line::connect(stage).await?;
+    let id = fresh_id(stage);
+    stage.deafen();
+    sent(line.connection.link.submit(resting(stage, id)))?;
+    arrived(stage, id).await?;
+    stage.cut();
+    line.ended().await?;
+    let mut line = Line::connect(stage).await?;
+    let listed = line.sweep(a_minute_ago()).await?;
+    let state = listed.order(id).map(|order| order.state);
+    expect(state == Some(OrderState::New), || format!("listed as {state:?}"))?;
+    let arrivals = stage.arrivals(id).await;
+    expect(arrivals == 1, || format!("it was sent {arrivals} times"))
+}
+
+async fn ends(stage: &dyn Stage) -> Verdict {
+    let mut line = Line::connect(stage).await?;
+    stage.cut();
+    line.ended().await?;
+    let mut line = Line::connect(stage).await?;
+    placed(&mut line, resting(stage, fresh_id(stage))).await.map(drop)
+}
+
+fn replace(stage: &dyn Stage, id: VenueOrderId, by: VenueOrderId) -> Replace {
+    let now = clock::now();
+    Replace {
+        venue_order_id: id,
+        by,
+        quantity: stage.quantity(),
+        limit_price: Some(stage.farther_price()),
+        sent_at: now,
+        deadline: now + INTENT_DEADLINE,
+    }
+}
+
+async fn ask_replace(
+    line: &mut Line,
+    replace: Replace,
+) -> Result<Result<VenueOrder, Refusal>, String> {
+    let wanted = replace.by;
+    sent(line.connection.link.replace(replace))?;
+    let answer = |event: &Event| match event {
+        Event::Replaced { by, result } if *by == wanted => Some(result.clone()),
+        _ => None,
+    };
+    line.until("the answer to a replace", answer).await
+}
+
+async fn replaced(stage: &dyn Stage) -> Verdict {
+    let mut line = Line::connect(stage).await?;
+    let (id, by) = (fresh_id(stage), fresh_id(stage));
+    placed(&mut line, resting(stage, id)).await?;
+    let order = ask_replace(&mut line, replace(stage, id, by)).await?;
+    let order = order.map_err(|refusal| format!("refused: {refusal:?}"))?;
+    expect((order.venue_order_id, order.state) == (by, OrderState::New), || format!("{order:?}"))?;
+    let listed = line.sweep(a_minute_ago()).await?;
+    let open = |id| listed.order(id).is_some_and(|order| !order.state.is_terminal());
+    expect(open(by) && !open(id), || format!("{:?} and {:?}", listed.order(id), listed.order(by)))?;
+    let former = listed.order(id).is_none_or(|order| order.replaced);
+    expect(former, || "the former order is not said to be replaced".to_string())
+}
+
+async fn not_replaced(stage: &dyn Stage) -> Verdict {
+    let mut line = Line::connect(stage).await?;
+    let (id, by) = (fresh_id(stage), fresh_id(stage));
+    placed(&mut line, resting(stage, id)).await?;
+    let off = Replace { limit_price: "0.000000000001".parse().ok(), ..replace(stage, id, by) };
+    let gone = replace(stage, fresh_id(stage), fresh_id(stage));
+    for impossible in [off, gone] {
+        let answer = ask_replace(&mut line, impossible).await?;
+        let no = matches!(&answer, Err(refusal) if refusal.placed == Placed::No);
+        expect(no, || format!("{answer:?}"))?;
+    }
+    let listed = line.sweep(a_minute_ago()).await?;
+    let state = listed.order(id).map(|order| order.state);
+    expect(state == Some(OrderState::New), || format!("the order is {state:?}"))
+}
+
+async fn replace_lost(stage: &dyn Stage) -> Verdict {
+    let mut line = Line::connect(stage).await?;
+    let (id, by) = (fresh_id(stage), fresh_id(stage));
+    placed(&mut line, resting(stage, id)).await?;
+    stage.deafen();
+    sent(line.connection.link.replace(replace(stage, id, by)))?;
+    arrived(stage, by).await?;
+    stage.cut();
+    line.ended().await?;
+    let mut line = Line::connect(stage).await?;
+    let listed = line.sweep(a_minute_ago()).await?;
+    let state = listed.order(by).map(|order| order.state);
+    expect(state == Some(OrderState::New), || format!("listed as {state:?}"))
+}

@@ -1,0 +1,129 @@
+//! A connection as a case uses it. Decides how long anything is waited for; keeps all that was heard, so that nothing is
+//! missed whatever is asked for first.
+
+use super::Stage;
+use crate::venue::{Connection, Event, NotSent, Page, Rest, VenueFill, VenueOrder};
+use std::time::Duration;
+use tokio::time::timeout;
+use tradewind_domain::{ids::VenueOrderId, time::UnixNanos};
+
+/// Any answer of a simulator on a busy machine.
+const WITHIN: Duration = Duration::from_secs(20);
+
+pub(super) struct Line {
+    pub(super) connection: Connection,
+    heard: Vec<Event>,
+}
+
+impl Line {
+    pub(super) async fn connect(stage: &dyn Stage) -> Result<Self, String> {
+        let venue = stage.venue();
+        let connected = timeout(WITHIN, venue.connect()).await;
+        let connected = connected.map_err(|_| "connecting does not end".to_string())?;
+        let connection = connected.map_err(|error| format!("does not connect: {error}"))?;
+        Ok(Self { connection, heard: Vec::new() })
+    }
+
+    /// What `find` makes of the first event that it wants, of all that were heard and that come.
+    pub(super) async fn until<T>(
+        &mut self,
+        what: &str,
+        find: impl Fn(&Event) -> Option<T>,
+    ) -> Result<T, String> {
+        if let Some(found) = self.heard.iter().find_map(&find) {
+            return Ok(found);
+        }
+        let search = async {
+            while let Some(event) = self.connection.events.recv().await {
+                let found = find(&event);
+                self.heard.push(event);
+                if found.is_some() {
+                    return found;
+                }
+            }
+            None
+        };
+        match timeout(WITHIN, search).await {
+            Ok(Some(found)) => Ok(found),
+            Ok(None) => Err(format!("the connection ended before {what}")),
+            Err(_) => Err(format!("not within {WITHIN:?}: {what}; heard {:?}", self.heard)),
+        }
+    }
+
+    /// The end of the connection.
+    pub(super) async fn ended(&mut self) -> Result<(), String> {
+        let end = async { while self.connection.events.recv().await.is_some() {} };
+        timeout(WITHIN, end).await.map_err(|_| "the connection does not end".to_string())
+    }
+
+    /// Whether something was heard so far.
+    pub(super) fn has_heard(&self, what: impl Fn(&Event) -> bool) -> bool {
+        self.heard.iter().any(what)
+    }
+
+    /// Every page of a sweep, as one.
+    pub(super) async fn sweep(&mut self, since: UnixNanos) -> Result<Listing, String> {
+        let mut listing = Listing::default();
+        let mut cursor = None;
+        loop {
+            // A page that was heard before is another sweep's.
+            self.heard.retain(|event| !matches!(event, Event::Page(_)));
+            sent(self.connection.link.sweep(since, cursor))?;
+            let page = |event: &Event| match event {
+                Event::Page(page) => Some(page.clone()),
+                _ => None,
+            };
+            let Page { orders, fills, rest, at, .. } = self.until("a page", page).await?;
+            listing.orders.extend(orders);
+            listing.fills.extend(fills);
+            listing.at.get_or_insert(at);
+            match rest {
+                Rest::More(next) => cursor = Some(next),
+                Rest::Nothing { .. } => return Ok(listing),
+            }
+        }
+    }
+}
+
+/// A whole sweep.
+#[derive(Debug, Default)]
+pub(super) struct Listing {
+    pub(super) orders: Vec<VenueOrder>,
+    pub(super) fills: Vec<VenueFill>,
+    /// When its first page was made.
+    pub(super) at: Option<UnixNanos>,
+}
+
+impl Listing {
+    /// The last word on an order.
+    pub(super) fn order(&self, id: VenueOrderId) -> Option<&VenueOrder> {
+        self.orders.iter().rev().find(|order| order.venue_order_id == id)
+    }
+
+    pub(super) fn fills_of(&self, id: VenueOrderId) -> Vec<&VenueFill> {
+        self.fills.iter().filter(|fill| fill.venue_order_id == id).collect()
+    }
+}
+
+pub(super) fn sent(sent: Result<(), NotSent>) -> Result<(), String> {
+    sent.map_err(|NotSent| "an idle connection sends nothing".to_string())
+}
+
+pub(super) fn expect(holds: bool, otherwise: impl FnOnce() -> String) -> Result<(), String> {
+    if holds { Ok(()) } else { Err(otherwise()) }
+}
+
+impl Line {
+    /// What was heard so far answers nothing that is asked from now on.
+    pub(super) fn forget(&mut self) {
+        self.heard.clear();
+    }
+
+    pub(super) fn fills_of(&self, id: VenueOrderId) -> Vec<VenueFill> {
+        let own = self.heard.iter().filter_map(|event| match event {
+            Event::Fill(fill) if fill.venue_order_id == id => Some(fill.clone()),
+            _ => None,
+        });
+        own.collect()
+    }
+}
