@@ -16,7 +16,6 @@ tests() {
 
 step "format"
 cargo fmt --all --check
-cargo fmt --manifest-path tests/kraken-clients/Cargo.toml --check
 
 if [ "${1:-}" = quick ]; then
     step "lints of what is quick to check"
@@ -35,14 +34,6 @@ cargo build --locked --release --bin tradewind
 
 step "tests"
 TRADEWIND_BINARY="$PWD/target/release/tradewind" tests --workspace --exclude simulation
-
-step "other people's clients on the Kraken simulator"
-if pkg-config --exists openssl 2>/dev/null; then
-    TRADEWIND_BINARY="$PWD/target/release/tradewind" \
-        tests --manifest-path tests/kraken-clients/Cargo.toml --target-dir target/kraken-clients
-else
-    echo "skipped: kraken-async-rs needs OpenSSL's headers (Debian: libssl-dev, pkg-config)"
-fi
 
 step "simulation: kept, fixed and fresh seeds; a seed repeats; planted bugs are caught"
 profile=--profile
