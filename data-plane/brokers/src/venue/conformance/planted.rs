@@ -12,6 +12,7 @@ use tradewind_domain::{
     money::{Price, Quantity},
     trading::OrderState,
 };
+use tradewind_protocol::asks::ConnectsAllowed;
 
 /// What an adapter makes of the venue's words; nothing, and the word is swallowed.
 type Bug = fn(Event) -> Vec<Event>;
@@ -25,6 +26,10 @@ struct Buggy {
 impl Venue for Buggy {
     fn capabilities(&self) -> &Capabilities {
         &self.capabilities
+    }
+
+    fn connects_allowed(&self) -> BoxFuture<'_, ConnectsAllowed> {
+        self.venue.connects_allowed()
     }
 
     fn connect(&self) -> BoxFuture<'_, Result<Connection, ConnectError>> {
