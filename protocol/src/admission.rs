@@ -74,7 +74,7 @@ impl Admission {
 #[derive(Clone, Debug)]
 pub struct NotAdmitted {
     /// For the bearer: no more than what he can do.
-    pub problem: Problem,
+    pub problem: Box<Problem>,
     /// For the operator alone: what is wrong with the token itself.
     pub bad: Option<BadToken>,
 }
@@ -82,7 +82,7 @@ pub struct NotAdmitted {
 impl NotAdmitted {
     /// The token is good, and what it names is not.
     fn good(problem: Problem) -> Self {
-        Self { problem, bad: None }
+        Self { problem: Box::new(problem), bad: None }
     }
 }
 
@@ -104,7 +104,7 @@ impl From<BadToken> for NotAdmitted {
             // Its signature is good: whoever has it knows all that it says.
             BadToken::Expired => unauthorized("The token has expired"),
         };
-        Self { problem, bad: Some(bad) }
+        Self { problem: Box::new(problem), bad: Some(bad) }
     }
 }
 

@@ -132,7 +132,7 @@ impl Door {
             if let Some(bad) = refused.bad {
                 tracing::warn!(%bad, "a token was refused");
             }
-            refused.problem
+            *refused.problem
         })?;
         let Some(key_id) = claims.key_id.clone() else {
             let detail =

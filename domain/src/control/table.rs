@@ -131,12 +131,7 @@ impl Tables {
                 old.map(Arc::unwrap_or_clone).map(Row::Customer)
             }
             Row::Market(row) => keep(&mut self.markets, row.market.clone(), row).map(Row::Market),
-            Row::Trader(row) => {
-                let row = Arc::new(row);
-                let old = self.traders.insert(row.trader.clone(), row.clone());
-                self.index.trader(old.as_deref(), &row, &self.customers);
-                old.map(Arc::unwrap_or_clone).map(Row::Trader)
-            }
+            Row::Trader(row) => self.replace_trader(row).map(Row::Trader),
             Row::Register(row) => {
                 self.registers.insert(row.register.clone(), row).map(Row::Register)
             }
@@ -183,6 +178,13 @@ impl Tables {
                 self.attachments.insert(row.trader.clone(), row).map(Row::Attachment)
             }
         }
+    }
+
+    fn replace_trader(&mut self, row: TraderRow) -> Option<TraderRow> {
+        let row = Arc::new(row);
+        let old = self.traders.insert(row.trader.clone(), row.clone());
+        self.index.trader(old.as_deref(), &row, &self.customers);
+        old.map(Arc::unwrap_or_clone)
     }
 
     /// Of all rows; costs the hash of one.

@@ -104,7 +104,7 @@ impl Directory {
             if let Some(bad) = refused.bad {
                 tracing::warn!(%bad, "a token was refused");
             }
-            refused.problem
+            *refused.problem
         })
     }
 
