@@ -35,6 +35,7 @@ pub mod stamp;
 pub mod state_hash;
 mod table;
 pub mod trader;
+pub mod unasked;
 pub mod watch;
 
 pub use access::Placed;

@@ -13,6 +13,9 @@ pub const SELF_FENCE_AFTER: Duration = Duration::from_millis(2_000);
 pub const BEATS_IN_FLIGHT: usize = 16;
 /// A Manager not heard of for so long is down.
 pub const DOWN_AFTER: Duration = Duration::from_millis(2_500);
+/// A Manager that starts waits so long for a leader before it starts what it had: far longer than elections, and than the
+/// members of a site take that starts as a whole; far shorter than a person is on his way to a node that was rebooted.
+pub const START_UNASKED_AFTER: Duration = Duration::from_secs(10);
 
 const _: () = assert!(
     DOWN_AFTER.as_millis() * 9 > SELF_FENCE_AFTER.as_millis() * 11,

@@ -150,7 +150,7 @@ impl Caller {
         };
         let target = self.target();
         if let Some(site) = self.site
-            && self.world.is_cut(&self.world.sites[site].name, &self.world.seats[target].name())
+            && self.world.is_cut(&self.world.sites()[site].name, &self.world.seats[target].name())
         {
             self.pause(50..200).await;
             return None;

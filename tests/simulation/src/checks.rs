@@ -65,7 +65,7 @@ impl Checks {
                 self.seen.remove(&seat.place);
                 continue;
             };
-            if !world.sites.is_empty() {
+            if !world.sites().is_empty() {
                 let (revision, machine) = running.replica.machine_at();
                 world.overseen.borrow_mut().look(world, revision, &machine);
             }

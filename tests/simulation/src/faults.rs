@@ -6,6 +6,7 @@ mod sites;
 
 use crate::{chance::Chance, planted::Planted, scene::Scene, world::World};
 use members::replace;
+use sites::KINDS_OF_SITES;
 use std::{ops::Range, rc::Rc, sync::atomic::Ordering, time::Duration};
 use tradewind_replication::{Replica, Role};
 use turmoil::Sim;
@@ -30,15 +31,6 @@ const PAUSES_OF_MEMBERS: [Range<u64>; 2] = [150..1_500, 500..4_000];
 /// And what can be lost for good there.
 const KINDS_OF_MEMBERS: [(Kind, u64); 1] = [(Kind::DiskLost, 25)];
 
-/// And where there are Managers: what can break of them.
-const KINDS_OF_SITES: [(Kind, u64); 5] = [
-    (Kind::SiteCrash, 20),
-    (Kind::SiteStall, 10),
-    (Kind::LeaderStall, 20),
-    (Kind::SitePartition, 25),
-    (Kind::SitesFromLeader, 10),
-];
-
 #[derive(Clone, Copy)]
 enum Kind {
     Crash,
@@ -54,10 +46,11 @@ enum Kind {
     LeaderStall,
     SitePartition,
     SitesFromLeader,
+    SitesRefuse,
 }
 
-/// Of a hundred runs with Managers, those in which nothing breaks but the leader's links: it leads for long.
-const ALONE_HAPPENS: u64 = 15;
+/// Of a hundred runs with Managers, those in which nothing breaks but links of sites: a leader leads for long.
+const ALONE_HAPPENS: u64 = 25;
 
 /// Of a hundred runs, those in which a kind of fault happens at all: some orders of events are met only where
 /// others do not disturb them.
@@ -141,16 +134,12 @@ impl Faults {
             if scene == Scene::Members { &PAUSES_OF_MEMBERS } else { &PAUSES };
         let pause = chance.pick(pauses).cloned().unwrap_or(PAUSES[1].clone());
         if scene == Scene::Managers && chance.percent(ALONE_HAPPENS) {
-            kinds = vec![Kind::SitesFromLeader];
+            let alone = [Kind::SitesFromLeader, Kind::SitesFromLeader, Kind::SitePartition];
+            kinds = chance.pick(&alone).copied().into_iter().collect();
         }
         let (ends, cuts) = (Vec::new(), Vec::new());
         let (crashes, partitions, others) = (0, 0, 0);
         Self { chance, kinds, pause, next_at, ends, cuts, holds, crashes, partitions, others }
-    }
-
-    /// Whether all is whole.
-    pub(crate) fn none_left(&self) -> bool {
-        self.ends.is_empty()
     }
 
     /// Does what is due. After the last fault nothing new breaks.
@@ -163,6 +152,7 @@ impl Faults {
             self.mend(sim, world, now, end.what);
         }
         self.look_at_members(sim, world, now);
+        self.tell(sim, world, now);
         if may_break && now >= self.next_at {
             self.next_at = now + self.chance.within(self.pause.clone());
             self.break_something(sim, world, now);
@@ -170,8 +160,11 @@ impl Faults {
     }
 
     /// Everything broken is whole at once.
-    pub(crate) fn mend_all(&mut self) {
+    pub(crate) fn mend_all(&mut self, world: &World) {
         self.ends.iter_mut().for_each(|end| end.at = 0);
+        world.seats.iter().for_each(|seat| seat.stalled_until.set(0));
+        let now = world.now_ms.get();
+        world.refusals.borrow_mut().values_mut().for_each(|until| *until = (*until).min(now));
     }
 
     fn break_something(&mut self, sim: &mut Sim, world: &Rc<World>, now: u64) {
@@ -190,6 +183,7 @@ impl Faults {
             Some(Kind::LeaderStall) => self.stall_leader(world, now),
             Some(Kind::SitePartition) => self.partition_sites(sim, world, now),
             Some(Kind::SitesFromLeader) => self.cut_from_leader(sim, world, now),
+            Some(Kind::SitesRefuse) => self.refuse_at_sites(world, now),
         }
     }
 
@@ -217,13 +211,17 @@ impl Faults {
         };
         let power = self.chance.percent(60);
         for seat in who {
-            world.note(&format!("crash m{} power {power}", seat + 1));
-            world.seats[seat].unplug();
-            sim.crash(world.seats[seat].name());
-            let at = now + self.outage();
-            self.ends.push(End { at, what: Broken::Down { seat, power } });
+            self.crash_one(sim, world, now, seat, power);
         }
         self.crashes += 1;
+    }
+
+    fn crash_one(&mut self, sim: &mut Sim, world: &World, now: u64, seat: usize, power: bool) {
+        world.note(&format!("crash m{} power {power}", seat + 1));
+        world.seats[seat].unplug();
+        sim.crash(world.seats[seat].name());
+        let at = now + self.outage();
+        self.ends.push(End { at, what: Broken::Down { seat, power } });
     }
 
     /// 1 ms to 3 s, mostly short.
@@ -286,7 +284,7 @@ impl Faults {
     fn apply_cuts(&self, sim: &mut Sim, world: &World) {
         let seats = world.seats.iter().map(|seat| seat.name());
         let names: Vec<String> =
-            seats.chain(world.sites.iter().map(|site| site.name.clone())).collect();
+            seats.chain(world.sites().iter().map(|site| site.name.clone())).collect();
         let cut = self.cuts.iter().map(|cut| (cut.from.clone(), cut.to.clone()));
         world.cut(cut.collect());
         for (n, a) in names.iter().enumerate() {

@@ -3,13 +3,18 @@
 //! same code of `domain`. Bugs are planted here, in what surrounds that code.
 
 mod brake;
+mod due;
 mod pipes;
+mod planted;
 mod probes;
+mod provisions;
 
 use crate::{planted::Planted, sites::at, wire::millis, world::World};
+use due::Late;
 use futures_util::{StreamExt as _, stream};
 use pipes::{Pipes, Report};
 use probes::Probes;
+pub(crate) use provisions::program;
 use std::{
     cell::{Cell, RefCell},
     collections::BTreeMap,
@@ -21,9 +26,9 @@ use tokio::{
 };
 use tradewind_domain::{
     control::{
-        Command, IdempotencyKey, Machine, Outcome, Refusal, Request, Row,
-        plan::{Health, Observations, Proof},
-        row::ManagerState,
+        Command, IdempotencyKey, Machine, Outcome, Refusal, Request,
+        plan::{Observations, Proof},
+        scale::Offered,
     },
     ids::{ClientId, ClusterIncarnation, Epoch},
     limits::PLAN_EVERY,
@@ -40,9 +45,6 @@ const PROPOSALS_AT_ONCE: usize = 64;
 
 const NOT_DUE: Outcome = Outcome::Refused { refusal: Refusal::NotDue };
 
-/// A leader plans ten times a second.
-const NOT_DUE_MOST: u32 = 10;
-
 /// What a member's tasks work with while it leads. A cheap clone.
 #[derive(Clone)]
 pub(super) struct Context {
@@ -52,6 +54,8 @@ pub(super) struct Context {
     replica: Replica,
     client: ClientId,
     commands: Rc<Cell<u64>>,
+    /// The state at the beginning of this member's leadership, for what planted bugs forget.
+    before: Rc<RefCell<Machine>>,
     /// How often a command was refused because its time had not come.
     not_due: Rc<RefCell<BTreeMap<String, u32>>>,
 }
@@ -84,25 +88,13 @@ impl Context {
         let (issued_at, n) = (self.group_time(), self.commands.get());
         let key = IdempotencyKey { client: self.client.clone(), issued_at, n };
         self.world.note(&format!("m{} proposes {command:?}", self.seat + 1));
+        self.world.proposed(self.seat);
         let shown = format!("{command:?}");
         let proposed = self.replica.propose(Request { key, command }).await;
         if let Ok(Proposed { outcome: NOT_DUE, .. }) = &proposed {
-            self.refused_as_not_due(shown);
+            due::refused(self, shown);
         }
         proposed.is_ok_and(|proposed| matches!(proposed.outcome, Outcome::Accepted { .. }))
-    }
-
-    /// P1: what is proposed is due by the time it is stamped with, but for a clock of the group that is taken back.
-    fn refused_as_not_due(&self, command: String) {
-        let mut not_due = self.not_due.borrow_mut();
-        let times = not_due.entry(command.clone()).or_default();
-        *times += 1;
-        if *times == NOT_DUE_MOST {
-            self.world.violation(format!(
-                "P1: m{} proposes {command} again and again before its time",
-                self.seat + 1
-            ));
-        }
     }
 
     /// Its process stands still. Gives for how long.
@@ -113,29 +105,22 @@ impl Context {
         }
         self.world.elapsed_ms() - begun
     }
-
-    /// What the leader works on: the machine, or what a planted bug leaves of it.
-    fn seen(&self, machine: Machine, right: Epoch) -> Machine {
-        if self.world.planted != Some(Planted::DrainForgotten) {
-            return machine;
-        }
-        Machine::from_rows(machine.rows().filter(|row| match row {
-            Row::Drain(row) => row.epoch > right,
-            _ => true,
-        }))
-    }
 }
 
 /// Leads whenever this member is elected.
 pub(crate) async fn run(world: Rc<World>, seat: usize, boot: u64, replica: Replica) {
     let Ok(client) = ClientId::new(&format!("leader-{}", seat + 1)) else { return };
     let commands = Rc::new(Cell::new(boot * 1_000_000));
-    let not_due = Rc::default();
-    let context = Context { world, seat, replica, client, commands, not_due };
+    let (not_due, before) = (Rc::default(), Rc::default());
+    let context = Context { world, seat, replica, client, commands, before, not_due };
+    tokio::join!(leads(&context), provisions::run(&context));
+}
+
+async fn leads(context: &Context) {
     loop {
         let status = context.replica.status();
         if status.role == Role::Leader && context.replica.confirmed_leader() {
-            lead(&context, status.term).await;
+            lead(context, status.term).await;
         }
         sleep(millis(LOOK_EVERY_MS)).await;
     }
@@ -149,6 +134,7 @@ struct Leadership<'a> {
     reports: mpsc::Receiver<Report>,
     pipes: Pipes,
     probes: Probes,
+    late: Late,
     confirmed_at: u64,
     plan_due: Instant,
 }
@@ -165,14 +151,21 @@ async fn lead(context: &Context, term: u64) {
     let right = Epoch(held.0);
     context.world.note(&format!("m{} leads in term {term} by {right}", context.seat + 1));
     let (sender, reports) = mpsc::channel(REPORTS);
+    context.before.replace(context.replica.machine());
+    let offered = Offered {
+        node: Some(context.replica.node()),
+        process: false,
+        programs: provisions::program().into_iter().collect(),
+    };
     let leadership = Leadership {
         context,
         term,
         right,
-        seen: Observations::since(context.now()),
+        seen: Observations::since(context.now()).offering(&offered),
         reports,
         pipes: Pipes::new(context.clone(), right, sender),
         probes: Probes::default(),
+        late: Late::default(),
         confirmed_at: context.world.elapsed_ms(),
         plan_due: Instant::now(),
     };
@@ -227,7 +220,8 @@ impl Leadership<'_> {
         let now = self.context.now();
         if self.context.world.planted == Some(Planted::StalledLeaderExpires) {
             // Without the brake, which would hold them: here it is to be seen what ages that a stall made do by themselves.
-            for expiry in self.lost(&self.context.replica.machine(), now) {
+            let machine = self.context.replica.machine();
+            for expiry in planted::lost(self.seen.observed(), &machine, now) {
                 self.context.propose(expiry).await;
             }
             return;
@@ -235,26 +229,13 @@ impl Leadership<'_> {
         self.seen.restart_ages(now);
     }
 
-    /// Planted bugs propose these: everybody who is lost, whoever else is.
-    fn lost(&self, machine: &Machine, now: Monotonic) -> Vec<Command> {
-        let live = machine.managers().filter(|row| row.state == ManagerState::Live);
-        let lost = live.filter_map(|row| match self.seen.observed().health(row, now) {
-            Health::Lost(why) => {
-                let (manager, incarnation) = (row.manager.clone(), row.incarnation);
-                Some(Command::ExpireManager { manager, incarnation, epoch: row.epoch, why })
-            }
-            Health::Well | Health::Suspect => None,
-        });
-        lost.collect()
-    }
-
     /// What is to be proposed.
     fn planned(&self, machine: &Machine, now: Monotonic) -> Vec<Command> {
         let planned = self.seen.plan(machine, now);
-        if self.context.world.planted == Some(Planted::BrakeIgnored) && planned.is_empty() {
-            return self.lost(machine, now);
+        match self.context.world.planted.filter(|_| planned.is_empty()) {
+            Some(bug) => planted::also(bug, self.seen.observed(), machine, now),
+            None => planned,
         }
-        planned
     }
 
     fn heard(&mut self, report: Report) {
@@ -286,6 +267,7 @@ impl Leadership<'_> {
         let pause = if accepted { std::time::Duration::ZERO } else { PLAN_EVERY };
         self.plan_due = Instant::now() + pause;
         let (machine, now) = (self.context.replica.machine(), self.context.now());
+        self.late.look(self.context, &machine, self.seen.observed());
         let brake = self.seen.brake(&machine, now);
         self.probes.ask(self.context, &brake, now);
     }
@@ -305,7 +287,7 @@ impl Leadership<'_> {
         }
         let machine = self.context.seen(self.context.replica.machine(), self.right);
         let commands = self.planned(&machine, now);
-        brake::check(self.context, &machine, self.seen.observed(), &commands, now);
+        brake::check(self.context, self.right, &machine, self.seen.observed(), &commands, now);
         let proposals = commands.clone().into_iter().map(|command| self.context.propose(command));
         let decided = stream::iter(proposals).buffer_unordered(PROPOSALS_AT_ONCE);
         let accepted = decided.fold(false, async |any, accepted| any || accepted).await;

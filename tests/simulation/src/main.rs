@@ -15,18 +15,22 @@ use std::{
 };
 
 const USAGE: &str =
-    "usage: simulation --seed N [--managers | --members] [--trace] [--planted NAME]
-        | --seeds A..B [--managers | --members] | --gate [N]
+    "usage: simulation --seed N [--managers | --members | --stories] [--trace] [--planted NAME]
+        | --seeds A..B [--managers | --members | --stories] | --gate [N]
         | --log N [--trace] [--planted NAME] | --logs A..B
   --seed N      one run, its trace hash and violations; --trace prints what happened
   --managers    with Managers at sites of their own, a leader's work, operators and customers
   --members     with members that join, are promoted, removed and replaced, and disks that are lost
+  --stories     one change with Managers, and a leader that is lost at the step that the seed names
   --seeds A..B  all seeds from A to below B
   --gate [N]    kept seeds, a fixed block of N/2 and a fresh block of N/2 (N is 500 unless given), half of
                 them with Managers, and a fifth as many with changes of the group
   --log N       one random log of commands, without a group; --trace prints its entries
   --logs A..B   all logs of the seeds from A to below B; the gate has 100,000 of them
-  --planted B   plants that bug; --planted list names them";
+  --planted B   plants that bug; --planted list names them. Those in a log need --log N";
+
+/// Before the name of a bug that is planted in a random log.
+const IN_A_LOG: &str = "in a log: ";
 
 /// Kept failing seeds, one file each, named after the seed.
 const KEPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/seeds");
@@ -48,22 +52,22 @@ fn main() -> ExitCode {
     };
     if value("--planted").as_deref() == Some("list") {
         Planted::ALL.iter().for_each(|planted| println!("{}", planted.name()));
-        LogBug::ALL.iter().for_each(|planted| println!("in a log: {}", planted.name()));
+        LogBug::ALL.iter().for_each(|planted| println!("{IN_A_LOG}{}", planted.name()));
         return ExitCode::SUCCESS;
     }
     let said = |flag: &str| words.iter().any(|word| word == flag);
     if let Some(seed) = value("--log").and_then(|seed| seed.parse().ok()) {
-        let planted = value("--planted").and_then(|name| LogBug::named(&name));
-        return one_log(seed, planted, said("--trace"));
+        let bare = |name: String| name.strip_prefix(IN_A_LOG).map(str::to_owned).unwrap_or(name);
+        return match value("--planted").map(|name| LogBug::named(&bare(name))) {
+            Some(None) => no_such_bug(),
+            planted => one_log(seed, planted.flatten(), said("--trace")),
+        };
     }
     if let Some(seeds) = value("--logs").and_then(|seeds| range(&seeds)) {
         return many_logs("asked for", seeds);
     }
     let planted = match value("--planted").map(|name| Planted::named(&name)) {
-        Some(None) => {
-            eprintln!("there is no such bug to plant; --planted list names them");
-            return ExitCode::from(2);
-        }
+        Some(None) => return no_such_bug(),
         known => known.flatten(),
     };
     let asked = Scene::ALL.into_iter().find(|scene| scene.flag().is_some_and(said));
@@ -79,6 +83,13 @@ fn main() -> ExitCode {
         return gate(seeds);
     }
     eprintln!("{USAGE}");
+    ExitCode::from(2)
+}
+
+fn no_such_bug() -> ExitCode {
+    eprintln!(
+        "there is no such bug to plant here; --planted list names them, those in a log need --log N"
+    );
     ExitCode::from(2)
 }
 

@@ -3,26 +3,32 @@
 //! its lease holds and which orders count is decided by the same code of `domain`.
 
 mod told;
+mod work;
 
 pub(crate) use told::wanted;
 
 use crate::{
     caller::Caller,
     planted::Planted,
-    sites::{Post, Service, Site, at},
+    sites::{Post, Site, at},
     wire::{Frames, FromManager, ToManager, millis, read, write},
     world::World,
 };
-use std::{collections::BTreeSet, future::pending, net::Ipv4Addr, rc::Rc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    future::pending,
+    net::Ipv4Addr,
+    rc::Rc,
+};
 use tokio::{
     sync::mpsc,
     task::JoinSet,
     time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout},
 };
-use told::{is_fencing, on_record};
+use told::{given_up, on_record};
 use tradewind_domain::{
-    control::{Command, Desired, Outcome, Refusal, desired::Verdict},
-    ids::{Epoch, Fence, Incarnation, ServiceId},
+    control::{Command, Desired, Outcome, Refusal, desired::Verdict, unasked::Unasked},
+    ids::{Epoch, Fence, Incarnation, NodeName},
     limits::{BEAT_EVERY, DIAL_WITHIN},
 };
 use turmoil::net::{TcpListener, TcpStream, tcp::OwnedWriteHalf};
@@ -37,9 +43,9 @@ const CHECK_IN_ATTEMPT_MS: u64 = 2_000;
 /// So soon one that stood still notices that it was woken.
 const STALL_LOOK_MS: u64 = 20;
 
-/// Both Managers of a site, until its host crashes.
+/// All Managers of a site, until its host crashes.
 pub(crate) async fn process(world: Rc<World>, site: usize) -> turmoil::Result {
-    for post in 0..world.sites[site].posts.len() {
+    for post in 0..world.sites()[site].posts().len() {
         tokio::task::spawn_local(lives(world.clone(), site, post));
     }
     pending().await
@@ -47,17 +53,32 @@ pub(crate) async fn process(world: Rc<World>, site: usize) -> turmoil::Result {
 
 /// One life after the other: whoever is dropped stops, and is started anew after a while.
 async fn lives(world: Rc<World>, site: usize, post: usize) {
-    loop {
-        let here = &world.sites[site].posts[post];
+    let here = &world.sites()[site].posts()[post];
+    while !here.ended.get() && !world.sites()[site].gone.get() {
         let Ok(door) = TcpListener::bind((Ipv4Addr::UNSPECIFIED, here.port)).await else { return };
         if let Some(manager) = Manager::new(world.clone(), site, post) {
-            manager.live(door).await;
+            tokio::select! {
+                () = manager.live(door) => {}
+                () = taken_away(&world.sites()[site]) => return,
+            }
         }
         // It stops in order, and what it had with it.
         here.life.set(None);
         here.services.borrow_mut().clear();
         here.sessions.borrow_mut().clear();
-        sleep(millis(world.sites[site].chance.within(300..1_500))).await;
+        // What was asked for is not started again when it was dropped: whoever started it takes it away.
+        here.ended.set(world.sites()[site].request.get().is_some());
+        sleep(millis(world.sites()[site].chance.within(300..1_500))).await;
+    }
+}
+
+/// Returns when the machine is no longer this site's.
+async fn taken_away(site: &Site) {
+    if site.request.get().is_none() {
+        return pending().await;
+    }
+    while !site.gone.get() {
+        sleep(millis(STALL_LOOK_MS)).await;
     }
 }
 
@@ -73,9 +94,13 @@ struct Manager {
     post: usize,
     life: u64,
     caller: Rc<Caller>,
+    node: NodeName,
     leader: Option<Leader>,
     /// Whether this life was registered, as far as it was told: the leader's pipe may be for the life before.
     registered: bool,
+    unasked: Unasked<Instant>,
+    /// A leader has said in this life what should run.
+    told: bool,
     /// The highest right that was shown here.
     highest: Fence,
     beats: u64,
@@ -95,23 +120,28 @@ enum Inbox {
 
 impl Manager {
     fn new(world: Rc<World>, site: usize, post: usize) -> Option<Self> {
-        let (of, here) = (&world.sites[site], &world.sites[site].posts[post]);
+        let (of, here) = (&world.sites()[site], &world.sites()[site].posts()[post]);
         let (now, life) = (world.now_ms.get(), here.lives.get() + 1);
         here.lives.set(life);
         here.life.set(Some((life, now)));
         here.lease.replace(Default::default());
+        here.disks.borrow_mut().insert(life, here.disk.get());
+        let unasked = Unasked::new(here.intent.borrow().is_some(), Instant::now());
         let name = format!("{}-{}-{life}", of.name, here.manager.kind);
         let caller = Caller::new(&world, &name, of.chance.fork())?.at_site(site);
         world.note(&format!("{} begins life {life}", here.manager));
         let adopted_at = now + of.chance.within(20..400);
         Some(Self {
             caller: Rc::new(caller),
+            node: NodeName::new(&world.sites()[site].name).ok()?,
             world,
             site,
             post,
             life,
             leader: None,
             registered: false,
+            unasked,
+            told: false,
             highest: Fence::default(),
             beats: 0,
             confirmed: BTreeSet::new(),
@@ -122,11 +152,11 @@ impl Manager {
     }
 
     fn site(&self) -> &Site {
-        &self.world.sites[self.site]
+        &self.world.sites()[self.site]
     }
 
     fn here(&self) -> &Post {
-        &self.site().posts[self.post]
+        &self.site().posts()[self.post]
     }
 
     fn now(&self) -> u64 {
@@ -142,9 +172,8 @@ impl Manager {
         let mut tasks = JoinSet::new();
         let mut beat = interval(BEAT_EVERY);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        if let Some(desired) = self.here().intent.borrow().clone() {
-            // All of it was assigned before: an earlier life ran it.
-            self.apply(&desired, true, true);
+        if self.world.planted == Some(Planted::StartsUnasked) {
+            self.go_on_alone();
         }
         loop {
             self.stand_still().await;
@@ -166,6 +195,7 @@ impl Manager {
                 },
                 frame = next_of(&mut self.leader) => self.on_frame(frame).await,
                 _ = beat.tick() => self.on_tick().await,
+                () = due(&mut self.unasked) => self.go_on_alone(),
                 () = sleep_until(self.check_in_at), if alone => {
                     self.checking_in = true;
                     let check_in = self.check_in();
@@ -191,7 +221,15 @@ impl Manager {
     fn check_in(&self) -> Command {
         let here = self.here();
         let address: std::net::IpAddr = turmoil::lookup(self.site().name.as_str());
-        Command::CheckIn {
+        let life = match self.world.planted {
+            // A machine whose disk is another one says that it is the one of before.
+            Some(Planted::OtherDiskUntold) => 1,
+            _ => self.life,
+        };
+        let disk = here.disks.borrow().get(&life).copied().unwrap_or(here.disk.get());
+        Command::CheckInFrom {
+            disk,
+            node: self.node.clone(),
             manager: here.manager.clone(),
             location: self.site().location.clone(),
             address: format!("{address}:{}", here.port),
@@ -205,8 +243,25 @@ impl Manager {
         self.checking_in = false;
         let refused = match outcome {
             Some(Outcome::Refused { refusal: Refusal::Dropped { .. } }) => return true,
-            Some(Outcome::Accepted { .. }) => false,
-            Some(Outcome::Refused { .. }) | None => true,
+            Some(Outcome::Refused { refusal: Refusal::OtherManagerDisk { .. } }) => {
+                if self.registered {
+                    return true;
+                }
+                // The name is another disk's. What was given to this one before is not its any more; it waits.
+                self.unasked.told();
+                self.here().intent.replace(None);
+                self.end_all_but(&BTreeMap::new());
+                true
+            }
+            Some(Outcome::Accepted { .. }) => {
+                self.unasked.answered(Instant::now());
+                false
+            }
+            Some(Outcome::Refused { .. }) => {
+                self.unasked.answered(Instant::now());
+                true
+            }
+            None => true,
         };
         self.registered |= !refused;
         let wait = if refused { CHECK_IN_AGAIN_MS } else { ALONE_AFTER_MS };
@@ -247,53 +302,23 @@ impl Manager {
 
     fn on_desired(&mut self, desired: Desired) {
         self.registered = true;
+        self.told = true;
         let held = self.here().intent.borrow().clone();
         let registered = Some(desired.fence.cluster);
         match desired.verdict(held.as_ref(), registered) {
             Verdict::Newer => {
+                self.unasked.told();
                 self.here().intent.replace(Some(desired));
                 self.reconsider();
             }
-            Verdict::Same => drop(self.here().intent.replace(Some(desired))),
+            Verdict::Same => {
+                self.here().intent.replace(Some(desired));
+                // What is to run is no news, and that it still is may be.
+                if self.unasked.told() {
+                    self.reconsider();
+                }
+            }
             Verdict::Older | Verdict::Foreign => {}
-        }
-    }
-
-    fn reconsider(&self) {
-        let Some(desired) = self.here().intent.borrow().clone() else { return };
-        // Behind a cordon that it has confirmed nothing is started that was not there.
-        let open = self.confirmed.is_disjoint(&desired.cordons)
-            || self.world.planted == Some(Planted::CordonConfirmedEarly);
-        self.apply(&desired, self.holds() && open, false);
-    }
-
-    /// `resumed`: it starts with what an earlier life had.
-    fn apply(&self, desired: &Desired, start_new: bool, resumed: bool) {
-        let (here, now, chance) = (self.here(), self.now(), &self.site().chance);
-        here.reap(now);
-        let wanted = wanted(desired);
-        let mut services = here.services.borrow_mut();
-        for (service, held) in services.iter_mut() {
-            if wanted.get(service) != Some(&held.epoch) && held.ends_at.is_none() {
-                held.ends_at = Some(now + chance.within(10..300));
-            }
-        }
-        for (service, epoch) in wanted {
-            // One that still stops is started anew once it has; T1: an earlier copy of a Trader may still be accepted.
-            if !start_new || services.contains_key(&service) || is_fencing(desired, &service) {
-                continue;
-            }
-            let live_at = now + chance.within(20..400);
-            self.world.note(&format!("{} starts {service} {epoch}", here.manager));
-            let new = here.started.borrow_mut().insert((service.clone(), epoch));
-            if new && !resumed {
-                self.world.overseen.borrow().came(&self.world, here, &service.to_string());
-            }
-            services.insert(service, Service { epoch, live_at, ends_at: None });
-        }
-        drop(services);
-        if desired.empties {
-            here.sessions.borrow_mut().pop_first();
         }
     }
 
@@ -312,35 +337,12 @@ impl Manager {
         let (cordons, held, starting) = self.own_word(now);
         let fenced = on_record(self.here(), now);
         self.confirmed.clone_from(&cordons);
+        let given_up = given_up(self.here(), now);
         let Some(leader) = &mut self.leader else { return };
-        let beat = FromManager::Beat { n, cordons, held, starting, fenced };
+        let beat = FromManager::Beat { n, cordons, held, starting, fenced, given_up };
         if write(&mut leader.to, &beat).await.is_ok() {
             self.here().lease.borrow_mut().beat_sent(n, at(now));
         }
-    }
-
-    /// The cordons it confirms, what it holds, and what of that is not at work yet.
-    fn own_word(&self, now: u64) -> (BTreeSet<Epoch>, u64, u32) {
-        let (here, planted) = (self.here(), self.world.planted);
-        here.reap(now);
-        let services = here.services.borrow();
-        let arrived = |(service, epoch): (&ServiceId, &Epoch)| {
-            let held = services.get(service).filter(|held| held.epoch == *epoch);
-            held.is_some_and(|held| held.live_at <= now && held.ends_at.is_none())
-        };
-        let early = planted == Some(Planted::CordonConfirmedEarly);
-        let cordons = match &*here.intent.borrow() {
-            Some(desired) if early || wanted(desired).iter().all(arrived) => {
-                desired.cordons.clone()
-            }
-            _ => BTreeSet::new(),
-        };
-        let starting = services.values().filter(|held| held.live_at > now).count() as u32;
-        let held = match planted {
-            Some(Planted::HeldUntold) => 0,
-            _ => (services.len() + here.sessions.borrow().len()) as u64,
-        };
-        (cordons, held, starting)
     }
 }
 
@@ -358,6 +360,13 @@ async fn greet(
     }
     let leader = Leader { right, to, frames: Frames::of(from) };
     let _ = inbox.send(Inbox::Greeted(Box::new(leader))).await;
+}
+
+async fn due(unasked: &mut Unasked<Instant>) {
+    match unasked.at() {
+        Some(at) => sleep_until(at).await,
+        None => pending().await,
+    }
 }
 
 async fn next_of(leader: &mut Option<Leader>) -> Option<ToManager> {

@@ -49,6 +49,9 @@ const CONFIRMED_EVERY: Duration = Duration::from_millis(2);
 /// How far a member's clock may be off: less than half of the window in which keys are remembered.
 const SKEW_NANOS: u64 = 240_000_000_000;
 
+/// Where what follows must follow soon: as far as clocks are off that are kept.
+const SKEW_IN_STORIES_NANOS: u64 = 20_000_000;
+
 const DIRECTORY: &str = "/member";
 
 /// What a running member is reached by.
@@ -272,7 +275,8 @@ pub(crate) async fn process(world: Rc<World>, at: usize) -> turmoil::Result {
     }
     let options = options(&world, seat, boot, listener);
     // Each boot finds its clock somewhere else, forwards or back.
-    let skew = seat.chance.below(2 * SKEW_NANOS);
+    let most = if world.story.is_some() { SKEW_IN_STORIES_NANOS } else { SKEW_NANOS };
+    let skew = seat.chance.below(2 * most);
     seat.skew.set(skew);
     let clock = move || clock(skew);
     let replica = match Replica::start(options, Arc::new(clock)).await {
@@ -304,7 +308,7 @@ pub(crate) async fn process(world: Rc<World>, at: usize) -> turmoil::Result {
     if world.scene == Scene::Members {
         leading.spawn_local(grouping::keep(world.clone(), at, boot, replica.clone()));
     }
-    if !world.sites.is_empty() {
+    if !world.sites().is_empty() {
         leading.spawn_local(leader::run(world.clone(), at, boot, replica.clone()));
     }
     while tokio::time::timeout(CONFIRMED_EVERY, stop.notified()).await.is_err() {

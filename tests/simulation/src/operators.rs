@@ -2,8 +2,8 @@
 //! reschedule, cancel, force, rebalance, declare and delete, on what some member shows, however old; customers ask
 //! where they belong and connect there; algos act on what their copies have the right to.
 
-use crate::{caller::Caller, manager::CAPACITY, planted::Planted, wire::millis};
-use std::collections::BTreeSet;
+use crate::{caller::Caller, leader::program, manager::CAPACITY, planted::Planted, wire::millis};
+use std::collections::{BTreeMap, BTreeSet};
 use tokio::time::sleep;
 use tradewind_domain::{
     calendar::{DailyWindow, Hours, MinuteOfDay},
@@ -13,9 +13,10 @@ use tradewind_domain::{
         placement::{RebalanceCommand, rebalance},
         plan::Told,
         resource::{Condition, Declaration, Resource, ResourceCommand},
-        row::{AccountSpec, LocationSpec, TraderSpec, TraderWish},
+        row::{AccountSpec, LocationSpec, MarketSpec, Route, TraderSpec, TraderWish},
+        scale::{Marks, Provisioner, ScaleSpec},
     },
-    ids::{AccountId, CustomerId, DrainTarget, Epoch, LocationId, Revision, TraderId},
+    ids::{AccountId, CustomerId, DrainTarget, Epoch, LocationId, Revision, TraderId, VenueId},
     time::{Monotonic, UnixNanos},
 };
 use tradewind_replication::{ReadError, Replica};
@@ -25,6 +26,10 @@ const TRADERS: u64 = 5;
 const ACCOUNTS: u64 = 2;
 
 const _: () = assert!(CAPACITY as u64 > CUSTOMERS + TRADERS, "all find room at one Manager");
+
+pub(crate) fn customers() -> impl Iterator<Item = CustomerId> {
+    (1..=CUSTOMERS).filter_map(customer)
+}
 
 fn customer(n: u64) -> Option<CustomerId> {
     CustomerId::new(&format!("c{n}")).ok()
@@ -37,7 +42,7 @@ async fn ask_for(caller: &Caller, command: Command) {
     caller.world.history.borrow_mut().commands.push((heard.key, heard.outcome));
 }
 
-fn put(what: Declaration) -> Command {
+pub(crate) fn put(what: Declaration) -> Command {
     Command::Resource(ResourceCommand::Put { what, on: Condition::Always })
 }
 
@@ -58,21 +63,21 @@ pub(crate) async fn operate(caller: Caller, first: u64) {
 }
 
 async fn declare_all(caller: &Caller) -> Option<()> {
-    for n in 1..=CUSTOMERS {
-        let customer = customer(n)?;
+    for customer in customers() {
         ask_for(caller, put(Declaration::Customer { customer, key_hashes: None })).await;
     }
     for n in 1..=ACCOUNTS {
         ask_for(caller, put(account(n)?)).await;
     }
     for n in 1..=TRADERS {
-        ask_for(caller, put(trader(caller, n)?)).await;
+        ask_for(caller, put(any_trader(caller, n)?)).await;
     }
     ask_for(caller, put(hours()?)).await;
+    ask_for(caller, put(market(1)?)).await;
     Some(())
 }
 
-fn account(n: u64) -> Option<Declaration> {
+pub(crate) fn account(n: u64) -> Option<Declaration> {
     let spec = AccountSpec {
         venue: "sim".parse().ok()?,
         adapter: "sim".to_owned(),
@@ -82,17 +87,51 @@ fn account(n: u64) -> Option<Declaration> {
     Some(Declaration::Account { account: AccountId::new(&format!("k{n}")).ok()?, spec })
 }
 
-fn trader(caller: &Caller, n: u64) -> Option<Declaration> {
+fn any_trader(caller: &Caller, n: u64) -> Option<Declaration> {
+    let (program, runs) = (caller.chance.below(3), caller.chance.percent(85));
+    trader(n, program, runs)
+}
+
+pub(crate) fn trader(n: u64, program: u64, runs: bool) -> Option<Declaration> {
     let spec = TraderSpec {
         customer: customer(1 + n % CUSTOMERS)?,
-        command: vec![format!("algo-{}", caller.chance.below(3))],
-        state: if caller.chance.percent(85) { TraderWish::Running } else { TraderWish::Stopped },
+        command: vec![format!("algo-{program}")],
+        state: if runs { TraderWish::Running } else { TraderWish::Stopped },
     };
     Some(Declaration::Trader { trader: TraderId::new(&format!("t{n}")).ok()?, spec })
 }
 
+/// The Market, with its route to one of the venues.
+pub(crate) fn market(venue: u64) -> Option<Declaration> {
+    let venue: VenueId = format!("sim-{venue}").parse().ok()?;
+    let route = Route {
+        instrument: "BTC/USD".parse().ok()?,
+        data_venue: venue.clone(),
+        order_venue: venue,
+    };
+    let spec = MarketSpec { routes: vec![route] };
+    Some(Declaration::Market { market: "crypto".parse().ok()?, spec })
+}
+
+/// So many implementations at least, and so many more at most; what is too much goes soon.
+pub(crate) fn scale(least: u32, more: u32) -> Option<Declaration> {
+    let spec = ScaleSpec {
+        provisioner: Provisioner::Exec { program: program()?, arguments: BTreeMap::new() },
+        least,
+        most: least + more,
+        brokers: Marks::default(),
+        sessions: Marks::default(),
+        traders: Marks::default(),
+        sessions_each: 10,
+        cool_down_seconds: 1,
+        deadline_seconds: 3,
+        drop: DropSchedule::WhenIdle,
+    };
+    Some(Declaration::Scale { location: LocationId::new("here").ok()?, spec })
+}
+
 /// It is after hours nearly all day.
-fn hours() -> Option<Declaration> {
+pub(crate) fn hours() -> Option<Declaration> {
     let window = DailyWindow { from: MinuteOfDay::new(0, 0)?, to: MinuteOfDay::new(23, 59)? };
     let spec = LocationSpec { after_hours: vec![Hours::Daily { window }] };
     Some(Declaration::Location { location: LocationId::new("here").ok()?, spec })
@@ -100,14 +139,16 @@ fn hours() -> Option<Declaration> {
 
 fn decide(caller: &Caller, machine: &Machine) -> Option<Command> {
     let chance = &caller.chance;
-    match chance.below(10) {
+    match chance.below(12) {
+        10 => Some(put(scale(2 + chance.below(3) as u32, chance.below(3) as u32)?)),
+        11 => Some(put(market(chance.below(3))?)),
         0..6 => drain(caller, machine).map(Command::Drain),
         6 => {
             let moves = rebalance(machine, &all_well(machine), Monotonic(0));
             let by = by();
             Some(Command::Rebalance(RebalanceCommand::Begin { by, moves }))
         }
-        7 => Some(put(trader(caller, 1 + chance.below(TRADERS))?)),
+        7 => Some(put(any_trader(caller, 1 + chance.below(TRADERS))?)),
         8 => {
             let what =
                 Resource::Trader(TraderId::new(&format!("t{}", 1 + chance.below(TRADERS))).ok()?);
@@ -119,12 +160,12 @@ fn decide(caller: &Caller, machine: &Machine) -> Option<Command> {
     }
 }
 
-fn by() -> By {
+pub(crate) fn by() -> By {
     By { who: "operator".to_owned(), why: "simulated".to_owned() }
 }
 
 /// As a leader sees them who has heard of all: what is asked for may be stale anyway.
-fn all_well(machine: &Machine) -> Observed {
+pub(crate) fn all_well(machine: &Machine) -> Observed {
     let managers = machine.managers().map(|row| {
         let incarnation = row.incarnation;
         let told = Some(Told::default());
@@ -216,11 +257,12 @@ pub(crate) async fn act(caller: Caller) {
     loop {
         sleep(millis(chance.within(4..20))).await;
         let now = world.elapsed_ms();
-        let Some(site) = chance.pick(&world.sites) else { continue };
-        let Some(post) = chance.pick(&site.posts) else { continue };
+        let Some(site) = chance.pick(world.sites()) else { continue };
+        let Some(post) = chance.pick(site.posts()) else { continue };
         let running = post.services.borrow();
         let running: Vec<_> = running
             .iter()
+            .filter(|(service, _)| !post.broken.borrow().contains(*service))
             .filter(|(_, held)| held.live_at <= now && held.ends_at.is_none_or(|ends| ends > now))
             .map(|(service, held)| (service.clone(), held.epoch))
             .collect();

@@ -13,7 +13,7 @@ use tradewind_domain::{
     control::{
         Machine,
         drain::DrainState,
-        row::{ManagerRow, ManagerState},
+        row::{Assignment, ManagerRow, ManagerState},
     },
     ids::{DrainTarget, Epoch, Incarnation, ManagerId, Revision, ServiceId},
     limits::DOWN_AFTER,
@@ -52,6 +52,9 @@ impl Overseen {
         if revision <= self.revision {
             return;
         }
+        if revision.0 == self.revision.0 + 1 {
+            machine.managers().for_each(|row| self.registered_from(world, row));
+        }
         for row in machine.managers() {
             let registration = (row.manager.clone(), row.epoch);
             let since = *self.registered.entry(registration).or_insert(world.now_ms.get());
@@ -76,6 +79,20 @@ impl Overseen {
         self.acknowledge(machine);
         self.note_assigned(machine);
         (self.revision, self.machine) = (revision, machine.clone());
+    }
+
+    /// M3, by the disks that lives really have: a name that is live or holds something keeps its own.
+    fn registered_from(&self, world: &World, row: &ManagerRow) {
+        let Some(before) = self.machine.manager(&row.manager) else { return };
+        let Some((_, post)) = world.post(&row.manager) else { return };
+        let disk = |life: Incarnation| post.disks.borrow().get(&life.0).copied();
+        let held = |to: Option<&Assignment>| to.is_some_and(|to| to.manager == row.manager);
+        let holds = self.machine.customers().any(|each| held(each.affinity.as_ref()))
+            || self.machine.brokers().any(|each| held(each.assignment.as_ref()));
+        let kept = before.state == ManagerState::Live || holds;
+        if kept && disk(before.incarnation) != disk(row.incarnation) {
+            world.violation(format!("M3: what {} holds went to another disk", row.manager));
+        }
     }
 
     fn dropped(&self, world: &World, target: &DrainTarget) {
@@ -119,17 +136,31 @@ impl Overseen {
         }
     }
 
-    /// D1. Something that was not there before begins at a Manager.
-    pub(crate) fn came(&self, world: &World, post: &Post, what: &str) {
+    /// D1. Something that was not there before begins at a Manager. A life that has not confirmed the cordon itself may
+    /// still be told of what was placed before it, and of nothing after.
+    pub(crate) fn came(&self, world: &World, post: &Post, what: &str, epoch: Option<Epoch>) {
         let Some((life, _)) = post.life.get() else { return };
         for (target, lives) in &self.acknowledged {
-            if target.covers(&post.manager) && lives.get(&post.manager) == Some(&Incarnation(life))
-            {
+            let confirmed = lives.get(&post.manager) == Some(&Incarnation(life));
+            let drain = self.machine.drain(target).map(|row| row.epoch);
+            let after = epoch.is_none() || epoch > drain;
+            if target.covers(&post.manager) && (confirmed || after && !is_refused(world, post)) {
                 world.violation(format!(
                     "D1: {what} came to {} after the cordon of {target} was acknowledged",
                     post.manager
                 ));
             }
+        }
+    }
+
+    /// Something is started by a life that no leader has told anything.
+    pub(crate) fn resumed(&self, world: &World, post: &Post, service: &ServiceId, epoch: Epoch) {
+        let held = self.machine.holder(service);
+        if !held.is_some_and(|held| held.manager == post.manager && held.epoch == epoch) {
+            world.violation(format!(
+                "a return: {} starts {service} in {epoch} unasked, which is not its any more: {held:?}",
+                post.manager
+            ));
         }
     }
 
@@ -163,11 +194,21 @@ impl Overseen {
     }
 }
 
+/// Whether something refuses in its place, or did a moment ago: it may be taken for dead and live on with its lease.
+fn is_refused(world: &World, post: &Post) -> bool {
+    let Some((site, _)) = world.post(&post.manager) else { return false };
+    (0..world.seats.len()).any(|seat| world.refuses(seat, site, FORGIVEN_FOR_MS))
+}
+
 fn taken_for_down(world: &World, row: &ManagerRow, registered: u64) {
     let Some((site, post)) = world.post(&row.manager) else { return };
     let (now, life) = (world.now_ms.get(), row.incarnation.0);
     let sound: u64 = Site::sound_for(site, post, life, now);
     world.note(&format!("{} life {life} is taken for down, sound for {sound} ms", row.manager));
+    if is_refused(world, post) {
+        // Where its pipe stood and no other refuses, that is a proof, right or wrong; else B2 is about it.
+        return;
+    }
     let heard = DOWN_AFTER.as_millis() as u64 + HEARD_WITHIN_MS;
     if sound > heard {
         world.violation(format!(
@@ -175,8 +216,11 @@ fn taken_for_down(world: &World, row: &ManagerRow, registered: u64) {
             row.manager
         ));
     }
+    let disk = |life: u64| post.disks.borrow().get(&life).copied();
     if let Some((running, _)) = post.life.get()
         && running > life
+        // One on another disk waits until the name is free.
+        && disk(running) == disk(life)
         && Site::sound_for(site, post, running, now) > REGISTERED_WITHIN_MS
     {
         world.violation(format!(

@@ -21,13 +21,27 @@ macro_rules! planted {
             #[must_use]
             pub fn scene(self) -> Scene {
                 let at = self as usize;
-                if at >= Self::DrainForgotten as usize {
+                if at >= Self::DeathForgotten as usize {
+                    Scene::Stories
+                } else if at >= Self::DrainForgotten as usize {
                     Scene::Managers
                 } else if at >= Self::PromotedEarly as usize {
                     Scene::Members
                 } else {
                     Scene::Group
                 }
+            }
+
+            /// Whether a leader does not see what was begun before it.
+            pub(crate) fn forgets(self) -> bool {
+                matches!(
+                    self,
+                    Self::DrainForgotten
+                        | Self::DeathForgotten
+                        | Self::RequestForgotten
+                        | Self::HandedBackForgotten
+                        | Self::RebalanceForgotten
+                )
             }
 
             #[must_use]
@@ -74,4 +88,14 @@ planted! {
     DoorLeftOpen = "a door left open behind a cordon",
     HomeStale = "a customer's home read at a member that lags",
     FenceIgnored = "a resource that takes a lower right after a higher one",
+    RefusalIsDeath = "a refused dial taken for a death",
+    StartsUnasked = "a Manager that starts what it had before it has asked",
+    OtherDiskUntold = "a Manager on another disk that says it has the old one",
+    AsksTwice = "an implementation asked for twice",
+    DeathForgotten = "a death forgotten at a leader change",
+    EvensOut = "a leader that evens out unasked",
+    RequestForgotten = "a request of an implementation forgotten at a leader change",
+    HandedBackForgotten = "what was handed back forgotten at a leader change",
+    RoutesForgotten = "routes taken for told at a leader change",
+    RebalanceForgotten = "a rebalance forgotten at a leader change",
 }

@@ -11,7 +11,7 @@ use crate::{
     registers,
     report::Report,
     scene::Scene,
-    settled, watchers,
+    settled, stories, watchers,
     world::World,
 };
 use std::{rc::Rc, time::Duration};
@@ -50,7 +50,7 @@ const RECOVERY_WITH_MANAGERS_MS: u64 = 25_000;
 fn recovery_ms(world: &World) -> u64 {
     match world.scene {
         Scene::Group => RECOVERY_MS,
-        Scene::Managers | Scene::Members => RECOVERY_WITH_MANAGERS_MS,
+        Scene::Managers | Scene::Members | Scene::Stories => RECOVERY_WITH_MANAGERS_MS,
     }
 }
 
@@ -59,6 +59,8 @@ fn faults_ms(world: &World) -> u64 {
         Scene::Group => FAULTS_MS,
         Scene::Managers => FAULTS_WITH_MANAGERS_MS,
         Scene::Members => FAULTS_OF_MEMBERS_MS,
+        // A story takes as long as it takes; this is too long for any.
+        Scene::Stories => RECOVERY_WITH_MANAGERS_MS,
     }
 }
 
@@ -85,10 +87,6 @@ pub fn run(plan: Plan) -> Report {
     for (at, seat) in world.seats.iter().enumerate() {
         let world = world.clone();
         sim.host(seat.name(), move || member::process(world.clone(), at));
-    }
-    for (at, site) in world.sites.iter().enumerate() {
-        let world = world.clone();
-        sim.host(site.name.as_str(), move || manager::process(world.clone(), at));
     }
     start_clients(&mut sim, &world, &chance);
     let mut faults = Faults::new(chance.fork(), plan.scene);
@@ -127,13 +125,20 @@ fn start_clients(sim: &mut Sim, world: &Rc<World>, chance: &Chance) {
         async move {
             let begin = |name: &str| Caller::new(&world, name, chance.fork());
             let mut tasks = Vec::new();
-            let managers = !world.sites.is_empty();
-            for n in 0..if managers { 2 } else { 4 } {
+            let managers = !world.sites().is_empty();
+            let registers = match world.scene {
+                Scene::Stories => 0,
+                Scene::Managers => 2,
+                Scene::Group | Scene::Members => 4,
+            };
+            for n in 0..registers {
                 tasks.extend(
                     begin(&format!("register-{n}")).map(|c| spawn(&world, registers::run(c))),
                 );
             }
-            if managers {
+            if world.story.is_some() {
+                in_a_story(&world, &begin, &mut tasks);
+            } else if managers {
                 around_managers(&world, &begin, &mut tasks);
             } else {
                 for n in 1..=2 {
@@ -174,6 +179,24 @@ fn around_managers(
             begin(&format!("operator-{n}")).map(|c| spawn(world, operators::operate(c, n))),
         );
     }
+    customers(world, begin, tasks);
+}
+
+/// One who tells it, instead of the operators.
+fn in_a_story(
+    world: &Rc<World>,
+    begin: &dyn Fn(&str) -> Option<Caller>,
+    tasks: &mut Vec<tokio::task::JoinHandle<()>>,
+) {
+    tasks.extend(begin("teller").map(|c| spawn(world, stories::tell(c))));
+    customers(world, begin, tasks);
+}
+
+fn customers(
+    world: &Rc<World>,
+    begin: &dyn Fn(&str) -> Option<Caller>,
+    tasks: &mut Vec<tokio::task::JoinHandle<()>>,
+) {
     for n in 1..=operators::CUSTOMERS {
         tasks.extend(
             begin(&format!("customer-{n}")).map(|c| spawn(world, operators::connect(c, n))),
@@ -207,28 +230,36 @@ async fn finish(caller: &Caller) {
     caller.world.read_all.set(true);
 }
 
+/// Hosts of sites that are there since the last step.
+fn boot_sites(sim: &mut Sim, world: &Rc<World>, booted: &mut usize) {
+    for (at, site) in world.sites().iter().enumerate().skip(*booted) {
+        let world = world.clone();
+        sim.host(site.name.as_str(), move || manager::process(world.clone(), at));
+    }
+    *booted = world.sites().len();
+}
+
 fn drive(
     sim: &mut Sim,
     world: &Rc<World>,
     faults: &mut Faults,
     checks: &mut Checks,
 ) -> Result<(), String> {
-    let (mut now, faults_ms) = (0, faults_ms(world));
-    let mut mended_at = None;
+    let (mut now, mut booted, faults_ms) = (0, 0, faults_ms(world));
+    boot_sites(sim, world, &mut booted);
     loop {
         sim.step().map_err(|error| format!("the simulation ended: {error}"))?;
         now += TICK_MS;
         world.now_ms.set(now);
+        // Before anything breaks: a cut that is mended is mended for all that are there.
+        boot_sites(sim, world, &mut booted);
         checks.after_step(world);
-        faults.step(sim, world, now, now < faults_ms);
-        if now == faults_ms {
-            faults.mend_all();
-            world.seats.iter().for_each(|seat| seat.stalled_until.set(0));
+        faults.step(sim, world, now, now < faults_ms && world.story.is_none());
+        let told = world.story.as_ref().is_some_and(|story| story.is_told.get());
+        if !world.finishing.get() && (now == faults_ms || told) {
+            faults.mend_all(world);
             world.finishing.set(true);
             world.note("all is mended");
-        }
-        if now > faults_ms && faults.none_left() && mended_at.is_none() {
-            mended_at = Some(now);
         }
         if now.is_multiple_of(20) && world.read_all.get() && at_one(world) && is_settled(world) {
             return Ok(());
@@ -252,6 +283,10 @@ fn unsettled(world: &World) -> Option<String> {
         Scene::Group => None,
         Scene::Managers => settled::settled(world).err(),
         Scene::Members => group::settled(world).err(),
+        Scene::Stories => {
+            let ended = || world.story.as_ref().map_or(Ok(()), |story| story.ended(world));
+            settled::settled(world).and_then(|()| ended()).err()
+        }
     }
 }
 

@@ -10,10 +10,12 @@ pub enum Scene {
     Managers,
     /// Members that join, are promoted, removed and replaced, disks that are lost.
     Members,
+    /// Managers, one change, and a leader that is lost at a step of it: which, is in the seed.
+    Stories,
 }
 
 impl Scene {
-    pub const ALL: [Self; 3] = [Self::Group, Self::Managers, Self::Members];
+    pub const ALL: [Self; 4] = [Self::Group, Self::Managers, Self::Members, Self::Stories];
 
     /// What asks for it, where anything must.
     #[must_use]
@@ -22,6 +24,18 @@ impl Scene {
             Self::Group => None,
             Self::Managers => Some("--managers"),
             Self::Members => Some("--members"),
+            Self::Stories => Some("--stories"),
+        }
+    }
+
+    /// The level that a planted bug is found at.
+    #[must_use]
+    pub fn level(self) -> &'static str {
+        match self {
+            Self::Group => "group",
+            Self::Managers => "Managers",
+            Self::Members => "members",
+            Self::Stories => "stories",
         }
     }
 
@@ -32,6 +46,7 @@ impl Scene {
             Self::Group => "",
             Self::Managers => " with Managers",
             Self::Members => " with changes of the group",
+            Self::Stories => " of stories",
         }
     }
 }

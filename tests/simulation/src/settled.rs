@@ -3,12 +3,13 @@
 //! is so, and says what is missing.
 
 use crate::{manager::wanted, world::World};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tradewind_domain::{
     control::{
         Machine, desired,
         drain::{DrainRow, DrainState, DropSchedule},
         row::{Assignment, ManagerState},
+        scale::{ProvisionRow, ProvisionState, ScaleRow},
     },
     ids::{Epoch, ManagerKind},
 };
@@ -17,8 +18,10 @@ use tradewind_domain::{
 pub(crate) fn settled(world: &World) -> Result<(), String> {
     let overseen = world.overseen.borrow();
     let machine = &overseen.machine;
-    for site in &world.sites {
-        for post in &site.posts {
+    machine.provisions().try_for_each(|row| is_answered(world, machine, row))?;
+    machine.scales().try_for_each(|row| has_enough(machine, row))?;
+    for site in world.sites().iter().filter(|site| !site.gone.get()) {
+        for post in site.posts() {
             let row = machine.manager(&post.manager);
             let life = post.life.get().map(|(life, _)| life);
             let here = row.is_some_and(|row| {
@@ -69,10 +72,47 @@ fn runs_what_is_wanted(
     if wanted != runs {
         return Err(format!("{} runs {runs:?}, wanted is {wanted:?}", post.manager));
     }
+    let told = post.intent.borrow();
+    if !told.as_ref().zip(desired.as_ref()).is_some_and(|(told, wanted)| told.says_the_same(wanted))
+    {
+        return Err(format!("{} was told {told:?}, wanted is {desired:?}", post.manager));
+    }
     match services.iter().find(|(_, held)| held.live_at > now || held.ends_at.is_some()) {
         Some((service, _)) => Err(format!("{service} is not at work at {}", post.manager)),
         None => Ok(()),
     }
+}
+
+/// What was asked for is there or is gone.
+fn is_answered(world: &World, machine: &Machine, row: &ProvisionRow) -> Result<(), String> {
+    let (request, state) = (row.request, row.state);
+    let mut sites = world.sites().iter();
+    let there = sites.any(|site| site.request.get() == Some(request) && !site.gone.get());
+    let well = match row.state {
+        ProvisionState::There => there,
+        ProvisionState::Released => !there,
+        // After a failure it waits, by the log's time: that may stand still for long.
+        ProvisionState::Failed | ProvisionState::Releasing => row.not_before > machine.cluster().at,
+        ProvisionState::Asked | ProvisionState::Starting | ProvisionState::Retiring => false,
+    };
+    if well { Ok(()) } else { Err(format!("request {request} is {state}, runs {there}: {row:?}")) }
+}
+
+fn has_enough(machine: &Machine, row: &ScaleRow) -> Result<(), String> {
+    let there = machine.managers().filter(|manager| manager.location == row.location);
+    let there: BTreeSet<_> = there.map(|manager| &manager.manager.implementation).collect();
+    // As above.
+    let rests = row.acted_at.is_some_and(|at| at + row.spec.cool_down() > machine.cluster().at);
+    let open = machine.provisions().any(|each| each.state.is_open());
+    if there.len() >= row.spec.least as usize || rests || open {
+        return Ok(());
+    }
+    Err(format!(
+        "{} has {} implementations, at least {}",
+        row.location,
+        there.len(),
+        row.spec.least
+    ))
 }
 
 /// Brokers do not move yet: a drain of what holds one waits, acknowledged.

@@ -1,28 +1,43 @@
-//! Where Managers run: one host an implementation, with a TraderManager and a BrokerManager. Decides what outlives a
-//! Manager's process: its kept orders, the services it spawned, and how often it was started; and since when
-//! nothing has disturbed it. What a Manager does is decided in `manager`.
+//! Where Managers run: one host an implementation, with a Manager of each kind. Decides what outlives a Manager's
+//! process: its disk, its kept orders, the services it spawned, and how often it was started; and since when nothing has
+//! disturbed it. What a Manager does is decided in `manager`, which machines are asked for in `provided`.
 
 use crate::{chance::Chance, planted::Planted, world::World};
 use std::{
-    cell::{Cell, RefCell},
+    cell::{Cell, OnceCell, RefCell},
     collections::{BTreeMap, BTreeSet},
 };
 use tradewind_domain::{
     control::{Desired, lease::Lease},
-    ids::{CustomerId, Epoch, ImplementationId, LocationId, ManagerId, ManagerKind, ServiceId},
+    ids::{
+        CustomerId, DiskId, Epoch, ImplementationId, LocationId, ManagerId, ManagerKind, ServiceId,
+    },
     time::Monotonic,
 };
 
 /// Kinds of Managers at a site, and where each listens.
-pub(crate) const KINDS: [(ManagerKind, u16); 2] =
-    [(ManagerKind::TraderManager, 9001), (ManagerKind::BrokerManager, 9002)];
+pub(crate) const KINDS: [(ManagerKind, u16); 3] = [
+    (ManagerKind::TraderManager, 9001),
+    (ManagerKind::BrokerManager, 9002),
+    (ManagerKind::MarketManager, 9003),
+];
 
+/// Sites that are there from the beginning.
 pub(crate) const SITES: u64 = 3;
+
+/// Machines that stand idle until an implementation is asked for: more than a run takes.
+pub(crate) const IDLE: u64 = 16;
 
 pub(crate) struct Site {
     pub(crate) name: String,
     pub(crate) location: LocationId,
-    pub(crate) posts: Vec<Post>,
+    /// None while nothing was asked for on this machine.
+    posts: OnceCell<Vec<Post>>,
+    /// The request it was started for, if it was, and the key that the program was told.
+    pub(crate) request: Cell<Option<Epoch>>,
+    pub(crate) key: Cell<Option<Epoch>>,
+    /// It was taken away again.
+    pub(crate) gone: Cell<bool>,
     /// Its processes stand still until then.
     pub(crate) stalled_until: Cell<u64>,
     /// Since when it is up, awake and linked to all members. `None`: it is not.
@@ -36,6 +51,11 @@ pub(crate) struct Site {
 pub(crate) struct Post {
     pub(crate) manager: ManagerId,
     pub(crate) port: u16,
+    /// The disk that each life has, or had.
+    pub(crate) disks: RefCell<BTreeMap<u64, DiskId>>,
+    pub(crate) disk: Cell<DiskId>,
+    /// It was dropped, and nobody starts it again.
+    pub(crate) ended: Cell<bool>,
     pub(crate) lives: Cell<u64>,
     /// The life that runs, and since when.
     pub(crate) life: Cell<Option<(u64, u64)>>,
@@ -45,6 +65,10 @@ pub(crate) struct Post {
     /// What was ever started here, under which right.
     pub(crate) started: RefCell<BTreeSet<(ServiceId, Epoch)>>,
     pub(crate) sessions: RefCell<BTreeSet<CustomerId>>,
+    /// What ends here as often as it is started.
+    pub(crate) broken: RefCell<BTreeSet<ServiceId>>,
+    /// Leaders whose pipe has stood to a life, by their right and the registration's.
+    pub(crate) stood: RefCell<BTreeSet<(Epoch, Epoch)>>,
 }
 
 /// A process that a Manager has spawned. It goes on without him.
@@ -60,13 +84,34 @@ pub(crate) struct Service {
 impl Site {
     /// In half of the runs the last site is a location of its own: as many nodes as there are fail there at once.
     pub(crate) fn new(n: u64, alone: bool, chance: &Chance) -> Option<Self> {
-        let name = format!("a{n}");
         let location = if alone && n == SITES { "there" } else { "here" };
-        let location = LocationId::new(location).ok()?;
-        let implementation = ImplementationId::new(&name).ok()?;
+        let chance = chance.fork();
+        let site = Self {
+            name: if n <= SITES { format!("a{n}") } else { format!("s{}", n - SITES) },
+            location: LocationId::new(location).ok()?,
+            posts: OnceCell::new(),
+            request: Cell::new(None),
+            key: Cell::new(None),
+            gone: Cell::new(false),
+            stalled_until: Cell::new(0),
+            sound_since: Cell::new(Some(0)),
+            disturbances: Cell::new(0),
+            chance,
+        };
+        if n <= SITES {
+            site.start(&ImplementationId::new(&site.name).ok()?, 0);
+        }
+        Some(site)
+    }
+
+    /// From now on an implementation is there. Once a site.
+    pub(crate) fn start(&self, implementation: &ImplementationId, now: u64) {
         let post = |(kind, port)| Post {
             manager: ManagerId { implementation: implementation.clone(), kind },
             port,
+            disks: RefCell::default(),
+            disk: Cell::new(self.new_disk()),
+            ended: Cell::new(false),
             lives: Cell::new(0),
             life: Cell::new(None),
             lease: RefCell::default(),
@@ -74,16 +119,25 @@ impl Site {
             services: RefCell::default(),
             started: RefCell::default(),
             sessions: RefCell::default(),
+            broken: RefCell::default(),
+            stood: RefCell::default(),
         };
-        Some(Self {
-            name,
-            location,
-            posts: KINDS.map(post).into(),
-            stalled_until: Cell::new(0),
-            sound_since: Cell::new(Some(0)),
-            disturbances: Cell::new(0),
-            chance: chance.fork(),
-        })
+        self.posts.get_or_init(|| KINDS.map(post).into());
+        self.sound_since.set(Some(now));
+    }
+
+    /// Its machine is given to others: nothing of it is left.
+    pub(crate) fn take_away(&self) {
+        self.gone.set(true);
+        self.crash(true);
+    }
+
+    pub(crate) fn posts(&self) -> &[Post] {
+        self.posts.get().map_or(&[], Vec::as_slice)
+    }
+
+    pub(crate) fn new_disk(&self) -> DiskId {
+        DiskId(self.chance.next().into())
     }
 
     pub(crate) fn disturb(&self) {
@@ -111,7 +165,7 @@ impl Site {
 
     /// Its Managers are gone; with the machine also what they have spawned.
     pub(crate) fn crash(&self, machine: bool) {
-        for post in &self.posts {
+        for post in self.posts() {
             post.life.set(None);
             post.lease.replace(Lease::default());
             post.sessions.borrow_mut().clear();
@@ -139,7 +193,7 @@ impl Post {
             return false;
         }
         if self.sessions.borrow_mut().insert(customer.clone()) {
-            world.overseen.borrow().came(world, self, &format!("a session of {customer}"));
+            world.overseen.borrow().came(world, self, &format!("a session of {customer}"), None);
         }
         true
     }

@@ -2,7 +2,11 @@
 //! turmoil's TCP. Decides their form only.
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use std::{collections::BTreeSet, io, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+    time::Duration,
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     sync::mpsc,
@@ -12,9 +16,10 @@ use tokio::{
 use tradewind_domain::{
     control::{
         Desired,
+        handed_back::Failure,
         plan::{Fenced, Told},
     },
-    ids::{Epoch, Fence, Incarnation, ManagerId},
+    ids::{Epoch, Fence, Incarnation, ManagerId, ServiceId},
     limits::PIPE_SILENCE,
 };
 use turmoil::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -33,15 +38,31 @@ pub(crate) enum ToManager {
     Ping,
 }
 
+pub(crate) type GivenUp = BTreeMap<ServiceId, Failure>;
+
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum FromManager {
-    Up { incarnation: Incarnation },
-    Beat { n: u64, cordons: BTreeSet<Epoch>, held: u64, starting: u32, fenced: Fenced },
+    Up {
+        incarnation: Incarnation,
+    },
+    Beat {
+        n: u64,
+        cordons: BTreeSet<Epoch>,
+        held: u64,
+        starting: u32,
+        fenced: Fenced,
+        given_up: GivenUp,
+    },
 }
 
 /// What a beat says that is decided on.
-pub(crate) fn told(cordons: BTreeSet<Epoch>, held: u64, starting: u32) -> Told {
-    Told { cordons, held: Some(held), starting, ..Told::default() }
+pub(crate) fn told(
+    cordons: BTreeSet<Epoch>,
+    held: u64,
+    starting: u32,
+    handed_back: GivenUp,
+) -> Told {
+    Told { cordons, held: Some(held), starting, handed_back }
 }
 
 const FRAME_BYTES_MAX: u32 = 1 << 20;

@@ -10,7 +10,8 @@ use crate::{
     planted::Planted,
     run::Plan,
     scene::Scene,
-    sites::{Post, SITES, Site},
+    sites::{IDLE, Post, SITES, Site},
+    stories::Story,
 };
 use std::{
     cell::{Cell, RefCell},
@@ -31,13 +32,21 @@ pub(crate) struct World {
     pub(crate) scene: Scene,
     /// What is known of the group's changes, where there are any.
     pub(crate) grouping: Grouping,
-    /// Where Managers run; none in a run without them.
-    pub(crate) sites: Vec<Site>,
+    /// Where Managers run or may be asked for; none in a run without them.
+    pub(crate) machines: Vec<Site>,
+    /// So many of them were started.
+    pub(crate) sites_there: Cell<usize>,
+    /// Of the operator's program.
+    pub(crate) attempts: Cell<u64>,
+    /// What is told in a run of one.
+    pub(crate) story: Option<Story>,
     pub(crate) overseen: RefCell<Overseen>,
     /// Links that are cut, one way or both.
     pub(crate) cuts: RefCell<BTreeSet<(String, String)>>,
     /// When a link that was cut last became whole.
     pub(crate) whole_since: RefCell<BTreeMap<(String, String), u64>>,
+    /// Until when a site's ports refuse a member, by its seat, although all runs there.
+    pub(crate) refusals: RefCell<BTreeMap<(usize, String), u64>>,
     pub(crate) planted: Option<Planted>,
     pub(crate) snapshot_every: u64,
     pub(crate) history: RefCell<History>,
@@ -68,10 +77,11 @@ impl World {
         let Plan { planted, told, scene, .. } = plan;
         let (sites, spares) = match scene {
             Scene::Group => (0, 0),
-            Scene::Managers => (SITES, 0),
+            Scene::Managers | Scene::Stories => (SITES + IDLE, 0),
             Scene::Members => (0, SPARES),
         };
-        let alone = plan.seed.is_multiple_of(2);
+        let alone = scene == Scene::Managers && plan.seed.is_multiple_of(2);
+        let there = if sites == 0 { 0 } else { SITES as usize };
         let seat = |n| {
             let node = if n <= members { NodeId(n) } else { NodeId(0) };
             Seat::new(n, node, planted, chance)
@@ -81,10 +91,14 @@ impl World {
             founders: members,
             scene,
             grouping: Grouping::default(),
-            sites: (1..=sites).filter_map(|n| Site::new(n, alone, chance)).collect(),
+            machines: (1..=sites).filter_map(|n| Site::new(n, alone, chance)).collect(),
+            sites_there: Cell::new(there),
+            attempts: Cell::new(0),
+            story: (scene == Scene::Stories).then(|| Story::of(plan.seed)),
             overseen: RefCell::default(),
             cuts: RefCell::default(),
             whole_since: RefCell::default(),
+            refusals: RefCell::default(),
             planted,
             snapshot_every,
             history: RefCell::default(),
@@ -106,9 +120,21 @@ impl World {
         self.seats.iter().position(|seat| seat.node.get() == node)
     }
 
+    /// Sites that are there, or were.
+    pub(crate) fn sites(&self) -> &[Site] {
+        &self.machines[..self.sites_there.get()]
+    }
+
+    /// Whether a site's ports refuse a member now, or did within so many milliseconds.
+    pub(crate) fn refuses(&self, seat: usize, site: &Site, within_ms: u64) -> bool {
+        let until = self.refusals.borrow().get(&(seat, site.name.clone())).copied();
+        until.is_some_and(|until| self.elapsed_ms() < until + within_ms)
+    }
+
     /// Where a Manager's place is.
     pub(crate) fn post(&self, manager: &ManagerId) -> Option<(&Site, &Post)> {
-        let mut all = self.sites.iter().flat_map(|site| site.posts.iter().map(move |p| (site, p)));
+        let sites = self.sites().iter().filter(|site| !site.gone.get());
+        let mut all = sites.flat_map(|site| site.posts().iter().map(move |post| (site, post)));
         all.find(|(_, post)| post.manager == *manager)
     }
 

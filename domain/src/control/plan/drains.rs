@@ -39,13 +39,12 @@ fn step(
             let confirmed = confirmations(machine, observed, row)?;
             Some(DrainCommand::Acknowledge { target, epoch, confirmed })
         }
-        DrainState::Draining => remains(machine, observed, now, &target)
-            .is_nothing()
-            .then_some(DrainCommand::Emptied { target, epoch }),
+        DrainState::Draining => {
+            is_empty(machine, observed, now, row).then_some(DrainCommand::Emptied { target, epoch })
+        }
         DrainState::Drained => {
             // Whatever is there was accepted as lost by whoever forced it.
-            let idle =
-                row.forced.is_some() || remains(machine, observed, now, &target).is_nothing();
+            let idle = row.forced.is_some() || is_empty(machine, observed, now, row);
             if machine.level() >= FeatureLevel::SECOND && machine.has_brokers(&target) {
                 // An operator gives them up, or cancels.
                 return None;
@@ -58,6 +57,13 @@ fn step(
         }
         DrainState::Dropped => None,
     }
+}
+
+/// Nothing is left, and by the same word nothing is on its way: a life that has not confirmed the cordon may be about to
+/// start what it was given before.
+fn is_empty(machine: &Machine, observed: &Observed, now: Monotonic, row: &DrainRow) -> bool {
+    remains(machine, observed, now, &row.target).is_nothing()
+        && confirmations(machine, observed, row).is_some()
 }
 
 /// The lives that have confirmed the cordon, once none is missing. A Manager that is down counts as one

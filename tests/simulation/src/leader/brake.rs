@@ -1,8 +1,10 @@
 //! B1: of a Manager that runs, and that another member reaches whom the leader can ask, nothing is moved away for its
 //! silence alone while another node is silent, too. Decides that sentence, by what the run knows and not by what any
-//! member found out.
+//! member found out. B2: nor of one that lives and is reached so, because it refuses a leader to whom no pipe of it has
+//! stood, or because others refuse as well.
 
 use super::{Context, probes::reaches};
+use crate::sites::Site;
 use tradewind_domain::{
     control::{
         Command, Machine, Observed,
@@ -10,6 +12,7 @@ use tradewind_domain::{
         plan::{Health, Node},
         row::{ManagerRow, ManagerState},
     },
+    ids::Epoch,
     time::Monotonic,
 };
 
@@ -19,16 +22,19 @@ const LASTS_MS: u64 = 3_000;
 /// What the leader is about to propose.
 pub(super) fn check(
     context: &Context,
+    right: Epoch,
     machine: &Machine,
     observed: &Observed,
     commands: &[Command],
     now: Monotonic,
 ) {
     for command in commands {
-        let Command::ExpireManager { manager, why: DownReason::Silent, .. } = command else {
-            continue;
-        };
+        let Command::ExpireManager { manager, why, .. } = command else { continue };
         let Some(row) = machine.manager(manager) else { continue };
+        if *why == DownReason::Refused {
+            refused(context, right, observed, row);
+            continue;
+        }
         // A pipe that stands over a Manager that does not beat is no cut.
         if observed.piped.contains(manager) || !others_are_silent(machine, observed, row, now) {
             continue;
@@ -40,6 +46,24 @@ pub(super) fn check(
                 seat + 1
             ));
         }
+    }
+}
+
+fn refused(context: &Context, right: Epoch, observed: &Observed, row: &ManagerRow) {
+    let Some((site, post)) = context.world.post(&row.manager) else { return };
+    let stood = post.stood.borrow().contains(&(right, row.epoch));
+    let others = observed.refusals.keys().any(|other| {
+        let elsewhere = |at: &Site| at.location == site.location && at.name != site.name;
+        context.world.post(other).is_some_and(|(at, _)| elsewhere(at))
+    });
+    if stood && !others {
+        return;
+    }
+    if let Some(seat) = reached_by(context, row) {
+        let (manager, leader, member) = (&row.manager, context.seat + 1, seat + 1);
+        context.world.violation(format!(
+            "B2: {manager} lives, is taken for dead because it refuses m{leader}, and m{member} reaches it"
+        ));
     }
 }
 
@@ -81,6 +105,7 @@ fn reached_by(context: &Context, row: &ManagerRow) -> Option<usize> {
         since.is_some_and(|since| since + LASTS_MS <= now)
             && world.whole_for(&own, &name) >= LASTS_MS
             && world.whole_for(&name, &site.name) >= LASTS_MS
+            && !world.refuses(*seat, site, LASTS_MS)
             && reaches(context, *seat, &row.manager, row.incarnation)
     });
     reaching.next()

@@ -76,7 +76,7 @@ impl Pipes {
                 right: self.right,
                 of: of.clone(),
                 reports: self.reports.clone(),
-                told: None,
+                told: self.context.taken_for_told(&manager),
             };
             let task = self.tasks.spawn_local(pipe.run(machine.fence(self.right)));
             if let Some((_, before)) = self.open.insert(manager, (of.clone(), task)) {
@@ -107,6 +107,7 @@ impl Pipe {
             match dialled {
                 Ok(Ok((to, frames, incarnation))) => {
                     wait = REDIAL_FIRST;
+                    self.note_stood(incarnation);
                     self.report(Proof::Up { incarnation }).await;
                     self.serve(to, frames, incarnation == self.of.incarnation).await;
                     self.told = None;
@@ -124,6 +125,21 @@ impl Pipe {
         }
     }
 
+    fn note_stood(&self, incarnation: Incarnation) {
+        if let Some((_, post)) = self.context.world.post(&self.of.manager)
+            && incarnation == self.of.incarnation
+        {
+            post.stood.borrow_mut().insert((self.right, self.of.epoch));
+        }
+    }
+
+    /// By something in between, for a process that lives.
+    fn is_refused(&self) -> bool {
+        let (world, seat) = (&self.context.world, self.context.seat);
+        let site = world.post(&self.of.manager).map(|(site, _)| site);
+        site.is_some_and(|site| world.refuses(seat, site, 0))
+    }
+
     fn is_cut(&self) -> bool {
         let world = &self.context.world;
         let site = world.post(&self.of.manager).map(|(site, _)| site.name.as_str());
@@ -134,6 +150,9 @@ impl Pipe {
         &self,
         fence: Fence,
     ) -> io::Result<(OwnedWriteHalf, Frames<FromManager>, Incarnation)> {
+        if self.is_refused() {
+            return Err(io::ErrorKind::ConnectionRefused.into());
+        }
         let stream = TcpStream::connect(self.of.address.as_str()).await?;
         let (mut from, mut to) = stream.into_split();
         write(&mut to, &ToManager::Hello { fence, to: self.of.manager.clone() }).await?;
@@ -153,19 +172,22 @@ impl Pipe {
             let wake = due.unwrap_or_else(Instant::now);
             tokio::select! {
                 frame = frames.next() => match frame {
-                    Some(FromManager::Beat { n, cordons, held, starting, fenced }) if own => {
-                        self.send(Proof::Beat(told(cordons, held, starting)), fenced).await;
-                        if self.still_holds()
+                    Some(FromManager::Beat { n, cordons, held, starting, fenced, given_up }) if own => {
+                        // Answered first, and only to one that was told here what it should be.
+                        if self.may_answer()
                             && write(&mut to, &ToManager::Answer { n }).await.is_err()
                         {
                             return;
                         }
+                        let beat = told(cordons, held, starting, given_up);
+                        self.send(Proof::Beat(beat), fenced).await;
                     }
                     Some(_) => {}
                     None => return,
                 },
                 _ = ping.tick() => {
-                    if write(&mut to, &ToManager::Ping).await.is_err() {
+                    // What refuses has ended what stood as well.
+                    if self.is_refused() || write(&mut to, &ToManager::Ping).await.is_err() {
                         return;
                     }
                 }
@@ -181,6 +203,10 @@ impl Pipe {
                 }
             }
         }
+    }
+
+    fn may_answer(&self) -> bool {
+        self.told.is_some() && self.still_holds()
     }
 
     /// Whether a lease may be renewed: this member leads for sure, and the Manager is what it was.

@@ -79,5 +79,6 @@ pub(super) fn reaches(
     let Some((site, post)) = world.post(manager) else { return false };
     let lives = post.life.get().is_some_and(|(running, _)| running == life.0);
     let awake = at(site.stalled_until.get()) <= at(world.elapsed_ms());
-    lives && awake && !world.is_cut(&world.seats[seat].name(), &site.name)
+    let refused = world.refuses(seat, site, 0);
+    lives && awake && !refused && !world.is_cut(&world.seats[seat].name(), &site.name)
 }

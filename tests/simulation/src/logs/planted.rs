@@ -74,6 +74,7 @@ log_bugs! {
     OtherDisk: "M1: " = "a node id goes over to another disk",
     NumberAgain: "M1: " = "a node id is given twice",
     TwoRemovals: "M2: " = "two members are removed at once",
+    DiskOfAnother: "M3: " = "a Manager's name goes over to another disk with what it holds",
     AnswerForgotten: "R1: " = "an answer is forgotten, and its key is new again",
     TimeBack: "time: " = "the log's time runs backwards",
     EventElsewhere: "W1: " = "an event under another entry's revision",
@@ -162,6 +163,7 @@ impl LogBug {
             Self::OtherDisk | Self::NumberAgain | Self::TwoRemovals => {
                 self.members(&mut rows, before)
             }
+            Self::DiskOfAnother => disk_of_another(&mut rows, before),
             Self::AnswerForgotten => deleted(&mut rows, |row| match row {
                 Row::Answered(_) => chance.percent(20),
                 _ => false,
@@ -269,6 +271,19 @@ impl LogBug {
             }
         })
     }
+}
+
+/// The row of a Manager that was live names another disk than before.
+fn disk_of_another(rows: &mut [Row], before: &Machine) -> bool {
+    rows.iter_mut().any(|row| {
+        let Row::ManagerDisk(row) = row else { return false };
+        let live = before.manager(&row.manager).is_some_and(|row| row.state == ManagerState::Live);
+        let fits = live && before.manager_disk(&row.manager).is_some();
+        if fits {
+            row.disk = DiskId(77);
+        }
+        fits
+    })
 }
 
 /// A customer is with who keeps no Traders.

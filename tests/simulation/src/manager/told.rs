@@ -4,7 +4,12 @@
 use crate::sites::Post;
 use std::collections::BTreeMap;
 use tradewind_domain::{
-    control::{Desired, desired::Work, plan::Fenced},
+    control::{
+        Desired,
+        desired::Work,
+        handed_back::{Exit, Failure},
+        plan::Fenced,
+    },
     ids::{Epoch, ServiceId},
 };
 
@@ -33,6 +38,15 @@ pub(super) fn on_record(here: &Post, now: u64) -> Fenced {
         (broker.account, rights.collect())
     });
     on_record.collect()
+}
+
+/// What of that it gives up: it ends as soon as it is at work, again and again.
+pub(super) fn given_up(here: &Post, now: u64) -> BTreeMap<ServiceId, Failure> {
+    let (services, broken) = (here.services.borrow(), here.broken.borrow());
+    let ended = services.iter().filter(|(service, held)| {
+        broken.contains(service) && held.live_at <= now && held.ends_at.is_none()
+    });
+    ended.map(|(service, _)| (service.clone(), Failure::Ended { exit: Exit::Code(1) })).collect()
 }
 
 /// What a desired state wants to run here, and under which right.

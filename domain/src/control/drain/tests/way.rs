@@ -59,6 +59,27 @@ fn a_new_leader_goes_on_where_the_last_one_stopped_and_believes_only_what_it_hea
     assert_eq!(seen, [DrainState::Draining, DrainState::Drained, DrainState::Dropped]);
 }
 
+/// Found by the simulation (seed 67 with Managers): a Manager that was started again behind a cordon had beaten, holding
+/// nothing, before it was told what it was to run. Its customers moved while it started that, and it was dropped with it.
+#[test]
+fn nobody_is_emptied_on_the_word_of_a_life_that_has_not_confirmed_the_cordon() {
+    // given: a drain under way, and one of its Managers is started again
+    let mut world = serving();
+    world.accept(begin("a", DropSchedule::WhenIdle));
+    tell(&mut world, [Some(0), Some(1), Some(1)]);
+    world.settle(&[]);
+    assert!(matches!(world.check_in("a.trader-manager", 2), Outcome::Accepted { .. }));
+    idle(&mut world);
+    // when: it has nothing yet, and does not know of the cordon
+    world.told.insert("a.trader-manager", Told { held: Some(0), ..Told::default() });
+    world.settle(&[]);
+    // then
+    assert_eq!(state(&world, "a"), Some(DrainState::Draining));
+    idle(&mut world);
+    world.settle(&[]);
+    assert_eq!(state(&world, "a"), Some(DrainState::Dropped));
+}
+
 #[test]
 fn a_broker_without_a_place_to_go_keeps_its_manager_from_being_drained() {
     let mut world = World::new();
