@@ -1,9 +1,11 @@
 //! A session: the handle an algo holds. Decides how often and where a request is repeated: only under
 //! its own id, until it is answered or the time is up.
 
+mod ending;
+
 use crate::{
     access::Access,
-    attachment::{Attachment, Ended, feed, until_ended},
+    attachment::{Attachment, feed},
     builder::Builder,
     connection::{Ask, Connection, Progress},
     error::{Error, OrderError},
@@ -21,7 +23,6 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    signal::unix::{SignalKind, signal},
     sync::{mpsc, oneshot, watch},
     time::{Instant, sleep, timeout},
 };
@@ -29,7 +30,6 @@ use tradewind_protocol::{
     Code, Problem, Retry,
     domain::{
         ids::{AccountId, ClientOrderId, InstrumentId, OrderId},
-        limits,
         trading::Order,
     },
     history::OperationType,
@@ -297,57 +297,6 @@ impl Session {
         Ok(open)
     }
 
-    /// Resolves when the process is asked to stop (SIGTERM, as a TraderManager does, or Ctrl-C), and when it is attached no
-    /// longer: it was stopped, or another copy has taken over.
-    pub async fn stopped(&self) {
-        let (Ok(mut terminate), Ok(mut interrupt)) =
-            (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-        else {
-            // Without signals nobody can ask; the process ends by a kill.
-            return std::future::pending().await;
-        };
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-            () = until_ended(self.attachment.as_ref()) => {}
-        }
-    }
-
-    /// Cancels what is open, waits for each order's end and for every fill that was made. Within
-    /// `limits::TRADER_WINDS_DOWN_WITHIN`; what is open then stays open. If another copy has taken over it does nothing: the
-    /// orders are that one's now.
-    pub async fn wind_down(&self) -> Result<(), Error> {
-        let taken_over = |attachment: &Attachment| attachment.ended() == Some(Ended::TakenOver);
-        if self.attachment.as_ref().is_some_and(taken_over) {
-            return Ok(());
-        }
-        let within = limits::TRADER_WINDS_DOWN_WITHIN;
-        let wound_down = timeout(within, self.end_all()).await.unwrap_or_else(|_| {
-            let last = self.progress.borrow().last_failure.clone();
-            Err(Error::StillOpen { within_ms: within.as_millis(), last })
-        });
-        self.record("wind-down", serde_json::Value::Null, &wound_down);
-        wound_down
-    }
-
-    async fn end_all(&self) -> Result<(), Error> {
-        loop {
-            let open = self.open_orders().await?;
-            if open.is_empty() {
-                break;
-            }
-            for order in open {
-                self.cancel(&order.order_id).await?;
-            }
-            sleep(REPEAT_AFTER).await;
-        }
-        let mut progress = self.progress.clone();
-        let seen = progress.borrow_and_update().whole_heartbeats;
-        // The next one may have been sent before the last order ended; the one after it was not.
-        let whole = progress.wait_for(|progress| progress.whole_heartbeats > seen + 1);
-        whole.await.map(|_| ()).map_err(|_| Error::Closed)
-    }
-
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
         self.answered::<(), T>(Method::GET, path, None).await
     }
@@ -387,7 +336,7 @@ impl Session {
                 Err(failed) => failed,
             };
             let mut wait = REPEAT_AFTER;
-            let maybe_submitted = maybe_done && method == Method::POST;
+            let maybe_submitted = maybe_done && matches!(method, Method::POST | Method::PATCH);
             let last = match failed {
                 // The token may have expired while nobody could renew it.
                 Failed::Problem(problem) if problem.code == Code::Unauthorized && !renewed => {

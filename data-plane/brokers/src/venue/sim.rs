@@ -1,9 +1,11 @@
 //! The adapter of the sim venue: its frames over one WebSocket. Decides how the venue's words become
 //! ours; it re-dials nothing and repeats nothing, `connection` and the ledger do.
 
+mod words;
+
 use super::{
-    Capabilities, ConnectError, Connection, Event, Link, NotSent, Page, Placed, Refusal, Replace,
-    Rest, Submission, Venue, VenueFill, VenueOrder,
+    Capabilities, ConnectError, Connection, Event, Link, NotSent, Page, Replace, Rest, Submission,
+    Venue,
 };
 use crate::limits::{
     ASK_CONNECT_WITHIN, VENUE_CONNECT_WITHIN, VENUE_EVENTS, VENUE_FRAME_BYTES, VENUE_QUEUE,
@@ -30,7 +32,8 @@ use tradewind_domain::{
 };
 use tradewind_link::rest::{Method, Rest as HttpClient};
 use tradewind_protocol::asks::ConnectsAllowed;
-use tradewind_sim::wire::{self, FromVenue, Outcome, RefusalCode, ToVenue, VenueOrderState};
+use tradewind_sim::wire::{self, FromVenue, Outcome, ToVenue};
+use words::{not_replaced, refusal, venue_fill, venue_order};
 
 type Socket = WebSocketStream<TcpStream>;
 
@@ -373,46 +376,4 @@ fn answer(asked: Asked, time: UnixNanos, result: Outcome) -> Option<Event> {
             None
         }
     }
-}
-
-fn refusal(code: RefusalCode, reason: String) -> Refusal {
-    let placed = match code {
-        RefusalCode::DeadlinePassed
-        | RefusalCode::UnknownInstrument
-        | RefusalCode::InvalidOrder
-        | RefusalCode::NotLoggedIn => Placed::No,
-        RefusalCode::Duplicate
-        | RefusalCode::UnknownOrder
-        | RefusalCode::TooLate
-        | RefusalCode::AlreadyLoggedIn
-        | RefusalCode::BadFrame
-        | RefusalCode::TooMany => Placed::Perhaps,
-    };
-    Refusal { placed, reason }
-}
-
-/// A replace that is refused for its order leaves nothing behind; a submit that is refused so speaks of another one.
-fn not_replaced(code: RefusalCode, reason: String) -> Refusal {
-    match code {
-        RefusalCode::UnknownOrder | RefusalCode::TooLate => Refusal { placed: Placed::No, reason },
-        RefusalCode::DeadlinePassed
-        | RefusalCode::UnknownInstrument
-        | RefusalCode::InvalidOrder
-        | RefusalCode::NotLoggedIn
-        | RefusalCode::Duplicate
-        | RefusalCode::AlreadyLoggedIn
-        | RefusalCode::BadFrame
-        | RefusalCode::TooMany => refusal(code, reason),
-    }
-}
-
-fn venue_order(order: wire::VenueOrder) -> VenueOrder {
-    let wire::VenueOrder { venue_order_id, state, reason, .. } = order;
-    let replaced = state == VenueOrderState::Replaced;
-    VenueOrder { venue_order_id, state: state.into(), reason, replaced }
-}
-
-fn venue_fill(fill: wire::VenueFill) -> VenueFill {
-    let wire::VenueFill { exec_id, venue_order_id, quantity, price, time, .. } = fill;
-    VenueFill { exec_id, venue_order_id, quantity, price, at: time }
 }

@@ -32,7 +32,7 @@ async fn an_algo_finds_what_is_declared_and_the_secret_is_nowhere_else() {
     fs::write(&key, "s3cret-of-acme\n").unwrap();
     let at = world.dir.path().canonicalize().unwrap();
     let nice = std::process::Command::new("nice").output().unwrap().stdout;
-    let nice: u8 = String::from_utf8(nice).unwrap().trim().parse().unwrap();
+    let nice: i32 = String::from_utf8(nice).unwrap().trim().parse().unwrap();
     let run = TraderRun {
         environment: [
             ("PLAIN".to_owned(), EnvironmentValue::Value("a b".to_owned())),
