@@ -48,7 +48,8 @@ fn every_command_that_prints_does_so_as_a_table_as_json_and_as_json_lines() {
             let forms = argument.get_possible_values();
             forms.iter().map(|form| form.get_name().to_owned()).collect::<Vec<_>>()
         });
-        if silent.contains(&words.as_str()) {
+        // Hidden: one end of a measurement, asked for by the bench alone.
+        if silent.contains(&words.as_str()) || words.starts_with("bench peer") {
             assert_eq!(forms, None, "{words} prints nothing");
             continue;
         }

@@ -30,6 +30,20 @@ pub(super) fn days(count: u32) -> Value {
     json!({ "days": days })
 }
 
+/// A TraderManager asks it; none has checked in here. Of a Trader that is run there nobody attaches.
+fn attachment() -> Write {
+    let asked = json!({
+        "manager": "a.trader-manager", "incarnation": 5, "copy": "c1", "key_id": "0123456789ab",
+        "takes_over": true,
+    });
+    let path = "/v1/traders/t/attachments";
+    Write { only_wrong: true, ..write(Method::POST, path, asked.clone()) }
+        .with(asked, Code::Refused)
+        .at("/v1/traders/nobody/attachments", Code::NotFound)
+        .field("manager", "a".into(), Code::MalformedRequest)
+        .field("incarnation", "x".into(), Code::MalformedRequest)
+}
+
 /// What is declared, in an order in which each can be.
 pub(super) fn declarations() -> Vec<Write> {
     let hash = KeyHash::of("secret").0;
@@ -54,8 +68,8 @@ pub(super) fn declarations() -> Vec<Write> {
         put("/v1/traders/t", trader("acme", 1))
             .long_name()
             .with(trader("nobody", 1), Code::NotFound)
-            .with(trader("acme", 65), Code::Refused)
-            .with(trader("acme", 0), Code::Refused),
+            .with(trader("acme", 65), Code::Refused),
+        attachment(),
         put("/v1/locations/here", hours(1)).long_name().with(hours(17), Code::Refused),
         put("/v1/exchange-days/XNYS", days(1))
             .at("/v1/exchange-days/XETR", Code::MalformedRequest)
