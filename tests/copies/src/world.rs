@@ -15,7 +15,7 @@ pub(crate) const ORDERS: u8 = 2;
 /// How far a search goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
-    /// Orders that the algo submits, up to [`ORDERS`].
+    /// Orders that the algo submits, up to `ORDERS`.
     pub orders: u8,
     /// Orders of which the venue tells something.
     pub results: u8,

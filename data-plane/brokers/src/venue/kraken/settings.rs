@@ -2,7 +2,9 @@
 //! are and what they are without being named. Secrets are references, never values; what they lead to is found where
 //! the Broker runs.
 //!
-//!     key=file:/etc/tradewind/kraken.key secret=file:/etc/tradewind/kraken.secret tier=pro
+//! ```text
+//! key=file:/etc/tradewind/kraken.key secret=file:/etc/tradewind/kraken.secret tier=pro
+//! ```
 
 use super::super::dial::{Address, BadAddress};
 use std::str::FromStr;
