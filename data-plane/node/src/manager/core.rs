@@ -37,8 +37,8 @@ use tradewind_protocol::{
     supervision::{FromManager, ToManager},
 };
 
-/// Services and confirmed cordons, as a beat tells them.
-type Told = (Reports, BTreeSet<Epoch>);
+/// The number of a beat, and the services and confirmed cordons that it told.
+type Told = (u64, Reports, BTreeSet<Epoch>);
 
 struct Leader {
     name: String,
@@ -70,8 +70,9 @@ pub(super) struct Core<W> {
     /// dialling the life before, and would hear of this one only after having taken that for down.
     registered: bool,
     beats: u64,
-    /// What the last beat on the leader's pipe has told, if it can do with a beat that tells nothing anew.
+    /// What the leader knows once that beat is answered; before, it may have left it out. The next ones need not tell it.
     told: Option<Told>,
+    answered: u64,
     /// The cordons that the last beat has confirmed.
     confirmed: BTreeSet<Epoch>,
     /// Work that must be done before the next beat is sent.
@@ -143,6 +144,7 @@ impl<W: Work> Core<W> {
             registered: false,
             beats: 0,
             told: None,
+            answered: 0,
             confirmed: BTreeSet::new(),
             proving: None,
             checking_in: None,
@@ -200,6 +202,7 @@ impl<W: Work> Core<W> {
             Some(Event::Message(ToManager::BeatAnswer { n })) => {
                 let held = self.lease.holds(Instant::now());
                 self.lease.beat_answered(n);
+                self.answered = n;
                 if !held && self.lease.holds(Instant::now()) {
                     tracing::info!("lease holds");
                     // What was withheld without it is started now.
@@ -298,8 +301,10 @@ impl<W: Work> Core<W> {
             cordon::confirmed(&desired, || self.work.wanted(&desired), &reports)
         });
         self.confirmed.clone_from(&cordons);
-        let same = |(services, held): &Told| Arc::ptr_eq(services, &reports) && *held == cordons;
-        let beat = if self.told.as_ref().is_some_and(same) {
+        let known = self.told.as_ref().is_some_and(|(at, services, held)| {
+            *at <= self.answered && Arc::ptr_eq(services, &reports) && *held == cordons
+        });
+        let beat = if known {
             FromManager::StillBeat { n, sessions }
         } else {
             let (services, cordons) = (reports.to_vec(), cordons.clone());
@@ -309,7 +314,9 @@ impl<W: Work> Core<W> {
         // One that finds no room is left out: the next tells the same.
         if leader.sender.try_send(beat).is_ok() {
             self.lease.beat_sent(n, now);
-            self.told = leader.knows_still.then_some((reports, cordons));
+            if !known {
+                self.told = leader.knows_still.then_some((n, reports, cordons));
+            }
         }
     }
 
