@@ -38,6 +38,8 @@ struct Known {
     /// How often its pipe stood.
     dialled: watch::Sender<u32>,
     heard: Mutex<BTreeMap<String, ServiceReport>>,
+    /// Beats that told everything.
+    full: watch::Sender<u64>,
     /// Beats that told nothing anew.
     still: watch::Sender<u64>,
     /// Check-ins are answered with this.
@@ -105,6 +107,11 @@ impl Leader {
         *self.known.dialled.borrow()
     }
 
+    /// Beats that told everything.
+    pub(crate) fn full_beats(&self) -> u64 {
+        *self.known.full.borrow()
+    }
+
     /// Beats that told nothing anew.
     pub(crate) fn still_beats(&self) -> u64 {
         *self.known.still.borrow()
@@ -150,6 +157,7 @@ async fn lead(known: Arc<Known>, manager: ManagerId, fence: Fence) {
                 Event::Message(beat) => {
                     let n = match beat {
                         FromManager::Beat { n, services, .. } => {
+                            known.full.send_modify(|beats| *beats += 1);
                             *known.heard.lock().unwrap() =
                                 services.into_iter().map(|r| (r.service.to_string(), r)).collect();
                             n

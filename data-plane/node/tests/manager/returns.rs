@@ -88,3 +88,22 @@ async fn one_whose_name_belongs_to_another_disk_stops_what_it_ran_before_and_wai
     assert!(!world.state_dir().join("desired.json").exists(), "nor does a later life start it");
     world.stop().await;
 }
+
+#[tokio::test]
+async fn what_a_leader_has_not_answered_is_told_again_with_each_beat_until_it_has() {
+    // given
+    let mut world = World::start().await;
+    world.want(&["good"]);
+    world.until_live("good").await;
+    // when: something changes, and the beat that tells it may have been left out
+    world.leader.answer_beats(false);
+    world.want(&[]);
+    world.until("it is gone", |world| world.report("good").is_none()).await;
+    // then
+    let before = world.leader.full_beats();
+    world.until("it is told again", |world| world.leader.full_beats() > before + 3).await;
+    world.leader.answer_beats(true);
+    let before = world.leader.still_beats();
+    world.until("then no more", |world| world.leader.still_beats() > before + 3).await;
+    world.stop().await;
+}
