@@ -110,19 +110,24 @@ pub(crate) async fn start(attaching: Attaching) -> Result<Attachment, Error> {
     let attachment =
         Attachment { trader, now: now.clone(), events: received, said: Arc::new(say), heard_pause };
     let settled = |now: &Now| now.access.is_some() || now.ended.is_some();
-    let ready = timeout(ATTACHED_WITHIN, now.wait_for(settled));
-    tokio::select! {
-        Ok(problem) = refused => Err(Error::Refused(problem)),
-        ready = ready => {
-            if let Ok(Ok(now)) = ready {
-                let Some((_, detail)) = now.ended.clone() else { return Ok(attachment.clone()) };
-                return Err(Error::Refused(Box::new(Problem::new(Code::StaleTrader, detail))));
-            }
-            let last = attachment.now.borrow().last.clone();
-            let within_ms = ATTACHED_WITHIN.as_millis();
-            Err(Error::Unreachable { whom: "TraderManager", within_ms, last })
+    let ready = timeout(ATTACHED_WITHIN, now.wait_for(settled)).await;
+    let ended = ready.map(|ready| ready.map(|now| now.ended.clone()));
+    match ended {
+        Ok(Ok(None)) => return Ok(attachment),
+        Ok(Ok(Some((_, detail)))) => {
+            return Err(Error::Refused(Box::new(Problem::new(Code::StaleTrader, detail))));
         }
+        // The task is over; what it has to say comes after that.
+        Ok(Err(_)) => {
+            if let Ok(problem) = refused.await {
+                return Err(Error::Refused(problem));
+            }
+        }
+        Err(_) => {}
     }
+    let last = attachment.now.borrow().last.clone();
+    let within_ms = ATTACHED_WITHIN.as_millis();
+    Err(Error::Unreachable { whom: "TraderManager", within_ms, last })
 }
 
 impl Task {
