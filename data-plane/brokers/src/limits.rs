@@ -51,6 +51,9 @@ pub const CANCEL_ALL_AFTER_MAX: Duration = Duration::from_secs(24 * 3_600);
 pub const CANCEL_AGAIN: Duration = Duration::from_secs(1);
 /// A quote this old is stale: the recorded venue never pauses so long.
 pub const QUOTE_STALE_AFTER: Duration = Duration::from_secs(3);
+/// Quotes of one instrument that wait for one reader before the oldest is left out: a burst, as many as the hops after this
+/// one let wait.
+pub const QUOTES_WAITING: usize = 32;
 /// A venue on whose connection nothing came for so long is gone: it beats each second.
 pub const VENUE_SILENCE: Duration = Duration::from_secs(3);
 /// Dialling the venue and logging in.

@@ -1,5 +1,6 @@
 //! Public quotes and trades between the venue and the Markets. Decides a quote's number, what is subscribed at the
-//! venue, and whether a source is live, stale or away; each reader gets the latest when it is ready for it.
+//! venue, and whether a source is live, stale or away; each reader gets the latest few when it is ready for them: quotes
+//! come in bursts, and a reader who keeps up has all of a burst.
 //!
 //! Q1 the stream epoch is `{cluster}-{assignment epoch}-{incarnation}-{connection}`: no two sources share
 //! one. Q2 within it numbers rise; holes are normal.
@@ -8,14 +9,18 @@ mod tape;
 
 pub(crate) use tape::{News, TradeReader};
 
-use crate::{limits::QUOTE_STALE_AFTER, standing::Subscriptions, venue::Link};
+use crate::{
+    limits::{QUOTE_STALE_AFTER, QUOTES_WAITING},
+    standing::Subscriptions,
+    venue::Link,
+};
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Instant,
 };
 use tape::Tape;
-use tokio::sync::watch;
+use tokio::sync::broadcast::{self, error::RecvError};
 use tradewind_domain::{
     ids::{Fence, Incarnation, InstrumentId, InvalidName, StreamEpoch},
     trading::Quote,
@@ -38,7 +43,9 @@ pub(crate) struct Known {
 }
 
 struct Source {
-    known: watch::Sender<Known>,
+    known: Known,
+    /// What was known, change by change; who falls behind misses the oldest.
+    changes: broadcast::Sender<Known>,
     heard: Instant,
     tape: Tape,
 }
@@ -100,7 +107,7 @@ impl Quotes {
     pub(crate) fn lost(&self) {
         let mut inner = self.inner();
         inner.link = None;
-        for source in inner.sources.values() {
+        for source in inner.sources.values_mut() {
             source.say(StreamStatus::Reconnecting);
         }
     }
@@ -111,21 +118,20 @@ impl Quotes {
         let latest = Arc::new(Numbered { epoch: inner.epoch.clone(), seq: inner.seq, quote });
         if let Some(source) = inner.sources.get_mut(instrument) {
             source.heard = Instant::now();
-            let known = Known { status: StreamStatus::Live, latest: Some(latest) };
-            source.known.send_replace(known);
+            source.become_known(Known { status: StreamStatus::Live, latest: Some(latest) });
         }
     }
 
     /// Looks for sources that have fallen silent, each for itself, and says how all are.
     pub(crate) fn judge(&self) -> Subscriptions {
-        let inner = self.inner();
+        let mut inner = self.inner();
         let mut stale = Vec::new();
-        for (instrument, source) in &inner.sources {
-            let live = source.known.borrow().status == StreamStatus::Live;
+        for (instrument, source) in &mut inner.sources {
+            let live = source.known.status == StreamStatus::Live;
             if live && source.heard.elapsed() >= QUOTE_STALE_AFTER {
                 source.say(StreamStatus::Stale);
             }
-            if source.known.borrow().status == StreamStatus::Stale {
+            if source.known.status == StreamStatus::Stale {
                 stale.push(instrument.clone());
             }
         }
@@ -136,25 +142,23 @@ impl Quotes {
     pub(crate) fn read(&self, instrument: &InstrumentId) -> QuoteReader {
         let mut inner = self.inner();
         if !inner.sources.contains_key(instrument) {
-            let nothing = Known { status: StreamStatus::Reconnecting, latest: None };
-            let (known, tape) = (watch::channel(nothing).0, Tape::after(inner.seq));
-            let source = Source { known, heard: Instant::now(), tape };
+            let source = Source::after(inner.seq);
             inner.sources.insert(instrument.clone(), source);
             if let Some(link) = &inner.link {
                 subscribe(link, instrument);
             }
         }
-        let nothing = || watch::channel(Known { status: StreamStatus::Stale, latest: None }).1;
-        let known = inner.sources.get(instrument).map(|source| source.known.subscribe());
-        let mut known = known.unwrap_or_else(nothing);
-        known.mark_changed();
-        QuoteReader { quotes: self.clone(), instrument: instrument.clone(), known }
+        let source = inner.sources.get(instrument);
+        let first = source.map(|source| source.known.clone());
+        let changes =
+            source.map_or_else(|| broadcast::channel(1).1, |source| source.changes.subscribe());
+        QuoteReader { quotes: self.clone(), instrument: instrument.clone(), first, changes }
     }
 
     /// The last quote of an instrument that somebody reads, if its source is live.
     pub(crate) fn fresh(&self, instrument: &InstrumentId) -> Option<Quote> {
         let inner = self.inner();
-        let known = inner.sources.get(instrument)?.known.borrow();
+        let known = &inner.sources.get(instrument)?.known;
         let live = known.status == StreamStatus::Live;
         known.latest.as_ref().filter(|_| live).map(|latest| latest.quote.clone())
     }
@@ -162,7 +166,7 @@ impl Quotes {
     fn leave(&self, instrument: &InstrumentId) {
         let mut inner = self.inner();
         // The reader that leaves still counts.
-        let last = inner.sources.get(instrument).is_some_and(|s| s.known.receiver_count() <= 1);
+        let last = inner.sources.get(instrument).is_some_and(|s| s.changes.receiver_count() <= 1);
         if last {
             inner.sources.remove(instrument);
             if let Some(link) = &inner.link {
@@ -188,12 +192,26 @@ impl Inner {
 }
 
 impl Source {
-    fn say(&self, status: StreamStatus) {
-        self.known.send_if_modified(|known| {
-            let changed = known.status != status;
-            known.status = status;
-            changed
-        });
+    /// One whose tape goes on after this number.
+    fn after(last: u64) -> Self {
+        Self {
+            known: Known { status: StreamStatus::Reconnecting, latest: None },
+            changes: broadcast::channel(QUOTES_WAITING).0,
+            heard: Instant::now(),
+            tape: Tape::after(last),
+        }
+    }
+
+    fn become_known(&mut self, known: Known) {
+        self.known = known;
+        // Without a reader nobody has to know.
+        let _ = self.changes.send(self.known.clone());
+    }
+
+    fn say(&mut self, status: StreamStatus) {
+        if self.known.status != status {
+            self.become_known(Known { status, latest: self.known.latest.clone() });
+        }
     }
 }
 
@@ -216,17 +234,25 @@ fn epoch(
 pub(crate) struct QuoteReader {
     quotes: Quotes,
     instrument: InstrumentId,
-    known: watch::Receiver<Known>,
+    first: Option<Known>,
+    changes: broadcast::Receiver<Known>,
 }
 
 impl QuoteReader {
-    /// What is known once that is news to this reader; at first, what is known now.
+    /// What became known next: at first what is known now, then every change, of which one who does not keep up has
+    /// the newest. May be cancelled.
     pub(crate) async fn next(&mut self) -> Known {
-        if self.known.changed().await.is_err() {
-            // A source outlives its readers.
-            std::future::pending::<()>().await;
+        if let Some(first) = self.first.take() {
+            return first;
         }
-        self.known.borrow_and_update().clone()
+        loop {
+            match self.changes.recv().await {
+                Ok(known) => return known,
+                Err(RecvError::Lagged(_)) => {}
+                // A source outlives its readers.
+                Err(RecvError::Closed) => std::future::pending::<()>().await,
+            }
+        }
     }
 }
 

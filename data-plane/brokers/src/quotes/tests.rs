@@ -84,7 +84,7 @@ async fn an_instrument_is_subscribed_once_while_anybody_reads_it_and_again_after
 }
 
 #[tokio::test]
-async fn a_slow_reader_gets_the_latest_and_numbers_only_rise() {
+async fn a_slow_reader_gets_the_latest_few_and_numbers_only_rise() {
     // given
     let quotes = quotes();
     quotes.connected(Arc::new(Noted::default()));
@@ -95,15 +95,37 @@ async fn a_slow_reader_gets_the_latest_and_numbers_only_rise() {
         quotes.put(&btc(), quote(at));
     }
     // then
-    let known = reader.next().await;
-    let latest = known.latest.unwrap();
-    assert_eq!((latest.seq, latest.quote.at), (100, UnixNanos(100)));
-    assert_eq!(latest.epoch.as_str(), "1-10-5-1");
+    for at in 100 - QUOTES_WAITING as u64 + 1..=100 {
+        let latest = reader.next().await.latest.unwrap();
+        assert_eq!((latest.seq, latest.quote.at), (at, UnixNanos(at)));
+        assert_eq!(latest.epoch.as_str(), "1-10-5-1");
+    }
     // even for one that comes back later
     drop(reader);
     let mut again = quotes.read(&btc());
     quotes.put(&btc(), quote(101));
+    assert_eq!(again.next().await.latest, None, "it is subscribed anew");
     assert_eq!(again.next().await.latest.unwrap().seq, 101);
+}
+
+#[tokio::test]
+async fn a_reader_who_keeps_up_has_every_quote_of_a_burst() {
+    // given
+    let quotes = quotes();
+    quotes.connected(Arc::new(Noted::default()));
+    let (mut reader, mut other) = (quotes.read(&btc()), quotes.read(&btc()));
+    assert_eq!(reader.next().await.latest, None);
+    assert_eq!(other.next().await.latest, None);
+    // when
+    for burst in 0..3 {
+        let seqs = 1 + 20 * burst..=20 * (burst + 1);
+        seqs.clone().for_each(|at| quotes.put(&btc(), quote(at)));
+        // then
+        for seq in seqs {
+            assert_eq!(reader.next().await.latest.unwrap().seq, seq);
+        }
+    }
+    assert_eq!(other.next().await.latest.unwrap().seq, 60 - QUOTES_WAITING as u64 + 1);
 }
 
 #[tokio::test]
@@ -111,6 +133,7 @@ async fn each_connection_and_each_assignment_is_another_source() {
     let quotes = quotes();
     quotes.connected(Arc::new(Noted::default()));
     let mut reader = quotes.read(&btc());
+    assert_eq!(reader.next().await.latest, None);
     quotes.put(&btc(), quote(1));
     assert_eq!(reader.next().await.status, StreamStatus::Live);
     quotes.lost();
@@ -132,6 +155,7 @@ async fn an_assignment_that_changes_only_who_may_use_the_account_is_the_same_sou
     let quotes = quotes();
     quotes.connected(Arc::new(Noted::default()));
     let mut reader = quotes.read(&btc());
+    assert_eq!(reader.next().await.latest, None);
     quotes.put(&btc(), quote(1));
     let before = reader.next().await.latest.unwrap();
     // when
@@ -147,6 +171,7 @@ async fn a_source_that_falls_silent_is_stale_until_it_speaks() {
     let quotes = quotes();
     quotes.connected(Arc::new(Noted::default()));
     let mut reader = quotes.read(&btc());
+    assert_eq!(reader.next().await.latest, None);
     quotes.put(&btc(), quote(1));
     assert_eq!(reader.next().await.status, StreamStatus::Live);
     quotes.inner().sources.get_mut(&btc()).unwrap().heard -= QUOTE_STALE_AFTER;
