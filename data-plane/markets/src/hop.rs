@@ -8,6 +8,7 @@ pub(crate) mod outbox;
 pub(crate) mod privates;
 pub(crate) mod quotes;
 pub(crate) mod requests;
+pub(crate) mod ring;
 pub(crate) mod trades;
 
 use tradewind_protocol::{

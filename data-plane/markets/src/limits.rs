@@ -38,8 +38,8 @@ pub(crate) const EDGE_SILENCE: Duration = Duration::from_secs(45);
 pub(crate) const EDGE_PING_EVERY: Duration = Duration::from_secs(15);
 /// A session is read in pieces of this size: tungstenite fills the whole buffer with zeros first.
 pub(crate) const READ_BUFFER_BYTES: usize = 8 << 10;
-/// Quotes of one instrument that wait for one reader before the newest takes the place of the one before it: some 10 KiB, far less
-/// than the kernel holds for him anyhow, and a write of 32 costs little more than a write of one.
+/// Quotes of one instrument that wait for one reader before some are left out: far less than the kernel holds for him anyhow, and a
+/// write of 32 costs little more than a write of one.
 pub(crate) const QUOTES_WAITING: usize = 32;
 /// Messages written between two flushes: few enough that a close is not kept waiting.
 pub(crate) const COALESCE: usize = 256;

@@ -1,10 +1,15 @@
-//! Quotes to all sessions that want them. Decides that a quote is encoded once for all, what a new
+//! Quotes to all sessions that want them. Decides that a quote is encoded and kept once for all, what a new
 //! subscriber is told first, and how long an instrument nobody wants is kept; the subscription behind it
 //! is `trade_link`'s.
 
 use super::port::{Port, Stand, encode};
 use crate::{
-    hop::{ReceiverId, quotes::Last, unavailable},
+    hop::{
+        ReceiverId,
+        quotes::Last,
+        ring::{Ring, Tap},
+        unavailable,
+    },
     limits,
 };
 use axum::extract::ws::Utf8Bytes;
@@ -19,17 +24,42 @@ use tradewind_protocol::{
 
 pub(crate) type QuoteReply = oneshot::Sender<Result<LatestQuote, Problem>>;
 
-#[derive(Default)]
+struct Subscriber {
+    port: Arc<Port>,
+    tap: Arc<Tap<Utf8Bytes>>,
+}
+
+impl Drop for Subscriber {
+    /// What still waits in the port is not wanted.
+    fn drop(&mut self) {
+        self.tap.shut();
+    }
+}
+
 struct Feed {
-    subscribers: BTreeMap<ReceiverId, Arc<Port>>,
+    subscribers: BTreeMap<ReceiverId, Subscriber>,
     latest: Option<LatestQuote>,
-    frame: Option<Utf8Bytes>,
+    frames: Arc<Ring<Utf8Bytes>>,
     stand: Stand,
     status: Option<StreamStatus>,
     /// Questions by REST that wait for a first quote, and until when.
     asking: Vec<(Monotonic, QuoteReply)>,
     /// Nobody subscribes: kept until then.
     idle_until: Option<Monotonic>,
+}
+
+impl Default for Feed {
+    fn default() -> Self {
+        Self {
+            subscribers: BTreeMap::new(),
+            latest: None,
+            frames: Arc::new(Ring::new(limits::QUOTES_WAITING)),
+            stand: Stand::default(),
+            status: None,
+            asking: Vec::new(),
+            idle_until: None,
+        }
+    }
 }
 
 #[derive(Default)]
@@ -44,7 +74,7 @@ impl FanOut {
         let feed = self.feeds.entry(instrument.clone()).or_default();
         let topic = Topic::Quotes { instrument: instrument.clone() };
         feed.idle_until = None;
-        feed.subscribers.insert(port.number(), port.clone());
+        let subscriber = Subscriber { port: port.clone(), tap: feed.frames.tap() };
         let position = feed.stand.get();
         port.ordered(&ToAlgo::Subscribed { topic: topic.clone(), mode: Mode::Live, position });
         match feed.status {
@@ -53,9 +83,10 @@ impl FanOut {
             }
             Some(StreamStatus::Live) | None => {}
         }
-        if let Some(frame) = &feed.frame {
-            port.quote(instrument, frame.clone());
+        if feed.latest.is_some() {
+            port.quotes(&subscriber.tap);
         }
+        feed.subscribers.insert(port.number(), subscriber);
         port.follow(&topic, &feed.stand);
         new
     }
@@ -104,11 +135,11 @@ impl FanOut {
         let LatestQuote { instrument: _, epoch, seq, quote } = latest.clone();
         let instrument_named = instrument.clone();
         let frame = encode(&ToAlgo::Quote { instrument: instrument_named, epoch, seq, quote });
-        for port in feed.subscribers.values() {
-            port.quote(instrument, frame.clone());
+        feed.frames.push(frame);
+        for Subscriber { port, tap } in feed.subscribers.values() {
+            port.quotes(tap);
         }
         feed.stand.set(Some(position));
-        feed.frame = Some(frame);
         for (_, reply) in feed.asking.drain(..) {
             let _ = reply.send(Ok(latest.clone()));
         }
@@ -121,7 +152,7 @@ impl FanOut {
         feed.status = Some(status);
         let topic = Topic::Quotes { instrument: instrument.clone() };
         let frame = encode(&ToAlgo::Status { topic: topic.clone(), status });
-        for port in feed.subscribers.values() {
+        for Subscriber { port, .. } in feed.subscribers.values() {
             port.status(&topic, frame.clone());
         }
     }

@@ -1,13 +1,11 @@
 //! What others see of a session: where its frames are queued and by which they end it. Decides what may
-//! be thinned for a slow reader (quotes and states, to the latest), whether a private stream may go on, and
+//! be thinned for a slow reader (quotes to the latest few, states to the latest), whether a private stream may go on, and
 //! when its reader is too slow. Writing is `session`'s work.
 
-use crate::{
-    hop::{
-        ReceiverId,
-        outbox::{Full, Outbox},
-    },
-    limits::QUOTES_WAITING,
+use crate::hop::{
+    ReceiverId,
+    outbox::{Full, Outbox},
+    ring::Tap,
 };
 use axum::extract::ws::Utf8Bytes;
 use std::{
@@ -21,7 +19,7 @@ use std::{
 use tokio::{sync::Notify, time::timeout};
 use tokio_util::sync::CancellationToken;
 use tradewind_domain::{
-    ids::{InstrumentId, StreamEpoch},
+    ids::StreamEpoch,
     time::{Monotonic, UnixNanos},
 };
 use tradewind_protocol::{
@@ -72,7 +70,6 @@ pub(crate) struct Close {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Key {
-    Quote(InstrumentId),
     Status(Topic),
     Heartbeat,
 }
@@ -139,14 +136,11 @@ impl Port {
     pub(crate) fn release(&self, topic: &Topic) {
         self.topics().remove(topic);
         self.outbox.forget(&Key::Status(topic.clone()));
-        if let Topic::Quotes { instrument } = topic {
-            self.outbox.forget(&Key::Quote(instrument.clone()));
-        }
     }
 
-    /// Queues a quote; where some of its instrument wait already, in place of the newest of them.
-    pub(crate) fn quote(&self, instrument: &InstrumentId, frame: Utf8Bytes) {
-        self.outbox.push_recent(Key::Quote(instrument.clone()), frame, QUOTES_WAITING);
+    /// Quotes have come to where this session reads them.
+    pub(crate) fn quotes(&self, tap: &Arc<Tap<Utf8Bytes>>) {
+        self.outbox.push_tap(tap);
     }
 
     /// Queues the state of a stream in place of an older one.

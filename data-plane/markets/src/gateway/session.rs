@@ -12,10 +12,11 @@ use super::{
 use crate::{clock, limits};
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
 use futures_util::{
-    SinkExt as _, StreamExt as _,
-    stream::{SplitSink, SplitStream},
+    FutureExt as _, SinkExt as _, StreamExt as _,
+    future::BoxFuture,
+    stream::{FuturesUnordered, SplitSink, SplitStream},
 };
-use std::{convert::Infallible, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 use tradewind_domain::limits::CLIENT_FRAME_BYTES;
 use tradewind_protocol::{
@@ -42,19 +43,7 @@ pub(crate) async fn run(socket: WebSocket, seat: Seat, gateway: Gateway, claims:
     let settings = gateway.settings().clone();
     let port = seat.port.clone();
     port.ordered(&gateway.hello(&claims));
-    let end = tokio::select! {
-        end = read(&mut stream, Wishes::new(gateway.clone(), port.clone(), &claims), &settings) => end,
-        Err(error) = write(&mut sink, &port, settings.ping_every) => {
-            tracing::debug!(%error, number = number.0, "session not written");
-            End::Left
-        }
-        why = port.closed() => End::Close(why),
-        () = revocation(&gateway, &claims) => {
-            let error = Some((Code::Unauthorized, revoked(&claims).detail));
-            End::Close(Close { code: close::UNAUTHORIZED, error })
-        }
-        never = heartbeats(&port, settings.heartbeat_every) => match never {},
-    };
+    let end = first_end(&gateway, &claims, &port, (&mut sink, &mut stream)).await;
     drop(seat);
     gateway.forget(number).await;
     let code = match end {
@@ -73,6 +62,44 @@ pub(crate) async fn run(socket: WebSocket, seat: Seat, gateway: Gateway, claims:
         }
     };
     tracing::info!(session = claims.session, number = number.0, code, "session ended");
+}
+
+/// Waits until something ends the session. What goes on meanwhile is looked at only when it has something to do: a
+/// session that gets a quote does not look whether anything was sent, which costs more than the quote.
+async fn first_end(
+    gateway: &Gateway,
+    claims: &Claims,
+    port: &Arc<Port>,
+    (sink, stream): (&mut SplitSink<WebSocket, Message>, &mut SplitStream<WebSocket>),
+) -> End {
+    let settings = gateway.settings();
+    let wishes = Wishes::new(gateway.clone(), port.clone(), claims);
+    let mut all = FuturesUnordered::<BoxFuture<'_, End>>::new();
+    all.push(read(stream, wishes, settings).boxed());
+    all.push(
+        async {
+            match write(sink, port, settings.ping_every).await {
+                Ok(never) => match never {},
+                Err(error) => {
+                    tracing::debug!(%error, number = port.number().0, "session not written");
+                    End::Left
+                }
+            }
+        }
+        .boxed(),
+    );
+    all.push(port.closed().map(End::Close).boxed());
+    all.push(
+        async {
+            revocation(gateway, claims).await;
+            let error = Some((Code::Unauthorized, revoked(claims).detail));
+            End::Close(Close { code: close::UNAUTHORIZED, error })
+        }
+        .boxed(),
+    );
+    all.push(async { match heartbeats(port, settings.heartbeat_every).await {} }.boxed());
+    // There are five of them, none of which has ended.
+    all.next().await.unwrap_or(End::Left)
 }
 
 /// Reads until something ends the session.

@@ -1,8 +1,9 @@
 //! What waits for one slow writer. Decides what may be thinned: of a latest-only key the newest value
 //! stands in the first one's place, of a recent key the first few wait and the newest stands in the last
-//! one's place, ordered items are never left out (a full outbox refuses them). Bounded by the number of keys
-//! and by the limit on ordered items.
+//! one's place, of a ring the newest few at the place of the first; ordered items are never left out (a full outbox
+//! refuses them). Bounded by the number of keys and taps and by the limit on ordered items.
 
+use super::ring::Tap;
 use std::{
     collections::{HashMap, VecDeque},
     hash::Hash,
@@ -14,6 +15,8 @@ enum Slot<K, T> {
     Ordered(T),
     Latest(K),
     Recent(K, T),
+    /// What its ring has for this reader when it is taken.
+    Tap(Arc<Tap<T>>),
 }
 
 struct Queue<K, T> {
@@ -39,7 +42,7 @@ pub(crate) struct Outbox<K, T> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Full;
 
-impl<K: Clone + Eq + Hash, T> Outbox<K, T> {
+impl<K: Clone + Eq + Hash, T: Clone> Outbox<K, T> {
     /// Takes at most `limit` ordered items at a time; `room` is told when some were taken out.
     pub(crate) fn new(limit: usize, room: Arc<Notify>) -> Self {
         let queue = Queue {
@@ -78,7 +81,7 @@ impl<K: Clone + Eq + Hash, T> Outbox<K, T> {
         } else {
             let last = queue.slots.iter_mut().rev().find_map(|slot| match slot {
                 Slot::Recent(of, held) if *of == key => Some(held),
-                Slot::Recent(..) | Slot::Latest(_) | Slot::Ordered(_) => None,
+                Slot::Recent(..) | Slot::Latest(_) | Slot::Ordered(_) | Slot::Tap(_) => None,
             });
             if let Some(held) = last {
                 *held = item;
@@ -86,6 +89,14 @@ impl<K: Clone + Eq + Hash, T> Outbox<K, T> {
         }
         drop(queue);
         self.filled.notify_one();
+    }
+
+    /// Something has come to the ring of this tap; where the tap stands here already, that is all.
+    pub(crate) fn push_tap(&self, tap: &Arc<Tap<T>>) {
+        if tap.raise() {
+            self.queue().slots.push_back(Slot::Tap(tap.clone()));
+            self.filled.notify_one();
+        }
     }
 
     /// Puts the item in unless one under the same key is still there: that one stands before whatever
@@ -156,11 +167,11 @@ impl<K: Clone + Eq + Hash, T> Outbox<K, T> {
         }
     }
 
-    /// Moves what is there, up to `most` items; says how many.
+    /// Moves what is there, up to `most` items and what a tap has more; says how many.
     pub(crate) fn take_now(&self, most: usize, into: &mut Vec<T>) -> usize {
         let mut queue = self.queue();
-        let count = most.min(queue.slots.len());
-        for _ in 0..count {
+        let before = into.len();
+        while into.len() - before < most {
             let item = match queue.slots.pop_front() {
                 Some(Slot::Ordered(item)) => {
                     queue.ordered -= 1;
@@ -173,10 +184,15 @@ impl<K: Clone + Eq + Hash, T> Outbox<K, T> {
                     }
                     Some(item)
                 }
-                None => None,
+                Some(Slot::Tap(tap)) => {
+                    tap.draw(into);
+                    None
+                }
+                None => break,
             };
             into.extend(item);
         }
+        let count = into.len() - before;
         queue.taken += count as u64;
         drop(queue);
         if count > 0 {
