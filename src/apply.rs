@@ -10,15 +10,18 @@ use crate::{
     cli::{apply::ApplyArgs, resource::Format},
     exit::Usage,
     resource::{Asker, contents, say},
+    stopping::aside,
 };
 use anyhow::bail;
 use plan::{Plan, Planned, Step};
+use serde_json::json;
 use std::{
     io::{self, IsTerminal as _, Write as _},
     process::ExitCode,
 };
+use tokio_util::sync::CancellationToken;
 
-pub(crate) async fn run(args: &ApplyArgs) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(args: &ApplyArgs, stop: CancellationToken) -> anyhow::Result<ExitCode> {
     let asks = !args.yes && !args.plan;
     if asks && !io::stdin().is_terminal() {
         let usage =
@@ -26,24 +29,41 @@ pub(crate) async fn run(args: &ApplyArgs) -> anyhow::Result<ExitCode> {
         return Err(Usage(usage.to_owned()).into());
     }
     let name = args.file.display().to_string();
-    let wanted = file::read(&name, &contents(&args.file)?)?;
+    let wanted = file::read(&name, &contents(&args.file).await?)?;
     let asker = Asker::new(&args.whom);
     let there = plan::there(&asker).await?;
     let plan = plan::plan(&wanted, &there, args.prune, args.release)?;
-    show(asker.output, &plan)?;
-    if args.plan || plan.steps.is_empty() {
+    let over = args.plan || plan.steps.is_empty();
+    // As JSON it is one document: the plan, and behind it what was done.
+    if over || asker.output != Format::Json {
+        show(asker.output, &plan)?;
+    }
+    if over {
         return Ok(ExitCode::SUCCESS);
     }
     let loosened: Vec<&str> =
         plan.steps.iter().filter(|one| one.loosens).map(|one| one.name.as_str()).collect();
     if !args.loosen && !loosened.is_empty() {
         let names = loosened.join(", ");
+        if asker.output == Format::Json {
+            show(asker.output, &plan)?;
+        }
         bail!(
             "a limit or a trading state would be looser than it is, which somebody may have set on purpose: {names}. Put it \
              in the file as it is, or say --loosen; nothing was done"
         );
     }
-    if asks && !agreed()? {
+    let agreed = async {
+        tokio::select! {
+            agreed = aside(agreed) => agreed?,
+            () = stop.cancelled() => Ok(false),
+        }
+    };
+    if asks && asker.output == Format::Json {
+        // To whoever is asked.
+        eprint!("{}", text(&plan));
+    }
+    if asks && !agreed.await? {
         eprintln!("tradewind: nothing was done");
         return Ok(ExitCode::FAILURE);
     }
@@ -52,8 +72,12 @@ pub(crate) async fn run(args: &ApplyArgs) -> anyhow::Result<ExitCode> {
         terms.why.get_or_insert_with(|| format!("apply {name}"));
         terms
     };
-    carry::out(&asker, &plan, terms).await?;
-    Ok(ExitCode::SUCCESS)
+    let mut done = Vec::new();
+    let carried = carry::out(&asker, &plan, terms, &stop, &mut done).await;
+    if asker.output == Format::Json {
+        say(&format!("{:#}\n", json!({ "plan": plan, "done": done })))?;
+    }
+    carried.map(|()| ExitCode::SUCCESS)
 }
 
 fn agreed() -> anyhow::Result<bool> {

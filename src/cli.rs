@@ -26,6 +26,7 @@ use tradewind_domain::{
     name = "tradewind",
     version,
     about = "Highly available trading infrastructure for algos",
+    after_help = crate::exit::HELP,
     infer_subcommands = false,
     arg_required_else_help = true
 )]
@@ -314,5 +315,7 @@ fn nodes(text: &str) -> Result<u64, String> {
     }
 }
 
+#[cfg(test)]
+mod documented;
 #[cfg(test)]
 mod tests;

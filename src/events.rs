@@ -3,6 +3,7 @@
 
 use crate::{
     cli::{EventsArgs, Format},
+    exit::one_document,
     resource::{said, say},
 };
 use anyhow::{Context as _, bail};
@@ -24,6 +25,7 @@ const WITHIN: Duration = Duration::from_secs(5);
 const LAGS: Duration = Duration::from_millis(20);
 
 pub(crate) async fn run(args: &EventsArgs, stop: CancellationToken) -> anyhow::Result<()> {
+    one_document(args.output, args.follow)?;
     let client = ControlClient::new(args.addr.clone(), Rest::default());
     let filter = EventFilter::new(&args.kind, args.about.as_deref())?;
     if args.output == Format::Table && !said(&line("REVISION", "AT", "EVENT", ""))? {

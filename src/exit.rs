@@ -1,9 +1,15 @@
 //! Exit codes, the same for every command: 0 ok, 1 failed, 2 wrong usage, 3 not found, 4 conflict, 5 no leader,
 //! 6 timed out with the outcome not known, 7 not allowed. Decides which problem is which.
 
+use crate::cli::Format;
 use std::{fmt, process::ExitCode};
 use tradewind_link::rest::RestError;
 use tradewind_protocol::{Code, Problem};
+
+/// For `--help`.
+pub(crate) const HELP: &str = "\
+Exit codes: 0 done, or shown until Ctrl-C; 1 failed or refused; 2 wrong usage; 3 not there, or never will be so; \
+4 a conflict; 5 no leader; 6 not known in time, or left by Ctrl-C while it goes on; 7 not allowed";
 
 /// What was asked for cannot be meant: said before anybody was asked.
 #[derive(Debug)]
@@ -16,6 +22,15 @@ impl fmt::Display for Usage {
 }
 
 impl std::error::Error for Usage {}
+
+/// What goes on has no end that one document could have.
+pub(crate) fn one_document(output: Format, goes_on: bool) -> Result<(), Usage> {
+    if output == Format::Json && goes_on {
+        let text = "what goes on is shown as lines: -o jsonl; -o json is one document";
+        return Err(Usage(text.to_owned()));
+    }
+    Ok(())
+}
 
 /// What was waited for is not so.
 #[derive(Debug)]
@@ -43,10 +58,12 @@ pub(crate) fn of_problem(problem: &Problem) -> u8 {
     match problem.code {
         Code::MalformedRequest => 2,
         Code::NotFound => 3,
-        Code::Conflict | Code::Busy | Code::InUse | Code::PreconditionFailed => 4,
+        // Whatever its word, it is not as it was taken to be.
+        code if code.status() == 409 => 4,
+        Code::PreconditionFailed => 4,
         Code::NoLeader | Code::Unavailable => 5,
         Code::Unknown | Code::RequestTimeout => 6,
-        Code::Unauthorized | Code::Forbidden => 7,
+        Code::Unauthorized | Code::Forbidden | Code::StaleTrader => 7,
         _ => 1,
     }
 }
@@ -92,6 +109,19 @@ mod tests {
         assert_eq!(code(Code::Unknown), 6);
         assert_eq!(code(Code::Forbidden), 7);
         assert_eq!(code(Code::Refused), 1);
+    }
+
+    #[test]
+    fn every_conflict_ends_alike_and_so_does_whatever_one_may_not_do() {
+        for known in Code::ALL.iter().copied() {
+            let exit = of_problem(&Problem::new(known, ""));
+            match known.status() {
+                409 | 412 => assert_eq!(exit, 4, "{known:?}"),
+                401 | 403 => assert_eq!(exit, 7, "{known:?}"),
+                404 => assert_eq!(exit, 3, "{known:?}"),
+                _ => assert!([1, 2, 5, 6].contains(&exit), "{known:?}: {exit}"),
+            }
+        }
     }
 
     #[test]

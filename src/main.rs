@@ -23,10 +23,13 @@ mod telemetry;
 mod venue;
 mod wait;
 
+use anyhow::bail;
 use clap::Parser as _;
 use cli::{Cli, Command};
+use snapshot::{SnapshotArgs, SnapshotCommand};
 use std::{io::Write as _, process::ExitCode};
 use tikv_jemallocator::Jemalloc;
+use tokio_util::sync::CancellationToken;
 
 /// A sixth of a write's CPU less than with the system's allocator: decision 17.
 #[global_allocator]
@@ -66,6 +69,19 @@ fn done(command: Command) -> anyhow::Result<ExitCode> {
         Command::Exec { command } => Ok(roles::exec(&command)),
         Command::Bench(args) => bench::run(args),
         Command::Openapi => openapi(),
+        // Work on this machine's files: a signal ends it as it ends any program.
+        Command::Recover(args) => {
+            telemetry::install("error");
+            snapshot::recover(&args)
+        }
+        Command::Snapshot(SnapshotArgs { command: SnapshotCommand::Inspect(args) }) => {
+            telemetry::install("error");
+            snapshot::inspect(&args)
+        }
+        Command::Snapshot(SnapshotArgs { command: SnapshotCommand::Restore(args) }) => {
+            telemetry::install("error");
+            snapshot::restore(&args)
+        }
         command => run(command),
     }
 }
@@ -89,27 +105,51 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         | Command::Wait(_)
         | Command::Events(_)
         | Command::Venue(_)
-        | Command::Snapshot(_)
-        | Command::Recover(_) => "error,tradewind_launcher=warn",
+        | Command::Snapshot(_) => "error,tradewind_launcher=warn",
         _ => "info,openraft=error,sled=warn",
     });
     let stop = stopping::token()?;
+    let asks = match command {
+        Command::Demo(args) => return demo::run(args, stop).await,
+        Command::Resource(command) if roles::is_spawned(&command) => {
+            return role(Command::Resource(command), stop).await;
+        }
+        Command::Status(_)
+        | Command::Wait(_)
+        | Command::Snapshot(_)
+        | Command::Member(_)
+        | Command::Drain(_)
+        | Command::Undrain(_)
+        | Command::Resource(_)
+        | Command::Apply(_)
+        | Command::Rebalance(_)
+        | Command::Venue(_)
+        | Command::Events(_) => ask(command, stop.clone()),
+        command => return role(command, stop).await,
+    };
+    stopping::unless_left(&stop, asks).await
+}
+
+async fn role(command: Command, stop: CancellationToken) -> anyhow::Result<ExitCode> {
+    roles::run(command, stop).await.map(|()| ExitCode::SUCCESS)
+}
+
+/// Of a cluster, or of a venue.
+async fn ask(command: Command, stop: CancellationToken) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Demo(args) => demo::run(args, stop).await,
         Command::Status(args) => status::run(&args, stop).await.map(|()| ExitCode::SUCCESS),
         Command::Wait(args) => wait::run(&args, stop).await,
-        Command::Snapshot(args) => snapshot::run(args).await,
-        Command::Recover(args) => snapshot::recover(&args),
+        Command::Snapshot(SnapshotArgs { command: SnapshotCommand::Save(args) }) => {
+            snapshot::save(&args, stop).await
+        }
         Command::Member(args) => Ok(member::run(&args.action).await),
         Command::Drain(args) => drain::run(&args, stop).await,
         Command::Undrain(args) => drain::undrain(&args).await,
-        Command::Resource(command) if !roles::is_spawned(&command) => {
-            resource::run(&command, &stop).await
-        }
-        Command::Apply(args) => apply::run(&args).await,
+        Command::Resource(command) => resource::run(&command, &stop).await,
+        Command::Apply(args) => apply::run(&args, stop).await,
         Command::Rebalance(args) => rebalance::run(&args, stop).await,
         Command::Venue(args) => venue::run(&args).await,
         Command::Events(args) => events::run(&args, stop).await.map(|()| ExitCode::SUCCESS),
-        role => roles::run(role, stop).await.map(|()| ExitCode::SUCCESS),
+        _ => bail!("asks nobody"),
     }
 }

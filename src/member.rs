@@ -8,6 +8,7 @@ use crate::{
         resource::Reason,
     },
     clock, exit,
+    resource::said,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use std::{
@@ -51,7 +52,7 @@ pub(crate) async fn run(action: &MemberAction) -> ExitCode {
     };
     match done {
         Ok(text) => {
-            print!("{text}");
+            let _ = said(&text);
             ExitCode::SUCCESS
         }
         Err(problem) => {

@@ -4,7 +4,7 @@
 use crate::{
     cli::{rebalance::RebalanceArgs, resource::Format},
     exit::Usage,
-    resource::{Asker, WITHIN, say},
+    resource::{Asker, WITHIN, again, say},
 };
 use serde_json::json;
 use std::{
@@ -45,9 +45,14 @@ pub(crate) async fn run(args: &RebalanceArgs, stop: CancellationToken) -> anyhow
         asker.told(&changed, || "the rebalance is over: who has not moved stays\n".to_owned())?;
         return Ok(ExitCode::SUCCESS);
     }
+    if args.watch {
+        let plan = async || shown(asker.output, &look(&asker).await?);
+        again(asker.output, &stop, plan).await?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let before = look(&asker).await?;
     if !args.apply {
-        show(&asker, &before)?;
+        say(&shown(asker.output, &before)?)?;
         return Ok(ExitCode::SUCCESS);
     }
     let begun = change(&asker, Method::POST, &asked()?, Condition::Always).await?;
@@ -156,11 +161,12 @@ async fn follow(
     stop: CancellationToken,
 ) -> anyhow::Result<ExitCode> {
     let mut watch = asker.control.watch(Some(moves.since));
+    let mut gone = Vec::new();
     loop {
         let next = tokio::select! {
             next = watch.next() => next,
             () = stop.cancelled() => {
-                eprintln!("tradewind: the rebalance goes on; tradewind rebalance --cancel ends that");
+                eprintln!("tradewind: the rebalance goes on; tradewind rebalance tells how far it is, tradewind rebalance --cancel --why TEXT ends it");
                 // Not over: whoever waits for it by script must not go on.
                 return Ok(ExitCode::from(6));
             }
@@ -169,8 +175,11 @@ async fn follow(
         for event in &entry.events {
             match moves.heard(event) {
                 Heard::Nothing => {}
-                Heard::Moved(each) => moved(asker.output, &each, &moves)?,
-                Heard::Over => return over(asker.output, &moves),
+                Heard::Moved(each) => {
+                    moved(asker.output, &each, &moves)?;
+                    gone.push(each);
+                }
+                Heard::Over => return over(asker.output, &moves, &gone),
                 Heard::Cancelled(who, why) => {
                     let (done, total) = (moves.done, moves.total);
                     let detail = format!("cancelled by {who}, {why}: {done} of {total} have moved");
@@ -185,18 +194,24 @@ fn moved(output: Format, each: &CustomerMove, moves: &Moves) -> anyhow::Result<(
     let (CustomerMove { customer, from, to, .. }, done, total) = (each, moves.done, moves.total);
     match output {
         Format::Table => say(&format!("{customer}  {from} -> {to}  {done} of {total}\n")),
-        Format::Json | Format::Jsonl => {
+        // All of them in one document, at the end.
+        Format::Json => Ok(()),
+        Format::Jsonl => {
             let told = json!({ "moved": each, "done": done, "moves": total });
             say(&format!("{told}\n"))
         }
     }
 }
 
-fn over(output: Format, moves: &Moves) -> anyhow::Result<ExitCode> {
+fn over(output: Format, moves: &Moves, gone: &[CustomerMove]) -> anyhow::Result<ExitCode> {
     let Moves { done, total, .. } = moves;
     match output {
         Format::Table => say(&format!("done: {done} of {total} customers moved\n"))?,
-        Format::Json | Format::Jsonl => {
+        Format::Json => {
+            let told = json!({ "over": true, "done": done, "moves": total, "moved": gone });
+            say(&format!("{told:#}\n"))?;
+        }
+        Format::Jsonl => {
             say(&format!("{}\n", json!({ "over": true, "done": done, "moves": total })))?;
         }
     }
@@ -210,18 +225,15 @@ fn over(output: Format, moves: &Moves) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn show(asker: &Asker, told: &RebalanceTold) -> anyhow::Result<()> {
+fn shown(output: Format, told: &RebalanceTold) -> anyhow::Result<String> {
     let plan = told.plan.clone().unwrap_or_default();
-    match asker.output {
+    match output {
         Format::Json => {
             let told = json!({ "under_way": told.under_way, "plan": plan });
-            say(&format!("{told:#}\n"))
+            Ok(format!("{told:#}\n"))
         }
-        Format::Jsonl => {
-            let lines = plan.iter().map(|each| Ok(serde_json::to_string(each)? + "\n"));
-            say(&lines.collect::<anyhow::Result<String>>()?)
-        }
-        Format::Table => say(&table(told.under_way.as_ref(), &plan)),
+        Format::Jsonl => plan.iter().map(|each| Ok(serde_json::to_string(each)? + "\n")).collect(),
+        Format::Table => Ok(table(told.under_way.as_ref(), &plan)),
     }
 }
 

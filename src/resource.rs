@@ -3,12 +3,14 @@
 
 mod asker;
 pub(crate) mod key;
+mod provisioning;
 mod route;
 mod table;
 mod trader;
 mod watch;
 
 pub(crate) use asker::{Asker, WITHIN, said, say};
+pub(crate) use watch::again;
 
 use crate::{
     cli::resource::{
@@ -16,6 +18,7 @@ use crate::{
         Show, TraderAction, TraderArgs,
     },
     exit::Usage,
+    stopping::aside,
 };
 use anyhow::Context as _;
 use clap::Args;
@@ -34,7 +37,6 @@ use tradewind_protocol::{
     Code, Problem,
     control::{Changed, Stand},
     resources::{Declared, One},
-    scale::PROVISIONING,
 };
 
 /// What is declared is far smaller: a Market with all its routes has 170 KiB.
@@ -54,8 +56,13 @@ pub(crate) async fn run(
             TraderAction::Declared(action) => of("traders", action, table::TRADERS, stop).await,
             TraderAction::Turned(turn) => trader::turn(turn).await,
         },
-        ResourceCommand::Market(_) | ResourceCommand::Trader(_) => {
-            Err(Usage("name what to do: ls, get, put or rm".to_owned()).into())
+        ResourceCommand::Market(_) => {
+            Err(Usage("name what to do: ls, get, put, rm or logs".to_owned()).into())
+        }
+        ResourceCommand::Trader(_) => {
+            let verbs =
+                "name what to do: ls, get, put, rm, pause, resume, restart, stop, start or logs";
+            Err(Usage(verbs.to_owned()).into())
         }
         ResourceCommand::Manager(look) => seen("managers", look, table::MANAGERS, stop).await,
         ResourceCommand::Implementation(look) => {
@@ -64,16 +71,15 @@ pub(crate) async fn run(
         ResourceCommand::Broker(OrBroker { action: Some(look) }) => {
             seen("brokers", look, table::BROKERS, stop).await
         }
-        ResourceCommand::Broker(_) => Err(Usage("name what to do: ls or get".to_owned()).into()),
+        ResourceCommand::Broker(_) => {
+            Err(Usage("name what to do: ls, get or logs".to_owned()).into())
+        }
         ResourceCommand::Location(action) => of("locations", action, table::LOCATIONS, stop).await,
         ResourceCommand::ExchangeDays(action) => {
             of("exchange-days", action, table::EXCHANGE_DAYS, stop).await
         }
         ResourceCommand::Scale(action) => of("scale", action, table::SCALES, stop).await,
-        ResourceCommand::Provisioning(args) => {
-            let (_, items) = Asker::new(&args.whom).all(PROVISIONING, &args.select).await?;
-            show(args.whom.output, &items, table::PROVISIONING)
-        }
+        ResourceCommand::Provisioning(args) => provisioning::run(args, stop).await,
         ResourceCommand::Key(action) => key::run(action).await,
         ResourceCommand::Route(action) => route::run(action, stop).await,
         ResourceCommand::Risk(action) => of("risk", action, table::RISK, stop).await,
@@ -122,7 +128,7 @@ where
         }
         Action::Put { name, file, flags, on, reason, whom } => {
             let (spec, seen) = match file {
-                Some(file) => read(file)?,
+                Some(file) => read(file).await?,
                 None => (flags.spec()?, None),
             };
             let asker = Asker::new(whom);
@@ -221,8 +227,8 @@ fn condition(on: &On, seen: Option<Revision>) -> Condition {
 }
 
 /// What a file declares; of one that `get -o json` has written, also the revision that was shown.
-fn read(file: &Path) -> anyhow::Result<(Value, Option<Revision>)> {
-    let text = contents(file)?;
+async fn read(file: &Path) -> anyhow::Result<(Value, Option<Revision>)> {
+    let text = contents(file).await?;
     let wrong = |error: String| Usage(format!("{}: {error}", file.display()));
     let value: Value = if text.trim_start().starts_with('{') {
         serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?
@@ -236,8 +242,13 @@ fn read(file: &Path) -> anyhow::Result<(Value, Option<Revision>)> {
     })
 }
 
-/// All of a file, or of the standard input.
-pub(crate) fn contents(file: &Path) -> anyhow::Result<String> {
+/// All of a file, or of the standard input, which may be a terminal where nobody types.
+pub(crate) async fn contents(file: &Path) -> anyhow::Result<String> {
+    let file = file.to_owned();
+    aside(move || all_of(&file)).await?
+}
+
+fn all_of(file: &Path) -> anyhow::Result<String> {
     let mut text = String::new();
     let source: &mut dyn io::Read = if file.as_os_str() == "-" {
         &mut io::stdin()

@@ -8,19 +8,8 @@ mod recover;
 mod restore;
 mod save;
 
-pub(crate) use args::{RecoverArgs, SnapshotArgs};
-
-use args::SnapshotCommand;
-use std::process::ExitCode;
-
-pub(crate) async fn run(args: SnapshotArgs) -> anyhow::Result<ExitCode> {
-    match args.command {
-        SnapshotCommand::Save(args) => save::run(&args).await,
-        SnapshotCommand::Inspect(args) => inspect::run(&args),
-        SnapshotCommand::Restore(args) => restore::run(&args),
-    }
-}
-
-pub(crate) fn recover(args: &RecoverArgs) -> anyhow::Result<ExitCode> {
-    recover::run(args)
-}
+pub(crate) use args::{RecoverArgs, SnapshotArgs, SnapshotCommand};
+pub(crate) use inspect::run as inspect;
+pub(crate) use recover::run as recover;
+pub(crate) use restore::run as restore;
+pub(crate) use save::run as save;

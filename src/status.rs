@@ -3,6 +3,7 @@
 
 use crate::{
     cli::{Format, StatusArgs},
+    exit::one_document,
     resource::said,
 };
 use anyhow::Context as _;
@@ -10,9 +11,17 @@ use std::{fmt::Write as _, time::Duration};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tradewind_control_client::ControlClient;
-use tradewind_domain::ids::{NodeId, Revision};
+use tradewind_domain::{
+    control::{drain::DrainRow, scale::ProvisionRow},
+    ids::{NodeId, Revision},
+};
 use tradewind_link::rest::Rest;
-use tradewind_protocol::control::{Stand, Status};
+use tradewind_protocol::{
+    control::{RebalanceStatus, Stand, Status},
+    drains::DrainView,
+    resources::TradingStateInfo,
+    scale::ProvisioningInfo,
+};
 
 const WITHIN: Duration = Duration::from_secs(5);
 
@@ -20,6 +29,7 @@ const WITHIN: Duration = Duration::from_secs(5);
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 pub(crate) async fn run(args: &StatusArgs, stop: CancellationToken) -> anyhow::Result<()> {
+    one_document(args.output, args.watch)?;
     let client = ControlClient::new(args.addr.clone(), Rest::default());
     let mut shown = look(args, &client).await?;
     let mut reads = said(&form(args.output, &shown)?)?;
@@ -85,6 +95,38 @@ fn unconfirmed(node: NodeId, age_ms: Option<u64>) -> String {
     format!("STALE: as node {node} has it, the leader is not confirmed; {age}")
 }
 
+/// What an operator has begun or is to do something about: nothing where all is as it should be.
+fn unusual(status: &Status) -> String {
+    let mut lines = Vec::new();
+    for drain in &status.drains {
+        let DrainRow { target, state, by, overdue, .. } = &drain.row;
+        let alarm = if overdue.is_some() { "ALARM: OVERDUE " } else { "" };
+        let waits = drain.waits.as_ref().map_or_else(String::new, |waits| format!(" - {waits}"));
+        lines.push(format!("{alarm}DRAIN: {target} is {state}, by {}, {}{waits}", by.who, by.why));
+    }
+    if let Some(RebalanceStatus { by, moves, left, .. }) = &status.rebalance {
+        let (who, why) = (&by.who, &by.why);
+        lines.push(format!("REBALANCE: {left} of {moves} have not moved, by {who}, {why}"));
+    }
+    for ProvisioningInfo { row } in &status.provisioning {
+        let ProvisionRow { request, implementation, location, state, attempts, .. } = row;
+        let why = row.failure.as_ref().map_or_else(String::new, |why| {
+            format!(" - {attempts} attempts failed, the last: {why}")
+        });
+        lines.push(format!(
+            "PROVISIONING: request {request}, {implementation} in {location}, is {state}{why}"
+        ));
+    }
+    for TradingStateInfo { scope, spec, by, .. } in &status.trading_states {
+        let by = by.as_ref().map_or_else(String::new, |by| format!(", by {}, {}", by.who, by.why));
+        lines.push(format!("TRADING: {scope} is {}{by}", spec.state));
+    }
+    if !lines.is_empty() {
+        lines.push(String::new());
+    }
+    lines.into_iter().map(|line| line + "\n").collect()
+}
+
 fn table(status: &Status) -> Result<String, std::fmt::Error> {
     let mut text = String::new();
     let leader = status.stand.leader.map_or("none".to_string(), |node| node.to_string());
@@ -106,17 +148,21 @@ fn table(status: &Status) -> Result<String, std::fmt::Error> {
             "ALARM: {host} in {location} fell silent with others; nothing is moved away from it\n"
         )?;
     }
+    text.push_str(&unusual(status));
     writeln!(text, "{:<8}{:<14}{:<24}PEER", "MEMBER", "ROLE", "API")?;
     for member in &status.members {
         let role = format!("{:?}", member.role).to_lowercase();
         let (api, peer) = (&member.api_address, &member.peer_address);
         writeln!(text, "{:<8}{role:<14}{api:<24}{peer}", member.node.to_string())?;
     }
-    writeln!(text, "\n{:<36}{:<10}{:<24}SESSIONS", "MANAGER", "HEALTH", "ADDRESS")?;
+    writeln!(text, "\n{:<36}{:<10}{:<24}{:<10}DRAIN", "MANAGER", "HEALTH", "ADDRESS", "SESSIONS")?;
     for manager in &status.managers {
         let health = format!("{:?}", manager.health).to_lowercase();
         let (address, sessions) = (&manager.address, manager.sessions);
-        writeln!(text, "{:<36}{health:<10}{address:<24}{sessions}", manager.manager.to_string())?;
+        let of = |drain: &&DrainView| drain.row.target.covers(&manager.manager);
+        let drain = status.drains.iter().find(of).map_or("-".into(), |d| d.row.state.to_string());
+        let name = manager.manager.to_string();
+        writeln!(text, "{name:<36}{health:<10}{address:<24}{sessions:<10}{drain}")?;
     }
     writeln!(text, "\n{:<24}{:<12}{:<8}{:<36}DETAIL", "SERVICE", "STATE", "PID", "MANAGER")?;
     for service in &status.services {
@@ -160,6 +206,10 @@ mod tests {
             divergence: None,
             handed_back: vec![],
             level: None,
+            drains: vec![],
+            rebalance: None,
+            provisioning: vec![],
+            trading_states: vec![],
         }
     }
 
@@ -187,5 +237,31 @@ mod tests {
         assert!(stale.contains("1234 ms"), "{stale}");
         assert!(shown(Some(None)).contains("no leader since it started"));
         assert!(!shown(None).contains("not confirmed"));
+    }
+
+    #[test]
+    fn whatever_is_begun_or_is_to_be_seen_to_stands_above_the_lists() {
+        use serde_json::json;
+        assert_eq!(unusual(&status(None)), "");
+        let by = json!({"who": "ann", "why": "an upgrade"});
+        let mut told = serde_json::to_value(status(None)).unwrap();
+        told["drains"] = json!([{
+            "target": "a1", "epoch": 7, "revision": 9, "state": "draining", "since": "2026-11-28T00:00:00Z",
+            "by": by, "deadline": null, "overdue": "2026-11-28T00:00:01Z", "drop": "never", "forced": null,
+            "drained": null, "acknowledged": true, "managers": [], "remaining": null,
+            "waits": "sessions are on their way out",
+        }]);
+        told["rebalance"] = json!({"epoch": 5, "by": by, "moves": 4, "left": 3});
+        told["trading_states"] = json!([{
+            "scope": "customer.acme", "revision": 3, "spec": {"state": "halted"}, "version": 2, "by": by,
+        }]);
+        let text = unusual(&serde_json::from_value(told).unwrap());
+        for part in [
+            "ALARM: OVERDUE DRAIN: a1 is draining, by ann, an upgrade - sessions are on their way out\n",
+            "REBALANCE: 3 of 4 have not moved, by ann, an upgrade\n",
+            "TRADING: customer.acme is halted, by ann, an upgrade\n",
+        ] {
+            assert!(text.contains(part), "{text}");
+        }
     }
 }

@@ -1,14 +1,22 @@
 //! When a process should stop. Decides what counts as being asked: SIGTERM, SIGINT, SIGHUP, and the end
-//! of standard input where the launcher has said that it holds the other side.
+//! of standard input where the launcher has said that it holds the other side; and that a command which waits for an
+//! answer is left then, with words that say what that means.
 
-use std::{io::Read as _, time::Duration};
-use tokio::signal::unix::{SignalKind, signal};
+use crate::exit::Over;
+use std::{io::Read as _, process::ExitCode, time::Duration};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::oneshot,
+    time::sleep,
+};
 use tokio_util::sync::CancellationToken;
 
 /// Set by a launcher: nothing it started should outlive it, however it ends.
 const UNTIL_STDIN_CLOSES: &str = "TRADEWIND_UNTIL_STDIN_CLOSES";
 /// After standard input has closed the process has so long to stop by itself.
 const LAST_MOMENTS: Duration = Duration::from_secs(3);
+/// A command that has words of its own for being left says them in this time.
+const OWN_WORDS: Duration = Duration::from_millis(300);
 
 /// A token that is cancelled when the process is asked to stop.
 pub(crate) fn token() -> std::io::Result<CancellationToken> {
@@ -42,4 +50,34 @@ pub(crate) fn token() -> std::io::Result<CancellationToken> {
         });
     }
     Ok(token)
+}
+
+/// Runs a command that asks and waits. One that does not end by itself when it is told to stop is left.
+pub(crate) async fn unless_left(
+    stop: &CancellationToken,
+    command: impl Future<Output = anyhow::Result<ExitCode>>,
+) -> anyhow::Result<ExitCode> {
+    let left = async {
+        stop.cancelled().await;
+        sleep(OWN_WORDS).await;
+    };
+    tokio::select! {
+        done = command => done,
+        () = left => Err(left_off().into()),
+    }
+}
+
+/// What is said of a question whose answer was not waited for.
+pub(crate) fn left_off() -> Over {
+    let text = "left before the answer came: what was asked for may be done all the same; look before you ask again";
+    Over::TimedOut(text.to_owned())
+}
+
+/// Does what cannot be given up, such as reading a terminal, on a thread of its own: the process may end beside it.
+pub(crate) async fn aside<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> anyhow::Result<T> {
+    let (tell, told) = oneshot::channel();
+    std::thread::spawn(move || drop(tell.send(work())));
+    Ok(told.await?)
 }

@@ -4,6 +4,7 @@
 
 mod access;
 mod answered;
+mod asked;
 pub mod attach;
 mod capacity;
 pub mod command;
@@ -39,6 +40,8 @@ pub mod unasked;
 pub mod watch;
 
 pub use access::Placed;
+pub use answered::Remembered;
+pub use asked::RequestHash;
 pub use command::{Command, IdempotencyKey, Request, Stamped};
 pub use desired::{Desired, desired};
 pub use event::{Event, EventKind};

@@ -1,12 +1,16 @@
 //! The public interface of the InfrastructureManagers (REST). Decides the shapes of answers and the
 //! form of an idempotency key in a header; what a command does is decided in `domain::control`.
 
-use crate::{problem::Problem, supervision::ServiceReport};
+use crate::{
+    drains::DrainView, problem::Problem, resources::TradingStateInfo, scale::ProvisioningInfo,
+    supervision::ServiceReport,
+};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
 use tradewind_domain::{
     control::{
         IdempotencyKey, StateHash,
+        drain::By,
         handed_back::HandedBackRow,
         level::FeatureLevel,
         row::{ManagerState, RegisterRow},
@@ -122,6 +126,29 @@ pub struct Status {
     /// What all builds in the cluster understand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub level: Option<FeatureLevel>,
+    /// What is being emptied, or is empty and not dropped yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drains: Vec<DrainView>,
+    /// Customers on their way to another TraderManager since an operator asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rebalance: Option<RebalanceStatus>,
+    /// Implementations that are asked for, taken away, or that were not started: none that is there or gone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub provisioning: Vec<ProvisioningInfo>,
+    /// Who may not trade as he likes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub trading_states: Vec<TradingStateInfo>,
+}
+
+/// How far the rebalance under way is; `GET /v1/rebalance` tells who moves where.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct RebalanceStatus {
+    pub epoch: Epoch,
+    pub by: By,
+    pub moves: u64,
+    /// That have not moved.
+    pub left: u64,
 }
 
 /// A node whose Managers the leader does not hear and does not take for down.

@@ -60,7 +60,7 @@ pub struct TellProvisioning {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum ProvisionResult {
     /// Nothing is left of what was to be taken away.
     Released,

@@ -5,14 +5,16 @@ use super::plan::{Plan, Planned, Step};
 use crate::{
     cli::resource::Format,
     resource::{Asker, WITHIN, say},
+    stopping::left_off,
 };
 use anyhow::{Context as _, bail};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
     time::{Duration, Instant},
 };
 use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
 use tradewind_domain::{control::resource::Condition, ids::Revision};
 use tradewind_link::rest::Method;
 use tradewind_protocol::{
@@ -30,13 +32,18 @@ pub(super) async fn out(
     asker: &Asker,
     plan: &Plan,
     terms: impl Fn(Condition) -> Terms,
+    stop: &CancellationToken,
+    told: &mut Vec<Value>,
 ) -> anyhow::Result<()> {
     // What a step has made of something a later one may change again.
     let mut made = BTreeMap::new();
     for (done, planned) in plan.steps.iter().enumerate() {
         let key = (planned.kind, planned.name.clone());
-        let revision = step(asker, planned, made.get(&key).copied(), &terms);
-        let revision = revision.await.with_context(|| {
+        let revision = tokio::select! {
+            revision = step(asker, planned, made.get(&key).copied(), &terms) => revision,
+            () = stop.cancelled() => Err(left_off().into()),
+        };
+        let revision = revision.with_context(|| {
             format!(
                 "{} {}: {done} of {} steps are done; apply the file again to go on from there",
                 planned.kind.word(),
@@ -45,7 +52,7 @@ pub(super) async fn out(
             )
         })?;
         made.insert(key, revision);
-        told(asker.output, planned, revision)?;
+        told.push(tell(asker.output, planned, revision)?);
     }
     Ok(())
 }
@@ -101,18 +108,19 @@ async fn stopped(asker: &Asker, path: &str) -> anyhow::Result<()> {
     }
 }
 
-fn told(output: Format, planned: &Planned, revision: Revision) -> anyhow::Result<()> {
+/// Says what was done, as it is done; gives it for the end.
+fn tell(output: Format, planned: &Planned, revision: Revision) -> anyhow::Result<Value> {
     let done = match planned.step {
         Step::Create => "created",
         Step::Change { .. } => "changed",
         Step::Delete { .. } => "deleted",
     };
     let (kind, name) = (planned.kind.word(), &planned.name);
+    let told = json!({"done": done, "kind": kind, "name": name, "revision": revision});
     match output {
-        Format::Table => say(&format!("{done} {kind} {name}, revision {revision}\n")),
-        Format::Json | Format::Jsonl => say(&format!(
-            "{}\n",
-            json!({"done": done, "kind": kind, "name": name, "revision": revision})
-        )),
+        Format::Table => say(&format!("{done} {kind} {name}, revision {revision}\n"))?,
+        Format::Json => {}
+        Format::Jsonl => say(&format!("{told}\n"))?,
     }
+    Ok(told)
 }

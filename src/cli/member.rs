@@ -24,13 +24,13 @@ pub(crate) struct Asked {
 #[derive(Debug, Subcommand)]
 pub(crate) enum MemberAction {
     /// All members: role, addresses, disk, how far each has come
-    #[command(alias = "ls")]
+    #[command(visible_alias = "ls")]
     List {
         #[command(flatten)]
         asked: Asked,
     },
     /// One member
-    #[command(alias = "get")]
+    #[command(visible_alias = "get")]
     Show {
         /// Its number
         node: u64,
@@ -38,7 +38,7 @@ pub(crate) enum MemberAction {
         asked: Asked,
     },
     /// Remove a member and wait until it is gone; its number is never given again
-    #[command(alias = "rm")]
+    #[command(visible_aliases = ["rm", "delete"])]
     Remove {
         /// Its number
         node: u64,

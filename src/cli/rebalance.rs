@@ -22,6 +22,9 @@ pub(crate) struct RebalanceArgs {
     /// Begin and leave it to itself
     #[arg(long, requires = "apply")]
     pub(crate) detach: bool,
+    /// Show it again whenever it has changed, until Ctrl-C
+    #[arg(short, long, conflicts_with_all = ["apply", "cancel"])]
+    pub(crate) watch: bool,
     #[command(flatten)]
     pub(crate) whom: Whom,
 }

@@ -5,6 +5,7 @@
 
 mod flags;
 mod placed;
+mod provisioning;
 mod risk;
 mod route;
 mod scale;
@@ -14,6 +15,9 @@ pub(crate) use flags::{
     AccountFlags, CustomerFlags, ExchangeDaysFlags, Flags, LocationFlags, MarketFlags,
 };
 pub(crate) use placed::{Look, OfImplementations, OfManagers, OrBroker};
+pub(crate) use provisioning::{
+    ListProvisioning, ProvisioningAction, ProvisioningArgs, ToldProvisioning,
+};
 pub(crate) use risk::{OfRisk, OfTradingStates, RiskFlags, TradingStateFlags};
 pub(crate) use route::{MoveRoutes, RouteAction};
 pub(crate) use scale::ScaleFlags;
@@ -25,51 +29,51 @@ use serde::Serialize;
 use std::path::PathBuf;
 use tradewind_domain::{
     calendar::Exchange,
-    control::{row::TraderWish, scale::ProvisionState},
-    ids::{AccountId, CustomerId, InstrumentId, LocationId, ManagerId, VenueId},
+    control::row::TraderWish,
+    ids::{AccountId, CustomerId, InstrumentId, ManagerId, VenueId},
 };
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ResourceCommand {
-    /// Accounts at venues: list, show, declare, delete
+    /// Accounts at venues: ls, get, put, rm
     #[command(subcommand)]
     Account(Action<OfAccounts, AccountFlags, Release>),
-    /// Customers: list, show, declare, delete; their API keys: `tradewind key`
+    /// Customers: ls, get, put, rm; their API keys: `tradewind key`
     #[command(subcommand)]
     Customer(Action<OfCustomers, CustomerFlags, Nothing>),
-    /// Markets and their routes: list, show, declare, delete
+    /// Markets and their routes: ls, get, put, rm; what one wrote: `tradewind market logs NAME`
     Market(OrService<OfMarkets, MarketFlags, Nothing>),
-    /// Traders: list, show, declare, delete; pause, resume, restart, stop, start
+    /// Traders: ls, get, put, rm; pause, resume, restart, stop, start; what one wrote: `tradewind trader logs NAME`
     Trader(TraderArgs),
-    /// Managers that are registered: list, show
+    /// Managers that are registered: ls, get
     #[command(subcommand)]
     Manager(Look<OfManagers>),
-    /// Implementations and their Managers: list, show
+    /// Implementations and their Managers: ls, get
     #[command(subcommand)]
     Implementation(Look<OfImplementations>),
-    /// Brokers, who has each and how it is: list, show
+    /// Brokers, who has each and how it is: ls, get; what one wrote: `tradewind broker logs ACCOUNT`
     Broker(OrBroker),
-    /// When it is after hours in a location: list, show, declare, delete
+    /// When it is after hours in a location: ls, get, put, rm
     #[command(subcommand)]
     Location(Action<OfLocations, LocationFlags, Nothing>),
-    /// Days on which an exchange is closed or closes early, beside its table: list, show, declare, delete
+    /// Days on which an exchange is closed or closes early, beside its table: ls, get, put, rm
     #[command(subcommand)]
     ExchangeDays(Action<Nothing, ExchangeDaysFlags, Nothing>),
-    /// Between which marks a location scales, how far, and by whom: list, show, set, remove
+    /// Between which marks a location scales, how far, and by whom: ls, get, put, rm
     #[command(subcommand)]
     Scale(Action<Nothing, ScaleFlags, Nothing>),
-    /// Implementations that were asked for, and what has become of each
+    /// Implementations that were asked for, and what has become of each: ls, get, released, failed
     Provisioning(ProvisioningArgs),
-    /// A customer's API keys: add, list, remove
+    /// A customer's API keys: add, ls, rm
     #[command(subcommand)]
     Key(KeyAction),
-    /// Routes of a Market, one by one: list, show, declare, delete
+    /// Routes of a Market, one by one: ls, get, put, move, rm
     #[command(subcommand)]
     Route(RouteAction),
-    /// What orders must keep: of everybody (`global`), `customer.NAME`, `account.NAME`, `trader.NAME`
+    /// What orders must keep, of everybody (`global`), `customer.NAME`, `account.NAME`, `trader.NAME`: ls, get, put, rm
     #[command(subcommand)]
     Risk(Action<OfRisk, RiskFlags, Nothing>),
-    /// Who may trade, only reduce, or not at all: `global`, `customer.NAME`, `account.NAME`, `trader.NAME`
+    /// Who may trade, only reduce, or not at all, of `global`, `customer.NAME`, `account.NAME`, `trader.NAME`: ls, get, put, rm
     #[command(subcommand)]
     TradingState(Action<OfTradingStates, TradingStateFlags, Nothing>),
 }
@@ -108,7 +112,7 @@ impl ResourceCommand {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Action<S: Args, P: Args, R: Args> {
     /// All of them, or those that are chosen
-    #[command(alias = "list")]
+    #[command(visible_alias = "list")]
     Ls {
         #[command(flatten)]
         select: S,
@@ -118,6 +122,7 @@ pub(crate) enum Action<S: Args, P: Args, R: Args> {
         whom: Whom,
     },
     /// One of them, as it is declared and where it is
+    #[command(visible_alias = "show")]
     Get {
         /// Its name
         #[arg(value_parser = name)]
@@ -128,7 +133,7 @@ pub(crate) enum Action<S: Args, P: Args, R: Args> {
         whom: Whom,
     },
     /// Declare one, new or instead of what is declared
-    #[command(alias = "set")]
+    #[command(visible_aliases = ["set", "declare"])]
     Put {
         /// Its name
         #[arg(value_parser = name)]
@@ -147,6 +152,7 @@ pub(crate) enum Action<S: Args, P: Args, R: Args> {
         whom: Whom,
     },
     /// Delete one that nobody needs
+    #[command(visible_aliases = ["remove", "delete"])]
     Rm {
         /// Its name
         #[arg(value_parser = name)]
@@ -179,6 +185,7 @@ pub(crate) enum KeyAction {
         whom: Whom,
     },
     /// Ids of all keys
+    #[command(visible_alias = "list")]
     Ls {
         /// Whose it is
         #[arg(value_parser = name)]
@@ -187,6 +194,7 @@ pub(crate) enum KeyAction {
         whom: Whom,
     },
     /// Remove a key: its sessions end
+    #[command(visible_aliases = ["remove", "delete"])]
     Rm {
         /// Whose it is
         #[arg(value_parser = name)]
@@ -303,24 +311,6 @@ pub(crate) struct OfTraders {
     /// running, paused or stopped: what they should be
     #[arg(long, value_parser = trader::wish)]
     state: Option<TraderWish>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct ProvisioningArgs {
-    #[command(flatten)]
-    pub(crate) select: OfProvisioning,
-    #[command(flatten)]
-    pub(crate) whom: Whom,
-}
-
-#[derive(Debug, Args, Serialize)]
-pub(crate) struct OfProvisioning {
-    /// For this location
-    #[arg(long)]
-    location: Option<LocationId>,
-    /// asked, starting, failed, there, retiring, releasing or released
-    #[arg(long, value_parser = scale::state)]
-    state: Option<ProvisionState>,
 }
 
 #[derive(Debug, Args, Serialize)]

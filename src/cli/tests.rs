@@ -76,7 +76,9 @@ fn every_command_and_each_of_its_arguments_says_what_it_is() {
 #[test]
 fn what_shows_something_that_changes_can_be_watched() {
     for (words, command) in commands() {
-        let shows = words.ends_with(" ls") || words.ends_with(" get") || words == "status";
+        let others = ["status", "drain", "rebalance"];
+        let shows = words.ends_with(" ls") || words.ends_with(" get");
+        let shows = shows || others.contains(&words.as_str());
         let watched = command.get_arguments().any(|argument| argument.get_long() == Some("watch"));
         // Keys are told by their ids alone, and change by commands of one who knows.
         assert_eq!(watched, shows && words != "key ls", "{words} --watch");
@@ -97,4 +99,60 @@ fn an_unknown_flag_is_answered_with_the_one_that_was_meant() {
     let error = Cli::try_parse_from(["tradewind", "demo", "--choas", "8s"]);
     let text = error.err().map(|error| error.to_string()).unwrap_or_default();
     assert!(text.contains("--chaos"), "{text}");
+}
+
+/// Every word that stands for a command below this one, itself or for another.
+fn verbs(command: &clap::Command) -> Vec<String> {
+    let each = command.get_subcommands().flat_map(|one| {
+        one.get_all_aliases().chain([one.get_name()]).map(str::to_owned).collect::<Vec<_>>()
+    });
+    each.collect()
+}
+
+#[test]
+fn a_verb_is_understood_everywhere_by_each_of_its_words_and_all_are_shown() {
+    use clap::CommandFactory as _;
+    let words = [
+        vec!["ls", "list"],
+        vec!["get", "show"],
+        vec!["put", "set", "declare"],
+        vec!["rm", "remove", "delete"],
+    ];
+    let (mut cli, mut asked) = (Cli::command(), 0);
+    cli.build();
+    for command in cli.get_subcommands() {
+        let known = verbs(command);
+        for words in
+            words.iter().filter(|words| words.iter().any(|word| known.contains(&(*word).into())))
+        {
+            // `snapshot` and the like have none of them.
+            asked += 1;
+            for word in words {
+                assert!(known.contains(&(*word).into()), "{} {word}", command.get_name());
+            }
+        }
+        let hidden = command.get_subcommands().flat_map(|one| {
+            let shown: Vec<&str> = one.get_visible_aliases().collect();
+            one.get_all_aliases().filter(move |alias| !shown.contains(alias)).collect::<Vec<_>>()
+        });
+        assert_eq!(hidden.collect::<Vec<_>>(), Vec::<&str>::new(), "{}", command.get_name());
+    }
+    assert!(asked > 40, "{asked}");
+}
+
+#[test]
+fn what_is_said_of_a_command_names_verbs_that_it_has() {
+    use clap::CommandFactory as _;
+    let (mut cli, mut named) = (Cli::command(), 0);
+    cli.build();
+    for command in cli.get_subcommands() {
+        let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+        let Some((_, told)) = about.rsplit_once(": ls") else { continue };
+        named += 1;
+        for word in format!("ls{told}").split(';').next().unwrap_or_default().split(", ") {
+            let word = word.trim();
+            assert!(verbs(command).contains(&word.to_owned()), "{}: {word}", command.get_name());
+        }
+    }
+    assert!(named >= 12, "{named}");
 }

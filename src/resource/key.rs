@@ -25,9 +25,8 @@ pub(super) async fn run(action: &KeyAction) -> anyhow::Result<()> {
     match action {
         KeyAction::Add { customer, from, reason, whom } => {
             let asker = Asker::new(whom);
-            let own = from.as_deref().map(own).transpose()?;
-            let (secret, drawn) = match own {
-                Some(own) => (own, false),
+            let (secret, drawn) = match from {
+                Some(file) => (own(file).await?, false),
                 None => (draw()?, true),
             };
             let add = AddKey { key_hash: KeyHash::of(&secret) };
@@ -64,8 +63,8 @@ fn draw() -> anyhow::Result<String> {
 }
 
 /// The key in a file, without the end of its line.
-fn own(file: &Path) -> anyhow::Result<String> {
-    let text = contents(file)?;
+async fn own(file: &Path) -> anyhow::Result<String> {
+    let text = contents(file).await?;
     let key = text.trim();
     let legal = key.len() >= KEY_LENGTH_MIN && key.bytes().all(|byte| byte.is_ascii_graphic());
     if !legal {

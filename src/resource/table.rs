@@ -91,6 +91,7 @@ pub(super) const SCALES: &[Column] = &[
 ];
 pub(super) const PROVISIONING: &[Column] = &[
     Column("REQUEST", "request"),
+    Column("REVISION", "revision"),
     Column("LOCATION", "location"),
     Column("IMPLEMENTATION", "implementation"),
     Column("STATE", "state"),

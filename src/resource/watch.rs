@@ -6,10 +6,10 @@ use super::{
     form,
     table::Column,
 };
-use crate::cli::resource::Format;
+use crate::{cli::resource::Format, exit::one_document};
 use serde_json::{Value, json};
 use std::time::Duration;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tradewind_control_client::{WatchEnd, Watched};
 use tradewind_domain::ids::Revision;
@@ -42,6 +42,7 @@ pub(super) async fn watch(
     stop: &CancellationToken,
     look: impl AsyncFn() -> anyhow::Result<Looked>,
 ) -> anyhow::Result<()> {
+    one_document(asker.output, true)?;
     let (mut at, mut shown) = look().await?;
     if !said(&form(asker.output, &shown, columns))? {
         return Ok(());
@@ -81,6 +82,31 @@ pub(super) async fn watch(
             shown = items;
         }
     }
+}
+
+/// What no event tells of: looked at once a second, and shown again when it reads otherwise.
+pub(crate) async fn again(
+    output: Format,
+    stop: &CancellationToken,
+    look: impl AsyncFn() -> anyhow::Result<String>,
+) -> anyhow::Result<()> {
+    one_document(output, true)?;
+    let mut shown = look().await?;
+    let mut reads = said(&shown)?;
+    while reads {
+        tokio::select! {
+            () = sleep(LOOK_EVERY) => {}
+            () = stop.cancelled() => break,
+        }
+        // Without a leader there is nothing new to tell; there will be one.
+        let Ok(now) = look().await else { continue };
+        if now != shown {
+            let between = if output == Format::Table { "\n" } else { "" };
+            reads = said(&format!("{between}{now}"))?;
+            shown = now;
+        }
+    }
+    Ok(())
 }
 
 /// Watching goes on at the others when this one goes.

@@ -103,7 +103,7 @@ fn kind(row: &Row) -> &'static str {
         Row::Market(_) => "market",
         Row::Trader(_) => "trader",
         Row::Register(_) => "register",
-        Row::Answered(_) => "answered",
+        Row::Answered(_) | Row::AnsweredTo(_) => "answered",
         Row::Client(_) => "client",
         Row::Group(_) => "group",
         Row::Admission(_) => "admission",

@@ -5,6 +5,7 @@ use super::{
     args::SaveArgs,
     inspect::{Contents, print},
 };
+use crate::stopping::left_off;
 use anyhow::{Context as _, bail};
 use std::{
     fs::{self, File},
@@ -13,13 +14,14 @@ use std::{
     process::ExitCode,
     time::Duration,
 };
+use tokio_util::sync::CancellationToken;
 use tradewind_control_server::{SNAPSHOT_PATH, backup::Backup};
 use tradewind_link::rest::Rest;
 
 /// A large state takes some seconds to be written out before the first byte comes.
 const FIRST_WITHIN: Duration = Duration::from_secs(60);
 
-pub(crate) async fn run(args: &SaveArgs) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(args: &SaveArgs, stop: CancellationToken) -> anyhow::Result<ExitCode> {
     let out = &args.out;
     if out.try_exists().with_context(|| format!("cannot look for {}", out.display()))? {
         bail!("{} exists already: name another file, or move it away", out.display());
@@ -27,7 +29,11 @@ pub(crate) async fn run(args: &SaveArgs) -> anyhow::Result<ExitCode> {
     let mut partial = out.as_os_str().to_owned();
     partial.push(".partial");
     let partial = Path::new(&partial);
-    let saved = fetch(&args.addr, partial).await.and_then(|()| {
+    let fetched = tokio::select! {
+        fetched = fetch(&args.addr, partial) => fetched,
+        () = stop.cancelled() => Err(left_off().into()),
+    };
+    let saved = fetched.and_then(|()| {
         // Checked as it lies on the disk, not as it came.
         let contents = Contents::of(&Backup::open(partial)?, None);
         fs::rename(partial, out).with_context(|| format!("cannot make {}", out.display()))?;

@@ -16,7 +16,10 @@ use std::{
     ops::Deref,
 };
 use tradewind_domain::{
-    control::{IdempotencyKey, Row, StateHash, row::AnsweredRow},
+    control::{
+        IdempotencyKey, Row, StateHash,
+        row::{AnsweredRow, AnsweredToRow},
+    },
     ids::ClusterIncarnation,
     time::UnixNanos,
 };
@@ -279,6 +282,8 @@ pub(crate) enum SnapshotBlock {
 pub(crate) enum AnswersRecord {
     Answered(Vec<AnsweredRow>),
     Forgotten(Vec<IdempotencyKey>),
+    /// Of commands that say which request they were made of.
+    AnsweredTo(Vec<AnsweredToRow>),
 }
 
 /// Whose state directory this is. It is never taken over by another node or cluster.

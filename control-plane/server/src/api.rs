@@ -9,6 +9,7 @@ mod customers;
 mod drains;
 mod events;
 mod exchange_days;
+pub(crate) mod explained;
 mod headers;
 pub(crate) mod health;
 mod keys;

@@ -1,11 +1,12 @@
 //! Reading the machine, and storing it row by row. Decides nothing.
 
 use super::{
+    answered::Remembered,
     machine::Machine,
     risk::{RiskRow, TradingStateRow},
     row::{
-        AccountRow, AnsweredRow, BrokerRow, ClusterRow, CustomerRow, ExchangeRow, LocationRow,
-        ManagerRow, MarketRow, MemberRow, RegisterRow, Row, RowKey, TraderRow,
+        AccountRow, BrokerRow, ClusterRow, CustomerRow, ExchangeRow, LocationRow, ManagerRow,
+        MarketRow, MemberRow, RegisterRow, Row, RowKey, TraderRow,
     },
     state_hash::StateHash,
     table::Tables,
@@ -58,7 +59,7 @@ impl Machine {
     }
 
     /// Commands that were answered and are remembered, in the order of their keys.
-    pub fn answered(&self) -> impl Iterator<Item = &AnsweredRow> + '_ {
+    pub fn answered(&self) -> impl Iterator<Item = &Remembered> + '_ {
         self.tables.answered.rows()
     }
 

@@ -2,14 +2,58 @@
 //! Every command asks here several times: where keys are compared, it is mostly their numbers that are, and
 //! the names of one client are one text in memory.
 
-use super::{command::IdempotencyKey, row::AnsweredRow};
+use super::{
+    asked::RequestHash,
+    command::IdempotencyKey,
+    row::{AnsweredRow, AnsweredToRow, Row, RowKey},
+};
 use crate::{ids::ClientId, time::UnixNanos};
 use imbl::{OrdMap, OrdSet};
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Answered {
-    by_key: OrdMap<IdempotencyKey, AnsweredRow>,
+    by_key: OrdMap<IdempotencyKey, Remembered>,
     by_age: OrdSet<Aged>,
+}
+
+/// An answer, and the request it answers, as far as that was said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remembered {
+    pub answered: AnsweredRow,
+    pub request: Option<RequestHash>,
+}
+
+impl Remembered {
+    /// As it stands in the state.
+    #[must_use]
+    pub fn row(self) -> Row {
+        match self {
+            Self { answered, request: None } => Row::Answered(answered),
+            Self { answered, request: Some(request) } => {
+                Row::AnsweredTo(AnsweredToRow { answered, request })
+            }
+        }
+    }
+
+    pub(super) fn row_key(&self) -> RowKey {
+        let key = self.answered.key.clone();
+        match self.request {
+            None => RowKey::Answered(key),
+            Some(_) => RowKey::AnsweredTo(key),
+        }
+    }
+}
+
+impl From<AnsweredRow> for Remembered {
+    fn from(answered: AnsweredRow) -> Self {
+        Self { answered, request: None }
+    }
+}
+
+impl From<AnsweredToRow> for Remembered {
+    fn from(AnsweredToRow { answered, request }: AnsweredToRow) -> Self {
+        Self { answered, request: Some(request) }
+    }
 }
 
 /// An answer by its age. Those of one age are in the order of their numbers: names are compared last.
@@ -33,29 +77,30 @@ impl Answered {
         self.by_key.len()
     }
 
-    pub(super) fn get(&self, key: &IdempotencyKey) -> Option<&AnsweredRow> {
+    pub(super) fn get(&self, key: &IdempotencyKey) -> Option<&Remembered> {
         self.by_key.get(key)
     }
 
     /// Gives the row that was in its place.
-    pub(super) fn insert(&mut self, row: AnsweredRow) -> Option<AnsweredRow> {
-        let aged = Aged::new(&row);
-        let replaced = self.by_key.insert(row.key.clone(), row);
+    pub(super) fn insert(&mut self, row: impl Into<Remembered>) -> Option<Remembered> {
+        let row = row.into();
+        let aged = Aged::new(&row.answered);
+        let replaced = self.by_key.insert(row.answered.key.clone(), row);
         if let Some(replaced) = &replaced {
-            self.by_age.remove(&Aged::new(replaced));
+            self.by_age.remove(&Aged::new(&replaced.answered));
         }
         self.by_age.insert(aged);
         replaced
     }
 
-    pub(super) fn remove(&mut self, key: &IdempotencyKey) -> Option<AnsweredRow> {
+    pub(super) fn remove(&mut self, key: &IdempotencyKey) -> Option<Remembered> {
         let row = self.by_key.remove(key)?;
-        self.by_age.remove(&Aged::new(&row));
+        self.by_age.remove(&Aged::new(&row.answered));
         Some(row)
     }
 
     /// In the order of their keys.
-    pub(super) fn rows(&self) -> impl Iterator<Item = &AnsweredRow> + '_ {
+    pub(super) fn rows(&self) -> impl Iterator<Item = &Remembered> + '_ {
         self.by_key.values()
     }
 

@@ -1,6 +1,7 @@
 //! What can be asked of the replicated machine. Decides the shape of every command; what becomes of one
 //! is `machine`'s decision. Records of released versions are frozen: variants are only appended.
 
+use super::asked::RequestHash;
 use super::drain::DrainCommand;
 use super::fencing::TraderCommand;
 use super::group::GroupCommand;
@@ -18,7 +19,7 @@ use crate::{
     },
     time::UnixNanos,
 };
-use alloc::{collections::BTreeMap, string::String};
+use alloc::{boxed::Box, collections::BTreeMap, string::String};
 use serde::{Deserialize, Serialize};
 
 /// Names one command for ever: a repeated key gets the first answer. `issued_at` is the sender's clock,
@@ -148,6 +149,19 @@ pub enum Command {
     Trader(TraderCommand),
     /// What builds understand.
     Level(LevelCommand),
+    /// Any other, with the request that it was made of: under its key no other request is answered.
+    Asked {
+        request: RequestHash,
+        command: Box<Command>,
+    },
+}
+
+impl Command {
+    /// The request that it was made of, if that is said.
+    #[must_use]
+    pub fn asked(&self) -> Option<RequestHash> {
+        if let Self::Asked { request, .. } = self { Some(*request) } else { None }
+    }
 }
 
 /// What the leader knew when it took a Manager for down.

@@ -9,7 +9,7 @@ use super::{
     level::FeatureLevel,
     resource::{Deed, Resource},
     risk::TradingState,
-    scale::{ProvisionState, Shortage},
+    scale::{ProvisionState, Said, Shortage},
 };
 use crate::{
     calendar::Exchange,
@@ -303,5 +303,13 @@ pub enum EventKind {
         manager: ManagerId,
         epoch: Epoch,
         copy: CopyId,
+    },
+    /// Who said what of a request of an implementation, and why: told behind what it made.
+    ProvisionAudited {
+        request: Epoch,
+        said: Said,
+        who: String,
+        /// Empty if nothing was said.
+        why: String,
     },
 }

@@ -5,6 +5,8 @@
 //! every key that was forgotten is too old, at or below its client's mark, or at or below the mark of all.
 
 use super::{
+    answered::Remembered,
+    asked::RequestHash,
     command::IdempotencyKey,
     machine::Outcome,
     row::{AnsweredRow, ClientRow, ForgottenRow, Row},
@@ -32,6 +34,8 @@ pub(super) const BOUNDS: Bounds = Bounds {
 pub(super) enum Known {
     New,
     Answered(Outcome),
+    /// By another request.
+    Used,
     /// Older than what is remembered: it may have been applied.
     Expired,
     /// Issued so far ahead of the log's clock that the mark of all, once it had risen there, would stand in the way
@@ -43,13 +47,16 @@ pub(super) fn look_up(
     tables: &Tables,
     bounds: &Bounds,
     key: &IdempotencyKey,
+    request: Option<RequestHash>,
     at: UnixNanos,
 ) -> Known {
     // A client is known as long as an answer of his is remembered.
     let client = tables.clients.get(&key.client);
     let answer = client.and_then(|row| tables.answered.get(&named_as(row, key)));
     if let Some(row) = answer {
-        return Known::Answered(row.outcome.clone());
+        // Who did not say what was asked for is believed.
+        let same = row.request.zip(request).is_none_or(|(one, other)| one == other);
+        return if same { Known::Answered(row.answered.outcome.clone()) } else { Known::Used };
     }
     let evicted = client.and_then(|client| client.evicted);
     let below_mark = evicted.is_some_and(|mark| (key.issued_at, key.n) <= mark);
@@ -67,6 +74,7 @@ pub(super) fn remember(
     tables: &mut Tables,
     bounds: &Bounds,
     key: &IdempotencyKey,
+    request: Option<RequestHash>,
     at: UnixNanos,
     outcome: &Outcome,
 ) {
@@ -74,8 +82,8 @@ pub(super) fn remember(
     client.remembered += 1;
     let (full, key) = (client.remembered > bounds.per_client, named_as(&client, key));
     tables.put(Row::Client(client));
-    let row = AnsweredRow { key: key.clone(), applied_at: at, outcome: outcome.clone() };
-    tables.put(Row::Answered(row));
+    let answered = AnsweredRow { key: key.clone(), applied_at: at, outcome: outcome.clone() };
+    tables.put(Remembered { answered, request }.row());
     if full {
         forget_oldest_of(tables, &key);
     }

@@ -9,6 +9,7 @@
 //! |---|---|
 //! | 1 | levels themselves |
 //! | 2 | capacities are kept by the machine; nothing that a Manager holds is lost with it; accounts are given up by name |
+//! | 3 | an idempotency key belongs to one request; what operators say of provisioning is told with who and why |
 
 use super::{
     command::Command,
@@ -17,6 +18,7 @@ use super::{
     machine::Machine,
     refusal::{Noun, Refusal},
     row::{ManagerRow, ManagerState, Row},
+    scale::ScaleCommand,
 };
 #[cfg(feature = "schema")]
 #[allow(unused_imports)]
@@ -45,8 +47,9 @@ impl FeatureLevel {
     /// Of every state at its beginning, and of builds that say nothing.
     pub const FIRST: Self = Self(1);
     pub const SECOND: Self = Self(2);
+    pub const THIRD: Self = Self(3);
     /// The highest that this build understands.
-    pub const KNOWN: Self = Self::SECOND;
+    pub const KNOWN: Self = Self::THIRD;
 
     #[must_use]
     pub fn next(self) -> Self {
@@ -119,6 +122,8 @@ impl Command {
     pub fn level(&self) -> FeatureLevel {
         match self {
             Self::Drain(command) => command.level(),
+            Self::Scale(command) => command.level(),
+            Self::Asked { command, .. } => command.level().max(FeatureLevel::THIRD),
             Self::OpenCluster { .. }
             | Self::PutMember { .. }
             | Self::CheckIn { .. }
@@ -137,10 +142,27 @@ impl Command {
             | Self::PutExchangeDays { .. }
             | Self::Rebalance(_)
             | Self::Resource(_)
-            | Self::Scale(_)
             | Self::Service(_)
             | Self::Trader(_)
             | Self::Level(_) => FeatureLevel::FIRST,
+        }
+    }
+}
+
+impl ScaleCommand {
+    fn level(&self) -> FeatureLevel {
+        match self {
+            Self::Tell { .. } => FeatureLevel::THIRD,
+            Self::Ask { .. }
+            | Self::Start { .. }
+            | Self::Arrive { .. }
+            | Self::Fail { .. }
+            | Self::GiveUp { .. }
+            | Self::Retire { .. }
+            | Self::Keep { .. }
+            | Self::Release { .. }
+            | Self::Done { .. }
+            | Self::Quiet { .. } => FeatureLevel::FIRST,
         }
     }
 }

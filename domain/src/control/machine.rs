@@ -52,8 +52,10 @@ impl Machine {
         let at = entry.at.max(self.tables.cluster.at);
         self.tables.put(Row::Cluster(ClusterRow { at, ..self.tables.cluster.clone() }));
         let key = &entry.request.key;
-        let (outcome, kinds) = match idempotency::look_up(&self.tables, &BOUNDS, key, at) {
+        let asked = entry.request.command.asked();
+        let (outcome, kinds) = match idempotency::look_up(&self.tables, &BOUNDS, key, asked, at) {
             Known::Answered(outcome) => (outcome, vec![]),
+            Known::Used => (Outcome::Refused { refusal: Refusal::KeyUsed }, vec![]),
             Known::Expired => (Outcome::Refused { refusal: Refusal::KeyExpired }, vec![]),
             Known::FromFuture => (Outcome::Refused { refusal: Refusal::KeyFromFuture }, vec![]),
             Known::New => self.answer(revision, at, key, &entry.request.command),
@@ -73,7 +75,7 @@ impl Machine {
             Ok(kinds) => (Outcome::Accepted { revision }, kinds),
             Err(refusal) => (Outcome::Refused { refusal }, vec![]),
         };
-        idempotency::remember(&mut self.tables, &BOUNDS, key, at, &outcome);
+        idempotency::remember(&mut self.tables, &BOUNDS, key, command.asked(), at, &outcome);
         (outcome, kinds)
     }
 
@@ -138,6 +140,11 @@ impl Machine {
             Command::Service(command) => self.decide_service(Entry { revision, at }, command),
             Command::Trader(command) => self.decide_trader(epoch, command),
             Command::Level(command) => self.decide_level(revision, at, command),
+            Command::Asked { command, .. } => match *command {
+                // One request alone makes a command.
+                Command::Asked { .. } => Err(Refusal::TooLarge { what: Noun::Command }),
+                command => self.decide(revision, at, &command),
+            },
         }
     }
 

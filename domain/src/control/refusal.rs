@@ -139,6 +139,11 @@ pub enum Refusal {
     TakenOver,
     #[error("it is stopped: start it first (tradewind trader start)")]
     TraderStopped,
+    #[error(
+        "the idempotency key was used for another change, and is answered for that one alone: this one was not made. Draw a \
+         new key for it"
+    )]
+    KeyUsed,
 }
 
 /// A drain in words, by what may differ of another.

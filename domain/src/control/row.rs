@@ -3,6 +3,7 @@
 //! are only appended.
 
 use super::{
+    asked::RequestHash,
     attach::AttachmentRow,
     command::IdempotencyKey,
     drain::{DrainRow, DroppedRow, HoursUnknownRow},
@@ -226,6 +227,13 @@ pub struct AnsweredRow {
     pub outcome: Outcome,
 }
 
+/// The same of a command that says which request it was made of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AnsweredToRow {
+    pub answered: AnsweredRow,
+    pub request: RequestHash,
+}
+
 impl TraderWish {
     /// Whether it counts as one of the services that its Manager takes.
     #[must_use]
@@ -344,4 +352,5 @@ rows! {
     ManagerLevel(ManagerLevelRow): ManagerId = |r| r.manager.clone(),
     HoursUnknown(HoursUnknownRow): DrainTarget = |r| r.target.clone(),
     Attachment(AttachmentRow): TraderId = |r| r.trader.clone(),
+    AnsweredTo(AnsweredToRow): IdempotencyKey = |r| r.answered.key.clone(),
 }

@@ -7,12 +7,14 @@
 //! location gets more implementations than its settings say, nor loses one below the least. A request's id is the
 //! entry that asked for it: whoever starts something is told it, and starts it once.
 
+mod audit;
 mod decide;
 mod load;
 mod settings;
 mod steps;
 mod ways;
 
+pub use audit::Said;
 pub use load::{Shortage, Site, sites};
 pub use settings::{Marks, Provisioner, ScaleFault, ScaleRow, ScaleSpec};
 pub use steps::Offered;
@@ -20,7 +22,7 @@ pub(super) use steps::steps;
 pub use ways::{ProvisionState, ProvisionStep};
 pub(super) use ways::{bounds, violations};
 
-use super::machine::Machine;
+use super::{drain::By, machine::Machine};
 #[cfg(feature = "schema")]
 #[allow(unused_imports)]
 use crate::schema::prelude::*;
@@ -55,6 +57,8 @@ pub enum ScaleCommand {
     Done { request: Epoch, revision: Revision },
     /// A location has begun, or ceased, to need less than it has.
     Quiet { location: LocationId, settings: Revision, quiet: bool },
+    /// What an operator has put right, or seen go wrong, in his name.
+    Tell { by: By, request: Epoch, revision: Revision, said: Said },
 }
 
 /// A request of one implementation, and what has become of it.

@@ -8,7 +8,7 @@ mod index;
 pub(super) use index::{Index, follows};
 
 use super::{
-    answered::Answered,
+    answered::{Answered, Remembered},
     attach::AttachmentRow,
     drain::{DrainRow, DroppedRow, HoursUnknownRow},
     fencing::FencingRow,
@@ -135,7 +135,8 @@ impl Tables {
             Row::Register(row) => {
                 self.registers.insert(row.register.clone(), row).map(Row::Register)
             }
-            Row::Answered(row) => self.answered.insert(row).map(Row::Answered),
+            Row::Answered(row) => self.answered.insert(row).map(Remembered::row),
+            Row::AnsweredTo(row) => self.answered.insert(row).map(Remembered::row),
             Row::Client(row) => self.clients.insert(row.client.clone(), row).map(Row::Client),
             Row::Group(row) => self.group.replace(row).map(Row::Group),
             Row::Admission(row) => self.admissions.insert(row.node, row).map(Row::Admission),
@@ -210,7 +211,10 @@ impl Tables {
             RowKey::Market(k) => self.markets.get(k).map(whole).map(Row::Market),
             RowKey::Trader(k) => self.traders.get(k).map(whole).map(Row::Trader),
             RowKey::Register(k) => self.registers.get(k).cloned().map(Row::Register),
-            RowKey::Answered(k) => self.answered.get(k).cloned().map(Row::Answered),
+            RowKey::Answered(k) | RowKey::AnsweredTo(k) => {
+                let held = self.answered.get(k).filter(|held| held.row_key() == *key);
+                held.cloned().map(Remembered::row)
+            }
             RowKey::Client(k) => self.clients.get(k).cloned().map(Row::Client),
             RowKey::Group(()) => self.group.map(Row::Group),
             RowKey::Admission(k) => self.admissions.get(k).cloned().map(Row::Admission),
@@ -247,7 +251,7 @@ impl Tables {
             .chain(self.markets.values().map(whole).map(Row::Market))
             .chain(self.traders.values().map(whole).map(Row::Trader))
             .chain(self.registers.values().cloned().map(Row::Register))
-            .chain(self.answered.rows().cloned().map(Row::Answered))
+            .chain(self.answered.rows().cloned().map(Remembered::row))
             .chain(self.clients.values().cloned().map(Row::Client))
             .chain(self.group.map(Row::Group))
             .chain(self.admissions.values().cloned().map(Row::Admission))

@@ -10,7 +10,7 @@ use tradewind_domain::ids::{AccountId, ImplementationId, LocationId, ManagerId, 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Look<S: Args> {
     /// All of them, or those that are chosen
-    #[command(alias = "list")]
+    #[command(visible_alias = "list")]
     Ls {
         #[command(flatten)]
         select: S,
@@ -20,7 +20,7 @@ pub(crate) enum Look<S: Args> {
         whom: Whom,
     },
     /// One of them, where it is and how it is
-    #[command(alias = "show")]
+    #[command(visible_alias = "show")]
     Get {
         /// Its name, as `ls` shows it
         #[arg(value_parser = name)]

@@ -8,6 +8,7 @@ use tradewind_domain::ids::{InstrumentId, MarketId, VenueId};
 #[derive(Debug, Subcommand)]
 pub(crate) enum RouteAction {
     /// All routes of a Market, or those that are chosen
+    #[command(visible_alias = "list")]
     Ls {
         /// The Market it is of
         market: MarketId,
@@ -20,6 +21,7 @@ pub(crate) enum RouteAction {
         whom: Whom,
     },
     /// The route of an instrument
+    #[command(visible_alias = "show")]
     Get {
         /// The Market it is of
         market: MarketId,
@@ -31,6 +33,7 @@ pub(crate) enum RouteAction {
         whom: Whom,
     },
     /// Declare the route of an instrument, new or instead of the one there is; the others stay
+    #[command(visible_aliases = ["set", "declare"])]
     Put {
         /// The Market it is of
         market: MarketId,
@@ -50,9 +53,10 @@ pub(crate) enum RouteAction {
         whom: Whom,
     },
     /// Have another venue serve what one serves, all instruments or some, at once
-    #[command(alias = "mv")]
+    #[command(visible_alias = "mv")]
     Move(MoveRoutes),
     /// Delete the route of an instrument
+    #[command(visible_aliases = ["remove", "delete"])]
     Rm {
         /// The Market it is of
         market: MarketId,

@@ -9,21 +9,38 @@ use tradewind_tests_cluster::{
     runbook::{Machines, Page, SOON, pages},
 };
 
-/// Pages with commands, each followed by a test here.
+/// Pages with commands in blocks of a shell, each followed by a test here.
 const FOLLOWED: [&str; 5] =
     ["backup-and-restore", "form-a-group", "grow-and-shrink", "lost-quorum", "replace-a-member"];
 
+/// Pages whose commands are read alone (`cli::documented`): what they do is shown by other tests, with commands of their own.
+const READ: [(&str, &str); 7] = [
+    ("before-you-trust-a-release", "jepsen-like, by hand"),
+    ("drain-a-machine", "drain, left_off"),
+    ("member-in-trouble", "start_refused, disk_trouble, membership"),
+    ("move-an-instrument", "routes"),
+    ("run-a-trader", "traders"),
+    ("run-your-own-trader", "attached"),
+    ("scale-a-location", "scale"),
+];
+
 #[test]
-fn every_page_that_has_commands_is_followed() {
-    let mut with_commands = Vec::new();
+fn every_page_that_has_commands_is_followed_or_named_as_read_alone() {
+    let (mut followed, mut read) = (Vec::new(), Vec::new());
     for entry in fs::read_dir(pages()).unwrap() {
         let path = entry.unwrap().path();
-        if fs::read_to_string(&path).unwrap().contains("```") {
-            with_commands.push(path.file_stem().unwrap().to_str().unwrap().to_owned());
+        let text = fs::read_to_string(&path).unwrap();
+        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        if text.contains("```") {
+            followed.push(name);
+        } else if text.contains("tradewind ") || text.contains("jepsen-like ") {
+            read.push(name);
         }
     }
-    with_commands.sort();
-    assert_eq!(with_commands, FOLLOWED);
+    followed.sort();
+    read.sort();
+    assert_eq!(followed, FOLLOWED);
+    assert_eq!(read, READ.map(|(name, _)| name));
 }
 
 /// Standings of `tradewind member list`, counted.

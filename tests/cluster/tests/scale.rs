@@ -151,4 +151,30 @@ async fn a_program_that_fails_is_tried_later_and_later_and_one_that_hangs_is_kil
     town.no_customers(0, 4);
     fs::remove_file(town.file("hang")).unwrap();
     eventually("it is given up", PATIENCE, || town.state() == "releasing");
+    ends_by_an_operators_word(&town).await;
+}
+
+/// The program never takes it away: its operator has, and says so.
+async fn ends_by_an_operators_word(town: &Town) {
+    let request = town.requests()[0]["request"].to_string();
+    let released = format!("provisioning released {request} --who ann --why cleared");
+    let stale = town.run(&format!("{released} --if-match 1"));
+    let said = String::from_utf8_lossy(&stale.stderr).into_owned();
+    assert_eq!(stale.status.code(), Some(4), "{said}");
+    assert!(said.contains("is releasing as of revision") && said.contains("revision 1"), "{said}");
+    let nobody = town.run("provisioning released 1 --why cleared");
+    assert_eq!(nobody.status.code(), Some(3));
+    // The program may fail once more between the look and the word.
+    eventually("the word is taken", PATIENCE, || town.run(&released).status.success());
+    town.reaches("released").await;
+    let audited = town.events("provision_audited");
+    assert_eq!(audited.len(), 1, "{audited:?}");
+    assert_eq!(
+        (&audited[0]["said"], &audited[0]["who"], &audited[0]["why"]),
+        (&"released".into(), &"ann".into(), &"cleared".into())
+    );
+    let again = town.run(&released);
+    let said = String::from_utf8_lossy(&again.stderr).into_owned();
+    assert_eq!(again.status.code(), Some(4), "{said}");
+    assert!(said.contains("is released"), "{said}");
 }

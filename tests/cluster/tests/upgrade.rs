@@ -8,6 +8,8 @@ use tradewind_tests_cluster::{
     members::{Members, SOON},
 };
 
+/// What this build knows.
+const NEW: u64 = tradewind_domain::control::level::FeatureLevel::KNOWN.0 as u64;
 const OLD: &[&str] = &["--feature-level=1"];
 
 /// What the members say that they know, and the level of the state.
@@ -29,21 +31,21 @@ fn three_members_are_upgraded_one_after_the_other_and_the_level_follows_the_last
         members.stop(name);
         members.tell(name, &[]);
         members.start(name);
-        known[at] = 2;
+        known[at] = NEW;
         // then
-        let level = if name == "3" { 2 } else { 1 };
+        let level = if name == "3" { NEW } else { 1 };
         let what = format!("{name} is new and the level is {level}");
         eventually(&what, SOON, || levels(&members) == (of(known), json!(level)));
     }
     let list = members.does(&["list"]);
-    assert!(list.contains("level 2") && list.contains("LEVEL"), "{list}");
+    assert!(list.contains(&format!("level {NEW}")) && list.contains("LEVEL"), "{list}");
     // One that is made old again says so and ends; nothing of it is damaged.
     members.stop("2");
     members.tell("2", OLD);
     members.start("2");
     assert_eq!(members.ends("2"), Some(1), "{}", members.said("2"));
     let said = members.said("2");
-    assert!(said.contains("at feature level 2 and this build knows 1"), "{said}");
+    assert!(said.contains(&format!("at feature level {NEW} and this build knows 1")), "{said}");
     members.tell("2", &[]);
     members.start("2");
     members.await_voters(&[1, 2, 3]);

@@ -39,6 +39,7 @@ impl History {
             .rows()
             .filter_map(|row| match row {
                 Row::Answered(row) => Some((row.key, row.outcome)),
+                Row::AnsweredTo(row) => Some((row.answered.key, row.answered.outcome)),
                 _ => None,
             })
             .collect();

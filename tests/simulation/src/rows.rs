@@ -105,7 +105,10 @@ impl Opened {
 }
 
 fn is_answer(value: &[u8]) -> bool {
-    matches!(codec::decode(ROW_KIND, value), Ok(Row::Answered(_) | Row::Client(_)))
+    matches!(
+        codec::decode(ROW_KIND, value),
+        Ok(Row::Answered(_) | Row::AnsweredTo(_) | Row::Client(_))
+    )
 }
 
 /// Every Manager gets one and the same epoch.

@@ -9,7 +9,10 @@ use crate::{
 };
 use std::collections::BTreeMap;
 use tradewind_domain::{
-    control::{IdempotencyKey, Machine, Row, RowKey, row::AnsweredRow},
+    control::{
+        IdempotencyKey, Machine, Remembered, Row, RowKey,
+        row::{AnsweredRow, AnsweredToRow},
+    },
     ids::Revision,
 };
 
@@ -26,15 +29,19 @@ pub(super) struct Pages {
 #[derive(Default)]
 pub(super) struct Answers {
     answered: Vec<AnsweredRow>,
+    answered_to: Vec<AnsweredToRow>,
     forgotten: Vec<IdempotencyKey>,
 }
 
 impl Answers {
     /// Takes a changed row that belongs here, and says whether it did.
     pub(super) fn take(&mut self, key: &RowKey, machine: &Machine) -> bool {
-        let RowKey::Answered(key_of_answer) = key else { return false };
+        let (RowKey::Answered(key_of_answer) | RowKey::AnsweredTo(key_of_answer)) = key else {
+            return false;
+        };
         match machine.row(key) {
             Some(Row::Answered(row)) => self.answered.push(row),
+            Some(Row::AnsweredTo(row)) => self.answered_to.push(row),
             _ => self.forgotten.push(key_of_answer.clone()),
         }
         true
@@ -42,11 +49,18 @@ impl Answers {
 
     /// All that the machine remembers.
     pub(super) fn all_of(machine: &Machine) -> Self {
-        Self { answered: machine.answered().cloned().collect(), forgotten: Vec::new() }
+        let mut all = Self::default();
+        for Remembered { answered, request } in machine.answered().cloned() {
+            match request {
+                None => all.answered.push(answered),
+                Some(request) => all.answered_to.push(AnsweredToRow { answered, request }),
+            }
+        }
+        all
     }
 
     fn len(&self) -> usize {
-        self.answered.len() + self.forgotten.len()
+        self.answered.len() + self.answered_to.len() + self.forgotten.len()
     }
 }
 
@@ -75,6 +89,9 @@ impl Pages {
         for answered in answers.answered.chunks(ANSWERS_PAGE) {
             put(&AnswersRecord::Answered(answered.to_vec()))?;
         }
+        for answered in answers.answered_to.chunks(ANSWERS_PAGE) {
+            put(&AnswersRecord::AnsweredTo(answered.to_vec()))?;
+        }
         for forgotten in answers.forgotten.chunks(ANSWERS_PAGE) {
             put(&AnswersRecord::Forgotten(forgotten.to_vec()))?;
         }
@@ -91,7 +108,7 @@ impl Pages {
 #[derive(Default)]
 pub(super) struct Reading {
     pages: Pages,
-    answers: BTreeMap<IdempotencyKey, AnsweredRow>,
+    answers: BTreeMap<IdempotencyKey, Remembered>,
 }
 
 impl Reading {
@@ -99,7 +116,12 @@ impl Reading {
         match records::decode(Kind::Answers, page)? {
             AnswersRecord::Answered(rows) => {
                 self.pages.held += rows.len();
-                self.answers.extend(rows.into_iter().map(|row| (row.key.clone(), row)));
+                self.answers.extend(rows.into_iter().map(|row| (row.key.clone(), row.into())));
+            }
+            AnswersRecord::AnsweredTo(rows) => {
+                self.pages.held += rows.len();
+                let named = |row: AnsweredToRow| (row.answered.key.clone(), row.into());
+                self.answers.extend(rows.into_iter().map(named));
             }
             AnswersRecord::Forgotten(keys) => {
                 self.pages.held += keys.len();
@@ -110,7 +132,7 @@ impl Reading {
     }
 
     pub(super) fn done(self) -> (Pages, impl Iterator<Item = Row>) {
-        (self.pages, self.answers.into_values().map(Row::Answered))
+        (self.pages, self.answers.into_values().map(Remembered::row))
     }
 }
 
@@ -132,7 +154,10 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use tradewind_domain::{
-        control::{Command, Request, Stamped},
+        control::{
+            Command, Request, RequestHash, Stamped,
+            level::{FeatureLevel, LevelRow},
+        },
         ids::RegisterId,
         limits::IDEMPOTENCY_PER_CLIENT,
         time::UnixNanos,
@@ -142,12 +167,22 @@ mod tests {
         let key = IdempotencyKey { client: "test".parse().unwrap(), issued_at: UnixNanos(n), n };
         let register = RegisterId::new("r").unwrap();
         let command = Command::PutRegister { register, value: n.to_string(), expected: None };
+        // Every third names its request.
+        let command = match n % 3 {
+            0 => {
+                let request = RequestHash::of("PUT", "/v1/registers/r", &n.to_le_bytes());
+                Command::Asked { request, command: Box::new(command) }
+            }
+            _ => command,
+        };
         Stamped { at: UnixNanos(n), request: Request { key, command } }
     }
 
     #[test]
     fn pages_read_back_are_what_the_machine_remembers_also_when_they_were_written_anew() {
-        let mut machine = Machine::default();
+        let level = FeatureLevel::KNOWN;
+        let level = LevelRow { level, revision: Revision(1), since: UnixNanos(0) };
+        let mut machine = Machine::from_rows([Row::Level(level)]);
         let mut pages = Pages::default();
         let mut disk = BTreeMap::new();
         let mut anew = 0;
@@ -161,7 +196,11 @@ mod tests {
             changed.sort();
             changed.dedup();
             changed.retain(|key| !answers.take(key, &machine));
-            assert!(changed.iter().all(|key| !matches!(key, RowKey::Answered(_))));
+            assert!(
+                changed
+                    .iter()
+                    .all(|key| !matches!(key, RowKey::Answered(_) | RowKey::AnsweredTo(_)))
+            );
             if pages.full(&answers, &machine) {
                 anew += 1;
                 disk.clear();
@@ -175,8 +214,10 @@ mod tests {
             disk.values().flatten().for_each(|page: &Vec<u8>| reading.page(page).unwrap());
             let (read, rows) = reading.done();
             assert_eq!(read.held, pages.held);
-            let remembered = machine.answered().cloned().map(Row::Answered);
+            let remembered = machine.answered().cloned().map(Remembered::row);
             assert!(rows.eq(remembered), "after {revision}");
+            let asked = machine.answered().filter(|one| one.request.is_some()).count();
+            assert!(asked.abs_diff(machine.answered_count() / 3) <= 1, "{asked}");
         }
         assert!(anew >= 1, "the bound was never reached");
         assert!(machine.answered_count() <= IDEMPOTENCY_PER_CLIENT as usize);

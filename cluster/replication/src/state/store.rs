@@ -111,7 +111,7 @@ impl Block {
         };
         let row = |value: Vec<u8>| match records::decode(Kind::Row, &value)? {
             // They stand in pages.
-            Row::Answered(_) => Err(StateError::EarlierForm),
+            Row::Answered(_) | Row::AnsweredTo(_) => Err(StateError::EarlierForm),
             row => Ok(row),
         };
         values.into_iter().map(row).collect()
@@ -267,7 +267,10 @@ impl StateStore {
         // Leftovers of an attempt that failed half-way must not show through.
         self.remove_range(row_prefix(new), row_prefix(new + 1))?;
         self.remove_range(answers::prefix(new), answers::prefix(new + 1))?;
-        let mut rows = machine.rows().filter(|row| !matches!(row, Row::Answered(_))).peekable();
+        let mut rows = machine
+            .rows()
+            .filter(|row| !matches!(row, Row::Answered(_) | Row::AnsweredTo(_)))
+            .peekable();
         let mut unsynced = 0;
         while rows.peek().is_some() {
             let mut batch = Batch::new();

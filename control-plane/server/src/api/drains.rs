@@ -126,6 +126,12 @@ pub(super) async fn get(
     Ok(([(header::ETAG, format_etag(told.drain.row.revision))], Json(told)))
 }
 
+/// All but those that are over: dropped, and kept so that it is known.
+pub(super) fn under_way(service: &Service, machine: &Machine) -> Vec<DrainView> {
+    let rows = machine.drains().filter(|row| row.state.cordons());
+    rows.map(|row| view(service, machine, row)).collect()
+}
+
 fn here(service: &Service, stand: Stand, target: &DrainTarget) -> Result<DrainTold, Problem> {
     let machine = service.machine().1;
     let row = machine.drain(target).ok_or_else(|| {

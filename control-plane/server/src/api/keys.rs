@@ -50,8 +50,8 @@ pub(super) async fn list(
 ) -> Result<Json<Page<KeyInfo>>, Failure> {
     let (stand, machine) = resources::look(&service, options.consistency).await?;
     let hashes = machine.customer(&customer).map(|row| &row.spec.key_hashes);
-    let missing = Refusal::NotFound { what: Noun::Customer };
-    let hashes = hashes.ok_or_else(|| Failure::from(problems::refused(&missing)))?;
+    let missing = || resources::not_there(Noun::Customer, &customer.to_string());
+    let hashes = hashes.ok_or_else(missing)?;
     let items = hashes.iter().map(|hash| KeyInfo { key_id: hash.key_id() });
     Ok(Json(Page { stand, items: items.collect(), next: None }))
 }
@@ -86,7 +86,10 @@ pub(super) async fn remove(
 ) -> Result<Json<Changed>, Failure> {
     // Whatever else it is, it names no key; and it may be one.
     if !KeyHash::is_id(&key_id) {
-        return Err(problems::refused(&Refusal::NotFound { what: Noun::Key }).into());
+        let detail = format!(
+            "that is the id of no key, which has 12 hexadecimal digits: tradewind key ls {customer} lists those he has"
+        );
+        return Err(Failure::new(Code::NotFound, detail));
     }
     let path = format!("/v1/customers/{customer}/keys/{key_id}");
     unconditional(terms.on)?;

@@ -21,6 +21,7 @@ pub(crate) fn refused(refusal: &Refusal) -> Problem {
         | Refusal::AlreadyDraining { .. }
         | Refusal::LevelNotKnownBy { .. }
         | Refusal::TraderStopped
+        | Refusal::KeyUsed
         | Refusal::WrongState { .. } => Code::Conflict,
         Refusal::Dropped { .. } => Code::Dropped,
         Refusal::StaleIncarnation { .. } => Code::Superseded,

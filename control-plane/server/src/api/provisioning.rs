@@ -2,24 +2,28 @@
 //! follows from it is decided in `domain::control::scale`.
 
 use super::{
-    changes,
-    headers::Keyed,
+    changes::changed,
+    headers::{self, Keyed},
     resources,
     resources::{Items, Tagged, tagged},
 };
-use crate::service::Service;
+use crate::service::{Change, Decide, Service};
 use axum::extract::State;
 use tradewind_domain::{
     control::{
-        Command,
+        Command, Machine,
+        drain::By,
+        level::FeatureLevel,
         refusal::Noun,
-        scale::{ProvisionRow, ScaleCommand},
+        resource::Condition,
+        scale::{ProvisionRow, ProvisionState, Said, ScaleCommand},
     },
     ids::Epoch,
 };
 use tradewind_link::{
     Failure,
     json::{Json, Path, Query},
+    rest::Method,
 };
 use tradewind_protocol::{
     Code,
@@ -35,6 +39,19 @@ fn chosen(row: &ProvisionRow, select: &SelectProvisioning) -> bool {
 
 fn info(row: &ProvisionRow) -> ProvisioningInfo {
     ProvisioningInfo { row: row.clone() }
+}
+
+/// Those on which something is still to be done.
+pub(super) fn open(machine: &Machine) -> Vec<ProvisioningInfo> {
+    let rows = machine.provisions().filter(|row| match row.state {
+        ProvisionState::Asked
+        | ProvisionState::Starting
+        | ProvisionState::Failed
+        | ProvisionState::Retiring
+        | ProvisionState::Releasing => true,
+        ProvisionState::There | ProvisionState::Released => false,
+    });
+    rows.map(info).collect()
 }
 
 pub(super) async fn list(
@@ -71,12 +88,43 @@ pub(crate) fn told(request: Epoch, tell: &TellProvisioning) -> Command {
     })
 }
 
+/// What is told, and in whose name: the member that made the attempt says nobody's.
+struct Tell<'a> {
+    request: Epoch,
+    tell: &'a TellProvisioning,
+    by: Option<By>,
+}
+
+impl Decide for Tell<'_> {
+    fn command(&self, service: &Service) -> Option<Command> {
+        let Self { request, tell, by } = self;
+        // Builds before this level cannot read who said it.
+        let known = service.machine().1.level() >= FeatureLevel::THIRD;
+        let Some(by) = by.clone().filter(|_| known) else { return Some(told(*request, tell)) };
+        let said = match tell.result.clone() {
+            ProvisionResult::Released => Said::Released,
+            ProvisionResult::Failed { why } => Said::Failed { why },
+        };
+        let (request, revision) = (*request, tell.revision);
+        Some(Command::Scale(ScaleCommand::Tell { by, request, revision, said }))
+    }
+}
+
 pub(super) async fn tell(
     State(service): State<Service>,
     Path(request): Path<Epoch>,
-    keyed: Keyed,
+    Keyed { key, forwarded }: Keyed,
+    headers::Said(terms): headers::Said,
     Json(tell): Json<TellProvisioning>,
 ) -> Result<Json<Changed>, Failure> {
-    let command = told(request, &tell);
-    changes::put(&service, keyed, &provisioning_path(request), &tell, command).await
+    if terms.on != Condition::Always {
+        let detail =
+            "the revision of the request stands in the body: leave out If-Match and If-None-Match";
+        return Err(Failure::new(Code::MalformedRequest, detail));
+    }
+    let by = (terms.who.is_some() || terms.why.is_some()).then(|| terms.by(&key.client));
+    let (path, command) = (provisioning_path(request), Tell { request, tell: &tell, by });
+    let (method, path) = (Method::PUT, path.as_str());
+    let change = Change { method, path, body: &tell, key, command, forwarded };
+    Ok(Json(service.change_on(change, terms, changed).await?))
 }

@@ -3,7 +3,9 @@
 
 use super::{
     changes::changed,
+    explained,
     headers::{Expected, Forwarded, Keyed},
+    problems,
 };
 use crate::{
     leader::observe::View,
@@ -95,7 +97,7 @@ impl Decide for Begin {
         Some(Command::Rebalance(RebalanceCommand::Begin { by: self.0.clone(), moves }))
     }
 
-    fn refused(&self, refusal: &Refusal) -> Result<Revision, Problem> {
+    fn refused(&self, service: &Service, refusal: &Refusal) -> Result<Revision, Problem> {
         match refusal {
             // The first one goes on, and is the answer.
             Refusal::Rebalancing { epoch } => Ok(Revision(epoch.0)),
@@ -104,7 +106,10 @@ impl Decide for Begin {
                 Code::Conflict,
                 "a customer or Manager has come or gone while it was decided; ask again under a new key",
             )),
-            other => Err(crate::api::problems::refused(other)),
+            other => Err(match self.command(service) {
+                Some(command) => explained::refused(&service.machine().1, &command, other),
+                None => problems::refused(other),
+            }),
         }
     }
 }

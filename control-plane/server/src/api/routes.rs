@@ -1,15 +1,14 @@
 //! Routes of a Market, one by one. Decides which are chosen. The `/` of an instrument stands in an address as `%2F`.
 
 use super::{
-    problems, resources,
-    resources::{Items, Kind, Nothing, Seen, page},
+    resources,
+    resources::{Items, Kind, Nothing, Seen, not_there, page},
 };
 use crate::service::Service;
 use axum::extract::State;
 use serde::Deserialize;
 use tradewind_domain::{
     control::{
-        Refusal,
         refusal::Noun,
         resource::{Declaration, Resource},
         row::Route,
@@ -50,9 +49,8 @@ pub(super) async fn list(
     Query(select): Query<SelectRoutes>,
 ) -> Result<Json<Items>, Failure> {
     let (stand, machine) = resources::look(&service, select.consistency).await?;
-    let row = machine.market(&market).ok_or_else(|| {
-        Failure::from(problems::refused(&Refusal::NotFound { what: Noun::Market }))
-    })?;
+    let missing = || not_there(Noun::Market, &market.to_string());
+    let row = machine.market(&market).ok_or_else(missing)?;
     let revision = Revision(row.epoch.0);
     let mut routes: Vec<&Route> = row.spec.routes.iter().collect();
     // Of two for one instrument the last counts: it comes first here, and stays.

@@ -70,7 +70,7 @@ fn line(piece: &mut Vec<u8>, value: &impl Serialize) -> Option<()> {
 
 fn shown(row: Row) -> Option<Value> {
     Some(match row {
-        Row::Answered(_) | Row::Client(_) | Row::Forgotten(_) => return None,
+        Row::Answered(_) | Row::AnsweredTo(_) | Row::Client(_) | Row::Forgotten(_) => return None,
         Row::Customer(row) => {
             let keys: Vec<String> = row.spec.key_hashes.iter().map(|hash| hash.key_id()).collect();
             json!({"customer": {

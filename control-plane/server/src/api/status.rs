@@ -2,9 +2,10 @@
 //! members' own condition are put together; decides nothing about any of them.
 
 use super::{
+    drains,
     headers::Forwarded,
     health::{LIVEZ, Well},
-    placed,
+    placed, provisioning, trading_states,
 };
 use crate::{
     leader::observe::{ManagerView, View},
@@ -26,7 +27,7 @@ use tradewind_link::{
 use tradewind_protocol::{
     control::{
         BrakedNode, Consistency, CustomerStatus, DivergenceStatus, Health, ManagerStatus,
-        MemberRole, MemberStatus, ReadOptions, ServiceStatus, Stand, Status,
+        MemberRole, MemberStatus, ReadOptions, RebalanceStatus, ServiceStatus, Stand, Status,
     },
     placed::{ManagerInfo, ManagerStanding},
 };
@@ -113,6 +114,15 @@ fn here(
         brake: braked(&view.brake),
         handed_back: machine.all_handed_back().cloned().collect(),
         level: Some(machine.level()),
+        drains: drains::under_way(service, &machine),
+        rebalance: machine.rebalance().map(|row| RebalanceStatus {
+            epoch: row.epoch,
+            by: row.by.clone(),
+            moves: row.moves.len() as u64,
+            left: machine.pending_moves().count() as u64,
+        }),
+        provisioning: provisioning::open(&machine),
+        trading_states: trading_states::not_active(&machine),
     }
 }
 

@@ -1,11 +1,13 @@
 //! Trading states: who may trade, only reduce, or not at all. Decides which are chosen.
 
 use super::resources::{Items, Kind, Listed, Nothing, Seen, page};
+use crate::limits::PAGE_ITEMS_MAX;
 use tradewind_domain::{
     control::{
+        Machine,
         refusal::Noun,
         resource::{Declaration, Resource},
-        risk::TradingStateRow,
+        risk::{TradingState, TradingStateRow},
     },
     ids::{Revision, Scope},
 };
@@ -30,6 +32,12 @@ fn info(row: &TradingStateRow) -> TradingStateInfo {
 fn chosen(row: &TradingStateRow, select: &SelectTradingStates) -> bool {
     select.kind.is_none_or(|kind| kind == ScopeKind::of(&row.scope))
         && select.state.is_none_or(|state| state == row.state)
+}
+
+/// As many as a page of them may hold: the list tells all.
+pub(super) fn not_active(machine: &Machine) -> Vec<TradingStateInfo> {
+    let rows = machine.trading_states_after(None).filter(|row| row.state != TradingState::Active);
+    rows.take(usize::try_from(PAGE_ITEMS_MAX).unwrap_or(usize::MAX)).map(info).collect()
 }
 
 impl Kind for TradingStates {

@@ -130,7 +130,7 @@ fn rebalance() -> Vec<Operation> {
         change(HttpMethod::Delete, "cancel_rebalance", "Leave where it is what has not moved")
             .conditional()
             .gives::<Changed>(200, "Cancelled", "changed")
-            .refuses(&[Code::NotFound, Code::Conflict]),
+            .refuses(&[Code::NotFound, Code::Conflict, Code::Refused]),
     ]
 }
 
@@ -140,7 +140,7 @@ fn drains() -> Vec<Operation> {
             .conditional()
             .takes::<BeginDrain>("begin_drain")
             .gives::<Changed>(202, "Committed; `Location` says where to look", "changed")
-            .refuses(&[Code::NotFound, Code::Refused])
+            .refuses(&[Code::NotFound, Code::Conflict, Code::Refused])
     };
     let change = |path, method, id: &str, summary: &str| {
         Operation::change(path, method, id, "drains", summary)

@@ -91,6 +91,8 @@ impl Operation {
             Code::IdempotencyKeyMissing,
             Code::KeyExpired,
             Code::KeyFromFuture,
+            // Its key was used for another change.
+            Code::Conflict,
             Code::NoLeader,
             Code::Unknown,
         ])

@@ -224,8 +224,8 @@ fn scale() -> Vec<Operation> {
     let get = Operation::get(request, "get_provisioning", TAG, "One of the requests")
         .reads()
         .gives_one::<ProvisioningInfo>("provision");
-    let about =
-        "Told by the member that made the attempt, or by an operator who has put it right by hand.";
+    let about = "Told by the member that made the attempt, or by an operator who has put it right by hand: he says who he is and \
+         why, and the event `provision_audited` tells it.";
     let tell = Operation::change(
         request,
         HttpMethod::Put,
@@ -234,6 +234,7 @@ fn scale() -> Vec<Operation> {
         "What came of an attempt",
     )
     .about(about)
+    .audited()
     .takes::<TellProvisioning>("tell_provisioning")
     .gives::<Changed>(200, "Noted", "changed")
     .refuses(&[Code::NotFound, Code::Conflict]);

@@ -3,7 +3,10 @@
 //! attempt was handed to a leader, and that a key is told as refused only when no other attempt may be done.
 
 use super::{Service, Turn};
-use crate::{api::problems, limits::RETRY_EVERY};
+use crate::{
+    api::{explained, problems},
+    limits::RETRY_EVERY,
+};
 use futures_util::{
     StreamExt as _,
     future::{BoxFuture, FutureExt as _},
@@ -12,7 +15,9 @@ use futures_util::{
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::time::{Instant, sleep_until};
 use tradewind_domain::{
-    control::{Command, IdempotencyKey, Outcome, Refusal, Request},
+    control::{
+        Command, IdempotencyKey, Outcome, Refusal, Request, RequestHash, level::FeatureLevel,
+    },
     ids::{NodeId, Revision},
     limits::{FORWARD_ATTEMPT, HOLD_THROUGH_ELECTION},
 };
@@ -41,8 +46,11 @@ pub(crate) trait Decide: Sync {
     fn command(&self, service: &Service) -> Option<Command>;
 
     /// The entry that made the change after all, or what is told of the refusal.
-    fn refused(&self, refusal: &Refusal) -> Result<Revision, Problem> {
-        Err(problems::refused(refusal))
+    fn refused(&self, service: &Service, refusal: &Refusal) -> Result<Revision, Problem> {
+        Err(match self.command(service) {
+            Some(command) => explained::refused(&service.machine().1, &command, refusal),
+            None => problems::refused(refusal),
+        })
     }
 }
 
@@ -166,7 +174,7 @@ impl Service {
     async fn attempt_here<B, C, T, R>(&self, change: &Change<'_, B, C>, render: &R) -> Attempt<T>
     where
         R: Fn(&Self, Revision) -> T + Send + Sync,
-        B: Sync,
+        B: Serialize + Sync,
         C: Decide,
     {
         // A right given before the cluster has its incarnation could be compared with none given later.
@@ -178,12 +186,12 @@ impl Service {
         if let Err(refusal) = self.parts().replica.look(|_, machine| machine.admits(&command)) {
             return Attempt::Done(Err(problems::refused(&refusal)));
         }
-        let request = Request { key: change.key.clone(), command };
+        let request = Request { key: change.key.clone(), command: self.asked(change, command) };
         match self.parts().replica.propose(request).await {
             Ok(proposed) => Attempt::Done(match proposed.outcome {
                 Outcome::Accepted { revision } => Ok(render(self, revision)),
                 Outcome::Refused { refusal } => {
-                    change.command.refused(&refusal).map(|revision| render(self, revision))
+                    change.command.refused(self, &refusal).map(|revision| render(self, revision))
                 }
             }),
             Err(error @ ProposeError::TooLarge { .. }) => {
@@ -194,6 +202,16 @@ impl Service {
             }
             Err(ProposeError::Unknown) => Attempt::Maybe,
         }
+    }
+
+    /// With the request that it is made of, once all builds know that: its key is answered for no other.
+    fn asked<B: Serialize, C>(&self, change: &Change<'_, B, C>, command: Command) -> Command {
+        let level = self.parts().replica.look(|_, machine| machine.level());
+        // In the one form in which every member writes it, whatever form it came in.
+        let body = serde_json::to_vec(change.body).ok().filter(|_| level >= FeatureLevel::THIRD);
+        let Some(body) = body else { return command };
+        let request = RequestHash::of(change.method.as_str(), change.path, &body);
+        Command::Asked { request, command: Box::new(command) }
     }
 
     async fn attempt_there<B, C, T>(

@@ -17,7 +17,7 @@ use tradewind_protocol::{
 use tradewind_replication::{StartError, StateError};
 
 const OLD: FeatureLevel = FeatureLevel::FIRST;
-const NEW: FeatureLevel = FeatureLevel::SECOND;
+const NEW: FeatureLevel = FeatureLevel::KNOWN;
 
 async fn members(group: &Group, at: usize) -> Option<Members> {
     group.request::<(), _>(at, Method::GET, "/v1/members", None, None).await.ok()
@@ -116,9 +116,9 @@ async fn a_manager_of_an_older_build_is_told_which_one_to_start() {
     };
     let refused = ask(Some(OLD)).await.unwrap_err();
     assert_eq!(refused.code, Code::Refused);
-    assert!(refused.detail.contains("at feature level 2 and this build knows 1"), "{refused}");
+    assert!(refused.detail.contains("at feature level 3 and this build knows 1"), "{refused}");
     ask(Some(NEW)).await.unwrap();
     let path = "/v1/managers/a1.trader-manager";
     let (_, _, told) = group.ask(0, Method::GET, path, &[], &Value::Null).await;
-    assert_eq!(told["item"]["level"], json!(2), "{told}");
+    assert_eq!(told["item"]["level"], json!(NEW), "{told}");
 }

@@ -30,6 +30,35 @@ struct Write {
     /// Here it is only asked for wrongly: done, it would change the group that the test runs on.
     only_wrong: bool,
     wrong: Vec<(String, Value, Code)>,
+    /// What cannot be wrong with it, and why not.
+    lacks: Vec<(Fault, &'static str)>,
+}
+
+/// What is asked wrongly of every change where it can be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fault {
+    NotThere,
+    WrongState,
+    TooLong,
+}
+
+impl Fault {
+    const ALL: [Self; 3] = [Self::NotThere, Self::WrongState, Self::TooLong];
+
+    /// Whether a row asks for it.
+    fn is_asked(self, write: &Write) -> bool {
+        let worded = self == Self::TooLong && write.audited;
+        worded
+            || write.wrong.iter().any(|(path, body, code)| match self {
+                Self::NotThere => *code == Code::NotFound,
+                Self::WrongState => [409, 412].contains(&code.status()),
+                // Of one that says why the words are too long for all alike.
+                Self::TooLong => {
+                    let longer = |one: &str, than: &str| one.len() > than.len() + 10;
+                    longer(path, &write.path) || longer(&body.to_string(), &write.body.to_string())
+                }
+            })
+    }
 }
 
 fn write(method: Method, path: &str, body: Value) -> Write {
@@ -41,6 +70,7 @@ fn write(method: Method, path: &str, body: Value) -> Write {
         audited: false,
         only_wrong: false,
         wrong: Vec::new(),
+        lacks: Vec::new(),
     }
 }
 
@@ -83,6 +113,12 @@ impl Write {
         self.at(&path, Code::MalformedRequest)
     }
 
+    /// What cannot be wrong with it.
+    fn without(mut self, fault: Fault, why: &'static str) -> Self {
+        self.lacks.push((fault, why));
+        self
+    }
+
     fn wrong(mut self, path: String, body: Value, code: Code) -> Self {
         self.wrong.push((path, body, code));
         self
@@ -97,6 +133,13 @@ async fn refused(group: &Group, member: usize, method: &Method, asked: Asked<'_>
     let problem: Problem = serde_json::from_value(answer).unwrap();
     assert_eq!((problem.code, status), (code, code.status()), "{place}");
     assert!(!problem.detail.is_empty() && !problem.detail.contains("\"secret\""), "{place}");
+    // Which of its names is not there is said, and which bound it is that it does not keep.
+    for name in ["nobody", "nowhere"] {
+        let named = format!("{path} {body}").contains(name);
+        assert!(code != Code::NotFound || !named || problem.detail.contains(name), "{place}");
+    }
+    assert!(!problem.detail.starts_with("too large"), "{place}");
+    assert!(!problem.detail.starts_with("there is no such"), "{place}");
 }
 
 struct Asked<'a> {
@@ -114,9 +157,7 @@ async fn check(group: &Group, members: [usize; 2], write: &Write) {
         refused(group, member, method, asked, Code::IdempotencyKeyMissing).await;
         let headers = vec![(IDEMPOTENCY_KEY, "no key".to_owned())];
         refused(group, member, method, Asked { path, body, headers }, Code::MalformedRequest).await;
-        if body.is_object() {
-            let mut body = body.clone();
-            body["colour"] = "red".into();
+        for body in coloured(body) {
             let asked = Asked { path, body: &body, headers: vec![keyed()] };
             refused(group, member, method, asked, Code::MalformedRequest).await;
         }
@@ -143,7 +184,7 @@ async fn check(group: &Group, members: [usize; 2], write: &Write) {
         }
     }
     if write.only_wrong {
-        return;
+        return refused_twice(group, members, write).await;
     }
     let headers = [keyed()];
     let mut first = None;
@@ -155,6 +196,66 @@ async fn check(group: &Group, members: [usize; 2], write: &Write) {
         fields.retain(|name, _| !["term", "revision", "leader"].contains(&name.as_str()));
         assert_eq!(*first.get_or_insert(answer.clone()), answer, "{method} {path}");
     }
+    for member in members {
+        // Its key is answered for nothing else, and that is not done.
+        let (path, body) = ("/v1/customers/other", &json!({}));
+        let asked = Asked { path, body, headers: headers.to_vec() };
+        refused(group, member, &Method::PUT, asked, Code::Conflict).await;
+    }
+    if write.conditional && *method == Method::PUT {
+        // Now that it is there, by another revision.
+        for member in members {
+            let headers = vec![keyed(), (IF_MATCH, "\"1\"".to_owned())];
+            let asked = Asked { path, body, headers };
+            refused(group, member, method, asked, Code::PreconditionFailed).await;
+        }
+    }
+}
+
+/// One that is refused as a whole gets the same answer again under its key.
+async fn refused_twice(group: &Group, members: [usize; 2], write: &Write) {
+    let Write { method, path, body, .. } = write;
+    let whole = write.wrong.iter().find(|(wrong, with, _)| wrong == path && with == body);
+    let headers = vec![(IDEMPOTENCY_KEY, format_key(&group.keys.next()))];
+    for member in members {
+        let Some((_, _, code)) = whole else { return };
+        let asked = Asked { path, body, headers: headers.clone() };
+        refused(group, member, method, asked, *code).await;
+    }
+}
+
+/// The body with a field that nobody knows, in each of its objects in turn.
+fn coloured(body: &Value) -> Vec<Value> {
+    let mut found = Vec::new();
+    match body {
+        Value::Object(fields) => {
+            let mut own = body.clone();
+            own["colour"] = "red".into();
+            found.push(own);
+            // Their names are the operator's own.
+            let fixed = fields
+                .iter()
+                .filter(|(name, _)| !["arguments", "environment"].contains(&name.as_str()));
+            for (name, value) in fixed {
+                found.extend(coloured(value).into_iter().map(|value| {
+                    let mut whole = body.clone();
+                    whole[name.as_str()] = value;
+                    whole
+                }));
+            }
+        }
+        Value::Array(items) => {
+            for (at, item) in items.iter().enumerate().take(1) {
+                found.extend(coloured(item).into_iter().map(|item| {
+                    let mut whole = body.clone();
+                    whole[at] = item;
+                    whole
+                }));
+            }
+        }
+        _ => {}
+    }
+    found
 }
 
 fn rows() -> Vec<Write> {
@@ -189,7 +290,7 @@ fn every_change_that_is_documented_has_a_row_which_takes_what_is_documented() {
         parameters.iter().any(refers)
     };
     let rows = rows();
-    let mut changes = 0;
+    let (mut changes, mut faults) = (0, Vec::new());
     for (template, item) in paths {
         for (method, operation) in item.as_object().unwrap() {
             if method == "get" || !takes(operation, "Idempotency-Key") {
@@ -207,12 +308,23 @@ fn every_change_that_is_documented_has_a_row_which_takes_what_is_documented() {
             assert_eq!(conditional, takes(operation, "If-Match"), "{place}: If-Match");
             let audited = of.iter().any(|row| row.audited);
             assert_eq!(audited, takes(operation, "tradewind-who"), "{place}: tradewind-who");
-            assert!(
-                of.iter().any(|row| !row.wrong.is_empty()),
-                "{place}: nothing is asked wrongly"
-            );
+            for fault in Fault::ALL {
+                let asked = of.iter().any(|row| fault.is_asked(row));
+                let lacks = of.iter().any(|row| row.lacks.iter().any(|(lack, _)| *lack == fault));
+                if asked == lacks {
+                    faults.push(format!("{place}: {fault:?}: asked {asked}, said to lack {lacks}"));
+                }
+            }
+            let told = &operation["responses"];
+            for (path, _, code) in of.iter().flat_map(|row| &row.wrong) {
+                let elsewhere = template_of(path).as_ref() != Some(template);
+                if !elsewhere && told[code.status().to_string()].is_null() {
+                    faults.push(format!("{place}: gives {} and does not say so", code.status()));
+                }
+            }
         }
     }
+    assert_eq!(faults, Vec::<String>::new(), "{faults:#?}");
     assert!(changes > 30, "{changes} changes");
 }
 
@@ -262,14 +374,6 @@ async fn whatever_is_wrong_with_a_change_is_told_by_its_code_and_a_repeat_gets_t
     let all = [group_members(), others(), drains(), scaling(), rebalances(), declarations()];
     for write in all.iter().flatten() {
         check(&group, members, write).await;
-    }
-    let headers = || vec![(IDEMPOTENCY_KEY, format_key(&group.keys.next()))];
-    // As long as something needs it.
-    for path in ["/v1/customers/acme", "/v1/accounts/k", "/v1/accounts/k?release=true"] {
-        for member in members {
-            let asked = Asked { path, body: &Value::Null, headers: headers() };
-            refused(&group, member, &Method::DELETE, asked, Code::InUse).await;
-        }
     }
     for write in &deletions() {
         check(&group, members, write).await;

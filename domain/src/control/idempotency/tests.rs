@@ -4,12 +4,15 @@
 use super::*;
 use crate::{
     control::{
-        Command, Machine, Request, Stamped, machine::Applied, refusal::Refusal,
+        Command, Machine, Request, Stamped,
+        level::{FeatureLevel, LevelRow},
+        machine::Applied,
+        refusal::Refusal,
         state_hash::StateHash,
     },
     ids::{ClientId, Revision},
 };
-use alloc::{collections::BTreeSet, format, string::ToString};
+use alloc::{borrow::ToOwned as _, collections::BTreeSet, format, string::ToString};
 use proptest::prelude::*;
 
 const SECOND: u64 = 1_000_000_000;
@@ -66,10 +69,10 @@ proptest! {
             };
             sent.push(key.clone());
             now += SECOND;
-            if matches!(look_up(&tables, &TIGHT, &key, UnixNanos(now)), Known::New) {
+            if matches!(look_up(&tables, &TIGHT, &key, None, UnixNanos(now)), Known::New) {
                 prop_assert!(applied.insert(key.clone()), "applied twice: {key:?}");
                 let outcome = Outcome::Refused { refusal: Refusal::NotEligible };
-                remember(&mut tables, &TIGHT, &key, UnixNanos(now), &outcome);
+                remember(&mut tables, &TIGHT, &key, None, UnixNanos(now), &outcome);
             }
             prop_assert!(tables.answered.len() <= TIGHT.answers);
             prop_assert!(tables.clients.len() <= tables.answered.len());
@@ -144,18 +147,85 @@ fn no_honest_client_is_refused_while_others_date_their_keys_ahead() {
             let own = format!("hostile-{step}").parse().expect("a legal name");
             let key =
                 IdempotencyKey { client: own, issued_at: UnixNanos(at.0 + ahead * SECOND), n: 0 };
-            if matches!(look_up(&tables, &bounds, &key, at), Known::New) {
-                remember(&mut tables, &bounds, &key, at, &outcome);
+            if matches!(look_up(&tables, &bounds, &key, None, at), Known::New) {
+                remember(&mut tables, &bounds, &key, None, at, &outcome);
             }
             for (number, late) in [(1, 0), (2, most_late)] {
                 let issued_at = UnixNanos(at.0 - late * SECOND);
                 let key = IdempotencyKey { client: client(number), issued_at, n: step };
-                let known = look_up(&tables, &bounds, &key, at);
+                let known = look_up(&tables, &bounds, &key, None, at);
                 assert!(matches!(known, Known::New), "{ahead} s ahead, after {step}: {late} s old");
                 if step % a_second == 0 {
-                    remember(&mut tables, &bounds, &key, at, &outcome);
+                    remember(&mut tables, &bounds, &key, None, at, &outcome);
                 }
             }
         }
     }
+}
+
+fn asked(n: u64, request: Option<&str>, value: &str) -> Stamped {
+    let key = IdempotencyKey { client: client(1), issued_at: UnixNanos(SECOND), n };
+    let (register, value) = ("x".parse().expect("a legal name"), value.to_owned());
+    let command = Command::PutRegister { register, value, expected: None };
+    let command = match request {
+        None => command,
+        Some(body) => Command::Asked {
+            request: RequestHash::of("PUT", "/v1/registers/x", body.as_bytes()),
+            command: alloc::boxed::Box::new(command),
+        },
+    };
+    Stamped { at: UnixNanos(SECOND), request: Request { key, command } }
+}
+
+/// Of a state at the level of this build.
+fn machine() -> Machine {
+    let row = LevelRow { level: FeatureLevel::KNOWN, revision: Revision(1), since: UnixNanos(1) };
+    Machine::from_rows([Row::Level(row)])
+}
+
+#[test]
+fn a_key_that_answered_one_request_is_refused_for_another_and_nothing_is_done() {
+    let (mut machine, used) = (machine(), Outcome::Refused { refusal: Refusal::KeyUsed });
+    let register = |machine: &Machine| machine.register(&"x".parse().expect("legal")).cloned();
+    // given
+    let first = machine.apply(Revision(7), &asked(1, Some("a"), "a")).outcome;
+    assert_eq!(first, Outcome::Accepted { revision: Revision(7) });
+    // then: its repeat is answered, also by who does not say what was asked, and another is refused
+    assert_eq!(machine.apply(Revision(8), &asked(1, Some("a"), "a")).outcome, first);
+    assert_eq!(machine.apply(Revision(9), &asked(1, None, "a")).outcome, first);
+    let before = register(&machine);
+    let other = machine.apply(Revision(10), &asked(1, Some("b"), "b"));
+    assert_eq!((other.outcome, other.events.len()), (used.clone(), 0));
+    assert_eq!(register(&machine), before);
+    // and: what was answered first stays so, after a restart too
+    let rows = machine.rows().collect::<alloc::vec::Vec<_>>();
+    let mut loaded = Machine::from_rows(rows);
+    assert_eq!(loaded.state_hash(), machine.state_hash());
+    assert_eq!(loaded.apply(Revision(11), &asked(1, Some("b"), "b")).outcome, used);
+    assert_eq!(loaded.apply(Revision(12), &asked(1, Some("a"), "a")).outcome, first);
+}
+
+#[test]
+fn an_answer_of_an_earlier_build_is_told_to_whoever_has_its_key_as_ever() {
+    let mut machine = machine();
+    let first = machine.apply(Revision(7), &asked(1, None, "a")).outcome;
+    assert_eq!(machine.apply(Revision(8), &asked(1, Some("b"), "b")).outcome, first);
+}
+
+#[test]
+fn before_all_builds_know_it_a_command_that_names_its_request_is_refused() {
+    let mut machine = Machine::default();
+    let outcome = machine.apply(Revision(7), &asked(1, Some("a"), "a")).outcome;
+    let (needed, level) = (FeatureLevel::THIRD, FeatureLevel::FIRST);
+    assert_eq!(outcome, Outcome::Refused { refusal: Refusal::LevelTooLow { needed, level } });
+    // And none stands in another.
+    let nested = |inner: Stamped| {
+        let request = RequestHash::of("PUT", "/", b"");
+        let command = alloc::boxed::Box::new(inner.request.command);
+        let command = Command::Asked { request, command };
+        Stamped { at: inner.at, request: Request { key: inner.request.key, command } }
+    };
+    let outcome = self::machine().apply(Revision(7), &nested(asked(2, Some("a"), "a"))).outcome;
+    let refusal = Refusal::TooLarge { what: crate::control::refusal::Noun::Command };
+    assert_eq!(outcome, Outcome::Refused { refusal });
 }

@@ -83,6 +83,9 @@ impl Machine {
             ScaleCommand::Quiet { location, settings, quiet } => {
                 self.note_quiet(entry, &location, settings, quiet)
             }
+            ScaleCommand::Tell { by, request, revision, said } => {
+                self.said_of_provision(entry, by, (request, revision), said)
+            }
         }
     }
 

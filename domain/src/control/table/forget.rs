@@ -24,7 +24,7 @@ impl Tables {
     /// Takes an answer out of the table that remembers them.
     pub(in crate::control) fn forget_answer(&mut self, key: &IdempotencyKey) {
         if let Some(row) = self.answered.remove(key) {
-            self.gone(RowKey::Answered(key.clone()), &Row::Answered(row));
+            self.gone(row.row_key(), &row.row());
         }
     }
 

@@ -165,7 +165,7 @@ impl LogBug {
             }
             Self::DiskOfAnother => disk_of_another(&mut rows, before),
             Self::AnswerForgotten => deleted(&mut rows, |row| match row {
-                Row::Answered(_) => chance.percent(20),
+                Row::Answered(_) | Row::AnsweredTo(_) => chance.percent(20),
                 _ => false,
             }),
             Self::TimeBack => rows.iter_mut().any(|row| match row {
