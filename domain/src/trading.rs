@@ -1,6 +1,7 @@
 //! Trading as values: quotes, orders, fills. Decides which states follow which and what counts as lost
 //! or doubled, and when a ledger's record is in both its copies; sending, journaling and showing are left to the data plane.
 
+pub mod conditions;
 pub mod copies;
 pub mod exposure;
 pub mod fill;
@@ -11,6 +12,7 @@ pub mod replace;
 pub mod risk;
 pub mod trade;
 
+pub use conditions::Conditions;
 pub use fill::Fill;
 pub use order::{NewOrder, Order, OrderState, OrderType, Side, TimeInForce};
 pub use quote::Quote;

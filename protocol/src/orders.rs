@@ -7,7 +7,9 @@ use tradewind_domain::{
     ids::{AccountId, ClientOrderId, InstrumentId, StreamEpoch},
     money::{Net, Price, Quantity},
     time::UnixNanos,
-    trading::{Fill, NewOrder, Order, OrderType, Quote, Side, TimeInForce, risk::word::Word},
+    trading::{
+        Conditions, Fill, NewOrder, Order, OrderType, Quote, Side, TimeInForce, risk::word::Word,
+    },
 };
 
 /// `POST /v1/orders`.
@@ -26,6 +28,8 @@ pub struct SubmitOrder {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit_price: Option<Price>,
     pub time_in_force: TimeInForce,
+    #[serde(flatten)]
+    pub conditions: Conditions,
 }
 
 impl SubmitOrder {
@@ -40,6 +44,7 @@ impl SubmitOrder {
             quantity: self.quantity,
             limit_price: self.limit_price,
             time_in_force: self.time_in_force,
+            conditions: self.conditions,
         }
     }
 }

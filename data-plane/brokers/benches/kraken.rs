@@ -10,7 +10,7 @@ use tradewind_brokers::venue::{Connection, Event, Submission, Venue as _, kraken
 use tradewind_domain::{
     ids::{AccountId, ClientOrderId, CustomerId, VenueOrderId},
     time::UnixNanos,
-    trading::{OrderType, Side, TimeInForce},
+    trading::{Conditions, OrderType, Side, TimeInForce},
 };
 use tradewind_kraken::{
     rest::{self, Token},
@@ -42,6 +42,7 @@ fn order(number: u64) -> Result<Submission, Failure> {
         // Far from the market: what does not trade at once is canceled at once.
         limit_price: Some("20000".parse()?),
         time_in_force: TimeInForce::Ioc,
+        conditions: Conditions::NONE,
         sent_at: now(),
         deadline: now() + Duration::from_secs(5),
     })

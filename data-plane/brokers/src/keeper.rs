@@ -7,6 +7,7 @@
 //! It must not be cancelled half-way through a turn: it ends by its token, or by a failure.
 
 mod command;
+mod conditions;
 mod guard;
 mod replaces;
 mod tighten;

@@ -113,6 +113,8 @@ pub struct Ledger {
     unknown: BTreeSet<VenueOrderId>,
     /// Those of them of which a replace has begun.
     replacing: BTreeSet<VenueOrderId>,
+    /// Those of them that must only make a position smaller.
+    reducing: BTreeSet<VenueOrderId>,
     customers: BTreeMap<CustomerId, Customer>,
     executions: HashSet<ExecId>,
     exposures: Exposures,
@@ -143,6 +145,7 @@ impl Ledger {
             open: BTreeSet::new(),
             unknown: BTreeSet::new(),
             replacing: BTreeSet::new(),
+            reducing: BTreeSet::new(),
             customers: BTreeMap::new(),
             executions: HashSet::new(),
             exposures: Exposures::default(),
@@ -262,7 +265,8 @@ impl Ledger {
                 self.traders.insert((customer.clone(), trader.clone()), Epoch(*epoch));
                 Ok(())
             }
-            Record::Intent(intent) => self.take_intent(intent),
+            Record::Intent(intent) => self.take_intent(intent, &[]),
+            Record::IntentWith { intent, parts } => self.take_intent(intent, parts),
             Record::Changed { number, order } => self.take_change(*number, order, &[]),
             Record::ChangedWith { number, order, parts } => self.take_change(*number, order, parts),
             Record::Filled(filled) => self.take_fill(filled, &[]),
@@ -296,8 +300,8 @@ impl Ledger {
         }
     }
 
-    fn take_intent(&mut self, intent: &Intent) -> Result<(), Broken> {
-        let order = intent.order.order(&self.account, &[]);
+    fn take_intent(&mut self, intent: &Intent, parts: &[Part]) -> Result<(), Broken> {
+        let order = intent.order.order(&self.account, parts);
         let id = order.order_id.venue_order_id;
         let own = VenueOrderId::of(&self.account, &order.customer, &order.client_order_id);
         if id != own || self.entry_at(&id).is_some() {
@@ -307,6 +311,7 @@ impl Ledger {
         customer.stand.take(PrivateChannel::Orders, intent.number)?;
         customer.orders.push(id);
         self.open.insert(id);
+        mark(&mut self.reducing, id, order.conditions.reduce_only);
         let trader = intent.trader.clone();
         let trader = trader.map(|trader| TraderClaim { trader, epoch: Epoch(intent.trader_epoch) });
         self.exposures.stands(trader.as_ref(), None, &order);
@@ -360,13 +365,20 @@ impl Ledger {
         let id = next.order_id.venue_order_id;
         let customer = self.customers.entry(next.customer.clone()).or_default();
         customer.stand.take(PrivateChannel::Orders, number)?;
-        mark(&mut self.open, id, !next.state.is_terminal());
+        let open = !next.state.is_terminal();
+        mark(&mut self.open, id, open);
+        mark(&mut self.reducing, id, open && next.conditions.reduce_only);
         mark(&mut self.unknown, id, next.state == OrderState::Unknown);
         mark(&mut self.replacing, id, next.replacement.is_some());
         let entry = self.orders.get_mut(&id).ok_or(Broken::Order(id))?;
         self.exposures.stands(entry.trader.as_ref(), Some(&entry.order), &next);
         entry.order = next;
         Ok(())
+    }
+
+    /// Open orders that must only make a position smaller.
+    pub fn reducing(&self) -> impl Iterator<Item = &Entry> {
+        self.reducing.iter().filter_map(|id| self.orders.get(id))
     }
 
     /// Orders whose outcome is not known.

@@ -14,7 +14,7 @@ use tradewind_domain::{
     ids::{AccountId, ExecId, InstrumentId, VenueOrderId},
     money::{Price, Quantity},
     time::UnixNanos,
-    trading::{NewOrder, OrderState, OrderType, Quote, Side, TimeInForce, Trade},
+    trading::{Conditions, NewOrder, OrderState, OrderType, Quote, Side, TimeInForce, Trade},
 };
 use tradewind_protocol::asks::ConnectsAllowed;
 
@@ -23,6 +23,10 @@ use tradewind_protocol::asks::ConnectsAllowed;
 pub struct Capabilities {
     pub order_types: Vec<OrderType>,
     pub times_in_force: Vec<TimeInForce>,
+    /// It takes orders that never take.
+    pub post_only: bool,
+    /// It sees to it that an order never turns the account's position.
+    pub reduce_only: bool,
     /// `None`: whatever it has; it says itself what it does not.
     pub instruments: Option<BTreeSet<InstrumentId>>,
     /// It refuses an order that reaches it after a given time: what is absent after that stays absent.
@@ -37,10 +41,17 @@ impl Capabilities {
     /// Whether the venue takes such an order, or what it does not offer.
     pub fn check(&self, new: &NewOrder) -> Result<(), String> {
         if !self.order_types.contains(&new.order_type) {
-            return Err(format!("the venue has no {:?} orders", new.order_type));
+            return Err(format!("the venue has no {} orders", new.order_type.as_str()));
         }
         if !self.times_in_force.contains(&new.time_in_force) {
-            return Err(format!("the venue has no time in force {:?}", new.time_in_force));
+            let force = new.time_in_force.as_str();
+            return Err(format!("the venue has no time in force {force}"));
+        }
+        if new.conditions.post_only && !self.post_only {
+            return Err("the venue has no post_only orders".to_owned());
+        }
+        if new.conditions.reduce_only && !self.reduce_only {
+            return Err("the venue has no reduce_only orders".to_owned());
         }
         match &self.instruments {
             Some(known) if !known.contains(&new.instrument) => {
@@ -112,6 +123,7 @@ pub struct Submission {
     pub quantity: Quantity,
     pub limit_price: Option<Price>,
     pub time_in_force: TimeInForce,
+    pub conditions: Conditions,
     pub sent_at: UnixNanos,
     pub deadline: UnixNanos,
 }

@@ -21,7 +21,7 @@ use tradewind_domain::{
         InstrumentId, MarketId, NodeId, OrderId, Revision, StreamEpoch, VenueId, VenueOrderId,
     },
     time::UnixNanos,
-    trading::{Fill, NewOrder, Order, OrderType, Quote, Side, TimeInForce},
+    trading::{Conditions, Fill, NewOrder, Order, OrderType, Quote, Side, TimeInForce},
 };
 use tradewind_link::pipe;
 use tradewind_protocol::{
@@ -69,6 +69,7 @@ pub(crate) fn new_order(name: &str) -> NewOrder {
         quantity: "1".parse().unwrap(),
         limit_price: Some("100".parse().unwrap()),
         time_in_force: TimeInForce::Gtc,
+        conditions: Conditions::NONE,
     }
 }
 

@@ -28,6 +28,15 @@ impl Exposure {
         self.position.is_zero() && self.buying.is_zero() && self.selling.is_zero()
     }
 
+    /// What may trade on that side until the position is nothing; below zero, that side makes it larger.
+    #[must_use]
+    pub fn room(&self, side: Side) -> Decimal {
+        match side {
+            Side::Buy => -self.position,
+            Side::Sell => self.position,
+        }
+    }
+
     /// A fill was made.
     pub fn fill(&mut self, side: Side, quantity: Quantity) {
         match side {

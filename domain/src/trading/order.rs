@@ -1,7 +1,7 @@
 //! The life of an order. Decides which states follow which (FIX's names, Alpaca's spelling) and what a
 //! fill does to an order; journaling and sending are left to the Broker.
 
-use super::{fill::Fill, replace::Replacement};
+use super::{conditions::Conditions, fill::Fill, replace::Replacement};
 use crate::{
     ids::{ClientOrderId, CustomerId, InstrumentId, OrderId, VenueId, VenueOrderId},
     money::{InvalidAmount, Price, Quantity},
@@ -17,13 +17,50 @@ pub enum Side {
     Sell,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Variants are only appended: venues' ledgers keep them by number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OrderType {
     Market,
     Limit,
+    /// A market order once the market has reached its stop price.
+    Stop,
+    /// A limit order once the market has reached its stop price.
+    StopLimit,
 }
 
+impl OrderType {
+    /// As it stands in JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Market => "market",
+            Self::Limit => "limit",
+            Self::Stop => "stop",
+            Self::StopLimit => "stop_limit",
+        }
+    }
+
+    /// It has a price of its own.
+    #[must_use]
+    pub fn has_limit(self) -> bool {
+        match self {
+            Self::Limit | Self::StopLimit => true,
+            Self::Market | Self::Stop => false,
+        }
+    }
+
+    /// It waits for a price before it trades.
+    #[must_use]
+    pub fn waits(self) -> bool {
+        match self {
+            Self::Stop | Self::StopLimit => true,
+            Self::Market | Self::Limit => false,
+        }
+    }
+}
+
+/// Variants are only appended: venues' ledgers keep them by number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TimeInForce {
@@ -31,6 +68,35 @@ pub enum TimeInForce {
     Gtc,
     /// What does not trade at once is canceled.
     Ioc,
+    /// Until the end of the venue's trading day.
+    Day,
+    /// Trades whole at once, or not at all.
+    Fok,
+    /// Until a time that the order names.
+    Gtd,
+}
+
+impl TimeInForce {
+    /// As it stands in JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Gtc => "gtc",
+            Self::Ioc => "ioc",
+            Self::Day => "day",
+            Self::Fok => "fok",
+            Self::Gtd => "gtd",
+        }
+    }
+
+    /// What does not trade at once stays.
+    #[must_use]
+    pub fn rests(self) -> bool {
+        match self {
+            Self::Gtc | Self::Day | Self::Gtd => true,
+            Self::Ioc | Self::Fok => false,
+        }
+    }
 }
 
 /// What an algo asks for: the body of a submit. Two submits with one `client_order_id` are the same
@@ -44,10 +110,12 @@ pub struct NewOrder {
     #[serde(rename = "type")]
     pub order_type: OrderType,
     pub quantity: Quantity,
-    /// Of a limit order; a market order has none.
+    /// Of a limit or stop-limit order; others have none.
     #[serde(default)]
     pub limit_price: Option<Price>,
     pub time_in_force: TimeInForce,
+    #[serde(flatten)]
+    pub conditions: Conditions,
 }
 
 /// Why a new order is refused before anything is written down.
@@ -55,23 +123,31 @@ pub struct NewOrder {
 pub enum InvalidOrder {
     #[error("quantity must be above zero")]
     NoQuantity,
-    #[error("a limit order needs limit_price")]
+    #[error("a limit or stop_limit order needs limit_price")]
     LimitWithoutPrice,
-    #[error("a market order has no limit_price")]
+    #[error("a market or stop order has no limit_price")]
     MarketWithPrice,
+    #[error("a stop or stop_limit order needs stop_price")]
+    StopWithoutPrice,
+    #[error("only stop and stop_limit orders have a stop_price")]
+    StopPriceWithoutStop,
+    #[error("gtd needs expires_at")]
+    GtdWithoutEnd,
+    #[error("only gtd has expires_at")]
+    EndWithoutGtd,
+    #[error("expires_at is over")]
+    Over,
+    #[error("post_only is for limit orders that stay: gtc, day or gtd")]
+    PostOnlyTakes,
 }
 
 impl NewOrder {
-    /// What can be said of the order without knowing anything else.
-    pub fn check(&self) -> Result<(), InvalidOrder> {
+    /// What can be said of the order without knowing anything but the time.
+    pub fn check(&self, now: UnixNanos) -> Result<(), InvalidOrder> {
         if self.quantity.is_zero() {
             return Err(InvalidOrder::NoQuantity);
         }
-        match (self.order_type, self.limit_price) {
-            (OrderType::Limit, None) => Err(InvalidOrder::LimitWithoutPrice),
-            (OrderType::Market, Some(_)) => Err(InvalidOrder::MarketWithPrice),
-            (OrderType::Limit, Some(_)) | (OrderType::Market, None) => Ok(()),
-        }
+        self.conditions.check(self.order_type, self.limit_price, self.time_in_force, now)
     }
 }
 
@@ -177,6 +253,8 @@ pub struct Order {
     pub quantity: Quantity,
     pub limit_price: Option<Price>,
     pub time_in_force: TimeInForce,
+    #[serde(flatten)]
+    pub conditions: Conditions,
     pub state: OrderState,
     pub filled_quantity: Quantity,
     /// Why it was rejected, canceled or expired, in the venue's words or ours.
@@ -228,6 +306,7 @@ impl Order {
             quantity: new.quantity,
             limit_price: new.limit_price,
             time_in_force: new.time_in_force,
+            conditions: new.conditions,
             state: OrderState::Accepted,
             filled_quantity: Quantity::ZERO,
             reason: None,
@@ -250,6 +329,7 @@ impl Order {
             quantity: self.quantity,
             limit_price: self.limit_price,
             time_in_force: self.time_in_force,
+            conditions: self.conditions,
         }
     }
 

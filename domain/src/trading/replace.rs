@@ -43,6 +43,8 @@ pub enum InvalidReplace {
     Nothing,
     #[error("a market order has no limit_price")]
     MarketWithPrice,
+    #[error("stop and stop_limit orders are not replaced: cancel it and submit another one")]
+    Stop,
     #[error(
         "quantity must be above what is filled, {filled}: it is the total; to end the order, cancel it"
     )]
@@ -55,6 +57,8 @@ impl ReplaceOrder {
         match (order.order_type, self.limit_price) {
             (OrderType::Market, Some(_)) => return Err(InvalidReplace::MarketWithPrice),
             (OrderType::Market, None) | (OrderType::Limit, Some(_) | None) => {}
+            // Whether it waits still or trades already is the venue's to know.
+            (OrderType::Stop | OrderType::StopLimit, _) => return Err(InvalidReplace::Stop),
         }
         let quantity = self.quantity.unwrap_or(order.quantity);
         let limit_price = self.limit_price.or(order.limit_price);

@@ -28,6 +28,9 @@ pub struct Asked<'a> {
     /// The total.
     pub quantity: Quantity,
     pub limit_price: Option<Price>,
+    /// At which it begins to trade, of one that waits.
+    pub stop_price: Option<Price>,
+    pub reduce_only: bool,
     /// What the order may come to from now on. Of a replace, by the larger of both terms.
     pub adds: Quantity,
     /// By how much that is more than before: all of a new order.
@@ -41,6 +44,8 @@ pub enum Breach {
     Halted,
     #[error("reducing: only what makes the position of {position} smaller is taken")]
     Reducing { position: Decimal },
+    #[error("reduce_only: the position is {position}, and this is more than would make it smaller")]
+    ReduceOnly { position: Decimal },
     #[error("max_order_quantity: {quantity} is more than {most}")]
     Quantity { quantity: Quantity, most: Quantity },
     #[error("max_order_notional: {quantity} at {price} is more than {most}")]
@@ -70,6 +75,7 @@ impl Breach {
             Self::NoQuote => Some(Duration::from_millis(100)),
             Self::Halted
             | Self::Reducing { .. }
+            | Self::ReduceOnly { .. }
             | Self::Quantity { .. }
             | Self::Notional { .. }
             | Self::Band { .. }
@@ -100,12 +106,21 @@ pub fn trading_state(state: TradingState, asked: &Asked<'_>, has: &Exposure) -> 
     }
 }
 
+/// Of a `reduce_only` order. What else stands on its side counts nothing: one of several that close a position at
+/// different prices does, and the venue sees to it that no more than that trades. `has`: without the order itself.
+pub fn reduce_only(asked: &Asked<'_>, has: &Exposure) -> Result<(), Breach> {
+    if !asked.reduce_only || asked.adds.decimal() <= has.room(asked.side) {
+        return Ok(());
+    }
+    Err(Breach::ReduceOnly { position: has.position })
+}
+
 pub fn max_order_quantity(asked: &Asked<'_>, most: Quantity) -> Result<(), Breach> {
     let quantity = asked.quantity;
     if quantity <= most { Ok(()) } else { Err(Breach::Quantity { quantity, most }) }
 }
 
-/// At its own price; an order without one at the quote's.
+/// At its own price, or that which triggers it; an order without any at the quote's.
 pub fn max_order_notional(
     asked: &Asked<'_>,
     quote: Option<&Quote>,
@@ -113,17 +128,17 @@ pub fn max_order_notional(
 ) -> Result<(), Breach> {
     let quantity = asked.quantity;
     let quoted = || quote.and_then(|quote| taken_from(quote, asked.side));
-    let price = asked.limit_price.or_else(quoted).ok_or(Breach::NoQuote)?;
+    let price = asked.limit_price.or(asked.stop_price).or_else(quoted).ok_or(Breach::NoQuote)?;
     // What cannot be computed is more than anything.
     let fits = quantity.notional(price).is_ok_and(|notional| notional <= most.decimal());
     if fits { Ok(()) } else { Err(Breach::Notional { quantity, price, most }) }
 }
 
-/// An order without a price has the quote's, which must be a fresh one.
+/// An order without a price has the quote's, which must be a fresh one. One that waits trades when the market is where
+/// its stop price is: its limit is measured from there.
 pub fn price_band(asked: &Asked<'_>, quote: Option<&Quote>, share: Share) -> Result<(), Breach> {
-    let quote = quote.ok_or(Breach::NoQuote)?;
-    let quoted = taken_from(quote, asked.side).or(quote.bid).or(quote.ask);
-    let quoted = quoted.ok_or(Breach::NoQuote)?;
+    let of = |quote: &Quote| taken_from(quote, asked.side).or(quote.bid).or(quote.ask);
+    let quoted = asked.stop_price.or_else(|| quote.and_then(of)).ok_or(Breach::NoQuote)?;
     let Some(price) = asked.limit_price else { return Ok(()) };
     let apart = (price.decimal() - quoted.decimal()).abs();
     // A quote so large that its share cannot be computed lets nothing differ.

@@ -10,7 +10,8 @@ use tradewind_protocol::{
     domain::{
         ids::{AccountId, ClientOrderId, InstrumentId, OrderId},
         money::{Price, Quantity},
-        trading::{Order, OrderType, ReplaceOrder, Side, TimeInForce},
+        time::UnixNanos,
+        trading::{Conditions, Order, OrderType, ReplaceOrder, Side, TimeInForce},
     },
     orders::SubmitOrder,
 };
@@ -40,6 +41,7 @@ impl OrderRequest {
                 quantity: quantity.parse::<Quantity>()?,
                 limit_price,
                 time_in_force,
+                conditions: Conditions::NONE,
             },
         })
     }
@@ -57,6 +59,49 @@ impl OrderRequest {
         price: Price,
     ) -> Result<Self, Error> {
         Self::new(instrument, side, quantity, OrderType::Limit, Some(price), TimeInForce::Gtc)
+    }
+
+    /// A market order once the market has reached `stop`: for a buy from below, for a sell from above.
+    pub fn stop(instrument: &str, side: Side, quantity: &str, stop: Price) -> Result<Self, Error> {
+        let gtc = TimeInForce::Gtc;
+        let mut order = Self::new(instrument, side, quantity, OrderType::Stop, None, gtc)?;
+        order.body.conditions.stop_price = Some(stop);
+        Ok(order)
+    }
+
+    /// A limit order at `price` once the market has reached `stop`.
+    pub fn stop_limit(
+        instrument: &str,
+        side: Side,
+        quantity: &str,
+        (stop, price): (Price, Price),
+    ) -> Result<Self, Error> {
+        let (kind, gtc) = (OrderType::StopLimit, TimeInForce::Gtc);
+        let mut order = Self::new(instrument, side, quantity, kind, Some(price), gtc)?;
+        order.body.conditions.stop_price = Some(stop);
+        Ok(order)
+    }
+
+    /// Until that time by the venue's clock: `gtd`.
+    #[must_use]
+    pub fn until(mut self, end: UnixNanos) -> Self {
+        self.body.time_in_force = TimeInForce::Gtd;
+        self.body.conditions.expires_at = Some(end);
+        self
+    }
+
+    /// Never takes what stands in the book: where it would, the venue refuses it.
+    #[must_use]
+    pub fn post_only(mut self) -> Self {
+        self.body.conditions.post_only = true;
+        self
+    }
+
+    /// Makes the position smaller and never turns it.
+    #[must_use]
+    pub fn reduce_only(mut self) -> Self {
+        self.body.conditions.reduce_only = true;
+        self
     }
 
     #[must_use]
@@ -153,5 +198,23 @@ mod tests {
         assert_ne!(one.id(), two.id());
         assert_eq!(one.clone().id(), one.id());
         assert!(OrderRequest::market("BTC/USD", Side::Buy, "one").is_err());
+    }
+
+    #[test]
+    fn conditions_stand_among_the_order_s_fields() {
+        let price = |text: &str| text.parse::<Price>().unwrap();
+        let prices = (price("100.5"), price("100"));
+        let order = OrderRequest::stop_limit("BTC/USD", Side::Sell, "1", prices).unwrap();
+        let order = order.until(UnixNanos(1_800_000_000_000_000_000)).reduce_only();
+        let json = serde_json::to_value(&order.body).unwrap();
+        assert_eq!(json["type"], "stop_limit");
+        assert_eq!((&json["stop_price"], &json["limit_price"]), (&"100.5".into(), &"100".into()));
+        assert_eq!((&json["time_in_force"], &json["reduce_only"]), (&"gtd".into(), &true.into()));
+        assert_eq!(json["expires_at"], "2027-01-15T08:00:00.000000000Z");
+        assert_eq!(json.get("post_only"), None);
+        let order = OrderRequest::stop("BTC/USD", Side::Buy, "1", price("101")).unwrap();
+        assert_eq!(order.body.new_order().check(UnixNanos(1)), Ok(()));
+        let order = OrderRequest::limit("BTC/USD", Side::Buy, "1", price("99")).unwrap();
+        assert_eq!(order.post_only().body.new_order().check(UnixNanos(1)), Ok(()));
     }
 }

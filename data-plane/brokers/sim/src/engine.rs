@@ -8,6 +8,7 @@
 //! same quantity from both sides.
 
 mod level;
+mod stops;
 mod street;
 
 use std::collections::BTreeMap;
@@ -17,7 +18,8 @@ use tradewind_domain::trading::Side;
 use crate::instrument::{Lots, Ticks};
 use level::Level;
 
-pub use street::StreetLevel;
+pub use stops::{Reached, Stops};
+pub use street::{Crossed, StreetLevel};
 
 /// An order's number in the order of arrival. The lower came first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -46,6 +48,15 @@ pub struct Trade {
     pub quantity: Lots,
 }
 
+/// Who would trade next with an order that comes, and how much it has there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Next {
+    pub price: Ticks,
+    /// None is the street.
+    pub maker: Option<OrderKey>,
+    pub quantity: Lots,
+}
+
 /// Best prices and what stands at each.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Top {
@@ -65,27 +76,45 @@ impl Book {
     /// Trades what can be traded at once and lets the rest stand, if it may.
     pub fn place(&mut self, order: Incoming) -> Vec<Trade> {
         let mut trades = Vec::new();
-        let mut left = order.quantity;
-        while !left.is_zero() {
-            let Some((price, level)) = best_within(self.side_mut(opposite(order.side)), order)
-            else {
-                break;
-            };
-            let (maker, quantity) = level.take(left);
-            let emptied = level.is_empty();
-            left = left.less(quantity);
-            trades.push(Trade { taker: Some(order.key), maker: maker.key, price, quantity });
-            if maker.done {
-                maker.key.map(|key| self.resting.remove(&key));
-            }
-            if emptied {
-                self.side_mut(opposite(order.side)).remove(&price);
-            }
+        let mut left = order;
+        while let Some(trade) = self.take(left) {
+            left.quantity = left.quantity.less(trade.quantity);
+            trades.push(trade);
         }
-        if let (Some(price), true, false) = (order.limit, order.rests, left.is_zero()) {
-            self.rest(order.key, order.side, price, left);
+        if let (Some(price), true, false) = (order.limit, order.rests, left.quantity.is_zero()) {
+            self.rest(order.key, order.side, price, left.quantity);
         }
         trades
+    }
+
+    /// One trade of an order with who is next, of no more than its quantity; none if it reaches nobody.
+    pub fn take(&mut self, order: Incoming) -> Option<Trade> {
+        if order.quantity.is_zero() {
+            return None;
+        }
+        let (price, level) = best_within(self.side_mut(opposite(order.side)), order)?;
+        let (maker, quantity) = level.take(order.quantity);
+        let emptied = level.is_empty();
+        if maker.done {
+            maker.key.map(|key| self.resting.remove(&key));
+        }
+        if emptied {
+            self.side_mut(opposite(order.side)).remove(&price);
+        }
+        Some(Trade { taker: Some(order.key), maker: maker.key, price, quantity })
+    }
+
+    /// All who would trade with an order of that side and limit, in the order in which they would.
+    pub fn queue(&self, side: Side, limit: Option<Ticks>) -> impl Iterator<Item = Next> {
+        let best_first: Box<dyn Iterator<Item = (&Ticks, &Level)>> = match side {
+            Side::Buy => Box::new(self.asks.iter()),
+            Side::Sell => Box::new(self.bids.iter().rev()),
+        };
+        best_first.take_while(move |(price, _)| reaches(side, limit, **price)).flat_map(
+            |(price, level)| {
+                level.queue().map(|(maker, quantity)| Next { price: *price, maker, quantity })
+            },
+        )
     }
 
     /// Lets an order stand behind all that is there, without trading. For orders that were open before a
@@ -158,11 +187,14 @@ fn best_within(
         Side::Sell => levels.last_entry(),
     }?;
     let price = *entry.key();
-    let reaches = order.limit.is_none_or(|limit| match order.side {
+    reaches(order.side, order.limit, price).then(|| (price, entry.into_mut()))
+}
+
+fn reaches(side: Side, limit: Option<Ticks>, price: Ticks) -> bool {
+    limit.is_none_or(|limit| match side {
         Side::Buy => price <= limit,
         Side::Sell => price >= limit,
-    });
-    reaches.then(|| (price, entry.into_mut()))
+    })
 }
 
 #[cfg(test)]

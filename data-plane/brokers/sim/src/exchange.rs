@@ -6,18 +6,21 @@
 //! after its deadline is never placed; so once a complete sweep bears a later time, an order it does not
 //! list was not placed and will not be. X3 every arrival is an event, whatever became of it.
 
+mod ends;
 mod market;
+mod matching;
+mod positions;
 mod replace;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tradewind_domain::{
     ids::{AccountId, InstrumentId, VenueOrderId},
     time::UnixNanos,
-    trading::{self, OrderType, Quote, TimeInForce},
+    trading::{self, Conditions, Quote, TimeInForce},
 };
 
-use crate::engine::{Incoming, OrderKey, StreetLevel, Trade, opposite};
+use crate::engine::{OrderKey, StreetLevel};
 use crate::instrument::Instrument;
 use crate::ledger::event::{CancelCause, Event, Fate};
 use crate::ledger::state::{Entry, Inconsistent, State};
@@ -48,6 +51,8 @@ type Refused = (RefusalCode, String);
 pub(crate) struct Exchange {
     state: State,
     markets: BTreeMap<InstrumentId, Market>,
+    /// When the time of open orders is over, of those that have one.
+    ends: BTreeSet<(UnixNanos, OrderKey)>,
 }
 
 impl Exchange {
@@ -65,17 +70,26 @@ impl Exchange {
             done.events.push(opened);
         }
         let markets = instruments.into_iter().map(|i| (i.id.clone(), Market::new(i, now)));
-        let mut exchange = Self { state, markets: markets.collect() };
-        for (key, entry) in exchange.state.open_orders() {
-            let order = &entry.order;
-            let market = exchange.markets.get_mut(&order.instrument);
-            let resting = market.and_then(|market| {
-                let left = order.quantity.checked_sub(order.filled).ok()?;
-                let price = market.instrument.ticks(order.limit_price?)?;
-                Some((price, market.instrument.lots(left)?, &mut market.book))
-            });
-            let (price, left, book) = resting.ok_or(Inconsistent::CannotRest(key.0))?;
-            book.rest(key, order.side, price, left);
+        let (markets, ends) = (markets.collect(), BTreeSet::new());
+        let mut exchange = Self { state, markets, ends };
+        for (account, fill) in exchange.state.fills() {
+            let Some(market) = exchange.markets.get_mut(&fill.instrument) else { continue };
+            let quantity = market.instrument.lots(fill.quantity).unwrap_or_default();
+            market.positions.fill(account, fill.side, quantity);
+        }
+        let open: Vec<OrderKey> = exchange.state.open_orders().map(|(key, _)| key).collect();
+        for key in open {
+            exchange.hold(key)?;
+            let order = &exchange.entry(key)?.order;
+            if order.waits() {
+                continue;
+            }
+            let (name, none) = (order.instrument.clone(), Inconsistent::CannotRest(key.0));
+            let resting = exchange.incoming(key)?;
+            let price = resting.limit.ok_or(none)?;
+            if let Some(market) = exchange.markets.get_mut(&name) {
+                market.book.rest(key, resting.side, price, resting.quantity);
+            }
         }
         for market in exchange.markets.values_mut() {
             market.refresh(now, false);
@@ -91,6 +105,7 @@ impl Exchange {
         now: UnixNanos,
     ) -> Result<(Outcome, Done), Inconsistent> {
         let mut done = Done::default();
+        self.expire_into(now, &mut done)?;
         let admitted = self.admit(account, &order, now);
         let fate = match &admitted {
             Ok(_) => Fate::Placed,
@@ -98,37 +113,18 @@ impl Exchange {
             Err((code, reason)) => Fate::Refused { code: *code, reason: reason.clone() },
         };
         let (name, key) = (order.instrument.clone(), self.state.next_key());
-        let event = Event::Arrived { account: account.clone(), order: order.into(), at: now, fate };
-        self.record(event, &mut done)?;
-        let (incoming, has_limit) = match admitted {
-            Ok(incoming) => (incoming, incoming.limit.is_some()),
-            Err((code, reason)) => return Ok((Outcome::Refused { code, reason }, done)),
-        };
-        let placed = self.place(account, &name, incoming, now, &mut done)?;
-        let open = !self.entry(key)?.order.state.is_terminal();
-        if open && !(incoming.rests && has_limit) {
-            self.end(key, CancelCause::NotTraded, now, &mut done)?;
+        let conditions = *admitted.as_ref().unwrap_or(&order.conditions);
+        self.record(
+            Event::arrived(account.clone(), order.into(), conditions, now, fate),
+            &mut done,
+        )?;
+        if let Err((code, reason)) = admitted {
+            return Ok((Outcome::Refused { code, reason }, done));
         }
+        let placed = self.entry(key)?.order.clone();
+        self.take_in(&name, key, now, &mut done)?;
         self.tell_quote(&name, now, false, &mut done);
         Ok((Outcome::Done(placed), done))
-    }
-
-    /// An order that has been recorded comes to its book. Gives it as it was before its first fill.
-    fn place(
-        &mut self,
-        account: &AccountId,
-        name: &InstrumentId,
-        incoming: Incoming,
-        now: UnixNanos,
-        done: &mut Done,
-    ) -> Result<VenueOrder, Inconsistent> {
-        let key = incoming.key;
-        let placed = self.entry(key)?.order.clone();
-        done.told.push(Told::Order(account.clone(), placed.clone()));
-        let market = self.markets.get_mut(name).ok_or(Inconsistent::CannotRest(key.0))?;
-        let trades = market.book.place(incoming);
-        self.settle(name, &trades, now, done)?;
-        Ok(placed)
     }
 
     /// A cancel arrives. The outcome is to be told first.
@@ -139,6 +135,7 @@ impl Exchange {
         now: UnixNanos,
     ) -> Result<(Outcome, Done), Inconsistent> {
         let mut done = Done::default();
+        self.expire_into(now, &mut done)?;
         let found = self.state.find(account, id);
         let refused = match found {
             None => Some((RefusalCode::UnknownOrder, "no order of yours has this id".to_owned())),
@@ -156,10 +153,8 @@ impl Exchange {
             return Ok((Outcome::Refused { code, reason }, done));
         };
         let name = self.entry(key)?.order.instrument.clone();
-        if let Some(market) = self.markets.get_mut(&name) {
-            market.book.cancel(key);
-        }
         self.end(key, CancelCause::Client, now, &mut done)?;
+        self.trigger(&name, now, &mut done)?;
         self.tell_quote(&name, now, false, &mut done);
         Ok((Outcome::Done(self.entry(key)?.order.clone()), done))
     }
@@ -172,9 +167,8 @@ impl Exchange {
         now: UnixNanos,
     ) -> Result<Done, Inconsistent> {
         let mut done = Done::default();
-        let Some(market) = self.markets.get_mut(name) else { return Ok(done) };
-        let trades = market.book.set_street(levels);
-        self.settle(name, &trades, now, &mut done)?;
+        self.expire_into(now, &mut done)?;
+        self.street_comes(name, levels, now, &mut done)?;
         self.tell_quote(name, now, true, &mut done);
         Ok(done)
     }
@@ -202,13 +196,13 @@ impl Exchange {
         self.markets.get(instrument).map(|market| (market.seq, market.quote.clone()))
     }
 
-    /// Whether an order may be placed, and as what.
+    /// Whether an order may be placed; the conditions that it is held to.
     fn admit(
         &self,
         account: &AccountId,
         order: &Submission,
         now: UnixNanos,
-    ) -> Result<Incoming, Refused> {
+    ) -> Result<Conditions, Refused> {
         if self.state.find(account, order.venue_order_id).is_some() {
             return Err((RefusalCode::Duplicate, "this id has arrived before".to_owned()));
         }
@@ -222,71 +216,26 @@ impl Exchange {
             (RefusalCode::UnknownInstrument, reason)
         })?;
         let invalid = |reason: String| (RefusalCode::InvalidOrder, reason);
-        let limit = match (order.order_type, order.limit_price) {
-            (OrderType::Limit, Some(price)) => Some(market.ticks(price).map_err(invalid)?),
-            (OrderType::Market, None) => None,
-            (OrderType::Limit, None) => {
-                return Err(invalid("a limit order needs limit_price".to_owned()));
-            }
-            (OrderType::Market, Some(_)) => {
-                return Err(invalid("a market order has no limit_price".to_owned()));
-            }
-        };
-        let quantity = market.lots(order.quantity).map_err(invalid)?;
-        let rests = order.time_in_force == TimeInForce::Gtc;
-        Ok(Incoming { key: self.state.next_key(), side: order.side, limit, quantity, rests })
-    }
-
-    /// Turns trades into fills of the orders that took part.
-    fn settle(
-        &mut self,
-        name: &InstrumentId,
-        trades: &[Trade],
-        now: UnixNanos,
-        done: &mut Done,
-    ) -> Result<(), Inconsistent> {
-        for trade in trades {
-            let Some(market) = self.markets.get(name) else { return Ok(()) };
-            let quantity = market.instrument.quantity(trade.quantity);
-            let price = market.instrument.price(trade.price);
-            let Some(taker) = self.taker_of(trade)? else { continue };
-            let told = trading::Trade { price, quantity, taker, at: now };
-            done.told.push(Told::Trade { instrument: name.clone(), trade: told });
-            for key in [trade.taker, trade.maker].into_iter().flatten() {
-                let exec = self.state.next_exec();
-                let event = Event::Filled { order: key.0, exec, quantity, price, at: now };
-                self.record(event, done)?;
-                let entry = self.entry(key)?;
-                let (account, order) = (entry.account.clone(), entry.order.clone());
-                if let Some(fill) = self.state.last_fill() {
-                    done.told.push(Told::Fill(account.clone(), fill.clone()));
-                }
-                done.told.push(Told::Order(account, order));
-            }
+        let mut conditions = order.conditions;
+        conditions
+            .check(order.order_type, order.limit_price, order.time_in_force, now)
+            .map_err(|why| invalid(why.to_string()))?;
+        let limit = order.limit_price.map(|price| market.ticks("limit_price", price));
+        let limit = limit.transpose().map_err(invalid)?;
+        let stop = conditions.stop_price.map(|price| market.ticks("stop_price", price));
+        stop.transpose().map_err(invalid)?;
+        market.lots(order.quantity).map_err(invalid)?;
+        if conditions.post_only && market.book.queue(order.side, limit).next().is_some() {
+            return Err(would_take());
         }
-        Ok(())
-    }
-
-    /// The side of who came: of the two of a trade one at least is an order.
-    fn taker_of(&self, trade: &Trade) -> Result<Option<trading::Side>, Inconsistent> {
-        Ok(match (trade.taker, trade.maker) {
-            (Some(taker), _) => Some(self.entry(taker)?.order.side),
-            (None, Some(maker)) => Some(opposite(self.entry(maker)?.order.side)),
-            (None, None) => None,
-        })
-    }
-
-    fn end(
-        &mut self,
-        key: OrderKey,
-        cause: CancelCause,
-        now: UnixNanos,
-        done: &mut Done,
-    ) -> Result<(), Inconsistent> {
-        self.record(Event::Canceled { order: key.0, cause, at: now }, done)?;
-        let entry = self.entry(key)?;
-        done.told.push(Told::Order(entry.account.clone(), entry.order.clone()));
-        Ok(())
+        if conditions.reduce_only && market.positions.room(account, order.side).is_zero() {
+            let reason = "reduce_only: there is no position that it makes smaller".to_owned();
+            return Err((RefusalCode::WouldNotReduce, reason));
+        }
+        if order.time_in_force == TimeInForce::Day {
+            conditions.expires_at = Some(market.instrument.day_end(now));
+        }
+        Ok(conditions)
     }
 
     fn record(&mut self, event: Event, done: &mut Done) -> Result<(), Inconsistent> {
@@ -312,6 +261,10 @@ impl Exchange {
             done.told.push(Told::Quote { instrument, seq: market.seq, quote });
         }
     }
+}
+
+fn would_take() -> Refused {
+    (RefusalCode::WouldTake, "post_only: it would take what stands in the book".to_owned())
 }
 
 fn unknown_order() -> Refused {

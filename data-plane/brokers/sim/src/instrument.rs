@@ -7,6 +7,7 @@ use rust_decimal::{Decimal, prelude::ToPrimitive};
 use tradewind_domain::{
     ids::InstrumentId,
     money::{Price, Quantity},
+    time::UnixNanos,
 };
 
 use crate::limits::{ORDER_LOTS, PRICE_TICKS};
@@ -58,6 +59,12 @@ impl Instrument {
             tick: Decimal::new(1, 1),
             lot: Decimal::new(1, 8),
         }
+    }
+
+    /// When the trading day of that moment ends. What is traded here is traded round the clock: at midnight UTC.
+    pub fn day_end(&self, at: UnixNanos) -> UnixNanos {
+        const DAY: u64 = 86_400_000_000_000;
+        UnixNanos((at.0 / DAY + 1).saturating_mul(DAY))
     }
 
     /// The price in ticks; none if it is off the tick or beyond the limit.

@@ -29,6 +29,8 @@ pub const SPEED: u32 = 5;
 pub(crate) const ORDER_LOTS: u64 = 1_000_000_000_000_000;
 /// Most ticks of a price: a limit far from any market is a mistake of the sender.
 pub(crate) const PRICE_TICKS: u64 = 1_000_000_000_000;
+/// How late an order may end whose time is over: nothing trades with it meanwhile, it is only told late.
+pub(crate) const EXPIRE_EVERY: Duration = Duration::from_millis(50);
 /// From the last connection's end to the last step on disk, when the venue stops.
 pub(crate) const STOP_WITHIN: Duration = Duration::from_secs(2);
 

@@ -25,7 +25,7 @@ use crate::instrument::Instrument;
 use crate::ledger::event::Step;
 use crate::ledger::state::{Inconsistent, State};
 use crate::ledger::{Ledger, LedgerError};
-use crate::limits::{INBOX_REQUESTS, PAUSE_MAX, STEPS_IN_FLIGHT};
+use crate::limits::{EXPIRE_EVERY, INBOX_REQUESTS, PAUSE_MAX, STEPS_IN_FLIGHT};
 use crate::recording::Replay;
 use crate::wire::{FromVenue, LedgerPage, Outcome, RefusalCode, ToVenue};
 use clients::{Client, ClientNumber, Clients};
@@ -161,6 +161,8 @@ impl Task {
         let mut due = Instant::now() + self.replay.pause();
         let mut heartbeat = interval(HEARTBEAT_EVERY);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut expiry = interval(EXPIRE_EVERY);
+        expiry.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let has_room = self.pending.len() < STEPS_IN_FLIGHT;
             tokio::select! {
@@ -179,6 +181,10 @@ impl Task {
                     due = due.max(earliest) + self.replay.pause();
                 }
                 _ = heartbeat.tick(), if has_room => self.beat()?,
+                _ = expiry.tick(), if has_room => {
+                    let done = self.exchange.expire(self.clock.now())?;
+                    self.finish(Vec::new(), done)?;
+                }
             }
         }
         while !self.pending.is_empty() {

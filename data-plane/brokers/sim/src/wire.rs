@@ -11,7 +11,7 @@ use tradewind_domain::{
     ids::{AccountId, ExecId, InstrumentId, VenueOrderId},
     money::{Price, Quantity},
     time::UnixNanos,
-    trading::{self, OrderType, Quote, Side, TimeInForce, Trade},
+    trading::{self, Conditions, OrderType, Quote, Side, TimeInForce, Trade},
 };
 use tradewind_protocol::asks::ConnectsAllowed;
 
@@ -85,10 +85,12 @@ pub struct Submission {
     #[serde(rename = "type")]
     pub order_type: OrderType,
     pub quantity: Quantity,
-    /// Of a limit order; a market order has none.
+    /// Of a limit or stop-limit order; others have none.
     #[serde(default)]
     pub limit_price: Option<Price>,
     pub time_in_force: TimeInForce,
+    #[serde(flatten)]
+    pub conditions: Conditions,
     /// When it was sent, by the client's clock. Kept for the judge, decides nothing.
     pub sent_at: UnixNanos,
     /// An order that reaches the engine later than this, by the venue's clock, is refused.
@@ -203,6 +205,10 @@ pub enum RefusalCode {
     BadFrame,
     /// More subscriptions than a connection may have.
     TooMany,
+    /// It must not take, and would.
+    WouldTake,
+    /// It must make the position smaller, and would not.
+    WouldNotReduce,
 }
 
 /// The venue's states of an order.
@@ -217,6 +223,8 @@ pub enum VenueOrderState {
     Rejected,
     /// Another order stands in its place.
     Replaced,
+    /// Its time is over.
+    Expired,
 }
 
 impl VenueOrderState {
@@ -224,7 +232,7 @@ impl VenueOrderState {
     #[must_use]
     pub fn is_terminal(self) -> bool {
         match self {
-            Self::Filled | Self::Canceled | Self::Rejected | Self::Replaced => true,
+            Self::Filled | Self::Canceled | Self::Rejected | Self::Replaced | Self::Expired => true,
             Self::New | Self::PartiallyFilled => false,
         }
     }
@@ -239,6 +247,7 @@ impl From<VenueOrderState> for trading::OrderState {
             VenueOrderState::Filled => Self::Filled,
             VenueOrderState::Canceled | VenueOrderState::Replaced => Self::Canceled,
             VenueOrderState::Rejected => Self::Rejected,
+            VenueOrderState::Expired => Self::Expired,
         }
     }
 }
@@ -254,6 +263,9 @@ pub struct VenueOrder {
     pub quantity: Quantity,
     pub limit_price: Option<Price>,
     pub time_in_force: TimeInForce,
+    /// With the end of the trading day, of an order that ends with it.
+    #[serde(flatten)]
+    pub conditions: Conditions,
     pub state: VenueOrderState,
     /// Filled so far.
     pub filled: Quantity,
@@ -264,6 +276,17 @@ pub struct VenueOrder {
     /// The order in whose place it came, if it did. Its quantity is what that one and those before it left of the total.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaces: Option<VenueOrderId>,
+    /// When the market reached its stop price: before that, one that has one waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub triggered_at: Option<UnixNanos>,
+}
+
+impl VenueOrder {
+    /// It waits for its stop price.
+    #[must_use]
+    pub fn waits(&self) -> bool {
+        self.order_type.waits() && self.triggered_at.is_none()
+    }
 }
 
 /// One execution. `exec_id` is unique for the life of the venue's ledger, restarts included.

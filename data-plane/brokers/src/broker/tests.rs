@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod conditions;
 mod failures;
 mod market;
 mod replaces;
@@ -14,7 +15,7 @@ use super::*;
 use market::*;
 use std::time::Duration;
 use tradewind_domain::{
-    ids::{Epoch, TraderId},
+    ids::{ClientOrderId, Epoch, TraderId},
     trading::OrderState,
 };
 use tradewind_protocol::{

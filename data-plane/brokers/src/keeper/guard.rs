@@ -134,6 +134,8 @@ impl Guard {
             order_type: new.order_type,
             quantity: new.quantity,
             limit_price: new.limit_price,
+            stop_price: new.conditions.stop_price,
+            reduce_only: new.conditions.reduce_only,
             adds: new.quantity,
             more: new.quantity.decimal(),
         };
@@ -171,6 +173,8 @@ impl Guard {
             order_type: order.order_type,
             quantity: by.quantity,
             limit_price: by.limit_price,
+            stop_price: order.conditions.stop_price,
+            reduce_only: order.conditions.reduce_only,
             adds: total.checked_sub(order.filled_quantity).unwrap_or(Quantity::ZERO),
             more: by.quantity.decimal() - order.quantity.decimal(),
         };
@@ -193,6 +197,8 @@ impl Guard {
         // What shrinks is his own: one customer's orders do not shrink another's position.
         let his = has(&Owner::Customer(whose.customer.clone()));
         refuse(&scope, risk::trading_state(state, asked, &his))?;
+        let own = Scope::Customer(whose.customer.clone());
+        refuse(&own, risk::reduce_only(asked, &his))?;
         let judged =
             |limit: &Limit| whose.owner(&limit.scope).is_some() && by_quote(&limit.spec, asked);
         let quote = if self.controls.limits.iter().any(judged) {
@@ -243,7 +249,8 @@ impl Guard {
 }
 
 fn by_quote(spec: &RiskSpec, asked: &Asked<'_>) -> bool {
-    spec.price_band.is_some() || (spec.max_order_notional.is_some() && asked.limit_price.is_none())
+    spec.price_band.is_some()
+        || (spec.max_order_notional.is_some() && asked.limit_price.or(asked.stop_price).is_none())
 }
 
 fn refuse(scope: &Scope, kept: Result<(), Breach>) -> Result<(), Problem> {
@@ -254,6 +261,7 @@ fn refuse(scope: &Scope, kept: Result<(), Breach>) -> Result<(), Problem> {
         Breach::Rate { .. } | Breach::Equal { .. } => Code::TooManyRequests,
         Breach::Halted
         | Breach::Reducing { .. }
+        | Breach::ReduceOnly { .. }
         | Breach::Quantity { .. }
         | Breach::Notional { .. }
         | Breach::Band { .. }

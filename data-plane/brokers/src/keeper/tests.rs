@@ -20,11 +20,12 @@ use tradewind_domain::{
     ids::{ClientOrderId, ClusterIncarnation, Epoch, Incarnation, InstrumentId, VenueId},
     limits::INTENT_DEADLINE,
     time::UnixNanos,
-    trading::{NewOrder, Order, OrderState, OrderType, Side, TimeInForce},
+    trading::{Conditions, NewOrder, Order, OrderState, OrderType, Side, TimeInForce},
 };
 use tradewind_journal::disk::SimulatedDisk;
 use tradewind_protocol::{problem::Code, supervision::ServiceState};
 
+mod conditions;
 mod fences;
 mod limits;
 mod replaces;
@@ -116,6 +117,7 @@ fn resting(name: &str) -> NewOrder {
         quantity: "1".parse().unwrap(),
         limit_price: "100".parse().ok(),
         time_in_force: TimeInForce::Gtc,
+        conditions: Conditions::NONE,
     }
 }
 
@@ -146,14 +148,7 @@ impl Desk {
                 controls: Default::default(),
             },
             fences: Vec::new(),
-            capabilities: Capabilities {
-                order_types: vec![OrderType::Limit],
-                times_in_force: vec![TimeInForce::Gtc],
-                instruments: None,
-                order_deadline: true,
-                query_by_our_id: true,
-                replace: true,
-            },
+            capabilities: Capabilities { reduce_only: true, ..Capabilities::plain() },
             quotes: quotes.clone(),
             venue: from_venue,
             reporter: reporter.clone(),

@@ -177,7 +177,10 @@ impl Keeper {
             self.replace_is_over(&said.venue_order_id);
         }
         match self.ledger.fill(said) {
-            Some(Ok(record)) => self.put(&record),
+            Some(Ok(record)) => {
+                self.put(&record)?;
+                self.cancel_what_reduces_no_more(&said.venue_order_id)
+            }
             Some(Err(illegal)) => {
                 let (exec_id, order) = (&said.exec_id, &said.venue_order_id);
                 tracing::error!(%exec_id, %order, %illegal, "fill does not fit its order");
@@ -324,6 +327,7 @@ fn submission(order: &Order, deadline: UnixNanos, now: UnixNanos) -> Submission 
         quantity: order.quantity,
         limit_price: order.limit_price,
         time_in_force: order.time_in_force,
+        conditions: order.conditions,
         sent_at: now,
         deadline,
     }

@@ -14,7 +14,7 @@ use tradewind_domain::{
     },
     money::{Price, Quantity},
     time::UnixNanos,
-    trading::{Fill, Order, OrderState, OrderType, Replacement, Side, TimeInForce},
+    trading::{Conditions, Fill, Order, OrderState, OrderType, Replacement, Side, TimeInForce},
 };
 use tradewind_journal::codec::{self, CodecError};
 use tradewind_protocol::trade::{PrivateChannel, PrivateEvent};
@@ -54,6 +54,8 @@ pub enum Record {
     Tightened { scope: Scope, state: TradingStateRecord, version: u64, at: UnixNanos },
     /// All open orders of the customer are canceled at that time; `None`: they are not.
     CancelAllAfter { customer: CustomerId, at: Option<UnixNanos> },
+    /// As `Intent`, of an order with parts.
+    IntentWith { intent: Intent, parts: Vec<Part> },
 }
 
 /// What an order has beside its `OrderRecord`. Variants are only appended.
@@ -65,6 +67,12 @@ pub enum Part {
         replace_id: ClientOrderId,
         quantity: Quantity,
         limit_price: Option<Price>,
+    },
+    Conditions {
+        stop_price: Option<Price>,
+        expires_at: Option<UnixNanos>,
+        post_only: bool,
+        reduce_only: bool,
     },
 }
 
@@ -159,8 +167,8 @@ macro_rules! mirror {
 
 mirror!(TradingStateRecord = TradingState { Active, Reducing, Halted });
 mirror!(SideRecord = Side { Buy, Sell });
-mirror!(OrderTypeRecord = OrderType { Market, Limit });
-mirror!(TimeInForceRecord = TimeInForce { Gtc, Ioc });
+mirror!(OrderTypeRecord = OrderType { Market, Limit, Stop, StopLimit });
+mirror!(TimeInForceRecord = TimeInForce { Gtc, Ioc, Day, Fok, Gtd });
 mirror!(
     StateRecord = OrderState {
         Accepted,
@@ -214,6 +222,7 @@ impl OrderRecord {
             quantity: self.quantity,
             limit_price: self.limit_price,
             time_in_force: self.time_in_force.into(),
+            conditions: Conditions::NONE,
             state: self.state.into(),
             filled_quantity: self.filled_quantity,
             reason: self.reason.clone(),
@@ -228,6 +237,10 @@ impl OrderRecord {
                 Part::LaterVenueIds(ids) => order.later_venue_ids = ids,
                 Part::Replacement { replace_id, quantity, limit_price } => {
                     order.replacement = Some(Replacement { replace_id, quantity, limit_price });
+                }
+                Part::Conditions { stop_price, expires_at, post_only, reduce_only } => {
+                    order.conditions =
+                        Conditions { stop_price, expires_at, post_only, reduce_only };
                 }
             }
         }
@@ -245,7 +258,14 @@ impl Part {
         let asked = asked.map(|Replacement { replace_id, quantity, limit_price }| {
             Self::Replacement { replace_id, quantity, limit_price }
         });
-        ids.into_iter().chain(asked).collect()
+        let Conditions { stop_price, expires_at, post_only, reduce_only } = order.conditions;
+        let conditions = (!order.conditions.is_none()).then_some(Self::Conditions {
+            stop_price,
+            expires_at,
+            post_only,
+            reduce_only,
+        });
+        ids.into_iter().chain(asked).chain(conditions).collect()
     }
 }
 
@@ -299,6 +319,13 @@ impl Record {
         codec::decode(KIND, bytes)
     }
 
+    /// An order that may be sent: `intent` holds it too.
+    #[must_use]
+    pub fn intent(intent: Intent, order: &Order) -> Self {
+        let parts = Part::of(order);
+        if parts.is_empty() { Self::Intent(intent) } else { Self::IntentWith { intent, parts } }
+    }
+
     /// An order in its next state.
     #[must_use]
     pub fn changed(number: Number, next: &Order) -> Self {
@@ -335,6 +362,9 @@ impl Record {
         };
         match self {
             Self::Intent(intent) => vec![order_event(intent.number, &intent.order, &[])],
+            Self::IntentWith { intent, parts } => {
+                vec![order_event(intent.number, &intent.order, parts)]
+            }
             Self::Changed { number, order } => vec![order_event(*number, order, &[])],
             Self::ChangedWith { number, order, parts }
             | Self::Replaced { number, order, parts }

@@ -182,14 +182,14 @@ impl Ledger {
         if self.replaced_under(&id).is_some() {
             return Err(used(&new.client_order_id, "a replace"));
         }
-        new.check().map_err(|why| Problem::new(Code::InvalidOrder, why.to_string()))?;
+        new.check(now).map_err(|why| Problem::new(Code::InvalidOrder, why.to_string()))?;
         capabilities.check(new).map_err(|why| Problem::new(Code::Unsupported, why))?;
         ready.map_err(|why| Problem::new(Code::Unavailable, why).retry_after_ms(RETRY_AFTER_MS))?;
         let order_id = OrderId { account: self.account().clone(), venue_order_id: id };
         let venue = assignment.venue.clone();
         let order = Order::accepted(order_id, customer.clone(), venue, new, now);
         let trader = principal.trader.as_ref();
-        let intent = Record::Intent(Intent {
+        let intent = Intent {
             number: self.next_number(customer, PrivateChannel::Orders),
             order: OrderRecord::of(&order),
             deadline: now + INTENT_DEADLINE,
@@ -197,8 +197,8 @@ impl Ledger {
             trader_epoch: trader.map_or(0, |claim| claim.epoch.0),
             cluster: assignment.fence.cluster.0,
             epoch: assignment.fence.epoch.0,
-        });
-        Ok(Submitted::New(Box::new(intent)))
+        };
+        Ok(Submitted::New(Box::new(Record::intent(intent, &order))))
     }
 
     /// The customer's order, or that there is none such of his.

@@ -14,7 +14,7 @@ use crate::{
 use tradewind_domain::{
     ids::{ClientOrderId, InstrumentId, VenueId},
     limits::{INTENT_DEADLINE, SWEEP_MARGIN},
-    trading::{NewOrder, OrderType, Side, TimeInForce},
+    trading::{Conditions, NewOrder, OrderType, Side, TimeInForce},
 };
 use tradewind_protocol::{
     problem::{Code, Retry},
@@ -49,11 +49,8 @@ pub(super) fn assignment() -> Assignment {
 pub(super) fn capabilities() -> Capabilities {
     Capabilities {
         order_types: vec![OrderType::Market, OrderType::Limit],
-        times_in_force: vec![TimeInForce::Gtc],
         instruments: Some([InstrumentId::new("BTC/USD").unwrap()].into()),
-        order_deadline: true,
-        query_by_our_id: true,
-        replace: true,
+        ..Capabilities::plain()
     }
 }
 
@@ -70,6 +67,7 @@ pub(super) fn new_order(name: &str, quantity: &str) -> NewOrder {
         quantity: quantity.parse().unwrap(),
         limit_price: "100".parse().ok(),
         time_in_force: TimeInForce::Gtc,
+        conditions: Conditions::NONE,
     }
 }
 

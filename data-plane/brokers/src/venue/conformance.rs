@@ -5,6 +5,7 @@
 //! When you add a venue: write its stage, and let [`run`] say that nothing fails.
 
 mod cases;
+mod conditions;
 mod line;
 mod planted;
 mod sim;
@@ -19,7 +20,7 @@ use tradewind_domain::{
     ids::{AccountId, ClientOrderId, CustomerId, InstrumentId, VenueOrderId},
     limits::INTENT_DEADLINE,
     money::{Price, Quantity},
-    trading::{OrderType, Side, TimeInForce},
+    trading::{Conditions, OrderType, Side, TimeInForce},
 };
 use tradewind_node::clock;
 
@@ -32,6 +33,8 @@ pub(crate) trait Stage: Send + Sync {
     fn far_price(&self) -> Price;
     /// Two others at which it does, too.
     fn farther_price(&self) -> Price;
+    /// At which a buy trades at once, and which no market reaches from below while a case takes.
+    fn crossing_price(&self) -> Price;
     fn quantity(&self) -> Quantity;
     /// How often an order, or a replace by one of that id, has reached the venue.
     fn arrivals(&self, id: VenueOrderId) -> BoxFuture<'_, usize>;
@@ -39,6 +42,22 @@ pub(crate) trait Stage: Send + Sync {
     fn deafen(&self);
     /// Ends all connections; the next one is whole.
     fn cut(&self);
+}
+
+impl Capabilities {
+    /// Of a venue with no more than limit orders that stay.
+    pub(crate) fn plain() -> Self {
+        Self {
+            order_types: vec![OrderType::Limit],
+            times_in_force: vec![TimeInForce::Gtc],
+            post_only: false,
+            reduce_only: false,
+            instruments: None,
+            order_deadline: true,
+            query_by_our_id: true,
+            replace: true,
+        }
+    }
 }
 
 /// What was wrong.
@@ -109,6 +128,7 @@ fn resting(stage: &dyn Stage, id: VenueOrderId) -> Submission {
         quantity: stage.quantity(),
         limit_price: Some(stage.far_price()),
         time_in_force: TimeInForce::Gtc,
+        conditions: Conditions::NONE,
         sent_at: now,
         deadline: now + INTENT_DEADLINE,
     }

@@ -90,6 +90,9 @@ impl Account {
         let capabilities = Capabilities {
             order_types: if takes_orders { order_types } else { Vec::new() },
             times_in_force: vec![TimeInForce::Gtc, TimeInForce::Ioc],
+            // It has them, and others; this adapter does not ask for them yet.
+            post_only: false,
+            reduce_only: false,
             instruments: None,
             order_deadline: true,
             query_by_our_id: false,

@@ -54,8 +54,21 @@ impl Sim {
     pub fn new(endpoint: &str, account: AccountId) -> Self {
         let address = endpoint.strip_prefix("ws://").unwrap_or(endpoint);
         let capabilities = Capabilities {
-            order_types: vec![OrderType::Market, OrderType::Limit],
-            times_in_force: vec![TimeInForce::Gtc, TimeInForce::Ioc],
+            order_types: vec![
+                OrderType::Market,
+                OrderType::Limit,
+                OrderType::Stop,
+                OrderType::StopLimit,
+            ],
+            times_in_force: vec![
+                TimeInForce::Gtc,
+                TimeInForce::Ioc,
+                TimeInForce::Day,
+                TimeInForce::Fok,
+                TimeInForce::Gtd,
+            ],
+            post_only: true,
+            reduce_only: true,
             instruments: None,
             order_deadline: true,
             query_by_our_id: true,
@@ -198,6 +211,7 @@ impl Link for SimLink {
             quantity: order.quantity,
             limit_price: order.limit_price,
             time_in_force: order.time_in_force,
+            conditions: order.conditions,
             sent_at: order.sent_at,
             deadline: order.deadline,
         };

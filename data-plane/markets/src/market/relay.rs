@@ -28,7 +28,7 @@ use tradewind_domain::{
     control::desired::MarketWanted,
     ids::{AccountId, InstrumentId},
     limits::ORDER_ANSWER_WITHIN,
-    time::Monotonic,
+    time::{Monotonic, UnixNanos},
 };
 use tradewind_protocol::{
     Code, Problem,
@@ -360,7 +360,11 @@ fn away(held: &Held) -> Problem {
 fn way(routes: &Routes, principal: &Principal, command: &OrderCommand) -> Result<Way, Problem> {
     let account = match command {
         OrderCommand::Submit { account, order } => {
-            order.check().map_err(|why| Problem::new(Code::InvalidOrder, why.to_string()))?;
+            // Whether its end is over the Broker says: it may have been accepted before that.
+            let whenever = UnixNanos(0);
+            order
+                .check(whenever)
+                .map_err(|why| Problem::new(Code::InvalidOrder, why.to_string()))?;
             return Ok(routes.way(&principal.customer, &order.instrument, account.as_ref()));
         }
         OrderCommand::Cancel { order_id }

@@ -15,6 +15,7 @@ pub(crate) fn order(quantity: &str) -> Order {
         quantity: quantity.parse().expect("legal"),
         limit_price: "100".parse().ok(),
         time_in_force: TimeInForce::Gtc,
+        conditions: Conditions::NONE,
     };
     let venue_order_id = VenueOrderId::of(&account, &customer, &new.client_order_id);
     let venue = VenueId::new("sim").expect("legal");
@@ -79,7 +80,7 @@ fn a_body_with_other_fields_or_without_a_price_is_refused() {
     assert!(serde_json::from_str::<NewOrder>(unknown).is_err());
     let mut body = order("1").body();
     body.limit_price = None;
-    assert_eq!(body.check(), Err(InvalidOrder::LimitWithoutPrice));
+    assert_eq!(body.check(UnixNanos(1)), Err(InvalidOrder::LimitWithoutPrice));
 }
 
 proptest! {

@@ -48,9 +48,10 @@ impl Rate {
 struct Likeness {
     instrument: InstrumentId,
     buys: bool,
-    at_market: bool,
+    order_type: OrderType,
     quantity: Quantity,
     limit_price: Option<Price>,
+    stop_price: Option<Price>,
 }
 
 impl Likeness {
@@ -58,9 +59,10 @@ impl Likeness {
         Self {
             instrument: order.instrument.clone(),
             buys: order.side == Side::Buy,
-            at_market: order.order_type == OrderType::Market,
+            order_type: order.order_type,
             quantity: order.quantity,
             limit_price: order.limit_price,
+            stop_price: order.conditions.stop_price,
         }
     }
 }

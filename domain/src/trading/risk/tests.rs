@@ -44,6 +44,8 @@ impl Sample {
             order_type: if self.price.is_some() { OrderType::Limit } else { OrderType::Market },
             quantity,
             limit_price: self.price.map(|text| text.parse().expect("legal")),
+            stop_price: None,
+            reduce_only: false,
             adds: quantity,
             more: quantity.decimal(),
         }

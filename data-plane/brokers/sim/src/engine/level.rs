@@ -86,6 +86,24 @@ impl Level {
         }
     }
 
+    /// Who gives in which order, and how much: what [`Level::take`] takes.
+    pub(super) fn queue(&self) -> impl Iterator<Item = (Option<OrderKey>, Lots)> {
+        let mut before = Lots::ZERO;
+        let orders = self.orders.iter().flat_map(move |order| {
+            let street = order.ahead.less(before);
+            before = order.ahead;
+            [(None, street), (Some(order.key), order.left)]
+        });
+        let last = self.orders.back().map_or(Lots::ZERO, |order| order.ahead);
+        let rest = [(None, self.street.less(last))];
+        orders.chain(rest).filter(|(_, quantity)| !quantity.is_zero())
+    }
+
+    /// The order that has stood here longest.
+    pub(super) fn first_order(&self) -> Option<OrderKey> {
+        self.orders.front().map(|order| order.key)
+    }
+
     /// Sets the street's quantity. More joins at the end; less is taken to have left from the end, so an
     /// order moves up only when not even the street ahead of it can still be there.
     pub(super) fn set_street(&mut self, street: Lots) {

@@ -5,7 +5,7 @@
 
 use tradewind_domain::trading::Side;
 
-use super::{Book, Trade, opposite};
+use super::{Book, OrderKey, Trade, opposite};
 use crate::instrument::{Lots, Ticks};
 
 /// The street's quantity at a price from now on; what our orders took of it before is given back.
@@ -16,19 +16,43 @@ pub struct StreetLevel {
     pub quantity: Lots,
 }
 
+/// An order that the street has come through: `side` is the street's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Crossed {
+    pub key: OrderKey,
+    pub side: Side,
+    pub price: Ticks,
+}
+
 impl Book {
     /// Sets these levels, all of them before any trade. Gives the trades that follow, the street as taker.
     pub fn set_street(&mut self, levels: &[StreetLevel]) -> Vec<Trade> {
+        self.set_levels(levels);
+        std::iter::from_fn(|| self.cross(self.crossed()?, Lots(u64::MAX))).collect()
+    }
+
+    /// Sets these levels; what they have come through is left to [`Book::cross`].
+    pub fn set_levels(&mut self, levels: &[StreetLevel]) {
         for level in levels {
             self.set_level(*level);
         }
-        let mut trades = Vec::new();
-        for side in [Side::Buy, Side::Sell] {
-            while let Some(trade) = self.trade_crossed(side) {
-                trades.push(trade);
-            }
-        }
-        trades
+    }
+
+    /// The order whose turn it is of those that the street has come through.
+    pub fn crossed(&self) -> Option<Crossed> {
+        [Side::Buy, Side::Sell].into_iter().find_map(|side| {
+            let (from, _) = self.best_street(side)?;
+            let (price, level) = match side {
+                Side::Buy => self.asks.iter().find(|(_, level)| level.has_orders())?,
+                Side::Sell => self.bids.iter().rev().find(|(_, level)| level.has_orders())?,
+            };
+            let crossed = match side {
+                Side::Buy => from >= *price,
+                Side::Sell => from <= *price,
+            };
+            let key = level.first_order().filter(|_| crossed)?;
+            Some(Crossed { key, side, price: *price })
+        })
     }
 
     fn set_level(&mut self, StreetLevel { side, price, quantity }: StreetLevel) {
@@ -55,30 +79,20 @@ impl Book {
         }
     }
 
-    /// One trade of the street's best level of `side` with the best order it has come through, if any.
-    fn trade_crossed(&mut self, side: Side) -> Option<Trade> {
+    /// One trade of the street with that order, of at most so much; none of nothing.
+    pub fn cross(&mut self, Crossed { side, price, .. }: Crossed, most: Lots) -> Option<Trade> {
         let (from, standing) = self.best_street(side)?;
-        let (price, level) = match side {
-            Side::Buy => self.asks.iter_mut().find(|(_, level)| level.has_orders())?,
-            Side::Sell => self.bids.iter_mut().rev().find(|(_, level)| level.has_orders())?,
-        };
-        let price = *price;
-        let crossed = match side {
-            Side::Buy => from >= price,
-            Side::Sell => from <= price,
-        };
-        if !crossed {
-            return None;
-        }
-        let (maker, quantity) = level.take_order(standing)?;
+        let levels = self.side_mut(opposite(side));
+        let level = levels.get_mut(&price)?;
+        let (maker, quantity) = level.take_order(standing.min(most))?;
         if level.is_empty() {
-            self.side_mut(opposite(side)).remove(&price);
+            levels.remove(&price);
         }
         if let (Some(key), true) = (maker.key, maker.done) {
             self.resting.remove(&key);
         }
         self.set_quantity(side, from, standing.less(quantity));
-        Some(Trade { taker: None, maker: maker.key, price, quantity })
+        (!quantity.is_zero()).then_some(Trade { taker: None, maker: maker.key, price, quantity })
     }
 
     /// The best price of the street on that side, and its quantity there.

@@ -1,19 +1,28 @@
 //! One instrument as it trades here: its book and its quote. Decides when there is a new quote, and what is
 //! said of amounts that are off the tick or the lot.
 
+use std::collections::BTreeSet;
+
 use tradewind_domain::{
     money::{Price, Quantity},
     time::UnixNanos,
     trading::Quote,
 };
 
-use crate::engine::{Book, Top};
+use super::positions::Positions;
+use crate::engine::{Book, OrderKey, Reached, Stops, Top};
 use crate::instrument::{Instrument, Lots, Ticks};
 
 /// See the module.
 pub(super) struct Market {
     pub(super) instrument: Instrument,
     pub(super) book: Book,
+    pub(super) stops: Stops,
+    /// What the market has reached since stops were looked at.
+    pub(super) reached: Reached,
+    pub(super) positions: Positions,
+    /// Open orders that must only make a position smaller.
+    pub(super) reducing: BTreeSet<OrderKey>,
     /// How often the quote was told anew, and what it is.
     pub(super) seq: u64,
     top: Top,
@@ -25,7 +34,17 @@ impl Market {
     pub(super) fn new(instrument: Instrument, now: UnixNanos) -> Self {
         let nothing = Quantity::ZERO;
         let quote = Quote { bid: None, bid_size: nothing, ask: None, ask_size: nothing, at: now };
-        Self { instrument, book: Book::default(), seq: 0, top: Top::default(), quote }
+        Self {
+            instrument,
+            book: Book::default(),
+            stops: Stops::default(),
+            reached: Reached::default(),
+            positions: Positions::default(),
+            reducing: BTreeSet::new(),
+            seq: 0,
+            top: Top::default(),
+            quote,
+        }
     }
 
     /// Looks at the book again. Whether there is a new quote: another top, or the same one confirmed by
@@ -51,11 +70,12 @@ impl Market {
         true
     }
 
-    pub(super) fn ticks(&self, price: Price) -> Result<Ticks, String> {
+    /// `what`: the name of the price.
+    pub(super) fn ticks(&self, what: &str, price: Price) -> Result<Ticks, String> {
         let tick = self.instrument.tick();
         self.instrument
             .ticks(price)
-            .ok_or_else(|| format!("limit_price: no multiple of {tick}, or too large"))
+            .ok_or_else(|| format!("{what}: no multiple of {tick}, or too large"))
     }
 
     pub(super) fn lots(&self, quantity: Quantity) -> Result<Lots, String> {

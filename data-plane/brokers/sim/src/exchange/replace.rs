@@ -6,8 +6,8 @@ use tradewind_domain::{
     time::UnixNanos,
 };
 
-use super::{Done, Exchange, Refused, Told, unknown_order};
-use crate::engine::{Incoming, OrderKey};
+use super::{Done, Exchange, Refused, Told, unknown_order, would_take};
+use crate::engine::OrderKey;
 use crate::ledger::event::{Arrived, Event};
 use crate::ledger::state::{Entry, Inconsistent};
 use crate::wire::{Outcome, RefusalCode, Replacement};
@@ -22,7 +22,8 @@ impl Exchange {
         now: UnixNanos,
     ) -> Result<(Outcome, Done), Inconsistent> {
         let mut done = Done::default();
-        let (former, arrived, incoming) = match self.admit_replace(account, id, by, now) {
+        self.expire_into(now, &mut done)?;
+        let (former, arrived) = match self.admit_replace(account, id, by, now) {
             Ok(admitted) => admitted,
             Err((code, reason)) => {
                 let (account, sent_at) = (account.clone(), by.sent_at);
@@ -33,13 +34,13 @@ impl Exchange {
             }
         };
         let name = arrived.instrument.clone();
-        if let Some(market) = self.markets.get_mut(&name) {
-            market.book.cancel(former);
-        }
+        let key = self.state.next_key();
+        self.release(former)?;
         self.record(Event::Replaced { order: former.0, by: arrived, at: now }, &mut done)?;
         let ended = self.entry(former)?.order.clone();
         done.told.push(Told::Order(account.clone(), ended));
-        let placed = self.place(account, &name, incoming, now, &mut done)?;
+        let placed = self.entry(key)?.order.clone();
+        self.take_in(&name, key, now, &mut done)?;
         self.tell_quote(&name, now, false, &mut done);
         Ok((Outcome::Done(placed), done))
     }
@@ -51,7 +52,7 @@ impl Exchange {
         id: VenueOrderId,
         by: &Replacement,
         now: UnixNanos,
-    ) -> Result<(OrderKey, Arrived, Incoming), Refused> {
+    ) -> Result<(OrderKey, Arrived), Refused> {
         if self.state.find(account, by.venue_order_id).is_some() {
             return Err((RefusalCode::Duplicate, "this id has arrived before".to_owned()));
         }
@@ -67,12 +68,16 @@ impl Exchange {
         let arrived = self.in_place_of(entry, by)?;
         let market = self.markets.get(&order.instrument).ok_or_else(unknown_order)?;
         let invalid = |reason: String| (RefusalCode::InvalidOrder, reason);
-        let limit = Some(market.ticks(by.limit_price).map_err(invalid)?);
-        let quantity = market.lots(arrived.quantity).map_err(invalid)?;
-        // What is open rests, and what comes in its place does too.
-        let next = self.state.next_key();
-        let incoming = Incoming { key: next, side: order.side, limit, quantity, rests: true };
-        Ok((key, arrived, incoming))
+        if order.order_type.waits() {
+            return Err(invalid("stop and stop_limit orders are not replaced".to_owned()));
+        }
+        let limit = market.ticks("limit_price", by.limit_price).map_err(invalid)?;
+        market.lots(arrived.quantity).map_err(invalid)?;
+        let takes = market.book.queue(order.side, Some(limit)).next().is_some();
+        if order.conditions.post_only && takes {
+            return Err(would_take());
+        }
+        Ok((key, arrived))
     }
 
     /// What comes in an order's place: as much of the total as is not filled.

@@ -2,12 +2,16 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod conditions;
 mod flows;
 mod replaces;
 
 use core::time::Duration;
 
-use tradewind_domain::{money::Quantity, trading::Side};
+use tradewind_domain::{
+    money::Quantity,
+    trading::{OrderType, Side},
+};
 
 use super::*;
 use crate::wire::{ArrivalOutcome, Replacement, VenueOrderState};
@@ -87,6 +91,7 @@ impl World {
             quantity: quantity.parse().unwrap(),
             limit_price: Some(price.parse().unwrap()),
             time_in_force: TimeInForce::Gtc,
+            conditions: Conditions::NONE,
             sent_at: self.now,
             deadline: self.now + Duration::from_secs(1),
         }
@@ -98,8 +103,12 @@ impl World {
     }
 
     fn submit(&mut self, order: Submission) -> (Outcome, Vec<Told>) {
+        self.submit_for("a", order)
+    }
+
+    fn submit_for(&mut self, name: &str, order: Submission) -> (Outcome, Vec<Told>) {
         let now = self.tick();
-        let (outcome, done) = self.exchange.submit(&account("a"), order, now).unwrap();
+        let (outcome, done) = self.exchange.submit(&account(name), order, now).unwrap();
         self.events.extend(done.events);
         (outcome, done.told)
     }

@@ -9,7 +9,7 @@ use tradewind_domain::{
     ids::{AccountId, InstrumentId, VenueOrderId},
     money::{Price, Quantity},
     time::UnixNanos,
-    trading::{OrderType, Side, TimeInForce},
+    trading::{self, OrderType, Side, TimeInForce},
 };
 use tradewind_journal::codec::{self, CodecError};
 
@@ -72,6 +72,47 @@ pub(crate) enum Event {
         code: RefusalCode,
         at: UnixNanos,
     },
+    /// As `Arrived`, of an order with conditions.
+    ArrivedWith {
+        account: AccountId,
+        order: Arrived,
+        conditions: Conditions,
+        at: UnixNanos,
+        fate: Fate,
+    },
+    /// The market has reached its stop price.
+    Triggered {
+        order: u64,
+        at: UnixNanos,
+    },
+    /// Its time is over.
+    Expired {
+        order: u64,
+        at: UnixNanos,
+    },
+}
+
+/// As the venue holds an order to them: the end of the trading day is among them.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Conditions {
+    pub(crate) stop_price: Option<Price>,
+    pub(crate) expires_at: Option<UnixNanos>,
+    pub(crate) post_only: bool,
+    pub(crate) reduce_only: bool,
+}
+
+impl From<trading::Conditions> for Conditions {
+    fn from(conditions: trading::Conditions) -> Self {
+        let trading::Conditions { stop_price, expires_at, post_only, reduce_only } = conditions;
+        Self { stop_price, expires_at, post_only, reduce_only }
+    }
+}
+
+impl From<Conditions> for trading::Conditions {
+    fn from(conditions: Conditions) -> Self {
+        let Conditions { stop_price, expires_at, post_only, reduce_only } = conditions;
+        Self { stop_price, expires_at, post_only, reduce_only }
+    }
 }
 
 /// An order as it arrived.
@@ -86,6 +127,22 @@ pub(crate) struct Arrived {
     pub(crate) time_in_force: TimeInForce,
     pub(crate) sent_at: UnixNanos,
     pub(crate) deadline: UnixNanos,
+}
+
+impl Event {
+    /// The arrival of an order.
+    pub(crate) fn arrived(
+        account: AccountId,
+        order: Arrived,
+        conditions: trading::Conditions,
+        at: UnixNanos,
+        fate: Fate,
+    ) -> Self {
+        if conditions.is_none() {
+            return Self::Arrived { account, order, at, fate };
+        }
+        Self::ArrivedWith { account, order, conditions: conditions.into(), at, fate }
+    }
 }
 
 impl From<Submission> for Arrived {
@@ -121,6 +178,10 @@ pub(crate) enum CancelCause {
     Client,
     /// What of an order that may not rest was not traded on arrival.
     NotTraded,
+    /// There was not enough to trade it whole at once.
+    NotWhole,
+    /// What is left of it would not make the position smaller.
+    WouldNotReduce,
 }
 
 impl CancelCause {
@@ -128,6 +189,8 @@ impl CancelCause {
         match self {
             Self::Client => "canceled by the client",
             Self::NotTraded => "not traded at once",
+            Self::NotWhole => "fok: there was not enough to trade it whole at once",
+            Self::WouldNotReduce => "reduce_only: the rest would not make the position smaller",
         }
     }
 }

@@ -10,6 +10,7 @@ use tradewind_domain::{
     ids::{AccountId, ExecId, VenueOrderId},
     money::{InvalidAmount, Price, Quantity},
     time::UnixNanos,
+    trading::Conditions,
 };
 
 use super::event::{Arrived, Event, Fate};
@@ -28,6 +29,8 @@ pub enum Inconsistent {
     Execution { expected: u64, found: u64 },
     #[error("order {0} has ended, or would be filled beyond its quantity")]
     Ended(u64),
+    #[error("order {0} is triggered and does not wait")]
+    Triggered(u64),
     #[error("order {0} is open and can rest at no price")]
     CannotRest(u64),
     #[error("the ledger has no beginning")]
@@ -73,20 +76,24 @@ impl State {
                 self.opened = Some(*at);
                 self.latest = self.latest.max(*at);
             }
-            Event::Arrived { account, order, at, fate } => self.arrive(account, order, *at, fate),
+            Event::Arrived { account, order, at, fate } => {
+                self.arrive((account, order, Conditions::NONE), *at, fate);
+            }
+            Event::ArrivedWith { account, order, conditions, at, fate } => {
+                self.arrive((account, order, (*conditions).into()), *at, fate);
+            }
             Event::Filled { order, exec, quantity, price, at } => {
                 self.fill(OrderKey(*order), *exec, *quantity, *price, *at)?;
             }
             Event::Canceled { order, cause, at } => {
-                let key = OrderKey(*order);
-                if !self.open.remove(&key) {
-                    return Err(Inconsistent::Ended(*order));
-                }
-                let entry = self.entry_mut(key)?;
-                entry.order.state = VenueOrderState::Canceled;
-                entry.order.reason = Some(cause.as_str().to_owned());
-                self.order_changed(key, *at)?;
+                let reason = cause.as_str();
+                self.end(OrderKey(*order), VenueOrderState::Canceled, reason, *at)?;
             }
+            Event::Expired { order, at } => {
+                let state = VenueOrderState::Expired;
+                self.end(OrderKey(*order), state, "its time is over", *at)?;
+            }
+            Event::Triggered { order, at } => self.trigger(OrderKey(*order), *at)?,
             Event::CancelRefused { at, .. } => self.latest = self.latest.max(*at),
             Event::Replaced { order, by, at } => self.replace(OrderKey(*order), by, *at)?,
             Event::ReplaceRefused { account, by, sent_at, code, at } => {
@@ -100,7 +107,37 @@ impl State {
         Ok(())
     }
 
-    fn arrive(&mut self, account: &AccountId, order: &Arrived, at: UnixNanos, fate: &Fate) {
+    fn end(
+        &mut self,
+        key: OrderKey,
+        state: VenueOrderState,
+        reason: &str,
+        at: UnixNanos,
+    ) -> Result<(), Inconsistent> {
+        if !self.open.remove(&key) {
+            return Err(Inconsistent::Ended(key.0));
+        }
+        let entry = self.entry_mut(key)?;
+        entry.order.state = state;
+        entry.order.reason = Some(reason.to_owned());
+        self.order_changed(key, at)
+    }
+
+    fn trigger(&mut self, key: OrderKey, at: UnixNanos) -> Result<(), Inconsistent> {
+        let entry = self.entry_mut(key)?;
+        if entry.order.state.is_terminal() || !entry.order.waits() {
+            return Err(Inconsistent::Triggered(key.0));
+        }
+        entry.order.triggered_at = Some(at);
+        self.order_changed(key, at)
+    }
+
+    fn arrive(
+        &mut self,
+        (account, order, conditions): (&AccountId, &Arrived, Conditions),
+        at: UnixNanos,
+        fate: &Fate,
+    ) {
         let (outcome, state, reason) = match fate {
             Fate::Placed => (ArrivalOutcome::Placed, Some(VenueOrderState::New), None),
             Fate::Duplicate => (ArrivalOutcome::Duplicate, None, None),
@@ -111,7 +148,8 @@ impl State {
         };
         self.arrived(account, order.venue_order_id, order.sent_at, at, outcome);
         if let Some(state) = state {
-            self.add(account, order, state, reason, None, at);
+            let order = arrived(order, conditions, state, at);
+            self.add(account, VenueOrder { reason, ..order });
         }
     }
 
@@ -140,43 +178,22 @@ impl State {
         let entry = self.entry_mut(former)?;
         entry.order.state = VenueOrderState::Replaced;
         let (account, replaces) = (entry.account.clone(), entry.order.venue_order_id);
+        let conditions = entry.order.conditions;
         self.order_changed(former, at)?;
         self.arrived(&account, by.venue_order_id, by.sent_at, at, ArrivalOutcome::Placed);
-        self.add(&account, by, VenueOrderState::New, None, Some(replaces), at);
+        let order = arrived(by, conditions, VenueOrderState::New, at);
+        self.add(&account, VenueOrder { replaces: Some(replaces), ..order });
         Ok(())
     }
 
-    fn add(
-        &mut self,
-        account: &AccountId,
-        order: &Arrived,
-        state: VenueOrderState,
-        reason: Option<String>,
-        replaces: Option<VenueOrderId>,
-        at: UnixNanos,
-    ) {
-        let (account, venue_order_id) = (account.clone(), order.venue_order_id);
+    fn add(&mut self, account: &AccountId, order: VenueOrder) {
         let key = OrderKey(self.orders.len() as u64);
-        let order = VenueOrder {
-            venue_order_id,
-            instrument: order.instrument.clone(),
-            side: order.side,
-            order_type: order.order_type,
-            quantity: order.quantity,
-            limit_price: order.limit_price,
-            time_in_force: order.time_in_force,
-            state,
-            filled: Quantity::ZERO,
-            reason,
-            time: at,
-            replaces,
-        };
-        if !state.is_terminal() {
+        if !order.state.is_terminal() {
             self.open.insert(key);
         }
-        self.by_id.insert((account.clone(), venue_order_id), key);
-        let changed = self.change(account.clone(), Change::Order(key), at);
-        self.orders.push(Entry { account, order, changed });
+        self.by_id.insert((account.clone(), order.venue_order_id), key);
+        let changed = self.change(account.clone(), Change::Order(key), order.time);
+        self.orders.push(Entry { account: account.clone(), order, changed });
     }
 
     fn fill(
@@ -253,6 +270,30 @@ impl State {
     }
 }
 
+fn arrived(
+    order: &Arrived,
+    conditions: Conditions,
+    state: VenueOrderState,
+    at: UnixNanos,
+) -> VenueOrder {
+    VenueOrder {
+        venue_order_id: order.venue_order_id,
+        instrument: order.instrument.clone(),
+        side: order.side,
+        order_type: order.order_type,
+        quantity: order.quantity,
+        limit_price: order.limit_price,
+        time_in_force: order.time_in_force,
+        conditions,
+        state,
+        filled: Quantity::ZERO,
+        reason: None,
+        time: at,
+        replaces: None,
+        triggered_at: None,
+    }
+}
+
 /// What is asked of it.
 impl State {
     pub(crate) fn is_opened(&self) -> bool {
@@ -297,6 +338,11 @@ impl State {
 
     pub(crate) fn last_fill(&self) -> Option<&VenueFill> {
         self.fills.last().map(|(_, fill)| fill)
+    }
+
+    /// Every fill there ever was, in order, with whose it is.
+    pub(crate) fn fills(&self) -> impl Iterator<Item = (&AccountId, &VenueFill)> {
+        self.fills.iter().map(|(account, fill)| (account, fill))
     }
 
     /// Orders that have not ended, in the order they came.

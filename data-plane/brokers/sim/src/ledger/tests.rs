@@ -6,7 +6,7 @@
 use tradewind_domain::{
     ids::{AccountId, InstrumentId},
     time::UnixNanos,
-    trading::{OrderType, Side, TimeInForce},
+    trading::{Conditions, OrderType, Side, TimeInForce},
 };
 
 use super::event::{Arrived, CancelCause, Event, Fate};
@@ -92,6 +92,53 @@ fn the_bytes_of_replaces_never_change() {
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(hex, include_str!("golden/step_2.hex").trim());
     assert_eq!(Step::from_bytes(&bytes).unwrap(), step);
+}
+
+fn arrived_with(number: u64) -> Event {
+    let Event::Arrived { order, at, .. } = arrived(number, 3, Fate::Placed) else {
+        unreachable!("it is one")
+    };
+    let (order_type, time_in_force) = (OrderType::StopLimit, TimeInForce::Gtd);
+    let order = Arrived { order_type, time_in_force, ..order };
+    let conditions = Conditions {
+        stop_price: "29500".parse().ok(),
+        expires_at: Some(UnixNanos(90)),
+        post_only: false,
+        reduce_only: true,
+    };
+    Event::arrived(account(), order, conditions, at, Fate::Placed)
+}
+
+#[test]
+fn the_bytes_of_conditions_never_change() {
+    let canceled = |order, cause| Event::Canceled { order, cause, at: UnixNanos(6) };
+    let events = vec![
+        arrived_with(1),
+        Event::Triggered { order: 0, at: UnixNanos(5) },
+        Event::Expired { order: 0, at: UnixNanos(90) },
+        canceled(1, CancelCause::NotWhole),
+        canceled(2, CancelCause::WouldNotReduce),
+    ];
+    let step = Step { events };
+    let bytes = step.to_bytes().unwrap();
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(hex, include_str!("golden/step_3.hex").trim());
+    assert_eq!(Step::from_bytes(&bytes).unwrap(), step);
+}
+
+#[test]
+fn a_stop_is_triggered_once_and_nothing_else_is() {
+    let triggered = || Event::Triggered { order: 0, at: UnixNanos(5) };
+    let expired = || Event::Expired { order: 0, at: UnixNanos(90) };
+    assert!(state(&[opened(), arrived_with(1), triggered(), expired()]).is_ok());
+    for events in [
+        vec![opened(), arrived_with(1), triggered(), triggered()],
+        vec![opened(), arrived_with(1), expired(), triggered()],
+        vec![opened(), arrived_with(1), expired(), expired()],
+        vec![opened(), arrived(1, 3, Fate::Placed), triggered()],
+    ] {
+        assert!(state(&events).is_err(), "{events:?}");
+    }
 }
 
 #[test]

@@ -15,7 +15,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 use tokio_util::sync::CancellationToken;
 use tradewind_domain::ids::{AccountId, InstrumentId, VenueOrderId};
 use tradewind_domain::time::UnixNanos;
-use tradewind_domain::trading::{OrderType, Side, TimeInForce};
+use tradewind_domain::trading::{Conditions, OrderType, Side, TimeInForce};
 use tradewind_sim::recording::Recording;
 use tradewind_sim::wire::{
     FromVenue, LEDGER_PATH, LedgerPage, Outcome, PATH, Page, Submission, ToVenue, VenueOrderState,
@@ -100,6 +100,7 @@ pub(crate) fn limit(number: u64, side: Side, price: &str, quantity: &str) -> Sub
         quantity: quantity.parse().unwrap(),
         limit_price: Some(price.parse().unwrap()),
         time_in_force: TimeInForce::Gtc,
+        conditions: Conditions::NONE,
         sent_at: now(),
         deadline: now() + WITHIN,
     }

@@ -16,7 +16,7 @@ use std::{
 use tokio::task::JoinSet;
 use tradewind_domain::{
     ids::{ClientOrderId, Fence, Incarnation, OrderId},
-    trading::{NewOrder, Order, OrderType, Side, TimeInForce},
+    trading::{Conditions, NewOrder, Order, OrderType, Side, TimeInForce},
 };
 use tradewind_link::pipe;
 use tradewind_protocol::{
@@ -206,6 +206,7 @@ pub(super) fn market_order(name: &str) -> NewOrder {
         quantity: "0.001".parse().unwrap(),
         limit_price: None,
         time_in_force: TimeInForce::Ioc,
+        conditions: Conditions::NONE,
     }
 }
 

@@ -61,6 +61,15 @@ fn parts() -> Vec<Part> {
     ]
 }
 
+fn conditions() -> Part {
+    Part::Conditions {
+        stop_price: Some("29500".parse().unwrap()),
+        expires_at: Some(UnixNanos(1_800_000_000_000_000_000)),
+        post_only: false,
+        reduce_only: true,
+    }
+}
+
 fn samples() -> Vec<(Record, &'static str)> {
     let account = AccountId::new("sim-1").unwrap();
     let (customer, trader) = (CustomerId::new("acme").unwrap(), TraderId::new("t").unwrap());
@@ -111,6 +120,25 @@ fn samples() -> Vec<(Record, &'static str)> {
             Record::CancelAllAfter { customer: CustomerId::new("acme").unwrap(), at: Some(at) },
             TIMER,
         ),
+        (
+            Record::IntentWith {
+                intent: Intent {
+                    number,
+                    order: OrderRecord {
+                        order_type: OrderTypeRecord::StopLimit,
+                        time_in_force: TimeInForceRecord::Gtd,
+                        ..order(StateRecord::Accepted, None)
+                    },
+                    deadline: at,
+                    trader: None,
+                    trader_epoch: 0,
+                    cluster: 9,
+                    epoch: 300,
+                },
+                parts: vec![conditions()],
+            },
+            INTENT_WITH,
+        ),
         (Record::NotReplaced { number, order: known, parts: Vec::new() }, NOT_REPLACED),
     ]
 }
@@ -124,6 +152,8 @@ fn an_order_with_parts_survives_the_round_trip() {
     let account = AccountId::new("sim-1").unwrap();
     let with = order(StateRecord::PendingReplace, None).order(&account, &parts());
     assert_eq!((with.later_venue_ids.len(), Part::of(&with)), (1, parts()));
+    let with = order(StateRecord::New, None).order(&account, &[conditions()]);
+    assert_eq!((with.conditions.reduce_only, Part::of(&with)), (true, vec![conditions()]));
 }
 
 #[test]
@@ -175,4 +205,5 @@ const REPLACE_ASKED: &str = "01010a070520653039306566663439653663383665343530623
 const REPLACED: &str = "01010b07052065303930656666343965366338366534353062363935623964613337383835660461636d65036f2d310373696d074254432f555344010104302e3530010732393433302e32010203302e3100fd00002a36fe9c9717fd01002a36fe9c9717030200012064363333373165313538663533343938623562333562323233636562326563330103722d3203302e36010732393433302e315d8de46a";
 const NOT_REPLACED: &str = "01010c07052065303930656666343965366338366534353062363935623964613337383835660461636d65036f2d310373696d074254432f555344010104302e3530010732393433302e32010203302e3100fd00002a36fe9c9717fd01002a36fe9c97170300d02b4c8a";
 const TIGHTENED: &str = "01010d0d637573746f6d65722e61636d6502fb2c01fd00002a36fe9c9717e0dfc668";
+const INTENT_WITH: &str = "01010f07052065303930656666343965366338366534353062363935623964613337383835660461636d65036f2d310373696d074254432f555344010304302e3530010732393433302e32040003302e3100fd00002a36fe9c9717fd01002a36fe9c971703fd00002a36fe9c9717000009fb2c0101020105323935303001fd0000b49376e2fa18000153f530d6";
 const TIMER: &str = "01010e0461636d6501fd00002a36fe9c9717eb33cabf";

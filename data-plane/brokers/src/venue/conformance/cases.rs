@@ -1,7 +1,13 @@
 //! The cases. Each is one claim of the `Venue` trait's words; a number is never given to another claim.
 
 use super::{
-    Case, Stage, Verdict, crossing, fresh_id,
+    Case, Stage, Verdict,
+    conditions::{
+        day_stays, expires, fills_whole_or_not, has_day, has_fok, has_gtd, has_stop_limits,
+        has_stops, not_reducing, not_taking, offers_post_only, offers_reduce_only, stays_post_only,
+        stop_trades, stops_at_its_limit,
+    },
+    crossing, fresh_id,
     line::{Line, expect, sent},
     resting,
 };
@@ -57,6 +63,14 @@ cases! {
     14 replaces, replaced: "a replace is answered under its id and leaves one order of the two";
     15 replaces, not_replaced: "a replace that is not possible is refused and leaves the order as it was";
     16 replaces, replace_lost: "a replace whose answer was lost is listed under its id on the next connection";
+    17 has_fok, fills_whole_or_not: "a fok order fills whole or ends without a fill";
+    18 offers_post_only, stays_post_only: "a post_only order that takes nothing stays";
+    19 offers_post_only, not_taking: "a post_only order that would take is refused as not placed";
+    20 offers_reduce_only, not_reducing: "a reduce_only order without a position is refused as not placed";
+    21 has_day, day_stays: "a day order stays until it is canceled";
+    22 has_gtd, expires: "a gtd order is told to have expired, and is listed so";
+    23 has_stops, stop_trades: "a stop that is reached trades, and one that is not waits and can be canceled";
+    24 has_stop_limits, stops_at_its_limit: "a stop_limit that is reached stands at its limit";
 }
 
 fn by_id(offered: &Capabilities) -> bool {
@@ -67,13 +81,16 @@ fn replaces(offered: &Capabilities) -> bool {
     offered.replace
 }
 
-fn a_minute_ago() -> UnixNanos {
+pub(super) fn a_minute_ago() -> UnixNanos {
     let back = u64::try_from(SWEEP_MARGIN.as_nanos()).unwrap_or(u64::MAX);
     UnixNanos(clock::now().0.saturating_sub(back))
 }
 
 /// The answer to a submit.
-async fn submit(line: &mut Line, order: Submission) -> Result<Result<VenueOrder, Refusal>, String> {
+pub(super) async fn submit(
+    line: &mut Line,
+    order: Submission,
+) -> Result<Result<VenueOrder, Refusal>, String> {
     let id = order.venue_order_id;
     sent(line.connection.link.submit(order))?;
     let answer = |event: &Event| match event {
@@ -83,11 +100,14 @@ async fn submit(line: &mut Line, order: Submission) -> Result<Result<VenueOrder,
     line.until("the answer to a submit", answer).await
 }
 
-async fn placed(line: &mut Line, order: Submission) -> Result<VenueOrder, String> {
+pub(super) async fn placed(line: &mut Line, order: Submission) -> Result<VenueOrder, String> {
     submit(line, order).await?.map_err(|refusal| format!("refused: {refusal:?}"))
 }
 
-async fn cancel(line: &mut Line, id: VenueOrderId) -> Result<Result<VenueOrder, Refusal>, String> {
+pub(super) async fn cancel(
+    line: &mut Line,
+    id: VenueOrderId,
+) -> Result<Result<VenueOrder, Refusal>, String> {
     sent(line.connection.link.cancel(id))?;
     let answer = |event: &Event| match event {
         Event::Canceled { order, result } if *order == id => Some(result.clone()),

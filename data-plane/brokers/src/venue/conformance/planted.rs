@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tradewind_domain::{
     ids::{AccountId, InstrumentId, VenueOrderId},
     money::{Price, Quantity},
-    trading::OrderState,
+    trading::{OrderState, TimeInForce},
 };
 use tradewind_protocol::asks::ConnectsAllowed;
 
@@ -78,6 +78,9 @@ impl Stage for Planted {
     fn farther_price(&self) -> Price {
         self.stage.farther_price()
     }
+    fn crossing_price(&self) -> Price {
+        self.stage.crossing_price()
+    }
     fn quantity(&self) -> Quantity {
         self.stage.quantity()
     }
@@ -103,7 +106,7 @@ fn not_placed(result: Result<VenueOrder, Refusal>) -> Result<VenueOrder, Refusal
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_planted_bug_fails_the_case_that_looks_for_it() {
-    let planted: [(&str, u32, Bug); 8] = [
+    let planted: [(&str, u32, Bug); 10] = [
         ("a fill is told twice", 4, |event| match event {
             Event::Fill(fill) => vec![Event::Fill(fill.clone()), Event::Fill(fill)],
             other => vec![other],
@@ -147,6 +150,17 @@ async fn every_planted_bug_fails_the_case_that_looks_for_it() {
             }
             other => vec![other],
         }),
+        ("what is not taken is said to be there perhaps", 19, |event| match event {
+            Event::Submitted { order, result } => {
+                let perhaps = |refusal| Refusal { placed: Placed::Perhaps, ..refusal };
+                vec![Event::Submitted { order, result: result.map_err(perhaps) }]
+            }
+            other => vec![other],
+        }),
+        ("what is over is said to be open", 22, |event| match event {
+            Event::Order(order) if order.state == OrderState::Expired => Vec::new(),
+            other => vec![other],
+        }),
         ("a refused replace is said to be placed perhaps", 15, |event| match event {
             Event::Replaced { by, result } => {
                 let perhaps = |refusal| Refusal { placed: Placed::Perhaps, ..refusal };
@@ -167,6 +181,8 @@ async fn what_an_adapter_does_not_offer_it_is_not_asked_for() {
         offered.replace = false;
         offered.query_by_our_id = false;
         offered.order_deadline = false;
+        (offered.post_only, offered.reduce_only) = (false, false);
+        offered.times_in_force = vec![TimeInForce::Gtc];
         offered.order_types.retain(|t| *t == tradewind_domain::trading::OrderType::Limit);
     };
     let bug: Bug = |event| vec![event];

@@ -41,6 +41,9 @@ impl Stage for SimStage {
     fn farther_price(&self) -> Price {
         "999".parse().expect("legal")
     }
+    fn crossing_price(&self) -> Price {
+        "60000".parse().expect("legal")
+    }
     fn quantity(&self) -> Quantity {
         "0.001".parse().expect("legal")
     }
@@ -59,5 +62,5 @@ impl Stage for SimStage {
 async fn the_sim_venue_does_what_every_venue_must() {
     let outcome = run(&SimStage::new().await).await;
     assert!(outcome.failed.is_empty(), "{:#?}", outcome.words());
-    assert_eq!(outcome.ran, (1..=16).collect::<Vec<_>>(), "it offers all of it");
+    assert_eq!(outcome.ran, (1..=24).collect::<Vec<_>>(), "it offers all of it");
 }

@@ -120,22 +120,16 @@ impl Desk {
         if order.deadline.since(order.sent_at) < DEADLINE_MIN {
             return Err(NotSent);
         }
+        let (order_type, time_in_force) = offered(order).ok_or(NotSent)?;
         let id = order.venue_order_id;
         if !self.rates.admit(id, &order.instrument, now) {
             return Err(NotSent);
         }
-        let order_type = match order.order_type {
-            OrderType::Market => request::OrderType::Market,
-            OrderType::Limit => request::OrderType::Limit,
-        };
         let mut add = AddOrder::new(order_type, order.side, order.quantity.into());
         add.symbol = Some(order.instrument.to_string());
         add.limit_price = order.limit_price.map(Into::into);
         // A market order is at once or not at all in any case, and Kraken takes no word of it.
-        add.time_in_force = order.limit_price.map(|_| match order.time_in_force {
-            TimeInForce::Gtc => trading::TimeInForce::Gtc,
-            TimeInForce::Ioc => trading::TimeInForce::Ioc,
-        });
+        add.time_in_force = order.limit_price.map(|_| time_in_force);
         add.deadline = Some(Stamp(order.deadline));
         add.cl_ord_id = Some(id.to_string());
         add.token = Some(token);
@@ -336,6 +330,22 @@ impl Desk {
 
 fn open(venue_order_id: VenueOrderId) -> VenueOrder {
     VenueOrder { venue_order_id, state: OrderState::New, reason: None, replaced: false }
+}
+
+/// The order's type and time in force in Kraken's words. What this adapter does not offer is refused long before; sent as
+/// something else it must never be.
+fn offered(order: &Submission) -> Option<(request::OrderType, trading::TimeInForce)> {
+    let order_type = match order.order_type {
+        OrderType::Market => request::OrderType::Market,
+        OrderType::Limit => request::OrderType::Limit,
+        OrderType::Stop | OrderType::StopLimit => return None,
+    };
+    let time_in_force = match order.time_in_force {
+        TimeInForce::Gtc => trading::TimeInForce::Gtc,
+        TimeInForce::Ioc => trading::TimeInForce::Ioc,
+        TimeInForce::Day | TimeInForce::Fok | TimeInForce::Gtd => return None,
+    };
+    order.conditions.is_none().then_some((order_type, time_in_force))
 }
 
 #[cfg(test)]

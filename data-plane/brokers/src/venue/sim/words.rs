@@ -8,6 +8,8 @@ pub(super) fn refusal(code: RefusalCode, reason: String) -> Refusal {
         RefusalCode::DeadlinePassed
         | RefusalCode::UnknownInstrument
         | RefusalCode::InvalidOrder
+        | RefusalCode::WouldTake
+        | RefusalCode::WouldNotReduce
         | RefusalCode::NotLoggedIn => Placed::No,
         RefusalCode::Duplicate
         | RefusalCode::UnknownOrder
@@ -26,6 +28,8 @@ pub(super) fn not_replaced(code: RefusalCode, reason: String) -> Refusal {
         RefusalCode::DeadlinePassed
         | RefusalCode::UnknownInstrument
         | RefusalCode::InvalidOrder
+        | RefusalCode::WouldTake
+        | RefusalCode::WouldNotReduce
         | RefusalCode::NotLoggedIn
         | RefusalCode::Duplicate
         | RefusalCode::AlreadyLoggedIn

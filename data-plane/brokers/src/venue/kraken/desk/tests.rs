@@ -6,7 +6,7 @@ use super::*;
 use tradewind_domain::{
     ids::{AccountId, InstrumentId},
     time::UnixNanos,
-    trading::Side,
+    trading::{Conditions, Side},
 };
 use tradewind_kraken::ws;
 
@@ -27,6 +27,7 @@ fn order(deadline_ms: u64) -> Submission {
         quantity: "0.5".parse().unwrap(),
         limit_price: "20000.1".parse().ok(),
         time_in_force: TimeInForce::Ioc,
+        conditions: Conditions::NONE,
         sent_at: UnixNanos(NOW),
         deadline: UnixNanos(NOW + deadline_ms * 1_000_000),
     }
