@@ -3,6 +3,7 @@
 
 use crate::{
     asks::{ServiceAnswer, ServiceAsk},
+    copies::LedgerStatus,
     venue::VenueStatus,
 };
 use serde::{Deserialize, Serialize};
@@ -87,6 +88,9 @@ pub enum FromService {
         /// Of a Broker: how it stands with its venue.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         venue: Option<VenueStatus>,
+        /// Of a Broker whose account has, or had, a second copy of its ledger.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ledger: Option<LedgerStatus>,
     },
     /// A question; its number is used once on a pipe. From protocol 2 on.
     Ask { n: u64, ask: ServiceAsk },
@@ -156,4 +160,7 @@ pub struct ServiceReport {
     /// Of a Broker: how it stands with its venue, by its own word.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub venue: Option<VenueStatus>,
+    /// Of a Broker whose account has, or had, a second copy of its ledger.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ledger: Option<LedgerStatus>,
 }

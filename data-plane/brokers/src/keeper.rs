@@ -15,7 +15,7 @@ mod venue_side;
 
 use crate::{
     ledger::{Ledger, record::Numbered, record::Record, rules::Assignment, stream::Streams},
-    limits::{LEDGER_BATCH, LEDGER_QUEUE, TICK_EVERY},
+    limits::{CLOSE_WITHIN, LEDGER_BATCH, LEDGER_QUEUE, TICK_EVERY},
     quotes::Quotes,
     reconcile::Reconcile,
     store::{Opened, Store, StoreError},
@@ -25,7 +25,6 @@ use guard::Guard;
 use replaces::UnderWay;
 use std::{
     collections::{BTreeMap, VecDeque},
-    path::PathBuf,
     sync::Arc,
     time::Instant,
 };
@@ -35,7 +34,6 @@ use tradewind_domain::{
     control::desired::TraderFence,
     ids::{AccountId, CustomerId, Epoch, Fence, MarketId, TraderId, VenueOrderId},
 };
-use tradewind_journal::Disk;
 use tradewind_node::{clock, service::StateReporter};
 use tradewind_protocol::{
     problem::Problem,
@@ -161,11 +159,16 @@ enum Line {
     Live(Arc<dyn Link>),
 }
 
+/// Why a keeper ends that has not failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    Stopped,
+    /// The copy of its ledger serves another.
+    Sealed,
+}
+
 /// What a keeper is made of.
 pub(crate) struct Setup {
-    pub(crate) directory: PathBuf,
-    pub(crate) disk: Arc<dyn Disk>,
-    pub(crate) account: AccountId,
     pub(crate) assignment: Assignment,
     /// Rights of Traders that are to be put on record.
     pub(crate) fences: Vec<TraderFence>,
@@ -186,6 +189,8 @@ pub(crate) struct Keeper {
     line: Line,
     /// Why the venue takes no orders now, though it is connected.
     halted: Option<String>,
+    /// On how many disks the ledger is, in words, of an account for which a copy is named.
+    copies: Option<&'static str>,
     reconcile: Reconcile,
     reporter: StateReporter,
     /// Bounded by what the journal takes before it is waited for.
@@ -207,11 +212,12 @@ pub(crate) struct Keeper {
 }
 
 impl Keeper {
-    /// Opens the ledger. What a former life left without a result is `unknown` from here on.
-    pub(crate) fn open(setup: Setup) -> Result<(Self, LedgerHandle), StoreError> {
-        let Setup { directory, disk, account, assignment, fences, .. } = setup;
-        let Setup { capabilities, quotes, venue, reporter, .. } = setup;
-        let opened = Store::open(&directory, &account, disk, clock::now())?;
+    /// Begins to work on a ledger. What a former life left without a result is `unknown` from here on.
+    pub(crate) fn open(
+        setup: Setup,
+        opened: Opened,
+    ) -> Result<(Self, LedgerHandle), StoreError> {
+        let Setup { assignment, fences, capabilities, quotes, venue, reporter } = setup;
         let Opened { store, ledger, streams } = opened;
         let (sender, asks) = mpsc::channel(LEDGER_QUEUE);
         let handle = LedgerHandle { asks: sender, streams: streams.clone() };
@@ -220,6 +226,7 @@ impl Keeper {
         let cancels = wanted.map(|entry| (entry.order.order_id.venue_order_id, now)).collect();
         let mut keeper = Self {
             reconcile: Reconcile::new(ledger.swept_to()),
+            copies: store.copies().in_words(),
             store,
             ledger,
             streams,
@@ -247,13 +254,15 @@ impl Keeper {
     }
 
     /// Runs until told to stop; an error is the ledger's, and the process must end.
-    pub(crate) async fn run(mut self, shutdown: CancellationToken) -> Result<(), StoreError> {
+    pub(crate) async fn run(mut self, shutdown: CancellationToken) -> Result<Ended, StoreError> {
         let mut durable = self.store.durable();
         let journal = self.store.journal().clone();
         let mut tick = tokio::time::interval(TICK_EVERY);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut asks = Vec::with_capacity(LEDGER_BATCH);
+        let mut copies = self.store.copies().changes();
         loop {
+            self.store.join()?;
             self.store.submit()?;
             journal.room().await;
             tokio::select! {
@@ -261,6 +270,14 @@ impl Keeper {
                 failure = journal.stopped() => return Err(failure.into()),
                 // The sender lives in the store.
                 _ = durable.changed() => {}
+                _ = copies.changed() => {
+                    if self.store.copies().read(|writer| writer.is_superseded()) {
+                        // Nothing more becomes durable: what waits for that is neither told nor sent.
+                        tracing::warn!("its ledger is sealed: it is continued elsewhere");
+                        return Ok(Ended::Sealed);
+                    }
+                    self.note_copies();
+                }
                 taken = self.asks.recv_many(&mut asks, LEDGER_BATCH) => {
                     if taken == 0 {
                         return self.close().await;
@@ -277,7 +294,7 @@ impl Keeper {
     }
 
     /// Stops in order: what was put is made durable and told.
-    async fn close(mut self) -> Result<(), StoreError> {
+    async fn close(mut self) -> Result<Ended, StoreError> {
         self.store.submit()?;
         let mut durable = self.store.durable();
         let last = self.store.last();
@@ -285,10 +302,13 @@ impl Keeper {
         tokio::select! {
             failure = journal.stopped() => return Err(failure.into()),
             _ = durable.wait_for(|reached| *reached >= last) => {}
+            // The copy may be out of reach: nobody was told of what only this disk has.
+            () = tokio::time::sleep(CLOSE_WITHIN) => {}
         }
         // Nothing is sent any more: what is not out yet is `unknown` in the next life.
         self.line = Line::Down("stopping".to_string());
-        self.release(&mut durable)
+        self.release(&mut durable)?;
+        Ok(Ended::Stopped)
     }
 
     fn take(&mut self, ask: Ask) -> Result<(), StoreError> {
@@ -372,6 +392,15 @@ impl Keeper {
         Ok(())
     }
 
+    /// On how many disks the ledger is, where that has changed.
+    fn note_copies(&mut self) {
+        let copies = self.store.copies().in_words();
+        if copies != self.copies {
+            self.copies = copies;
+            self.report();
+        }
+    }
+
     /// Says upward how things stand.
     fn report(&self) {
         if let Err(fenced) = self.ledger.check_own(&self.assignment) {
@@ -384,7 +413,9 @@ impl Keeper {
             Line::Live(_) => {
                 let halted = self.halted.iter().map(|why| format!(": {why}"));
                 let account = self.ledger.account();
-                self.reporter.live(format!("account {account}{}", halted.collect::<String>()));
+                let copies = self.copies.iter().map(|copies| format!(", ledger: {copies}"));
+                let more: String = copies.chain(halted).collect();
+                self.reporter.live(format!("account {account}{more}"));
             }
         }
     }

@@ -1,6 +1,7 @@
 //! What can be asked of the replicated machine. Decides the shape of every command; what becomes of one
 //! is `machine`'s decision. Records of released versions are frozen: variants are only appended.
 
+use super::copies::CopyCommand;
 use super::drain::DrainCommand;
 use super::fencing::TraderCommand;
 use super::group::GroupCommand;
@@ -148,6 +149,8 @@ pub enum Command {
     Trader(TraderCommand),
     /// What builds understand.
     Level(LevelCommand),
+    /// The copies of ledgers.
+    Copies(CopyCommand),
 }
 
 /// What the leader knew when it took a Manager for down.

@@ -8,7 +8,7 @@
 //! | level | what is new with it |
 //! |---|---|
 //! | 1 | levels themselves |
-//! | 2 | capacities are kept by the machine; nothing that a Manager holds is lost with it; accounts are given up by name |
+//! | 2 | capacities are kept by the machine; nothing that a Manager holds is lost with it; accounts are given up by name; ledgers have copies |
 
 use super::{
     command::Command,
@@ -16,6 +16,7 @@ use super::{
     event::EventKind,
     machine::Machine,
     refusal::{Noun, Refusal},
+    resource::{Declaration, ResourceChange, ResourceCommand},
     row::{ManagerRow, ManagerState, Row},
 };
 #[cfg(feature = "schema")]
@@ -119,6 +120,8 @@ impl Command {
     pub fn level(&self) -> FeatureLevel {
         match self {
             Self::Drain(command) => command.level(),
+            Self::Resource(command) => command.level(),
+            Self::Copies(_) => FeatureLevel::SECOND,
             Self::OpenCluster { .. }
             | Self::PutMember { .. }
             | Self::CheckIn { .. }
@@ -136,11 +139,36 @@ impl Command {
             | Self::PutLocation { .. }
             | Self::PutExchangeDays { .. }
             | Self::Rebalance(_)
-            | Self::Resource(_)
             | Self::Scale(_)
             | Self::Service(_)
             | Self::Trader(_)
             | Self::Level(_) => FeatureLevel::FIRST,
+        }
+    }
+}
+
+impl ResourceCommand {
+    fn level(&self) -> FeatureLevel {
+        let what = match self {
+            Self::Put { what, .. } | Self::Audited { change: ResourceChange::Put { what, .. }, .. } => what,
+            Self::Delete { .. } | Self::AddKey { .. } | Self::RemoveKey { .. } | Self::Audited { .. } => {
+                return FeatureLevel::FIRST;
+            }
+        };
+        match what {
+            Declaration::AccountCopies { .. } => FeatureLevel::SECOND,
+            Declaration::Account { .. }
+            | Declaration::Customer { .. }
+            | Declaration::Market { .. }
+            | Declaration::Trader { .. }
+            | Declaration::Location { .. }
+            | Declaration::ExchangeDays { .. }
+            | Declaration::Route { .. }
+            | Declaration::Risk { .. }
+            | Declaration::TradingState { .. }
+            | Declaration::Scale { .. }
+            | Declaration::TraderRun { .. }
+            | Declaration::SelfManaged { .. } => FeatureLevel::FIRST,
         }
     }
 }

@@ -138,6 +138,7 @@ impl Machine {
             Command::Service(command) => self.decide_service(Entry { revision, at }, command),
             Command::Trader(command) => self.decide_trader(epoch, command),
             Command::Level(command) => self.decide_level(revision, at, command),
+            Command::Copies(command) => self.decide_copies(revision, command),
         }
     }
 
@@ -218,7 +219,7 @@ impl Machine {
 
     /// L1 and D1: whoever is given something is live, of the right kind, not being drained, and replaces
     /// exactly the holder that the decision was made on.
-    fn eligible(
+    pub(super) fn eligible(
         &self,
         kind: ManagerKind,
         to: &Assignment,
@@ -250,6 +251,9 @@ impl Machine {
         let mut row = held.ok_or(Refusal::NotFound { what: Noun::Broker })?;
         self.eligible(ManagerKind::BrokerManager, &to, row.assignment.as_ref(), replaces)?;
         self.check_room_for_broker(&to.manager, row.assignment.as_ref())?;
+        if shard == 0 {
+            self.ledger_begins(&account, Some(&to));
+        }
         let Assignment { manager, epoch } = to.clone();
         row.assignment = Some(to);
         self.tables.put(Row::Broker(row));

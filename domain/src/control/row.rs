@@ -5,6 +5,7 @@
 use super::{
     attach::AttachmentRow,
     command::IdempotencyKey,
+    copies::CopiesRow,
     drain::{DrainRow, DroppedRow, HoursUnknownRow},
     fencing::FencingRow,
     group::{AdmissionRow, GroupRow},
@@ -344,4 +345,5 @@ rows! {
     ManagerLevel(ManagerLevelRow): ManagerId = |r| r.manager.clone(),
     HoursUnknown(HoursUnknownRow): DrainTarget = |r| r.target.clone(),
     Attachment(AttachmentRow): TraderId = |r| r.trader.clone(),
+    Copies(CopiesRow): AccountId = |r| r.account.clone(),
 }

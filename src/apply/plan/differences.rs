@@ -7,8 +7,9 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use tradewind_domain::{
     control::{
+        copies::AccountDeclaration,
         risk::RiskSpec,
-        row::{AccountSpec, LocationSpec},
+        row::LocationSpec,
         scale::ScaleSpec,
         trader::TraderDeclaration,
     },
@@ -48,7 +49,7 @@ fn same(kind: Kind, one: &Value, other: &Value) -> bool {
         Kind::Location => read::<LocationSpec>(one, other),
         Kind::Scale => read::<ScaleSpec>(one, other),
         Kind::ExchangeDays => read::<ExchangeDaysSpec>(one, other),
-        Kind::Account => read::<AccountSpec>(one, other),
+        Kind::Account => read::<AccountDeclaration>(one, other),
         Kind::Risk | Kind::TraderRisk => read::<RiskSpec>(one, other),
         Kind::TradingState | Kind::TraderTradingState => read::<TradingStateSpec>(one, other),
         Kind::Trader => read::<TraderDeclaration>(one, other),

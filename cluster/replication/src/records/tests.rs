@@ -2,6 +2,7 @@
 //! here is a change that old directories and old members would not survive.
 #![allow(clippy::unwrap_used)]
 
+mod copies;
 mod drains;
 mod levels;
 mod manager_disks;

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod copies;
 mod failures;
 mod market;
 mod replaces;

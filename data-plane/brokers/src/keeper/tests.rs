@@ -9,6 +9,7 @@ use crate::{
     venue::{NotSent, Page, Placed, Refusal, Replace, Rest, Submission, VenueOrder},
 };
 use std::{
+    path::Path,
     sync::{
         Mutex,
         atomic::{AtomicBool, Ordering},
@@ -20,7 +21,7 @@ use tradewind_domain::{
     ids::{ClientOrderId, ClusterIncarnation, Epoch, Incarnation, InstrumentId, VenueId},
     limits::INTENT_DEADLINE,
     time::UnixNanos,
-    trading::{NewOrder, Order, OrderState, OrderType, Side, TimeInForce},
+    trading::{NewOrder, Order, OrderState, OrderType, Side, TimeInForce, copies::Naming},
 };
 use tradewind_journal::disk::SimulatedDisk;
 use tradewind_protocol::{problem::Code, supervision::ServiceState};
@@ -92,7 +93,7 @@ struct Desk {
     said: watch::Receiver<(ServiceState, String)>,
     reporter: StateReporter,
     stop: CancellationToken,
-    tasks: JoinSet<Result<(), StoreError>>,
+    tasks: JoinSet<Result<super::Ended, StoreError>>,
 }
 
 fn account() -> AccountId {
@@ -135,10 +136,13 @@ impl Desk {
         let (venue, from_venue) = mpsc::channel(64);
         let (reporter, said) = StateReporter::new();
         let quotes = Quotes::new(fence(), Incarnation(1)).unwrap();
+        let disk = Arc::new(disk.clone());
+        let naming = Naming { since: fence(), holder: None };
+        let opened = tokio::task::spawn_blocking(move || {
+            Store::open(Path::new("/ledger"), &account(), disk, clock::now(), (fence(), naming))
+        });
+        let opened = opened.await.unwrap()?;
         let setup = Setup {
-            directory: PathBuf::from("/ledger"),
-            disk: Arc::new(disk.clone()),
-            account: account(),
             assignment: Assignment {
                 fence: fence(),
                 customers: [acme()].into(),
@@ -159,7 +163,7 @@ impl Desk {
             reporter: reporter.clone(),
         };
         let (keeper, ledger) =
-            tokio::task::spawn_blocking(|| Keeper::open(setup)).await.unwrap()?;
+            tokio::task::spawn_blocking(|| Keeper::open(setup, opened)).await.unwrap()?;
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
         tasks.spawn(keeper.run(stop.clone()));

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use tradewind_domain::{
     control::risk::TradingState,
     ids::{
-        AccountId, ClientOrderId, CustomerId, ExecId, InstrumentId, OrderId, Scope, StreamEpoch,
-        TraderId, VenueId, VenueOrderId,
+        AccountId, ClientOrderId, ClusterIncarnation, CustomerId, Epoch, ExecId, Fence,
+        InstrumentId, OrderId, Scope, StreamEpoch, TraderId, VenueId, VenueOrderId,
     },
     money::{Price, Quantity},
     time::UnixNanos,
@@ -54,6 +54,8 @@ pub enum Record {
     Tightened { scope: Scope, state: TradingStateRecord, version: u64, at: UnixNanos },
     /// All open orders of the customer are canceled at that time; `None`: they are not.
     CancelAllAfter { customer: CustomerId, at: Option<UnixNanos> },
+    /// The copy of this naming joins: from here on everything waits for both.
+    CopyJoins { cluster: u64, epoch: u64 },
 }
 
 /// What an order has beside its `OrderRecord`. Variants are only appended.
@@ -299,6 +301,17 @@ impl Record {
         codec::decode(KIND, bytes)
     }
 
+    /// The naming whose copy joins with it.
+    #[must_use]
+    pub fn joins(&self) -> Option<Fence> {
+        match self {
+            Self::CopyJoins { cluster, epoch } => {
+                Some(Fence { cluster: ClusterIncarnation(*cluster), epoch: Epoch(*epoch) })
+            }
+            _ => None,
+        }
+    }
+
     /// An order in its next state.
     #[must_use]
     pub fn changed(number: Number, next: &Order) -> Self {
@@ -352,7 +365,8 @@ impl Record {
             | Self::CancelAsked { .. }
             | Self::Swept { .. }
             | Self::Tightened { .. }
-            | Self::CancelAllAfter { .. } => Vec::new(),
+            | Self::CancelAllAfter { .. }
+            | Self::CopyJoins { .. } => Vec::new(),
         }
     }
 }

@@ -274,6 +274,7 @@ impl Task {
             handed_back: None,
             fenced: Default::default(),
             venue: None,
+            ledger: None,
         };
         let keeper = Keeper {
             service: service.clone(),

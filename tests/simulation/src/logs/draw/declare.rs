@@ -8,6 +8,7 @@ use tradewind_domain::{
         Command, Machine,
         resource::{Condition, Declaration, ResourceChange, ResourceCommand},
         risk::{RiskSpec, TradingState},
+        copies::Copies,
         row::{AccountSpec, CustomerSpec, LocationSpec, MarketSpec, Route, TraderSpec, TraderWish},
         trader::TraderRun,
     },
@@ -33,15 +34,20 @@ impl Draw {
 
     pub(super) fn declaration(&self) -> Declaration {
         match self.chance.below(14) {
-            0 | 1 => Declaration::Account {
-                account: self.of(&self.names.accounts),
-                spec: AccountSpec {
+            0 | 1 => {
+                let account = self.of(&self.names.accounts);
+                let spec = AccountSpec {
                     venue: self.of(&self.names.venues),
                     adapter: "sim".to_owned(),
                     endpoint: "h:2".to_owned(),
                     customers: self.some(&self.names.customers),
-                },
-            },
+                };
+                if self.levels && self.chance.percent(75) {
+                    let copies = if self.chance.percent(85) { Copies::Two } else { Copies::One };
+                    return Declaration::AccountCopies { account, spec, copies };
+                }
+                Declaration::Account { account, spec }
+            }
             2 | 3 => Declaration::Customer {
                 customer: self.of(&self.names.customers),
                 key_hashes: self.chance.percent(50).then(|| self.some(&self.names.hashes)),
