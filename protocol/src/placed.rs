@@ -2,8 +2,8 @@
 //! shapes only; nothing here is declared, and nothing here can be changed by its address.
 
 use crate::{
-    supervision::{ServiceReport, ServiceState},
     copies::LedgerStatus,
+    supervision::{ServiceReport, ServiceState},
     venue::VenueStatus,
 };
 use serde::{Deserialize, Serialize};

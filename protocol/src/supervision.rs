@@ -164,3 +164,23 @@ pub struct ServiceReport {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ledger: Option<LedgerStatus>,
 }
+
+impl ServiceReport {
+    /// Of which nothing is known yet.
+    #[must_use]
+    pub fn starting(service: ServiceId) -> Self {
+        Self {
+            service,
+            state: ServiceState::Starting,
+            detail: String::new(),
+            incarnation: None,
+            pid: None,
+            address: None,
+            crashes: 0,
+            handed_back: None,
+            fenced: BTreeMap::new(),
+            venue: None,
+            ledger: None,
+        }
+    }
+}

@@ -8,6 +8,7 @@
 
 mod command;
 mod guard;
+mod handle;
 mod replaces;
 mod tighten;
 mod timers;
@@ -19,9 +20,11 @@ use crate::{
     quotes::Quotes,
     reconcile::Reconcile,
     store::{Opened, Store, StoreError},
-    venue::{Capabilities, Event, Link},
+    venue::{Capabilities, Link},
 };
 use guard::Guard;
+use handle::Ask;
+pub(crate) use handle::{Closed, Command, FromVenue, LedgerHandle, Reply, Subscribe, Subscribed};
 use replaces::UnderWay;
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -32,110 +35,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tradewind_domain::{
     control::desired::TraderFence,
-    ids::{AccountId, CustomerId, Epoch, Fence, MarketId, TraderId, VenueOrderId},
+    ids::{CustomerId, Epoch, Fence, MarketId, TraderId, VenueOrderId},
 };
 use tradewind_node::{clock, service::StateReporter};
-use tradewind_protocol::{
-    problem::Problem,
-    stream::{Mode, Position},
-    trade::{CommandAnswer, OrderCommand, Principal, PrivateChannel, Routed},
-};
-
-/// A command as it came from a Market.
-#[derive(Debug)]
-pub(crate) struct Command {
-    pub(crate) fence: Fence,
-    pub(crate) principal: Principal,
-    pub(crate) command: OrderCommand,
-    pub(crate) routed: Option<Routed>,
-}
-
-/// What a command is answered with.
-#[derive(Debug)]
-pub(crate) enum Reply {
-    Answer(CommandAnswer),
-    /// The newest fills of the customer: to be read from the streams, away from this task.
-    FillsOf(CustomerId),
-}
-
-/// A private subscription as it begins.
-pub(crate) struct Subscribed {
-    pub(crate) mode: Mode,
-    /// Where the channel stands.
-    pub(crate) position: Position,
-    /// The number after which events are to be told.
-    pub(crate) after: u64,
-}
-
-/// Who wants which private channel, from where.
-#[derive(Debug)]
-pub(crate) struct Subscribe {
-    pub(crate) account: AccountId,
-    pub(crate) customer: CustomerId,
-    pub(crate) channel: PrivateChannel,
-    pub(crate) from: Option<Position>,
-}
-
-enum Ask {
-    Command(Box<Command>, oneshot::Sender<Reply>),
-    Subscribe(Subscribe, oneshot::Sender<Result<Subscribed, Problem>>),
-    Assign(Box<Assignment>, Vec<TraderFence>),
-}
-
-/// What the connection tells the keeper.
-pub(crate) enum FromVenue {
-    Up(Arc<dyn Link>),
-    Event(Event),
-    /// There is none, and why.
-    Down(String),
-}
-
-/// The keeper is gone: the process ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the ledger is closed")]
-pub(crate) struct Closed;
-
-/// A cheap handle to the keeper.
-#[derive(Clone)]
-pub(crate) struct LedgerHandle {
-    asks: mpsc::Sender<Ask>,
-    streams: Streams,
-}
-
-impl LedgerHandle {
-    /// Hands a command over, waiting for room; the answer comes later, or not at all if the keeper ends.
-    pub(crate) async fn command(
-        &self,
-        command: Command,
-    ) -> Result<oneshot::Receiver<Reply>, Closed> {
-        let (reply, answer) = oneshot::channel();
-        self.asks.send(Ask::Command(Box::new(command), reply)).await.map_err(|_| Closed)?;
-        Ok(answer)
-    }
-
-    pub(crate) async fn subscribe(
-        &self,
-        subscribe: Subscribe,
-    ) -> Result<Result<Subscribed, Problem>, Closed> {
-        let (reply, answer) = oneshot::channel();
-        self.asks.send(Ask::Subscribe(subscribe, reply)).await.map_err(|_| Closed)?;
-        answer.await.map_err(|_| Closed)
-    }
-
-    /// With the rights of Traders that are to be put on record.
-    pub(crate) async fn assign(
-        &self,
-        assignment: Assignment,
-        fences: Vec<TraderFence>,
-    ) -> Result<(), Closed> {
-        let ask = Ask::Assign(Box::new(assignment), fences);
-        self.asks.send(ask).await.map_err(|_| Closed)
-    }
-
-    pub(crate) fn streams(&self) -> &Streams {
-        &self.streams
-    }
-}
+use tradewind_protocol::problem::Problem;
 
 /// What waits until the record before it is durable.
 enum Effect {
@@ -213,10 +116,7 @@ pub(crate) struct Keeper {
 
 impl Keeper {
     /// Begins to work on a ledger. What a former life left without a result is `unknown` from here on.
-    pub(crate) fn open(
-        setup: Setup,
-        opened: Opened,
-    ) -> Result<(Self, LedgerHandle), StoreError> {
+    pub(crate) fn open(setup: Setup, opened: Opened) -> Result<(Self, LedgerHandle), StoreError> {
         let Setup { assignment, fences, capabilities, quotes, venue, reporter } = setup;
         let Opened { store, ledger, streams } = opened;
         let (sender, asks) = mpsc::channel(LEDGER_QUEUE);

@@ -7,8 +7,8 @@
 
 mod broker;
 mod connection;
-mod copies;
 mod connects;
+mod copies;
 mod keeper;
 pub mod ledger;
 pub mod limits;

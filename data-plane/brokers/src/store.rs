@@ -211,8 +211,10 @@ impl Opened {
         let mut told = Vec::new();
         for bytes in records {
             let (index, directory) = (store.next, store.directory.clone());
-            let record = Record::decode(&bytes).map_err(|source| {
-                StoreError::Decode { directory: directory.clone(), index, source }
+            let record = Record::decode(&bytes).map_err(|source| StoreError::Decode {
+                directory: directory.clone(),
+                index,
+                source,
             })?;
             let applied = ledger.apply(&record);
             applied.map_err(|source| StoreError::Broken { directory, index, source })?;

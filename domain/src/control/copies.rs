@@ -26,8 +26,6 @@ use serde::{Deserialize, Serialize};
 /// Of how many disks a ledger is on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "u8", into = "u8")]
-#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
-#[cfg_attr(feature = "schema", schema(value_type = u8))]
 pub enum Copies {
     /// The Broker's own.
     #[default]
@@ -84,6 +82,7 @@ pub struct AccountDeclaration {
     pub customers: BTreeSet<CustomerId>,
     /// Of its ledger, 1 or 2: with the second, on another node, the account trades on when its Broker's node is lost.
     #[serde(default, skip_serializing_if = "Copies::is_one")]
+    #[cfg_attr(feature = "schema", schema(value_type = u8))]
     pub copies: Copies,
 }
 
@@ -203,9 +202,9 @@ impl Machine {
         }
         let view = match held {
             Some(row) => row.view,
-            None => self.ledger_of(&account).map(|held| {
-                View::begun(held.manager.clone(), self.fence(held.epoch))
-            }),
+            None => self
+                .ledger_of(&account)
+                .map(|held| View::begun(held.manager.clone(), self.fence(held.epoch))),
         };
         self.tables.put(Row::Copies(CopiesRow { account: account.clone(), wanted: copies, view }));
         // What is declared has changed although the other part of it has not.
@@ -280,11 +279,7 @@ impl Machine {
     }
 
     /// The ledger that counts is there from this entry on.
-    fn moves_to(
-        &mut self,
-        account: &AccountId,
-        to: Assignment,
-    ) -> Result<Vec<EventKind>, Refusal> {
+    fn moves_to(&mut self, account: &AccountId, to: Assignment) -> Result<Vec<EventKind>, Refusal> {
         let row = self.tables.brokers.get(&(account.clone(), 0)).cloned();
         let mut row = row.ok_or(Refusal::NotFound { what: Noun::Broker })?;
         let Assignment { manager, epoch } = to.clone();
@@ -343,9 +338,10 @@ pub(super) fn violations(before: &Machine, after: &Machine) -> Vec<String> {
         if moved && holder.is_some_and(|holder| after.share_a_node(holder, &view.live.at)) {
             found.push(alloc::format!("CP1: {account}'s copy is on the node of its ledger"));
         }
-        let succeeds = view.successor.as_ref().is_some_and(|held| {
-            old.and_then(|old| old.successor.as_ref()) != Some(held)
-        });
+        let succeeds = view
+            .successor
+            .as_ref()
+            .is_some_and(|held| old.and_then(|old| old.successor.as_ref()) != Some(held));
         if succeeds && !old.is_some_and(|old| old.whole && old.naming == view.naming) {
             found.push(alloc::format!("CP3: {account} is continued from a copy that is not whole"));
         }
@@ -363,7 +359,6 @@ pub(super) fn violations(before: &Machine, after: &Machine) -> Vec<String> {
     }
     found
 }
-
 
 #[cfg(test)]
 pub(in crate::control) mod tests;

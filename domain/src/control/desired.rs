@@ -1,18 +1,20 @@
 //! What a Manager should run and know, derived from the machine. Decides it whole each time, so that a
 //! Manager compares instead of following changes; starting and stopping is the Manager's work.
 
+mod copies;
+pub use copies::{CopiesWanted, CopyKept};
+
 use super::{
     attach::Attachment,
     controls::{Accounts, Controls},
     machine::Machine,
-    row::{AccountSpec, CustomerRow, ManagerRow, ManagerState, MarketRow, MarketSpec, TraderWish},
+    row::{CustomerRow, ManagerRow, ManagerState, MarketRow, MarketSpec, TraderWish},
     trader::TraderRun,
 };
 use crate::ids::{
     AccountId, ClusterIncarnation, CustomerId, Epoch, Fence, ManagerId, ManagerKind, MarketId,
     NodeId, Revision, TraderId, VenueId,
 };
-use crate::trading::copies::{Naming, View};
 #[cfg(feature = "schema")]
 #[allow(unused_imports)]
 use crate::schema::prelude::*;
@@ -129,28 +131,6 @@ pub struct BrokerWanted {
     pub copies: Option<CopiesWanted>,
 }
 
-/// What a Broker is told of its ledger's copies.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CopiesWanted {
-    /// By which it greets and seals.
-    pub right: Fence,
-    pub naming: Naming<ManagerId>,
-    /// Where the copy holder is reached.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub address: Option<String>,
-    /// It is to load the ledger from the copy, and does nothing more before it is told that it counts.
-    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
-    pub succeeds: bool,
-}
-
-/// A copy that a BrokerManager keeps.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CopyKept {
-    pub account: AccountId,
-    /// Its naming.
-    pub since: Fence,
-}
-
 /// A Trader's newest right: orders of an earlier one are refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TraderFence {
@@ -237,9 +217,9 @@ pub fn desired(machine: &Machine, revision: Revision, manager: &ManagerId) -> Op
     let row = machine.manager(manager).filter(|row| row.state == ManagerState::Live)?;
     let work = match manager.kind {
         ManagerKind::BrokerManager => {
-            let mut brokers = brokers(machine, manager);
-            brokers.extend(successors(machine, manager));
-            Work::Brokers { brokers, copies: copies(machine, manager) }
+            let brokers = brokers(machine, manager).into_iter();
+            let brokers = brokers.chain(copies::successors(machine, manager)).collect();
+            Work::Brokers { brokers, copies: copies::kept(machine, manager) }
         }
         ManagerKind::MarketManager => {
             Work::Markets { markets: markets(machine), access: access(machine) }
@@ -277,15 +257,12 @@ fn brokers(machine: &Machine, manager: &ManagerId) -> Vec<BrokerWanted> {
     let counts = Accounts::of_limited(machine);
     let mine = held().filter_map(|key| {
         let row = machine.tables.brokers.get(key)?;
-        let assignment = row.assignment.as_ref()?;
         let account = machine.account(&row.account)?;
         let spec = &account.spec;
-        let view = machine.copies(&row.account).and_then(|row| row.view.as_ref());
-        let view = view.filter(|_| row.shard == 0);
         Some(BrokerWanted {
             account: row.account.clone(),
             shard: row.shard,
-            fence: machine.fence(assignment.epoch),
+            fence: machine.fence(row.assignment.as_ref()?.epoch),
             venue: spec.venue.clone(),
             adapter: spec.adapter.clone(),
             endpoint: spec.endpoint.clone(),
@@ -298,56 +275,10 @@ fn brokers(machine: &Machine, manager: &ManagerId) -> Vec<BrokerWanted> {
                 .cloned()
                 .collect(),
             controls: machine.controls_for(account, &counts),
-            copies: view.map(|view| copies_wanted(machine, view, view.live.right.epoch, false)),
+            copies: copies::of(machine, row),
         })
     });
     mine.collect()
-}
-
-/// Those that are to continue a ledger from its copy. They take no orders, and need not know to what those are held.
-fn successors<'a>(
-    machine: &'a Machine,
-    manager: &'a ManagerId,
-) -> impl Iterator<Item = BrokerWanted> + 'a {
-    machine.all_copies().filter_map(move |row| {
-        let view = row.view.as_ref()?;
-        let epoch = view.successor.as_ref().filter(|held| held.at == *manager)?.right.epoch;
-        let AccountSpec { venue, adapter, endpoint, customers } =
-            machine.account(&row.account)?.spec.clone();
-        Some(BrokerWanted {
-            account: row.account.clone(),
-            shard: 0,
-            fence: machine.fence(epoch),
-            venue,
-            adapter,
-            endpoint,
-            customers,
-            fences: Vec::new(),
-            controls: Controls::default(),
-            copies: Some(copies_wanted(machine, view, epoch, true)),
-        })
-    })
-}
-
-fn copies_wanted(
-    machine: &Machine,
-    view: &View<ManagerId>,
-    right: Epoch,
-    succeeds: bool,
-) -> CopiesWanted {
-    let naming = view.naming.clone();
-    let holder = naming.holder.as_ref().and_then(|holder| machine.manager(holder));
-    let address = holder.map(|row| row.address.clone());
-    CopiesWanted { right: machine.fence(right), naming, address, succeeds }
-}
-
-fn copies(machine: &Machine, manager: &ManagerId) -> Vec<CopyKept> {
-    let kept = machine.all_copies().filter_map(|row| {
-        let naming = &row.view.as_ref()?.naming;
-        let (account, since) = (row.account.clone(), naming.since);
-        (naming.holder.as_ref() == Some(manager)).then_some(CopyKept { account, since })
-    });
-    kept.collect()
 }
 
 /// Markets are not exclusive: every MarketManager runs its own of each. Accounts of venues that no Market names are

@@ -150,8 +150,12 @@ impl Command {
 impl ResourceCommand {
     fn level(&self) -> FeatureLevel {
         let what = match self {
-            Self::Put { what, .. } | Self::Audited { change: ResourceChange::Put { what, .. }, .. } => what,
-            Self::Delete { .. } | Self::AddKey { .. } | Self::RemoveKey { .. } | Self::Audited { .. } => {
+            Self::Put { what, .. }
+            | Self::Audited { change: ResourceChange::Put { what, .. }, .. } => what,
+            Self::Delete { .. }
+            | Self::AddKey { .. }
+            | Self::RemoveKey { .. }
+            | Self::Audited { .. } => {
                 return FeatureLevel::FIRST;
             }
         };

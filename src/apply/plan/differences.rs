@@ -7,10 +7,7 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use tradewind_domain::{
     control::{
-        copies::AccountDeclaration,
-        risk::RiskSpec,
-        row::LocationSpec,
-        scale::ScaleSpec,
+        copies::AccountDeclaration, risk::RiskSpec, row::LocationSpec, scale::ScaleSpec,
         trader::TraderDeclaration,
     },
     ids::KeyHash,

@@ -5,7 +5,10 @@ use super::{
     durable::Durable,
     pipe::{Dialler, Target, dial},
 };
-use crate::{limits::COPY_FAILED_TOLD_AFTER, store::{Opened, StoreError}};
+use crate::{
+    limits::COPY_FAILED_TOLD_AFTER,
+    store::{Opened, StoreError},
+};
 use std::future::pending;
 use tradewind_domain::{ids::Fence, trading::copies::Next};
 use tradewind_link::pipe::Event;
@@ -83,7 +86,8 @@ pub(crate) async fn match_up(
                 tokio::time::sleep(COPY_FAILED_TOLD_AFTER).await;
                 return Ok(Matched::Lost { since });
             }
-            Event::Message(CopyUp::Begun | CopyUp::Acknowledged { .. } | CopyUp::Sealed { .. }) => {}
+            Event::Message(CopyUp::Begun | CopyUp::Acknowledged { .. } | CopyUp::Sealed { .. }) => {
+            }
         }
     }
 }

@@ -95,8 +95,11 @@ pub(crate) async fn serve(accepted: CopyPipe, shelf: Arc<Shelf>) {
             return;
         }
         Ended::Shelf(error) => {
-            tracing::error!(from = hello.from, error = &error as &dyn std::error::Error,
-                "a copy cannot be kept");
+            tracing::error!(
+                from = hello.from,
+                error = &error as &dyn std::error::Error,
+                "a copy cannot be kept"
+            );
             CopyUp::Failed { why: error.to_string() }
         }
     };

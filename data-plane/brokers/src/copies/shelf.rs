@@ -128,10 +128,9 @@ impl Copy {
             holder.append(session, index, joins)?;
         }
         let Some(last) = (first + records.len() as u64).checked_sub(1) else { return Ok(()) };
-        let bodies = (first..).zip(records).map(|(index, body)| tradewind_journal::Record {
-            index,
-            body: Bytes::from(body),
-        });
+        let bodies = (first..)
+            .zip(records)
+            .map(|(index, body)| tradewind_journal::Record { index, body: Bytes::from(body) });
         let synced = self.0.synced.clone();
         // In the holder's order: the lock is held.
         self.0.ledger.append_then(bodies.collect(), move |outcome| {

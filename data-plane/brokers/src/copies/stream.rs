@@ -8,11 +8,7 @@ use super::{
 };
 use crate::limits::{COPY_FAILED_TOLD_AFTER, COPY_FRAME_BYTES, COPY_UNDER_WAY};
 use tokio::sync::watch;
-use tradewind_domain::{
-    control::desired::CopiesWanted,
-    ids::Fence,
-    trading::copies::Next,
-};
+use tradewind_domain::{control::desired::CopiesWanted, ids::Fence, trading::copies::Next};
 use tradewind_journal::{Journal, ReadError};
 use tradewind_link::pipe::{Event, SendError, Sender};
 use tradewind_node::service::StateReporter;
@@ -115,8 +111,10 @@ impl Stream {
                     Ok(sent) => at = At::Sent(sent),
                     Err(error) => {
                         // The keeper reads the same journal, and ends when it has failed.
-                        tracing::error!(error = &error as &dyn std::error::Error,
-                            "the ledger cannot be read for its copy");
+                        tracing::error!(
+                            error = &error as &dyn std::error::Error,
+                            "the ledger cannot be read for its copy"
+                        );
                         at = At::Waiting;
                     }
                 }

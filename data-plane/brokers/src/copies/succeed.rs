@@ -105,10 +105,8 @@ async fn take(
 ) -> Result<u64, StoreError> {
     journal.room().await;
     let records = (first..=last).zip(records);
-    let records = records.map(|(index, record)| tradewind_journal::Record {
-        index,
-        body: Bytes::from(record.0),
-    });
+    let records = records
+        .map(|(index, record)| tradewind_journal::Record { index, body: Bytes::from(record.0) });
     let records: Vec<_> = records.collect();
     let here = first + records.len() as u64 - 1;
     journal.append(records)?.await?;

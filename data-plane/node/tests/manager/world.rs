@@ -151,7 +151,10 @@ impl World {
         self.leader.tell(Desired {
             revision: Revision(revision),
             fence: fence(self.cluster, 1),
-            work: DesiredWork::Brokers { brokers: accounts.iter().map(broker).collect(), copies: Vec::new() },
+            work: DesiredWork::Brokers {
+                brokers: accounts.iter().map(broker).collect(),
+                copies: Vec::new(),
+            },
             market_managers: Vec::new(),
             cordons: Default::default(),
             empties: false,

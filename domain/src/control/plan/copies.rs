@@ -107,9 +107,8 @@ impl<'a> Round<'a> {
             }
             Copies::Two => {}
         }
-        let keeps = |holder: &&ManagerId| {
-            sound && self.is_live(holder) && !self.machine.empties(holder)
-        };
+        let keeps =
+            |holder: &&ManagerId| sound && self.is_live(holder) && !self.machine.empties(holder);
         if held.filter(keeps).is_some() {
             return None;
         }

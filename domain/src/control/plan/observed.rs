@@ -4,8 +4,8 @@
 use super::{Lapse, Node, Probe};
 use crate::{
     control::{
-        command::DownReason, copies::LedgerTold, handed_back::Failure, level::FeatureLevel, row::ManagerRow,
-        scale::Offered,
+        command::DownReason, copies::LedgerTold, handed_back::Failure, level::FeatureLevel,
+        row::ManagerRow, scale::Offered,
     },
     ids::{AccountId, Epoch, Incarnation, LocationId, ManagerId, ServiceId, TraderId},
     limits,

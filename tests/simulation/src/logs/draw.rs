@@ -338,9 +338,9 @@ impl Draw {
         let brokers = machine.brokers().filter(|_| self.chance.percent(20));
         let sealed = brokers.map(|row| (row.account.clone(), row.shard)).collect();
         let (offered, knows) = (self.offered(), self.level_known());
-        let ledgers = machine.managers().map(|row| {
-            (row.manager.clone(), self.of_ledgers(machine, &row.manager))
-        });
+        let ledgers = machine
+            .managers()
+            .map(|row| (row.manager.clone(), self.of_ledgers(machine, &row.manager)));
         let ledgers = ledgers.collect();
         Observed { managers, at: self.at, sealed, ledgers, offered, knows, ..Observed::default() }
     }

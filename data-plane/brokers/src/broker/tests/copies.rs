@@ -90,7 +90,8 @@ async fn two(world: &World, copy: &CopyHolder) -> (Process, Market) {
 async fn continued(world: &World, copy: &CopyHolder) -> (Process, Market) {
     let mut copies = copy.wanted(12, 11);
     copies.succeeds = true;
-    let successor = world.broker_in(world.beside("elsewhere/ledger"), with(world, 12, copies)).await;
+    let successor =
+        world.broker_in(world.beside("elsewhere/ledger"), with(world, 12, copies)).await;
     eventually("it has the ledger", || {
         let told = successor.reporter.told_of_ledger()?.told;
         (told.loaded == Some(fence(12))).then_some(())

@@ -28,8 +28,7 @@ impl Keeper {
                 life.beaten(n, *self.setup.confirmed.borrow());
                 let told = (self.crashes.or(handed_back), fenced, venue, ledger);
                 let report = &mut self.report;
-                let before =
-                    (&report.handed_back, &report.fenced, &report.venue, &report.ledger);
+                let before = (&report.handed_back, &report.fenced, &report.venue, &report.ledger);
                 let news = before != (&told.0, &told.1, &told.2, &told.3);
                 (report.handed_back, report.fenced, report.venue, report.ledger) = told;
                 if self.say(state, detail) || news {

@@ -73,7 +73,11 @@ fn a_copy_holder_that_is_lost_is_replaced_by_another_or_by_nobody() {
     let mut world = whole();
     check_in(&mut world, "d", 7, 1);
     settle(&mut world, &[], &[]);
-    assert_eq!(naming(&world).holder, Some(name("b.broker-manager")), "the one that keeps it stays");
+    assert_eq!(
+        naming(&world).holder,
+        Some(name("b.broker-manager")),
+        "the one that keeps it stays"
+    );
     // when
     settle(&mut world, &["b.broker-manager"], &[]);
     // then

@@ -6,9 +6,9 @@ use tradewind_domain::{
     calendar::{DailyWindow, Day, Exchange, Hours, MinuteOfDay, OperatorDay},
     control::{
         Command, Machine,
+        copies::Copies,
         resource::{Condition, Declaration, ResourceChange, ResourceCommand},
         risk::{RiskSpec, TradingState},
-        copies::Copies,
         row::{AccountSpec, CustomerSpec, LocationSpec, MarketSpec, Route, TraderSpec, TraderWish},
         trader::TraderRun,
     },
@@ -211,7 +211,8 @@ pub(super) fn plainly(what: Declaration) -> Command {
         | Declaration::TradingState { .. }
         | Declaration::Scale { .. }
         | Declaration::TraderRun { .. }
-        | Declaration::SelfManaged { .. } => {
+        | Declaration::SelfManaged { .. }
+        | Declaration::AccountCopies { .. } => {
             Command::Resource(ResourceCommand::Put { what, on: Condition::Always })
         }
     }
