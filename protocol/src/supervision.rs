@@ -71,7 +71,8 @@ pub enum ToService {
     },
 }
 
-/// Service to Manager.
+/// Service to Manager. Nearly all are beats: a pointer would save nothing.
+#[allow(clippy::large_enum_variant)]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum FromService {

@@ -71,7 +71,10 @@ impl World {
         loop {
             let members = site.group.addresses();
             let builder = Session::builder().infrastructure_managers(members);
-            if let Ok(session) = builder.api_key("tw_a-key-of-acme-that-nobody-guesses-0123456789abcdef").connect().await
+            if let Ok(session) = builder
+                .api_key("tw_a-key-of-acme-that-nobody-guesses-0123456789abcdef")
+                .connect()
+                .await
                 && session.accounts().iter().any(|known| known.as_str() == ACCOUNT)
             {
                 return Arc::new(session);
@@ -167,7 +170,9 @@ async fn with_two_copies_the_loss_of_the_brokers_node_and_its_disk_loses_no_acce
     for order in &accepted {
         let id = order.order_id.venue_order_id.to_string();
         let told = async || match world.session.order(&order.order_id).await.map(|now| now.state) {
-            Ok(OrderState::New) => counted.contains_key(&id) || world.at_venue().await.contains(&id),
+            Ok(OrderState::New) => {
+                counted.contains_key(&id) || world.at_venue().await.contains(&id)
+            }
             Ok(OrderState::Rejected) => !counted.contains_key(&id),
             Ok(_) | Err(_) => false,
         };

@@ -8,11 +8,7 @@ use crate::{
     limits::CANCEL_AGAIN,
     venue::{Event, NotSent, Page, Placed, Refusal, Replace, Rest, Submission, VenueOrder},
 };
-use std::{
-    path::Path,
-    sync::atomic::Ordering,
-    time::Duration,
-};
+use std::{path::Path, sync::atomic::Ordering, time::Duration};
 use tokio::task::JoinSet;
 use tradewind_domain::{
     ids::{
