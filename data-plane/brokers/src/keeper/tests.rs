@@ -6,7 +6,7 @@
 use super::*;
 use crate::{
     limits::CANCEL_AGAIN,
-    venue::{Event, NotSent, Page, Placed, Refusal, Replace, Rest, Submission, VenueOrder},
+    venue::{Event, Page, Placed, Refusal, Replace, Rest, VenueOrder},
 };
 use std::{path::Path, sync::atomic::Ordering, time::Duration};
 use tokio::task::JoinSet;
@@ -15,7 +15,6 @@ use tradewind_domain::{
         AccountId, ClientOrderId, ClusterIncarnation, Epoch, Incarnation, InstrumentId, VenueId,
     },
     limits::INTENT_DEADLINE,
-    time::UnixNanos,
     trading::{NewOrder, Order, OrderState, OrderType, Side, TimeInForce, copies::Naming},
 };
 use tradewind_journal::disk::SimulatedDisk;
