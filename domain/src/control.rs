@@ -9,6 +9,7 @@ pub mod attach;
 mod capacity;
 pub mod command;
 pub mod controls;
+pub mod copies;
 mod declare;
 pub mod desired;
 pub mod drain;

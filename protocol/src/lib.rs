@@ -7,6 +7,7 @@ pub mod asks;
 pub mod attach;
 pub mod check_in;
 pub mod control;
+pub mod copies;
 pub mod drains;
 pub mod events;
 pub mod history;

@@ -2,6 +2,7 @@
 //! shapes only; nothing here is declared, and nothing here can be changed by its address.
 
 use crate::{
+    copies::LedgerStatus,
     supervision::{ServiceReport, ServiceState},
     venue::VenueStatus,
 };
@@ -190,6 +191,9 @@ pub struct ServiceNow {
     /// Of a Broker: how it stands with its venue.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub venue: Option<VenueStatus>,
+    /// Of a Broker whose account has, or had, a second copy of its ledger.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ledger: Option<LedgerStatus>,
 }
 
 impl ServiceNow {
@@ -204,6 +208,7 @@ impl ServiceNow {
             address: None,
             crashes: 0,
             venue: None,
+            ledger: None,
         }
     }
 }
@@ -218,6 +223,7 @@ impl From<&ServiceReport> for ServiceNow {
             address: report.address.clone(),
             crashes: report.crashes,
             venue: report.venue.clone(),
+            ledger: report.ledger.clone(),
         }
     }
 }

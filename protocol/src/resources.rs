@@ -16,9 +16,10 @@ use tradewind_domain::{
     calendar::{Day, Exchange, OperatorDay},
     control::{
         attach::Attachment,
+        copies::AccountDeclaration,
         drain::By,
         risk::{RiskSpec, TradingState},
-        row::{AccountSpec, Assignment, LocationSpec, MarketSpec},
+        row::{Assignment, LocationSpec, MarketSpec},
         trader::TraderDeclaration,
     },
     ids::{
@@ -82,7 +83,7 @@ pub struct Declared {
 pub struct AccountInfo {
     pub account: AccountId,
     pub revision: Revision,
-    pub spec: AccountSpec,
+    pub spec: AccountDeclaration,
     pub brokers: Vec<BrokerInfo>,
 }
 

@@ -3,6 +3,7 @@
 
 use crate::{
     asks::{ServiceAnswer, ServiceAsk},
+    copies::LedgerStatus,
     venue::VenueStatus,
 };
 use serde::{Deserialize, Serialize};
@@ -70,7 +71,8 @@ pub enum ToService {
     },
 }
 
-/// Service to Manager.
+/// Service to Manager. Nearly all are beats: a pointer would save nothing.
+#[allow(clippy::large_enum_variant)]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum FromService {
@@ -87,6 +89,9 @@ pub enum FromService {
         /// Of a Broker: how it stands with its venue.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         venue: Option<VenueStatus>,
+        /// Of a Broker whose account has, or had, a second copy of its ledger.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ledger: Option<LedgerStatus>,
     },
     /// A question; its number is used once on a pipe. From protocol 2 on.
     Ask { n: u64, ask: ServiceAsk },
@@ -156,4 +161,27 @@ pub struct ServiceReport {
     /// Of a Broker: how it stands with its venue, by its own word.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub venue: Option<VenueStatus>,
+    /// Of a Broker whose account has, or had, a second copy of its ledger.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ledger: Option<LedgerStatus>,
+}
+
+impl ServiceReport {
+    /// Of which nothing is known yet.
+    #[must_use]
+    pub fn starting(service: ServiceId) -> Self {
+        Self {
+            service,
+            state: ServiceState::Starting,
+            detail: String::new(),
+            incarnation: None,
+            pid: None,
+            address: None,
+            crashes: 0,
+            handed_back: None,
+            fenced: BTreeMap::new(),
+            venue: None,
+            ledger: None,
+        }
+    }
 }

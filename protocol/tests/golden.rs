@@ -5,10 +5,11 @@
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use tradewind_protocol::{
-    Problem, attach, check_in, control,
+    Problem, attach, check_in, control, copies,
     domain::control::{
+        copies::AccountDeclaration,
         risk::RiskSpec,
-        row::{AccountSpec, CustomerSpec, LocationSpec, MarketSpec},
+        row::{CustomerSpec, LocationSpec, MarketSpec},
         scale::ScaleSpec,
         trader::TraderDeclaration,
     },
@@ -29,6 +30,8 @@ fn again_as(message: &str, body: &Value) -> serde_json::Result<Value> {
         "manager_checked_in" => again::<check_in::ManagerCheckedIn>(body),
         "service_check_in" => again::<check_in::ServiceCheckIn>(body),
         "service_checked_in" => again::<check_in::ServiceCheckedIn>(body),
+        "copy_down" => again::<copies::CopyDown>(body),
+        "copy_up" => again::<copies::CopyUp>(body),
         "hello" => again::<link::Hello>(body),
         "hello_answer" => again::<link::HelloAnswer>(body),
         "to_manager" => again::<supervision::ToManager>(body),
@@ -49,7 +52,7 @@ fn again_as(message: &str, body: &Value) -> serde_json::Result<Value> {
         "own_status" => again::<managers::OwnStatus>(body),
         "status_frame" => again::<managers::StatusFrame>(body),
         "customer_spec" => again::<CustomerSpec>(body),
-        "account_spec" => again::<AccountSpec>(body),
+        "account_spec" => again::<AccountDeclaration>(body),
         "market_spec" => again::<MarketSpec>(body),
         "trader_spec" => again::<TraderDeclaration>(body),
         "open_trader_session" => again::<session::OpenTraderSession>(body),
@@ -126,7 +129,8 @@ fn declared_again_as(message: &str, body: &Value) -> serde_json::Result<Value> {
     }
 }
 
-const FILES: [(&str, &str); 16] = [
+const FILES: [(&str, &str); 17] = [
+    ("copies", include_str!("../golden/copies.jsonl")),
     ("attach", include_str!("../golden/attach.jsonl")),
     ("events", include_str!("../golden/events.jsonl")),
     ("problem", include_str!("../golden/problem.jsonl")),

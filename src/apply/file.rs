@@ -8,8 +8,9 @@ use std::collections::BTreeMap;
 use tradewind_domain::{
     calendar::Exchange,
     control::{
+        copies::AccountDeclaration,
         risk::RiskSpec,
-        row::{AccountSpec, LocationSpec, MarketSpec, Route},
+        row::{LocationSpec, MarketSpec, Route},
         scale::ScaleSpec,
         trader::TraderDeclaration,
     },
@@ -24,7 +25,7 @@ pub(super) struct Wanted {
     pub(super) scale: BTreeMap<LocationId, ScaleSpec>,
     pub(super) exchange_days: BTreeMap<Exchange, ExchangeDaysSpec>,
     pub(super) customers: BTreeMap<CustomerId, PutCustomer>,
-    pub(super) accounts: BTreeMap<AccountId, AccountSpec>,
+    pub(super) accounts: BTreeMap<AccountId, AccountDeclaration>,
     pub(super) markets: BTreeMap<MarketId, Market>,
     pub(super) traders: BTreeMap<TraderId, TraderDeclaration>,
     pub(super) risk: BTreeMap<Scope, RiskSpec>,

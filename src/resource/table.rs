@@ -66,6 +66,7 @@ pub(super) const BROKERS: &[Column] = &[
     Column("BROKER", "broker"),
     Column("STATE", "now/state"),
     Column("VENUE", "venue"),
+    Column("LEDGER", "now/ledger/state"),
     Column("CONNECTION", "now/venue/state"),
     Column("STALE", "now/venue/stale"),
     Column("BROKER MANAGER", "assignment/manager"),

@@ -1,16 +1,22 @@
 //! The Broker: the service of one account. Decides what it is made of and when that is made anew; orders
 //! are the ledger's matter, the venue the adapter's, a Market's pipe the session's.
 
+mod copies;
+
 use crate::{
     connection,
     connects::right::Right,
+    copies::{
+        durable::{self, Durable},
+        stream::Stream,
+    },
     keeper::{self, FromVenue, Keeper, LedgerHandle},
     ledger::rules::Assignment,
     limits::{LAST_WORDS_WITHIN, VENUE_EVENTS},
     quotes::Quotes,
     session::{Session, turn_away},
     standing::Standing,
-    store::StoreError,
+    store::{Opened, StoreError},
     venue::{self, Venue, kraken::settings::Settings},
 };
 use axum::{
@@ -28,8 +34,8 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 use tradewind_domain::{
-    control::desired::BrokerWanted,
-    ids::{AccountId, Incarnation, InvalidName, ServiceId},
+    control::desired::{BrokerWanted, CopiesWanted},
+    ids::{AccountId, Fence, Incarnation, InvalidName, ServiceId},
 };
 use tradewind_journal::{Disk, RealDisk};
 use tradewind_link::pipe::{self, Accepted, Diallers, Gate};
@@ -82,7 +88,7 @@ async fn serve(shutdown: CancellationToken) -> Result<(), Error> {
         disk: Arc::new(RealDisk),
     };
     let work = move |configured, reporter, stop| async move {
-        let broker = Broker { setup, configured, reporter, pipes };
+        let broker = Broker { setup, configured, reporter, pipes, loaded: None };
         broker.run(stop).await.map_err(service::BoxError::from)
     };
     Ok(service::run(context, routes(gate), work, shutdown).await?)
@@ -117,6 +123,8 @@ pub(crate) struct Broker {
     pub(crate) configured: watch::Receiver<Option<Configuration>>,
     pub(crate) reporter: StateReporter,
     pub(crate) pipes: Pipes,
+    /// The right by which it has loaded the ledger that it is to continue.
+    pub(crate) loaded: Option<Fence>,
 }
 
 /// What ended one way of working.
@@ -124,6 +132,8 @@ enum Ended {
     Stopped,
     /// It is told to be something else.
     Reconfigured,
+    /// The copy of its ledger serves another.
+    Sealed,
 }
 
 impl Broker {
@@ -135,7 +145,7 @@ impl Broker {
                 Some(Configuration::Broker { wanted }) => match self.adapter(&wanted) {
                     Ok(venue) => match self.serve(wanted, venue, &stop).await? {
                         Ended::Stopped => return Ok(()),
-                        Ended::Reconfigured => continue,
+                        Ended::Reconfigured | Ended::Sealed => continue,
                     },
                     Err(why) => why,
                 },
@@ -193,10 +203,28 @@ impl Broker {
         venue: Arc<dyn Venue>,
         stop: &CancellationToken,
     ) -> Result<Ended, Error> {
+        if let Some(copies) = wanted.copies.clone().filter(|copies| copies.succeeds) {
+            return self.succeed(copies, stop).await;
+        }
+        let opened = match self.matched(&wanted, stop).await? {
+            Ok(opened) => opened,
+            Err(ended) => return Ok(ended),
+        };
         let quotes = Quotes::new(wanted.fence, self.setup.incarnation)?;
         let (to_keeper, from_venue) = mpsc::channel(VENUE_EVENTS);
+        let durable = opened.store.copies().clone();
+        let journal = opened.store.journal().clone();
         let (keeper, ledger) =
-            self.open(&wanted, venue.as_ref(), quotes.clone(), from_venue).await?;
+            self.open(&wanted, venue.as_ref(), quotes.clone(), from_venue, opened).await?;
+        let (told_copies, copies) = watch::channel(wanted.copies.clone());
+        let stream = Stream {
+            dialler: self.dialler(),
+            durable: durable.clone(),
+            journal,
+            wanted: copies,
+            reporter: self.reporter.clone(),
+        };
+        let mut streams = JoinSet::from_iter([stream.run()]);
         // The connection ends first, then the ledger, then those who read it.
         let (end_line, end_keeper) = (CancellationToken::new(), CancellationToken::new());
         let end_sessions = CancellationToken::new();
@@ -216,7 +244,7 @@ impl Broker {
                     if changed.is_err() {
                         break Ended::Stopped;
                     }
-                    if !self.assign(&wanted, &ledger, &quotes).await {
+                    if !self.assign(&wanted, &ledger, &quotes, (&durable, &told_copies)).await {
                         break Ended::Reconfigured;
                     }
                 }
@@ -227,8 +255,10 @@ impl Broker {
                 }
                 Some(session) = sessions.join_next() => session?,
                 Some(keeper) = keepers.join_next() => {
-                    keeper??;
-                    break Ended::Stopped;
+                    break match keeper?? {
+                        keeper::Ended::Stopped => Ended::Stopped,
+                        keeper::Ended::Sealed => Ended::Sealed,
+                    };
                 }
                 Some(line) = line.join_next() => line?,
             }
@@ -239,13 +269,20 @@ impl Broker {
         while let Some(keeper) = keepers.join_next().await {
             keeper??;
         }
+        streams.shutdown().await;
         end_sessions.cancel();
         let last_words = async { while sessions.join_next().await.is_some() {} };
         if timeout(LAST_WORDS_WITHIN, last_words).await.is_err() {
             tracing::warn!("not all answers were taken");
         }
         sessions.shutdown().await;
-        Ok(ended)
+        match ended {
+            Ended::Sealed => match &wanted.copies {
+                Some(copies) => Ok(self.sealed(copies, stop).await),
+                None => Ok(Ended::Reconfigured),
+            },
+            Ended::Stopped | Ended::Reconfigured => Ok(ended),
+        }
     }
 
     fn right(&self, wanted: &BrokerWanted) -> Right {
@@ -260,11 +297,9 @@ impl Broker {
         venue: &dyn Venue,
         quotes: Quotes,
         from_venue: mpsc::Receiver<FromVenue>,
+        opened: Opened,
     ) -> Result<(Keeper, LedgerHandle), Error> {
         let setup = keeper::Setup {
-            directory: self.setup.directory.clone(),
-            disk: self.setup.disk.clone(),
-            account: self.setup.account.clone(),
             assignment: assignment(wanted),
             fences: wanted.fences.clone(),
             capabilities: venue.capabilities().clone(),
@@ -272,12 +307,8 @@ impl Broker {
             venue: from_venue,
             reporter: self.reporter.clone(),
         };
-        self.reporter.connecting("reading the ledger");
-        let begun = clock::now();
-        let opened = tokio::task::spawn_blocking(move || Keeper::open(setup));
-        let opened = opened.await??;
-        tracing::info!(account = %wanted.account, took = ?clock::now().since(begun), "ledger open");
-        Ok(opened)
+        let opened = tokio::task::spawn_blocking(move || Keeper::open(setup, opened));
+        Ok(opened.await??)
     }
 
     /// Takes a new configuration that leaves the venue as it is; `false` if it does not.
@@ -286,6 +317,7 @@ impl Broker {
         before: &BrokerWanted,
         ledger: &LedgerHandle,
         quotes: &Quotes,
+        (durable, copies): (&Durable, &watch::Sender<Option<CopiesWanted>>),
     ) -> bool {
         let told = self.configured.borrow_and_update().clone();
         let Some(Configuration::Broker { wanted }) = told else {
@@ -297,13 +329,18 @@ impl Broker {
             customers: before.customers.clone(),
             fences: before.fences.clone(),
             controls: before.controls.clone(),
+            copies: before.copies.clone(),
             ..wanted.clone()
         };
-        if place(&wanted) != *before {
+        let succeeds = wanted.copies.as_ref().is_some_and(|copies| copies.succeeds);
+        if place(&wanted) != *before || succeeds {
             self.configured.mark_changed();
             return false;
         }
         quotes.assigned(wanted.fence);
+        copies.send_replace(wanted.copies.clone());
+        let (right, naming) = durable::told(&wanted);
+        durable.with(|writer| writer.told(right, naming));
         // A keeper that is gone is seen by the caller at once.
         let _ = ledger.assign(assignment(&wanted), wanted.fences).await;
         true

@@ -9,6 +9,7 @@
 mod command;
 mod conditions;
 mod guard;
+mod handle;
 mod replaces;
 mod tighten;
 mod timers;
@@ -16,17 +17,18 @@ mod venue_side;
 
 use crate::{
     ledger::{Ledger, record::Numbered, record::Record, rules::Assignment, stream::Streams},
-    limits::{LEDGER_BATCH, LEDGER_QUEUE, TICK_EVERY},
+    limits::{CLOSE_WITHIN, LEDGER_BATCH, LEDGER_QUEUE, TICK_EVERY},
     quotes::Quotes,
     reconcile::Reconcile,
     store::{Opened, Store, StoreError},
-    venue::{Capabilities, Event, Link},
+    venue::{Capabilities, Link},
 };
 use guard::Guard;
+use handle::Ask;
+pub(crate) use handle::{Closed, Command, FromVenue, LedgerHandle, Reply, Subscribe, Subscribed};
 use replaces::UnderWay;
 use std::{
     collections::{BTreeMap, VecDeque},
-    path::PathBuf,
     sync::Arc,
     time::Instant,
 };
@@ -34,111 +36,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tradewind_domain::{
     control::desired::TraderFence,
-    ids::{AccountId, CustomerId, Epoch, Fence, MarketId, TraderId, VenueOrderId},
+    ids::{CustomerId, Epoch, Fence, MarketId, TraderId, VenueOrderId},
 };
-use tradewind_journal::Disk;
 use tradewind_node::{clock, service::StateReporter};
-use tradewind_protocol::{
-    problem::Problem,
-    stream::{Mode, Position},
-    trade::{CommandAnswer, OrderCommand, Principal, PrivateChannel, Routed},
-};
-
-/// A command as it came from a Market.
-#[derive(Debug)]
-pub(crate) struct Command {
-    pub(crate) fence: Fence,
-    pub(crate) principal: Principal,
-    pub(crate) command: OrderCommand,
-    pub(crate) routed: Option<Routed>,
-}
-
-/// What a command is answered with.
-#[derive(Debug)]
-pub(crate) enum Reply {
-    Answer(CommandAnswer),
-    /// The newest fills of the customer: to be read from the streams, away from this task.
-    FillsOf(CustomerId),
-}
-
-/// A private subscription as it begins.
-pub(crate) struct Subscribed {
-    pub(crate) mode: Mode,
-    /// Where the channel stands.
-    pub(crate) position: Position,
-    /// The number after which events are to be told.
-    pub(crate) after: u64,
-}
-
-/// Who wants which private channel, from where.
-#[derive(Debug)]
-pub(crate) struct Subscribe {
-    pub(crate) account: AccountId,
-    pub(crate) customer: CustomerId,
-    pub(crate) channel: PrivateChannel,
-    pub(crate) from: Option<Position>,
-}
-
-enum Ask {
-    Command(Box<Command>, oneshot::Sender<Reply>),
-    Subscribe(Subscribe, oneshot::Sender<Result<Subscribed, Problem>>),
-    Assign(Box<Assignment>, Vec<TraderFence>),
-}
-
-/// What the connection tells the keeper.
-pub(crate) enum FromVenue {
-    Up(Arc<dyn Link>),
-    Event(Event),
-    /// There is none, and why.
-    Down(String),
-}
-
-/// The keeper is gone: the process ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the ledger is closed")]
-pub(crate) struct Closed;
-
-/// A cheap handle to the keeper.
-#[derive(Clone)]
-pub(crate) struct LedgerHandle {
-    asks: mpsc::Sender<Ask>,
-    streams: Streams,
-}
-
-impl LedgerHandle {
-    /// Hands a command over, waiting for room; the answer comes later, or not at all if the keeper ends.
-    pub(crate) async fn command(
-        &self,
-        command: Command,
-    ) -> Result<oneshot::Receiver<Reply>, Closed> {
-        let (reply, answer) = oneshot::channel();
-        self.asks.send(Ask::Command(Box::new(command), reply)).await.map_err(|_| Closed)?;
-        Ok(answer)
-    }
-
-    pub(crate) async fn subscribe(
-        &self,
-        subscribe: Subscribe,
-    ) -> Result<Result<Subscribed, Problem>, Closed> {
-        let (reply, answer) = oneshot::channel();
-        self.asks.send(Ask::Subscribe(subscribe, reply)).await.map_err(|_| Closed)?;
-        answer.await.map_err(|_| Closed)
-    }
-
-    /// With the rights of Traders that are to be put on record.
-    pub(crate) async fn assign(
-        &self,
-        assignment: Assignment,
-        fences: Vec<TraderFence>,
-    ) -> Result<(), Closed> {
-        let ask = Ask::Assign(Box::new(assignment), fences);
-        self.asks.send(ask).await.map_err(|_| Closed)
-    }
-
-    pub(crate) fn streams(&self) -> &Streams {
-        &self.streams
-    }
-}
+use tradewind_protocol::problem::Problem;
 
 /// What waits until the record before it is durable.
 enum Effect {
@@ -162,11 +63,16 @@ enum Line {
     Live(Arc<dyn Link>),
 }
 
+/// Why a keeper ends that has not failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    Stopped,
+    /// The copy of its ledger serves another.
+    Sealed,
+}
+
 /// What a keeper is made of.
 pub(crate) struct Setup {
-    pub(crate) directory: PathBuf,
-    pub(crate) disk: Arc<dyn Disk>,
-    pub(crate) account: AccountId,
     pub(crate) assignment: Assignment,
     /// Rights of Traders that are to be put on record.
     pub(crate) fences: Vec<TraderFence>,
@@ -187,6 +93,8 @@ pub(crate) struct Keeper {
     line: Line,
     /// Why the venue takes no orders now, though it is connected.
     halted: Option<String>,
+    /// On how many disks the ledger is, in words, of an account for which a copy is named.
+    copies: Option<&'static str>,
     reconcile: Reconcile,
     reporter: StateReporter,
     /// Bounded by what the journal takes before it is waited for.
@@ -208,11 +116,9 @@ pub(crate) struct Keeper {
 }
 
 impl Keeper {
-    /// Opens the ledger. What a former life left without a result is `unknown` from here on.
-    pub(crate) fn open(setup: Setup) -> Result<(Self, LedgerHandle), StoreError> {
-        let Setup { directory, disk, account, assignment, fences, .. } = setup;
-        let Setup { capabilities, quotes, venue, reporter, .. } = setup;
-        let opened = Store::open(&directory, &account, disk, clock::now())?;
+    /// Begins to work on a ledger. What a former life left without a result is `unknown` from here on.
+    pub(crate) fn open(setup: Setup, opened: Opened) -> Result<(Self, LedgerHandle), StoreError> {
+        let Setup { assignment, fences, capabilities, quotes, venue, reporter } = setup;
         let Opened { store, ledger, streams } = opened;
         let (sender, asks) = mpsc::channel(LEDGER_QUEUE);
         let handle = LedgerHandle { asks: sender, streams: streams.clone() };
@@ -221,6 +127,7 @@ impl Keeper {
         let cancels = wanted.map(|entry| (entry.order.order_id.venue_order_id, now)).collect();
         let mut keeper = Self {
             reconcile: Reconcile::new(ledger.swept_to()),
+            copies: store.copies().in_words(),
             store,
             ledger,
             streams,
@@ -248,13 +155,15 @@ impl Keeper {
     }
 
     /// Runs until told to stop; an error is the ledger's, and the process must end.
-    pub(crate) async fn run(mut self, shutdown: CancellationToken) -> Result<(), StoreError> {
+    pub(crate) async fn run(mut self, shutdown: CancellationToken) -> Result<Ended, StoreError> {
         let mut durable = self.store.durable();
         let journal = self.store.journal().clone();
         let mut tick = tokio::time::interval(TICK_EVERY);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut asks = Vec::with_capacity(LEDGER_BATCH);
+        let mut copies = self.store.copies().changes();
         loop {
+            self.store.join()?;
             self.store.submit()?;
             journal.room().await;
             tokio::select! {
@@ -262,6 +171,14 @@ impl Keeper {
                 failure = journal.stopped() => return Err(failure.into()),
                 // The sender lives in the store.
                 _ = durable.changed() => {}
+                _ = copies.changed() => {
+                    if self.store.copies().read(|writer| writer.is_superseded()) {
+                        // Nothing more becomes durable: what waits for that is neither told nor sent.
+                        tracing::warn!("its ledger is sealed: it is continued elsewhere");
+                        return Ok(Ended::Sealed);
+                    }
+                    self.note_copies();
+                }
                 taken = self.asks.recv_many(&mut asks, LEDGER_BATCH) => {
                     if taken == 0 {
                         return self.close().await;
@@ -278,7 +195,7 @@ impl Keeper {
     }
 
     /// Stops in order: what was put is made durable and told.
-    async fn close(mut self) -> Result<(), StoreError> {
+    async fn close(mut self) -> Result<Ended, StoreError> {
         self.store.submit()?;
         let mut durable = self.store.durable();
         let last = self.store.last();
@@ -286,10 +203,13 @@ impl Keeper {
         tokio::select! {
             failure = journal.stopped() => return Err(failure.into()),
             _ = durable.wait_for(|reached| *reached >= last) => {}
+            // The copy may be out of reach: nobody was told of what only this disk has.
+            () = tokio::time::sleep(CLOSE_WITHIN) => {}
         }
         // Nothing is sent any more: what is not out yet is `unknown` in the next life.
         self.line = Line::Down("stopping".to_string());
-        self.release(&mut durable)
+        self.release(&mut durable)?;
+        Ok(Ended::Stopped)
     }
 
     fn take(&mut self, ask: Ask) -> Result<(), StoreError> {
@@ -373,6 +293,15 @@ impl Keeper {
         Ok(())
     }
 
+    /// On how many disks the ledger is, where that has changed.
+    fn note_copies(&mut self) {
+        let copies = self.store.copies().in_words();
+        if copies != self.copies {
+            self.copies = copies;
+            self.report();
+        }
+    }
+
     /// Says upward how things stand.
     fn report(&self) {
         if let Err(fenced) = self.ledger.check_own(&self.assignment) {
@@ -385,7 +314,9 @@ impl Keeper {
             Line::Live(_) => {
                 let halted = self.halted.iter().map(|why| format!(": {why}"));
                 let account = self.ledger.account();
-                self.reporter.live(format!("account {account}{}", halted.collect::<String>()));
+                let copies = self.copies.iter().map(|copies| format!(", ledger: {copies}"));
+                let more: String = copies.chain(halted).collect();
+                self.reporter.live(format!("account {account}{more}"));
             }
         }
     }

@@ -285,6 +285,8 @@ impl Ledger {
                 self.swept_to = Some(*to);
                 Ok(())
             }
+            // What counts is decided beside the ledger, in `copies`.
+            Record::CopyJoins { .. } => Ok(()),
             Record::CancelAllAfter { customer, at } => {
                 match at {
                     Some(at) => self.cancel_all.insert(customer.clone(), *at),

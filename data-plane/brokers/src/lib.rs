@@ -3,11 +3,12 @@
 //!
 //! [`broker_manager`] and [`broker()`] are what the binary calls. Below them: [`ledger`] (pure), `store`
 //! and `keeper` (the task that owns it), [`venue`] (the trait and its adapters), `connection`, `reconcile`,
-//! `quotes`, `session` (a Market's pipe).
+//! `quotes`, `session` (a Market's pipe), `copies` (of a ledger, on another node).
 
 mod broker;
 mod connection;
 mod connects;
+mod copies;
 mod keeper;
 pub mod ledger;
 pub mod limits;

@@ -70,6 +70,16 @@ pub const CONNECT_ASKED_AGAIN: Duration = Duration::from_millis(500);
 pub const VENUE_FRAME_BYTES: usize = 16 << 20;
 /// At a stop, answers that are ready have so long to go out: well within what a Manager waits.
 pub const LAST_WORDS_WITHIN: Duration = Duration::from_millis(300);
+/// Bytes of records in one frame to a copy, or from it: as base64 well below what a frame may have.
+pub const COPY_FRAME_BYTES: usize = 512 << 10;
+/// Records on their way to a copy that it has not acknowledged: far more than come in the time of two fdatasyncs.
+pub const COPY_UNDER_WAY: u64 = 65_536;
+/// A copy joins when it lacks no more than this: what comes within a few syncs.
+pub const COPY_JOINS_WITHIN: u64 = 1_024;
+/// That a copy cannot be kept is told after this: where nobody else can keep it, the same one is asked again.
+pub const COPY_FAILED_TOLD_AFTER: Duration = Duration::from_secs(2);
+/// A Broker that stops waits so long for its copy, which may be out of reach.
+pub const CLOSE_WITHIN: Duration = Duration::from_secs(1);
 /// What a caller is told to wait for while the venue is away or an epoch is in doubt, in milliseconds.
 pub const RETRY_AFTER_MS: u64 = 100;
 
@@ -79,4 +89,5 @@ const _: () = assert!(
 );
 const _: () =
     assert!(CONNECT_ASKED_AGAIN.as_millis() < 1_000, "one asks again before his turn is over");
+const _: () = assert!(COPY_FRAME_BYTES * 2 < tradewind_domain::limits::PIPE_FRAME_BYTES);
 const _: () = assert!(SWEEP_AGAIN_MARGIN.as_millis() < SWEEP_MARGIN.as_millis());

@@ -1,10 +1,12 @@
 //! The ledger on disk. Decides how it is opened and replayed, and (in this one place) up to which record
 //! it is durable: everything that anybody is told, and everything that is sent, waits for that.
 //!
-//! Today one copy is enough; where a second one holds intents too, [`Store::durable`] is the lower of the
-//! two, and nothing else changes.
+//! Where a second copy counts too, both work at once, and [`Store::durable`] is the lower of the two.
 
-use crate::ledger::{Broken, Ledger, record::Record, stream::Streams};
+use crate::{
+    copies::durable::Durable,
+    ledger::{Broken, Ledger, record::Record, stream::Streams},
+};
 use bytes::Bytes;
 use std::{
     path::{Path, PathBuf},
@@ -12,8 +14,9 @@ use std::{
 };
 use tokio::sync::watch;
 use tradewind_domain::{
-    ids::{AccountId, InvalidName, StreamEpoch},
+    ids::{AccountId, Fence, InvalidName, ManagerId, StreamEpoch},
     time::UnixNanos,
+    trading::copies::{Joined, Naming},
 };
 use tradewind_journal::{
     Disk, Failure, Journal, OpenError, Options, ReadError, SubmitError, codec::CodecError,
@@ -54,6 +57,14 @@ pub enum StoreError {
     Random(getrandom::Error),
     #[error(transparent)]
     Epoch(#[from] InvalidName),
+    #[error("the ledger cannot be put into {}", directory.display())]
+    Place {
+        directory: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("the process is stopping")]
+    Stopped,
 }
 
 /// The journal of the ledger, with what is to be written next.
@@ -64,7 +75,7 @@ pub(crate) struct Store {
     next: u64,
     /// Encoded, not yet submitted.
     batch: Vec<Bytes>,
-    synced: watch::Sender<u64>,
+    copies: Durable,
 }
 
 /// A ledger as it was found, or as it begins.
@@ -75,12 +86,14 @@ pub(crate) struct Opened {
 }
 
 impl Store {
-    /// Opens the account's ledger in `directory`, or begins one. Blocks: it reads all there is.
+    /// Opens the account's ledger in `directory`, or begins one. `told`: the right to it, and who keeps its copy. Blocks:
+    /// it reads all there is.
     pub(crate) fn open(
         directory: &Path,
         account: &AccountId,
         disk: Arc<dyn Disk>,
         now: UnixNanos,
+        told: (Fence, Naming<ManagerId>),
     ) -> Result<Opened, StoreError> {
         let journal = Journal::open_on(Options::at(directory), disk)?;
         let mut records = journal.stream_from(journal.first_index().unwrap_or(1));
@@ -101,11 +114,12 @@ impl Store {
             Ledger::opened(account, &first.1).map_err(|source| broken(first.0, source))?;
         let epoch = ledger.stream_epoch().clone();
         let streams = Streams::new(account.clone(), epoch, journal.clone());
-        let mut last = first.0;
+        let (mut last, mut joined) = (first.0, None);
         for record in records {
             let (index, bytes) = record?;
             let record = decode(index, &bytes)?;
             ledger.apply(&record).map_err(|source| broken(index, source))?;
+            joined = record.joins().map(|since| Joined { since, index }).or(joined);
             for event in record.events(account) {
                 streams.publish(index, event);
             }
@@ -116,7 +130,7 @@ impl Store {
             journal,
             next: last + 1,
             batch: Vec::new(),
-            synced: watch::channel(last).0,
+            copies: Durable::opened(told, joined, last),
         };
         Ok(Opened { store, ledger, streams })
     }
@@ -132,7 +146,21 @@ impl Store {
         })?;
         self.batch.push(bytes);
         self.next += 1;
+        self.copies.put();
         Ok(index)
+    }
+
+    /// Has the copy join, if it lacks little.
+    pub(crate) fn join(&mut self) -> Result<(), StoreError> {
+        let Some(since) = self.copies.may_join() else { return Ok(()) };
+        let record = Record::CopyJoins { cluster: since.cluster.0, epoch: since.epoch.0 };
+        let bytes = record.encode().map_err(StoreError::Encode)?;
+        // Nothing of the ledger's own state changes with it.
+        self.batch.push(bytes);
+        self.next += 1;
+        self.copies.with(|writer| writer.put_joining());
+        tracing::info!(index = self.last(), naming = since.epoch.0, "the copy joins");
+        Ok(())
     }
 
     /// Hands over what was put: one write and one sync for all of it.
@@ -145,13 +173,15 @@ impl Store {
         let bodies = std::mem::take(&mut self.batch).into_iter();
         let records = (first..).zip(bodies);
         let records = records.map(|(index, body)| tradewind_journal::Record { index, body });
-        let synced = self.synced.clone();
+        let copies = self.copies.clone();
         self.journal.append_then(records.collect(), move |outcome| {
             // A failure is told by `Journal::stopped`; nothing more becomes durable then.
             if outcome.is_ok() {
-                synced.send_replace(last);
+                copies.with(|writer| writer.synced(last));
             }
         })?;
+        // The copy's disk works at the same time.
+        self.copies.submitted();
         Ok(())
     }
 
@@ -162,11 +192,42 @@ impl Store {
 
     /// Up to which record the ledger is durable.
     pub(crate) fn durable(&self) -> watch::Receiver<u64> {
-        self.synced.subscribe()
+        self.copies.reached()
+    }
+
+    pub(crate) fn copies(&self) -> &Durable {
+        &self.copies
     }
 
     pub(crate) fn journal(&self) -> &Journal {
         &self.journal
+    }
+}
+
+impl Opened {
+    /// Takes records into the ledger that only its copy has; done when they are on the own disk.
+    pub(crate) async fn adopt(&mut self, records: Vec<Vec<u8>>) -> Result<(), StoreError> {
+        let Self { store, ledger, streams } = self;
+        let mut told = Vec::new();
+        for bytes in records {
+            let (index, directory) = (store.next, store.directory.clone());
+            let record = Record::decode(&bytes).map_err(|source| StoreError::Decode {
+                directory: directory.clone(),
+                index,
+                source,
+            })?;
+            let applied = ledger.apply(&record);
+            applied.map_err(|source| StoreError::Broken { directory, index, source })?;
+            store.batch.push(Bytes::from(bytes));
+            store.next += 1;
+            told.extend(record.events(ledger.account()).into_iter().map(|event| (index, event)));
+        }
+        let last = store.last();
+        store.copies.with(|writer| writer.adopted(last));
+        store.submit()?;
+        store.journal.flush()?.await?;
+        told.into_iter().for_each(|(index, event)| streams.publish(index, event));
+        Ok(())
     }
 }
 

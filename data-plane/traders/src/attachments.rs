@@ -199,6 +199,7 @@ fn report(trader: &TraderId, state: ServiceState, detail: String) -> ServiceRepo
         handed_back: None,
         fenced: BTreeMap::new(),
         venue: None,
+        ledger: None,
     }
 }
 

@@ -2,6 +2,7 @@
 //! is `machine`'s decision. Records of released versions are frozen: variants are only appended.
 
 use super::asked::RequestHash;
+use super::copies::CopyCommand;
 use super::drain::DrainCommand;
 use super::fencing::TraderCommand;
 use super::group::GroupCommand;
@@ -154,6 +155,8 @@ pub enum Command {
         request: RequestHash,
         command: Box<Command>,
     },
+    /// The copies of ledgers.
+    Copies(CopyCommand),
 }
 
 impl Command {

@@ -1,6 +1,9 @@
 //! What a Manager should run and know, derived from the machine. Decides it whole each time, so that a
 //! Manager compares instead of following changes; starting and stopping is the Manager's work.
 
+mod copies;
+pub use copies::{CopiesWanted, CopyKept};
+
 use super::{
     attach::Attachment,
     controls::{Accounts, Controls},
@@ -84,6 +87,9 @@ pub enum Verdict {
 pub enum Work {
     Brokers {
         brokers: Vec<BrokerWanted>,
+        /// What it keeps of others' ledgers.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        copies: Vec<CopyKept>,
     },
     Markets {
         markets: Vec<MarketWanted>,
@@ -120,6 +126,9 @@ pub struct BrokerWanted {
     /// To what its orders are held.
     #[serde(default, skip_serializing_if = "Controls::is_empty")]
     pub controls: Controls,
+    /// Of an account whose ledger has, or had, a second copy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copies: Option<CopiesWanted>,
 }
 
 /// A Trader's newest right: orders of an earlier one are refused.
@@ -207,7 +216,11 @@ pub struct TraderWanted {
 pub fn desired(machine: &Machine, revision: Revision, manager: &ManagerId) -> Option<Desired> {
     let row = machine.manager(manager).filter(|row| row.state == ManagerState::Live)?;
     let work = match manager.kind {
-        ManagerKind::BrokerManager => Work::Brokers { brokers: brokers(machine, manager) },
+        ManagerKind::BrokerManager => {
+            let brokers = brokers(machine, manager).into_iter();
+            let brokers = brokers.chain(copies::successors(machine, manager)).collect();
+            Work::Brokers { brokers, copies: copies::kept(machine, manager) }
+        }
         ManagerKind::MarketManager => {
             Work::Markets { markets: markets(machine), access: access(machine) }
         }
@@ -244,13 +257,12 @@ fn brokers(machine: &Machine, manager: &ManagerId) -> Vec<BrokerWanted> {
     let counts = Accounts::of_limited(machine);
     let mine = held().filter_map(|key| {
         let row = machine.tables.brokers.get(key)?;
-        let assignment = row.assignment.as_ref()?;
         let account = machine.account(&row.account)?;
         let spec = &account.spec;
         Some(BrokerWanted {
             account: row.account.clone(),
             shard: row.shard,
-            fence: machine.fence(assignment.epoch),
+            fence: machine.fence(row.assignment.as_ref()?.epoch),
             venue: spec.venue.clone(),
             adapter: spec.adapter.clone(),
             endpoint: spec.endpoint.clone(),
@@ -263,6 +275,7 @@ fn brokers(machine: &Machine, manager: &ManagerId) -> Vec<BrokerWanted> {
                 .cloned()
                 .collect(),
             controls: machine.controls_for(account, &counts),
+            copies: copies::of(machine, row),
         })
     });
     mine.collect()

@@ -312,4 +312,21 @@ pub enum EventKind {
         /// Empty if nothing was said.
         why: String,
     },
+    /// Who keeps the copy of an account's ledger from here on: a BrokerManager on another node, or nobody.
+    CopyHolderNamed {
+        account: AccountId,
+        holder: Option<ManagerId>,
+        epoch: Epoch,
+    },
+    /// The copy holds all of the ledger: from here on it can be continued from.
+    CopyJoined {
+        account: AccountId,
+        holder: ManagerId,
+    },
+    /// The ledger is to be continued elsewhere: its copy is sealed, and the Broker that had it does nothing more.
+    LedgerSealing {
+        account: AccountId,
+        manager: ManagerId,
+        epoch: Epoch,
+    },
 }

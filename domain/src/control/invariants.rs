@@ -1,5 +1,5 @@
 //! What must hold of the replicated machine after every command: R2, L1, A1, T1, D1, D2, N1, V1, SC1, SC2, SC3, HB1, M1,
-//! M2, M3, H1, C1, FL1. Written once; property tests, simulation and the fault harness call it.
+//! M2, M3, H1, C1, CP1, CP2, CP3, FL1. Written once; property tests, simulation and the fault harness call it.
 
 mod attachments;
 mod capacity;
@@ -31,6 +31,7 @@ pub fn violations(before: &Machine, after: &Machine, revision: Revision) -> Vec<
     found.extend(drains::held(before, after));
     found.extend(super::drain::violations(before, after));
     found.extend(super::level::violations(before, after));
+    found.extend(super::copies::violations(before, after));
     found.extend(capacity::violations(before, after, revision));
     found
 }

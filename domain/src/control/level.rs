@@ -8,7 +8,7 @@
 //! | level | what is new with it |
 //! |---|---|
 //! | 1 | levels themselves |
-//! | 2 | capacities are kept by the machine; nothing that a Manager holds is lost with it; accounts are given up by name |
+//! | 2 | capacities are kept by the machine; nothing that a Manager holds is lost with it; accounts are given up by name; ledgers have copies |
 //! | 3 | an idempotency key belongs to one request; what operators say of provisioning is told with who and why |
 
 use super::{
@@ -17,6 +17,7 @@ use super::{
     event::EventKind,
     machine::Machine,
     refusal::{Noun, Refusal},
+    resource::{Declaration, ResourceChange, ResourceCommand},
     row::{ManagerRow, ManagerState, Row},
     scale::ScaleCommand,
 };
@@ -124,6 +125,8 @@ impl Command {
             Self::Drain(command) => command.level(),
             Self::Scale(command) => command.level(),
             Self::Asked { command, .. } => command.level().max(FeatureLevel::THIRD),
+            Self::Resource(command) => command.level(),
+            Self::Copies(_) => FeatureLevel::SECOND,
             Self::OpenCluster { .. }
             | Self::PutMember { .. }
             | Self::CheckIn { .. }
@@ -141,7 +144,6 @@ impl Command {
             | Self::PutLocation { .. }
             | Self::PutExchangeDays { .. }
             | Self::Rebalance(_)
-            | Self::Resource(_)
             | Self::Service(_)
             | Self::Trader(_)
             | Self::Level(_) => FeatureLevel::FIRST,
@@ -163,6 +165,36 @@ impl ScaleCommand {
             | Self::Release { .. }
             | Self::Done { .. }
             | Self::Quiet { .. } => FeatureLevel::FIRST,
+        }
+    }
+}
+
+impl ResourceCommand {
+    fn level(&self) -> FeatureLevel {
+        let what = match self {
+            Self::Put { what, .. }
+            | Self::Audited { change: ResourceChange::Put { what, .. }, .. } => what,
+            Self::Delete { .. }
+            | Self::AddKey { .. }
+            | Self::RemoveKey { .. }
+            | Self::Audited { .. } => {
+                return FeatureLevel::FIRST;
+            }
+        };
+        match what {
+            Declaration::AccountCopies { .. } => FeatureLevel::SECOND,
+            Declaration::Account { .. }
+            | Declaration::Customer { .. }
+            | Declaration::Market { .. }
+            | Declaration::Trader { .. }
+            | Declaration::Location { .. }
+            | Declaration::ExchangeDays { .. }
+            | Declaration::Route { .. }
+            | Declaration::Risk { .. }
+            | Declaration::TradingState { .. }
+            | Declaration::Scale { .. }
+            | Declaration::TraderRun { .. }
+            | Declaration::SelfManaged { .. } => FeatureLevel::FIRST,
         }
     }
 }

@@ -145,6 +145,7 @@ impl Machine {
                 Command::Asked { .. } => Err(Refusal::TooLarge { what: Noun::Command }),
                 command => self.decide(revision, at, &command),
             },
+            Command::Copies(command) => self.decide_copies(revision, command),
         }
     }
 
@@ -225,7 +226,7 @@ impl Machine {
 
     /// L1 and D1: whoever is given something is live, of the right kind, not being drained, and replaces
     /// exactly the holder that the decision was made on.
-    fn eligible(
+    pub(super) fn eligible(
         &self,
         kind: ManagerKind,
         to: &Assignment,
@@ -257,6 +258,9 @@ impl Machine {
         let mut row = held.ok_or(Refusal::NotFound { what: Noun::Broker })?;
         self.eligible(ManagerKind::BrokerManager, &to, row.assignment.as_ref(), replaces)?;
         self.check_room_for_broker(&to.manager, row.assignment.as_ref())?;
+        if shard == 0 {
+            self.ledger_begins(&account, Some(&to));
+        }
         let Assignment { manager, epoch } = to.clone();
         row.assignment = Some(to);
         self.tables.put(Row::Broker(row));

@@ -1,9 +1,10 @@
 //! What the leader proposes next. Decides expiry, and in which order expiry, the steps of drains, placement and what
 //! was handed back come; the leader's loop only carries it out and may repeat it: a stale decision is refused.
-//! A Broker's ledger has one copy so far: a Broker is placed once and then waits for its Manager, since
-//! another node would not know what was sent (O1 before availability).
+//! A Broker whose ledger has one copy is placed once and then waits for its Manager, since another node would not know
+//! what was sent (O1 before availability); one with two copies is continued from the other.
 
 mod brake;
+mod copies;
 pub mod drains;
 mod fences;
 mod handed_back;
@@ -15,7 +16,7 @@ mod refusal;
 
 pub use brake::{Brake, Lapse, Node, Probe};
 pub use observations::{Observations, Proof, Registration};
-pub use observed::{Downs, Fenced, Health, Observed, Sighting, Told};
+pub use observed::{Downs, Fenced, Health, Ledgers, Observed, Sighting, Told};
 
 use super::{command::Command, machine::Machine, scale};
 use crate::time::Monotonic;
@@ -34,6 +35,7 @@ pub fn plan(machine: &Machine, observed: &Observed, now: Monotonic) -> Vec<Comma
     }
     let mut commands = levels::steps(machine, observed);
     commands.extend(fences::fenced(machine, observed));
+    commands.extend(copies::steps(machine, observed, now));
     commands.extend(drains::steps(machine, observed, now));
     let placements = placements::placements(machine, observed, now);
     commands.extend(scale::steps(machine, observed, now, &placements));

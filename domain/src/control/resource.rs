@@ -11,6 +11,7 @@ pub use audit::{Deed, ResourceChange};
 pub use remove::Need;
 
 use super::{
+    copies::Copies,
     drain::By,
     event::EventKind,
     machine::Machine,
@@ -114,6 +115,12 @@ pub enum Declaration {
         spec: TraderSpec,
         run: TraderRun,
     },
+    /// An account, and how many copies its ledger has; `Account` declares one.
+    AccountCopies {
+        account: AccountId,
+        spec: AccountSpec,
+        copies: Copies,
+    },
 }
 
 /// What has to be so for a change to be made. Variants are only appended.
@@ -180,7 +187,9 @@ impl Declaration {
     #[must_use]
     pub fn resource(&self) -> Resource {
         match self {
-            Self::Account { account, .. } => Resource::Account(account.clone()),
+            Self::Account { account, .. } | Self::AccountCopies { account, .. } => {
+                Resource::Account(account.clone())
+            }
             Self::Customer { customer, .. } => Resource::Customer(customer.clone()),
             Self::Market { market, .. } => Resource::Market(market.clone()),
             Self::Trader { trader, .. }
@@ -264,7 +273,12 @@ impl Machine {
         what: Declaration,
     ) -> Result<Vec<EventKind>, Refusal> {
         match what {
-            Declaration::Account { account, spec } => self.put_account(account, spec, revision),
+            Declaration::Account { account, spec } => {
+                self.put_account_with(account, spec, Copies::One, revision)
+            }
+            Declaration::AccountCopies { account, spec, copies } => {
+                self.put_account_with(account, spec, copies, revision)
+            }
             Declaration::Customer { customer, key_hashes } => {
                 let held = self.customer(&customer).map(|row| row.spec.key_hashes.clone());
                 let key_hashes = key_hashes.or(held).unwrap_or_default();

@@ -6,6 +6,7 @@ use super::{
     asked::RequestHash,
     attach::AttachmentRow,
     command::IdempotencyKey,
+    copies::CopiesRow,
     drain::{DrainRow, DroppedRow, HoursUnknownRow},
     fencing::FencingRow,
     group::{AdmissionRow, GroupRow},
@@ -353,4 +354,5 @@ rows! {
     HoursUnknown(HoursUnknownRow): DrainTarget = |r| r.target.clone(),
     Attachment(AttachmentRow): TraderId = |r| r.trader.clone(),
     AnsweredTo(AnsweredToRow): IdempotencyKey = |r| r.answered.key.clone(),
+    Copies(CopiesRow): AccountId = |r| r.account.clone(),
 }

@@ -10,6 +10,7 @@ pub(super) use index::{Index, follows};
 use super::{
     answered::{Answered, Remembered},
     attach::AttachmentRow,
+    copies::CopiesRow,
     drain::{DrainRow, DroppedRow, HoursUnknownRow},
     fencing::FencingRow,
     group::{AdmissionRow, GroupRow},
@@ -72,6 +73,7 @@ pub(super) struct Tables {
     pub(super) manager_levels: OrdMap<ManagerId, ManagerLevelRow>,
     pub(super) hours_unknown: OrdMap<DrainTarget, HoursUnknownRow>,
     pub(super) attachments: OrdMap<TraderId, AttachmentRow>,
+    pub(super) copies: OrdMap<AccountId, CopiesRow>,
     /// Derived from Brokers, customers and Traders.
     pub(super) index: Index,
     /// Keys written since the last `take_changed`.
@@ -178,6 +180,7 @@ impl Tables {
             Row::Attachment(row) => {
                 self.attachments.insert(row.trader.clone(), row).map(Row::Attachment)
             }
+            Row::Copies(row) => self.copies.insert(row.account.clone(), row).map(Row::Copies),
         }
     }
 
@@ -238,6 +241,7 @@ impl Tables {
             RowKey::ManagerLevel(k) => self.manager_levels.get(k).cloned().map(Row::ManagerLevel),
             RowKey::HoursUnknown(k) => self.hours_unknown.get(k).cloned().map(Row::HoursUnknown),
             RowKey::Attachment(k) => self.attachments.get(k).cloned().map(Row::Attachment),
+            RowKey::Copies(k) => self.copies.get(k).cloned().map(Row::Copies),
         }
     }
 
@@ -275,5 +279,6 @@ impl Tables {
             .chain(self.manager_levels.values().cloned().map(Row::ManagerLevel))
             .chain(self.hours_unknown.values().cloned().map(Row::HoursUnknown))
             .chain(self.attachments.values().cloned().map(Row::Attachment))
+            .chain(self.copies.values().cloned().map(Row::Copies))
     }
 }

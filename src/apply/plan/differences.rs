@@ -7,9 +7,7 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use tradewind_domain::{
     control::{
-        risk::RiskSpec,
-        row::{AccountSpec, LocationSpec},
-        scale::ScaleSpec,
+        copies::AccountDeclaration, risk::RiskSpec, row::LocationSpec, scale::ScaleSpec,
         trader::TraderDeclaration,
     },
     ids::KeyHash,
@@ -48,7 +46,7 @@ fn same(kind: Kind, one: &Value, other: &Value) -> bool {
         Kind::Location => read::<LocationSpec>(one, other),
         Kind::Scale => read::<ScaleSpec>(one, other),
         Kind::ExchangeDays => read::<ExchangeDaysSpec>(one, other),
-        Kind::Account => read::<AccountSpec>(one, other),
+        Kind::Account => read::<AccountDeclaration>(one, other),
         Kind::Risk | Kind::TraderRisk => read::<RiskSpec>(one, other),
         Kind::TradingState | Kind::TraderTradingState => read::<TradingStateSpec>(one, other),
         Kind::Trader => read::<TraderDeclaration>(one, other),

@@ -7,7 +7,10 @@ use serde_json::Value;
 use std::{collections::BTreeMap, str::FromStr};
 use tradewind_domain::{
     calendar::{DailyWindow, Day, Exchange, Hours, OperatorDay},
-    control::row::{AccountSpec, LocationSpec, MarketSpec, Route},
+    control::{
+        copies::{AccountDeclaration, Copies},
+        row::{LocationSpec, MarketSpec, Route},
+    },
     ids::{CustomerId, VenueId},
 };
 use tradewind_protocol::resources::{ExchangeDaysSpec, PutCustomer};
@@ -39,15 +42,19 @@ pub(crate) struct AccountFlags {
     /// Who may trade on it
     #[arg(long, value_name = "CUSTOMER,...", value_delimiter = ',', conflicts_with = "file")]
     customers: Vec<CustomerId>,
+    /// Of its ledger, 1 or 2: with the second, on another node, the account trades on when its Broker's node is lost
+    #[arg(long, value_parser = copies, default_value = "1", conflicts_with = "file")]
+    copies: Copies,
 }
 
 impl Flags for AccountFlags {
     fn spec(&self) -> Result<Value, Usage> {
-        value(&AccountSpec {
+        value(&AccountDeclaration {
             venue: needed(self.venue.as_ref(), "--venue")?,
             adapter: self.adapter.clone(),
             endpoint: needed(self.endpoint.as_ref(), "--endpoint")?,
             customers: self.customers.iter().cloned().collect(),
+            copies: self.copies,
         })
     }
 }
@@ -147,6 +154,11 @@ fn route(text: &str) -> Result<Route, String> {
     Ok(Route { instrument, data_venue, order_venue: part(orders)? })
 }
 
+fn copies(text: &str) -> Result<Copies, String> {
+    let number: u8 = text.parse().map_err(|_| "1 or 2")?;
+    Copies::try_from(number).map_err(|error| error.to_string())
+}
+
 fn after_close(text: &str) -> Result<Hours, String> {
     let (on, minutes) = text.split_once('+').ok_or("such as XNYS+15m")?;
     let minutes = minutes.strip_suffix('m').ok_or("needs its unit: XNYS+15m")?;
@@ -214,6 +226,7 @@ mod tests {
             adapter: "sim".to_owned(),
             endpoint: None,
             customers: Vec::new(),
+            copies: Copies::One,
         };
         let said = flags.spec().err().map(|usage| usage.to_string()).unwrap_or_default();
         assert!(said.contains("--venue") && said.contains("--file"), "{said}");

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod asked;
+mod copies;
 mod drains;
 mod levels;
 mod manager_disks;

@@ -7,9 +7,10 @@ use super::{
 use tradewind_domain::{
     control::{
         Machine,
+        copies::{AccountDeclaration, Copies},
         refusal::Noun,
         resource::{Declaration, Resource},
-        row::{AccountRow, AccountSpec},
+        row::AccountRow,
     },
     ids::{AccountId, ManagerId, Revision},
 };
@@ -31,7 +32,7 @@ fn info(machine: &Machine, row: &AccountRow) -> AccountInfo {
     AccountInfo {
         account: row.account.clone(),
         revision: row.revision,
-        spec: row.spec.clone(),
+        spec: machine.account_declaration(row),
         brokers: brokers.collect(),
     }
 }
@@ -56,11 +57,11 @@ impl Kind for Accounts {
     const NOUN: Noun = Noun::Account;
     const ONE: &'static str = "/v1/accounts/{account}";
     type Id = AccountId;
-    type Spec = AccountSpec;
+    type Spec = AccountDeclaration;
     type Info = AccountInfo;
     type Options = DeleteAccount;
 
-    fn check(spec: &AccountSpec) -> Result<(), Failure> {
+    fn check(spec: &AccountDeclaration) -> Result<(), Failure> {
         if ADAPTERS.contains(&spec.adapter.as_str()) {
             return Ok(());
         }
@@ -79,8 +80,13 @@ impl Kind for Accounts {
         Resource::Account(id)
     }
 
-    fn declaration(account: AccountId, spec: &AccountSpec) -> Declaration {
-        Declaration::Account { account, spec: spec.clone() }
+    fn declaration(account: AccountId, spec: &AccountDeclaration) -> Declaration {
+        let (spec, copies) = spec.clone().parts();
+        match copies {
+            // What every level knows.
+            Copies::One => Declaration::Account { account, spec },
+            Copies::Two => Declaration::AccountCopies { account, spec, copies },
+        }
     }
 
     fn item(machine: &Seen, id: &AccountId) -> Option<(Revision, AccountInfo)> {

@@ -143,6 +143,7 @@ impl Observations {
                 let proof = Proof::Beat(own_word(&services, sessions, cordons));
                 if self.seen.heard(&of, at, proof) {
                     self.seen.fenced(&of, on_record(&services));
+                    self.seen.ledgers(&of, of_copies(&services));
                     self.told.insert(of.manager, Told { services, sessions });
                 }
             }
@@ -215,6 +216,17 @@ fn on_record(services: &[ServiceReport]) -> plan::Fenced {
     let ledgers = services.iter().filter_map(|report| match &report.service {
         ServiceId::Broker { account, shard: 0 } if !report.fenced.is_empty() => {
             Some((account.clone(), report.fenced.clone()))
+        }
+        ServiceId::Broker { .. } | ServiceId::Market { .. } | ServiceId::Trader { .. } => None,
+    });
+    ledgers.collect()
+}
+
+/// What the ledgers below a BrokerManager say of their copies.
+fn of_copies(services: &[ServiceReport]) -> plan::Ledgers {
+    let ledgers = services.iter().filter_map(|report| match &report.service {
+        ServiceId::Broker { account, shard: 0 } => {
+            Some((account.clone(), report.ledger.as_ref()?.told))
         }
         ServiceId::Broker { .. } | ServiceId::Market { .. } | ServiceId::Trader { .. } => None,
     });

@@ -4,8 +4,9 @@ use super::operation::Operation;
 use tradewind_domain::{
     calendar::Exchange,
     control::{
+        copies::AccountDeclaration,
         risk::{RiskSpec, TradingState},
-        row::{AccountSpec, LocationSpec, MarketSpec, TraderWish},
+        row::{LocationSpec, MarketSpec, TraderWish},
         scale::{ProvisionState, ScaleSpec},
         trader::TraderDeclaration,
     },
@@ -92,7 +93,7 @@ fn accounts() -> Vec<Operation> {
         .query::<VenueId>("venue", "At this venue")
         .query::<CustomerId>("customer", "That this customer may use")
         .query::<ManagerId>("manager", "Of which this BrokerManager has a Broker");
-    let [get, put, delete] = one::<AccountInfo, AccountSpec>(&words);
+    let [get, put, delete] = one::<AccountInfo, AccountDeclaration>(&words);
     let release = "Also where a BrokerManager has its Broker, which is stopped; its ledger stays on that disk";
     let delete = delete.query_flag("release", release);
     vec![list, get, put.refuses(&[Code::Unsupported]), delete]

@@ -40,7 +40,8 @@ async fn a_manager_is_told_what_to_run_and_its_beats_are_answered_across_a_chang
     put.unwrap();
     let runs_one = || {
         let desired = manager.desired();
-        desired.is_some_and(|d| matches!(&d.work, Work::Brokers { brokers } if brokers.len() == 1))
+        desired
+            .is_some_and(|d| matches!(&d.work, Work::Brokers { brokers, .. } if brokers.len() == 1))
     };
     eventually("the Broker is given to the Manager", SOON, async || runs_one()).await;
     let before = manager.desired().unwrap();

@@ -43,6 +43,7 @@ fn live(service: &str) -> ServiceReport {
         handed_back: None,
         fenced: Default::default(),
         venue: None,
+        ledger: None,
     }
 }
 

@@ -208,7 +208,7 @@ async fn a_broker_is_released_only_on_request_and_its_manager_is_told_of_it_no_l
     let spec = json!({"venue": "sim", "adapter": "sim", "endpoint": "x:1", "customers": []});
     put(&group, "/v1/accounts/k", spec).await;
     let brokers = || match manager.desired().map(|desired| desired.work) {
-        Some(Work::Brokers { brokers }) => Some(brokers.len()),
+        Some(Work::Brokers { brokers, .. }) => Some(brokers.len()),
         _ => None,
     };
     eventually("the Broker is given to it", SOON, async || brokers() == Some(1)).await;

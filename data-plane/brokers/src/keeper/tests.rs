@@ -6,85 +6,34 @@
 use super::*;
 use crate::{
     limits::CANCEL_AGAIN,
-    venue::{NotSent, Page, Placed, Refusal, Replace, Rest, Submission, VenueOrder},
+    venue::{Event, Page, Placed, Refusal, Replace, Rest, VenueOrder},
 };
-use std::{
-    sync::{
-        Mutex,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{path::Path, sync::atomic::Ordering, time::Duration};
 use tokio::task::JoinSet;
 use tradewind_domain::{
-    ids::{ClientOrderId, ClusterIncarnation, Epoch, Incarnation, InstrumentId, VenueId},
+    ids::{
+        AccountId, ClientOrderId, ClusterIncarnation, Epoch, Incarnation, InstrumentId, VenueId,
+    },
     limits::INTENT_DEADLINE,
     time::UnixNanos,
-    trading::{Conditions, NewOrder, Order, OrderState, OrderType, Side, TimeInForce},
+    trading::{Conditions, NewOrder, Order, OrderState, OrderType, Side, TimeInForce, copies::Naming},
 };
 use tradewind_journal::disk::SimulatedDisk;
-use tradewind_protocol::{problem::Code, supervision::ServiceState};
+use tradewind_protocol::{
+    problem::Code,
+    supervision::ServiceState,
+    trade::{CommandAnswer, OrderCommand, Principal, PrivateChannel},
+};
 
 mod conditions;
 mod fences;
 mod limits;
+mod noted;
 mod replaces;
 mod routes;
 mod timers;
 
-/// A venue's link that notes what is sent.
-#[derive(Default)]
-struct Noted {
-    full: AtomicBool,
-    submits: Mutex<Vec<VenueOrderId>>,
-    cancels: Mutex<Vec<VenueOrderId>>,
-    replaces: Mutex<Vec<Replace>>,
-    sweeps: Mutex<Vec<(UnixNanos, Option<u64>)>>,
-}
-
-impl Noted {
-    fn submits(&self) -> Vec<VenueOrderId> {
-        self.submits.lock().unwrap().clone()
-    }
-
-    fn cancels(&self) -> usize {
-        self.cancels.lock().unwrap().len()
-    }
-}
-
-impl Link for Noted {
-    fn submit(&self, order: Submission) -> Result<(), NotSent> {
-        if self.full.load(Ordering::SeqCst) {
-            return Err(NotSent);
-        }
-        self.submits.lock().unwrap().push(order.venue_order_id);
-        Ok(())
-    }
-    fn cancel(&self, order: VenueOrderId) -> Result<(), NotSent> {
-        self.cancels.lock().unwrap().push(order);
-        Ok(())
-    }
-    fn replace(&self, replace: Replace) -> Result<(), NotSent> {
-        if self.full.load(Ordering::SeqCst) {
-            return Err(NotSent);
-        }
-        self.replaces.lock().unwrap().push(replace);
-        Ok(())
-    }
-    fn query(&self, _: VenueOrderId) -> Result<(), NotSent> {
-        Ok(())
-    }
-    fn sweep(&self, since: UnixNanos, cursor: Option<u64>) -> Result<(), NotSent> {
-        self.sweeps.lock().unwrap().push((since, cursor));
-        Ok(())
-    }
-    fn subscribe(&self, _: &InstrumentId) -> Result<(), NotSent> {
-        Ok(())
-    }
-    fn unsubscribe(&self, _: &InstrumentId) -> Result<(), NotSent> {
-        Ok(())
-    }
-}
+use noted::Noted;
 
 struct Desk {
     ledger: LedgerHandle,
@@ -93,7 +42,7 @@ struct Desk {
     said: watch::Receiver<(ServiceState, String)>,
     reporter: StateReporter,
     stop: CancellationToken,
-    tasks: JoinSet<Result<(), StoreError>>,
+    tasks: JoinSet<Result<super::Ended, StoreError>>,
 }
 
 fn account() -> AccountId {
@@ -137,10 +86,13 @@ impl Desk {
         let (venue, from_venue) = mpsc::channel(64);
         let (reporter, said) = StateReporter::new();
         let quotes = Quotes::new(fence(), Incarnation(1)).unwrap();
+        let disk = Arc::new(disk.clone());
+        let naming = Naming { since: fence(), holder: None };
+        let opened = tokio::task::spawn_blocking(move || {
+            Store::open(Path::new("/ledger"), &account(), disk, clock::now(), (fence(), naming))
+        });
+        let opened = opened.await.unwrap()?;
         let setup = Setup {
-            directory: PathBuf::from("/ledger"),
-            disk: Arc::new(disk.clone()),
-            account: account(),
             assignment: Assignment {
                 fence: fence(),
                 customers: [acme()].into(),
@@ -154,7 +106,7 @@ impl Desk {
             reporter: reporter.clone(),
         };
         let (keeper, ledger) =
-            tokio::task::spawn_blocking(|| Keeper::open(setup)).await.unwrap()?;
+            tokio::task::spawn_blocking(|| Keeper::open(setup, opened)).await.unwrap()?;
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
         tasks.spawn(keeper.run(stop.clone()));

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use tradewind_domain::{
     control::risk::TradingState,
     ids::{
-        AccountId, ClientOrderId, CustomerId, ExecId, InstrumentId, OrderId, Scope, StreamEpoch,
-        TraderId, VenueId, VenueOrderId,
+        AccountId, ClientOrderId, ClusterIncarnation, CustomerId, Epoch, ExecId, Fence,
+        InstrumentId, OrderId, Scope, StreamEpoch, TraderId, VenueId, VenueOrderId,
     },
     money::{Price, Quantity},
     time::UnixNanos,
@@ -56,6 +56,8 @@ pub enum Record {
     CancelAllAfter { customer: CustomerId, at: Option<UnixNanos> },
     /// As `Intent`, of an order with parts.
     IntentWith { intent: Intent, parts: Vec<Part> },
+    /// The copy of this naming joins: from here on everything waits for both.
+    CopyJoins { cluster: u64, epoch: u64 },
 }
 
 /// What an order has beside its `OrderRecord`. Variants are only appended.
@@ -326,6 +328,17 @@ impl Record {
         if parts.is_empty() { Self::Intent(intent) } else { Self::IntentWith { intent, parts } }
     }
 
+    /// The naming whose copy joins with it.
+    #[must_use]
+    pub fn joins(&self) -> Option<Fence> {
+        match self {
+            Self::CopyJoins { cluster, epoch } => {
+                Some(Fence { cluster: ClusterIncarnation(*cluster), epoch: Epoch(*epoch) })
+            }
+            _ => None,
+        }
+    }
+
     /// An order in its next state.
     #[must_use]
     pub fn changed(number: Number, next: &Order) -> Self {
@@ -382,7 +395,8 @@ impl Record {
             | Self::CancelAsked { .. }
             | Self::Swept { .. }
             | Self::Tightened { .. }
-            | Self::CancelAllAfter { .. } => Vec::new(),
+            | Self::CancelAllAfter { .. }
+            | Self::CopyJoins { .. } => Vec::new(),
         }
     }
 }

@@ -9,9 +9,14 @@ fn account(name: &str) -> AccountId {
     AccountId::new(name).unwrap()
 }
 
+/// Told of no copy.
+fn alone() -> (Fence, Naming<ManagerId>) {
+    (Fence::default(), Naming { since: Fence::default(), holder: None })
+}
+
 fn open(disk: &SimulatedDisk, name: &str) -> Result<Opened, StoreError> {
     let directory = Path::new("/ledger");
-    Store::open(directory, &account(name), Arc::new(disk.clone()), UnixNanos(1))
+    Store::open(directory, &account(name), Arc::new(disk.clone()), UnixNanos(1), alone())
 }
 
 #[test]

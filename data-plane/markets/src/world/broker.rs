@@ -216,6 +216,7 @@ async fn report(State(scene): State<Arc<Mutex<Scene>>>) -> Json<ServiceReport> {
         handed_back: None,
         fenced: Default::default(),
         venue: None,
+        ledger: None,
     })
 }
 

@@ -124,6 +124,7 @@ impl Edge {
             handed_back: None,
             fenced: Default::default(),
             venue: None,
+            ledger: None,
         }]));
     }
 

@@ -63,6 +63,7 @@ mod tests {
             handed_back: None,
             fenced: Default::default(),
             venue: None,
+            ledger: None,
         };
         let wanted = [Wanted { service: service.clone(), configuration: None }];
         let none = BTreeSet::new();

@@ -21,6 +21,7 @@ use tradewind_protocol::{
     Code,
     asks::{ServiceAnswer, ServiceAsk},
     check_in::{ServiceCheckIn, ServiceCheckedIn},
+    copies::LedgerStatus,
     supervision::{Configuration, FromService, ServiceState, ToService},
     venue::VenueStatus,
 };
@@ -44,6 +45,7 @@ pub(super) struct Words {
     pub(super) gives_up: watch::Receiver<Option<Failure>>,
     pub(super) fenced: watch::Receiver<BTreeMap<TraderId, Epoch>>,
     pub(super) venue: watch::Receiver<Option<VenueStatus>>,
+    pub(super) ledger: watch::Receiver<Option<LedgerStatus>>,
     pub(super) asked: mpsc::Receiver<Question<ServiceAsk, ServiceAnswer>>,
 }
 
@@ -121,6 +123,7 @@ impl Parent {
                 Ok(()) = self.words.gives_up.changed() => self.beat(),
                 Ok(()) = self.words.fenced.changed() => self.beat(),
                 Ok(()) = self.words.venue.changed() => self.beat(),
+                Ok(()) = self.words.ledger.changed() => self.beat(),
                 Some(question) = self.words.asked.recv() => self.ask(question),
                 () = sleep_until(self.check_in_at), if may_check_in => self.check_in(),
                 answer = done(&mut self.checking_in) => {
@@ -202,8 +205,9 @@ impl Parent {
         let fenced = self.words.fenced.borrow_and_update().clone();
         // One that finds no room is left out: the next tells the same.
         let venue = self.words.venue.borrow_and_update().clone();
+        let ledger = self.words.ledger.borrow_and_update().clone();
         let n = self.beats;
-        let beat = FromService::Beat { n, state, detail, handed_back, fenced, venue };
+        let beat = FromService::Beat { n, state, detail, handed_back, fenced, venue, ledger };
         if sender.try_send(beat).is_ok() {
             self.right.beat_sent(self.beats, now());
         }

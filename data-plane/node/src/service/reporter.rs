@@ -11,6 +11,7 @@ use tradewind_domain::{
 use tradewind_link::pipe::{Asker, Question};
 use tradewind_protocol::{
     asks::{ServiceAnswer, ServiceAsk},
+    copies::LedgerStatus,
     supervision::ServiceState,
     venue::VenueStatus,
 };
@@ -25,6 +26,7 @@ pub struct StateReporter {
     gives_up: Arc<watch::Sender<Option<Failure>>>,
     fenced: Arc<watch::Sender<BTreeMap<TraderId, Epoch>>>,
     venue: Arc<watch::Sender<Option<VenueStatus>>>,
+    ledger: Arc<watch::Sender<Option<LedgerStatus>>>,
     manager: ManagerAsker,
 }
 
@@ -45,8 +47,8 @@ impl StateReporter {
         let (said, heard) = watch::channel((ServiceState::Connecting, String::new()));
         let (manager, asked) = Asker::new(limits::QUESTIONS);
         let (said, gives_up) = (Arc::new(said), Arc::new(watch::Sender::new(None)));
-        let (fenced, venue) = (Arc::default(), Arc::default());
-        (Self { said, gives_up, fenced, venue, manager }, heard, asked)
+        let (fenced, venue, ledger) = (Arc::default(), Arc::default(), Arc::default());
+        (Self { said, gives_up, fenced, venue, ledger, manager }, heard, asked)
     }
 
     /// The way to ask its Manager; without a pipe to it there is no answer.
@@ -95,6 +97,26 @@ impl StateReporter {
     /// Where that arrives.
     pub(super) fn venues(&self) -> watch::Receiver<Option<VenueStatus>> {
         self.venue.subscribe()
+    }
+
+    /// Says on how many disks a Broker's ledger is. A change is told at once.
+    pub fn ledger(&self, status: Option<LedgerStatus>) {
+        self.ledger.send_if_modified(|held| {
+            let changed = *held != status;
+            *held = status;
+            changed
+        });
+    }
+
+    /// What was said last of the ledger.
+    #[must_use]
+    pub fn told_of_ledger(&self) -> Option<LedgerStatus> {
+        self.ledger.borrow().clone()
+    }
+
+    /// Where that arrives.
+    pub(super) fn ledgers(&self) -> watch::Receiver<Option<LedgerStatus>> {
+        self.ledger.subscribe()
     }
 
     /// Says the state and, in words, what the service is at or waits for. A change is told at once.

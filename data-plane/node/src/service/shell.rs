@@ -80,7 +80,8 @@ where
     let (reporter, said, asked) = StateReporter::with_questions();
     let (right, standing) = Right::new();
     let (gives_up, fenced, venue) = (reporter.gives_up(), reporter.fences(), reporter.venues());
-    let words = Words { said: said.clone(), gives_up, fenced, venue, asked };
+    let ledger = reporter.ledgers();
+    let words = Words { said: said.clone(), gives_up, fenced, venue, ledger, asked };
     let seen = health::Seen { configured: configured.clone(), said, standing };
     let app = router.merge(routes(gate)).merge(health::routes(seen));
     let mut tasks = JoinSet::new();

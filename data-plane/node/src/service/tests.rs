@@ -86,6 +86,7 @@ fn configure(epoch: u64) -> ToService {
         customers: BTreeSet::new(),
         fences: Vec::new(),
         controls: Default::default(),
+        copies: None,
     };
     ToService::Configure { configuration: Configuration::Broker { wanted } }
 }

@@ -59,6 +59,7 @@ mod tests {
             handed_back: None,
             fenced: Default::default(),
             venue: None,
+            ledger: None,
         }
     }
 

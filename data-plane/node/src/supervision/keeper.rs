@@ -333,6 +333,7 @@ impl Keeper {
     fn forget_words(&mut self) {
         self.report.fenced.clear();
         self.report.venue = None;
+        self.report.ledger = None;
     }
 
     /// Notes a state; `true` if that is news.

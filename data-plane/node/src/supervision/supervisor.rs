@@ -27,7 +27,7 @@ use tradewind_domain::{ids::ServiceId, time::UnixNanos};
 use tradewind_protocol::{
     Code, Problem,
     check_in::{ServiceCheckIn, ServiceCheckedIn},
-    supervision::{Configuration, ServiceReport, ServiceState},
+    supervision::{Configuration, ServiceReport},
 };
 
 pub(crate) type Reports = Arc<Vec<ServiceReport>>;
@@ -264,16 +264,10 @@ impl Task {
         let (target, targets) = watch::channel(target);
         let (check_ins, asked) = mpsc::channel(limits::CHECK_INS_WAITING);
         let report = ServiceReport {
-            service: service.clone(),
-            state: ServiceState::Starting,
-            detail: String::new(),
             incarnation: orphan.as_ref().and_then(|record| record.incarnation),
             pid: orphan.as_ref().map(|record| record.process.pid),
             address: orphan.as_ref().and_then(|record| record.address.clone()),
-            crashes: 0,
-            handed_back: None,
-            fenced: Default::default(),
-            venue: None,
+            ..ServiceReport::starting(service.clone())
         };
         let keeper = Keeper {
             service: service.clone(),

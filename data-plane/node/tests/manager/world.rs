@@ -29,7 +29,7 @@ struct Brokers;
 
 impl Work for Brokers {
     fn wanted(&self, desired: &Desired) -> Vec<Wanted> {
-        let DesiredWork::Brokers { brokers } = &desired.work else { return Vec::new() };
+        let DesiredWork::Brokers { brokers, .. } = &desired.work else { return Vec::new() };
         let wanted = brokers.iter().map(|wanted| {
             let service =
                 ServiceId::Broker { account: wanted.account.clone(), shard: wanted.shard };
@@ -146,11 +146,15 @@ impl World {
             customers: [].into(),
             fences: Vec::new(),
             controls: Default::default(),
+            copies: None,
         };
         self.leader.tell(Desired {
             revision: Revision(revision),
             fence: fence(self.cluster, 1),
-            work: DesiredWork::Brokers { brokers: accounts.iter().map(broker).collect() },
+            work: DesiredWork::Brokers {
+                brokers: accounts.iter().map(broker).collect(),
+                copies: Vec::new(),
+            },
             market_managers: Vec::new(),
             cordons: Default::default(),
             empties: false,

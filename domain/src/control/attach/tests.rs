@@ -113,7 +113,9 @@ fn wanted(world: &World) -> TraderWanted {
 /// What the Broker is asked to put on record.
 fn asked(world: &World) -> Vec<Epoch> {
     let told = desired(&world.machine, Revision(world.revision), &name("a.broker-manager"));
-    let Some(Work::Brokers { brokers }) = told.map(|told| told.work) else { panic!("no Brokers") };
+    let Some(Work::Brokers { brokers, .. }) = told.map(|told| told.work) else {
+        panic!("no Brokers")
+    };
     brokers.into_iter().flat_map(|broker| broker.fences).map(|fence| fence.epoch).collect()
 }
 

@@ -51,7 +51,7 @@ fn world() -> World {
 
 fn told(world: &World, account: &str) -> Controls {
     let manager: ManagerId = name("a.broker-manager");
-    let Some(Desired { work: Work::Brokers { brokers }, .. }) =
+    let Some(Desired { work: Work::Brokers { brokers, .. }, .. }) =
         desired(&world.machine, crate::ids::Revision(world.revision), &manager)
     else {
         panic!("no Brokers")

@@ -38,6 +38,9 @@ impl Machine {
                 };
                 self.tables.put(Row::Broker(broker));
                 let (account, shard) = key;
+                if shard == 0 {
+                    self.ledger_begins(&account, None);
+                }
                 let service = ServiceId::Broker { account: account.clone(), shard };
                 self.tables.forget_handed_back(&service);
                 let by = by.clone();

@@ -72,7 +72,9 @@ fn waits(world: &World) -> bool {
 /// What the Broker is asked to put on record.
 fn asked(world: &World) -> Vec<TraderFence> {
     let told = desired(&world.machine, Revision(world.revision), &name("a.broker-manager"));
-    let Some(Work::Brokers { brokers }) = told.map(|told| told.work) else { panic!("no Brokers") };
+    let Some(Work::Brokers { brokers, .. }) = told.map(|told| told.work) else {
+        panic!("no Brokers")
+    };
     brokers.into_iter().flat_map(|broker| broker.fences).collect()
 }
 

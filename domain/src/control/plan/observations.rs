@@ -2,7 +2,7 @@
 //! written. Decides what counts as a proof of life or of death, and of which registration; what follows from
 //! it is the plan's decision. The leader's pipes bring it, whatever they are made of.
 
-use super::{Brake, Fenced, Lapse, Node, Observed, Probe, Sighting, Told, brake, plan};
+use super::{Brake, Fenced, Lapse, Ledgers, Node, Observed, Probe, Sighting, Told, brake, plan};
 use crate::{
     control::{
         command::{Command, DownReason},
@@ -140,6 +140,18 @@ impl Observations {
         }
     }
 
+    /// What the Brokers of a registered BrokerManager say of their ledgers' copies, by the beat that was just heard.
+    pub fn ledgers(&mut self, of: &Registration, ledgers: Ledgers) {
+        if self.registered.get(&of.manager) != Some(of) {
+            return;
+        }
+        if ledgers.is_empty() {
+            self.observed.ledgers.remove(&of.manager);
+        } else {
+            self.observed.ledgers.insert(of.manager.clone(), ledgers);
+        }
+    }
+
     /// These were proposed: nodes that they take for down are remembered for a while.
     pub fn proposed(&mut self, machine: &Machine, commands: &[Command], now: Monotonic) {
         self.note_downs(machine, commands, now);
@@ -248,6 +260,7 @@ impl Observations {
         self.observed.refusals.remove(manager);
         self.stood.remove(manager);
         self.observed.fenced.remove(manager);
+        self.observed.ledgers.remove(manager);
     }
 
     /// What a pipe of that registration has brought. `false`: it is not the one that stands, and nothing is taken.

@@ -4,8 +4,8 @@
 use super::{Lapse, Node, Probe};
 use crate::{
     control::{
-        command::DownReason, handed_back::Failure, level::FeatureLevel, row::ManagerRow,
-        scale::Offered,
+        command::DownReason, copies::LedgerTold, handed_back::Failure, level::FeatureLevel,
+        row::ManagerRow, scale::Offered,
     },
     ids::{AccountId, Epoch, Incarnation, LocationId, ManagerId, ServiceId, TraderId},
     limits,
@@ -43,6 +43,9 @@ pub struct Told {
 /// Of each account of a BrokerManager the rights of Traders that its ledger has on record, those that were asked for.
 pub type Fenced = BTreeMap<AccountId, BTreeMap<TraderId, Epoch>>;
 
+/// What the Brokers of a BrokerManager say of the copies of their ledgers.
+pub type Ledgers = BTreeMap<AccountId, LedgerTold>;
+
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Observed {
     /// When this member's leadership was confirmed: no age counts from before.
@@ -73,6 +76,8 @@ pub struct Observed {
     pub refused: BTreeMap<Node, Monotonic>,
     /// Managers that this leader has taken for down in silence.
     pub downs: BTreeMap<ManagerId, Downs>,
+    /// What Brokers say of the copies of their ledgers, by BrokerManager, as of its last beat.
+    pub ledgers: BTreeMap<ManagerId, Ledgers>,
     /// What the leader's own build understands.
     pub knows: FeatureLevel,
 }

@@ -100,6 +100,7 @@ impl Machine {
                 for shard in brokers {
                     self.tables.forget_broker(&(account.clone(), shard));
                 }
+                self.tables.forget_copies(&account);
                 self.tables.forget_account(&account);
                 EventKind::AccountDeleted { account }
             }

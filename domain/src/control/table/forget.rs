@@ -178,6 +178,12 @@ impl Tables {
         }
     }
 
+    pub(in crate::control) fn forget_copies(&mut self, account: &AccountId) {
+        if let Some(row) = self.copies.remove(account) {
+            self.gone(RowKey::Copies(account.clone()), &Row::Copies(row));
+        }
+    }
+
     pub(in crate::control) fn forget_handed_back(&mut self, service: &ServiceId) {
         if let Some(row) = self.handed_back.remove(service) {
             self.gone(RowKey::HandedBack(service.clone()), &Row::HandedBack(row));

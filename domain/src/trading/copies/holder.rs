@@ -144,6 +144,12 @@ impl Holder {
         Ok((kept, Sealed { whole: self.whole(), last: self.last }))
     }
 
+    /// The naming under which it was begun.
+    #[must_use]
+    pub fn begun(&self) -> Option<Fence> {
+        self.begun
+    }
+
     /// Whether the Broker of this connection may be told what is durable.
     #[must_use]
     pub fn acknowledges(&self, session: Session) -> bool {

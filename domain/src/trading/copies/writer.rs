@@ -100,6 +100,20 @@ impl<P: PartialEq> Writer<P> {
     }
 
     #[must_use]
+    pub fn right(&self) -> Fence {
+        self.right
+    }
+
+    /// Up to which record the copy has said that it has everything, on the way that stands.
+    #[must_use]
+    pub fn has(&self) -> u64 {
+        match self.way {
+            Way::Open { acknowledged } => acknowledged,
+            Way::Down | Way::Sealed { .. } | Way::Lost => 0,
+        }
+    }
+
+    #[must_use]
     pub fn naming(&self) -> &Naming<P> {
         &self.naming
     }

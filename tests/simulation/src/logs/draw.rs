@@ -2,6 +2,7 @@
 //! what fitted a while ago, now and then nonsense; whole rounds of the planner; keys used twice, too old, or of
 //! the future. A log that only met refusals would prove little, one that met none as little.
 
+mod copies;
 mod declare;
 mod drains;
 mod levels;
@@ -126,6 +127,10 @@ impl Draw {
             let epoch = self.epoch(Some(epoch), revision);
             return Command::Trader(TraderCommand::Fenced { trader, epoch });
         }
+        let copied = machine.all_copies().next().filter(|_| self.chance.percent(30));
+        if let Some(row) = copied {
+            return Command::Copies(self.copies(row, revision));
+        }
         if self.scales && self.chance.percent(60) {
             return self.scaling(machine, revision);
         }
@@ -172,7 +177,8 @@ impl Draw {
 
     fn check_in(&self) -> Command {
         let (manager, location) = (self.manager(), self.of(&self.names.locations));
-        let address = format!("h:{}", self.chance.below(2));
+        let host = self.chance.below(2);
+        let address = format!("h{host}:{host}");
         let incarnation = Incarnation(1 + self.chance.below(6));
         let capacity = self.chance.below(6) as u32;
         // Mostly the disk a name has had from the beginning, whichever that was.
@@ -332,6 +338,10 @@ impl Draw {
         let brokers = machine.brokers().filter(|_| self.chance.percent(20));
         let sealed = brokers.map(|row| (row.account.clone(), row.shard)).collect();
         let (offered, knows) = (self.offered(), self.level_known());
-        Observed { managers, at: self.at, sealed, offered, knows, ..Observed::default() }
+        let ledgers = machine
+            .managers()
+            .map(|row| (row.manager.clone(), self.of_ledgers(machine, &row.manager)));
+        let ledgers = ledgers.collect();
+        Observed { managers, at: self.at, sealed, ledgers, offered, knows, ..Observed::default() }
     }
 }

@@ -26,7 +26,7 @@ pub(super) fn is_fencing(desired: &Desired, service: &ServiceId) -> bool {
 /// What Brokers at work have on record of what they were asked.
 pub(super) fn on_record(here: &Post, now: u64) -> Fenced {
     let Some(desired) = here.intent.borrow().clone() else { return Fenced::new() };
-    let Work::Brokers { brokers } = desired.work else { return Fenced::new() };
+    let Work::Brokers { brokers, .. } = desired.work else { return Fenced::new() };
     let services = here.services.borrow();
     let at_work = brokers.into_iter().filter(|broker| {
         let (account, shard) = (broker.account.clone(), broker.shard);
@@ -52,7 +52,7 @@ pub(super) fn given_up(here: &Post, now: u64) -> BTreeMap<ServiceId, Failure> {
 /// What a desired state wants to run here, and under which right.
 pub(crate) fn wanted(desired: &Desired) -> BTreeMap<ServiceId, Epoch> {
     match &desired.work {
-        Work::Brokers { brokers } => brokers
+        Work::Brokers { brokers, .. } => brokers
             .iter()
             .map(|broker| {
                 let (account, shard) = (broker.account.clone(), broker.shard);

@@ -83,6 +83,7 @@ pub(super) struct Process {
     pub(super) address: SocketAddr,
     pub(super) configure: watch::Sender<Option<Configuration>>,
     pub(super) said: watch::Receiver<(ServiceState, String)>,
+    pub(super) reporter: StateReporter,
     stop: CancellationToken,
     work: JoinSet<Result<(), crate::Error>>,
     server: JoinSet<()>,
@@ -155,6 +156,7 @@ impl World {
             customers: [customer("acme"), customer("bolt")].into(),
             fences: Vec::new(),
             controls: Default::default(),
+            copies: None,
         }
     }
 
@@ -162,9 +164,18 @@ impl World {
         self.home.path().join("ledger")
     }
 
+    /// Something beside it.
+    pub(super) fn beside(&self, name: &str) -> PathBuf {
+        self.home.path().join(name)
+    }
+
     /// Starts the Broker under epoch 10, in its next life, once its last life is really over.
     pub(super) async fn broker(&self) -> Process {
-        let directory = self.directory();
+        self.broker_in(self.directory(), self.wanted(10)).await
+    }
+
+    /// The same in this directory, told to be this.
+    pub(super) async fn broker_in(&self, directory: PathBuf, wanted: BrokerWanted) -> Process {
         eventually("the former life has let go of the ledger", || {
             let journal = tradewind_journal::Options::at(&directory);
             tradewind_journal::Journal::open(journal).ok().map(drop)
@@ -176,17 +187,17 @@ impl World {
         let listener = listen::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let address = listener.local_addr().unwrap();
         let (reporter, said) = StateReporter::new();
-        let wanted = self.wanted(10);
         let (configure, configured) = watch::channel(Some(Configuration::Broker { wanted }));
         let setup = Setup { account: account(), incarnation, directory, disk: Arc::new(RealDisk) };
-        let broker = Broker { setup, configured, reporter, pipes };
+        let told = reporter.clone();
+        let broker = Broker { setup, configured, reporter, pipes, loaded: None };
         let stop = CancellationToken::new();
         let mut work = JoinSet::new();
         work.spawn(broker.run(stop.clone()));
         let mut server = JoinSet::new();
         let limits = listen::Limits::default();
         server.spawn(listen::serve(listener, routes(gate), limits, CancellationToken::new()));
-        Process { address, configure, said, stop, work, server }
+        Process { address, configure, said, reporter: told, stop, work, server }
     }
 
     /// A live Broker with a Market connected to it.

@@ -4,7 +4,7 @@
 
 use super::*;
 use crate::{ledger::tests::Book, store::Store};
-use tradewind_domain::trading::OrderState;
+use tradewind_domain::trading::{OrderState, copies::Naming};
 use tradewind_journal::disk::SimulatedDisk;
 
 /// A ledger on a disk, with so many orders accepted and ended.
@@ -19,8 +19,10 @@ impl Kept {
         let book = Book::new();
         let disk = Arc::new(SimulatedDisk::new(1));
         let directory = std::path::Path::new("/ledger");
-        let opened =
-            Store::open(directory, book.ledger.account(), disk, Default::default()).unwrap();
+        let since = Default::default();
+        let told = (since, Naming { since, holder: None });
+        let account = book.ledger.account();
+        let opened = Store::open(directory, account, disk, Default::default(), told).unwrap();
         Self { store: opened.store, book, streams: opened.streams }
     }
 

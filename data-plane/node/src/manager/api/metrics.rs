@@ -5,7 +5,7 @@ use super::Api;
 use crate::metrics::{Figures, answer};
 use axum::{extract::State, response::Response};
 use std::sync::Arc;
-use tradewind_protocol::supervision::ServiceState;
+use tradewind_protocol::{copies::LedgerState, supervision::ServiceState};
 
 pub(super) async fn metrics(State(api): State<Arc<Api>>) -> Response {
     answer(figures(&api))
@@ -20,12 +20,27 @@ const STATES: [(ServiceState, &str); 6] = [
     (ServiceState::Away, "away"),
 ];
 
+const LEDGERS: [(LedgerState, &str); 5] = [
+    (LedgerState::Single, "single"),
+    (LedgerState::CatchingUp, "catching_up"),
+    (LedgerState::TwoCopies, "two_copies"),
+    (LedgerState::Loading, "loading"),
+    (LedgerState::Sealed, "sealed"),
+];
+
 fn figures(api: &Api) -> Figures {
     let mut to = Figures::default();
     let services = api.supervisor.services().borrow().clone();
     let of = |state| services.iter().filter(|report| report.state == state).count() as u64;
     let states = STATES.map(|(state, name)| (name, of(state)));
     to.gauges("manager_services", "Services here, by state", "state", states.to_vec());
+    let of = |state| {
+        let told = services.iter().filter_map(|report| report.ledger.as_ref());
+        told.filter(|told| told.state == state).count() as u64
+    };
+    let ledgers = LEDGERS.map(|(state, name)| (name, of(state)));
+    let help = "Ledgers of accounts with a second copy, by how they stand";
+    to.gauges("manager_ledgers", help, "state", ledgers.to_vec());
     let given_up = services.iter().filter(|report| report.handed_back.is_some()).count();
     to.gauge("manager_services_handed_back", "Services that are handed back", given_up as u64);
     let standing = api.standing();

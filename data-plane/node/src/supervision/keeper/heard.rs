@@ -23,13 +23,14 @@ impl Keeper {
                 handed_back,
                 fenced,
                 venue,
+                ledger,
             })) => {
                 life.beaten(n, *self.setup.confirmed.borrow());
-                let told = (self.crashes.or(handed_back), fenced, venue);
+                let told = (self.crashes.or(handed_back), fenced, venue, ledger);
                 let report = &mut self.report;
-                let before = (&report.handed_back, &report.fenced, &report.venue);
-                let news = before != (&told.0, &told.1, &told.2);
-                (report.handed_back, report.fenced, report.venue) = told;
+                let before = (&report.handed_back, &report.fenced, &report.venue, &report.ledger);
+                let news = before != (&told.0, &told.1, &told.2, &told.3);
+                (report.handed_back, report.fenced, report.venue, report.ledger) = told;
                 if self.say(state, detail) || news {
                     self.tell(Some(life.record.clone())).await;
                 }

@@ -25,6 +25,7 @@ fn configuration(epoch: u64) -> Arc<Configuration> {
         customers: [].into(),
         fences: Vec::new(),
         controls: Default::default(),
+        copies: None,
     };
     Arc::new(Configuration::Broker { wanted })
 }
@@ -70,6 +71,7 @@ impl World {
             handed_back: None,
             fenced: Default::default(),
             venue: None,
+            ledger: None,
         };
         let keeper = Keeper {
             service,

@@ -6,6 +6,7 @@ use tradewind_domain::{
     calendar::{DailyWindow, Day, Exchange, Hours, MinuteOfDay, OperatorDay},
     control::{
         Command, Machine,
+        copies::Copies,
         resource::{Condition, Declaration, ResourceChange, ResourceCommand},
         risk::{RiskSpec, TradingState},
         row::{AccountSpec, CustomerSpec, LocationSpec, MarketSpec, Route, TraderSpec, TraderWish},
@@ -33,15 +34,20 @@ impl Draw {
 
     pub(super) fn declaration(&self) -> Declaration {
         match self.chance.below(14) {
-            0 | 1 => Declaration::Account {
-                account: self.of(&self.names.accounts),
-                spec: AccountSpec {
+            0 | 1 => {
+                let account = self.of(&self.names.accounts);
+                let spec = AccountSpec {
                     venue: self.of(&self.names.venues),
                     adapter: "sim".to_owned(),
                     endpoint: "h:2".to_owned(),
                     customers: self.some(&self.names.customers),
-                },
-            },
+                };
+                if self.levels && self.chance.percent(75) {
+                    let copies = if self.chance.percent(85) { Copies::Two } else { Copies::One };
+                    return Declaration::AccountCopies { account, spec, copies };
+                }
+                Declaration::Account { account, spec }
+            }
             2 | 3 => Declaration::Customer {
                 customer: self.of(&self.names.customers),
                 key_hashes: self.chance.percent(50).then(|| self.some(&self.names.hashes)),
@@ -205,7 +211,8 @@ pub(super) fn plainly(what: Declaration) -> Command {
         | Declaration::TradingState { .. }
         | Declaration::Scale { .. }
         | Declaration::TraderRun { .. }
-        | Declaration::SelfManaged { .. } => {
+        | Declaration::SelfManaged { .. }
+        | Declaration::AccountCopies { .. } => {
             Command::Resource(ResourceCommand::Put { what, on: Condition::Always })
         }
     }
