@@ -151,7 +151,7 @@ fn needed(machine: &Machine, what: &Declaration) -> Option<String> {
         machine.customer(&spec.customer).is_none().then(|| no_customer(&spec.customer))
     };
     match what {
-        Declaration::Account { spec, .. } => {
+        Declaration::Account { spec, .. } | Declaration::AccountCopies { spec, .. } => {
             let none = spec.customers.iter().find(|customer| machine.customer(customer).is_none());
             none.map(no_customer)
         }
@@ -265,7 +265,7 @@ fn too_large(command: &Command) -> Option<String> {
 
 fn of_declaration(what: &Declaration) -> Vec<Part> {
     match what {
-        Declaration::Account { spec, .. } => vec![
+        Declaration::Account { spec, .. } | Declaration::AccountCopies { spec, .. } => vec![
             Part("adapter", spec.adapter.len(), "bytes", limits::ADDRESS_BYTES),
             Part("endpoint", spec.endpoint.len(), "bytes", limits::ADDRESS_BYTES),
             Part("customers", spec.customers.len(), "names", limits::CUSTOMERS_PER_ACCOUNT),

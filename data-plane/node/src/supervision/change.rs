@@ -4,6 +4,8 @@
 use tradewind_domain::ids::ServiceId;
 use tradewind_protocol::supervision::ServiceReport;
 
+/// Nearly all are of services: a pointer would save nothing.
+#[allow(clippy::large_enum_variant)]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
     Service(ServiceReport),

@@ -152,19 +152,17 @@ impl Machine {
     }
 }
 
-/// Whether this leader knows enough to decide it: each TraderManager has beaten, or is lost. Before, one that is well,
-/// such as one that was added a moment ago, would be left out.
+/// Whether this leader knows enough to decide it: each TraderManager has beaten and is well, or is lost. Before, one that
+/// was added a moment ago, or is just late with a beat, would be left out, and there would seem to be nothing to move.
 #[must_use]
 pub fn rebalance_can_be_told(machine: &Machine, observed: &Observed, now: Monotonic) -> bool {
     let mut traders = machine.managers().filter(|row| {
         row.manager.kind == ManagerKind::TraderManager && row.state == ManagerState::Live
     });
-    traders.all(|row| {
-        observed.told(row).is_some()
-            || match observed.health(row, now) {
-                Health::Lost(_) => true,
-                Health::Well | Health::Suspect => false,
-            }
+    traders.all(|row| match observed.health(row, now) {
+        Health::Lost(_) => true,
+        Health::Well => observed.told(row).is_some(),
+        Health::Suspect => false,
     })
 }
 
