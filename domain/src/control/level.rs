@@ -8,11 +8,12 @@
 //! | level | what is new with it |
 //! |---|---|
 //! | 1 | levels themselves |
-//! | 2 | capacities are kept by the machine; nothing that a Manager holds is lost with it; accounts are given up by name |
+//! | 2 | capacities are kept by the machine; nothing that a Manager holds is lost with it; accounts are given up by name, and their Traders fenced anew |
+
+mod commands;
 
 use super::{
     command::Command,
-    drain::DrainCommand,
     event::EventKind,
     machine::Machine,
     refusal::{Noun, Refusal},
@@ -111,55 +112,6 @@ pub enum LevelCommand {
     CheckIn(CheckInKnowing),
     /// By one, to what everybody knows.
     Raise { to: FeatureLevel },
-}
-
-impl Command {
-    /// From which level on it is taken. Whoever appends a command that older builds cannot read names its level here.
-    #[must_use]
-    pub fn level(&self) -> FeatureLevel {
-        match self {
-            Self::Drain(command) => command.level(),
-            Self::OpenCluster { .. }
-            | Self::PutMember { .. }
-            | Self::CheckIn { .. }
-            | Self::CheckInFrom { .. }
-            | Self::ExpireManager { .. }
-            | Self::PutAccount { .. }
-            | Self::PutCustomer { .. }
-            | Self::PutMarket { .. }
-            | Self::PutTrader { .. }
-            | Self::AssignBroker { .. }
-            | Self::AssignCustomer { .. }
-            | Self::AssignTrader { .. }
-            | Self::PutRegister { .. }
-            | Self::Group(_)
-            | Self::PutLocation { .. }
-            | Self::PutExchangeDays { .. }
-            | Self::Rebalance(_)
-            | Self::Resource(_)
-            | Self::Scale(_)
-            | Self::Service(_)
-            | Self::Trader(_)
-            | Self::Level(_) => FeatureLevel::FIRST,
-        }
-    }
-}
-
-impl DrainCommand {
-    fn level(&self) -> FeatureLevel {
-        match self {
-            Self::Abandon { .. } | Self::HoursUnknown { .. } => FeatureLevel::SECOND,
-            Self::Begin { .. }
-            | Self::Acknowledge { .. }
-            | Self::Emptied { .. }
-            | Self::Overdue { .. }
-            | Self::Drop { .. }
-            | Self::Cancel { .. }
-            | Self::Force { .. }
-            | Self::Reschedule { .. }
-            | Self::BeginOn { .. } => FeatureLevel::FIRST,
-        }
-    }
 }
 
 impl Machine {
