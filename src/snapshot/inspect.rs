@@ -123,6 +123,7 @@ fn kind(row: &Row) -> &'static str {
         Row::TraderRun(_) => "trader_run",
         Row::Fencing(_) => "fencing",
         Row::Attachment(_) => "attachment",
+        Row::Abandoned(_) => "abandoned",
         Row::Level(_) => "level",
         Row::MemberLevel(_) => "member_level",
         Row::ManagerLevel(_) => "manager_level",

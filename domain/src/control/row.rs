@@ -5,7 +5,7 @@
 use super::{
     attach::AttachmentRow,
     command::IdempotencyKey,
-    drain::{DrainRow, DroppedRow, HoursUnknownRow},
+    drain::{AbandonedRow, DrainRow, DroppedRow, HoursUnknownRow},
     fencing::FencingRow,
     group::{AdmissionRow, GroupRow},
     handed_back::HandedBackRow,
@@ -344,4 +344,5 @@ rows! {
     ManagerLevel(ManagerLevelRow): ManagerId = |r| r.manager.clone(),
     HoursUnknown(HoursUnknownRow): DrainTarget = |r| r.target.clone(),
     Attachment(AttachmentRow): TraderId = |r| r.trader.clone(),
+    Abandoned(AbandonedRow): (AccountId, u16) = |r| (r.account.clone(), r.shard),
 }

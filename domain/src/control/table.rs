@@ -4,13 +4,14 @@
 
 mod forget;
 mod index;
+mod same;
 
 pub(super) use index::{Index, follows};
 
 use super::{
     answered::Answered,
     attach::AttachmentRow,
-    drain::{DrainRow, DroppedRow, HoursUnknownRow},
+    drain::{AbandonedRow, DrainRow, DroppedRow, HoursUnknownRow},
     fencing::FencingRow,
     group::{AdmissionRow, GroupRow},
     handed_back::HandedBackRow,
@@ -72,6 +73,7 @@ pub(super) struct Tables {
     pub(super) manager_levels: OrdMap<ManagerId, ManagerLevelRow>,
     pub(super) hours_unknown: OrdMap<DrainTarget, HoursUnknownRow>,
     pub(super) attachments: OrdMap<TraderId, AttachmentRow>,
+    pub(super) abandoned: OrdMap<(AccountId, u16), AbandonedRow>,
     /// Derived from Brokers, customers and Traders.
     pub(super) index: Index,
     /// Keys written since the last `take_changed`.
@@ -177,6 +179,10 @@ impl Tables {
             Row::Attachment(row) => {
                 self.attachments.insert(row.trader.clone(), row).map(Row::Attachment)
             }
+            Row::Abandoned(row) => {
+                let key = (row.account.clone(), row.shard);
+                self.abandoned.insert(key, row).map(Row::Abandoned)
+            }
         }
     }
 
@@ -234,6 +240,7 @@ impl Tables {
             RowKey::ManagerLevel(k) => self.manager_levels.get(k).cloned().map(Row::ManagerLevel),
             RowKey::HoursUnknown(k) => self.hours_unknown.get(k).cloned().map(Row::HoursUnknown),
             RowKey::Attachment(k) => self.attachments.get(k).cloned().map(Row::Attachment),
+            RowKey::Abandoned(k) => self.abandoned.get(k).cloned().map(Row::Abandoned),
         }
     }
 
@@ -271,5 +278,6 @@ impl Tables {
             .chain(self.manager_levels.values().cloned().map(Row::ManagerLevel))
             .chain(self.hours_unknown.values().cloned().map(Row::HoursUnknown))
             .chain(self.attachments.values().cloned().map(Row::Attachment))
+            .chain(self.abandoned.values().cloned().map(Row::Abandoned))
     }
 }

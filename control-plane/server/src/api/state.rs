@@ -107,5 +107,6 @@ fn shown(row: Row) -> Option<Value> {
         Row::ManagerLevel(row) => json!({ "manager_level": row }),
         Row::HoursUnknown(row) => json!({ "hours_unknown": row }),
         Row::Attachment(row) => json!({ "attachment": row }),
+        Row::Abandoned(row) => json!({ "abandoned": row }),
     })
 }
