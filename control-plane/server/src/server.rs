@@ -127,7 +127,7 @@ impl Server {
         };
         let (leading_told, leading) = watch::channel(Leading::from(&replica.status()));
         let (view_told, view) = watch::channel(None);
-        let metrics = Metrics::new(replica.clone());
+        let (metrics, watched_clocks) = (Metrics::new(replica.clone()), clocks.clone());
         let context = leader::Context {
             node: own.node,
             incarnation: identity.incarnation,
@@ -142,7 +142,6 @@ impl Server {
             knows: options.knows,
             metrics: metrics.clone(),
         };
-        let watched_clocks = clocks.clone();
         let service = Service::new(Parts {
             node: own.node,
             cluster: options.cluster,

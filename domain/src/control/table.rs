@@ -121,11 +121,7 @@ impl Tables {
             Row::Account(row) => {
                 keep(&mut self.accounts, row.account.clone(), row).map(Row::Account)
             }
-            Row::Broker(row) => {
-                let key = (row.account.clone(), row.shard);
-                self.index.broker(self.brokers.get(&key), &row);
-                self.brokers.insert(key, row).map(Row::Broker)
-            }
+            Row::Broker(row) => self.replace_broker(row).map(Row::Broker),
             Row::Customer(row) => {
                 let row = Arc::new(row);
                 let old = self.customers.insert(row.customer.clone(), row.clone());
@@ -184,6 +180,12 @@ impl Tables {
                 self.abandoned.insert(key, row).map(Row::Abandoned)
             }
         }
+    }
+
+    fn replace_broker(&mut self, row: BrokerRow) -> Option<BrokerRow> {
+        let key = (row.account.clone(), row.shard);
+        self.index.broker(self.brokers.get(&key), &row);
+        self.brokers.insert(key, row)
     }
 
     fn replace_trader(&mut self, row: TraderRow) -> Option<TraderRow> {
