@@ -75,8 +75,9 @@ async fn ask(
     why: String,
 ) -> anyhow::Result<()> {
     if args.force || args.abandon_accounts {
-        // In this order a revision that was seen fits the first of them.
-        let asked = [(args.force, "force"), (args.abandon_accounts, "abandon")];
+        // In this order a revision that was seen fits the first of them, and where accounts cannot be given up yet
+        // nothing is forced: forced without that they might be lost.
+        let asked = [(args.abandon_accounts, "abandon"), (args.force, "force")];
         let mut if_match = args.if_match;
         for (_, what) in asked.into_iter().filter(|(asked, _)| *asked) {
             let path = format!("{}/{what}", path_of(target));

@@ -36,6 +36,7 @@ pub mod scale;
 pub mod stamp;
 pub mod state_hash;
 mod table;
+pub mod telling;
 pub mod trader;
 pub mod unasked;
 pub mod watch;

@@ -99,8 +99,20 @@ pub const CHECKPOINT_EVERY: u64 = 1_000;
 pub const BODY_BYTES: usize = 1 << 20;
 /// A frame from a client: an order has less than 1 KiB.
 pub const CLIENT_FRAME_BYTES: usize = 64 << 10;
-/// A frame on a pipe inside the cluster: the desired state of a Manager with 1,000 services.
+/// A frame on a pipe inside the cluster: above the largest part of what a Manager is told, see below, and the beat of one
+/// with 10,000 services.
 pub const PIPE_FRAME_BYTES: usize = 4 << 20;
+/// A Manager is told what it should be in parts of so much, and one thing more: some milliseconds of work, and of a
+/// gigabit's line, between which beats are answered.
+pub const DESIRED_PART_BYTES: usize = 256 << 10;
+/// The largest thing that a Manager is told at once: a Broker with 1,000 customers, the limits of as many scopes, and the
+/// rights of their Traders (`FENCES_AT_ONCE`), all with the longest names. And what stands before the things: 1,000 Managers of the edge.
+pub const DESIRED_ITEM_BYTES: usize = 2 << 20;
+pub const DESIRED_HEAD_BYTES: usize = 512 << 10;
+const _: () = assert!(
+    DESIRED_PART_BYTES + DESIRED_ITEM_BYTES + DESIRED_HEAD_BYTES < PIPE_FRAME_BYTES,
+    "whatever is told fits a frame"
+);
 /// Headers of a request, and how long they may take: a half-sent one must not hold a connection.
 pub const HEADER_BYTES: usize = 16 << 10;
 pub const HEADERS_WITHIN: Duration = Duration::from_secs(10);
@@ -181,8 +193,9 @@ pub const LOCATIONS: usize = 1_024;
 /// Customers, and Brokers, on their way to one Manager: their services start there, and what it runs already
 /// must not starve.
 pub const MOVES_AT_ONCE: u32 = 4;
-/// Rights of Traders that one BrokerManager's Brokers put on record at a time: a message of a few hundred KiB.
-pub const FENCES_AT_ONCE: usize = 2_048;
+/// Rights of Traders that one BrokerManager's Brokers put on record at a time, each as often as there are Brokers for it:
+/// what they say of it in a beat is below 1 MiB, and what one of them is told below `DESIRED_ITEM_BYTES`.
+pub const FENCES_AT_ONCE: usize = 4_096;
 /// Commands of placement in one round of the leader: a quarter of a second of writes, so that a Manager's death
 /// is decided soon even while a hundred thousand customers are placed.
 pub const PLACEMENTS_A_ROUND: usize = 2_048;

@@ -8,7 +8,7 @@ use crate::{
 use ed25519_dalek::VerifyingKey;
 use std::{collections::BTreeMap, time::Duration};
 use tradewind_domain::{
-    control::desired::{Access, CustomerAccess},
+    control::desired::{Access, CustomerAccess, Customers},
     ids::{ClusterIncarnation, CustomerId, NodeId},
     time::UnixNanos,
 };
@@ -21,7 +21,7 @@ const JUST_ISSUED: Duration = Duration::from_secs(5);
 pub struct Admission {
     cluster: ClusterIncarnation,
     keys: BTreeMap<NodeId, VerifyingKey>,
-    customers: BTreeMap<CustomerId, CustomerAccess>,
+    customers: Customers,
 }
 
 impl Admission {
@@ -29,8 +29,7 @@ impl Admission {
     pub fn new(access: &Access, cluster: ClusterIncarnation) -> Self {
         let keys = access.public_keys.iter();
         let keys = keys.filter_map(|listed| Some((listed.node, parse_public_key(&listed.key)?)));
-        let customers = access.customers.iter().map(|c| (c.customer.clone(), c.clone()));
-        Self { cluster, keys: keys.collect(), customers: customers.collect() }
+        Self { cluster, keys: keys.collect(), customers: access.customers.clone() }
     }
 
     #[must_use]

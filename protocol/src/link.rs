@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 use tradewind_domain::ids::{Fence, Incarnation};
 
 /// The protocol spoken by this build. Both sides say what they speak; no overlap, no pipe.
-/// 1: as at first. 2: a Manager's beat may say that nothing has changed, and a service may be asked.
-pub const PROTOCOL: ProtocolRange = ProtocolRange { min: 1, max: 2 };
+/// 1: as at first. 2: a Manager's beat may say that nothing has changed, and a service may be asked. 3: a Manager is told
+/// what it should be in parts.
+pub const PROTOCOL: ProtocolRange = ProtocolRange { min: 1, max: 3 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProtocolRange {

@@ -10,24 +10,22 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use tradewind_domain::{
     control::{
-        Desired,
         desired::{BrokerWanted, MarketWanted, TraderWanted},
         handed_back::Failure,
+        telling::Part,
     },
     ids::{Epoch, Incarnation, ServiceId, TraderId},
 };
 
-/// Leader to Manager.
+/// Leader to Manager. A part is large, and there is one at a time.
+#[allow(clippy::large_enum_variant)]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ToManager {
-    Desired {
-        desired: Desired,
-    },
+    /// What it should run and know, part by part. From protocol 3 on.
+    Desired { part: Part },
     /// Says that the leader was confirmed when the beat arrived: the Manager's lease is renewed.
-    BeatAnswer {
-        n: u64,
-    },
+    BeatAnswer { n: u64 },
 }
 
 /// Manager to leader.

@@ -34,7 +34,7 @@ pub(crate) struct DrainArgs {
     #[arg(long, requires = "why", conflicts_with_all = ["show", "drop", "drop_at", "deadline"])]
     pub(crate) force: bool,
     /// Of a drain that is there: give up the accounts whose Brokers are there. Their ledgers stay on that disk, and they
-    /// begin elsewhere with empty ones
+    /// begin elsewhere with empty ones that know nothing of orders that were acknowledged
     #[arg(long, requires = "why", conflicts_with_all = ["show", "drop", "drop_at", "deadline", "reschedule", "create"])]
     pub(crate) abandon_accounts: bool,
     /// Of a drain that is there: set anew when it is dropped

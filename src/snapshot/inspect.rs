@@ -124,6 +124,7 @@ fn kind(row: &Row) -> &'static str {
         Row::Fencing(_) => "fencing",
         Row::Attachment(_) => "attachment",
         Row::Copies(_) => "copies",
+        Row::Abandoned(_) => "abandoned",
         Row::Level(_) => "level",
         Row::MemberLevel(_) => "member_level",
         Row::ManagerLevel(_) => "manager_level",

@@ -140,6 +140,12 @@ impl<Out> Sender<Out> {
         Self { line, frame_bytes, messages: PhantomData }
     }
 
+    /// Messages that wait to be carried.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.line.queue().map_or(0, |queue| queue.max_capacity() - queue.capacity())
+    }
+
     /// Whether a message would be taken now.
     #[must_use]
     pub fn is_up(&self) -> bool {

@@ -13,6 +13,7 @@ use crate::{
     clock::Clocks,
     leading::Leading,
     limits::{LOOK_EVERY, UNCONFIRMED_AFTER},
+    metrics::Metrics,
 };
 use inbox::Inbox;
 use observe::{Observations, Report, View, What};
@@ -60,6 +61,7 @@ pub(crate) struct Context {
     pub(crate) offered: Offered,
     /// What this build understands.
     pub(crate) knows: FeatureLevel,
+    pub(crate) metrics: Metrics,
 }
 
 impl Context {

@@ -26,6 +26,13 @@ pub(crate) const PROPOSALS_AT_ONCE: usize = 64;
 /// Changes of the state are told to a Manager at most this often: a burst is told as one.
 pub(crate) const DESIRED_EVERY: Duration = Duration::from_millis(10);
 
+/// Parts of what a Manager is told that wait on its pipe at a time, and how soon it is looked whether there is room: with a
+/// thousand Managers that are told all at once not all of it is in memory, and a gigabit's line is kept busy.
+pub(crate) const PARTS_AHEAD: usize = 2;
+pub(crate) const PARTS_EVERY: Duration = Duration::from_millis(2);
+/// What could not be told is tried again after this.
+pub(crate) const UNTOLD_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
 /// A member that does not answer the leader within this is shown as unreachable.
 pub(crate) const MEMBER_ANSWERS_WITHIN: Duration = Duration::from_millis(200);
 

@@ -28,6 +28,7 @@ pub(crate) struct Metrics {
     elections: Counter,
     watchers: Gauge,
     braked: Gauge,
+    untold: Counter,
 }
 
 impl Metrics {
@@ -47,9 +48,12 @@ impl Metrics {
         let braked = Gauge::default();
         let help = "Nodes that fell silent together and are not taken for down; on the leader";
         registry.register("braked_nodes", help, braked.clone());
+        let untold = Counter::default();
+        let help = "Times a Manager could not be told what it should be: too large for a frame";
+        registry.register("managers_untold", help, untold.clone());
         registry.register_collector(Box::new(Figures { replica }));
         let registry = Arc::new(registry);
-        Self { registry, reads, forwarded, leader_changes, elections, watchers, braked }
+        Self { registry, reads, forwarded, leader_changes, elections, watchers, braked, untold }
     }
 
     /// As a scraper reads it.
@@ -82,6 +86,11 @@ impl Metrics {
     /// What the leader's brake holds; nothing, while another member leads.
     pub(crate) fn braked(&self, nodes: usize) {
         self.braked.set(i64::try_from(nodes).unwrap_or(i64::MAX));
+    }
+
+    /// A part of what a Manager should be does not fit a frame.
+    pub(crate) fn untold(&self) {
+        self.untold.inc();
     }
 
     /// A watcher, as long as what is given is held.

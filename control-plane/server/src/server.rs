@@ -127,6 +127,7 @@ impl Server {
         };
         let (leading_told, leading) = watch::channel(Leading::from(&replica.status()));
         let (view_told, view) = watch::channel(None);
+        let (metrics, watched_clocks) = (Metrics::new(replica.clone()), clocks.clone());
         let context = leader::Context {
             node: own.node,
             incarnation: identity.incarnation,
@@ -139,8 +140,8 @@ impl Server {
             commands: Arc::new(AtomicU64::new(identity.incarnation.0 << 20)),
             offered: provision::offered(own.node, &options.provisioning),
             knows: options.knows,
+            metrics: metrics.clone(),
         };
-        let (watched_clocks, metrics) = (clocks.clone(), Metrics::new(replica.clone()));
         let service = Service::new(Parts {
             node: own.node,
             cluster: options.cluster,

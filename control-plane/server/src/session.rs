@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use tradewind_domain::{
     control::{
         Machine,
-        desired::{ManagerEndpoint, live_endpoints, trader_epoch},
+        attach::trader_epoch,
+        desired::{ManagerEndpoint, live_endpoints},
     },
     ids::{CustomerId, KeyHash, ManagerKind, NodeId, TraderId},
     limits::SESSION_TOKEN_LIFE,

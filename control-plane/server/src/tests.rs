@@ -18,6 +18,7 @@ mod reads;
 mod rebalance;
 mod resources;
 mod sessions;
+mod told;
 mod watching;
 mod writes;
 

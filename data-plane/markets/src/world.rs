@@ -148,7 +148,7 @@ pub(crate) fn desired(markets: Vec<MarketWanted>) -> Desired {
             markets,
             access: Access {
                 public_keys: vec![PublicKey { node: NodeId(1), key }],
-                customers: vec![acme],
+                customers: vec![acme].into(),
             },
         },
         market_managers: vec![

@@ -20,7 +20,7 @@ pub const CHECK_IN_ATTEMPT: Duration = Duration::from_secs(2);
 
 /// A Manager that starts waits so long for a leader before it starts what it had: far longer than elections, and than the
 /// members of a site take that starts as a whole; far shorter than a person is on his way to a node that was rebooted.
-pub const START_UNASKED_AFTER: Duration = Duration::from_secs(10);
+pub use tradewind_domain::limits::START_UNASKED_AFTER;
 const _: () = assert!(START_UNASKED_AFTER.as_millis() >= 4 * CHECK_IN_ATTEMPT.as_millis());
 // A refusal is an answer: who hears one each time starts nothing by himself.
 const _: () = assert!(
@@ -122,3 +122,9 @@ pub fn stops_within(service: &ServiceId) -> Duration {
         ManagerKind::TraderManager => TRADER_STOPS_WITHIN,
     }
 }
+
+/// So many customers are kept on disk with everything else that a Manager was told, at once. More are kept in a file of
+/// their own, at most so often: written with each change a hundred thousand would keep the disk from what it is for. A
+/// Manager that starts again while the control plane is away lets those in of whom it knew a few seconds before.
+pub(crate) const CUSTOMERS_KEPT_AT_ONCE: usize = 1_024;
+pub(crate) const CUSTOMERS_KEPT_EVERY: Duration = Duration::from_secs(5);

@@ -7,12 +7,12 @@ mod asking;
 mod cordon;
 mod core;
 mod intent;
+mod leader;
 mod lease;
 mod options;
 mod proof;
 mod run;
 mod standing;
-mod unasked;
 mod work;
 
 pub use options::Options;

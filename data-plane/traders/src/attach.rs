@@ -144,7 +144,7 @@ impl Door {
             None => self.ask(options, held, key_id).await?,
         };
         let (trader, copy) = (options.trader.clone(), options.copy.clone());
-        Ok(Copy { trader, copy, claims, epoch })
+        Ok(Copy { trader, copy, claims, epoch, works: None })
     }
 
     /// The right, from the group.

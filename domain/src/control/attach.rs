@@ -79,6 +79,18 @@ impl TraderWanted {
     }
 }
 
+/// The right of a Trader that is with this TraderManager: its assignment's, or that of the copy that attached last.
+#[must_use]
+pub fn trader_epoch(machine: &Machine, trader: &TraderId, manager: &ManagerId) -> Option<Epoch> {
+    let row = machine.trader(trader)?;
+    let assignment = row.assignment.as_ref().filter(|held| held.manager == *manager)?;
+    if !row.spec.is_self_managed() {
+        return Some(assignment.epoch);
+    }
+    let attached = machine.attachment(trader).filter(|held| held.copy.is_some());
+    attached.map(|held| held.epoch)
+}
+
 impl Machine {
     /// The copy of a Trader that attached last, if it is one that its customer runs himself.
     #[must_use]

@@ -1,5 +1,10 @@
 //! What a Manager should run and know, derived from the machine. Decides it whole each time, so that a
-//! Manager compares instead of following changes; starting and stopping is the Manager's work.
+//! Manager compares instead of following changes; starting and stopping is the Manager's work, and how it gets there
+//! `telling`'s.
+
+mod customers;
+
+pub use customers::Customers;
 
 mod copies;
 pub use copies::{CopiesWanted, CopyKept};
@@ -167,7 +172,7 @@ pub struct MarketWanted {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Access {
     pub public_keys: Vec<PublicKey>,
-    pub customers: Vec<CustomerAccess>,
+    pub customers: Customers,
 }
 
 impl Access {
@@ -216,24 +221,36 @@ pub struct TraderWanted {
 pub fn desired(machine: &Machine, revision: Revision, manager: &ManagerId) -> Option<Desired> {
     let row = machine.manager(manager).filter(|row| row.state == ManagerState::Live)?;
     let work = match manager.kind {
-        ManagerKind::BrokerManager => {
-            let brokers = brokers(machine, manager).into_iter();
-            let brokers = brokers.chain(copies::successors(machine, manager)).collect();
-            Work::Brokers { brokers, copies: copies::kept(machine, manager) }
-        }
         ManagerKind::MarketManager => {
             Work::Markets { markets: markets(machine), access: access(machine) }
         }
-        ManagerKind::TraderManager => {
-            let traders = traders(machine, manager);
-            let access = access_of_attached(machine, &traders);
-            Work::Traders { traders, access }
+        ManagerKind::BrokerManager | ManagerKind::TraderManager => {
+            work_but_customers(machine, manager)
         }
     };
     let market_managers = live_endpoints(machine, ManagerKind::MarketManager);
     let cordons = machine.cordons(manager).map(|row| row.epoch).collect();
     let (fence, empties) = (machine.fence(row.epoch), machine.empties(manager));
     Some(Desired { revision, fence, work, market_managers, cordons, empties })
+}
+
+/// What a Manager runs, with the customers it lets in but for a MarketManager's: those are all there are.
+pub(super) fn work_but_customers(machine: &Machine, manager: &ManagerId) -> Work {
+    match manager.kind {
+        ManagerKind::BrokerManager => {
+            let brokers = brokers(machine, manager).into_iter();
+            let brokers = brokers.chain(copies::successors(machine, manager)).collect();
+            Work::Brokers { brokers, copies: copies::kept(machine, manager) }
+        }
+        ManagerKind::MarketManager => {
+            Work::Markets { markets: markets(machine), access: Access::default() }
+        }
+        ManagerKind::TraderManager => {
+            let traders = traders(machine, manager);
+            let access = access_of_attached(machine, &traders);
+            Work::Traders { traders, access }
+        }
+    }
 }
 
 /// The Managers of a kind that are live and take something new, and where they are, in order of their
@@ -338,11 +355,11 @@ fn access_of_attached(machine: &Machine, traders: &[TraderWanted]) -> Access {
     Access { public_keys: public_keys(machine), customers }
 }
 
-fn public_keys(machine: &Machine) -> Vec<PublicKey> {
+pub(super) fn public_keys(machine: &Machine) -> Vec<PublicKey> {
     machine.members().map(|row| PublicKey { node: row.node, key: row.public_key.clone() }).collect()
 }
 
-fn access_of(machine: &Machine, row: &CustomerRow) -> CustomerAccess {
+pub(super) fn access_of(machine: &Machine, row: &CustomerRow) -> CustomerAccess {
     CustomerAccess {
         customer: row.customer.clone(),
         key_ids: row.spec.key_hashes.iter().map(crate::ids::KeyHash::key_id).collect(),
@@ -385,16 +402,4 @@ fn traders(machine: &Machine, manager: &ManagerId) -> Vec<TraderWanted> {
     let mut mine: Vec<TraderWanted> = mine.collect();
     mine.sort_by(|one, other| one.trader.cmp(&other.trader));
     mine
-}
-
-/// The right of a Trader that is with this TraderManager: its assignment's, or that of the copy that attached last.
-#[must_use]
-pub fn trader_epoch(machine: &Machine, trader: &TraderId, manager: &ManagerId) -> Option<Epoch> {
-    let row = machine.trader(trader)?;
-    let assignment = row.assignment.as_ref().filter(|held| held.manager == *manager)?;
-    if !row.spec.is_self_managed() {
-        return Some(assignment.epoch);
-    }
-    let attached = machine.attachment(trader).filter(|held| held.copy.is_some());
-    attached.map(|held| held.epoch)
 }

@@ -10,6 +10,7 @@ mod decide;
 mod hours;
 mod progress;
 
+pub use abandon::AbandonedRow;
 pub(super) use abandon::violations;
 pub(super) use decide::Entry;
 pub use hours::HoursUnknownRow;

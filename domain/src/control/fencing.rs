@@ -8,7 +8,7 @@ use super::{
     event::EventKind,
     machine::Machine,
     refusal::{Noun, Refusal},
-    row::{AccountRow, Assignment, Row},
+    row::{AccountRow, Assignment, ManagerState, Row},
 };
 use crate::{
     ids::{CustomerId, Epoch, ManagerId, TraderId},
@@ -88,7 +88,10 @@ impl Machine {
         self.trader_right(&row.trader) != Some(row.epoch)
     }
 
-    /// The rights that the Brokers of these accounts have to put on record, as many as are asked for at a time.
+    /// The rights that the Brokers of these accounts, all of one BrokerManager, have to put on record: as many as are asked
+    /// for at a time. Those come first that wait for nobody who is away, and of each customer one before another one's
+    /// second: nobody waits behind what cannot be done. All BrokerManagers are asked in the same order, so that what is
+    /// first is asked of all that have to do with it.
     pub(super) fn fences_for(
         &self,
         accounts: &[&AccountRow],
@@ -97,16 +100,59 @@ impl Machine {
         if self.tables.fencings.is_empty() {
             return fences;
         }
-        let customers: BTreeSet<&CustomerId> =
-            accounts.iter().flat_map(|row| &row.spec.customers).collect();
-        let concerned = self.fencings().filter(|row| customers.contains(&row.customer));
-        let asked = concerned.filter(|row| !self.is_outdated(row)).take(limits::FENCES_AT_ONCE);
-        for FencingRow { trader, customer, epoch } in asked {
-            let (trader, epoch) = (trader.clone(), *epoch);
+        // Each Broker of a customer's is told of each of his Traders.
+        let mut brokers = BTreeMap::<&CustomerId, usize>::new();
+        for customer in accounts.iter().flat_map(|row| &row.spec.customers) {
+            *brokers.entry(customer).or_default() += 1;
+        }
+        let concerned = self.fencings().filter(|row| brokers.contains_key(&row.customer));
+        let concerned: Vec<&FencingRow> = concerned.filter(|row| !self.is_outdated(row)).collect();
+        let pairs = |row: &FencingRow| brokers.get(&row.customer).copied().unwrap_or_default();
+        let all: usize = concerned.iter().map(|row| pairs(row)).sum();
+        let asked = if all > limits::FENCES_AT_ONCE { self.fairly(concerned) } else { concerned };
+        let mut told = 0;
+        for row in asked {
+            // One that has more Brokers than that is asked for all the same, alone.
+            let more = told + pairs(row);
+            if told > 0 && more > limits::FENCES_AT_ONCE {
+                break;
+            }
+            told = more;
+            let FencingRow { trader, customer, epoch } = row.clone();
             let fence = TraderFence { trader, customer: customer.clone(), epoch };
-            fences.entry(customer.clone()).or_default().push(fence);
+            fences.entry(customer).or_default().push(fence);
         }
         fences
+    }
+
+    fn fairly<'a>(&self, rows: Vec<&'a FencingRow>) -> Vec<&'a FencingRow> {
+        let customers = rows.iter().map(|row| &row.customer).collect();
+        let held_up = self.held_up(&customers);
+        let mut turns = BTreeMap::<&CustomerId, usize>::new();
+        let ranked = rows.into_iter().map(|row| {
+            let turn = turns.entry(&row.customer).or_default();
+            *turn += 1;
+            ((held_up.contains(&row.customer), *turn, &row.customer), row)
+        });
+        let mut ranked: Vec<_> = ranked.collect();
+        ranked.sort_by_key(|(rank, _)| *rank);
+        ranked.into_iter().map(|(_, row)| row).collect()
+    }
+
+    /// Those whose Traders wait for a ledger that is away.
+    fn held_up<'a>(&'a self, customers: &BTreeSet<&CustomerId>) -> BTreeSet<&'a CustomerId> {
+        let away = self.accounts().filter(|row| {
+            let ledger = self.tables.brokers.get(&(row.account.clone(), 0));
+            match ledger.and_then(|ledger| ledger.assignment.as_ref()) {
+                Some(held) => self.manager(&held.manager).is_none_or(|row| match row.state {
+                    ManagerState::Live => false,
+                    ManagerState::Down => true,
+                }),
+                None => self.abandoned(&row.account, 0).is_some(),
+            }
+        });
+        let customers_of = away.flat_map(|row| &row.spec.customers);
+        customers_of.filter(|customer| customers.contains(customer)).collect()
     }
 }
 

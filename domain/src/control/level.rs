@@ -8,12 +8,13 @@
 //! | level | what is new with it |
 //! |---|---|
 //! | 1 | levels themselves |
-//! | 2 | capacities are kept by the machine; nothing that a Manager holds is lost with it; accounts are given up by name; ledgers have copies |
+//! | 2 | capacities are kept by the machine; nothing that a Manager holds is lost with it; accounts are given up by name, and their Traders fenced anew; ledgers have copies |
 //! | 3 | an idempotency key belongs to one request; what operators say of provisioning is told with who and why |
+
+mod commands;
 
 use super::{
     command::Command,
-    drain::DrainCommand,
     event::EventKind,
     machine::Machine,
     refusal::{Noun, Refusal},
@@ -115,105 +116,6 @@ pub enum LevelCommand {
     CheckIn(CheckInKnowing),
     /// By one, to what everybody knows.
     Raise { to: FeatureLevel },
-}
-
-impl Command {
-    /// From which level on it is taken. Whoever appends a command that older builds cannot read names its level here.
-    #[must_use]
-    pub fn level(&self) -> FeatureLevel {
-        match self {
-            Self::Drain(command) => command.level(),
-            Self::Scale(command) => command.level(),
-            Self::Asked { command, .. } => command.level().max(FeatureLevel::THIRD),
-            Self::Resource(command) => command.level(),
-            Self::Copies(_) => FeatureLevel::SECOND,
-            Self::OpenCluster { .. }
-            | Self::PutMember { .. }
-            | Self::CheckIn { .. }
-            | Self::CheckInFrom { .. }
-            | Self::ExpireManager { .. }
-            | Self::PutAccount { .. }
-            | Self::PutCustomer { .. }
-            | Self::PutMarket { .. }
-            | Self::PutTrader { .. }
-            | Self::AssignBroker { .. }
-            | Self::AssignCustomer { .. }
-            | Self::AssignTrader { .. }
-            | Self::PutRegister { .. }
-            | Self::Group(_)
-            | Self::PutLocation { .. }
-            | Self::PutExchangeDays { .. }
-            | Self::Rebalance(_)
-            | Self::Service(_)
-            | Self::Trader(_)
-            | Self::Level(_) => FeatureLevel::FIRST,
-        }
-    }
-}
-
-impl ScaleCommand {
-    fn level(&self) -> FeatureLevel {
-        match self {
-            Self::Tell { .. } => FeatureLevel::THIRD,
-            Self::Ask { .. }
-            | Self::Start { .. }
-            | Self::Arrive { .. }
-            | Self::Fail { .. }
-            | Self::GiveUp { .. }
-            | Self::Retire { .. }
-            | Self::Keep { .. }
-            | Self::Release { .. }
-            | Self::Done { .. }
-            | Self::Quiet { .. } => FeatureLevel::FIRST,
-        }
-    }
-}
-
-impl ResourceCommand {
-    fn level(&self) -> FeatureLevel {
-        let what = match self {
-            Self::Put { what, .. }
-            | Self::Audited { change: ResourceChange::Put { what, .. }, .. } => what,
-            Self::Delete { .. }
-            | Self::AddKey { .. }
-            | Self::RemoveKey { .. }
-            | Self::Audited { .. } => {
-                return FeatureLevel::FIRST;
-            }
-        };
-        match what {
-            Declaration::AccountCopies { .. } => FeatureLevel::SECOND,
-            Declaration::Account { .. }
-            | Declaration::Customer { .. }
-            | Declaration::Market { .. }
-            | Declaration::Trader { .. }
-            | Declaration::Location { .. }
-            | Declaration::ExchangeDays { .. }
-            | Declaration::Route { .. }
-            | Declaration::Risk { .. }
-            | Declaration::TradingState { .. }
-            | Declaration::Scale { .. }
-            | Declaration::TraderRun { .. }
-            | Declaration::SelfManaged { .. } => FeatureLevel::FIRST,
-        }
-    }
-}
-
-impl DrainCommand {
-    fn level(&self) -> FeatureLevel {
-        match self {
-            Self::Abandon { .. } | Self::HoursUnknown { .. } => FeatureLevel::SECOND,
-            Self::Begin { .. }
-            | Self::Acknowledge { .. }
-            | Self::Emptied { .. }
-            | Self::Overdue { .. }
-            | Self::Drop { .. }
-            | Self::Cancel { .. }
-            | Self::Force { .. }
-            | Self::Reschedule { .. }
-            | Self::BeginOn { .. } => FeatureLevel::FIRST,
-        }
-    }
 }
 
 impl Machine {

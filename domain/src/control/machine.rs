@@ -94,7 +94,10 @@ impl Machine {
             }
             Command::CheckIn { manager, location, address, incarnation, capacity } => {
                 self.admit_disk(&manager, None)?;
-                self.check_in(live(at, epoch, (manager, location, address, incarnation, capacity)))
+                let told = (manager.clone(), location, address, incarnation, capacity);
+                let kinds = self.check_in(live(at, epoch, told))?;
+                self.tables.forget_manager_level(&manager);
+                Ok(kinds)
             }
             Command::CheckInFrom {
                 manager,
@@ -105,8 +108,10 @@ impl Machine {
                 disk,
                 node,
             } => {
-                let told = (manager, location, address, incarnation, capacity);
-                self.check_in_from(live(at, epoch, told), disk, node)
+                let told = (manager.clone(), location, address, incarnation, capacity);
+                let kinds = self.check_in_from(live(at, epoch, told), disk, node)?;
+                self.tables.forget_manager_level(&manager);
+                Ok(kinds)
             }
             Command::ExpireManager { manager, incarnation, epoch, why } => {
                 self.expire(at, &manager, incarnation, epoch, why)
@@ -264,6 +269,7 @@ impl Machine {
         let Assignment { manager, epoch } = to.clone();
         row.assignment = Some(to);
         self.tables.put(Row::Broker(row));
+        self.tables.forget_abandoned(&(account.clone(), shard));
         Ok(vec![EventKind::BrokerAssigned { account, shard, manager, epoch }])
     }
 

@@ -7,7 +7,7 @@ use super::{
     attach::AttachmentRow,
     command::IdempotencyKey,
     copies::CopiesRow,
-    drain::{DrainRow, DroppedRow, HoursUnknownRow},
+    drain::{AbandonedRow, DrainRow, DroppedRow, HoursUnknownRow},
     fencing::FencingRow,
     group::{AdmissionRow, GroupRow},
     handed_back::HandedBackRow,
@@ -355,4 +355,5 @@ rows! {
     Attachment(AttachmentRow): TraderId = |r| r.trader.clone(),
     AnsweredTo(AnsweredToRow): IdempotencyKey = |r| r.answered.key.clone(),
     Copies(CopiesRow): AccountId = |r| r.account.clone(),
+    Abandoned(AbandonedRow): (AccountId, u16) = |r| (r.account.clone(), r.shard),
 }

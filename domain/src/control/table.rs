@@ -4,6 +4,7 @@
 
 mod forget;
 mod index;
+mod same;
 
 pub(super) use index::{Index, follows};
 
@@ -11,7 +12,7 @@ use super::{
     answered::{Answered, Remembered},
     attach::AttachmentRow,
     copies::CopiesRow,
-    drain::{DrainRow, DroppedRow, HoursUnknownRow},
+    drain::{AbandonedRow, DrainRow, DroppedRow, HoursUnknownRow},
     fencing::FencingRow,
     group::{AdmissionRow, GroupRow},
     handed_back::HandedBackRow,
@@ -74,6 +75,7 @@ pub(super) struct Tables {
     pub(super) hours_unknown: OrdMap<DrainTarget, HoursUnknownRow>,
     pub(super) attachments: OrdMap<TraderId, AttachmentRow>,
     pub(super) copies: OrdMap<AccountId, CopiesRow>,
+    pub(super) abandoned: OrdMap<(AccountId, u16), AbandonedRow>,
     /// Derived from Brokers, customers and Traders.
     pub(super) index: Index,
     /// Keys written since the last `take_changed`.
@@ -121,11 +123,7 @@ impl Tables {
             Row::Account(row) => {
                 keep(&mut self.accounts, row.account.clone(), row).map(Row::Account)
             }
-            Row::Broker(row) => {
-                let key = (row.account.clone(), row.shard);
-                self.index.broker(self.brokers.get(&key), &row);
-                self.brokers.insert(key, row).map(Row::Broker)
-            }
+            Row::Broker(row) => self.replace_broker(row).map(Row::Broker),
             Row::Customer(row) => {
                 let row = Arc::new(row);
                 let old = self.customers.insert(row.customer.clone(), row.clone());
@@ -181,7 +179,17 @@ impl Tables {
                 self.attachments.insert(row.trader.clone(), row).map(Row::Attachment)
             }
             Row::Copies(row) => self.copies.insert(row.account.clone(), row).map(Row::Copies),
+            Row::Abandoned(row) => {
+                let key = (row.account.clone(), row.shard);
+                self.abandoned.insert(key, row).map(Row::Abandoned)
+            }
         }
+    }
+
+    fn replace_broker(&mut self, row: BrokerRow) -> Option<BrokerRow> {
+        let key = (row.account.clone(), row.shard);
+        self.index.broker(self.brokers.get(&key), &row);
+        self.brokers.insert(key, row)
     }
 
     fn replace_trader(&mut self, row: TraderRow) -> Option<TraderRow> {
@@ -242,6 +250,7 @@ impl Tables {
             RowKey::HoursUnknown(k) => self.hours_unknown.get(k).cloned().map(Row::HoursUnknown),
             RowKey::Attachment(k) => self.attachments.get(k).cloned().map(Row::Attachment),
             RowKey::Copies(k) => self.copies.get(k).cloned().map(Row::Copies),
+            RowKey::Abandoned(k) => self.abandoned.get(k).cloned().map(Row::Abandoned),
         }
     }
 
@@ -280,5 +289,6 @@ impl Tables {
             .chain(self.hours_unknown.values().cloned().map(Row::HoursUnknown))
             .chain(self.attachments.values().cloned().map(Row::Attachment))
             .chain(self.copies.values().cloned().map(Row::Copies))
+            .chain(self.abandoned.values().cloned().map(Row::Abandoned))
     }
 }

@@ -25,9 +25,11 @@ use tokio::{
     task::JoinSet,
     time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout},
 };
-use told::{given_up, on_record};
+use told::{given_up, has_brokers, on_record};
 use tradewind_domain::{
-    control::{Command, Desired, Outcome, Refusal, desired::Verdict, unasked::Unasked},
+    control::{
+        Command, Desired, Outcome, Refusal, desired::Verdict, telling::Assembly, unasked::Unasked,
+    },
     ids::{Epoch, Fence, Incarnation, NodeName},
     limits::{BEAT_EVERY, DIAL_WITHIN},
 };
@@ -86,6 +88,7 @@ struct Leader {
     right: Fence,
     to: OwnedWriteHalf,
     frames: Frames<ToManager>,
+    assembly: Assembly,
 }
 
 struct Manager {
@@ -282,7 +285,13 @@ impl Manager {
 
     async fn on_frame(&mut self, frame: Option<ToManager>) {
         match frame {
-            Some(ToManager::Desired(desired)) => self.on_desired(*desired),
+            Some(ToManager::Desired(part)) => {
+                match self.leader.as_mut().map(|leader| leader.assembly.take(*part)) {
+                    Some(Ok(Some(desired))) => self.on_desired(desired),
+                    Some(Ok(None)) | None => {}
+                    Some(Err(_)) => self.leader = None,
+                }
+            }
             Some(ToManager::Answer { n }) => {
                 let held = self.holds();
                 self.here().lease.borrow_mut().beat_answered(n);
@@ -338,8 +347,9 @@ impl Manager {
         let fenced = on_record(self.here(), now);
         self.confirmed.clone_from(&cordons);
         let given_up = given_up(self.here(), now);
+        let brokers = has_brokers(self.here());
         let Some(leader) = &mut self.leader else { return };
-        let beat = FromManager::Beat { n, cordons, held, starting, fenced, given_up };
+        let beat = FromManager::Beat { n, cordons, held, starting, fenced, given_up, brokers };
         if write(&mut leader.to, &beat).await.is_ok() {
             self.here().lease.borrow_mut().beat_sent(n, at(now));
         }
@@ -358,7 +368,7 @@ async fn greet(
     if whom != manager || write(&mut to, &FromManager::Up { incarnation }).await.is_err() {
         return;
     }
-    let leader = Leader { right, to, frames: Frames::of(from) };
+    let leader = Leader { right, to, frames: Frames::of(from), assembly: Assembly::default() };
     let _ = inbox.send(Inbox::Greeted(Box::new(leader))).await;
 }
 

@@ -15,11 +15,11 @@ use tokio::{
 };
 use tradewind_domain::{
     control::{
-        Desired,
         handed_back::Failure,
         plan::{Fenced, Told},
+        telling::Part,
     },
-    ids::{Epoch, Fence, Incarnation, ManagerId, ServiceId},
+    ids::{AccountId, Epoch, Fence, Incarnation, ManagerId, ServiceId},
     limits::PIPE_SILENCE,
 };
 use turmoil::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -30,7 +30,7 @@ pub(crate) enum ToManager {
         fence: Fence,
         to: ManagerId,
     },
-    Desired(Box<Desired>),
+    Desired(Box<Part>),
     Answer {
         n: u64,
     },
@@ -52,6 +52,8 @@ pub(crate) enum FromManager {
         starting: u32,
         fenced: Fenced,
         given_up: GivenUp,
+        /// Whose processes it has, also those that it stops.
+        brokers: BTreeSet<(AccountId, u16)>,
     },
 }
 
@@ -61,8 +63,9 @@ pub(crate) fn told(
     held: u64,
     starting: u32,
     handed_back: GivenUp,
+    brokers: BTreeSet<(AccountId, u16)>,
 ) -> Told {
-    Told { cordons, held: Some(held), starting, handed_back }
+    Told { cordons, held: Some(held), starting, handed_back, brokers }
 }
 
 const FRAME_BYTES_MAX: u32 = 1 << 20;

@@ -108,5 +108,6 @@ fn shown(row: Row) -> Option<Value> {
         Row::HoursUnknown(row) => json!({ "hours_unknown": row }),
         Row::Attachment(row) => json!({ "attachment": row }),
         Row::Copies(row) => json!({ "copies": row }),
+        Row::Abandoned(row) => json!({ "abandoned": row }),
     })
 }

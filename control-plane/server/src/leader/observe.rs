@@ -245,11 +245,16 @@ fn own_word(services: &[ServiceReport], sessions: u64, cordons: BTreeSet<Epoch>)
         let failure = report.handed_back?;
         Some((report.service.clone(), failure))
     });
+    let brokers = services.iter().filter_map(|report| match &report.service {
+        ServiceId::Broker { account, shard } => Some((account.clone(), *shard)),
+        ServiceId::Trader { .. } | ServiceId::Market { .. } => None,
+    });
     plan::Told {
         cordons,
         held: Some(held.saturating_add(sessions)),
         starting: u32::try_from(starting).unwrap_or(u32::MAX),
         handed_back: handed_back.collect(),
+        brokers: brokers.collect(),
     }
 }
 

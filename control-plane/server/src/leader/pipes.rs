@@ -1,32 +1,42 @@
 //! The leader's pipes, one task each: a Manager's orders down, its beats up. Decides when a Manager is
 //! told anew and whether a beat is answered: only while the leadership is confirmed and the registration
-//! stands, since an answer renews a lease, and only to a Manager that was told on this connection what it should be:
-//! one that was away may not know of its cordon. A task may be aborted at any await: the pipe closes with it.
+//! stands, since an answer renews a lease, and only to a Manager that was told on this connection, to the last part, what it
+//! should be: one that was away may not know of its cordon. A task may be aborted at any await: the pipe closes with it.
 
 use super::{
     Context,
     inbox::Inbox,
     observe::{Registration, Report, What},
 };
-use crate::limits::{DESIRED_EVERY, LOOK_EVERY};
+use crate::limits::{DESIRED_EVERY, LOOK_EVERY, PARTS_AHEAD, PARTS_EVERY, UNTOLD_AGAIN_AFTER};
 use futures_util::FutureExt as _;
 use std::{
     collections::{BTreeMap, BTreeSet},
     future::ready,
+    time::Duration,
 };
 use tokio::{
+    sync::watch,
     task::{AbortHandle, JoinSet},
     time::{Instant, sleep_until},
 };
 use tradewind_domain::{
-    control::{Desired, Machine, desired, row::ManagerState},
+    control::{
+        Machine,
+        row::ManagerState,
+        telling::{Item, News, Teller},
+    },
     ids::{Epoch, Fence, ManagerId, Revision},
+    limits::DESIRED_PART_BYTES,
 };
 use tradewind_link::pipe::{self, Event, Lost};
 use tradewind_protocol::{
     link::{Hello, PROTOCOL},
     supervision::{FromManager, ServiceReport, ToManager},
 };
+
+/// The protocol from which on Managers are told what they should be in parts.
+const PARTS_SINCE: u32 = 3;
 
 /// All pipes of one leadership. Dropped, they all close.
 pub(super) struct Pipes {
@@ -66,7 +76,8 @@ impl Pipes {
                 context: self.context.clone(),
                 of: of.clone(),
                 reports: self.reports.clone(),
-                told: None,
+                teller: Teller::default(),
+                news: None,
                 is_up: false,
                 beaten: None,
             };
@@ -84,8 +95,10 @@ struct Pipe {
     context: Context,
     of: Registration,
     reports: Inbox,
-    /// What the Manager was told last on the connection that stands.
-    told: Option<Desired>,
+    /// What the Manager knows by the connection that stands.
+    teller: Teller,
+    /// What it is being told: its parts wait for room.
+    news: Option<News>,
     /// The registered life has accepted the pipe.
     is_up: bool,
     /// What the last beat on the connection that stands has told: services and confirmed cordons.
@@ -122,9 +135,8 @@ impl Pipe {
                     Err(_) => return,
                 },
                 () = sleep_until(wake), if due.is_some() => {
-                    let (revision, state) = machine.borrow_and_update().clone();
-                    let told = self.tell(revision, &state, &sender).await;
-                    due = if told { None } else { Some(Instant::now() + LOOK_EVERY) };
+                    let again = self.tell(&mut machine, &sender);
+                    due = again.map(|wait| Instant::now() + wait);
                 }
             }
         }
@@ -137,9 +149,13 @@ impl Pipe {
         due: &mut Option<Instant>,
     ) {
         match event {
-            Event::Up { incarnation, .. } => {
-                (self.told, self.beaten) = (None, None);
+            Event::Up { incarnation, protocol } => {
+                self.begin_anew();
                 self.is_up = incarnation == self.of.incarnation;
+                if protocol < PARTS_SINCE {
+                    tracing::error!(manager = %self.of.manager, protocol, "it cannot be told anything: its build is too old");
+                    self.is_up = false;
+                }
                 *due = Some(Instant::now());
                 self.report(What::Up { incarnation });
             }
@@ -155,7 +171,8 @@ impl Pipe {
                 if self.is_up {
                     tracing::info!(manager = %self.of.manager, %lost, "pipe to manager lost");
                 }
-                (self.is_up, self.told) = (false, None);
+                self.is_up = false;
+                self.begin_anew();
                 let refused = lost == Lost::ConnectRefused;
                 self.report(if refused { What::Refused } else { What::Down });
             }
@@ -168,7 +185,7 @@ impl Pipe {
             return;
         };
         // Answered first: a lease does not wait for whoever reads what was beaten.
-        if self.told.is_some() && self.still_holds() {
+        if self.teller.has_told() && self.still_holds() {
             // A pipe that is full or gone has its own end: the beat just stays unanswered.
             let _ = sender.try_send(ToManager::BeatAnswer { n });
         }
@@ -183,37 +200,61 @@ impl Pipe {
             && self.context.replica.confirmed_leader()
     }
 
-    /// Sends what the Manager should run, if that is news to it. `false`: not now, try again.
-    async fn tell(
+    fn begin_anew(&mut self) {
+        (self.teller, self.news, self.beaten) = (Teller::default(), None, None);
+    }
+
+    /// Sends what the Manager should run, if that is news to it, as far as there is room. When to look again; `None`: at
+    /// the next change.
+    fn tell(
         &mut self,
-        revision: Revision,
-        machine: &Machine,
+        machine: &mut watch::Receiver<(Revision, Machine)>,
         sender: &pipe::Sender<ToManager>,
-    ) -> bool {
+    ) -> Option<Duration> {
         if !self.is_up {
-            return true;
+            return None;
         }
-        let Some(desired) = desired(machine, revision, &self.of.manager) else { return true };
-        if self.told.as_ref().is_some_and(|told| told.says_the_same(&desired)) {
-            return true;
+        if self.news.is_none() {
+            let (revision, state) = machine.borrow_and_update().clone();
+            self.news = self.teller.news(&state, revision, &self.of.manager);
         }
+        let mut news = self.news.take()?;
         if !self.still_holds() {
-            return false;
+            self.news = Some(news);
+            return Some(LOOK_EVERY);
         }
-        let message = ToManager::Desired { desired: desired.clone() };
-        match sender.send(message).await {
-            Ok(()) => self.told = Some(desired),
-            // `Up` comes again and with it another telling.
-            Err(pipe::SendError::NotUp | pipe::SendError::Full) => {}
-            Err(error @ pipe::SendError::Unsendable(_)) => {
-                tracing::error!(manager = %self.of.manager, %error, "desired state cannot be sent");
+        while sender.queued() < PARTS_AHEAD {
+            let Some(part) = news.part(DESIRED_PART_BYTES, size_of) else {
+                self.teller.told(news);
+                // What has changed meanwhile.
+                return Some(DESIRED_EVERY);
+            };
+            match sender.try_send(ToManager::Desired { part }) {
+                Ok(()) => {}
+                // `Up` comes again and with it another telling.
+                Err(pipe::SendError::NotUp | pipe::SendError::Full) => {
+                    self.teller.broke_off();
+                    return Some(LOOK_EVERY);
+                }
+                Err(error @ pipe::SendError::Unsendable(_)) => {
+                    tracing::error!(manager = %self.of.manager, %error, "what it should be cannot be told");
+                    self.context.metrics.untold();
+                    self.teller.broke_off();
+                    return Some(UNTOLD_AGAIN_AFTER);
+                }
             }
         }
-        true
+        self.news = Some(news);
+        Some(PARTS_EVERY)
     }
 
     fn report(&self, what: What) {
         let at = (self.context.clocks.monotonic)();
         self.reports.put(Report { of: self.of.clone(), at, what });
     }
+}
+
+fn size_of(item: &Item) -> usize {
+    // What has no form is found when it is to be sent.
+    serde_json::to_vec(item).map_or(0, |bytes| bytes.len())
 }

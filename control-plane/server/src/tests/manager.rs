@@ -10,7 +10,7 @@ use std::{
 use tokio::{sync::mpsc, task::JoinSet, time::interval};
 use tokio_util::sync::CancellationToken;
 use tradewind_domain::{
-    control::Desired,
+    control::{Desired, telling::Assembly},
     ids::{Fence, Incarnation, ManagerId},
 };
 use tradewind_link::{
@@ -131,6 +131,7 @@ async fn serve(mut pipe: Accepted<FromManager, ToManager>, told: Arc<Mutex<Told>
     told.lock().unwrap().leader = Some(pipe.hello.fence);
     let mut beat = interval(Duration::from_millis(50));
     let (mut n, mut heard, mut said) = (0, false, None);
+    let mut assembly = Assembly::default();
     loop {
         tokio::select! {
             _ = beat.tick() => if *says.beats.lock().unwrap() {
@@ -148,9 +149,11 @@ async fn serve(mut pipe: Accepted<FromManager, ToManager>, told: Arc<Mutex<Told>
                 let _ = pipe.sender.try_send(beat);
             },
             event = pipe.events.next() => match event {
-                Some(Event::Message(ToManager::Desired { desired })) => {
-                    heard = true;
-                    told.lock().unwrap().desired = Some(desired);
+                Some(Event::Message(ToManager::Desired { part })) => {
+                    if let Some(desired) = assembly.take(part).unwrap() {
+                        heard = true;
+                        told.lock().unwrap().desired = Some(desired);
+                    }
                 }
                 Some(Event::Message(ToManager::BeatAnswer { .. })) => {
                     let mut told = told.lock().unwrap();

@@ -16,7 +16,9 @@ use tradewind_domain::{
     },
     limits::INTENT_DEADLINE,
     time::UnixNanos,
-    trading::{Conditions, NewOrder, Order, OrderState, OrderType, Side, TimeInForce, copies::Naming},
+    trading::{
+        Conditions, NewOrder, Order, OrderState, OrderType, Side, TimeInForce, copies::Naming,
+    },
 };
 use tradewind_journal::disk::SimulatedDisk;
 use tradewind_protocol::{

@@ -101,7 +101,8 @@ async fn status(State(api): State<Arc<Api>>) -> Json<OwnStatus> {
 
 impl Api {
     fn standing(&self) -> OwnStanding {
-        let Standing { leader, lease_holds, fences } = self.standing.borrow().clone();
+        let Standing { leader, lease_holds, fences, unsendable: _ } =
+            self.standing.borrow().clone();
         OwnStanding { leader, lease_holds, fences }
     }
 

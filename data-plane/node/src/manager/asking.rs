@@ -4,7 +4,10 @@
 
 use crate::limits::{ALONE_AFTER, CHECK_IN_AGAIN_FIRST, CHECK_IN_AGAIN_MAX, CHECK_IN_REFUSED_MAX};
 use std::{future::pending, time::Duration};
-use tokio::task::{JoinError, JoinHandle};
+use tokio::{
+    task::{JoinError, JoinHandle},
+    time::{Instant, sleep_until},
+};
 
 /// Answers in a row that did not let it in.
 #[derive(Debug, Default)]
@@ -41,6 +44,14 @@ fn doubled(first: Duration, times: u32) -> Duration {
 pub(super) async fn done<T>(task: &mut Option<JoinHandle<T>>) -> Result<T, JoinError> {
     match task {
         Some(task) => task.await,
+        None => pending().await,
+    }
+}
+
+/// Returns when that time has come, if there is one. May be cancelled.
+pub(super) async fn due(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at).await,
         None => pending().await,
     }
 }

@@ -3,21 +3,21 @@
 //! disk, and the services go on.
 
 use super::{
-    asking::{Asking, done},
+    asking::{Asking, done, due},
     cordon,
     intent::{Intent, Verdict},
+    leader::{Leader, next_of},
     lease::Lease,
     options::Options,
     proof::Proof,
     standing::Shown,
-    unasked::Unasked,
     work::Work,
 };
 use crate::{
     limits,
     supervision::{Reports, Supervisor},
 };
-use std::{collections::BTreeSet, future::pending, sync::Arc, time::Instant};
+use std::{collections::BTreeSet, sync::Arc, time::Instant};
 use tokio::{
     sync::mpsc,
     task::{JoinError, JoinHandle},
@@ -26,11 +26,11 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tradewind_control_client::{Answer, ControlClient, KeySource};
 use tradewind_domain::{
-    control::{Desired, level::FeatureLevel},
+    control::{Desired, level::FeatureLevel, unasked::Unasked},
     ids::{DiskId, Epoch, Incarnation, NodeName},
     limits::BEAT_EVERY,
 };
-use tradewind_link::pipe::{Accepted, Event, Events, Sender};
+use tradewind_link::pipe::{Accepted, Event, SendError};
 use tradewind_protocol::{
     Code, Problem, Retry,
     check_in::{ManagerCheckIn, ManagerCheckedIn},
@@ -39,14 +39,6 @@ use tradewind_protocol::{
 
 /// The number of a beat, and the services and confirmed cordons that it told.
 type Told = (u64, Reports, BTreeSet<Epoch>);
-
-struct Leader {
-    name: String,
-    /// It knows beats that say that nothing has changed.
-    knows_still: bool,
-    sender: Sender<FromManager>,
-    events: Events<ToManager>,
-}
 
 pub(super) struct Core<W> {
     options: Options,
@@ -60,7 +52,7 @@ pub(super) struct Core<W> {
     supervisor: Supervisor,
     proof: Proof,
     intent: Intent,
-    unasked: Unasked,
+    unasked: Unasked<tokio::time::Instant>,
     lease: Lease,
     shown: Shown,
     /// Cancelled when a drain has dropped this Manager, or another life has its name: it stops in order.
@@ -172,7 +164,7 @@ impl<W: Work> Core<W> {
                 proved = done(&mut self.proving) => self.on_proved(proved),
                 () = sleep_until(self.check_in_at), if alone => self.check_in(),
                 answer = done(&mut self.checking_in) => self.on_checked_in(answer).await,
-                () = self.unasked.due() => self.go_on_alone().await,
+                () = due(self.unasked.at()) => self.go_on_alone().await,
                 Some(()) = inboxes.reconsider.recv() => self.reconsider().await,
                 Ok(()) = services.changed() => {
                     let now = services.borrow_and_update().clone();
@@ -183,10 +175,9 @@ impl<W: Work> Core<W> {
     }
 
     fn on_pipe(&mut self, accepted: Accepted<FromManager, ToManager>) {
-        let Accepted { hello, sender, events } = accepted;
+        let hello = &accepted.hello;
         tracing::info!(leader = hello.from, epoch = hello.fence.epoch.0, "leader's pipe is up");
-        let knows_still = hello.protocol.max >= 2;
-        self.leader = Some(Leader { name: hello.from, knows_still, sender, events });
+        self.leader = Some(Leader::new(accepted));
         self.told = None;
         self.lease.pipe_changed();
         self.prove();
@@ -195,9 +186,14 @@ impl<W: Work> Core<W> {
 
     async fn on_event(&mut self, event: Option<Event<ToManager>>) {
         match event {
-            Some(Event::Message(ToManager::Desired { desired })) => {
+            Some(Event::Message(ToManager::Desired { part })) => {
                 self.registered = true;
-                self.on_desired(desired).await;
+                match self.leader.as_mut().map(|leader| leader.assembly.take(part)) {
+                    Some(Ok(Some(desired))) => self.on_desired(desired).await,
+                    Some(Ok(None)) | None => {}
+                    // The next pipe begins anew.
+                    Some(Err(disordered)) => self.leader_lost(&disordered.to_string()),
+                }
             }
             Some(Event::Message(ToManager::BeatAnswer { n })) => {
                 let held = self.lease.holds(Instant::now());
@@ -260,7 +256,8 @@ impl<W: Work> Core<W> {
     }
 
     /// Losing the control plane kills nothing, not even the node's being started anew meanwhile.
-    async fn go_on_alone(&self) {
+    async fn go_on_alone(&mut self) {
+        self.unasked.told();
         tracing::warn!(
             waited_ms = limits::START_UNASKED_AFTER.as_millis(),
             "no leader has answered since this Manager was started: it starts what it was told to run before, which may \
@@ -311,11 +308,18 @@ impl<W: Work> Core<W> {
             FromManager::Beat { n, services, sessions, cordons }
         };
         let now = Instant::now();
-        // One that finds no room is left out: the next tells the same.
-        if leader.sender.try_send(beat).is_ok() {
-            self.lease.beat_sent(n, now);
-            if !known {
-                self.told = leader.knows_still.then_some((n, reports, cordons));
+        match leader.sender.try_send(beat) {
+            Ok(()) => {
+                self.lease.beat_sent(n, now);
+                if !known {
+                    self.told = leader.knows_still.then_some((n, reports, cordons));
+                }
+            }
+            // One that finds no room is left out: the next tells the same.
+            Err(SendError::Full | SendError::NotUp) => {}
+            Err(error @ SendError::Unsendable(_)) => {
+                self.shown.unsendable();
+                tracing::error!(%error, services = reports.len(), "a beat cannot be sent: this Manager will be taken for down");
             }
         }
     }
@@ -390,11 +394,4 @@ fn ticks() -> Interval {
     let mut beat = interval(BEAT_EVERY);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     beat
-}
-
-async fn next_of(leader: &mut Option<Leader>) -> Option<Event<ToManager>> {
-    match leader {
-        Some(leader) => leader.events.next().await,
-        None => pending().await,
-    }
 }

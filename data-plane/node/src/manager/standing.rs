@@ -11,6 +11,8 @@ pub(super) struct Standing {
     pub(super) lease_holds: bool,
     /// How often its lease has run out in this life.
     pub(super) fences: u64,
+    /// Beats that no frame has room for.
+    pub(super) unsendable: u64,
 }
 
 /// Where it is told.
@@ -29,6 +31,11 @@ impl Shown {
 
     pub(super) fn lease_held(&self) -> bool {
         self.standing.borrow().lease_holds
+    }
+
+    /// A beat was too large to be sent.
+    pub(super) fn unsendable(&self) {
+        self.standing.send_modify(|shown| shown.unsendable += 1);
     }
 
     /// Those who watch are woken by a change alone.

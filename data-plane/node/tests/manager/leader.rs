@@ -10,7 +10,7 @@ use std::{
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tradewind_domain::{
-    control::Desired,
+    control::{Desired, telling::Part},
     ids::{Epoch, Fence, Incarnation, ManagerId},
 };
 use tradewind_link::{
@@ -176,7 +176,8 @@ async fn lead(known: Arc<Known>, manager: ManagerId, fence: Fence) {
             _ = desired.changed() => {
                 let desired = desired.borrow_and_update().clone();
                 if let Some(desired) = desired {
-                    let _ = sender.try_send(ToManager::Desired { desired });
+                    let part = Part::whole_of(&desired);
+                    let _ = sender.try_send(ToManager::Desired { part });
                 }
             }
         }

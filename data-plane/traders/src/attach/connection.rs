@@ -169,6 +169,7 @@ impl Connection {
                         self.send(&ToTrader::Attached { customer, epoch, wish }).await?;
                     }
                 }
+                self.copy.works = Some(*epoch);
                 self.tell_access(desired).await?;
                 Stands::Attached
             }

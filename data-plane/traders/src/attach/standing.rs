@@ -22,6 +22,8 @@ pub(crate) struct Copy {
     pub(crate) claims: Claims,
     /// Of the entry that gave it its right, or a later one.
     pub(crate) epoch: Epoch,
+    /// The right that it was told to have and trades under: it goes on whatever is put on record anew.
+    pub(crate) works: Option<Epoch>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,7 +79,8 @@ pub(crate) fn standing(desired: &Desired, copy: &Copy) -> Standing {
             };
         }
     }
-    if wanted.fencing {
+    let works = copy.works.is_some() && copy.works == held.map(|held| held.epoch);
+    if wanted.fencing && !works {
         return Standing::Waits(
             "for Brokers that have not told yet that they refuse earlier copies",
         );

@@ -2,22 +2,49 @@
 //! in the hands of a Manager that is not there any more: customers with their Traders lose their place and are given
 //! another one; a Broker does not, for its ledger has one copy there. It is given up by name, by whoever says so.
 //!
+//! What goes with the ledger is made up for. Of whom orders are refused stands in it: so each Trader that may trade on the
+//! account waits for the next ledger before it is started anew (T1), and that ledger has the rights of all of them on record. And
+//! where the Manager lives, its Broker takes orders until it has stopped: the next one is not placed before.
+//!
 //! H1: whoever holds something is registered.
 
-use super::{By, DrainRow, Entry, Step};
+use super::{By, DrainRow, DrainState, Entry, Step};
 use crate::{
     control::{
         event::EventKind,
+        fencing::FencingRow,
         level::FeatureLevel,
         machine::Machine,
         refusal::Refusal,
         row::{Assignment, Row},
     },
-    ids::{CustomerId, DrainTarget, ManagerId, Revision, ServiceId, TraderId},
+    ids::{AccountId, CustomerId, DrainTarget, Epoch, ManagerId, Revision, ServiceId, TraderId},
 };
 use alloc::{format, string::String, vec::Vec};
+use serde::{Deserialize, Serialize};
+
+/// A Broker that was given up and has no other place yet, and who had it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AbandonedRow {
+    pub account: AccountId,
+    pub shard: u16,
+    pub manager: ManagerId,
+    /// The right under which he had it.
+    pub epoch: Epoch,
+}
 
 impl Machine {
+    /// Who had a Broker that was given up, until another one has it.
+    #[must_use]
+    pub fn abandoned(&self, account: &AccountId, shard: u16) -> Option<&AbandonedRow> {
+        self.tables.abandoned.get(&(account.clone(), shard))
+    }
+
+    /// All that were given up and have no other place yet.
+    pub fn all_abandoned(&self) -> impl Iterator<Item = &AbandonedRow> {
+        self.tables.abandoned.values()
+    }
+
     /// Takes the Brokers from whom a target covers, also from one that was dropped by an earlier build. Each begins
     /// elsewhere with an empty ledger, as an account that is deleted with `release` and declared anew.
     pub(in crate::control) fn abandon(
@@ -29,8 +56,14 @@ impl Machine {
     ) -> Result<Vec<EventKind>, Refusal> {
         let (row, next) = self.asked(target, at, by, Step::Abandon)?;
         let mut events = Vec::new();
+        let mut registered = false;
         for manager in target.managers() {
             let held = self.tables.index.held(&manager).map(|held| held.brokers.clone());
+            if row.state == DrainState::Dropped && self.manager(&manager).is_some() {
+                // It came after the drain was over, and nobody is emptying it.
+                registered |= held.is_some_and(|held| !held.is_empty());
+                continue;
+            }
             for key in held.into_iter().flatten() {
                 let Some(mut broker) = self.tables.brokers.get(&key).cloned() else { continue };
                 let Some(Assignment { manager, epoch }) = broker.assignment.take() else {
@@ -41,6 +74,13 @@ impl Machine {
                 if shard == 0 {
                     self.ledger_begins(&account, None);
                 }
+                self.tables.put(Row::Abandoned(AbandonedRow {
+                    account: account.clone(),
+                    shard,
+                    manager: manager.clone(),
+                    epoch,
+                }));
+                self.fence_all(&account);
                 let service = ServiceId::Broker { account: account.clone(), shard };
                 self.tables.forget_handed_back(&service);
                 let by = by.clone();
@@ -51,10 +91,29 @@ impl Machine {
                 self.tables.forget_manager(&manager);
             }
         }
+        if events.is_empty() && registered {
+            return Err(Refusal::WrongState { state: row.state });
+        }
         if !events.is_empty() {
             self.put_drain(entry, row, next);
         }
         Ok(events)
+    }
+
+    /// T1: whom the ledger refused is not known any more. Copies that run go on; none is started before the rights of all
+    /// who may trade there stand in the next ledger.
+    fn fence_all(&mut self, account: &AccountId) {
+        let Some(row) = self.account(account) else { return };
+        let traders = row.spec.customers.iter().flat_map(|customer| {
+            let each = self.tables.index.traders(customer);
+            each.map(move |trader| (customer, trader))
+        });
+        let rights = traders.filter_map(|(customer, trader)| {
+            let (trader, epoch) = (trader.clone(), self.trader_right(trader)?);
+            Some(FencingRow { trader, customer: customer.clone(), epoch })
+        });
+        let rights: Vec<FencingRow> = rights.collect();
+        rights.into_iter().for_each(|row| self.tables.put(Row::Fencing(row)));
     }
 
     /// Before what a target covers leaves the registry. What is there was given up with a `force`, but for Brokers.

@@ -1,5 +1,7 @@
 //! Claims about fencing Traders: by example, against the leader's plan.
 
+mod many;
+
 use super::*;
 use crate::{
     control::{

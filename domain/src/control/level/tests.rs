@@ -1,11 +1,13 @@
 //! Claims about feature levels: who is asked, who is let in, and what waits.
 
+mod variants;
+
 use super::*;
 use crate::{
     control::{
         Outcome,
         command::DownReason,
-        drain::By,
+        drain::{By, DrainCommand},
         group::{Founder, GroupCommand, MemberAddress},
         machine::world::{World, name},
         plan::plan,
@@ -160,4 +162,26 @@ fn a_new_life_of_the_cluster_goes_on_at_the_level_that_its_rows_need() {
     let anew = world.machine.clone().begin_new_life();
     assert_eq!(anew.level(), SECOND);
     assert_eq!(anew.member_level(NodeId(1)), None, "its members are others");
+}
+
+#[test]
+fn a_manager_that_comes_back_as_a_build_that_says_nothing_holds_the_raise() {
+    let mut world = group();
+    (1..=3).for_each(|node| drop(know(&mut world, node, SECOND)));
+    check_in(&mut world, 1, SECOND);
+    // when: its next life is of a build that knows of no levels
+    let silent = |incarnation| Command::CheckInFrom {
+        manager: name("a.trader-manager"),
+        location: name("here"),
+        address: "h:1".to_string(),
+        incarnation: Incarnation(incarnation),
+        capacity: 5,
+        disk: DiskId(9),
+        node: name("n"),
+    };
+    world.accept(silent(2));
+    // then
+    assert_eq!(world.machine.not_knowing(SECOND), Some("a.trader-manager".to_string()));
+    let by = "a.trader-manager".to_string();
+    assert_eq!(refusal(raise(&mut world, SECOND)), Refusal::LevelNotKnownBy { level: SECOND, by });
 }

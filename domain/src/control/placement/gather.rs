@@ -154,7 +154,8 @@ impl Gathered {
     }
 
     /// All Brokers of an account, since they are spread: those that have a place with it. One whose holder is
-    /// gone waits for it, unless its ledger was sealed to be continued elsewhere.
+    /// gone waits for it, unless its ledger was sealed to be continued elsewhere. One that was given up waits until it has
+    /// stopped.
     fn add_brokers(&mut self, machine: &Machine, observed: &Observed, account: &AccountId) {
         let of_account = (account.clone(), 0)..=(account.clone(), u16::MAX);
         for ((_, shard), row) in machine.tables.brokers.range(of_account) {
@@ -162,7 +163,9 @@ impl Gathered {
             let at = row.assignment.as_ref().map(|held| &held.manager);
             let waits = at.is_some_and(|at| !self.problem.keeps(at))
                 && !observed.sealed.contains(&(account.clone(), *shard));
-            if !waits && !self.problem.items.contains_key(&item) {
+            let given_up = machine.abandoned(account, *shard);
+            let runs_on = given_up.is_some_and(|row| observed.may_run_on(row, machine));
+            if !waits && !runs_on && !self.problem.items.contains_key(&item) {
                 self.add(item, 1, at);
             }
         }

@@ -124,7 +124,8 @@ fn due(machine: &Machine, at: UnixNanos, row: &DrainRow) -> Option<Due> {
 pub enum HoursUnknown {
     #[error("nobody has said when it is after hours in {location}")]
     Undeclared { location: LocationId },
-    #[error(transparent)]
+    /// Without the day: each would be a reason of its own.
+    #[error("the table of {} has {} to {} and no later day", .0.exchange, .0.first, .0.last)]
     Outside(#[from] OutsideTable),
 }
 

@@ -1,6 +1,7 @@
 //! When a Trader may be started under its new right. Decides that this is when each Broker of each account that its
 //! customer may use has told this leader that it has the right on record. A Broker whose Manager is away has told
-//! nothing: it may run and take orders, so the Trader waits for it. One that was never placed takes none.
+//! nothing: it may run and take orders, so the Trader waits for it, and for one that was given up until the next has told.
+//! One that was never placed takes none.
 
 use super::Observed;
 use crate::{
@@ -59,10 +60,14 @@ fn is_on_record(
     // Shard 0 is the ledger: no other one takes orders.
     let mut ledgers = of_his.filter_map(|account| {
         let ledger = machine.brokers_of(&account.account).next()?;
-        ledger.assignment.as_ref().map(|held| (account, &held.manager))
+        match &ledger.assignment {
+            Some(held) => Some((account, Some(&held.manager))),
+            None => machine.abandoned(&account.account, ledger.shard).map(|_| (account, None)),
+        }
     });
     ledgers.all(|(account, manager)| {
-        let manager = machine.manager(manager).filter(|row| row.state == ManagerState::Live);
+        let manager = manager.and_then(|manager| machine.manager(manager));
+        let manager = manager.filter(|row| row.state == ManagerState::Live);
         manager.is_some_and(|manager| {
             let told =
                 observed.fenced.get(&manager.manager).filter(|_| observed.has_heard(manager));

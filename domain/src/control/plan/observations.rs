@@ -117,9 +117,9 @@ impl Observations {
                 let lapse = Lapse { at: Monotonic(now.0.saturating_sub(ago)), braked: true };
                 self.observed.lapsed.insert(Node::named(machine, row), lapse);
             }
-            let node = Node::of(row);
-            let others = machine.managers().filter(|other| other.location == row.location);
-            let alone = others.map(Node::of).all(|other| other == node);
+            let node = Node::named(machine, row);
+            let mut others = machine.managers().filter(|other| other.location == row.location);
+            let alone = others.all(|other| Node::named(machine, other) == node);
             if u128::from(ago) < limits::BRAKE_REMEMBERED.as_nanos() && !alone {
                 // Whether it was let go under the brake, and others are held still, is not known: it is off as soon
                 // as all have been heard.

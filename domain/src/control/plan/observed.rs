@@ -4,8 +4,14 @@
 use super::{Lapse, Node, Probe};
 use crate::{
     control::{
-        command::DownReason, copies::LedgerTold, handed_back::Failure, level::FeatureLevel,
-        row::ManagerRow, scale::Offered,
+        Machine,
+        command::DownReason,
+        copies::LedgerTold,
+        drain::AbandonedRow,
+        handed_back::Failure,
+        level::FeatureLevel,
+        row::{ManagerRow, ManagerState},
+        scale::Offered,
     },
     ids::{AccountId, Epoch, Incarnation, LocationId, ManagerId, ServiceId, TraderId},
     limits,
@@ -38,6 +44,8 @@ pub struct Told {
     pub starting: u32,
     /// Services that it gives up, and what their last lives came to.
     pub handed_back: BTreeMap<ServiceId, Failure>,
+    /// Brokers whose processes it has, also those that it stops.
+    pub brokers: BTreeSet<(AccountId, u16)>,
 }
 
 /// Of each account of a BrokerManager the rights of Traders that its ledger has on record, those that were asked for.
@@ -135,6 +143,21 @@ impl Observed {
     pub fn told(&self, row: &ManagerRow) -> Option<&Told> {
         let seen = self.managers.get(&row.manager).filter(|_| self.has_heard(row))?;
         seen.told.as_ref()
+    }
+
+    /// Whether a Broker that was given up may run on where it was: its Manager lives and has not told this leader that it
+    /// is gone. A second one would take orders beside it.
+    #[must_use]
+    pub fn may_run_on(&self, given_up: &AbandonedRow, machine: &Machine) -> bool {
+        let holder = machine.manager(&given_up.manager).filter(|row| match row.state {
+            ManagerState::Live => true,
+            ManagerState::Down => false,
+        });
+        holder.is_some_and(|row| {
+            let told = self.told(row).filter(|told| told.held.is_some());
+            let key = (given_up.account.clone(), given_up.shard);
+            told.is_none_or(|told| told.brokers.contains(&key))
+        })
     }
 
     /// The last proof of its life; none is older than this leadership.

@@ -47,14 +47,19 @@ impl Tables {
         if let Some(row) = self.managers.remove(manager) {
             self.gone(RowKey::Manager(manager.clone()), &Row::Manager(row));
         }
-        if let Some(row) = self.manager_levels.remove(manager) {
-            self.gone(RowKey::ManagerLevel(manager.clone()), &Row::ManagerLevel(row));
-        }
+        self.forget_manager_level(manager);
         // What a name holds belongs to its disk, registered or not.
         if self.index.held(manager).is_none_or(super::index::Held::is_empty)
             && let Some(row) = self.manager_disks.remove(manager)
         {
             self.gone(RowKey::ManagerDisk(manager.clone()), &Row::ManagerDisk(row));
+        }
+    }
+
+    /// What a life before said of its build says nothing of one that says nothing.
+    pub(in crate::control) fn forget_manager_level(&mut self, manager: &ManagerId) {
+        if let Some(row) = self.manager_levels.remove(manager) {
+            self.gone(RowKey::ManagerLevel(manager.clone()), &Row::ManagerLevel(row));
         }
     }
 
@@ -91,6 +96,7 @@ impl Tables {
             self.index.forget_broker(&row);
             self.gone(RowKey::Broker(key.clone()), &Row::Broker(row));
         }
+        self.forget_abandoned(key);
         let (account, shard) = key.clone();
         self.forget_handed_back(&ServiceId::Broker { account, shard });
     }
@@ -126,6 +132,12 @@ impl Tables {
     pub(in crate::control) fn forget_fencing(&mut self, trader: &TraderId) {
         if let Some(row) = self.fencings.remove(trader) {
             self.gone(RowKey::Fencing(trader.clone()), &Row::Fencing(row));
+        }
+    }
+
+    pub(in crate::control) fn forget_abandoned(&mut self, key: &(AccountId, u16)) {
+        if let Some(row) = self.abandoned.remove(key) {
+            self.gone(RowKey::Abandoned(key.clone()), &Row::Abandoned(row));
         }
     }
 

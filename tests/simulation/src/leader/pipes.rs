@@ -19,6 +19,7 @@ use tradewind_domain::{
         desired::{TraderWanted, Work},
         plan::{Fenced, Proof, Registration},
         row::ManagerState,
+        telling::{Part, Teller},
     },
     ids::{Epoch, Fence, Incarnation, ManagerId, Revision},
     limits::{DIAL_WITHIN, PIPE_PING_EVERY, REDIAL_FIRST, REDIAL_MAX},
@@ -29,6 +30,8 @@ use turmoil::net::{TcpStream, tcp::OwnedWriteHalf};
 /// As `control-plane/server` has them.
 const DESIRED_EVERY_MS: u64 = 10;
 const LOOK_EVERY_MS: u64 = 20;
+/// A few things each, so that there are many parts.
+const PART_BYTES: usize = 512;
 
 pub(super) struct Report {
     pub(super) of: Registration,
@@ -76,6 +79,7 @@ impl Pipes {
                 right: self.right,
                 of: of.clone(),
                 reports: self.reports.clone(),
+                teller: Teller::default(),
                 told: self.context.taken_for_told(&manager),
             };
             let task = self.tasks.spawn_local(pipe.run(machine.fence(self.right)));
@@ -93,7 +97,9 @@ struct Pipe {
     right: Epoch,
     of: Registration,
     reports: mpsc::Sender<Report>,
-    /// What the Manager was told last on the connection that stands.
+    /// What the Manager knows by the connection that stands.
+    teller: Teller,
+    /// The same, of a leader with a bug in what it tells: it tells all each time.
     told: Option<Desired>,
 }
 
@@ -110,7 +116,7 @@ impl Pipe {
                     self.note_stood(incarnation);
                     self.report(Proof::Up { incarnation }).await;
                     self.serve(to, frames, incarnation == self.of.incarnation).await;
-                    self.told = None;
+                    (self.teller, self.told) = (Teller::default(), None);
                     self.report(Proof::Down).await;
                 }
                 // Turmoil refuses at once what a cut swallows; a real one says nothing.
@@ -172,14 +178,16 @@ impl Pipe {
             let wake = due.unwrap_or_else(Instant::now);
             tokio::select! {
                 frame = frames.next() => match frame {
-                    Some(FromManager::Beat { n, cordons, held, starting, fenced, given_up }) if own => {
+                    Some(FromManager::Beat { n, cordons, held, starting, fenced, given_up, brokers })
+                        if own =>
+                    {
                         // Answered first, and only to one that was told here what it should be.
                         if self.may_answer()
                             && write(&mut to, &ToManager::Answer { n }).await.is_err()
                         {
                             return;
                         }
-                        let beat = told(cordons, held, starting, given_up);
+                        let beat = told(cordons, held, starting, given_up, brokers);
                         self.send(Proof::Beat(beat), fenced).await;
                     }
                     Some(_) => {}
@@ -206,7 +214,7 @@ impl Pipe {
     }
 
     fn may_answer(&self) -> bool {
-        self.told.is_some() && self.still_holds()
+        (self.teller.has_told() || self.told.is_some()) && self.still_holds()
     }
 
     /// Whether a lease may be renewed: this member leads for sure, and the Manager is what it was.
@@ -231,6 +239,31 @@ impl Pipe {
         if !own {
             return Ok(true);
         }
+        let planted = self.context.world.planted;
+        if matches!(planted, Some(Planted::TwoHolders | Planted::RoutesForgotten)) {
+            return self.tell_wrongly(revision, machine, to).await;
+        }
+        let Some(mut news) = self.teller.news(machine, revision, &self.of.manager) else {
+            return Ok(true);
+        };
+        if !self.still_holds() {
+            return Ok(false);
+        }
+        // Half of it is of no use: whoever breaks off here has lost the connection.
+        while let Some(part) = news.part(PART_BYTES, |item| format!("{item:?}").len()) {
+            write(to, &ToManager::Desired(Box::new(part))).await?;
+        }
+        self.teller.told(news);
+        Ok(true)
+    }
+
+    /// With a bug in it.
+    async fn tell_wrongly(
+        &mut self,
+        revision: Revision,
+        machine: &Machine,
+        to: &mut OwnedWriteHalf,
+    ) -> io::Result<bool> {
         let Some(mut desired) = desired(machine, revision, &self.of.manager) else {
             return Ok(true);
         };
@@ -243,7 +276,7 @@ impl Pipe {
         if !self.still_holds() {
             return Ok(false);
         }
-        write(to, &ToManager::Desired(Box::new(desired.clone()))).await?;
+        write(to, &ToManager::Desired(Box::new(Part::whole_of(&desired)))).await?;
         self.told = Some(desired);
         Ok(true)
     }

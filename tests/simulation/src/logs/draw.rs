@@ -26,8 +26,8 @@ use tradewind_domain::{
         row::{Assignment, CustomerSpec},
     },
     ids::{
-        ClusterIncarnation, DiskId, Epoch, Incarnation, ManagerId, ManagerKind, NodeId, NodeName,
-        TraderId,
+        AccountId, ClusterIncarnation, DiskId, Epoch, Incarnation, ManagerId, ManagerKind, NodeId,
+        NodeName, TraderId,
     },
     time::{Monotonic, UnixNanos},
 };
@@ -315,6 +315,13 @@ impl Draw {
         }
     }
 
+    /// Brokers that were given up and run on, now and then.
+    fn still_run(&self, machine: &Machine, manager: &ManagerId) -> BTreeSet<(AccountId, u16)> {
+        let given_up = machine.all_abandoned().filter(|row| row.manager == *manager);
+        let runs = given_up.filter(|_| self.chance.percent(30));
+        runs.map(|row| (row.account.clone(), row.shard)).collect()
+    }
+
     /// What a leader may have seen: much of it good news, or nothing would go on.
     pub(super) fn observed(&self, machine: &Machine) -> Observed {
         let sightings = machine.managers().filter(|_| self.chance.percent(92)).map(|row| {
@@ -324,6 +331,7 @@ impl Draw {
                 held: self.chance.percent(90).then(|| self.chance.below(8).saturating_sub(6)),
                 starting: self.chance.below(8).saturating_sub(5) as u32,
                 handed_back: self.given_up(machine, &row.manager),
+                brokers: self.still_run(machine, &row.manager),
             };
             let last_proof = Monotonic(NOW.0 - self.chance.below(700_000_000));
             let sighting = Sighting {

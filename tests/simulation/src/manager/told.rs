@@ -2,7 +2,7 @@
 //! Traders its Brokers have on record. Decides nothing about time.
 
 use crate::sites::Post;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tradewind_domain::{
     control::{
         Desired,
@@ -10,7 +10,7 @@ use tradewind_domain::{
         handed_back::{Exit, Failure},
         plan::Fenced,
     },
-    ids::{Epoch, ServiceId},
+    ids::{AccountId, Epoch, ServiceId},
 };
 
 /// T1: an earlier copy of this Trader may still be accepted somewhere.
@@ -38,6 +38,16 @@ pub(super) fn on_record(here: &Post, now: u64) -> Fenced {
         (broker.account, rights.collect())
     });
     on_record.collect()
+}
+
+/// Brokers that it has, also those that it stops.
+pub(super) fn has_brokers(here: &Post) -> BTreeSet<(AccountId, u16)> {
+    let services = here.services.borrow();
+    let brokers = services.keys().filter_map(|service| match service {
+        ServiceId::Broker { account, shard } => Some((account.clone(), *shard)),
+        ServiceId::Trader { .. } | ServiceId::Market { .. } => None,
+    });
+    brokers.collect()
 }
 
 /// What of that it gives up: it ends as soon as it is at work, again and again.

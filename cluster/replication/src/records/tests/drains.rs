@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use tradewind_domain::{
     calendar::{DailyWindow, Day, Exchange, Hours, OperatorDay, Span},
     control::{
-        drain::{By, DrainCommand, DrainRow, DrainState, DropSchedule, DroppedRow},
+        drain::{AbandonedRow, By, DrainCommand, DrainRow, DrainState, DropSchedule, DroppedRow},
         group::{GroupAsk, GroupCommand},
         resource::Condition,
         row::{ExchangeRow, LocationRow, LocationSpec},
@@ -185,4 +185,15 @@ fn the_bytes_of_what_operators_ask_of_the_group_never_change() {
         let command = Command::Group(GroupCommand::Audited { by: by(), ask });
         golden(Kind::Proposal, &proposal(command), bytes);
     }
+}
+
+#[test]
+fn the_bytes_of_a_ledger_that_was_given_up_never_change() {
+    let (account, manager) = ("k".parse().unwrap(), "a.broker-manager".parse().unwrap());
+    let row = AbandonedRow { account, shard: 0, manager, epoch: Epoch(9) };
+    golden(
+        Kind::Row,
+        &Row::Abandoned(row),
+        "010621016b0010612e62726f6b65722d6d616e61676572099767a872",
+    );
 }

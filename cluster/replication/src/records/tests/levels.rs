@@ -108,3 +108,43 @@ fn the_bytes_of_refusals_about_levels_and_room_never_change() {
         golden(Kind::Row, &Row::Answered(row), bytes);
     }
 }
+
+/// The proposals whose bytes stand in these tests. Of more than a line there are some, which are not looked at here.
+fn recorded() -> impl Iterator<Item = &'static str> {
+    let files = [
+        include_str!("drains.rs"),
+        include_str!("levels.rs"),
+        include_str!("manager_disks.rs"),
+        include_str!("resources.rs"),
+        include_str!("scale.rs"),
+        include_str!("services.rs"),
+        include_str!("traders.rs"),
+        include_str!("../tests.rs"),
+    ];
+    let texts = files.into_iter().flat_map(|file| file.split('"'));
+    // More than the beginning that is looked for here.
+    let hexadecimal =
+        |text: &&str| text.len() > 20 && text.bytes().all(|digit| digit.is_ascii_hexdigit());
+    texts.filter(|text| text.starts_with("01010101630203")).filter(hexadecimal)
+}
+
+#[test]
+fn what_was_recorded_is_read_and_is_of_the_level_it_was_recorded_at() {
+    // Whatever is recorded and does not stand here is read by builds of the first level.
+    let of_the_second = [
+        "010101016302030f0910612e62726f6b65722d6d616e61676572010301770179ef48a48f",
+        "010101016302030f0a10612e62726f6b65722d6d616e61676572090179a09566f5",
+    ];
+    let mut seen = 0;
+    for text in recorded() {
+        let digits: Vec<char> = text.chars().collect();
+        let pairs = digits.chunks(2).map(|pair| pair.iter().collect::<String>());
+        let bytes: Vec<u8> = pairs.map(|pair| u8::from_str_radix(&pair, 16).unwrap()).collect();
+        let read: Stamped = decode(Kind::Proposal, &bytes).unwrap();
+        let level = read.request.command.level();
+        let expected = if of_the_second.contains(&text) { SECOND } else { FeatureLevel::FIRST };
+        assert_eq!(level, expected, "{read:?}");
+        seen += 1;
+    }
+    assert!(seen >= 40, "{seen}");
+}

@@ -178,7 +178,9 @@ async fn a_revoked_key_closes_its_sessions() {
     let mut algo = edge.algo().await;
     let mut without = desired(Vec::new());
     if let Work::Markets { access, .. } = &mut without.work {
-        access.customers[0].key_ids.clear();
+        let mut revoked = access.customers.iter().next().unwrap().clone();
+        revoked.key_ids.clear();
+        access.customers.put(revoked);
     }
     // when
     edge.gateway.follow(&without);

@@ -50,6 +50,8 @@ fn figures(api: &Api) -> Figures {
     to.gauge("manager_lease", "1 while the lease holds", holds);
     let fences = standing.fences;
     to.counter("manager_fences", "Times the lease has run out", fences);
+    let help = "Beats that were too large to be sent";
+    to.counter("manager_beats_unsendable", help, api.standing.borrow().unsendable);
     to.gauge("manager_sessions", "Sessions of algos held here", (api.sessions)());
     let counts = api.supervisor.counts();
     to.counter("manager_services_started", "Processes started", counts.started);

@@ -26,6 +26,7 @@ fn copy(name: &str, epoch: u64) -> Copy {
             expires_at: UnixNanos(9),
         },
         epoch: Epoch(epoch),
+        works: None,
     }
 }
 
@@ -50,7 +51,7 @@ fn desired(traders: Vec<TraderWanted>, key: &str) -> Desired {
         trader_manager: None,
         affinity_version: 1,
     };
-    let access = Access { public_keys: Vec::new(), customers: vec![customer] };
+    let access = Access { public_keys: Vec::new(), customers: vec![customer].into() };
     Desired {
         revision: Revision(9),
         fence: Fence { cluster: ClusterIncarnation(7), epoch: Epoch(1) },
@@ -71,7 +72,13 @@ fn a_copy_is_attached_once_its_right_is_known_here_and_on_record_with_brokers() 
     let attached = Standing::Attached { epoch: Epoch(5), wish: Wish::Run };
     assert_eq!(stands(told(Some("one"), 5), &one), attached);
     let fencing = TraderWanted { fencing: true, ..told(Some("one"), 5) };
-    assert!(matches!(stands(fencing, &one), Standing::Waits(_)));
+    assert!(matches!(stands(fencing.clone(), &one), Standing::Waits(_)));
+    // A ledger was given up, and the next one puts its right on record: it goes on meanwhile,
+    let working = Copy { works: Some(Epoch(5)), ..copy("one", 5) };
+    assert_eq!(stands(fencing.clone(), &working), attached);
+    // and one that worked under an earlier right waits.
+    let earlier = Copy { works: Some(Epoch(4)), ..copy("one", 5) };
+    assert!(matches!(stands(fencing, &earlier), Standing::Waits(_)));
     let paused = TraderWanted { paused: true, ..told(Some("one"), 5) };
     let pauses = Standing::Attached { epoch: Epoch(5), wish: Wish::Pause };
     assert_eq!(stands(paused, &one), pauses);

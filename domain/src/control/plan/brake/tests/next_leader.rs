@@ -1,9 +1,14 @@
 //! Claims about what a new leader makes of what the one before has done.
 
 use super::*;
-use crate::control::{
-    event::{Event, EventKind},
-    plan::Observations,
+use crate::{
+    control::{
+        event::{Event, EventKind},
+        manager_disk::ManagerDiskRow,
+        plan::Observations,
+        row::Row,
+    },
+    ids::DiskId,
 };
 
 #[test]
@@ -58,6 +63,27 @@ fn a_new_leader_does_not_expire_at_once_what_the_one_before_may_have_held() {
     // A proven death was never under the brake.
     let judged = after_a_minute(&machine, DownReason::Refused);
     assert_eq!((held(&judged), expired(&judged, &machine)), (vec![], [node(3)].into()));
+}
+
+#[test]
+fn nodes_that_are_told_apart_by_their_names_alone_are_remembered_as_well() {
+    // given: one address for all, as behind a NAT; the leader before has let one of them go
+    let machine = without(&nodes(4), 0);
+    let disks = machine.managers().map(|row| {
+        let node = Node::of(row).host.parse().unwrap();
+        Row::ManagerDisk(ManagerDiskRow { manager: row.manager.clone(), disk: DiskId(1), node })
+    });
+    let rows = machine.rows().map(|row| match row {
+        Row::Manager(row) => Row::Manager(ManagerRow { address: "nat:1".to_string(), ..row }),
+        other => other,
+    });
+    let machine = Machine::from_rows(rows.chain(disks).collect::<Vec<_>>());
+    let at = machine.managers().map(|row| row.since).max().unwrap() + Duration::from_secs(60);
+    // when
+    let mut seen = Observations::since(NOW);
+    seen.after(&machine, &[], at, NOW);
+    // then
+    assert_eq!(seen.observed().braked, ["here".parse().unwrap()].into());
 }
 
 #[test]

@@ -1,0 +1,118 @@
+//! Claims about what stands in logs at which level. The names of all variants are found by what serde is told of them, so
+//! that none can be appended without a level: those of level 1 are as they were, and every other one has a sample here.
+
+use super::*;
+use crate::control::{
+    fencing::TraderCommand,
+    group::GroupAsk,
+    handed_back::ServiceCommand,
+    placement::RebalanceCommand,
+    resource::{Declaration, Resource, ResourceChange, ResourceCommand},
+    scale::ScaleCommand,
+};
+use serde::{
+    Deserialize,
+    de::{Deserializer, Visitor, value::Error},
+    forward_to_deserialize_any,
+};
+
+/// Asked for an enum it keeps the names of its variants, and gives none.
+struct Names<'a>(&'a mut Vec<&'static str>);
+
+impl<'de> Deserializer<'de> for Names<'_> {
+    type Error = Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Error> {
+        Err(serde::de::Error::custom("not an enum"))
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        variants: &'static [&'static str],
+        _: V,
+    ) -> Result<V::Value, Error> {
+        self.0.extend(variants);
+        Err(serde::de::Error::custom("names only"))
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
+        newtype_struct seq tuple tuple_struct map struct identifier ignored_any
+    }
+}
+
+fn names<'de, T: Deserialize<'de>>() -> Vec<&'static str> {
+    let mut names = Vec::new();
+    assert!(T::deserialize(Names(&mut names)).is_err());
+    names
+}
+
+/// What builds of the first level read: all that there was before the first release, but for what waits for the second.
+/// From then on nothing is added here.
+#[rustfmt::skip]
+const OF_THE_FIRST: [(&str, &[&str]); 13] = [
+    ("Command", &["OpenCluster", "PutMember", "CheckIn", "ExpireManager", "PutAccount", "PutCustomer", "PutMarket",
+        "PutTrader", "AssignBroker", "AssignCustomer", "AssignTrader", "PutRegister", "Group", "PutLocation",
+        "PutExchangeDays", "Drain", "Rebalance", "Resource", "Scale", "Service", "CheckInFrom", "Trader", "Level"]),
+    ("DrainCommand", &["Begin", "Acknowledge", "Emptied", "Overdue", "Drop", "Cancel", "Force", "Reschedule", "BeginOn"]),
+    ("TraderCommand", &["Move", "Fenced", "Attach"]),
+    ("ResourceCommand", &["Put", "Delete", "AddKey", "RemoveKey", "Audited"]),
+    ("ResourceChange", &["Put", "Delete", "AddKey", "RemoveKey"]),
+    ("Declaration", &["Account", "Customer", "Market", "Trader", "Location", "ExchangeDays", "Route", "Risk",
+        "TradingState", "Scale", "TraderRun", "SelfManaged"]),
+    ("Resource", &["account", "customer", "market", "trader", "location", "exchange_days", "route", "risk",
+        "trading_state", "scale"]),
+    ("GroupCommand", &["Found", "Admit", "Tell", "Remove", "Forget", "WantVoters", "Audited"]),
+    ("GroupAsk", &["remove", "want_voters", "transfer"]),
+    ("RebalanceCommand", &["Begin", "End", "Cancel", "CancelAt"]),
+    ("ScaleCommand", &["Ask", "Start", "Arrive", "Fail", "GiveUp", "Retire", "Keep", "Release", "Done", "Quiet"]),
+    ("ServiceCommand", &["HandBack", "Settle"]),
+    ("LevelCommand", &["Know", "CheckIn", "Raise"]),
+];
+
+fn now() -> [(&'static str, Vec<&'static str>); 13] {
+    [
+        ("Command", names::<Command>()),
+        ("DrainCommand", names::<DrainCommand>()),
+        ("TraderCommand", names::<TraderCommand>()),
+        ("ResourceCommand", names::<ResourceCommand>()),
+        ("ResourceChange", names::<ResourceChange>()),
+        ("Declaration", names::<Declaration>()),
+        ("Resource", names::<Resource>()),
+        ("GroupCommand", names::<GroupCommand>()),
+        ("GroupAsk", names::<GroupAsk>()),
+        ("RebalanceCommand", names::<RebalanceCommand>()),
+        ("ScaleCommand", names::<ScaleCommand>()),
+        ("ServiceCommand", names::<ServiceCommand>()),
+        ("LevelCommand", names::<LevelCommand>()),
+    ]
+}
+
+/// Everything that came later: its name, its level, and one of it.
+fn later() -> Vec<(&'static str, &'static str, FeatureLevel, Command)> {
+    let by = || By { who: "me".to_string(), why: "test".to_string() };
+    let target = || name("a");
+    let abandon = DrainCommand::Abandon { target: target(), at: None, by: by() };
+    let unknown =
+        DrainCommand::HoursUnknown { target: target(), epoch: Epoch(1), why: String::new() };
+    vec![
+        ("DrainCommand", "Abandon", SECOND, Command::Drain(abandon)),
+        ("DrainCommand", "HoursUnknown", SECOND, Command::Drain(unknown)),
+    ]
+}
+
+#[test]
+fn whatever_is_appended_has_a_level_of_its_own() {
+    let later = later();
+    for ((of, then), (same, now)) in OF_THE_FIRST.into_iter().zip(now()) {
+        assert_eq!(of, same);
+        let since = later.iter().filter(|(noun, ..)| *noun == of).map(|(_, variant, ..)| *variant);
+        let expected: Vec<&str> = then.iter().copied().chain(since).collect();
+        assert_eq!(now, expected, "of {of}: what is new has a level above 1 and a sample");
+    }
+    for (_, variant, level, sample) in later {
+        assert!(level > FeatureLevel::FIRST, "{variant}");
+        assert_eq!(sample.level(), level, "{variant}");
+    }
+}
