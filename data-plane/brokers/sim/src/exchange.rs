@@ -30,7 +30,7 @@ pub(crate) enum Told {
     Order(AccountId, VenueOrder),
     Fill(AccountId, VenueFill),
     Quote { instrument: InstrumentId, seq: u64, quote: Quote },
-    Trade { instrument: InstrumentId, trade: trading::Trade },
+    Trade { instrument: InstrumentId, number: u64, trade: trading::Trade },
 }
 
 /// What one call did.
@@ -251,7 +251,8 @@ impl Exchange {
             let price = market.instrument.price(trade.price);
             let Some(taker) = self.taker_of(trade)? else { continue };
             let told = trading::Trade { price, quantity, taker, at: now };
-            done.told.push(Told::Trade { instrument: name.clone(), trade: told });
+            let number = self.number_trade(name);
+            done.told.push(Told::Trade { instrument: name.clone(), number, trade: told });
             for key in [trade.taker, trade.maker].into_iter().flatten() {
                 let exec = self.state.next_exec();
                 let event = Event::Filled { order: key.0, exec, quantity, price, at: now };
@@ -265,6 +266,18 @@ impl Exchange {
             }
         }
         Ok(())
+    }
+
+    fn number_trade(&mut self, name: &InstrumentId) -> u64 {
+        self.markets.get_mut(name).map_or(0, |market| {
+            market.trades += 1;
+            market.trades
+        })
+    }
+
+    /// How many trades there were of an instrument in this life.
+    pub(crate) fn trades(&self, instrument: &InstrumentId) -> u64 {
+        self.markets.get(instrument).map_or(0, |market| market.trades)
     }
 
     /// The side of who came: of the two of a trade one at least is an order.

@@ -18,6 +18,8 @@ pub(super) struct Market {
     pub(super) seq: u64,
     top: Top,
     pub(super) quote: Quote,
+    /// How many trades there were in this life.
+    pub(super) trades: u64,
 }
 
 impl Market {
@@ -25,7 +27,7 @@ impl Market {
     pub(super) fn new(instrument: Instrument, now: UnixNanos) -> Self {
         let nothing = Quantity::ZERO;
         let quote = Quote { bid: None, bid_size: nothing, ask: None, ask_size: nothing, at: now };
-        Self { instrument, book: Book::default(), seq: 0, top: Top::default(), quote }
+        Self { instrument, book: Book::default(), seq: 0, top: Top::default(), quote, trades: 0 }
     }
 
     /// Looks at the book again. Whether there is a new quote: another top, or the same one confirmed by
