@@ -148,6 +148,15 @@ impl Spread {
         }
     }
 
+    /// A connection has it, and what comes over that counts.
+    #[must_use]
+    pub fn is_heard(&self, instrument: &InstrumentId) -> bool {
+        match self.places.get(instrument) {
+            Some(Place::On(_) | Place::Moving(..) | Place::Leaving(..)) => true,
+            Some(Place::Waiting | Place::Asked(_)) | None => false,
+        }
+    }
+
     /// Over which connection an instrument is heard, or will be.
     #[must_use]
     pub fn heard_at(&self, instrument: &InstrumentId) -> Option<ConnectionNumber> {
@@ -285,15 +294,16 @@ impl Spread {
     fn roomiest(&self, but: Option<ConnectionNumber>) -> Option<ConnectionNumber> {
         let others = self.connections.iter().filter(|(at, _)| Some(**at) != but);
         let free = others.map(|(at, connection)| (!connection.emptied, self.free(*at), *at));
-        let most = free.filter(|(_, free, _)| *free > 0).max_by_key(|(stays, free, at)| {
-            (*stays, *free, core::cmp::Reverse(*at))
-        });
+        let most = free
+            .filter(|(_, free, _)| *free > 0)
+            .max_by_key(|(stays, free, at)| (*stays, *free, core::cmp::Reverse(*at)));
         most.map(|(.., at)| at)
     }
 
     fn place(&mut self, acts: &mut Vec<Act>) {
         let waiting = self.places.iter().filter(|(_, place)| **place == Place::Waiting);
-        let waiting: Vec<InstrumentId> = waiting.map(|(instrument, _)| instrument.clone()).collect();
+        let waiting: Vec<InstrumentId> =
+            waiting.map(|(instrument, _)| instrument.clone()).collect();
         for instrument in waiting {
             let Some(at) = self.roomiest(None) else { return };
             if let Some(connection) = self.connections.get_mut(&at) {
@@ -326,7 +336,8 @@ impl Spread {
     }
 
     fn give_up_the_empty(&mut self) {
-        let leaves = |at| self.places.values().any(|p| matches!(p, Place::Leaving(from, _) if *from == at));
+        let leaves =
+            |at| self.places.values().any(|p| matches!(p, Place::Leaving(from, _) if *from == at));
         let emptied = self.connections.iter().filter(|(_, connection)| connection.emptied);
         let empty = emptied.map(|(at, _)| *at).filter(|at| self.held(*at) == 0 && !leaves(*at));
         for at in empty.collect::<Vec<_>>() {

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod connections;
 mod failures;
 mod market;
 mod replaces;

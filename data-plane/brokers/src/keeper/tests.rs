@@ -24,7 +24,6 @@ use tradewind_domain::{
 };
 use tradewind_journal::disk::SimulatedDisk;
 use tradewind_protocol::{problem::Code, supervision::ServiceState};
-
 mod fences;
 mod limits;
 mod replaces;
@@ -134,7 +133,7 @@ impl Desk {
     async fn try_open(disk: &SimulatedDisk) -> Result<Self, StoreError> {
         let (venue, from_venue) = mpsc::channel(64);
         let (reporter, said) = StateReporter::new();
-        let quotes = Quotes::new(fence(), Incarnation(1)).unwrap();
+        let quotes = Quotes::new(fence(), Incarnation(1), false).unwrap();
         let setup = Setup {
             directory: PathBuf::from("/ledger"),
             disk: Arc::new(disk.clone()),
@@ -153,6 +152,7 @@ impl Desk {
                 order_deadline: true,
                 query_by_our_id: true,
                 replace: true,
+                data_connections: false,
             },
             quotes: quotes.clone(),
             venue: from_venue,

@@ -54,6 +54,7 @@ pub(super) fn capabilities() -> Capabilities {
         order_deadline: true,
         query_by_our_id: true,
         replace: true,
+        data_connections: false,
     }
 }
 

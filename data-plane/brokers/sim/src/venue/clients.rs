@@ -121,7 +121,11 @@ impl Clients {
     }
 
     fn those(&self, wanted: impl Fn(&Client) -> bool) -> Vec<ClientNumber> {
-        self.connected.iter().filter(|(_, client)| wanted(client)).map(|(number, _)| *number).collect()
+        self.connected
+            .iter()
+            .filter(|(_, client)| wanted(client))
+            .map(|(number, _)| *number)
+            .collect()
     }
 
     /// Queues a frame. A client whose queue is full has lost it, and with it its place here.

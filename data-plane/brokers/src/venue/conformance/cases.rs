@@ -3,7 +3,7 @@
 use super::{
     Case, Stage, Verdict, crossing, fresh_id,
     line::{Line, expect, sent},
-    resting,
+    market_data, resting,
 };
 use crate::venue::{Capabilities, Event, Placed, Refusal, Replace, Submission, VenueOrder};
 use futures_util::FutureExt as _;
@@ -30,7 +30,7 @@ fn has_deadlines(offered: &Capabilities) -> bool {
 }
 
 macro_rules! cases {
-    ($($number:literal $needs:path, $run:ident: $claim:literal;)+) => {
+    ($($number:literal $needs:path, $run:path: $claim:literal;)+) => {
         pub(super) const ALL: &[Case] = &[$(Case {
             number: $number,
             claim: $claim,
@@ -57,6 +57,18 @@ cases! {
     14 replaces, replaced: "a replace is answered under its id and leaves one order of the two";
     15 replaces, not_replaced: "a replace that is not possible is refused and leaves the order as it was";
     16 replaces, replace_lost: "a replace whose answer was lost is listed under its id on the next connection";
+    17 always, market_data::confirms: "a subscription is confirmed before its first quote, and nothing follows when it is left";
+    18 stand_side_by_side, market_data::takes: "a connection takes as many instruments as it says";
+    19 trade_side_by_side, market_data::apart: "a connection for market data stands beside the first and says nothing of orders";
+    20 trade_side_by_side, market_data::numbers: "numbers of trades rise by one, alike on each connection";
+}
+
+fn trade_side_by_side(offered: &Capabilities) -> bool {
+    offered.data_connections && trades_at_market(offered)
+}
+
+fn stand_side_by_side(offered: &Capabilities) -> bool {
+    offered.data_connections
 }
 
 fn by_id(offered: &Capabilities) -> bool {
@@ -83,7 +95,7 @@ async fn submit(line: &mut Line, order: Submission) -> Result<Result<VenueOrder,
     line.until("the answer to a submit", answer).await
 }
 
-async fn placed(line: &mut Line, order: Submission) -> Result<VenueOrder, String> {
+pub(super) async fn placed(line: &mut Line, order: Submission) -> Result<VenueOrder, String> {
     submit(line, order).await?.map_err(|refusal| format!("refused: {refusal:?}"))
 }
 
