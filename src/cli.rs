@@ -18,7 +18,7 @@ use clap::{Args, Parser, Subcommand};
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use tradewind_domain::{
     control::level::FeatureLevel,
-    ids::{ImplementationId, LocationId, NodeName, ProgramId},
+    ids::{ImplementationId, InstrumentId, LocationId, NodeName, ProgramId},
 };
 
 #[derive(Debug, Parser)]
@@ -272,6 +272,12 @@ pub(crate) struct SimVenueArgs {
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration,
           help = "The time in which no more than `--connects` are let in")]
     pub(crate) connects_within: Duration,
+    /// Instruments that one connection may subscribe to
+    #[arg(long, value_name = "COUNT", default_value_t = tradewind_sim::limits::SUBSCRIPTIONS)]
+    pub(crate) subscriptions: u32,
+    /// Trades this beside BTC/USD, on the same recorded street; may be given several times
+    #[arg(long = "instrument", value_name = "INSTRUMENT")]
+    pub(crate) instruments: Vec<InstrumentId>,
     /// Listen beyond the loopback although nothing is encrypted and nobody is asked who he is
     #[arg(long)]
     pub(crate) insecure: bool,

@@ -4,6 +4,7 @@
 
 mod chaos;
 mod history;
+mod own;
 mod place;
 mod probe;
 mod stage;
@@ -15,6 +16,7 @@ pub(crate) use history::History;
 use crate::cli::{DemoArgs, Format};
 use anyhow::Context as _;
 use chaos::{Kill, Schedule, Target};
+use own::Own;
 use place::Place;
 use probe::Probe;
 use stage::Stage;
@@ -159,6 +161,11 @@ async fn start(
     Ok(())
 }
 
+/// Beside a demo that somebody watches, where another customer may trade.
+fn has_own(stage: &Stage, args: &DemoArgs) -> bool {
+    args.run_for.is_none() && stage.place.has_guest()
+}
+
 fn show_what_next(stage: &Stage, args: &DemoArgs, progress: &Progress) {
     let member = stage.cluster.members().first().cloned().unwrap_or_default();
     progress.say("\n  The sample algo (examples/sample_algo.rs) trades. Try, in another terminal:");
@@ -168,6 +175,11 @@ fn show_what_next(stage: &Stage, args: &DemoArgs, progress: &Progress) {
         progress.say(&format!(
             "    TRADEWIND_INFRASTRUCTURE={member} TRADEWIND_API_KEY={key} cargo run --release --example sample_algo"
         ));
+    }
+    if has_own(stage, args) {
+        let own = stage::OWN_TRADER;
+        progress.say("  Trader own is one that its customer runs himself, this process: it looks on, and is seen by");
+        progress.say(&format!("    cargo run --release -- trader get {own} --addr {member}"));
     }
     if args.run_for.is_none() {
         progress.say("  Keys: l = kill the leader, m = kill the algo's MarketManager, q = quit\n");
@@ -183,10 +195,17 @@ async fn trade(
     started: UnixNanos,
 ) -> anyhow::Result<Report> {
     show_what_next(stage, args, progress);
+    let own = if has_own(stage, args) {
+        stage.declare_own().await?;
+        Some(Own::start(stage.cluster.members()))
+    } else {
+        None
+    };
     let probe = Probe::start(stage.client.clone(), stage.keys.clone());
     let mut course = Course::default();
     go_on(stage, args, progress, stop, &mut course).await?;
     let ended = crate::clock::now();
+    drop(own);
     if args.chaos.is_some() && course.kills.is_empty() && !stop.is_cancelled() {
         course.problems.push("there was no time for a kill: --for is too short".to_string());
     }

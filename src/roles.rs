@@ -174,6 +174,8 @@ fn sim_options(args: SimVenueArgs) -> anyhow::Result<tradewind_sim::Options> {
     let mut options = tradewind_sim::Options::new(args.listen, args.data);
     options.speed = NonZeroU32::new(args.speed).context("--speed must be above zero")?;
     let within_ms = u64::try_from(args.connects_within.as_millis()).unwrap_or(u64::MAX);
+    options.subscriptions = args.subscriptions;
+    options.instruments = args.instruments;
     options.connects = args.connects.map(|connects| ConnectsAllowed { connects, within_ms });
     Ok(options)
 }

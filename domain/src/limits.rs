@@ -275,3 +275,7 @@ pub const PROVISION_BACK_WITHIN: Duration = Duration::from_secs(20);
 /// So long a new leader reckons with a brake of the leader before where a node went down in silence: one that a
 /// follower reaches is held without end.
 pub const BRAKE_REMEMBERED: Duration = Duration::from_secs(600);
+
+/// Connections of one Broker to its venue: a few thousand instruments at a venue that takes fifty on one, and what a venue
+/// that takes one costs at most.
+pub const VENUE_CONNECTIONS: usize = 64;

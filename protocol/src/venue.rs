@@ -23,7 +23,7 @@ pub enum VenueState {
     Reconnecting,
 }
 
-/// A Broker's connection to its venue.
+/// A Broker's connections to its venue. State, time and count are those of the one that orders go over.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct VenueStatus {
@@ -39,6 +39,12 @@ pub struct VenueStatus {
     /// The first of their names, `STALE_TOLD` at most.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stale_instruments: Vec<InstrumentId>,
+    /// Connections that stand now besides the one that orders go over: for instruments beyond what that takes.
+    #[serde(default)]
+    pub data_connections: u32,
+    /// Instruments that no connection has room for now.
+    #[serde(default)]
+    pub waiting: u32,
     /// What went wrong last, in words; it stays when that is over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_error: Option<String>,

@@ -135,6 +135,16 @@ impl Stage {
         settled("trader", answer).map(drop)
     }
 
+    /// A Trader that its customer runs himself: declared without a command.
+    pub(crate) async fn declare_own(&self) -> anyhow::Result<()> {
+        let (customer, command) = (CustomerId::new("guest")?, Vec::new());
+        let spec = TraderSpec { customer, command, state: TraderWish::Running };
+        let path = format!("/v1/traders/{OWN_TRADER}");
+        let answer: Answer<Changed> =
+            self.client.change(Method::PUT, &path, &spec, &self.keys.next(), WITHIN).await;
+        settled("self-managed trader", answer).map(drop)
+    }
+
     /// What the algo did and saw, up to now.
     pub(crate) fn follow(&mut self) -> anyhow::Result<&History> {
         let read = self.history.follow();
@@ -179,3 +189,5 @@ impl Stage {
 /// The demo customers' keys: they open nothing but a cluster on this machine's loopback.
 const API_KEY: &str = "demo-key";
 pub(crate) const GUEST_KEY: &str = "guest-key";
+/// The guest's Trader, which the demo runs as its customer would.
+pub(crate) const OWN_TRADER: &str = "own";

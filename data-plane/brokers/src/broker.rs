@@ -210,7 +210,10 @@ impl Broker {
             Ok(opened) => opened,
             Err(ended) => return Ok(ended),
         };
-        let quotes = Quotes::new(wanted.fence, self.setup.incarnation)?;
+        let quotes = {
+            let several = venue.capabilities().data_connections;
+            Quotes::new(wanted.fence, self.setup.incarnation, several)?
+        };
         let (to_keeper, from_venue) = mpsc::channel(VENUE_EVENTS);
         let durable = opened.store.copies().clone();
         let journal = opened.store.journal().clone();
@@ -229,10 +232,11 @@ impl Broker {
         let (end_line, end_keeper) = (CancellationToken::new(), CancellationToken::new());
         let end_sessions = CancellationToken::new();
         let mut line = JoinSet::new();
-        let right = self.right(&wanted);
-        let told = quotes.clone();
-        let standing = Standing::new(self.reporter.clone(), clock::now());
-        let end = end_line.clone();
+        let right = Arc::new(self.right(&wanted));
+        let standing = Arc::new(Standing::new(self.reporter.clone(), clock::now()));
+        let (more, told, end) = (venue.clone(), quotes.clone(), end_line.clone());
+        line.spawn(connection::market_data::keep(more, told, right.clone(), standing.clone(), end));
+        let (told, end) = (quotes.clone(), end_line.clone());
         line.spawn(connection::keep(venue, to_keeper, told, right, standing, end));
         let mut keepers = JoinSet::new();
         keepers.spawn(keeper.run(end_keeper.clone()));

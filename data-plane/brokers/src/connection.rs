@@ -1,10 +1,12 @@
-//! Keeping the venue connected. Decides when it is dialled again (for ever, soon at first) and who hears
-//! what: quotes and trades go past the ledger, everything else to it, in the venue's order.
+//! Keeping the venue connected: the main connection, which orders go over. Decides when it is dialled again (for ever,
+//! soon at first) and who hears what: quotes and trades go past the ledger, everything else to it, in the venue's order.
+//! Connections besides it are kept in [`market_data`].
+
+pub(crate) mod market_data;
 
 use crate::{
     connects::right::Right,
     keeper::FromVenue,
-    limits::TICK_EVERY,
     quotes::Quotes,
     standing::Standing,
     venue::{Event, Venue},
@@ -18,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tradewind_domain::{
     limits::{REDIAL_FIRST, REDIAL_MAX, SWEEP_MARGIN},
     time::UnixNanos,
+    trading::spread::MAIN,
 };
 use tradewind_node::clock;
 
@@ -26,14 +29,14 @@ pub(crate) async fn keep(
     venue: Arc<dyn Venue>,
     keeper: mpsc::Sender<FromVenue>,
     quotes: Quotes,
-    mut right: Right,
-    standing: Standing,
+    right: Arc<Right>,
+    standing: Arc<Standing>,
     shutdown: CancellationToken,
 ) {
     let work = async {
         let mut wait = REDIAL_FIRST;
         loop {
-            if !may_dial(&mut right, venue.as_ref(), &keeper, &standing).await {
+            if !may_dial(&right, venue.as_ref(), &keeper, &standing).await {
                 return;
             }
             let why = match venue.connect().await.map_err(|error| error.to_string()) {
@@ -43,17 +46,17 @@ pub(crate) async fn keep(
                     Ok(()) => {
                         tracing::info!("venue connected");
                         let since = Instant::now();
-                        quotes.connected(connection.link.clone());
+                        quotes.connected(MAIN, connection.link.clone(), connection.room);
                         standing.connected(clock::now());
                         let up = FromVenue::Up(connection.link.clone());
                         if keeper.send(up).await.is_err() {
                             return;
                         }
                         let mut events = connection.events;
-                        if !carry(&mut events, &keeper, &quotes, &standing).await {
+                        if !carry(&mut events, &keeper, &quotes).await {
                             return;
                         }
-                        quotes.lost();
+                        quotes.lost(MAIN);
                         // A venue that takes us in and hangs up is not dialled without a wait.
                         if since.elapsed() > REDIAL_MAX {
                             wait = REDIAL_FIRST;
@@ -64,7 +67,6 @@ pub(crate) async fn keep(
             };
             tracing::warn!(why, "venue away");
             standing.away(&why, clock::now());
-            standing.reads(quotes.judge());
             if keeper.send(FromVenue::Down(why)).await.is_err() {
                 return;
             }
@@ -80,7 +82,7 @@ pub(crate) async fn keep(
 
 /// Waits for the right to dial; `false` if the keeper is gone.
 async fn may_dial(
-    right: &mut Right,
+    right: &Right,
     venue: &dyn Venue,
     keeper: &mpsc::Sender<FromVenue>,
     standing: &Standing,
@@ -119,24 +121,15 @@ async fn carry(
     events: &mut mpsc::Receiver<Event>,
     keeper: &mpsc::Sender<FromVenue>,
     quotes: &Quotes,
-    standing: &Standing,
 ) -> bool {
-    let mut look = tokio::time::interval(TICK_EVERY * 10);
-    loop {
-        tokio::select! {
-            event = events.recv() => match event {
-                Some(Event::Quote { instrument, quote }) => quotes.put(&instrument, quote),
-                Some(Event::Trade { instrument, trade }) => quotes.put_trade(&instrument, trade),
-                Some(event) => {
-                    if keeper.send(FromVenue::Event(event)).await.is_err() {
-                        return false;
-                    }
-                }
-                None => return true,
-            },
-            _ = look.tick() => standing.reads(quotes.judge()),
+    while let Some(event) = events.recv().await {
+        if let Some(event) = quotes.hear(MAIN, event)
+            && keeper.send(FromVenue::Event(event)).await.is_err()
+        {
+            return false;
         }
     }
+    true
 }
 
 #[cfg(test)]

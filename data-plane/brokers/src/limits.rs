@@ -27,6 +27,8 @@ pub const LISTED: usize = 4_096;
 pub const MARKETS_KNOWN: usize = 1_024;
 /// Instruments by whose quotes orders are judged: beyond it one of them is subscribed anew when it is asked for.
 pub const PRICES_WATCHED: usize = 1_024;
+/// Trades that are kept of a connection that an instrument moves to, until the one before has said its last: a busy second.
+pub const TRADES_KEPT: usize = 1_024;
 /// Characters of a reason kept with an order.
 pub const REASON_CHARS: usize = 200;
 

@@ -1,29 +1,38 @@
 //! Public quotes and trades between the venue and the Markets. Decides a quote's number, what is subscribed at the
 //! venue, and whether a source is live, stale or away; each reader gets the latest few when it is ready for them: quotes
-//! come in bursts, and a reader who keeps up has all of a burst.
+//! come in bursts, and a reader who keeps up has all of a burst. Over which connection an instrument comes is decided in
+//! `domain`, as is where its trades have a hole.
 //!
-//! Q1 the stream epoch is `{cluster}-{assignment epoch}-{incarnation}-{connection}`: no two sources share
-//! one. Q2 within it numbers rise; holes are normal.
+//! Q1 the stream epoch is `{cluster}-{assignment epoch}-{incarnation}-{generation}`: no two sources share one; the
+//! generation rises with each loss. Q2 numbers rise, over all connections; holes are normal.
 
+mod connections;
 mod tape;
 
+pub(crate) use connections::Wish;
 pub(crate) use tape::{News, TradeReader};
 
 use crate::{
-    limits::{QUOTE_STALE_AFTER, QUOTES_WAITING},
+    limits::{QUOTE_STALE_AFTER, QUOTES_WAITING, TRADES_KEPT},
     standing::Subscriptions,
-    venue::Link,
+    venue::{Link, NotSent},
 };
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Instant,
 };
 use tape::Tape;
-use tokio::sync::broadcast::{self, error::RecvError};
+use tokio::sync::{
+    broadcast::{self, error::RecvError},
+    watch,
+};
 use tradewind_domain::{
     ids::{Fence, Incarnation, InstrumentId, InvalidName, StreamEpoch},
-    trading::Quote,
+    trading::{
+        Quote, Trade,
+        spread::{Act, ConnectionNumber, Spread, tape::Tape as Heard},
+    },
 };
 use tradewind_protocol::stream::StreamStatus;
 
@@ -47,17 +56,26 @@ struct Source {
     /// What was known, change by change; who falls behind misses the oldest.
     changes: broadcast::Sender<Known>,
     heard: Instant,
+    epoch: StreamEpoch,
+    /// What comes from the venue.
+    comes: Heard<Trade>,
+    /// The last one of a connection that is to be heard next.
+    next_quote: Option<Quote>,
     tape: Tape,
 }
 
 struct Inner {
     fence: Fence,
     incarnation: Incarnation,
-    connections: u64,
+    generations: u64,
     epoch: StreamEpoch,
     /// Of all instruments, quotes and trades together, so that one subscribed again goes on with higher numbers.
     seq: u64,
-    link: Option<Arc<dyn Link>>,
+    spread: Spread,
+    links: BTreeMap<ConnectionNumber, Arc<dyn Link>>,
+    /// What a full queue did not take; `VENUE_QUEUE` at most.
+    unsent: VecDeque<Act>,
+    wish: watch::Sender<Wish>,
     /// Those somebody reads.
     sources: BTreeMap<InstrumentId, Source>,
 }
@@ -67,14 +85,22 @@ struct Inner {
 pub(crate) struct Quotes(Arc<Mutex<Inner>>);
 
 impl Quotes {
-    pub(crate) fn new(fence: Fence, incarnation: Incarnation) -> Result<Self, InvalidName> {
+    /// `several`: the venue lets several connections stand side by side.
+    pub(crate) fn new(
+        fence: Fence,
+        incarnation: Incarnation,
+        several: bool,
+    ) -> Result<Self, InvalidName> {
         Ok(Self(Arc::new(Mutex::new(Inner {
             fence,
             incarnation,
-            connections: 0,
+            generations: 0,
             epoch: epoch(fence, incarnation, 0)?,
             seq: 0,
-            link: None,
+            spread: Spread::new(several),
+            links: BTreeMap::new(),
+            unsent: VecDeque::new(),
+            wish: watch::channel(Wish::default()).0,
             sources: BTreeMap::new(),
         }))))
     }
@@ -89,42 +115,15 @@ impl Quotes {
         let mut inner = self.inner();
         if inner.fence != fence {
             inner.fence = fence;
-            inner.renew();
-        }
-    }
-
-    /// A fresh connection: everything that is read is subscribed on it.
-    pub(crate) fn connected(&self, link: Arc<dyn Link>) {
-        let mut inner = self.inner();
-        inner.connections += 1;
-        inner.renew();
-        for instrument in inner.sources.keys() {
-            subscribe(&link, instrument);
-        }
-        inner.link = Some(link);
-    }
-
-    pub(crate) fn lost(&self) {
-        let mut inner = self.inner();
-        inner.link = None;
-        for source in inner.sources.values_mut() {
-            source.say(StreamStatus::Reconnecting);
-        }
-    }
-
-    pub(crate) fn put(&self, instrument: &InstrumentId, quote: Quote) {
-        let mut inner = self.inner();
-        inner.seq += 1;
-        let latest = Arc::new(Numbered { epoch: inner.epoch.clone(), seq: inner.seq, quote });
-        if let Some(source) = inner.sources.get_mut(instrument) {
-            source.heard = Instant::now();
-            source.become_known(Known { status: StreamStatus::Live, latest: Some(latest) });
+            let all: Vec<InstrumentId> = inner.sources.keys().cloned().collect();
+            all.iter().for_each(|instrument| inner.renew(instrument));
         }
     }
 
     /// Looks for sources that have fallen silent, each for itself, and says how all are.
     pub(crate) fn judge(&self) -> Subscriptions {
         let mut inner = self.inner();
+        inner.send_unsent();
         let mut stale = Vec::new();
         for (instrument, source) in &mut inner.sources {
             let live = source.known.status == StreamStatus::Live;
@@ -135,18 +134,20 @@ impl Quotes {
                 stale.push(instrument.clone());
             }
         }
-        Subscriptions { all: inner.sources.len(), stale }
+        let (data_connections, waiting) = (inner.spread.standing(), inner.spread.waiting());
+        Subscriptions { all: inner.sources.len(), stale, data_connections, waiting }
     }
 
     /// Reads an instrument; subscribes it at the venue if nobody did before.
     pub(crate) fn read(&self, instrument: &InstrumentId) -> QuoteReader {
         let mut inner = self.inner();
         if !inner.sources.contains_key(instrument) {
-            let source = Source::after(inner.seq);
+            // A place where no reader has been: what was traded since the last one left is not known.
+            inner.seq += 1;
+            let source = Source::after(inner.seq, inner.epoch.clone());
             inner.sources.insert(instrument.clone(), source);
-            if let Some(link) = &inner.link {
-                subscribe(link, instrument);
-            }
+            let acts = inner.spread.want(instrument.clone());
+            inner.act(acts);
         }
         let source = inner.sources.get(instrument);
         let first = source.map(|source| source.known.clone());
@@ -169,35 +170,48 @@ impl Quotes {
         let last = inner.sources.get(instrument).is_some_and(|s| s.changes.receiver_count() <= 1);
         if last {
             inner.sources.remove(instrument);
-            if let Some(link) = &inner.link {
-                // Unsent it costs frames that nobody reads, until the next connection.
-                let _ = link.unsubscribe(instrument);
-            }
+            let acts = inner.spread.leave(instrument);
+            inner.act(acts);
         }
     }
 }
 
 impl Inner {
-    fn renew(&mut self) {
-        match epoch(self.fence, self.incarnation, self.connections) {
-            Ok(epoch) => {
-                self.epoch = epoch;
-                self.seq = 0;
-                self.sources.values_mut().for_each(|source| source.tape.renew(&self.epoch));
-            }
-            // Three numbers of a sane size always fit; if not, the numbers go on rising.
-            Err(error) => tracing::error!(%error, "stream epoch cannot be named"),
+    /// From here on it is another source.
+    fn renew(&mut self, instrument: &InstrumentId) {
+        self.generations += 1;
+        match epoch(self.fence, self.incarnation, self.generations) {
+            Ok(epoch) => self.epoch = epoch,
+            // Numbers of a sane size always fit; if not, the numbers go on rising.
+            Err(error) => return tracing::error!(%error, "stream epoch cannot be named"),
+        }
+        if let Some(source) = self.sources.get_mut(instrument) {
+            source.epoch = self.epoch.clone();
+            source.tape.renew(&self.epoch, self.seq);
+        }
+    }
+
+    fn publish(&mut self, instrument: &InstrumentId, quote: Quote) {
+        self.seq += 1;
+        if let Some(source) = self.sources.get_mut(instrument) {
+            source.heard = Instant::now();
+            let latest = Numbered { epoch: source.epoch.clone(), seq: self.seq, quote };
+            let latest = Some(Arc::new(latest));
+            source.become_known(Known { status: StreamStatus::Live, latest });
         }
     }
 }
 
 impl Source {
-    /// One whose tape goes on after this number.
-    fn after(last: u64) -> Self {
+    /// One whose numbers go on after this one.
+    fn after(last: u64, epoch: StreamEpoch) -> Self {
         Self {
             known: Known { status: StreamStatus::Reconnecting, latest: None },
             changes: broadcast::channel(QUOTES_WAITING).0,
             heard: Instant::now(),
+            epoch,
+            comes: Heard::new(TRADES_KEPT),
+            next_quote: None,
             tape: Tape::after(last),
         }
     }
@@ -215,19 +229,12 @@ impl Source {
     }
 }
 
-fn subscribe(link: &Arc<dyn Link>, instrument: &InstrumentId) {
-    if link.subscribe(instrument).is_err() {
-        // The connection is ending; the next one subscribes everything again.
-        tracing::warn!(%instrument, "not subscribed");
-    }
-}
-
 fn epoch(
     fence: Fence,
     incarnation: Incarnation,
-    connection: u64,
+    generation: u64,
 ) -> Result<StreamEpoch, InvalidName> {
-    StreamEpoch::new(&format!("{}-{}-{incarnation}-{connection}", fence.cluster, fence.epoch))
+    StreamEpoch::new(&format!("{}-{}-{incarnation}-{generation}", fence.cluster, fence.epoch))
 }
 
 /// Reads one instrument. Dropped, it is unsubscribed if it was the last.

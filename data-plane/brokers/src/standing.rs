@@ -16,6 +16,10 @@ pub(crate) struct Standing {
 pub(crate) struct Subscriptions {
     pub(crate) all: usize,
     pub(crate) stale: Vec<InstrumentId>,
+    /// Connections besides the main one, as they stand now.
+    pub(crate) data_connections: usize,
+    /// Instruments that no connection has room for.
+    pub(crate) waiting: usize,
 }
 
 impl Standing {
@@ -63,10 +67,11 @@ impl Standing {
     }
 
     pub(crate) fn reads(&self, subscriptions: Subscriptions) {
-        let Subscriptions { all, mut stale } = subscriptions;
+        let Subscriptions { all, mut stale, data_connections, waiting } = subscriptions;
         let count = |n| u32::try_from(n).unwrap_or(u32::MAX);
         let mut status = self.status();
         (status.subscriptions, status.stale) = (count(all), count(stale.len()));
+        (status.data_connections, status.waiting) = (count(data_connections), count(waiting));
         stale.truncate(STALE_TOLD);
         status.stale_instruments = stale;
         self.reporter.venue(&status);
@@ -112,9 +117,15 @@ mod tests {
         let standing = Standing::new(reporter.clone(), at(1));
         let stale: Vec<InstrumentId> =
             (0..40).map(|n| format!("I{n}/USD").parse().unwrap()).collect();
-        standing.reads(Subscriptions { all: 100, stale: stale.clone() });
+        standing.reads(Subscriptions {
+            all: 100,
+            stale: stale.clone(),
+            data_connections: 3,
+            waiting: 2,
+        });
         let told = reporter.told_of_venue().unwrap();
         assert_eq!((told.subscriptions, told.stale), (100, 40));
+        assert_eq!((told.data_connections, told.waiting), (3, 2));
         assert_eq!(told.stale_instruments, stale[..STALE_TOLD]);
     }
 }

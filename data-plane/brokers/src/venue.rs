@@ -7,14 +7,17 @@ pub mod dial;
 pub mod kraken;
 pub mod sim;
 
-use futures_util::future::BoxFuture;
+use futures_util::{FutureExt as _, future::BoxFuture};
 use std::{collections::BTreeSet, sync::Arc};
 use tokio::{sync::mpsc, task::JoinSet};
 use tradewind_domain::{
     ids::{AccountId, ExecId, InstrumentId, VenueOrderId},
     money::{Price, Quantity},
     time::UnixNanos,
-    trading::{Conditions, NewOrder, OrderState, OrderType, Quote, Side, TimeInForce, Trade},
+    trading::{
+        Conditions, NewOrder, OrderState, OrderType, Quote, Side, TimeInForce, Trade,
+        spread::tape::Mark,
+    },
 };
 use tradewind_protocol::asks::ConnectsAllowed;
 
@@ -35,6 +38,8 @@ pub struct Capabilities {
     pub query_by_our_id: bool,
     /// An open order can be given other terms, under another id.
     pub replace: bool,
+    /// It lets several connections of one account stand side by side, those beyond the first for market data alone.
+    pub data_connections: bool,
 }
 
 impl Capabilities {
@@ -71,6 +76,12 @@ pub trait Venue: Send + Sync + 'static {
 
     /// One connection, logged in. Cancelling it leaves nothing behind.
     fn connect(&self) -> BoxFuture<'_, Result<Connection, ConnectError>>;
+
+    /// One more, for market data alone: no word on orders comes over it. Asked for only where it is among the capabilities.
+    fn connect_for_data(&self) -> BoxFuture<'_, Result<Connection, ConnectError>> {
+        let none = ConnectError("this venue takes one connection of an account".to_owned());
+        std::future::ready(Err(none)).boxed()
+    }
 }
 
 /// Why there is no connection, in words for the operator.
@@ -82,6 +93,8 @@ pub struct ConnectError(pub String);
 pub struct Connection {
     /// The venue's clock as it took us in.
     pub time: UnixNanos,
+    /// Instruments it takes at a time; `None`: as many as there are.
+    pub room: Option<usize>,
     pub link: Arc<dyn Link>,
     /// In the venue's order. Its end is the connection's.
     pub events: mpsc::Receiver<Event>,
@@ -107,8 +120,9 @@ pub trait Link: Send + Sync + 'static {
     fn query(&self, order: VenueOrderId) -> Result<(), NotSent>;
     /// One page of what changed at or after `since`; answered by [`Event::Page`].
     fn sweep(&self, since: UnixNanos, cursor: Option<u64>) -> Result<(), NotSent>;
-    /// Its quotes and, where the venue tells them, its trades.
+    /// Its quotes and, where the venue tells them, its trades. Answered by [`Event::Subscribed`].
     fn subscribe(&self, instrument: &InstrumentId) -> Result<(), NotSent>;
+    /// Answered by [`Event::Unsubscribed`].
     fn unsubscribe(&self, instrument: &InstrumentId) -> Result<(), NotSent>;
 }
 
@@ -152,7 +166,19 @@ pub enum Event {
     /// Of anybody, of an instrument that is subscribed.
     Trade {
         instrument: InstrumentId,
+        /// Where the venue numbers the instrument's trades: rising by one, whatever connection they come over.
+        number: Option<u64>,
         trade: Trade,
+    },
+    /// All of the instrument comes from here on; before its first quote. Once more if the adapter had to begin anew.
+    Subscribed {
+        instrument: InstrumentId,
+        /// How far its trades had come, where the venue numbers them.
+        stands: Option<Mark>,
+    },
+    /// Nothing of the instrument comes from here on.
+    Unsubscribed {
+        instrument: InstrumentId,
     },
     Submitted {
         order: VenueOrderId,

@@ -15,6 +15,15 @@ use std::{
     time::SystemTime,
 };
 
+/// Whether anything can be written in the directory of logs: it is asked for a page. On a full disk there is none.
+pub(crate) fn room(directory: &Path) -> io::Result<()> {
+    fs::create_dir_all(directory)?;
+    let file = directory.join(".room");
+    let written = fs::write(&file, [b'\n'; 4 << 10]);
+    let removed = fs::remove_file(&file);
+    written.and(removed)
+}
+
 /// Where a child's output goes. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct LogFile {

@@ -8,6 +8,7 @@ mod figures;
 mod gone;
 mod keeper;
 mod life;
+mod logs;
 mod records;
 mod setup;
 mod supervisor;

@@ -15,7 +15,7 @@ use tokio_tungstenite::{
     tungstenite::{Message, protocol::WebSocketConfig},
 };
 use tradewind_domain::trading::Quote;
-use tradewind_sim::wire::{FromVenue, Outcome, Page, ToVenue};
+use tradewind_sim::wire::{FromVenue, Outcome, Page, ToVenue, TradesStand};
 
 /// Quotes between two looks at what the Broker says, and in one write, when nothing sets the pace.
 const BURST: u32 = 32;
@@ -72,7 +72,13 @@ async fn serve(stream: TcpStream, rate: u32) -> anyhow::Result<()> {
 fn answer(asked: ToVenue) -> Option<FromVenue> {
     let time = crate::clock::now();
     match asked {
-        ToVenue::Login { account } => Some(FromVenue::LoggedIn { account, time }),
+        ToVenue::Login { account } => Some(FromVenue::LoggedIn { account, time, subscriptions: 1 }),
+        ToVenue::Observe {} => Some(FromVenue::Observing { time, subscriptions: 1 }),
+        ToVenue::Subscribe { instrument } => {
+            let trades = TradesStand { life: 1, number: 0 };
+            Some(FromVenue::Subscribed { instrument, trades })
+        }
+        ToVenue::Unsubscribe { instrument } => Some(FromVenue::Unsubscribed { instrument }),
         ToVenue::Ping {} => Some(FromVenue::Pong { time }),
         ToVenue::Sweep { request, .. } => {
             let page = Page { orders: Vec::new(), fills: Vec::new(), next: 0, complete: true };
@@ -82,9 +88,7 @@ fn answer(asked: ToVenue) -> Option<FromVenue> {
         ToVenue::Submit { .. }
         | ToVenue::Cancel { .. }
         | ToVenue::Replace { .. }
-        | ToVenue::QueryOrder { .. }
-        | ToVenue::Subscribe { .. }
-        | ToVenue::Unsubscribe { .. } => None,
+        | ToVenue::QueryOrder { .. } => None,
     }
 }
 

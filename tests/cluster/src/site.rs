@@ -24,6 +24,7 @@ pub struct Node {
     /// Where it listens itself.
     own: String,
     data: PathBuf,
+    environment: Vec<(String, String)>,
     child: Child,
 }
 
@@ -55,6 +56,17 @@ impl Site {
 
     /// Starts a Manager on one node more, with a directory of its own; gives its place among the nodes.
     pub async fn start(&mut self, kind: &str, implementation: &str, passing: Passing) -> usize {
+        self.start_on(kind, implementation, passing, &|_| Vec::new()).await
+    }
+
+    /// One whose processes find that in their environment; it is made for the node's directory.
+    pub async fn start_on(
+        &mut self,
+        kind: &str,
+        implementation: &str,
+        passing: Passing,
+        environment: &dyn Fn(&Path) -> Vec<(String, String)>,
+    ) -> usize {
         let n = u8::try_from(self.nodes.len() + 1).unwrap();
         let listen = self.ports.take().unwrap();
         let host = format!("127.0.0.{}", 10 + n);
@@ -63,12 +75,20 @@ impl Site {
         let data = self.group.home.path().join(format!("n{n}"));
         let (manager, own) = (format!("{implementation}.{kind}"), listen.to_string());
         let advertised = door.address.to_string();
-        let child = self.process(&manager, &own, &advertised, &data);
-        self.nodes.push(Node { manager, host, door, own, data, child });
+        let environment = environment(&data);
+        let child = self.process(&manager, &own, &advertised, &data, &environment);
+        self.nodes.push(Node { manager, host, door, own, data, environment, child });
         self.nodes.len() - 1
     }
 
-    fn process(&self, manager: &str, own: &str, advertised: &str, data: &Path) -> Child {
+    fn process(
+        &self,
+        manager: &str,
+        own: &str,
+        advertised: &str,
+        data: &Path,
+        environment: &[(String, String)],
+    ) -> Child {
         let (implementation, kind) = manager.split_once('.').unwrap();
         Command::new(binary())
             .args([kind, "--location", "here", "--implementation", implementation])
@@ -77,6 +97,7 @@ impl Site {
             .arg("--data")
             .arg(data)
             .env("TRADEWIND_UNTIL_STDIN_CLOSES", "1")
+            .envs(environment.iter().cloned())
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -104,8 +125,8 @@ impl Site {
 
     /// And is there again, with its directory.
     pub fn start_again(&mut self, node: usize) {
-        let Node { manager, own, door, data, .. } = &self.nodes[node];
-        let child = self.process(manager, own, &door.address.to_string(), data);
+        let Node { manager, own, door, data, environment, .. } = &self.nodes[node];
+        let child = self.process(manager, own, &door.address.to_string(), data, environment);
         self.nodes[node].child = child;
     }
 

@@ -251,3 +251,27 @@ fn its_operator_pauses_and_stops_it_and_a_key_that_is_revoked_ends_it() {
     // then
     eventually("it ends with its key", PATIENCE, || next.ends());
 }
+
+#[test]
+fn beside_a_demo_that_somebody_watches_a_self_managed_trader_is_seen_and_can_be_stopped() {
+    // given
+    let demo = Demo::start(&["--data", "{data}"], Stdio::null(), Stdio::null());
+    let shown = || {
+        if !demo.data.path().join("ports.json").exists() {
+            return Value::Null;
+        }
+        let told = run(&demo, &["trader", "get", "own", "-o", "json"]).stdout;
+        serde_json::from_slice::<Value>(&told).unwrap_or_default()
+    };
+    // then
+    eventually("it says what it sees", PATIENCE, || {
+        let now = &shown()["now"];
+        let says = now["detail"].as_str().unwrap_or_default();
+        now["state"] == "live" && says.contains("quotes, bid ") && !says.contains("bid nothing")
+    });
+    // when
+    does(&demo, &["trader", "stop", "own"]);
+    eventually("it is stopped", PATIENCE, || shown()["now"]["state"] == "stopped");
+    demo.signal(Signal::INT);
+    demo.ends_and_leaves_nothing();
+}

@@ -15,7 +15,10 @@ pub(super) async fn open(
     Bearer(secret): Bearer,
 ) -> Result<Json<SessionOpened>, Failure> {
     service.barrier().await?;
-    Ok(Json(session::open(&service, &secret)?))
+    let opened = session::open(&service, &secret).inspect_err(|problem| {
+        tracing::warn!(why = problem.detail, "a session was refused");
+    });
+    Ok(Json(opened?))
 }
 
 pub(super) async fn open_for_trader(

@@ -33,7 +33,7 @@ pub(crate) enum Told {
     Order(AccountId, VenueOrder),
     Fill(AccountId, VenueFill),
     Quote { instrument: InstrumentId, seq: u64, quote: Quote },
-    Trade { instrument: InstrumentId, trade: trading::Trade },
+    Trade { instrument: InstrumentId, number: u64, trade: trading::Trade },
 }
 
 /// What one call did.

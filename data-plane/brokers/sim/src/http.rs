@@ -4,9 +4,10 @@ use axum::Router;
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use axum::extract::{ConnectInfo, State, WebSocketUpgrade};
+use axum::extract::{ConnectInfo, Path, State, WebSocketUpgrade};
+use axum::http::StatusCode;
 use axum::response::Response;
-use axum::routing::get;
+use axum::routing::{delete, get};
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 use tradewind_domain::ids::AccountId;
@@ -18,7 +19,9 @@ use crate::connection;
 use crate::door::Door;
 use crate::limits::{CLIENT_FRAME_BYTES, READ_BUFFER_BYTES};
 use crate::venue::{Stopped, Venue};
-use crate::wire::{CONNECTS_PATH, Connects, LEDGER_PATH, LedgerPage, PATH};
+use crate::wire::{
+    CONNECTIONS_PATH, CONNECTS_PATH, Connected, Connects, LEDGER_PATH, LedgerPage, PATH,
+};
 
 #[derive(Clone)]
 struct Desk {
@@ -38,6 +41,8 @@ pub(crate) fn router(venue: Venue, door: Door, shutdown: CancellationToken) -> R
         .route(PATH, get(connect))
         .route(LEDGER_PATH, get(ledger))
         .route(CONNECTS_PATH, get(connects))
+        .route(CONNECTIONS_PATH, get(connections))
+        .route(&format!("{CONNECTIONS_PATH}/{{number}}"), delete(cut))
         .route("/livez", get(async || "ok"))
         .route("/readyz", get(async || "ok"))
         .with_state(Desk { venue, door, shutdown })
@@ -65,11 +70,25 @@ async fn connects(State(desk): State<Desk>) -> Json<Connects> {
     Json(desk.door.counts())
 }
 
+async fn connections(State(desk): State<Desk>) -> Result<Json<Vec<Connected>>, Failure> {
+    desk.venue.connections().await.map(Json).map_err(stopped)
+}
+
+async fn cut(State(desk): State<Desk>, Path(number): Path<u64>) -> Result<StatusCode, Failure> {
+    match desk.venue.cut(number).await.map_err(stopped)? {
+        true => Ok(StatusCode::NO_CONTENT),
+        false => Err(Failure::new(Code::NotFound, "There is no connection of that number.")),
+    }
+}
+
+fn stopped(Stopped: Stopped) -> Failure {
+    Failure::new(Code::Unavailable, "The venue is stopping.")
+}
+
 async fn ledger(
     State(desk): State<Desk>,
     Query(wanted): Query<Wanted>,
 ) -> Result<Json<LedgerPage>, Failure> {
     let page = desk.venue.page(wanted.account).await;
-    let stopped = |Stopped| Failure::new(Code::Unavailable, "The venue is stopping.");
     page.map(Json).map_err(stopped)
 }

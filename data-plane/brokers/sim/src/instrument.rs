@@ -67,6 +67,11 @@ impl Instrument {
         UnixNanos((at.0 / DAY + 1).saturating_mul(DAY))
     }
 
+    /// One that trades as BTC/USD does, under another name.
+    pub fn like_btc_usd(id: InstrumentId) -> Self {
+        Self { id, ..Self::btc_usd() }
+    }
+
     /// The price in ticks; none if it is off the tick or beyond the limit.
     pub fn ticks(&self, price: Price) -> Option<Ticks> {
         let ticks = NonZeroU64::new(whole(price.decimal(), self.tick)?)?;

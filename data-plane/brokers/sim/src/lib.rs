@@ -31,6 +31,7 @@ use tokio::net::TcpListener;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+use tradewind_domain::ids::InstrumentId;
 use tradewind_link::listen::{self, BindError};
 use tradewind_protocol::asks::ConnectsAllowed;
 
@@ -56,6 +57,10 @@ pub struct Options {
     pub recording: Recording,
     /// Connects from one address; more are refused. `None`: as many as come.
     pub connects: Option<ConnectsAllowed>,
+    /// Instruments that one connection may subscribe to.
+    pub subscriptions: u32,
+    /// What is traded beside BTC/USD, on the same recorded street.
+    pub instruments: Vec<InstrumentId>,
 }
 
 impl Options {
@@ -69,6 +74,8 @@ impl Options {
             pause_max: limits::PAUSE_MAX,
             recording: Recording::kraken_btc_usd(),
             connects: None,
+            subscriptions: limits::SUBSCRIPTIONS,
+            instruments: Vec::new(),
         }
     }
 }
@@ -117,11 +124,13 @@ pub struct Bound {
 
 /// Opens the ledger and takes the port.
 pub async fn bind(options: Options) -> Result<Bound, Error> {
-    let Options { listen, state_dir, speed, pause_max, recording, connects } = options;
+    let Options { listen, state_dir, speed, pause_max, recording, .. } = options;
+    let Options { connects, subscriptions, instruments, .. } = options;
     let opening = tokio::task::spawn_blocking(move || Ledger::open(&state_dir.join("ledger")));
     let (ledger, state) = opening.await?.map_err(VenueError::from)?;
     let replay = Replay::new(recording, speed, pause_max);
-    let (venue, task) = venue::Task::new(ledger, state, replay)?;
+    let offer = venue::Offer { instruments, subscriptions };
+    let (venue, task) = venue::Task::new(ledger, state, replay, offer)?;
     let listener = listen::bind_or_next(listen).await?;
     Ok(Bound { listener, venue, task, door: Door::new(connects) })
 }

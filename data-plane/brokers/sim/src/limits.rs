@@ -17,8 +17,8 @@ pub(crate) const CLIENT_FRAME_BYTES: usize = tradewind_domain::limits::CLIENT_FR
 pub(crate) const READ_BUFFER_BYTES: usize = 8 << 10;
 /// Items of one page of a sweep: at most some 400 bytes each, so a page stays below 64 KiB.
 pub(crate) const PAGE_ITEMS: usize = 128;
-/// Instruments one connection may subscribe to: more than the venue has.
-pub(crate) const SUBSCRIPTIONS: usize = 64;
+/// Instruments one connection may subscribe to, unless told otherwise.
+pub const SUBSCRIPTIONS: u32 = 64;
 /// Waiting for a close frame to leave: a client that reads nothing must not hold a task.
 pub(crate) const CLOSE_WITHIN: Duration = Duration::from_secs(1);
 /// The longest pause between two recorded messages: quiet stretches of a recording show nobody anything.

@@ -6,6 +6,7 @@
 //! was not told may or may not be in the ledger, as after a crash.
 
 mod clients;
+mod market_data;
 mod queue;
 
 use std::collections::VecDeque;
@@ -27,7 +28,7 @@ use crate::ledger::state::{Inconsistent, State};
 use crate::ledger::{Ledger, LedgerError};
 use crate::limits::{EXPIRE_EVERY, INBOX_REQUESTS, PAUSE_MAX, STEPS_IN_FLIGHT};
 use crate::recording::Replay;
-use crate::wire::{FromVenue, LedgerPage, Outcome, RefusalCode, ToVenue};
+use crate::wire::{Connected, FromVenue, LedgerPage, Outcome, RefusalCode, ToVenue};
 use clients::{Client, ClientNumber, Clients};
 
 pub(crate) use queue::QueueReader;
@@ -48,6 +49,16 @@ enum Request {
     Frame { number: ClientNumber, frame: ToVenue },
     Leave { number: ClientNumber },
     Page { account: Option<AccountId>, answer: oneshot::Sender<LedgerPage> },
+    List { answer: oneshot::Sender<Vec<Connected>> },
+    Cut { number: u64, answer: oneshot::Sender<bool> },
+}
+
+/// What the venue offers.
+pub(crate) struct Offer {
+    /// Beside BTC/USD.
+    pub(crate) instruments: Vec<InstrumentId>,
+    /// Subscriptions of one connection.
+    pub(crate) subscriptions: u32,
 }
 
 /// The handle. Clones speak to the same venue; when the last one is gone the task ends.
@@ -91,6 +102,20 @@ impl Venue {
         page.await.map_err(|_| Stopped)
     }
 
+    /// Who is connected.
+    pub(crate) async fn connections(&self) -> Result<Vec<Connected>, Stopped> {
+        let (answer, list) = oneshot::channel();
+        self.ask(Request::List { answer }).await?;
+        list.await.map_err(|_| Stopped)
+    }
+
+    /// Ends a connection; false if there is none of that number.
+    pub(crate) async fn cut(&self, number: u64) -> Result<bool, Stopped> {
+        let (answer, cut) = oneshot::channel();
+        self.ask(Request::Cut { number, answer }).await?;
+        cut.await.map_err(|_| Stopped)
+    }
+
     async fn ask(&self, request: Request) -> Result<(), Stopped> {
         self.inbox.send(request).await.map_err(|_| Stopped)
     }
@@ -120,7 +145,11 @@ pub(crate) struct Task {
     exchange: Exchange,
     ledger: Ledger,
     clock: Clock,
-    instrument: InstrumentId,
+    /// What is traded: each has the recorded street.
+    instruments: Vec<InstrumentId>,
+    subscriptions: u32,
+    /// Names this life of the process.
+    life: u64,
     replay: Replay,
     clients: Clients,
     /// In the order of the steps.
@@ -134,20 +163,27 @@ impl Task {
         ledger: Ledger,
         state: State,
         replay: Replay,
+        offer: Offer,
     ) -> Result<(Venue, Self), VenueError> {
         let mut clock = Clock::from(state.latest());
-        let instrument = Instrument::btc_usd();
-        let name = instrument.id.clone();
-        let (exchange, opened) = Exchange::resume(state, vec![instrument], clock.now())?;
+        let Offer { instruments, subscriptions } = offer;
+        let mut instruments: Vec<_> =
+            instruments.into_iter().map(Instrument::like_btc_usd).collect();
+        instruments.insert(0, Instrument::btc_usd());
+        let names = instruments.iter().map(|instrument| instrument.id.clone()).collect();
+        let life = clock.now().0;
+        let (exchange, opened) = Exchange::resume(state, instruments, clock.now())?;
         let (sender, inbox) = mpsc::channel(INBOX_REQUESTS);
         let venue = Venue { inbox: sender, numbers: Arc::default() };
         let mut task = Self {
             exchange,
             ledger,
             clock,
-            instrument: name,
+            instruments: names,
+            subscriptions,
+            life,
             replay,
-            clients: Clients::default(),
+            clients: Clients::new(subscriptions),
             pending: VecDeque::new(),
             inbox,
         };
@@ -203,6 +239,8 @@ impl Task {
                 let page = Some((answer, page));
                 self.pending.push_back(Pending { ticket: None, frames: Vec::new(), page });
             }
+            Request::List { answer } => drop(answer.send(self.clients.list())),
+            Request::Cut { number, answer } => drop(answer.send(self.clients.cut(number))),
             Request::Frame { number, frame } => self.frame(number, frame)?,
         }
         Ok(())
@@ -212,34 +250,10 @@ impl Task {
         let time = self.clock.now();
         match frame {
             ToVenue::Ping {} => self.say(number, &FromVenue::Pong { time }),
-            ToVenue::Login { account } => {
-                let answer = if self.clients.log_in(number, &account) {
-                    FromVenue::LoggedIn { account, time }
-                } else {
-                    error(RefusalCode::AlreadyLoggedIn, "a connection logs in once")
-                };
-                self.say(number, &answer)
-            }
-            ToVenue::Subscribe { instrument } => {
-                let answer = match self.exchange.quote(&instrument) {
-                    None => error(
-                        RefusalCode::UnknownInstrument,
-                        &format!("{instrument} is not traded here: {} is", self.instrument),
-                    ),
-                    Some((seq, quote)) => {
-                        if self.clients.subscribe(number, &instrument) {
-                            FromVenue::Quote { instrument, seq, quote }
-                        } else {
-                            error(RefusalCode::TooMany, "this connection has all it may have")
-                        }
-                    }
-                };
-                self.say(number, &answer)
-            }
-            ToVenue::Unsubscribe { instrument } => {
-                self.clients.unsubscribe(number, &instrument);
-                Ok(())
-            }
+            ToVenue::Login { account } => self.log_in(number, account, time),
+            ToVenue::Observe {} => self.observe(number, time),
+            ToVenue::Subscribe { instrument } => self.subscribe(number, instrument),
+            ToVenue::Unsubscribe { instrument } => self.unsubscribe(number, instrument),
             ToVenue::Submit { request, order } => self.act(number, request, |venue, account| {
                 let (result, done) = venue.exchange.submit(account, order, time)?;
                 Ok((result, done))
@@ -286,14 +300,6 @@ impl Task {
         self.finish(vec![(number, encode(&answer)?)], done)
     }
 
-    /// The next message of the recording.
-    fn play(&mut self) -> Result<(), VenueError> {
-        let levels = self.replay.step();
-        let now = self.clock.now();
-        let done = self.exchange.set_street(&self.instrument, &levels, now)?;
-        self.finish(Vec::new(), done)
-    }
-
     fn beat(&mut self) -> Result<(), VenueError> {
         let frame = encode(&FromVenue::Heartbeat { time: self.clock.now() })?;
         let frames = self.clients.all().map(|number| (number, frame.clone())).collect();
@@ -326,9 +332,10 @@ impl Task {
                     self.clients.subscribed(&instrument),
                     FromVenue::Quote { instrument, seq, quote },
                 ),
-                Told::Trade { instrument, trade } => {
-                    (self.clients.subscribed(&instrument), FromVenue::Trade { instrument, trade })
-                }
+                Told::Trade { instrument, number, trade } => (
+                    self.clients.subscribed(&instrument),
+                    FromVenue::Trade { instrument, number, trade },
+                ),
             };
             if !readers.is_empty() {
                 let frame = encode(&frame)?;

@@ -21,6 +21,8 @@ pub const PATH: &str = "/v1/venue";
 pub const LEDGER_PATH: &str = "/v1/ledger";
 /// How often it may be connected to, and was: [`Connects`].
 pub const CONNECTS_PATH: &str = "/v1/connects";
+/// Who is connected now: a list of [`Connected`]. `DELETE` with a number behind it ends that connection.
+pub const CONNECTIONS_PATH: &str = "/v1/connections";
 /// Close code after a frame that is no message; an [`FromVenue::Error`] comes before it.
 pub const CLOSE_BAD_FRAME: u16 = 4400;
 /// Close code for a client that does not read what it is sent.
@@ -36,11 +38,15 @@ pub enum ToVenue {
     Login {
         account: AccountId,
     },
-    /// Quotes: the current one at once, then each change; and each trade. An instrument the venue does not have is
-    /// told by an `error` frame; the connection stays.
+    /// In place of a login: market data alone. Answered by [`FromVenue::Observing`].
+    Observe {},
+    /// Quotes: the current one at once, then each change; and each trade. Answered by [`FromVenue::Subscribed`], before
+    /// them. An instrument the venue does not have is told by an `error` frame, and so is one more than the connection
+    /// takes; the connection stays.
     Subscribe {
         instrument: InstrumentId,
     },
+    /// Answered by [`FromVenue::Unsubscribed`]: nothing of the instrument comes after it.
     Unsubscribe {
         instrument: InstrumentId,
     },
@@ -117,6 +123,8 @@ pub enum FromVenue {
     LoggedIn {
         account: AccountId,
         time: UnixNanos,
+        /// Instruments that the connection takes at a time.
+        subscriptions: u32,
     },
     /// The best bid and ask, on each change of either. `seq` rises by one with each change and begins
     /// anew when the venue's process does.
@@ -152,8 +160,32 @@ pub enum FromVenue {
     /// A trade of an instrument whose quotes are subscribed: also one of others.
     Trade {
         instrument: InstrumentId,
+        /// Of the instrument's trades, without holes: from 1 on in each life of the venue's process.
+        number: u64,
         trade: Trade,
     },
+    Observing {
+        time: UnixNanos,
+        /// As of a login.
+        subscriptions: u32,
+    },
+    /// All of the instrument comes from here on.
+    Subscribed {
+        instrument: InstrumentId,
+        trades: TradesStand,
+    },
+    Unsubscribed {
+        instrument: InstrumentId,
+    },
+}
+
+/// How far an instrument's trades have come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TradesStand {
+    /// The life of the venue's process: numbers of two lives have nothing to do with each other.
+    pub life: u64,
+    /// Of the last trade; 0 before the first.
+    pub number: u64,
 }
 
 /// What became of a request.
@@ -329,6 +361,19 @@ pub struct Connects {
     /// From one address; `None`: as many as come.
     pub allowed: Option<ConnectsAllowed>,
     pub let_in: u64,
+    pub refused: u64,
+}
+
+/// A connection, as the judge sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Connected {
+    pub number: u64,
+    /// Whom it is logged in for; `None` if it has market data alone.
+    pub account: Option<AccountId>,
+    pub subscriptions: Vec<InstrumentId>,
+    /// The most it had at a time.
+    pub subscriptions_max: usize,
+    /// Subscriptions that it asked for beyond what it may have.
     pub refused: u64,
 }
 

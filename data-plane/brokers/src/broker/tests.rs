@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod conditions;
+mod connections;
 mod copies;
 mod failures;
 mod market;

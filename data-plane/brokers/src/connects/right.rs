@@ -3,29 +3,32 @@
 
 use super::{Connects, Place};
 use crate::limits::{ASK_CONNECT_WITHIN, CONNECT_ASKED_AGAIN};
-use std::time::{Duration, Instant};
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
 use tradewind_domain::{ids::ServiceId, time::Monotonic};
 use tradewind_node::service::ManagerAsker;
 use tradewind_protocol::asks::{ConnectsAllowed, ServiceAnswer, ServiceAsk};
 
-/// What a Broker asks with.
+/// What a Broker asks with, for all its connections.
 pub(crate) struct Right {
     manager: ManagerAsker,
     service: ServiceId,
     place: Place,
     began: Instant,
     /// What it has taken, be it by itself or because its Manager said so.
-    own: Connects,
+    own: Mutex<Connects>,
 }
 
 impl Right {
     pub(crate) fn new(manager: ManagerAsker, service: ServiceId, place: Place) -> Self {
-        let (began, own) = (Instant::now(), Connects::new(Monotonic(0)));
+        let (began, own) = (Instant::now(), Mutex::new(Connects::new(Monotonic(0))));
         Self { manager, service, place, began, own }
     }
 
     /// Asks once: `None` if it may dial now, else how long to wait and why.
-    pub(crate) async fn ask(&mut self, allowed: ConnectsAllowed) -> Option<(Duration, String)> {
+    pub(crate) async fn ask(&self, allowed: ConnectsAllowed) -> Option<(Duration, String)> {
         let (venue, endpoint) = self.place.clone();
         let ask = ServiceAsk::Connect { venue, endpoint, allowed };
         match self.manager.ask(ask, ASK_CONNECT_WITHIN).await {
@@ -45,16 +48,20 @@ impl Right {
         }
     }
 
-    fn by_itself(&mut self, allowed: ConnectsAllowed, why: &str) -> Option<(Duration, String)> {
+    fn by_itself(&self, allowed: ConnectsAllowed, why: &str) -> Option<(Duration, String)> {
         let wait = self.take(allowed)?;
         let why = format!("its own share of connects is used up, and its Manager is away: {why}");
         Some((wait.min(CONNECT_ASKED_AGAIN), why))
     }
 
+    fn own(&self) -> MutexGuard<'_, Connects> {
+        self.own.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Counts a connect, or says how long there is none of its share.
-    fn take(&mut self, allowed: ConnectsAllowed) -> Option<Duration> {
+    fn take(&self, allowed: ConnectsAllowed) -> Option<Duration> {
         let now = Monotonic(0) + self.began.elapsed();
-        self.own.ask(&self.service, &self.place, allowed, now).err()
+        self.own().ask(&self.service, &self.place, allowed, now).err()
     }
 }
 
@@ -77,7 +84,7 @@ mod tests {
         // given: nobody hears what is asked
         let (manager, asked) = Asker::new(1);
         drop(asked);
-        let mut right = right(manager);
+        let right = right(manager);
         // when
         let mut dialled = 0;
         let why = loop {
@@ -98,7 +105,7 @@ mod tests {
     async fn what_its_manager_says_is_done_and_counts_for_when_that_is_away() {
         // given
         let (manager, mut asked) = Asker::new(1);
-        let mut right = right(manager);
+        let right = right(manager);
         let answers = tokio::spawn(async move {
             for n in 0..10 {
                 let (ask, answer) = asked.recv().await.unwrap();

@@ -87,7 +87,7 @@ impl Desk {
     async fn try_open(disk: &SimulatedDisk) -> Result<Self, StoreError> {
         let (venue, from_venue) = mpsc::channel(64);
         let (reporter, said) = StateReporter::new();
-        let quotes = Quotes::new(fence(), Incarnation(1)).unwrap();
+        let quotes = Quotes::new(fence(), Incarnation(1), false).unwrap();
         let disk = Arc::new(disk.clone());
         let naming = Naming { since: fence(), holder: None };
         let opened = tokio::task::spawn_blocking(move || {

@@ -132,7 +132,10 @@ impl Keeper {
     fn event(&mut self, event: Event) -> Result<(), StoreError> {
         match event {
             // Goes past the ledger.
-            Event::Quote { .. } | Event::Trade { .. } => Ok(()),
+            Event::Quote { .. }
+            | Event::Trade { .. }
+            | Event::Subscribed { .. }
+            | Event::Unsubscribed { .. } => Ok(()),
             Event::Submitted { order, result } => {
                 self.awaited.remove(&order);
                 match result {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tokio::sync::broadcast::{self, error::RecvError};
 use tradewind_domain::{
     ids::{InstrumentId, StreamEpoch},
-    trading::Trade,
+    trading::{Trade, spread::tape::Told},
 };
 
 /// Trades that wait for one reader: a second of a busy market.
@@ -42,34 +42,45 @@ impl Tape {
         Self { publish: broadcast::channel(WAITING).0, last }
     }
 
-    /// Numbers begin anew.
-    pub(super) fn renew(&mut self, epoch: &StreamEpoch) {
-        self.last = 0;
+    /// Another source from here on, whose numbers go on after this one.
+    pub(super) fn renew(&mut self, epoch: &StreamEpoch, last: u64) {
+        self.last = last;
         // Without a reader nobody has to know.
-        let _ = self.publish.send(Arc::new(News::Stand { epoch: epoch.clone(), seq: 0 }));
+        let _ = self.publish.send(Arc::new(News::Stand { epoch: epoch.clone(), seq: last }));
+    }
+}
+
+impl Inner {
+    /// What came from the venue of an instrument's trades.
+    pub(super) fn tell(&mut self, instrument: &InstrumentId, told: Vec<Told<Trade>>) {
+        for told in told {
+            match told {
+                Told::Hole => self.renew(instrument),
+                Told::Trade(trade) => self.tell_trade(instrument, trade),
+            }
+        }
+    }
+
+    fn tell_trade(&mut self, instrument: &InstrumentId, trade: Trade) {
+        self.seq += 1;
+        let seq = self.seq;
+        if let Some(source) = self.sources.get_mut(instrument) {
+            let (tape, epoch) = (&mut source.tape, source.epoch.clone());
+            let prev = std::mem::replace(&mut tape.last, seq);
+            let _ = tape.publish.send(Arc::new(News::Trade { epoch, seq, prev, trade }));
+        }
     }
 }
 
 impl Quotes {
-    /// A trade has come.
-    pub(crate) fn put_trade(&self, instrument: &InstrumentId, trade: Trade) {
-        let mut inner = self.inner();
-        inner.seq += 1;
-        let Inner { epoch, seq, sources, .. } = &mut *inner;
-        if let Some(source) = sources.get_mut(instrument) {
-            let tape = &mut source.tape;
-            let prev = std::mem::replace(&mut tape.last, *seq);
-            let news = News::Trade { epoch: epoch.clone(), seq: *seq, prev, trade };
-            let _ = tape.publish.send(Arc::new(news));
-        }
-    }
-
     /// Reads an instrument's trades; with its quotes it is subscribed at the venue if nobody did before.
     pub(crate) fn read_trades(&self, instrument: &InstrumentId) -> TradeReader {
         let subscribed = self.read(instrument);
         let inner = self.inner();
-        let tape = inner.sources.get(instrument).map(|source| &source.tape);
-        let stand = News::Stand { epoch: inner.epoch.clone(), seq: tape.map_or(0, |t| t.last) };
+        let source = inner.sources.get(instrument);
+        let tape = source.map(|source| &source.tape);
+        let epoch = source.map_or(&inner.epoch, |source| &source.epoch).clone();
+        let stand = News::Stand { epoch, seq: tape.map_or(0, |t| t.last) };
         let news = tape.map_or_else(|| broadcast::channel(1).1, |tape| tape.publish.subscribe());
         TradeReader { first: Some(Arc::new(stand)), news, _subscribed: subscribed }
     }

@@ -7,6 +7,7 @@
 mod cases;
 mod conditions;
 mod line;
+mod market_data;
 mod planted;
 mod sim;
 
@@ -29,6 +30,10 @@ pub(crate) trait Stage: Send + Sync {
     fn venue(&self) -> Arc<dyn Venue>;
     fn account(&self) -> AccountId;
     fn instrument(&self) -> InstrumentId;
+    /// Where a connection takes only so many: more than one takes, that one among them.
+    fn instruments(&self) -> Vec<InstrumentId> {
+        vec![self.instrument()]
+    }
     /// At which a buy rests for as long as a case takes.
     fn far_price(&self) -> Price;
     /// Two others at which it does, too.
@@ -56,6 +61,7 @@ impl Capabilities {
             order_deadline: true,
             query_by_our_id: true,
             replace: true,
+            data_connections: false,
         }
     }
 }

@@ -98,6 +98,8 @@ impl Account {
             query_by_our_id: false,
             // Its amend keeps the id, which is another protocol than giving the place to a new one: not offered yet.
             replace: false,
+            // The one there is opens as many public feeds as its books need, and dials each again by itself.
+            data_connections: false,
         };
         Self { settings, directory, capabilities, kraken: OnceCell::new() }
     }

@@ -28,7 +28,7 @@ use tokio_tungstenite::{
 use tradewind_domain::{
     ids::{AccountId, InstrumentId, VenueOrderId},
     time::UnixNanos,
-    trading::{OrderType, TimeInForce},
+    trading::{OrderType, TimeInForce, spread::tape::Mark},
 };
 use tradewind_link::rest::{Method, Rest as HttpClient};
 use tradewind_protocol::asks::ConnectsAllowed;
@@ -73,12 +73,14 @@ impl Sim {
             order_deadline: true,
             query_by_our_id: true,
             replace: true,
+            data_connections: true,
         };
         let address = address.trim_end_matches('/').to_string();
         Self { address, rest: HttpClient::default(), account, capabilities }
     }
 
-    async fn dial(&self) -> Result<Connection, ConnectError> {
+    /// `login`: the first frame.
+    async fn dial(&self, login: ToVenue) -> Result<Connection, ConnectError> {
         let failed = |what: &str, why: &dyn std::fmt::Display| {
             ConnectError(format!("venue at {}: {what}: {why}", self.address))
         };
@@ -94,20 +96,28 @@ impl Sim {
             tokio_tungstenite::client_async_with_config(url, stream, Some(config))
                 .await
                 .map_err(|why| failed("handshake", &why))?;
-        let login = encode(&ToVenue::Login { account: self.account.clone() });
-        socket.send(login).await.map_err(|why| failed("log in", &why))?;
-        let time = self.await_login(&mut socket).await?;
-        Ok(carry(socket, time))
+        socket.send(encode(&login)).await.map_err(|why| failed("log in", &why))?;
+        let (time, room) = self.await_login(&mut socket).await?;
+        Ok(carry(socket, time, usize::try_from(room).ok()))
     }
 
-    async fn await_login(&self, socket: &mut Socket) -> Result<UnixNanos, ConnectError> {
+    async fn dial_in_time(&self, login: ToVenue) -> Result<Connection, ConnectError> {
+        let late = || ConnectError(format!("venue at {} does not answer", self.address));
+        timeout(VENUE_CONNECT_WITHIN, self.dial(login)).await.unwrap_or_else(|_| Err(late()))
+    }
+
+    /// The venue's time, and how many instruments the connection takes.
+    async fn await_login(&self, socket: &mut Socket) -> Result<(UnixNanos, u32), ConnectError> {
         loop {
             let refused = |why: String| {
                 ConnectError(format!("venue at {} refuses the login: {why}", self.address))
             };
             match socket.next().await {
                 Some(Ok(Message::Text(text))) => match serde_json::from_str(&text) {
-                    Ok(FromVenue::LoggedIn { time, .. }) => return Ok(time),
+                    Ok(
+                        FromVenue::LoggedIn { time, subscriptions, .. }
+                        | FromVenue::Observing { time, subscriptions },
+                    ) => return Ok((time, subscriptions)),
                     Ok(FromVenue::Error { reason, .. }) => return Err(refused(reason)),
                     Ok(_) => {}
                     Err(why) => return Err(refused(why.to_string())),
@@ -145,11 +155,11 @@ impl Venue for Sim {
     }
 
     fn connect(&self) -> BoxFuture<'_, Result<Connection, ConnectError>> {
-        async {
-            let late = || ConnectError(format!("venue at {} does not answer", self.address));
-            timeout(VENUE_CONNECT_WITHIN, self.dial()).await.unwrap_or_else(|_| Err(late()))
-        }
-        .boxed()
+        self.dial_in_time(ToVenue::Login { account: self.account.clone() }).boxed()
+    }
+
+    fn connect_for_data(&self) -> BoxFuture<'_, Result<Connection, ConnectError>> {
+        self.dial_in_time(ToVenue::Observe {}).boxed()
     }
 }
 
@@ -260,7 +270,7 @@ impl Link for SimLink {
 }
 
 /// Sets up the two tasks of a connection: the reader's end is the connection's.
-fn carry(socket: Socket, time: UnixNanos) -> Connection {
+fn carry(socket: Socket, time: UnixNanos, room: Option<usize>) -> Connection {
     let (outbound, queue) = mpsc::channel(VENUE_QUEUE);
     let (told, events) = mpsc::channel(VENUE_EVENTS);
     let requests = Arc::new(Mutex::new(Requests::default()));
@@ -280,7 +290,7 @@ fn carry(socket: Socket, time: UnixNanos) -> Connection {
             () = stop.cancelled() => {}
         }
     });
-    Connection { time, link: Arc::new(SimLink { outbound, requests }), events, tasks }
+    Connection { time, room, link: Arc::new(SimLink { outbound, requests }), events, tasks }
 }
 
 async fn write(mut sink: SplitSink<Socket, Message>, mut queue: mpsc::Receiver<ToVenue>) {
@@ -336,7 +346,14 @@ async fn read(
 fn understand(frame: FromVenue, requests: &Mutex<Requests>) -> Option<Event> {
     match frame {
         FromVenue::Quote { instrument, quote, .. } => Some(Event::Quote { instrument, quote }),
-        FromVenue::Trade { instrument, trade } => Some(Event::Trade { instrument, trade }),
+        FromVenue::Trade { instrument, number, trade } => {
+            Some(Event::Trade { instrument, number: Some(number), trade })
+        }
+        FromVenue::Subscribed { instrument, trades } => {
+            let stands = Some(Mark { life: trades.life, number: trades.number });
+            Some(Event::Subscribed { instrument, stands })
+        }
+        FromVenue::Unsubscribed { instrument } => Some(Event::Unsubscribed { instrument }),
         FromVenue::OrderUpdate { order } => Some(Event::Order(venue_order(order))),
         FromVenue::Fill { fill } => Some(Event::Fill(venue_fill(fill))),
         FromVenue::Answer { request, time, result } => {
@@ -348,7 +365,10 @@ fn understand(frame: FromVenue, requests: &Mutex<Requests>) -> Option<Event> {
             tracing::warn!(?code, reason, "venue reports an error");
             None
         }
-        FromVenue::LoggedIn { .. } | FromVenue::Heartbeat { .. } | FromVenue::Pong { .. } => None,
+        FromVenue::LoggedIn { .. }
+        | FromVenue::Observing { .. }
+        | FromVenue::Heartbeat { .. }
+        | FromVenue::Pong { .. } => None,
     }
 }
 

@@ -1,7 +1,10 @@
 //! What was counted of a Manager's services since it was started. Decides what is counted; names are given by
 //! whoever tells it.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{
+    Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicU64, Ordering},
+};
 
 #[derive(Debug, Default)]
 pub(crate) struct Figures {
@@ -9,6 +12,8 @@ pub(crate) struct Figures {
     crashed: AtomicU64,
     handed_back: AtomicU64,
     refused_check_ins: AtomicU64,
+    /// Why no log can be written, if none can.
+    no_log_room: Mutex<Option<String>>,
 }
 
 /// As they are at the moment.
@@ -35,6 +40,22 @@ impl Figures {
 
     pub(super) fn refused_check_in(&self) {
         self.refused_check_ins.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whether logs can be written, or why not; `true` if that is news.
+    pub(super) fn log_room(&self, why_not: Option<String>) -> bool {
+        let is_not = why_not.is_some();
+        let before = std::mem::replace(&mut *self.no_room(), why_not);
+        before.is_some() != is_not
+    }
+
+    /// Why no log can be written, if none can.
+    pub(crate) fn no_log_room(&self) -> Option<String> {
+        self.no_room().clone()
+    }
+
+    fn no_room(&self) -> MutexGuard<'_, Option<String>> {
+        self.no_log_room.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn counts(&self) -> Counts {

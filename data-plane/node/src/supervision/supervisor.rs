@@ -8,6 +8,7 @@ use super::{
     change::{Change, changes, with_those_beside},
     gone::{self, Left, Looks},
     keeper::{CheckIn, Keeper, News, Target, deny},
+    logs,
     records::{self, Records},
     setup::Setup,
 };
@@ -120,6 +121,10 @@ impl Supervisor {
 
     pub(crate) fn counts(&self) -> Counts {
         self.setup.figures.counts()
+    }
+
+    pub(crate) fn no_log_room(&self) -> Option<String> {
+        self.setup.figures.no_log_room()
     }
 
     /// Where its words are, whether it runs here or did.
@@ -343,15 +348,10 @@ impl Task {
     }
 
     fn bound_logs(&self) {
-        let logs: Vec<_> = self.kept.keys().map(|service| self.setup.log(service)).collect();
+        let logs = self.kept.keys().map(|service| self.setup.log(service));
+        let (setup, logs) = (self.setup.clone(), logs.collect::<Vec<_>>());
         // Not waited for: a slow disk must not hold up the services.
-        spawn_blocking(move || {
-            for log in logs {
-                if let Err(error) = log.bound() {
-                    tracing::warn!(%error, "a log could not be begun anew");
-                }
-            }
-        });
+        spawn_blocking(move || logs::look(&setup, &logs));
     }
 
     fn reports(&self) -> Reports {

@@ -27,6 +27,8 @@ pub(super) struct Market {
     pub(super) seq: u64,
     top: Top,
     pub(super) quote: Quote,
+    /// How many trades there were in this life.
+    pub(super) trades: u64,
 }
 
 impl Market {
@@ -44,6 +46,7 @@ impl Market {
             seq: 0,
             top: Top::default(),
             quote,
+            trades: 0,
         }
     }
 

@@ -196,7 +196,8 @@ impl Exchange {
         let price = market.instrument.price(trade.price);
         let Some(taker) = self.taker_of(trade)? else { return Ok(()) };
         let told = trading::Trade { price, quantity, taker, at: now };
-        done.told.push(Told::Trade { instrument: name.clone(), trade: told });
+        let number = self.number_trade(name);
+        done.told.push(Told::Trade { instrument: name.clone(), number, trade: told });
         for key in [trade.taker, trade.maker].into_iter().flatten() {
             let exec = self.state.next_exec();
             let event = Event::Filled { order: key.0, exec, quantity, price, at: now };
@@ -234,6 +235,18 @@ impl Exchange {
             }
         }
         over.into_iter().try_for_each(|key| self.end(key, CancelCause::WouldNotReduce, now, done))
+    }
+
+    fn number_trade(&mut self, name: &InstrumentId) -> u64 {
+        self.markets.get_mut(name).map_or(0, |market| {
+            market.trades += 1;
+            market.trades
+        })
+    }
+
+    /// How many trades there were of an instrument in this life.
+    pub(crate) fn trades(&self, instrument: &InstrumentId) -> u64 {
+        self.markets.get(instrument).map_or(0, |market| market.trades)
     }
 
     /// The side of who came: of the two of a trade one at least is an order.

@@ -27,6 +27,7 @@ fn every_message_to_the_venue_has_its_sample() {
         "sweep",
         "ping",
         "replace",
+        "observe",
     ];
     assert_eq!(samples::<ToVenue>(include_str!("golden/to_venue.jsonl")), expected);
 }
@@ -48,6 +49,9 @@ fn every_message_from_the_venue_has_its_sample() {
         "order_update",
         "answer",
         "trade",
+        "observing",
+        "subscribed",
+        "unsubscribed",
     ];
     assert_eq!(samples::<FromVenue>(include_str!("golden/from_venue.jsonl")), expected);
 }

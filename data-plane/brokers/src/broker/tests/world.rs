@@ -29,7 +29,7 @@ use tradewind_journal::RealDisk;
 use tradewind_link::listen;
 use tradewind_node::service::StateReporter;
 use tradewind_protocol::supervision::{Configuration, ServiceState};
-use tradewind_sim::wire::LedgerPage;
+use tradewind_sim::wire::{Connected, LedgerPage};
 
 pub(super) const WITHIN: Duration = Duration::from_secs(10);
 
@@ -54,10 +54,17 @@ pub(crate) struct Venue {
 
 impl Venue {
     pub(crate) async fn start() -> Self {
+        Self::of(1, tradewind_sim::limits::SUBSCRIPTIONS).await
+    }
+
+    /// One that trades so many instruments, and lets a connection have so many of them.
+    pub(crate) async fn of(instruments: u8, subscriptions: u32) -> Self {
         let home = tempfile::tempdir().unwrap();
         let listen = "127.0.0.1:0".parse().unwrap();
-        let bound = tradewind_sim::bind(tradewind_sim::Options::new(listen, home.path())).await;
-        let bound = bound.unwrap();
+        let options = tradewind_sim::Options::new(listen, home.path());
+        let instruments = (1..instruments).map(instrument).collect();
+        let options = tradewind_sim::Options { instruments, subscriptions, ..options };
+        let bound = tradewind_sim::bind(options).await.unwrap();
         let address = bound.address().unwrap();
         let mut tasks = JoinSet::new();
         tasks.spawn(async move { bound.serve(CancellationToken::new()).await.unwrap() });
@@ -69,6 +76,20 @@ impl Venue {
         assert!(!self.tasks.is_empty());
         let url = format!("http://{}{}", self.address, tradewind_sim::wire::LEDGER_PATH);
         reqwest::get(url).await.unwrap().json().await.unwrap()
+    }
+
+    /// Who is connected.
+    pub(crate) async fn connections(&self) -> Vec<Connected> {
+        let url = format!("http://{}{}", self.address, tradewind_sim::wire::CONNECTIONS_PATH);
+        reqwest::get(url).await.unwrap().json().await.unwrap()
+    }
+
+    /// Ends one of them.
+    pub(crate) async fn end(&self, number: u64) {
+        let path = tradewind_sim::wire::CONNECTIONS_PATH;
+        let url = format!("http://{}{path}/{number}", self.address);
+        let answer = reqwest::Client::new().delete(url).send().await.unwrap();
+        assert_eq!(answer.status(), 204);
     }
 
     /// How often an order came.
@@ -137,9 +158,17 @@ pub(crate) fn btc() -> InstrumentId {
     InstrumentId::new("BTC/USD").unwrap()
 }
 
+/// The first is BTC/USD.
+pub(crate) fn instrument(n: u8) -> InstrumentId {
+    if n == 0 { btc() } else { InstrumentId::new(&format!("I{n:02}/USD")).unwrap() }
+}
+
 impl World {
     pub(super) async fn new() -> Self {
-        let venue = Venue::start().await;
+        Self::around(Venue::start().await).await
+    }
+
+    pub(super) async fn around(venue: Venue) -> Self {
         let wire = Wire::to(venue.address).await;
         let home = tempfile::tempdir().unwrap();
         Self { venue, wire, home, incarnation: AtomicU64::new(1) }

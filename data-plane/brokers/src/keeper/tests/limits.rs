@@ -8,7 +8,7 @@ use tradewind_domain::{
         risk::{OrdersWithin, RiskSpec, TradingState},
     },
     ids::Scope,
-    trading::{Quote, ReplaceOrder, risk::word::Word},
+    trading::{Quote, ReplaceOrder, risk::word::Word, spread::MAIN},
 };
 use tradewind_protocol::problem::Problem;
 
@@ -138,7 +138,7 @@ async fn what_came_before_a_limit_counts_for_it() {
 #[tokio::test]
 async fn a_price_is_judged_by_a_fresh_quote_and_without_one_refused() {
     let (desk, link) = desk().await;
-    desk.quotes.connected(link.clone());
+    desk.quotes.connected(MAIN, link.clone(), None);
     let band = RiskSpec { price_band: "0.05".parse().ok(), ..RiskSpec::default() };
     desk.hold_to(limited("global", band)).await;
     let refused = desk.submit_of("acme", resting("o-1")).await.unwrap_err();
@@ -148,11 +148,14 @@ async fn a_price_is_judged_by_a_fresh_quote_and_without_one_refused() {
     let size = "1".parse().unwrap();
     let (bid, ask) = ("99".parse().ok(), "100".parse().ok());
     let quote = Quote { bid, bid_size: size, ask, ask_size: size, at: clock::now() };
-    desk.quotes.put(&resting("o").instrument, quote);
+    let instrument = resting("o").instrument;
+    let subscribed = Event::Subscribed { instrument: instrument.clone(), stands: None };
+    desk.quotes.hear(MAIN, subscribed);
+    desk.quotes.hear(MAIN, Event::Quote { instrument, quote });
     desk.submit_of("acme", resting("o-1")).await.unwrap();
     let far = NewOrder { limit_price: "94.9".parse().ok(), ..resting("o-2") };
     assert_eq!(desk.submit_of("acme", far).await.unwrap_err().code, Code::Refused);
-    desk.quotes.lost();
+    desk.quotes.lost(MAIN);
     let stale = desk.submit_of("acme", resting("o-3")).await.unwrap_err();
     assert_eq!(stale.code, Code::Unavailable, "{stale}");
     desk.close().await;

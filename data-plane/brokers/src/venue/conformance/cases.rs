@@ -9,7 +9,7 @@ use super::{
     },
     crossing, fresh_id,
     line::{Line, expect, sent},
-    resting,
+    market_data, resting,
 };
 use crate::venue::{Capabilities, Event, Placed, Refusal, Replace, Submission, VenueOrder};
 use futures_util::FutureExt as _;
@@ -36,7 +36,7 @@ fn has_deadlines(offered: &Capabilities) -> bool {
 }
 
 macro_rules! cases {
-    ($($number:literal $needs:path, $run:ident: $claim:literal;)+) => {
+    ($($number:literal $needs:path, $run:path: $claim:literal;)+) => {
         pub(super) const ALL: &[Case] = &[$(Case {
             number: $number,
             claim: $claim,
@@ -71,6 +71,18 @@ cases! {
     22 has_gtd, expires: "a gtd order is told to have expired, and is listed so";
     23 has_stops, stop_trades: "a stop that is reached trades, and one that is not waits and can be canceled";
     24 has_stop_limits, stops_at_its_limit: "a stop_limit that is reached stands at its limit";
+    25 always, market_data::confirms: "a subscription is confirmed before its first quote, and nothing follows when it is left";
+    26 stand_side_by_side, market_data::takes: "a connection takes as many instruments as it says";
+    27 trade_side_by_side, market_data::apart: "a connection for market data stands beside the first and says nothing of orders";
+    28 trade_side_by_side, market_data::numbers: "numbers of trades rise by one, alike on each connection";
+}
+
+fn trade_side_by_side(offered: &Capabilities) -> bool {
+    offered.data_connections && trades_at_market(offered)
+}
+
+fn stand_side_by_side(offered: &Capabilities) -> bool {
+    offered.data_connections
 }
 
 fn by_id(offered: &Capabilities) -> bool {

@@ -24,6 +24,20 @@ impl Line {
         Ok(Self { connection, heard: Vec::new() })
     }
 
+    /// One more, for market data alone.
+    pub(super) async fn connect_for_data(stage: &dyn Stage) -> Result<Self, String> {
+        let venue = stage.venue();
+        let connected = timeout(WITHIN, venue.connect_for_data()).await;
+        let connected = connected.map_err(|_| "connecting does not end".to_string())?;
+        let connection = connected.map_err(|error| format!("does not connect: {error}"))?;
+        Ok(Self { connection, heard: Vec::new() })
+    }
+
+    /// All that was heard so far.
+    pub(super) fn heard(&self) -> &[Event] {
+        &self.heard
+    }
+
     /// What `find` makes of the first event that it wants, of all that were heard and that come.
     pub(super) async fn until<T>(
         &mut self,

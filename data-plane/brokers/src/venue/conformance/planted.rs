@@ -10,7 +10,8 @@ use tokio::sync::mpsc;
 use tradewind_domain::{
     ids::{AccountId, InstrumentId, VenueOrderId},
     money::{Price, Quantity},
-    trading::{OrderState, TimeInForce},
+    time::UnixNanos,
+    trading::{OrderState, Quote, TimeInForce},
 };
 use tradewind_protocol::asks::ConnectsAllowed;
 
@@ -21,6 +22,27 @@ struct Buggy {
     venue: Arc<dyn Venue>,
     capabilities: Capabilities,
     bug: Bug,
+    room: fn(usize) -> usize,
+    logs_in: bool,
+}
+
+impl Buggy {
+    fn spoil(&self, mut connection: Connection) -> Connection {
+        let (told, events) = mpsc::channel(1_024);
+        let mut heard = std::mem::replace(&mut connection.events, events);
+        let bug = self.bug;
+        connection.room = connection.room.map(self.room);
+        connection.tasks.spawn(async move {
+            while let Some(event) = heard.recv().await {
+                for event in bug(event) {
+                    if told.send(event).await.is_err() {
+                        return;
+                    }
+                }
+            }
+        });
+        connection
+    }
 }
 
 impl Venue for Buggy {
@@ -33,21 +55,15 @@ impl Venue for Buggy {
     }
 
     fn connect(&self) -> BoxFuture<'_, Result<Connection, ConnectError>> {
+        async { Ok(self.spoil(self.venue.connect().await?)) }.boxed()
+    }
+
+    fn connect_for_data(&self) -> BoxFuture<'_, Result<Connection, ConnectError>> {
         async {
-            let mut connection = self.venue.connect().await?;
-            let (told, events) = mpsc::channel(1_024);
-            let mut heard = std::mem::replace(&mut connection.events, events);
-            let bug = self.bug;
-            connection.tasks.spawn(async move {
-                while let Some(event) = heard.recv().await {
-                    for event in bug(event) {
-                        if told.send(event).await.is_err() {
-                            return;
-                        }
-                    }
-                }
-            });
-            Ok(connection)
+            let venue = &self.venue;
+            let connection =
+                if self.logs_in { venue.connect().await } else { venue.connect_for_data().await };
+            Ok(self.spoil(connection?))
         }
         .boxed()
     }
@@ -57,6 +73,17 @@ struct Planted {
     stage: SimStage,
     bug: Bug,
     offers: fn(&mut Capabilities),
+    /// What it says that a connection takes, of what that does.
+    room: fn(usize) -> usize,
+    /// Its connections for market data are like the first one.
+    logs_in: bool,
+}
+
+impl Planted {
+    async fn new(bug: Bug) -> Self {
+        let (offers, room) = (|_: &mut Capabilities| {}, |room| room);
+        Self { stage: SimStage::new().await, bug, offers, room, logs_in: false }
+    }
 }
 
 impl Stage for Planted {
@@ -64,13 +91,17 @@ impl Stage for Planted {
         let venue = self.stage.venue();
         let mut capabilities = venue.capabilities().clone();
         (self.offers)(&mut capabilities);
-        Arc::new(Buggy { venue, capabilities, bug: self.bug })
+        let &Self { bug, room, logs_in, .. } = self;
+        Arc::new(Buggy { venue, capabilities, bug, room, logs_in })
     }
     fn account(&self) -> AccountId {
         self.stage.account()
     }
     fn instrument(&self) -> InstrumentId {
         self.stage.instrument()
+    }
+    fn instruments(&self) -> Vec<InstrumentId> {
+        self.stage.instruments()
     }
     fn far_price(&self) -> Price {
         self.stage.far_price()
@@ -95,13 +126,19 @@ impl Stage for Planted {
     }
 }
 
-async fn failed(bug: Bug) -> HashSet<u32> {
-    let planted = Planted { stage: SimStage::new().await, bug, offers: |_| {} };
-    run(&planted).await.failed.into_iter().map(|failed| failed.number).collect()
+async fn failed(planted: &Planted) -> HashSet<u32> {
+    run(planted).await.failed.into_iter().map(|failed| failed.number).collect()
 }
 
 fn not_placed(result: Result<VenueOrder, Refusal>) -> Result<VenueOrder, Refusal> {
     result.map_err(|refusal| Refusal { placed: Placed::No, ..refusal })
+}
+
+async fn each_fails(planted: &[(&str, u32, Bug)]) {
+    for (what, case, bug) in planted {
+        let failed = failed(&Planted::new(*bug).await).await;
+        assert!(failed.contains(case), "{what}: C{case:02} passes; failed: {failed:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -169,16 +206,54 @@ async fn every_planted_bug_fails_the_case_that_looks_for_it() {
             other => vec![other],
         }),
     ];
-    for (what, case, bug) in planted {
-        let failed = failed(bug).await;
-        assert!(failed.contains(&case), "{what}: C{case:02} passes; failed: {failed:?}");
-    }
+    each_fails(&planted).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn so_does_every_bug_in_market_data() {
+    let planted: [(&str, u32, Bug); 3] = [
+        ("a quote comes before its subscription is confirmed", 25, |event| match event {
+            Event::Subscribed { instrument, stands } => {
+                let (size, at) = (Quantity::ZERO, UnixNanos(1));
+                let quote = Quote { bid: None, bid_size: size, ask: None, ask_size: size, at };
+                let early = Event::Quote { instrument: instrument.clone(), quote };
+                vec![early, Event::Subscribed { instrument, stands }]
+            }
+            other => vec![other],
+        }),
+        ("that an instrument is left is said before it is", 25, |event| match event {
+            Event::Subscribed { instrument, stands } => {
+                let left = Event::Unsubscribed { instrument: instrument.clone() };
+                vec![Event::Subscribed { instrument, stands }, left]
+            }
+            other => vec![other],
+        }),
+        ("trades are numbered with holes", 28, |event| match event {
+            Event::Trade { instrument, number, trade } => {
+                vec![Event::Trade { instrument, number: number.map(|n| 2 * n), trade }]
+            }
+            other => vec![other],
+        }),
+    ];
+    each_fails(&planted).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_that_takes_less_than_it_says_and_one_that_is_not_for_data_alone_fail() {
+    let honest: Bug = |event| vec![event];
+    let boasts = Planted { room: |room| room + 1, ..Planted::new(honest).await };
+    let failed_of_boasts = failed(&boasts).await;
+    assert!(failed_of_boasts.contains(&26), "{failed_of_boasts:?}");
+    let tells_all = Planted { logs_in: true, ..Planted::new(honest).await };
+    let failed_of_tells = failed(&tells_all).await;
+    assert!(failed_of_tells.contains(&27), "{failed_of_tells:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_an_adapter_does_not_offer_it_is_not_asked_for() {
     let offers = |offered: &mut Capabilities| {
         offered.replace = false;
+        offered.data_connections = false;
         offered.query_by_our_id = false;
         offered.order_deadline = false;
         (offered.post_only, offered.reduce_only) = (false, false);
@@ -186,7 +261,7 @@ async fn what_an_adapter_does_not_offer_it_is_not_asked_for() {
         offered.order_types.retain(|t| *t == tradewind_domain::trading::OrderType::Limit);
     };
     let bug: Bug = |event| vec![event];
-    let outcome = run(&Planted { stage: SimStage::new().await, bug, offers }).await;
+    let outcome = run(&Planted { offers, ..Planted::new(bug).await }).await;
     assert!(outcome.failed.is_empty(), "{:#?}", outcome.words());
-    assert_eq!(outcome.ran, [1, 2, 3, 5, 6, 7, 8, 10, 12, 13]);
+    assert_eq!(outcome.ran, [1, 2, 3, 5, 6, 7, 8, 10, 12, 13, 25]);
 }

@@ -19,7 +19,7 @@ pub(super) struct SimStage {
 
 impl SimStage {
     pub(super) async fn new() -> Self {
-        let venue = world::Venue::start().await;
+        let venue = world::Venue::of(6, 4).await;
         let wire = Wire::to(venue.address).await;
         Self { venue, wire }
     }
@@ -34,6 +34,9 @@ impl Stage for SimStage {
     }
     fn instrument(&self) -> InstrumentId {
         world::btc()
+    }
+    fn instruments(&self) -> Vec<InstrumentId> {
+        (0..6).map(world::instrument).collect()
     }
     fn far_price(&self) -> Price {
         "1000".parse().expect("legal")
@@ -62,5 +65,5 @@ impl Stage for SimStage {
 async fn the_sim_venue_does_what_every_venue_must() {
     let outcome = run(&SimStage::new().await).await;
     assert!(outcome.failed.is_empty(), "{:#?}", outcome.words());
-    assert_eq!(outcome.ran, (1..=24).collect::<Vec<_>>(), "it offers all of it");
+    assert_eq!(outcome.ran, (1..=28).collect::<Vec<_>>(), "it offers all of it");
 }

@@ -91,6 +91,7 @@ impl Feed {
         };
         let clock = self.kraken.clock;
         let mut books = Books::new(wanted.iter().cloned());
+        let mut begun = BTreeSet::new();
         let mut room = Counter::new(socket::SUBSCRIBES, clock.now());
         let mut pings = interval(PING_EVERY);
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -107,6 +108,11 @@ impl Feed {
                         Some(Want::Unsubscribe(instrument)) => {
                             wanted.remove(&instrument);
                             books.leave(&instrument);
+                            begun.remove(&instrument);
+                            let left = Event::Unsubscribed { instrument };
+                            if let Err(over) = self.tell(left).await {
+                                return over;
+                            }
                         }
                         None => return Over("nobody reads it any more".to_owned()),
                     }
@@ -118,7 +124,7 @@ impl Feed {
                             receiver.answered();
                             Ok(())
                         }
-                        Ok(message) => self.hear(&mut books, message).await,
+                        Ok(message) => self.hear(&mut books, &mut begun, message).await,
                         Err(error) => Err(Over(error.to_string())),
                     },
                     Err(over) => Err(over),
@@ -141,14 +147,26 @@ impl Feed {
         }
     }
 
-    async fn hear(&self, books: &mut Books, message: Message<'_>) -> Result<(), Over> {
+    async fn tell(&self, event: Event) -> Result<(), Over> {
+        let gone = |_| Over("nobody listens any more".to_owned());
+        self.told.send(event).await.map_err(gone)
+    }
+
+    async fn hear(
+        &self,
+        books: &mut Books,
+        begun: &mut BTreeSet<InstrumentId>,
+        message: Message<'_>,
+    ) -> Result<(), Over> {
         let clock = self.kraken.clock;
         match message {
             Message::Market(Market::Book(kind, book)) => {
                 if let Some((instrument, quote)) = books.apply(kind, &book, clock.now()) {
-                    let event = Event::Quote { instrument, quote };
-                    let gone = |_| Over("nobody listens any more".to_owned());
-                    self.told.send(event).await.map_err(gone)?;
+                    if begun.insert(instrument.clone()) {
+                        let instrument = instrument.clone();
+                        self.tell(Event::Subscribed { instrument, stands: None }).await?;
+                    }
+                    self.tell(Event::Quote { instrument, quote }).await?;
                 }
             }
             Message::Market(Market::Instrument(_, all)) => books.instruments(&all, clock.now()),

@@ -152,7 +152,7 @@ fn carry(kraken: &Arc<Kraken>, opened: Opened, clock: VenueClock) -> Connection 
     carried.spawn("no token", renew(Arc::clone(kraken), stale));
     let feeds = carried.feeds(kraken, told);
     let link = Arc::new(KrakenLink { kraken: Arc::clone(kraken), placing, sweeps, feeds });
-    Connection { time: clock.venues, link, events, tasks: carried.tasks }
+    Connection { time: clock.venues, room: None, link, events, tasks: carried.tasks }
 }
 
 /// Of an account without an API key: there is nothing to list, and nothing is sent.
@@ -173,7 +173,7 @@ fn data_alone(kraken: &Arc<Kraken>, clock: VenueClock) -> Connection {
     let feeds = carried.feeds(kraken, told);
     let placing = placing::Placing::Nothing;
     let link = Arc::new(KrakenLink { kraken: Arc::clone(kraken), placing, sweeps, feeds });
-    Connection { time: clock.venues, link, events, tasks: carried.tasks }
+    Connection { time: clock.venues, room: None, link, events, tasks: carried.tasks }
 }
 
 /// Tasks that end together.

@@ -23,6 +23,7 @@ fn checks(api: &Api) -> Vec<Check> {
     let services = api.supervisor.services().borrow().clone();
     let counted = |state| services.iter().filter(|report| report.state == state).count();
     let (all, live) = (services.len(), counted(ServiceState::Live));
+    let no_log_room = api.supervisor.no_log_room();
     let given_up = services.iter().filter(|report| report.handed_back.is_some()).count();
     vec![
         check(
@@ -47,6 +48,14 @@ fn checks(api: &Api) -> Vec<Check> {
             format!("the lease has run out {} times since the start", standing.fences),
         ),
         warn("services", live == all, format!("{live} of {all} services are live")),
+        warn(
+            "logs",
+            no_log_room.is_none(),
+            no_log_room.map_or_else(
+                || "logs of services can be written".to_owned(),
+                |why| format!("logs of services cannot be written, words are lost: {why}"),
+            ),
+        ),
         warn("handed_back", given_up == 0, format!("{given_up} services are handed back")),
     ]
 }
