@@ -6,7 +6,7 @@ use crate::{
     clock::{self, Clocks},
     formation::Formation,
     group,
-    identity::{self, IdentityError},
+    identity::{self, Identity, IdentityError},
     joining::{self, Own},
     leader, leading,
     limits::{CLOSE_WITHIN, DIAL_MEMBER_WITHIN, HAND_OVER_WITHIN, OUT_OF_TOUCH_AFTER, WATCHERS},
@@ -103,15 +103,18 @@ pub struct Server {
     work: JoinSet<()>,
 }
 
+async fn own_identity(options: &Options, clocks: &Clocks) -> Result<Identity, RunError> {
+    let (now, directory) = ((clocks.unix)(), options.state_dir.clone());
+    let loaded = tokio::task::spawn_blocking(move || identity::load(&directory, now)).await;
+    Ok(loaded.map_err(|error| RunError::Failed(error.to_string()))??)
+}
+
 impl Server {
     /// Starts a member on listeners that were taken already.
     pub async fn start(options: Options, listeners: Listeners) -> Result<Self, RunError> {
         options.check()?;
         let clocks = Clocks::system();
-        let (now, directory) = ((clocks.unix)(), options.state_dir.clone());
-        let identity = tokio::task::spawn_blocking(move || identity::load(&directory, now))
-            .await
-            .map_err(|error| RunError::Failed(error.to_string()))??;
+        let identity = own_identity(&options, &clocks).await?;
         let address = listeners.api.local_addr().map_err(RunError::Listener)?;
         let own = joining::identify(&options, &listeners, &clocks).await?;
         let client = format!("leader-{}", own.node).parse()?;

@@ -136,6 +136,15 @@ enum Ended {
     Sealed,
 }
 
+impl From<keeper::Ended> for Ended {
+    fn from(ended: keeper::Ended) -> Self {
+        match ended {
+            keeper::Ended::Stopped => Self::Stopped,
+            keeper::Ended::Sealed => Self::Sealed,
+        }
+    }
+}
+
 impl Broker {
     /// Until `stop`, or until the ledger fails. Cancelled, it ends like a crash: the ledger holds.
     pub(crate) async fn run(mut self, stop: CancellationToken) -> Result<(), Error> {
@@ -210,10 +219,8 @@ impl Broker {
             Ok(opened) => opened,
             Err(ended) => return Ok(ended),
         };
-        let quotes = {
-            let several = venue.capabilities().data_connections;
-            Quotes::new(wanted.fence, self.setup.incarnation, several)?
-        };
+        let several = venue.capabilities().data_connections;
+        let quotes = Quotes::new(wanted.fence, self.setup.incarnation, several)?;
         let (to_keeper, from_venue) = mpsc::channel(VENUE_EVENTS);
         let durable = opened.store.copies().clone();
         let journal = opened.store.journal().clone();
@@ -231,13 +238,7 @@ impl Broker {
         // The connection ends first, then the ledger, then those who read it.
         let (end_line, end_keeper) = (CancellationToken::new(), CancellationToken::new());
         let end_sessions = CancellationToken::new();
-        let mut line = JoinSet::new();
-        let right = Arc::new(self.right(&wanted));
-        let standing = Arc::new(Standing::new(self.reporter.clone(), clock::now()));
-        let (more, told, end) = (venue.clone(), quotes.clone(), end_line.clone());
-        line.spawn(connection::market_data::keep(more, told, right.clone(), standing.clone(), end));
-        let (told, end) = (quotes.clone(), end_line.clone());
-        line.spawn(connection::keep(venue, to_keeper, told, right, standing, end));
+        let mut line = self.connections(&wanted, venue, to_keeper, &quotes, &end_line);
         let mut keepers = JoinSet::new();
         keepers.spawn(keeper.run(end_keeper.clone()));
         let mut sessions = JoinSet::new();
@@ -259,10 +260,7 @@ impl Broker {
                 }
                 Some(session) = sessions.join_next() => session?,
                 Some(keeper) = keepers.join_next() => {
-                    break match keeper?? {
-                        keeper::Ended::Stopped => Ended::Stopped,
-                        keeper::Ended::Sealed => Ended::Sealed,
-                    };
+                    break Ended::from(keeper??);
                 }
                 Some(line) = line.join_next() => line?,
             }
@@ -275,18 +273,33 @@ impl Broker {
         }
         streams.shutdown().await;
         end_sessions.cancel();
-        let last_words = async { while sessions.join_next().await.is_some() {} };
-        if timeout(LAST_WORDS_WITHIN, last_words).await.is_err() {
-            tracing::warn!("not all answers were taken");
-        }
-        sessions.shutdown().await;
-        match ended {
-            Ended::Sealed => match &wanted.copies {
-                Some(copies) => Ok(self.sealed(copies, stop).await),
-                None => Ok(Ended::Reconfigured),
-            },
-            Ended::Stopped | Ended::Reconfigured => Ok(ended),
-        }
+        last_words(sessions).await;
+        Ok(match (ended, &wanted.copies) {
+            (Ended::Sealed, Some(copies)) => self.sealed(copies, stop).await,
+            (Ended::Sealed, None) => Ended::Reconfigured,
+            (ended @ (Ended::Stopped | Ended::Reconfigured), _) => ended,
+        })
+    }
+
+    /// To the venue: the main one, and as many besides as its market data takes.
+    fn connections(
+        &self,
+        wanted: &BrokerWanted,
+        venue: Arc<dyn Venue>,
+        to_keeper: mpsc::Sender<FromVenue>,
+        quotes: &Quotes,
+        end: &CancellationToken,
+    ) -> JoinSet<()> {
+        let mut line = JoinSet::new();
+        let right = Arc::new(self.right(wanted));
+        let standing = Arc::new(Standing::new(self.reporter.clone(), clock::now()));
+        let (more, told) = (venue.clone(), standing.clone());
+        let besides =
+            connection::market_data::keep(more, quotes.clone(), right.clone(), told, end.clone());
+        line.spawn(besides);
+        let told = quotes.clone();
+        line.spawn(connection::keep(venue, to_keeper, told, right, standing, end.clone()));
+        line
     }
 
     fn right(&self, wanted: &BrokerWanted) -> Right {
@@ -358,6 +371,15 @@ fn assignment(wanted: &BrokerWanted) -> Assignment {
         venue: wanted.venue.clone(),
         controls: wanted.controls.clone(),
     }
+}
+
+/// Answers that are under way are taken by whoever reads them.
+async fn last_words(mut sessions: JoinSet<()>) {
+    let all = async { while sessions.join_next().await.is_some() {} };
+    if timeout(LAST_WORDS_WITHIN, all).await.is_err() {
+        tracing::warn!("not all answers were taken");
+    }
+    sessions.shutdown().await;
 }
 
 #[cfg(test)]

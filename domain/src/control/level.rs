@@ -18,9 +18,7 @@ use super::{
     event::EventKind,
     machine::Machine,
     refusal::{Noun, Refusal},
-    resource::{Declaration, ResourceChange, ResourceCommand},
     row::{ManagerRow, ManagerState, Row},
-    scale::ScaleCommand,
 };
 #[cfg(feature = "schema")]
 #[allow(unused_imports)]

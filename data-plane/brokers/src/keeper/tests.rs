@@ -15,7 +15,6 @@ use tradewind_domain::{
         AccountId, ClientOrderId, ClusterIncarnation, Epoch, Incarnation, InstrumentId, VenueId,
     },
     limits::INTENT_DEADLINE,
-    time::UnixNanos,
     trading::{
         Conditions, NewOrder, Order, OrderState, OrderType, Side, TimeInForce, copies::Naming,
     },

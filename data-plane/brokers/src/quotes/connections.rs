@@ -4,9 +4,7 @@
 //! Q3 a connection that is lost concerns nothing that comes over another one. Q4 an instrument that moves from one to
 //! another stays live, and its trades are whole.
 
-use super::{
-    Act, ConnectionNumber, Inner, InstrumentId, Link, NotSent, Quotes, Source, StreamStatus,
-};
+use super::{Act, ConnectionNumber, Inner, InstrumentId, Link, NotSent, Quotes, StreamStatus};
 use crate::{limits::VENUE_QUEUE, venue::Event};
 use std::{collections::BTreeSet, sync::Arc};
 use tokio::sync::watch;
@@ -170,10 +168,10 @@ impl Inner {
         });
     }
 
-    fn say_who_is_away(&self) {
-        for (instrument, source) in &self.sources {
+    fn say_who_is_away(&mut self) {
+        for (instrument, source) in &mut self.sources {
             if !self.spread.is_heard(instrument) {
-                Source::say(source, StreamStatus::Reconnecting);
+                source.say(StreamStatus::Reconnecting);
             }
         }
     }

@@ -241,6 +241,8 @@ impl<W: Work> Core<W> {
                 self.check_in_at = tokio::time::Instant::now();
             }
         }
+        // A leader answers no beat before it has told: one whose reign is short may not hear another.
+        self.prove();
     }
 
     async fn reconsider(&mut self) {

@@ -3,6 +3,7 @@
 
 use crate::world::{World, alive, eventually, kill};
 use std::time::{Duration, Instant};
+use tradewind_domain::limits::BEAT_EVERY;
 use tradewind_node::limits::START_UNASKED_AFTER;
 use tradewind_protocol::{Code, supervision::ServiceReport};
 
@@ -86,6 +87,28 @@ async fn one_whose_name_belongs_to_another_disk_stops_what_it_ran_before_and_wai
     eventually("it is gone", || !alive(good)).await;
     world.until("and not known any more", |world| world.report("good").is_none()).await;
     assert!(!world.state_dir().join("desired.json").exists(), "nor does a later life start it");
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn who_is_told_what_to_run_beats_at_once_so_that_a_leader_whose_reign_is_short_can_answer() {
+    // given
+    let mut world = World::start().await;
+    world.want(&["good"]);
+    world.until_live("good").await;
+    let beats = |world: &World| world.leader.full_beats() + world.leader.still_beats();
+    let mut waited = Vec::new();
+    for n in 0..11 {
+        // when
+        let before = beats(&world);
+        let told = Instant::now();
+        world.want(if n % 2 == 0 { &["good", "other"] } else { &["good"] });
+        world.until("a beat", |world| beats(world) > before).await;
+        waited.push(told.elapsed());
+    }
+    // then: by their own time half of them would come later
+    waited.sort();
+    assert!(waited[5] < BEAT_EVERY / 3, "{waited:?}");
     world.stop().await;
 }
 

@@ -36,7 +36,11 @@ impl Assembly {
         for item in items {
             match item {
                 Item::Customer(access) => self.customers.put(access),
-                Item::Broker(_) | Item::Market(_) | Item::Account(..) | Item::Trader(_) => {
+                Item::Broker(_)
+                | Item::Copy(_)
+                | Item::Market(_)
+                | Item::Account(..)
+                | Item::Trader(_) => {
                     self.items.insert(item.key(), item);
                 }
             }
@@ -45,6 +49,7 @@ impl Assembly {
             match &key {
                 ItemKey::Customer(customer) => self.customers.forget(customer),
                 ItemKey::Broker(..)
+                | ItemKey::Copy(_)
                 | ItemKey::Market(_)
                 | ItemKey::Account(..)
                 | ItemKey::Trader(_) => drop(self.items.remove(&key)),

@@ -192,9 +192,7 @@ fn whoever_may_trade_on_an_account_that_is_given_up_is_fenced_in_its_next_ledger
     // then: it goes on under its right, and no copy of it is started
     assert!(world.machine.is_fencing(&name("sample"), right));
     // while the ledger has no place, too
-    for manager in ["b.broker-manager"] {
-        world.accept(begin(manager, DropSchedule::Never));
-    }
+    world.accept(begin("b.broker-manager", DropSchedule::Never));
     world.settle(&[]);
     assert_eq!(holder(&world, "one"), None);
     assert!(world.machine.is_fencing(&name("sample"), right), "nobody has it on record");
@@ -204,7 +202,9 @@ fn whoever_may_trade_on_an_account_that_is_given_up_is_fenced_in_its_next_ledger
     world.settle(&[]);
     // then: the next ledger begins with the right
     let told = desired(&world.machine, Revision(world.revision), &name("b.broker-manager"));
-    let Some(Work::Brokers { brokers }) = told.map(|told| told.work) else { panic!("no Brokers") };
+    let Some(Work::Brokers { brokers, .. }) = told.map(|told| told.work) else {
+        panic!("no Brokers")
+    };
     let fences: Vec<_> = brokers.iter().flat_map(|broker| &broker.fences).collect();
     assert_eq!(fences.len(), 1);
     assert_eq!((fences[0].trader.as_str(), fences[0].epoch), ("sample", right));

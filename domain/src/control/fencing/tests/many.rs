@@ -78,7 +78,7 @@ fn brokers(world: &World, manager: &str) -> Vec<crate::control::desired::BrokerW
     let told = desired(&world.machine, Revision(world.revision), &name(manager)).expect("live");
     let bytes = serde_json::to_vec(&told).expect("a form").len();
     assert!(bytes < PIPE_FRAME_BYTES, "{bytes} bytes");
-    let Work::Brokers { brokers } = told.work else { panic!("no Brokers") };
+    let Work::Brokers { brokers, .. } = told.work else { panic!("no Brokers") };
     for broker in &brokers {
         assert!(serde_json::to_vec(broker).expect("a form").len() < DESIRED_ITEM_BYTES);
     }
