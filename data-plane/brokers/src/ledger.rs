@@ -2,8 +2,7 @@
 //! do and numbers the private streams; who may ask is `rules`, what is on disk `record`, telling `stream`.
 //!
 //! G1 the state is a function of the records alone: live and at a restart the same [`Ledger::apply`] runs.
-//! G2 a customer's numbers are contiguous from 1 over both channels, and each stands in the record that
-//! makes its event, so a number that was told is never given to another event. G3 fills are a set.
+//! G2 a customer's numbers rise by one over both channels, each in the record that makes its event. G3 fills are a set.
 
 pub mod exposures;
 pub mod record;

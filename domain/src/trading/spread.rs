@@ -227,7 +227,20 @@ impl Spread {
                 | Place::Leaving(..) => *place,
             };
         }
+        self.keep_what_stays();
         acts
+    }
+
+    /// What was on its way out of a connection that is emptied, and could not go, stays there: whether it is emptied is
+    /// decided anew.
+    fn keep_what_stays(&mut self) {
+        for place in self.places.values() {
+            if let Place::On(at) = place
+                && let Some(connection) = self.connections.get_mut(at)
+            {
+                connection.emptied = false;
+            }
+        }
     }
 
     /// The venue says that all of the instrument comes over that connection from here on.
@@ -276,7 +289,7 @@ impl Spread {
         if self.several {
             self.want_as_many_as_it_takes();
             self.give_up_the_empty();
-            self.empty_one(&mut acts);
+            while self.empty_one(&mut acts) {}
         }
         acts
     }
@@ -346,28 +359,30 @@ impl Spread {
     }
 
     /// One is emptied when all is calm and the others have room for what it has, and a quarter of one to spare: what
-    /// comes next is not to ask for it again.
-    fn empty_one(&mut self, acts: &mut Vec<Act>) {
+    /// comes next is not to ask for it again. True if it had nothing: then the next one may go as well.
+    fn empty_one(&mut self, acts: &mut Vec<Act>) -> bool {
         let calm = self.places.values().all(|place| matches!(place, Place::On(_)))
             && self.connections.values().all(|c| c.room.is_some() && !c.emptied);
-        let Some(room) = self.room.filter(|_| calm) else { return };
+        let Some(room) = self.room.filter(|_| calm) else { return false };
         let fewest = self.wanted().min_by_key(|at| (self.held(*at), core::cmp::Reverse(*at)));
-        let Some(fewest) = fewest else { return };
+        let Some(fewest) = fewest else { return false };
         let others = self.connections.keys().filter(|at| **at != fewest);
         let free = others.fold(0_usize, |sum, at| sum.saturating_add(self.free(*at)));
-        if free < self.held(fewest).saturating_add((room / 4).max(1)) {
-            return;
+        let held = self.held(fewest);
+        if free < held.saturating_add((room / 4).max(1)) {
+            return false;
         }
         if let Some(connection) = self.connections.get_mut(&fewest) {
             connection.emptied = true;
         }
         let moves = self.places.iter().filter(|(_, place)| **place == Place::On(fewest));
         for instrument in moves.map(|(instrument, _)| instrument.clone()).collect::<Vec<_>>() {
-            let Some(to) = self.roomiest(Some(fewest)) else { return };
+            let Some(to) = self.roomiest(Some(fewest)) else { return false };
             self.places.insert(instrument.clone(), Place::Moving(fewest, to));
             acts.push(Act::Subscribe { at: to, instrument });
         }
         self.give_up_the_empty();
+        held == 0
     }
 }
 

@@ -16,7 +16,7 @@ use std::{
 use tokio::net::TcpListener;
 use tokio_tungstenite::{accept_async, tungstenite::Message};
 use tradewind_domain::ids::Incarnation;
-use tradewind_protocol::link::HelloAnswer;
+use tradewind_protocol::link::{HelloAnswer, PROTOCOL};
 
 #[tokio::test]
 async fn messages_go_both_ways_in_order() {
@@ -25,7 +25,7 @@ async fn messages_go_both_ways_in_order() {
     let (sender, mut events) = dial(server.address, hello("parent", 1, 1), quick());
     assert_eq!(
         next(&mut events).await,
-        Some(Event::Up { protocol: 2, incarnation: Incarnation(7) })
+        Some(Event::Up { protocol: PROTOCOL.max, incarnation: Incarnation(7) })
     );
     let mut child = taken(&mut accepted).await;
     assert_eq!(child.hello, hello("parent", 1, 1));

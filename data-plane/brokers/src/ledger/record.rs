@@ -1,8 +1,7 @@
 //! The ledger's records as they stand on disk. Decides their shapes, which are frozen: variants are only
 //! appended, structs never change (golden bytes in the tests); what records do is decided by `ledger`.
 //!
-//! Every numbered event carries its number and all that is told of it, so a replay tells the same words
-//! under the same numbers, whatever the program has learnt since.
+//! Every numbered event carries its number and all that is told of it, so a replay tells the same words under them.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -331,12 +330,8 @@ impl Record {
     /// The naming whose copy joins with it.
     #[must_use]
     pub fn joins(&self) -> Option<Fence> {
-        match self {
-            Self::CopyJoins { cluster, epoch } => {
-                Some(Fence { cluster: ClusterIncarnation(*cluster), epoch: Epoch(*epoch) })
-            }
-            _ => None,
-        }
+        let Self::CopyJoins { cluster, epoch } = self else { return None };
+        Some(Fence { cluster: ClusterIncarnation(*cluster), epoch: Epoch(*epoch) })
     }
 
     /// An order in its next state.

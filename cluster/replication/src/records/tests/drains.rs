@@ -194,6 +194,6 @@ fn the_bytes_of_a_ledger_that_was_given_up_never_change() {
     golden(
         Kind::Row,
         &Row::Abandoned(row),
-        "010621016b0010612e62726f6b65722d6d616e61676572099767a872",
+        "010623016b0010612e62726f6b65722d6d616e616765720917aef85c",
     );
 }

@@ -2,19 +2,28 @@
 //! that none can be appended without a level: those of level 1 are as they were, and every other one has a sample here.
 
 use super::*;
-use crate::control::{
-    fencing::TraderCommand,
-    group::GroupAsk,
-    handed_back::ServiceCommand,
-    placement::RebalanceCommand,
-    resource::{Declaration, Resource, ResourceChange, ResourceCommand},
-    scale::ScaleCommand,
+use crate::{
+    control::{
+        asked::RequestHash,
+        copies::{Copies, CopyCommand},
+        fencing::TraderCommand,
+        group::GroupAsk,
+        handed_back::ServiceCommand,
+        placement::RebalanceCommand,
+        resource::{Condition, Declaration, Resource, ResourceChange, ResourceCommand},
+        row::AccountSpec,
+        scale::{Said, ScaleCommand},
+    },
+    ids::{ClusterIncarnation, Fence},
 };
+use alloc::{boxed::Box, collections::BTreeSet};
 use serde::{
     Deserialize,
     de::{Deserializer, Visitor, value::Error},
     forward_to_deserialize_any,
 };
+
+const THIRD: FeatureLevel = FeatureLevel::THIRD;
 
 /// Asked for an enum it keeps the names of its variants, and gives none.
 struct Names<'a>(&'a mut Vec<&'static str>);
@@ -96,9 +105,29 @@ fn later() -> Vec<(&'static str, &'static str, FeatureLevel, Command)> {
     let abandon = DrainCommand::Abandon { target: target(), at: None, by: by() };
     let unknown =
         DrainCommand::HoursUnknown { target: target(), epoch: Epoch(1), why: String::new() };
+    let asked = Command::Asked {
+        request: RequestHash::of("POST", "/v1/drains/a/abandon", b""),
+        command: Box::new(Command::Drain(abandon.clone())),
+    };
+    let on = Fence { cluster: ClusterIncarnation(1), epoch: Epoch(5) };
+    let back = Command::Copies(CopyCommand::GiveBack { account: name("x"), on });
+    let spec = AccountSpec {
+        venue: name("v"),
+        adapter: "sim".to_string(),
+        endpoint: "h:1".to_string(),
+        customers: BTreeSet::new(),
+    };
+    let what = Declaration::AccountCopies { account: name("x"), spec, copies: Copies::Two };
+    let copies = Command::Resource(ResourceCommand::Put { what, on: Condition::Always });
+    let (request, revision, said) = (Epoch(1), Revision(1), Said::Released);
+    let told = Command::Scale(ScaleCommand::Tell { by: by(), request, revision, said });
     vec![
+        ("Command", "Asked", THIRD, asked),
+        ("Command", "Copies", SECOND, back),
         ("DrainCommand", "Abandon", SECOND, Command::Drain(abandon)),
         ("DrainCommand", "HoursUnknown", SECOND, Command::Drain(unknown)),
+        ("Declaration", "AccountCopies", SECOND, copies),
+        ("ScaleCommand", "Tell", THIRD, told),
     ]
 }
 
