@@ -6,7 +6,7 @@
 //! A row that changes often is written once a flush, and applying waits for no disk. What is written is the
 //! machine exactly as its head says: rows are noted and taken under the machine's own lock.
 
-use super::{Head, Published, StateError, StateStore};
+use super::{Chain, Head, Published, StateError, StateStore};
 use crate::{
     limits::{STATE_BEHIND_EARLY, STATE_BEHIND_MAX, STATE_FLUSH_EVERY},
     raft::LogId,
@@ -15,7 +15,7 @@ use crate::{
 };
 use std::{
     io,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 use tokio::{
     sync::{Notify, mpsc, oneshot, watch},
@@ -47,6 +47,8 @@ struct Noted {
     more: Notify,
     /// It was taken.
     taken: Notify,
+    /// Why the task has stopped; known before anybody can see that it has.
+    failed: OnceLock<String>,
 }
 
 impl Noted {
@@ -56,6 +58,12 @@ impl Noted {
 
     fn many(&self, most: usize) -> bool {
         self.behind().changed.len() >= most
+    }
+
+    /// For whoever finds the task gone: the disk's own word, which says what to do.
+    fn stopped(&self) -> io::Error {
+        let why = self.failed.get().map_or("nobody holds its state any more", String::as_str);
+        io::Error::other(format!("the state cannot be written: {why}"))
     }
 }
 
@@ -108,7 +116,7 @@ impl StateWriter {
         loop {
             let taken = self.noted.taken.notified();
             if self.inbox.is_closed() {
-                return Err(stopped());
+                return Err(self.noted.stopped());
             }
             if !self.noted.many(STATE_BEHIND_MAX) {
                 return Ok(());
@@ -125,18 +133,14 @@ impl StateWriter {
     pub(crate) async fn replace(&self, machine: Machine, head: Head) -> io::Result<()> {
         let (done, answer) = oneshot::channel();
         let order = Replace { machine: Box::new(machine), head, done };
-        self.inbox.send(order).await.map_err(|_| stopped())?;
-        answer.await.map_err(|_| stopped())?.map_err(io::Error::other)
+        self.inbox.send(order).await.map_err(|_| self.noted.stopped())?;
+        answer.await.map_err(|_| self.noted.stopped())?.map_err(io::Error::other)
     }
 
     /// Up to where the state is durable, now and whenever that changes.
     pub(crate) fn flushed(&self) -> watch::Receiver<Option<LogId>> {
         self.flushed.clone()
     }
-}
-
-fn stopped() -> io::Error {
-    io::Error::other("the state's writer has stopped")
 }
 
 /// A write with its flush on its way, and what it covers.
@@ -155,6 +159,15 @@ struct Task {
 
 impl Task {
     async fn run(mut self) -> Result<(), StateError> {
+        let ended = self.work().await;
+        if let Err(why) = &ended {
+            // The first word stands: nobody else sets it.
+            let _ = self.noted.failed.set(Chain(why).to_string());
+        }
+        ended
+    }
+
+    async fn work(&mut self) -> Result<(), StateError> {
         let noted = self.noted.clone();
         loop {
             let due = self.flush_at.filter(|_| self.flushing.is_none());
@@ -204,7 +217,7 @@ impl Task {
         let replaced = slowly(move || store.replace(&machine, &head)).await;
         let replaced = replaced.map_err(StateError::from).and_then(|replaced| replaced);
         // Whoever asked may be gone; the outcome stands all the same.
-        let _ = done.send(replaced.as_ref().map(drop).map_err(ToString::to_string));
+        let _ = done.send(replaced.as_ref().map(drop).map_err(|why| Chain(why).to_string()));
         replaced?;
         self.tell(applied);
         Ok(())
@@ -259,5 +272,27 @@ impl Task {
             }
             None => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    /// Whoever applies may find the writer gone before the member has heard of it; his error is then the
+    /// one that the operator reads.
+    #[tokio::test]
+    async fn who_finds_the_writer_gone_is_told_what_it_died_of() {
+        let (inbox, orders) = mpsc::channel(1);
+        let noted = Arc::new(Noted::default());
+        let writer = StateWriter { noted: noted.clone(), inbox, flushed: watch::channel(None).1 };
+        writer.room().await.unwrap();
+
+        noted.failed.set("No space left on device (os error 28)".into()).unwrap();
+        drop(orders);
+        let said = writer.room().await.unwrap_err().to_string();
+        assert!(said.contains("No space left"), "{said}");
     }
 }
