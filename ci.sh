@@ -8,9 +8,9 @@ step() { printf '\n== %s (%s s)\n' "$1" "$SECONDS"; }
 
 tests() {
     if cargo nextest --version >/dev/null 2>&1; then
-        cargo nextest run --locked "$@"
+        cargo nextest run --locked --no-fail-fast "$@"
     else
-        cargo test --locked "$@"
+        cargo test --locked --no-fail-fast "$@"
     fi
 }
 
