@@ -37,6 +37,16 @@ impl Exposure {
         }
     }
 
+    /// The same beside what is open on that side already, all of which may trade before it.
+    #[must_use]
+    pub fn room_beside(&self, side: Side) -> Decimal {
+        let before = match side {
+            Side::Buy => self.buying,
+            Side::Sell => self.selling,
+        };
+        self.room(side) - before
+    }
+
     /// A fill was made.
     pub fn fill(&mut self, side: Side, quantity: Quantity) {
         match side {

@@ -91,17 +91,13 @@ pub fn trading_state(state: TradingState, asked: &Asked<'_>, has: &Exposure) -> 
         TradingState::Active => Ok(()),
         TradingState::Halted => Err(Breach::Halted),
         TradingState::Reducing => {
-            let position = has.position;
-            // What already stands on that side shrinks it first.
-            let room = match asked.side {
-                Side::Buy => -position - has.buying,
-                Side::Sell => position - has.selling,
-            };
-            // A replace that only takes back is no more than was allowed.
+            // What already stands on that side shrinks it first. A replace that only takes back is no more than was
+            // allowed.
+            let room = has.room_beside(asked.side);
             if asked.more <= Decimal::ZERO || asked.adds.decimal() <= room {
                 return Ok(());
             }
-            Err(Breach::Reducing { position })
+            Err(Breach::Reducing { position: has.position })
         }
     }
 }

@@ -120,6 +120,12 @@ impl Guard {
         all.max_by_key(|(state, _)| *state).unwrap_or((TradingState::Active, Scope::Global))
     }
 
+    /// Whether a new order only makes its customer's position smaller.
+    pub(super) fn reduces(ledger: &Ledger, customer: &CustomerId, new: &NewOrder) -> bool {
+        let his = ledger.exposures().of(&Owner::Customer(customer.clone()), &new.instrument);
+        risk::trading_state(TradingState::Reducing, &asked(new), &his).is_ok()
+    }
+
     /// Whether a new order keeps all limits.
     pub(super) fn check_new(
         &mut self,
@@ -128,18 +134,7 @@ impl Guard {
         new: &NewOrder,
         now: UnixNanos,
     ) -> Result<(), Problem> {
-        let asked = Asked {
-            instrument: &new.instrument,
-            side: new.side,
-            order_type: new.order_type,
-            quantity: new.quantity,
-            limit_price: new.limit_price,
-            stop_price: new.conditions.stop_price,
-            reduce_only: new.conditions.reduce_only,
-            adds: new.quantity,
-            more: new.quantity.decimal(),
-        };
-        self.check(ledger, whose, &asked, None)?;
+        self.check(ledger, whose, &asked(new), None)?;
         for limit in &self.controls.limits {
             let Some(owner) = whose.owner(&limit.scope) else { continue };
             if let Some(most) = limit.spec.max_open_orders {
@@ -251,6 +246,21 @@ impl Guard {
 fn by_quote(spec: &RiskSpec, asked: &Asked<'_>) -> bool {
     spec.price_band.is_some()
         || (spec.max_order_notional.is_some() && asked.limit_price.or(asked.stop_price).is_none())
+}
+
+/// A new order as it is judged.
+fn asked(new: &NewOrder) -> Asked<'_> {
+    Asked {
+        instrument: &new.instrument,
+        side: new.side,
+        order_type: new.order_type,
+        quantity: new.quantity,
+        limit_price: new.limit_price,
+        stop_price: new.conditions.stop_price,
+        reduce_only: new.conditions.reduce_only,
+        adds: new.quantity,
+        more: new.quantity.decimal(),
+    }
 }
 
 fn refuse(scope: &Scope, kept: Result<(), Breach>) -> Result<(), Problem> {

@@ -3,11 +3,12 @@
 //! frames and times in, [`Act`]s out; pipes are left to `market`.
 //!
 //! M3 after a change of routes no order goes to an account before those where it may stand already, having been sent
-//! under earlier routes, have said that they do not know it (`search`).
+//! under earlier routes, have said that they do not know it; one that makes the position at such an account smaller
+//! goes there (`search`).
 
 mod search;
 
-use super::routes::{Routes, Way};
+use super::routes::{Routes, Way, unplaced};
 use crate::{
     hop::{
         Act, ReceiverId,
@@ -28,10 +29,10 @@ use tradewind_domain::{
     control::desired::MarketWanted,
     ids::{AccountId, InstrumentId},
     limits::ORDER_ANSWER_WITHIN,
-    time::{Monotonic, UnixNanos},
+    time::Monotonic,
 };
 use tradewind_protocol::{
-    Code, Problem,
+    Problem,
     stream::Position,
     trade::{CommandAnswer, OrderCommand, Principal, TradeDown, TradeUp},
 };
@@ -71,6 +72,8 @@ enum Awaited {
     Answer(ReplyTo),
     /// Of the search with this number.
     Found(u64),
+    /// To the order itself, of the search with this number.
+    Offered(u64),
 }
 
 pub(crate) struct Relay {
@@ -198,6 +201,7 @@ impl Relay {
             TradeUp::Answer { request, answer } => match self.requests.end(request) {
                 Some(Awaited::Answer((to, request))) => vec![down(to, request, answer)],
                 Some(Awaited::Found(search)) => self.found(search, account, &answer, now),
+                Some(Awaited::Offered(search)) => self.offered(search, answer, now),
                 None => Vec::new(),
             },
         }
@@ -277,6 +281,7 @@ impl Relay {
         match awaited {
             Awaited::Answer(reply) => vec![answer(reply, problem)],
             Awaited::Found(search) => self.give_up(search, &problem),
+            Awaited::Offered(search) => self.not_known(search, problem),
         }
     }
 
@@ -287,7 +292,7 @@ impl Relay {
     /// Sends a command to the Broker it is for, or holds it for a while, or answers what is wrong.
     fn command(&mut self, held: Held, now: Monotonic) -> Acts {
         let Some(routes) = &self.routes else { return self.hold(held, None, now) };
-        let Way { to, ask } = match way(routes, &held.principal, &held.command) {
+        let Way { to, ask } = match routes.way_of(&held.principal, &held.command) {
             Ok(way) => way,
             Err(problem) => return vec![answer(held.reply, problem)],
         };
@@ -355,34 +360,6 @@ fn away(held: &Held) -> Problem {
         }
         None => unavailable("the Market has not been told its routes yet"),
     }
-}
-
-fn way(routes: &Routes, principal: &Principal, command: &OrderCommand) -> Result<Way, Problem> {
-    let account = match command {
-        OrderCommand::Submit { account, order } => {
-            // Whether its end is over the Broker says: it may have been accepted before that.
-            let whenever = UnixNanos(0);
-            order
-                .check(whenever)
-                .map_err(|why| Problem::new(Code::InvalidOrder, why.to_string()))?;
-            return Ok(routes.way(&principal.customer, &order.instrument, account.as_ref()));
-        }
-        OrderCommand::Cancel { order_id }
-        | OrderCommand::Get { order_id }
-        | OrderCommand::Replace { order_id, .. } => &order_id.account,
-        OrderCommand::List { account, .. }
-        | OrderCommand::Fills { account }
-        | OrderCommand::Positions { account }
-        | OrderCommand::CancelAllAfter { account, .. }
-        | OrderCommand::Tighten { account, .. } => account,
-    };
-    routes.account(account).ok_or_else(|| unplaced(account))?;
-    Ok(Way { to: Ok(account.clone()), ask: Vec::new() })
-}
-
-/// An account that the gateway knew and this Market does not is one whose Broker is being placed.
-fn unplaced(account: &AccountId) -> Problem {
-    unavailable(format!("no Broker of {account} is placed at the moment"))
 }
 
 fn down(to: ReceiverId, request: u64, answer: CommandAnswer) -> Act<AccountId> {

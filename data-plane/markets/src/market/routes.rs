@@ -10,8 +10,12 @@ use tradewind_domain::{
         row::Route,
     },
     ids::{AccountId, CustomerId, Fence, InstrumentId, MarketId, VenueId},
+    time::UnixNanos,
 };
-use tradewind_protocol::{Code, Problem, trade::Routed};
+use tradewind_protocol::{
+    Code, Problem,
+    trade::{OrderCommand, Principal, Routed},
+};
 
 /// The routes and the accounts behind them.
 #[derive(Clone, Debug)]
@@ -97,6 +101,35 @@ impl Routes {
         Way { to, ask }
     }
 
+    /// Where a command goes: to the Broker named in what it is about, a new order by the routes.
+    pub(crate) fn way_of(
+        &self,
+        principal: &Principal,
+        command: &OrderCommand,
+    ) -> Result<Way, Problem> {
+        let account = match command {
+            OrderCommand::Submit { account, order } => {
+                // Whether its end is over the Broker says: it may have been accepted before that.
+                let whenever = UnixNanos(0);
+                order
+                    .check(whenever)
+                    .map_err(|why| Problem::new(Code::InvalidOrder, why.to_string()))?;
+                return Ok(self.way(&principal.customer, &order.instrument, account.as_ref()));
+            }
+            OrderCommand::Cancel { order_id }
+            | OrderCommand::Get { order_id }
+            | OrderCommand::Replace { order_id, .. } => &order_id.account,
+            OrderCommand::SubmitReducing { account, .. }
+            | OrderCommand::List { account, .. }
+            | OrderCommand::Fills { account }
+            | OrderCommand::Positions { account }
+            | OrderCommand::CancelAllAfter { account, .. }
+            | OrderCommand::Tighten { account, .. } => account,
+        };
+        self.account(account).ok_or_else(|| unplaced(account))?;
+        Ok(Way { to: Ok(account.clone()), ask: Vec::new() })
+    }
+
     /// The account that takes a new order.
     fn for_order(
         &self,
@@ -140,6 +173,11 @@ impl Routes {
             }
         }
     }
+}
+
+/// An account that the gateway knew and this Market does not is one whose Broker is being placed.
+pub(crate) fn unplaced(account: &AccountId) -> Problem {
+    unavailable(format!("no Broker of {account} is placed at the moment"))
 }
 
 #[cfg(test)]

@@ -331,7 +331,7 @@ impl Scene {
         };
         let named = |name: &str| Box::new(accepted(&super::new_order(name)));
         Some(match command {
-            OrderCommand::Submit { order, .. } => {
+            OrderCommand::Submit { order, .. } | OrderCommand::SubmitReducing { order, .. } => {
                 CommandAnswer::Order { order: Box::new(accepted(order)), created }
             }
             OrderCommand::Cancel { .. }

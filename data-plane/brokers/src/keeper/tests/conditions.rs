@@ -7,7 +7,7 @@ use tradewind_domain::ids::ExecId;
 use tradewind_protocol::problem::Problem;
 
 impl Desk {
-    async fn place(&self, customer: &str, order: NewOrder) -> Result<Order, Problem> {
+    pub(super) async fn place(&self, customer: &str, order: NewOrder) -> Result<Order, Problem> {
         let principal = Principal { customer: CustomerId::new(customer).unwrap(), trader: None };
         let command = OrderCommand::Submit { account: None, order };
         let command = Command { fence: fence(), principal, command, routed: None };
@@ -29,7 +29,7 @@ impl Desk {
     }
 
     /// The venue says that the order was filled in full.
-    async fn filled(&self, order: &Order) {
+    pub(super) async fn filled(&self, order: &Order) {
         let fill = VenueFill {
             exec_id: ExecId::new(&format!("x-{}", order.client_order_id)).unwrap(),
             venue_order_id: order.order_id.venue_order_id,

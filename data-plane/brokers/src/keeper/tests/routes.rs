@@ -58,3 +58,40 @@ async fn once_a_market_was_told_that_an_order_is_not_here_none_comes_by_its_earl
     }
     desk.close().await;
 }
+
+fn reducing(name: &str, side: Side, quantity: &str) -> OrderCommand {
+    let order = NewOrder { side, quantity: quantity.parse().unwrap(), ..resting(name) };
+    OrderCommand::SubmitReducing { account: account(), order }
+}
+
+#[tokio::test]
+async fn an_order_is_taken_for_what_is_left_of_a_position_and_else_nothing_is_written_down() {
+    // given: two are held
+    let desk = Desk::open(&SimulatedDisk::new(1)).await;
+    let link = Arc::new(Noted::default());
+    desk.connect(&link).await;
+    let held = NewOrder { quantity: "2".parse().unwrap(), ..resting("held") };
+    let held = desk.place("acme", held).await.unwrap();
+    desk.filled(&held).await;
+    let mut said = Vec::new();
+    // when
+    for (name, side, quantity) in [
+        ("more", Side::Sell, "3"),
+        ("other-side", Side::Buy, "1"),
+        ("some", Side::Sell, "1.5"),
+        ("some", Side::Sell, "1.5"),
+        ("beside-it", Side::Sell, "1"),
+        ("the-rest", Side::Sell, "0.5"),
+    ] {
+        said.push(match desk.by(None, reducing(name, side, quantity)).await {
+            CommandAnswer::Order { created, .. } => Some(created),
+            CommandAnswer::NotReducing {} => None,
+            other => panic!("{name}: {other:?}"),
+        });
+    }
+    // then
+    assert_eq!(said, [None, None, Some(true), Some(false), None, Some(true)]);
+    let unknown = desk.by(None, question("more")).await;
+    assert_eq!(unknown, CommandAnswer::Orders { orders: Vec::new() });
+    desk.close().await;
+}
