@@ -5,7 +5,9 @@
 //! M3 after a change of routes no order goes to an account before those where it may stand already, having been sent
 //! under earlier routes, have said that they do not know it (`search`).
 
+mod presence;
 mod search;
+mod way;
 
 use super::routes::{Routes, Way};
 use crate::{
@@ -28,13 +30,14 @@ use tradewind_domain::{
     control::desired::MarketWanted,
     ids::{AccountId, InstrumentId},
     limits::ORDER_ANSWER_WITHIN,
-    time::{Monotonic, UnixNanos},
+    time::Monotonic,
 };
 use tradewind_protocol::{
-    Code, Problem,
+    Problem,
     stream::Position,
     trade::{CommandAnswer, OrderCommand, Principal, TradeDown, TradeUp},
 };
+use way::way;
 
 /// How long commands wait.
 #[derive(Clone, Copy, Debug)]
@@ -232,6 +235,9 @@ impl Relay {
             TradeDown::UnsubscribePrivate { subscription } => {
                 self.privates.close((to, subscription), &self.up)
             }
+            TradeDown::Present { request, account, sessions } => {
+                self.present((to, request), account, sessions, now)
+            }
             // The sender's fence is his knowledge of this Market; the Broker is told the Broker's own.
             TradeDown::Command { request, fence: _, principal, command, routed: _ } => {
                 let until = now + self.waits.hold;
@@ -355,29 +361,6 @@ fn away(held: &Held) -> Problem {
         }
         None => unavailable("the Market has not been told its routes yet"),
     }
-}
-
-fn way(routes: &Routes, principal: &Principal, command: &OrderCommand) -> Result<Way, Problem> {
-    let account = match command {
-        OrderCommand::Submit { account, order } => {
-            // Whether its end is over the Broker says: it may have been accepted before that.
-            let whenever = UnixNanos(0);
-            order
-                .check(whenever)
-                .map_err(|why| Problem::new(Code::InvalidOrder, why.to_string()))?;
-            return Ok(routes.way(&principal.customer, &order.instrument, account.as_ref()));
-        }
-        OrderCommand::Cancel { order_id }
-        | OrderCommand::Get { order_id }
-        | OrderCommand::Replace { order_id, .. } => &order_id.account,
-        OrderCommand::List { account, .. }
-        | OrderCommand::Fills { account }
-        | OrderCommand::Positions { account }
-        | OrderCommand::CancelAllAfter { account, .. }
-        | OrderCommand::Tighten { account, .. } => account,
-    };
-    routes.account(account).ok_or_else(|| unplaced(account))?;
-    Ok(Way { to: Ok(account.clone()), ask: Vec::new() })
 }
 
 /// An account that the gateway knew and this Market does not is one whose Broker is being placed.

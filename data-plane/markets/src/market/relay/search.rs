@@ -91,7 +91,8 @@ impl Relay {
             | CommandAnswer::Fills { .. }
             | CommandAnswer::Positions { .. }
             | CommandAnswer::CancelTimer { .. }
-            | CommandAnswer::TradingState { .. } => {
+            | CommandAnswer::TradingState { .. }
+            | CommandAnswer::Watched { .. } => {
                 tracing::error!(%account, "an answer is not of the kind that was asked for");
                 return self.give_up(number, &unavailable("the Broker has not said it"));
             }
