@@ -76,6 +76,8 @@ text_id!(/// An algo.
     TraderId, "trader", is_name, NAME_RULE);
 text_id!(/// One life of an algo that its customer runs himself: drawn by it when it begins.
     CopyId, "copy", is_token, TOKEN_RULE);
+text_id!(/// An algo's right to connect, as its tokens name it: drawn by a member, and kept when a token is renewed.
+    SessionId, "session", is_token, TOKEN_RULE);
 text_id!(/// A program of a member's options that starts implementations.
     ProgramId, "program", is_name, NAME_RULE);
 text_id!(/// A key of the test range of the replicated state.

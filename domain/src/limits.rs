@@ -124,6 +124,18 @@ pub const SESSIONS_PER_MARKET_MANAGER: usize = 20_000;
 pub const SUBSCRIPTIONS_PER_SESSION: usize = 4_096;
 /// Frames queued for one session. A public stream is conflated beyond it, a private one disconnected.
 pub const SESSION_QUEUE_FRAMES: usize = 1_024;
+/// The shortest and the longest time after which a session that is away has its orders canceled: below it a failover
+/// would, above it the algo had better cancel them.
+pub const AWAY_MIN: Duration = Duration::from_secs(5);
+pub const AWAY_MAX: Duration = Duration::from_secs(3_600);
+/// How often a MarketManager says who is connected, and has those answer whose orders stand for it.
+pub const PRESENCE_EVERY: Duration = Duration::from_millis(500);
+/// So much later a Broker may hear that a session was there: it answered up to one turn before it was told, the next
+/// telling may have been lost with its MarketManager, and that of the one it came to is a turn away, and on its way.
+pub const PRESENCE_LATE: Duration = Duration::from_secs(2);
+const _: () = assert!(PRESENCE_LATE.as_millis() > 3 * PRESENCE_EVERY.as_millis());
+/// Sessions named at once: a frame of some 100 KiB, a millisecond's work.
+pub const PRESENT_AT_ONCE: usize = 1_024;
 /// Frames queued on a pipe: beyond it the sender waits.
 pub const PIPE_QUEUE_FRAMES: usize = 1_024;
 

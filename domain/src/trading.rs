@@ -1,5 +1,5 @@
 //! Trading as values: quotes, orders, fills. Decides which states follow which and what counts as lost
-//! or doubled, when a ledger's record is in both its copies, and over which connection an instrument comes; sending, journaling
+//! or doubled, when a ledger's record is in both its copies, over which connection an instrument comes, and which session is gone; sending, journaling
 //! and showing are left to the data plane.
 
 pub mod conditions;
@@ -8,6 +8,7 @@ pub mod exposure;
 pub mod fill;
 pub mod invariants;
 pub mod order;
+pub mod presence;
 pub mod quote;
 pub mod replace;
 pub mod risk;
@@ -17,6 +18,7 @@ pub mod trade;
 pub use conditions::Conditions;
 pub use fill::Fill;
 pub use order::{NewOrder, Order, OrderState, OrderType, Side, TimeInForce};
+pub use presence::CancelOnDisconnect;
 pub use quote::Quote;
 pub use replace::{ReplaceOrder, Replacement};
 pub use trade::Trade;

@@ -8,7 +8,8 @@ use tradewind_domain::{
     money::{Net, Price, Quantity},
     time::UnixNanos,
     trading::{
-        Conditions, Fill, NewOrder, Order, OrderType, Quote, Side, TimeInForce, risk::word::Word,
+        CancelOnDisconnect, Conditions, Fill, NewOrder, Order, OrderType, Quote, Side, TimeInForce,
+        risk::word::Word,
     },
 };
 
@@ -30,6 +31,8 @@ pub struct SubmitOrder {
     pub time_in_force: TimeInForce,
     #[serde(flatten)]
     pub conditions: Conditions,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancel_on_disconnect: Option<CancelOnDisconnect>,
 }
 
 impl SubmitOrder {
@@ -45,6 +48,7 @@ impl SubmitOrder {
             limit_price: self.limit_price,
             time_in_force: self.time_in_force,
             conditions: self.conditions,
+            cancel_on_disconnect: self.cancel_on_disconnect,
         }
     }
 }

@@ -5,7 +5,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as BASE64};
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 use serde::{Deserialize, Serialize};
 use tradewind_domain::{
-    ids::{ClusterIncarnation, CustomerId, Epoch, NodeId, TraderId},
+    ids::{ClusterIncarnation, CustomerId, Epoch, NodeId, SessionId, TraderId},
     time::UnixNanos,
 };
 
@@ -16,7 +16,8 @@ pub struct Claims {
     pub customer: CustomerId,
     /// The API key it was opened with; `None` for a spawned Trader.
     pub key_id: Option<String>,
-    pub session: String,
+    /// A renewed token has the one of the token before.
+    pub session: SessionId,
     pub cluster: ClusterIncarnation,
     pub trader: Option<TraderClaim>,
     pub issued_at: UnixNanos,
@@ -125,7 +126,7 @@ mod tests {
         Claims {
             customer: CustomerId::new("acme").unwrap(),
             key_id: Some("k".to_string()),
-            session: "s".to_string(),
+            session: "s".parse().unwrap(),
             cluster: ClusterIncarnation(7),
             trader: None,
             issued_at: UnixNanos(1),

@@ -11,9 +11,12 @@ use serde::{Deserialize, Serialize};
 use tradewind_domain::{
     control::risk::TradingState,
     ids::{
-        AccountId, ClientOrderId, CustomerId, Fence, InstrumentId, MarketId, OrderId, StreamEpoch,
+        AccountId, ClientOrderId, CustomerId, Fence, InstrumentId, MarketId, OrderId, SessionId,
+        StreamEpoch,
     },
-    trading::{Fill, NewOrder, Order, Quote, ReplaceOrder, Trade, risk::word::Word},
+    trading::{
+        Fill, NewOrder, Order, Quote, ReplaceOrder, Trade, presence::SessionKey, risk::word::Word,
+    },
 };
 
 /// On whose behalf a command is sent. Checked from a token at the edge; grants are checked by the Broker.
@@ -21,6 +24,17 @@ use tradewind_domain::{
 pub struct Principal {
     pub customer: CustomerId,
     pub trader: Option<TraderClaim>,
+    /// The algo's, in which it asks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<SessionId>,
+}
+
+/// A session that is connected, and how long ago it was last heard of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    #[serde(flatten)]
+    pub session: SessionKey,
+    pub silent_ms: u64,
 }
 
 /// By which routes a Market sends an order to an account: a Broker that has heard of later ones of the same Market
@@ -127,6 +141,13 @@ pub enum TradeDown {
     UnsubscribeTrades {
         instrument: InstrumentId,
     },
+    /// Sessions that are connected, of customers who may use the account; a MarketManager tells all of them again and
+    /// again. Answered by [`CommandAnswer::Watched`]. It has no fence: who is there is there whoever says so.
+    Present {
+        request: u64,
+        account: AccountId,
+        sessions: Vec<Seen>,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -165,6 +186,10 @@ pub enum CommandAnswer {
     TradingState {
         account: AccountId,
         word: Word,
+    },
+    /// Those of the sessions that were named for which orders stand that are canceled when they are gone.
+    Watched {
+        sessions: Vec<SessionKey>,
     },
 }
 

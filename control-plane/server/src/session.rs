@@ -9,7 +9,7 @@ use tradewind_domain::{
         attach::trader_epoch,
         desired::{ManagerEndpoint, live_endpoints},
     },
-    ids::{CustomerId, KeyHash, ManagerKind, NodeId, TraderId},
+    ids::{CustomerId, KeyHash, ManagerKind, NodeId, SessionId, TraderId},
     limits::SESSION_TOKEN_LIFE,
     time::UnixNanos,
 };
@@ -24,6 +24,8 @@ struct Holder {
     customer: CustomerId,
     key_id: Option<String>,
     trader: Option<TraderClaim>,
+    /// The one that goes on; a new one is drawn if there is none.
+    session: Option<SessionId>,
 }
 
 /// A session for whoever has an API key, or a session token that is still good.
@@ -38,7 +40,8 @@ pub(crate) fn open(service: &Service, secret: &str) -> Result<SessionOpened, Pro
     let customer = owner.ok_or_else(|| {
         Problem::new(Code::Unauthorized, "this API key is not known; ask the operator for one")
     })?;
-    let holder = Holder { customer, key_id: Some(hash.key_id()), trader: None };
+    let key_id = Some(hash.key_id());
+    let holder = Holder { customer, key_id, trader: None, session: None };
     opened(service, &machine, holder)
 }
 
@@ -65,7 +68,9 @@ fn renewed(machine: &Machine, token: &str, now: UnixNanos) -> Result<Holder, Pro
             "its API key was revoked, or its Trader moved; open a new one".to_owned(),
         ));
     }
-    Ok(Holder { customer: claims.customer, key_id: claims.key_id, trader: claims.trader })
+    let Claims { customer, key_id, session, trader, .. } = claims;
+    // The same session: what depends on its being there outlives its tokens.
+    Ok(Holder { customer, key_id, trader, session: Some(session) })
 }
 
 /// A session for a Trader, asked for by the TraderManager it was given to.
@@ -98,7 +103,10 @@ pub(crate) fn open_for_trader(
         return Err(Problem::new(Code::Unauthorized, detail));
     }
     let claim = TraderClaim { trader: trader.clone(), epoch: asked.epoch };
-    opened(service, &machine, Holder { customer, key_id, trader: Some(claim) })
+    // A copy that attaches anew, here or elsewhere, is the algo that it was.
+    let copy = attached.and_then(|held| held.copy.as_ref());
+    let session = copy.and_then(|copy| SessionId::new(copy.as_str()).ok());
+    opened(service, &machine, Holder { customer, key_id, trader: Some(claim), session })
 }
 
 fn has_key(keys: &BTreeSet<KeyHash>, key_id: &str) -> bool {
@@ -114,12 +122,12 @@ fn opened(service: &Service, machine: &Machine, holder: Holder) -> Result<Sessio
     }
     let cluster = machine.cluster().opened().ok_or_else(|| key_not_known(parts.node))?;
     let issued_at = (parts.clocks.unix)();
-    let Holder { customer, key_id, trader } = holder;
+    let Holder { customer, key_id, trader, session } = holder;
     let opened_trader = trader.as_ref().map(|claim| claim.trader.clone());
     let claims = Claims {
         customer: customer.clone(),
         key_id,
-        session: session_id()?,
+        session: session.map_or_else(drawn, Ok)?,
         cluster,
         trader,
         issued_at,
@@ -147,13 +155,14 @@ fn key_not_known(node: NodeId) -> Problem {
     Problem::new(Code::Unavailable, detail).retry_after_ms(crate::limits::NO_LEADER_RETRY_MS)
 }
 
-fn session_id() -> Result<String, Problem> {
+fn drawn() -> Result<SessionId, Problem> {
     let mut random = [0_u8; 16];
     getrandom::fill(&mut random).map_err(|error| {
         tracing::error!(%error, "no randomness for a session id");
         Problem::new(Code::InternalError, "the system gives no randomness")
     })?;
-    Ok(format!("{:032x}", u128::from_be_bytes(random)))
+    let text = format!("{:032x}", u128::from_be_bytes(random));
+    SessionId::new(&text).map_err(|bad| Problem::new(Code::InternalError, bad.to_string()))
 }
 
 /// Live MarketManagers, best first. Each pair of customer and Manager has its own weight, so that one
@@ -225,7 +234,7 @@ mod tests {
         let claims = Claims {
             customer: "acme".parse().unwrap(),
             key_id: Some(key_id.to_owned()),
-            session: "s".to_owned(),
+            session: "s".parse().unwrap(),
             cluster: ClusterIncarnation(5),
             trader: None,
             issued_at: UnixNanos(1),
@@ -258,8 +267,12 @@ mod tests {
             let request = Request { key, command };
             machine.apply(Revision(n), &Stamped { at: UnixNanos(1), request });
         }
-        let renew = |token: &str| renewed(&machine, token, UnixNanos(50)).map_err(|bad| bad.code);
-        assert!(renew(&signed(&hash.key_id(), 100)).is_ok());
+        let renew = |token: &str| -> Result<Option<SessionId>, Code> {
+            let holder = renewed(&machine, token, UnixNanos(50)).map_err(|bad| bad.code)?;
+            Ok(holder.session)
+        };
+        let same = Some("s".parse().unwrap());
+        assert_eq!(renew(&signed(&hash.key_id(), 100)), Ok(same), "it is the session that it was");
         assert_eq!(renew(&signed(&hash.key_id(), 50)).err(), Some(Code::Unauthorized));
         assert_eq!(renew(&signed("another", 100)).err(), Some(Code::Unauthorized));
         assert_eq!(renew("tw1.1.x.y").err(), Some(Code::Unauthorized));

@@ -10,6 +10,7 @@ mod command;
 mod conditions;
 mod guard;
 mod handle;
+mod presence;
 mod replaces;
 mod tighten;
 mod timers;
@@ -26,6 +27,7 @@ use crate::{
 use guard::Guard;
 use handle::Ask;
 pub(crate) use handle::{Closed, Command, FromVenue, LedgerHandle, Reply, Subscribe, Subscribed};
+use presence::Watch;
 use replaces::UnderWay;
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -107,6 +109,7 @@ pub(crate) struct Keeper {
     replaces: BTreeMap<VenueOrderId, UnderWay>,
     /// Until when customers must be heard whose timers were set in this life.
     timers: BTreeMap<CustomerId, Instant>,
+    watch: Watch,
     /// The latest routes of each Market that were heard of.
     routes: BTreeMap<MarketId, Fence>,
     /// Cancels to be repeated, and when next.
@@ -142,6 +145,7 @@ impl Keeper {
             awaited: BTreeMap::new(),
             replaces: BTreeMap::new(),
             timers: BTreeMap::new(),
+            watch: Watch::begins(),
             routes: BTreeMap::new(),
             cancels,
             asks,
@@ -218,6 +222,11 @@ impl Keeper {
             Ask::Subscribe(subscribe, reply) => {
                 // Whoever asked may have gone.
                 let _ = reply.send(self.subscribe(subscribe));
+                Ok(())
+            }
+            Ask::Present(sessions, reply) => {
+                // Whoever asked may have gone.
+                let _ = reply.send(self.present(sessions));
                 Ok(())
             }
             Ask::Assign(assignment, fences) => {

@@ -8,11 +8,14 @@ pub mod exposures;
 pub mod record;
 pub mod replaces;
 pub mod rules;
+mod stand;
 pub mod stream;
 
 use exposures::Exposures;
 use record::{Filled, Intent, Number, OrderRecord, Part, Record};
 use replaces::Replaces;
+use stand::Customer;
+pub use stand::Stand;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use tradewind_domain::{
     ids::{
@@ -20,7 +23,11 @@ use tradewind_domain::{
         TraderId, VenueOrderId,
     },
     time::UnixNanos,
-    trading::{Order, OrderState, risk::word::Word},
+    trading::{
+        Order, OrderState,
+        presence::{Marks, SessionKey},
+        risk::word::Word,
+    },
 };
 use tradewind_protocol::{token::TraderClaim, trade::PrivateChannel};
 
@@ -35,48 +42,8 @@ pub struct Entry {
     pub cancel_asked: bool,
     /// Of most orders there are none.
     pub replaces: Option<Box<Replaces>>,
-}
-
-/// The last numbers of one customer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Stand {
-    pub seq: u64,
-    pub orders: u64,
-    pub fills: u64,
-}
-
-impl Stand {
-    /// The last number on that channel, 0 if there is none.
-    #[must_use]
-    pub fn on(&self, channel: PrivateChannel) -> u64 {
-        match channel {
-            PrivateChannel::Orders => self.orders,
-            PrivateChannel::Fills => self.fills,
-        }
-    }
-
-    fn next(&self, channel: PrivateChannel) -> Number {
-        Number { seq: self.seq + 1, prev: self.on(channel) }
-    }
-
-    fn take(&mut self, channel: PrivateChannel, number: Number) -> Result<(), Broken> {
-        if number != self.next(channel) {
-            return Err(Broken::Number { expected: self.next(channel), found: number });
-        }
-        self.seq = number.seq;
-        match channel {
-            PrivateChannel::Orders => self.orders = number.seq,
-            PrivateChannel::Fills => self.fills = number.seq,
-        }
-        Ok(())
-    }
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Customer {
-    stand: Stand,
-    /// In the order in which they were accepted.
-    orders: Vec<VenueOrderId>,
+    /// In which it was submitted, of one that is canceled when that is gone.
+    pub session: Option<SessionKey>,
 }
 
 /// A record that does not follow from those before it: written by a faulty program, or the log was
@@ -114,6 +81,8 @@ pub struct Ledger {
     replacing: BTreeSet<VenueOrderId>,
     /// Those of them that must only make a position smaller.
     reducing: BTreeSet<VenueOrderId>,
+    /// Those of them that are canceled when their session is gone.
+    marks: Marks,
     customers: BTreeMap<CustomerId, Customer>,
     executions: HashSet<ExecId>,
     exposures: Exposures,
@@ -145,6 +114,7 @@ impl Ledger {
             unknown: BTreeSet::new(),
             replacing: BTreeSet::new(),
             reducing: BTreeSet::new(),
+            marks: Marks::default(),
             customers: BTreeMap::new(),
             executions: HashSet::new(),
             exposures: Exposures::default(),
@@ -316,8 +286,16 @@ impl Ledger {
         let trader = intent.trader.clone();
         let trader = trader.map(|trader| TraderClaim { trader, epoch: Epoch(intent.trader_epoch) });
         self.exposures.stands(trader.as_ref(), None, &order);
-        let entry =
-            Entry { order, deadline: intent.deadline, trader, cancel_asked: false, replaces: None };
+        let session = parts.iter().find_map(Part::session);
+        let session = session.map(|session| SessionKey {
+            customer: order.customer.clone(),
+            session: session.clone(),
+        });
+        if let (Some(session), Some(away)) = (&session, order.cancel_on_disconnect) {
+            self.marks.mark(session.clone(), id, away.after());
+        }
+        let deadline = intent.deadline;
+        let entry = Entry { order, deadline, trader, cancel_asked: false, replaces: None, session };
         self.orders.insert(id, entry);
         Ok(())
     }
@@ -372,6 +350,9 @@ impl Ledger {
         mark(&mut self.unknown, id, next.state == OrderState::Unknown);
         mark(&mut self.replacing, id, next.replacement.is_some());
         let entry = self.orders.get_mut(&id).ok_or(Broken::Order(id))?;
+        if let Some(session) = entry.session.as_ref().filter(|_| !open) {
+            self.marks.unmark(session, &id);
+        }
         self.exposures.stands(entry.trader.as_ref(), Some(&entry.order), &next);
         entry.order = next;
         Ok(())
@@ -380,6 +361,12 @@ impl Ledger {
     /// Open orders that must only make a position smaller.
     pub fn reducing(&self) -> impl Iterator<Item = &Entry> {
         self.reducing.iter().filter_map(|id| self.orders.get(id))
+    }
+
+    /// Open orders that are canceled when their session is gone.
+    #[must_use]
+    pub fn marks(&self) -> &Marks {
+        &self.marks
     }
 
     /// Orders whose outcome is not known.

@@ -49,6 +49,12 @@ pub const SWEPT_RECORD_EVERY: Duration = Duration::from_secs(10);
 /// whenever a MarketManager is replaced, above it he had better cancel them.
 pub const CANCEL_ALL_AFTER_MIN: Duration = Duration::from_secs(1);
 pub const CANCEL_ALL_AFTER_MAX: Duration = Duration::from_secs(24 * 3_600);
+/// How often a Broker looks whose session is gone, and what counts of the time between two looks: one that stood still
+/// longer has not heard yet what it was told meanwhile.
+pub const PRESENCE_LOOK_EVERY: Duration = Duration::from_millis(250);
+pub const PRESENCE_STEP_MAX: Duration = Duration::from_millis(500);
+/// Sessions that have orders which are canceled when they are gone: those of three full MarketManagers.
+pub const SESSIONS_WATCHED: usize = 60_000;
 /// A cancel is sent again when the order has not ended after this time.
 pub const CANCEL_AGAIN: Duration = Duration::from_secs(1);
 /// A quote this old is stale: the recorded venue never pauses so long.

@@ -151,6 +151,16 @@ impl Session {
                 }
                 Ok(())
             }
+            TradeDown::Present { request, account: _, sessions } => {
+                let watched = self.ledger.present(sessions).await?;
+                let sender = self.sender.clone();
+                self.pending.push(Box::pin(async move {
+                    // A keeper that ends watches nobody: whoever asks goes on asking.
+                    let sessions = watched.await.unwrap_or_default();
+                    send_answer(&sender, request, CommandAnswer::Watched { sessions }).await
+                }));
+                Ok(())
+            }
             TradeDown::UnsubscribeTrades { instrument } => {
                 if let Some(task) = self.tapes.remove(&instrument) {
                     task.abort();
@@ -338,7 +348,7 @@ pub(crate) async fn turn_away(mut accepted: Accepted<TradeUp, TradeDown>, why: &
     let away = || Problem::new(Code::Unavailable, why).retry_after_ms(RETRY_AFTER_MS);
     while let Some(Event::Message(message)) = accepted.events.next().await {
         let frame = match message {
-            TradeDown::Command { request, .. } => {
+            TradeDown::Command { request, .. } | TradeDown::Present { request, .. } => {
                 TradeUp::Answer { request, answer: problem(away()) }
             }
             TradeDown::SubscribePrivate { subscription, .. } => {

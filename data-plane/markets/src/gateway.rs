@@ -6,6 +6,7 @@ mod auth;
 mod directory;
 mod fan_out;
 mod port;
+mod presence;
 mod rest;
 mod session;
 mod sessions;
@@ -39,6 +40,7 @@ use tradewind_domain::{
     control::Desired,
     ids::{Incarnation, InstrumentId, ManagerId, MarketId, ServiceId},
     limits as system,
+    trading::presence::SessionKey,
 };
 use tradewind_link::{Failure, pipe};
 use tradewind_protocol::{
@@ -140,7 +142,7 @@ impl Gateway {
     /// Whether an order may be submitted by REST in the caller's session. All else that is asked goes on behind a cordon:
     /// what is there is looked at and cancelled.
     fn submits(&self, caller: &Caller) -> Result<(), Problem> {
-        self.0.sessions.submits(&caller.0.session)
+        self.0.sessions.submits(caller.0.session.as_str())
     }
 
     /// A newer desired state counts from now on.
@@ -238,7 +240,7 @@ impl Gateway {
         let customer = known.as_ref().and_then(|known| known.customer(&claims.customer));
         let every = self.0.settings.heartbeat_every.as_millis();
         ToAlgo::Hello {
-            session: claims.session.clone(),
+            session: claims.session.to_string(),
             time: clock::unix(),
             heartbeat_ms: u64::try_from(every).unwrap_or(u64::MAX),
             trader_manager: customer.and_then(|customer| customer.trader_manager.clone()),
@@ -283,7 +285,9 @@ async fn stream(
     let settings = gateway.settings();
     let Caller(claims) = caller;
     let sessions = &gateway.0.sessions;
-    let seat = sessions.enter(&claims.session, settings.queue_frames, settings.slow_after)?;
+    let customer = claims.customer.clone();
+    let session = SessionKey { customer, session: claims.session.clone() };
+    let seat = sessions.enter(&session, settings.queue_frames, settings.slow_after)?;
     Ok(session::bounded(upgrade).on_upgrade(|socket| session::run(socket, seat, gateway, claims)))
 }
 

@@ -112,6 +112,7 @@ impl Work for MarketManager {
             () = shutdown.cancelled() => {}
             () = following => {}
             () = emptying => {}
+            never = gateway.tell_presence() => match never {},
         }
     }
 

@@ -177,8 +177,11 @@ impl Market {
         }
         let FromBroker { account, event, .. } = from;
         match event {
-            Event::Up { .. } => {
+            Event::Up { protocol, .. } => {
                 tracing::info!(%account, "broker reached");
+                if let Some(line) = self.upstreams.line(&account) {
+                    line.up(protocol);
+                }
                 self.relay.broker_up(&account, self.clock.now())
             }
             Event::Message(frame) => self.relay.heard_broker(&account, frame, self.clock.now()),

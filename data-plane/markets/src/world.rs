@@ -70,6 +70,7 @@ pub(crate) fn new_order(name: &str) -> NewOrder {
         limit_price: Some("100".parse().unwrap()),
         time_in_force: TimeInForce::Gtc,
         conditions: Conditions::NONE,
+        cancel_on_disconnect: None,
     }
 }
 
@@ -164,7 +165,7 @@ pub(crate) fn claims(name: &str) -> Claims {
     Claims {
         customer: customer(name),
         key_id: Some("k".to_string()),
-        session: "s-1".to_string(),
+        session: "s-1".parse().unwrap(),
         cluster: ClusterIncarnation(1),
         trader: None,
         issued_at: UnixNanos(1),

@@ -1,103 +1,20 @@
 //! The life of an order. Decides which states follow which (FIX's names, Alpaca's spelling) and what a
 //! fill does to an order; journaling and sending are left to the Broker.
 
-use super::{conditions::Conditions, fill::Fill, replace::Replacement};
+mod terms;
+
+use super::{
+    conditions::Conditions, fill::Fill, presence::CancelOnDisconnect, replace::Replacement,
+};
 use crate::{
     ids::{ClientOrderId, CustomerId, InstrumentId, OrderId, VenueId, VenueOrderId},
+    limits::{AWAY_MAX, AWAY_MIN},
     money::{InvalidAmount, Price, Quantity},
     time::UnixNanos,
 };
 use alloc::{string::String, vec::Vec};
 use serde::{Deserialize, Serialize};
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Side {
-    Buy,
-    Sell,
-}
-
-/// Variants are only appended: venues' ledgers keep them by number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum OrderType {
-    Market,
-    Limit,
-    /// A market order once the market has reached its stop price.
-    Stop,
-    /// A limit order once the market has reached its stop price.
-    StopLimit,
-}
-
-impl OrderType {
-    /// As it stands in JSON.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Market => "market",
-            Self::Limit => "limit",
-            Self::Stop => "stop",
-            Self::StopLimit => "stop_limit",
-        }
-    }
-
-    /// It has a price of its own.
-    #[must_use]
-    pub fn has_limit(self) -> bool {
-        match self {
-            Self::Limit | Self::StopLimit => true,
-            Self::Market | Self::Stop => false,
-        }
-    }
-
-    /// It waits for a price before it trades.
-    #[must_use]
-    pub fn waits(self) -> bool {
-        match self {
-            Self::Stop | Self::StopLimit => true,
-            Self::Market | Self::Limit => false,
-        }
-    }
-}
-
-/// Variants are only appended: venues' ledgers keep them by number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TimeInForce {
-    /// Until canceled.
-    Gtc,
-    /// What does not trade at once is canceled.
-    Ioc,
-    /// Until the end of the venue's trading day.
-    Day,
-    /// Trades whole at once, or not at all.
-    Fok,
-    /// Until a time that the order names.
-    Gtd,
-}
-
-impl TimeInForce {
-    /// As it stands in JSON.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Gtc => "gtc",
-            Self::Ioc => "ioc",
-            Self::Day => "day",
-            Self::Fok => "fok",
-            Self::Gtd => "gtd",
-        }
-    }
-
-    /// What does not trade at once stays.
-    #[must_use]
-    pub fn rests(self) -> bool {
-        match self {
-            Self::Gtc | Self::Day | Self::Gtd => true,
-            Self::Ioc | Self::Fok => false,
-        }
-    }
-}
+pub use terms::{OrderType, Side, TimeInForce};
 
 /// What an algo asks for: the body of a submit. Two submits with one `client_order_id` are the same
 /// order exactly when these are equal.
@@ -116,6 +33,9 @@ pub struct NewOrder {
     pub time_in_force: TimeInForce,
     #[serde(flatten)]
     pub conditions: Conditions,
+    /// It is canceled when the session that submitted it is gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancel_on_disconnect: Option<CancelOnDisconnect>,
 }
 
 /// Why a new order is refused before anything is written down.
@@ -139,6 +59,8 @@ pub enum InvalidOrder {
     Over,
     #[error("post_only is for limit orders that stay: gtc, day or gtd")]
     PostOnlyTakes,
+    #[error("cancel_on_disconnect: after_ms is from {} to {}", AWAY_MIN.as_millis(), AWAY_MAX.as_millis())]
+    AwayBounds,
 }
 
 impl NewOrder {
@@ -146,6 +68,9 @@ impl NewOrder {
     pub fn check(&self, now: UnixNanos) -> Result<(), InvalidOrder> {
         if self.quantity.is_zero() {
             return Err(InvalidOrder::NoQuantity);
+        }
+        if self.cancel_on_disconnect.is_some_and(|away| !away.is_bounded()) {
+            return Err(InvalidOrder::AwayBounds);
         }
         self.conditions.check(self.order_type, self.limit_price, self.time_in_force, now)
     }
@@ -255,6 +180,8 @@ pub struct Order {
     pub time_in_force: TimeInForce,
     #[serde(flatten)]
     pub conditions: Conditions,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancel_on_disconnect: Option<CancelOnDisconnect>,
     pub state: OrderState,
     pub filled_quantity: Quantity,
     /// Why it was rejected, canceled or expired, in the venue's words or ours.
@@ -307,6 +234,7 @@ impl Order {
             limit_price: new.limit_price,
             time_in_force: new.time_in_force,
             conditions: new.conditions,
+            cancel_on_disconnect: new.cancel_on_disconnect,
             state: OrderState::Accepted,
             filled_quantity: Quantity::ZERO,
             reason: None,
@@ -330,6 +258,7 @@ impl Order {
             limit_price: self.limit_price,
             time_in_force: self.time_in_force,
             conditions: self.conditions,
+            cancel_on_disconnect: self.cancel_on_disconnect,
         }
     }
 

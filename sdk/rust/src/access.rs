@@ -78,8 +78,14 @@ impl Access {
         if self.token() != old {
             return Ok(());
         }
-        // An API key opens a new session; a token can be renewed while it is good.
-        let secret = self.api_key.clone().unwrap_or_else(|| old.to_string());
+        // A token can be renewed while it is good, and the session is the one it was; an API key opens a new one.
+        match (self.opened_by(old).await, &self.api_key) {
+            (Err(Failed::Problem(_)), Some(key)) => self.opened_by(key).await,
+            (renewed, _) => renewed,
+        }
+    }
+
+    async fn opened_by(&self, secret: &str) -> Result<(), Failed> {
         let mut last = Failed::NotSent("no InfrastructureManager is known".to_string());
         let members = self.held().members.len();
         for _ in 0..members {
@@ -88,7 +94,7 @@ impl Access {
                 held.members.rotate_left(1);
                 held.members.last().cloned().unwrap_or_default()
             };
-            match self.requests.open_session(&member, &secret).await {
+            match self.requests.open_session(&member, secret).await {
                 Ok(opened) => {
                     self.take(opened);
                     return Ok(());

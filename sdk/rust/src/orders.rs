@@ -2,16 +2,21 @@
 //! an id of its own from the start, so that sending it again is never a second order.
 
 use crate::error::Error;
-use std::sync::{
-    OnceLock,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 use tradewind_protocol::{
     domain::{
         ids::{AccountId, ClientOrderId, InstrumentId, OrderId},
         money::{Price, Quantity},
         time::UnixNanos,
-        trading::{Conditions, Order, OrderType, ReplaceOrder, Side, TimeInForce},
+        trading::{
+            CancelOnDisconnect, Conditions, Order, OrderType, ReplaceOrder, Side, TimeInForce,
+        },
     },
     orders::SubmitOrder,
 };
@@ -42,6 +47,7 @@ impl OrderRequest {
                 limit_price,
                 time_in_force,
                 conditions: Conditions::NONE,
+                cancel_on_disconnect: None,
             },
         })
     }
@@ -101,6 +107,15 @@ impl OrderRequest {
     #[must_use]
     pub fn reduce_only(mut self) -> Self {
         self.body.conditions.reduce_only = true;
+        self
+    }
+
+    /// It is canceled once the session is away for so long: neither connected nor asking anything. From 5 s to an hour. A
+    /// session that connects again in time finds it as it was; a new one of the same algo is another.
+    #[must_use]
+    pub fn cancel_on_disconnect(mut self, after: Duration) -> Self {
+        let after_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
+        self.body.cancel_on_disconnect = Some(CancelOnDisconnect { after_ms });
         self
     }
 
@@ -198,6 +213,18 @@ mod tests {
         assert_ne!(one.id(), two.id());
         assert_eq!(one.clone().id(), one.id());
         assert!(OrderRequest::market("BTC/USD", Side::Buy, "one").is_err());
+    }
+
+    #[test]
+    fn an_order_that_is_tied_to_its_session_says_for_how_long_that_may_be_away() {
+        let order = OrderRequest::market("BTC/USD", Side::Buy, "1").unwrap();
+        assert_eq!(serde_json::to_value(&order.body).unwrap().get("cancel_on_disconnect"), None);
+        for (seconds, legal) in [(4, false), (5, true), (3_600, true), (3_601, false)] {
+            let order = order.clone().cancel_on_disconnect(Duration::from_secs(seconds));
+            let json = serde_json::to_value(&order.body).unwrap();
+            assert_eq!(json["cancel_on_disconnect"]["after_ms"], seconds * 1_000);
+            assert_eq!(order.body.new_order().check(UnixNanos(1)).is_ok(), legal, "{seconds}");
+        }
     }
 
     #[test]

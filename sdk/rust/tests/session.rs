@@ -117,6 +117,20 @@ async fn a_token_is_renewed_from_half_of_its_life_on() {
 }
 
 #[tokio::test]
+async fn a_token_renews_itself_so_that_the_session_goes_on_and_the_api_key_only_where_it_cannot() {
+    let (one, _other) = two().await;
+    one.ledger().token_life = Duration::from_secs(2);
+    let session = connect(&one).await.unwrap();
+    eventually("the token is renewed", || tokens(&one) >= 2).await;
+    assert_eq!(one.ledger().renewals, [false, true]);
+    one.ledger().only_by_key = true;
+    eventually("the key opens a session", || tokens(&one) >= 3).await;
+    let renewals = one.ledger().renewals.clone();
+    assert!(renewals.ends_with(&[true, false]), "the key comes last: {renewals:?}");
+    session.submit(&an_order()).await.unwrap();
+}
+
+#[tokio::test]
 async fn an_expired_token_is_renewed_and_the_order_accepted() {
     let (one, _other) = two().await;
     let session = connect(&one).await.unwrap();

@@ -254,7 +254,8 @@ async fn relay_callers(data: &Path, sessions: u32) -> anyhow::Result<Vec<RelayOr
     let mut callers = Vec::new();
     for _ in 0..sessions {
         let socket = relay::dial(address).await?;
-        let principal = Principal { customer: TRADER.customer.parse()?, trader: None };
+        let principal =
+            Principal { customer: TRADER.customer.parse()?, trader: None, session: None };
         let (draw, _relays) = (Draw::new()?, relays.clone());
         callers.push(RelayOrders { socket, principal, request: 0, draw, _relays });
     }

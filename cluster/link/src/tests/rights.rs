@@ -47,10 +47,10 @@ async fn another_purpose_another_child_and_no_name_are_refused() {
 #[tokio::test]
 async fn no_version_in_common_is_refused_with_both_ranges() {
     let (server, _accepted) = start(Diallers::One).await;
-    let newer = Hello { protocol: ProtocolRange { min: 4, max: 5 }, ..hello("parent", 1, 1) };
+    let newer = Hello { protocol: ProtocolRange { min: 5, max: 6 }, ..hello("parent", 1, 1) };
     let problem = refusal(&server, newer).await;
     assert_eq!(problem.code, Code::Unsupported);
-    assert!(problem.detail.contains("1 to 3") && problem.detail.contains("4 to 5"));
+    assert!(problem.detail.contains("1 to 4") && problem.detail.contains("5 to 6"));
 }
 
 #[tokio::test]

@@ -147,9 +147,11 @@ async fn a_copy_that_its_customer_runs_gets_a_session_under_its_right_and_its_ke
     let claims = token::claims_unchecked(&opened.token).unwrap();
     assert_eq!(claims.key_id, Some(KeyHash::of("secret").key_id()));
     assert_eq!(claims.trader.map(|claim| claim.epoch), Some(right));
+    assert_eq!(claims.session.as_str(), "one", "its session is the copy, wherever it attaches");
     let renewed = client.open_session(&opened.token, SOON).await.unwrap();
     let claims = token::claims_unchecked(&renewed.token).unwrap();
     assert_eq!(claims.trader.map(|claim| claim.epoch), Some(right), "renewed, its right is lost");
+    assert_eq!(claims.session.as_str(), "one", "renewed it is the same session");
     eventually("nobody has to be waited for", SOON, async || {
         told().is_some_and(|told| told.right().is_some() && !told.fencing)
     })

@@ -40,6 +40,7 @@ impl Keeper {
             }
             Err(problem) => Err(problem),
         };
+        self.asked_by(&principal);
         let (answer, send) = match decided {
             Ok(Decided { answer, send }) => (answer, send),
             Err(problem) => (Reply::Answer(CommandAnswer::Problem { problem }), None),

@@ -9,11 +9,12 @@ use tokio::sync::{mpsc, oneshot};
 use tradewind_domain::{
     control::desired::TraderFence,
     ids::{AccountId, CustomerId, Fence},
+    trading::presence::SessionKey,
 };
 use tradewind_protocol::{
     problem::Problem,
     stream::{Mode, Position},
-    trade::{CommandAnswer, OrderCommand, Principal, PrivateChannel, Routed},
+    trade::{CommandAnswer, OrderCommand, Principal, PrivateChannel, Routed, Seen},
 };
 
 /// A command as it came from a Market.
@@ -54,6 +55,7 @@ pub(crate) struct Subscribe {
 pub(super) enum Ask {
     Command(Box<Command>, oneshot::Sender<Reply>),
     Subscribe(Subscribe, oneshot::Sender<Result<Subscribed, Problem>>),
+    Present(Vec<Seen>, oneshot::Sender<Vec<SessionKey>>),
     Assign(Box<Assignment>, Vec<TraderFence>),
 }
 
@@ -95,6 +97,16 @@ impl LedgerHandle {
         let (reply, answer) = oneshot::channel();
         self.asks.send(Ask::Subscribe(subscribe, reply)).await.map_err(|_| Closed)?;
         answer.await.map_err(|_| Closed)
+    }
+
+    /// These sessions are connected; gives those of them that orders are tied to.
+    pub(crate) async fn present(
+        &self,
+        sessions: Vec<Seen>,
+    ) -> Result<oneshot::Receiver<Vec<SessionKey>>, Closed> {
+        let (reply, watched) = oneshot::channel();
+        self.asks.send(Ask::Present(sessions, reply)).await.map_err(|_| Closed)?;
+        Ok(watched)
     }
 
     /// With the rights of Traders that are to be put on record.

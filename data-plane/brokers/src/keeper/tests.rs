@@ -30,6 +30,7 @@ mod conditions;
 mod fences;
 mod limits;
 mod noted;
+mod presence;
 mod replaces;
 mod routes;
 mod timers;
@@ -68,6 +69,7 @@ fn resting(name: &str) -> NewOrder {
         limit_price: "100".parse().ok(),
         time_in_force: TimeInForce::Gtc,
         conditions: Conditions::NONE,
+        cancel_on_disconnect: None,
     }
 }
 
@@ -134,7 +136,7 @@ impl Desk {
     }
 
     async fn ask(&self, command: OrderCommand) -> Option<CommandAnswer> {
-        let principal = Principal { customer: acme(), trader: None };
+        let principal = Principal { customer: acme(), trader: None, session: None };
         let command = Command { fence: fence(), principal, command, routed: None };
         match self.ledger.command(command).await.ok()?.await.ok()? {
             Reply::Answer(answer) => Some(answer),

@@ -280,6 +280,7 @@ impl Keeper {
         }
         self.replaces_overdue();
         self.run_timers()?;
+        self.cancel_of_the_gone()?;
         self.catch_up()?;
         self.sweep_if_due();
         Ok(())

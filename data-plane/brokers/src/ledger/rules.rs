@@ -1,6 +1,7 @@
 //! The rules of the ledger: from a command or a venue's word to the records it makes. Decides who may do
 //! what and what becomes of an order; every function is pure: state, values and a time in, records out.
 
+mod presence;
 mod replace;
 
 pub use replace::Replacing;
@@ -184,6 +185,7 @@ impl Ledger {
         }
         new.check(now).map_err(|why| Problem::new(Code::InvalidOrder, why.to_string()))?;
         capabilities.check(new).map_err(|why| Problem::new(Code::Unsupported, why))?;
+        let session = self.tied_to(principal, new)?;
         ready.map_err(|why| Problem::new(Code::Unavailable, why).retry_after_ms(RETRY_AFTER_MS))?;
         let order_id = OrderId { account: self.account().clone(), venue_order_id: id };
         let venue = assignment.venue.clone();
@@ -198,7 +200,7 @@ impl Ledger {
             cluster: assignment.fence.cluster.0,
             epoch: assignment.fence.epoch.0,
         };
-        Ok(Submitted::New(Box::new(Record::intent(intent, &order))))
+        Ok(Submitted::New(Box::new(Record::intent(intent, &order, session))))
     }
 
     /// The customer's order, or that there is none such of his.

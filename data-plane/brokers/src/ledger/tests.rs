@@ -4,6 +4,7 @@
 
 mod histories;
 mod lives;
+mod presence;
 mod replaces;
 
 use super::*;
@@ -55,7 +56,7 @@ pub(super) fn capabilities() -> Capabilities {
 }
 
 pub(super) fn principal(customer: &str) -> Principal {
-    Principal { customer: CustomerId::new(customer).unwrap(), trader: None }
+    Principal { customer: CustomerId::new(customer).unwrap(), trader: None, session: None }
 }
 
 pub(super) fn new_order(name: &str, quantity: &str) -> NewOrder {
@@ -68,6 +69,7 @@ pub(super) fn new_order(name: &str, quantity: &str) -> NewOrder {
         limit_price: "100".parse().ok(),
         time_in_force: TimeInForce::Gtc,
         conditions: Conditions::NONE,
+        cancel_on_disconnect: None,
     }
 }
 

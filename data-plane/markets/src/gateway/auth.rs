@@ -15,7 +15,8 @@ pub(crate) struct Caller(pub(crate) Claims);
 
 impl Caller {
     pub(crate) fn principal(&self) -> Principal {
-        Principal { customer: self.0.customer.clone(), trader: self.0.trader.clone() }
+        let Claims { customer, trader, session, .. } = self.0.clone();
+        Principal { customer, trader, session: Some(session) }
     }
 }
 

@@ -16,7 +16,10 @@ use std::{
     },
     time::Duration,
 };
-use tokio::{sync::Notify, time::timeout};
+use tokio::{
+    sync::Notify,
+    time::{Instant, timeout},
+};
 use tokio_util::sync::CancellationToken;
 use tradewind_domain::{
     ids::StreamEpoch,
@@ -84,6 +87,10 @@ pub(crate) struct Port {
     /// Since when nothing was taken while a private stream found no room, and how much had been by then.
     stuck: Mutex<Option<(Monotonic, u64)>>,
     slow_after: Duration,
+    /// When something came from the algo last.
+    heard: Mutex<Instant>,
+    /// A sign of the algo is wanted.
+    sign: Notify,
     why: OnceLock<Close>,
     closing: CancellationToken,
     ended: AtomicBool,
@@ -102,6 +109,8 @@ impl Port {
             topics: Mutex::default(),
             stuck: Mutex::default(),
             slow_after,
+            heard: Mutex::new(Instant::now()),
+            sign: Notify::new(),
             why: OnceLock::new(),
             closing: CancellationToken::new(),
             ended: AtomicBool::new(false),
@@ -110,6 +119,25 @@ impl Port {
 
     pub(crate) fn number(&self) -> ReceiverId {
         self.number
+    }
+
+    /// Something has come from the algo.
+    pub(crate) fn heard(&self) {
+        *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    /// How long ago something came from it last.
+    pub(crate) fn silent(&self) -> Duration {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
+    }
+
+    /// Has the algo show that it is there.
+    pub(crate) fn want_sign(&self) {
+        self.sign.notify_one();
+    }
+
+    pub(crate) async fn sign_wanted(&self) {
+        self.sign.notified().await;
     }
 
     fn topics(&self) -> MutexGuard<'_, BTreeMap<Topic, Stand>> {

@@ -255,7 +255,8 @@ fn unexpected(answer: CommandAnswer) -> Failure {
         | CommandAnswer::Fills { .. }
         | CommandAnswer::Positions { .. }
         | CommandAnswer::CancelTimer { .. }
-        | CommandAnswer::TradingState { .. } => {
+        | CommandAnswer::TradingState { .. }
+        | CommandAnswer::Watched { .. } => {
             tracing::error!("an answer is not of the kind that was asked for");
             Failure::new(Code::InternalError, "the Broker's answer was not to what was asked")
         }

@@ -38,7 +38,7 @@ enum End {
 /// Serves a session until it ends.
 pub(crate) async fn run(socket: WebSocket, seat: Seat, gateway: Gateway, claims: Claims) {
     let number = seat.port.number();
-    tracing::info!(session = claims.session, customer = %claims.customer, number = number.0, "session opened");
+    tracing::info!(session = %claims.session, customer = %claims.customer, number = number.0, "session opened");
     let (mut sink, mut stream) = socket.split();
     let settings = gateway.settings().clone();
     let port = seat.port.clone();
@@ -61,7 +61,7 @@ pub(crate) async fn run(socket: WebSocket, seat: Seat, gateway: Gateway, claims:
             Some(code)
         }
     };
-    tracing::info!(session = claims.session, number = number.0, code, "session ended");
+    tracing::info!(session = %claims.session, number = number.0, code, "session ended");
 }
 
 /// Waits until something ends the session. What goes on meanwhile is looked at only when it has something to do: a
@@ -75,7 +75,7 @@ async fn first_end(
     let settings = gateway.settings();
     let wishes = Wishes::new(gateway.clone(), port.clone(), claims);
     let mut all = FuturesUnordered::<BoxFuture<'_, End>>::new();
-    all.push(read(stream, wishes, settings).boxed());
+    all.push(read(stream, wishes, port, settings).boxed());
     all.push(
         async {
             match write(sink, port, settings.ping_every).await {
@@ -103,7 +103,12 @@ async fn first_end(
 }
 
 /// Reads until something ends the session.
-async fn read(stream: &mut SplitStream<WebSocket>, mut wishes: Wishes, settings: &Settings) -> End {
+async fn read(
+    stream: &mut SplitStream<WebSocket>,
+    mut wishes: Wishes,
+    port: &Port,
+    settings: &Settings,
+) -> End {
     loop {
         // A reader who takes no answers is not asked for more questions.
         if !wishes.relieved(settings.silence).await {
@@ -121,6 +126,9 @@ async fn read(stream: &mut SplitStream<WebSocket>, mut wishes: Wishes, settings:
             let detail = "nothing came for too long";
             return bad_or_gone(close::GOING_AWAY, Code::RequestTimeout, detail);
         };
+        if let Some(Ok(_)) = received {
+            port.heard();
+        }
         let text = match received {
             None | Some(Ok(Message::Close(_))) => return End::Left,
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
@@ -167,6 +175,7 @@ async fn write(
                 sink.flush().await?;
             }
             _ = ping.tick() => sink.send(Message::Ping(bytes::Bytes::new())).await?,
+            () = port.sign_wanted() => sink.send(Message::Ping(bytes::Bytes::new())).await?,
         }
     }
 }

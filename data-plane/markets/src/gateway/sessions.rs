@@ -18,10 +18,19 @@ use tokio::{
     sync::watch,
     time::{Instant, sleep, timeout_at},
 };
+use tradewind_domain::trading::presence::SessionKey;
 use tradewind_protocol::{
     Problem,
     stream::{ToAlgo, close},
 };
+
+/// A connection, and the session that it is of.
+#[derive(Clone)]
+pub(crate) struct Here {
+    pub(crate) port: Arc<Port>,
+    pub(crate) session: SessionKey,
+    name: Arc<str>,
+}
 
 struct Held {
     next: u64,
@@ -30,7 +39,7 @@ struct Held {
     cordoned: bool,
     /// The same while the Manager has no lease: it may be counted as down, and its cordon as confirmed.
     unleased: bool,
-    ports: BTreeMap<ReceiverId, (Arc<Port>, Arc<str>)>,
+    ports: BTreeMap<ReceiverId, Here>,
     /// How many connections there are by a session's name: one that dials first and leaves after has two.
     named: HashMap<Arc<str>, usize>,
     left: Left,
@@ -103,14 +112,15 @@ impl Held {
         self.named.contains_key(name) || self.left.has(name, now) || self.used.has(name, now)
     }
 
-    fn add(&mut self, port: &Arc<Port>, name: &str) {
-        let name: Arc<str> = name.into();
+    fn add(&mut self, port: &Arc<Port>, session: &SessionKey) {
+        let name: Arc<str> = session.session.as_str().into();
         *self.named.entry(name.clone()).or_default() += 1;
-        self.ports.insert(port.number(), (port.clone(), name));
+        let here = Here { port: port.clone(), session: session.clone(), name };
+        self.ports.insert(port.number(), here);
     }
 
     fn remove(&mut self, number: ReceiverId, now: Instant) {
-        let Some((_, name)) = self.ports.remove(&number) else { return };
+        let Some(Here { name, .. }) = self.ports.remove(&number) else { return };
         if let Some(connections) = self.named.get_mut(&name) {
             *connections -= 1;
             if *connections == 0 {
@@ -192,13 +202,14 @@ impl Sessions {
         self.held().unleased = !holds;
     }
 
-    /// Takes a session of this name with at most `queue` frames waiting that must not be left out; see [`Port::new`].
+    /// Takes a connection of this session with at most `queue` frames waiting that must not be left out; see [`Port::new`].
     pub(crate) fn enter(
         self: &Arc<Self>,
-        name: &str,
+        session: &SessionKey,
         queue: usize,
         slow_after: Duration,
     ) -> Result<Seat, Problem> {
+        let name = session.session.as_str();
         let (mut held, now) = (self.held(), Instant::now());
         if held.draining {
             return Err(unavailable("this MarketManager is stopping; use another one"));
@@ -220,7 +231,7 @@ impl Sessions {
         let number = ReceiverId(held.next);
         held.next += 1;
         let port = Arc::new(Port::new(number, queue, slow_after));
-        held.add(&port, name);
+        held.add(&port, session);
         self.count.send_replace(held.ports.len());
         drop(held);
         Ok(Seat { port, sessions: self.clone() })
@@ -271,8 +282,13 @@ impl Sessions {
         }
     }
 
+    /// All connections there are.
+    pub(crate) fn here(&self) -> Vec<Here> {
+        self.held().ports.values().cloned().collect()
+    }
+
     fn ports(&self) -> Vec<Arc<Port>> {
-        self.held().ports.values().map(|(port, _)| port.clone()).collect()
+        self.held().ports.values().map(|here| here.port.clone()).collect()
     }
 
     fn close_door(&self) -> Vec<Arc<Port>> {
@@ -293,7 +309,9 @@ mod tests {
     use super::*;
 
     fn entered(sessions: &Arc<Sessions>, name: &str) -> Result<Seat, Problem> {
-        sessions.enter(name, 8, Duration::from_secs(1))
+        let customer = "acme".parse().unwrap();
+        let session = SessionKey { customer, session: name.parse().unwrap() };
+        sessions.enter(&session, 8, Duration::from_secs(1))
     }
 
     #[tokio::test]

@@ -3,5 +3,6 @@
 
 mod doors;
 mod orders;
+mod presence;
 mod sessions;
 mod streams;

@@ -14,11 +14,14 @@ use std::sync::Arc;
 use task::Task;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::AbortOnDropHandle;
-use tradewind_domain::ids::{AccountId, CustomerId, Fence, InstrumentId, MarketId};
+use tradewind_domain::{
+    ids::{AccountId, CustomerId, Fence, InstrumentId, MarketId},
+    trading::presence::SessionKey,
+};
 use tradewind_link::pipe;
 use tradewind_protocol::{
     stream::{Position, Topic},
-    trade::{CommandAnswer, OrderCommand, Principal, PrivateChannel, TradeDown, TradeUp},
+    trade::{CommandAnswer, OrderCommand, Principal, PrivateChannel, Seen, TradeDown, TradeUp},
 };
 
 type Reply = oneshot::Sender<CommandAnswer>;
@@ -44,6 +47,12 @@ pub(crate) enum Ask {
     Command {
         principal: Principal,
         command: OrderCommand,
+        reply: Reply,
+    },
+    /// Sessions that are connected and may use the account.
+    Present {
+        account: AccountId,
+        sessions: Vec<Seen>,
         reply: Reply,
     },
     LatestQuote {
@@ -111,6 +120,19 @@ impl TradeLink {
         self.ask(Ask::Leave { session, wanted, left }).await;
         // A link that has ended sends nothing more.
         position.await.ok().flatten()
+    }
+
+    /// Tells the account's Broker who is connected; gives those of them whose orders depend on it. None if it is not
+    /// reached: it is told again.
+    pub(crate) async fn present(&self, account: AccountId, sessions: Vec<Seen>) -> Vec<SessionKey> {
+        let (reply, answer) = oneshot::channel();
+        if !self.ask(Ask::Present { account, sessions, reply }).await {
+            return Vec::new();
+        }
+        match answer.await {
+            Ok(CommandAnswer::Watched { sessions }) => sessions,
+            Ok(_) | Err(_) => Vec::new(),
+        }
     }
 
     /// Has a command carried out, and says what became of it.

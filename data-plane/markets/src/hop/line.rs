@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 use tradewind_link::pipe::{SendError, Sender};
-use tradewind_protocol::trade::TradeDown;
+use tradewind_protocol::{link::PRESENCE_SINCE, trade::TradeDown};
 
 /// Subscriptions waiting beyond which no more are taken from those who ask.
 const CONGESTED: usize = 1_024;
@@ -12,20 +12,33 @@ const CONGESTED: usize = 1_024;
 pub(crate) struct Line {
     sender: Sender<TradeDown>,
     backlog: VecDeque<TradeDown>,
+    /// Spoken on the pipe that stands.
+    protocol: u32,
 }
 
 impl Line {
     pub(crate) fn new(sender: Sender<TradeDown>) -> Self {
-        Self { sender, backlog: VecDeque::new() }
+        Self { sender, backlog: VecDeque::new(), protocol: 0 }
     }
 
-    /// Sends a frame. The number of a command comes back if it was surely not sent.
+    /// The pipe stands, and this is spoken on it.
+    pub(crate) fn up(&mut self, protocol: u32) {
+        self.protocol = protocol;
+    }
+
+    /// Sends a frame. The number of a question comes back if it was surely not sent.
     pub(crate) fn send(&mut self, frame: TradeDown) -> Result<(), u64> {
         match frame {
             TradeDown::Command { request, .. } => self.sender.try_send(frame).map_err(|error| {
                 tracing::debug!(request, %error, "command not sent");
                 request
             }),
+            // Who does not know the frame would close the pipe.
+            TradeDown::Present { request, .. } if self.protocol < PRESENCE_SINCE => Err(request),
+            TradeDown::Present { request, .. } => {
+                // Told again with the next turn.
+                self.sender.try_send(frame).map_err(|_| request)
+            }
             TradeDown::SubscribeQuotes { .. }
             | TradeDown::UnsubscribeQuotes { .. }
             | TradeDown::SubscribeTrades { .. }

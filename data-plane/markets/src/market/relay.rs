@@ -6,6 +6,7 @@
 //! under earlier routes, have said that they do not know it; one that makes the position at such an account smaller
 //! goes there (`search`).
 
+mod presence;
 mod search;
 
 use super::routes::{Routes, Way, unplaced};
@@ -235,6 +236,9 @@ impl Relay {
             }
             TradeDown::UnsubscribePrivate { subscription } => {
                 self.privates.close((to, subscription), &self.up)
+            }
+            TradeDown::Present { request, account, sessions } => {
+                self.present((to, request), account, sessions, now)
             }
             // The sender's fence is his knowledge of this Market; the Broker is told the Broker's own.
             TradeDown::Command { request, fence: _, principal, command, routed: _ } => {

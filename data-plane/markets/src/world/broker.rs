@@ -28,7 +28,8 @@ use tradewind_protocol::{
     stream::{Mode, Position},
     supervision::{ServiceReport, ServiceState},
     trade::{
-        CommandAnswer, OrderCommand, Principal, PrivateChannel, PrivateEvent, TradeDown, TradeUp,
+        CommandAnswer, OrderCommand, Principal, PrivateChannel, PrivateEvent, Seen, TradeDown,
+        TradeUp,
     },
 };
 
@@ -68,6 +69,10 @@ pub(crate) struct Scene {
     pub(crate) commands: Vec<(Fence, Principal, OrderCommand)>,
     /// How often an instrument was subscribed, by the life of the Broker.
     pub(crate) quote_subscriptions: Vec<(u64, InstrumentId)>,
+    /// Sessions that were told as connected, turn by turn.
+    pub(crate) present: Vec<Seen>,
+    /// Whether orders depend on all of them.
+    pub(crate) watches: bool,
     /// From where fills were subscribed.
     pub(crate) resumed: Vec<Option<Position>>,
 }
@@ -94,6 +99,8 @@ impl Broker {
             pipes: BTreeMap::new(),
             commands: Vec::new(),
             quote_subscriptions: Vec::new(),
+            present: Vec::new(),
+            watches: false,
             resumed: Vec::new(),
         }));
         let router =
@@ -284,6 +291,13 @@ impl Scene {
             }
             TradeDown::UnsubscribePrivate { subscription } => {
                 pipe.privates.remove(&subscription);
+            }
+            TradeDown::Present { request, account: _, sessions } => {
+                let watched = sessions.iter().filter(|_| self.watches);
+                let sessions_of = watched.map(|seen| seen.session.clone()).collect();
+                self.present.extend(sessions);
+                let answer = CommandAnswer::Watched { sessions: sessions_of };
+                return vec![TradeUp::Answer { request, answer }];
             }
             TradeDown::Command { request, fence, principal, command, routed: _ } => {
                 let answer = self.answer(&command);

@@ -311,7 +311,7 @@ pub(crate) fn token(customer: &str, spoil: impl FnOnce(&mut Claims)) -> (String,
     let mut claims = Claims {
         customer: customer.parse().unwrap(),
         key_id: Some(KeyHash::of(&format!("{SECRET}-{customer}")).key_id()),
-        session: "s".to_owned(),
+        session: "s".parse().unwrap(),
         cluster: CLUSTER,
         trader: None,
         issued_at: UnixNanos(now.0 - 60_000_000_000),

@@ -16,6 +16,7 @@ pub(crate) fn order(quantity: &str) -> Order {
         limit_price: "100".parse().ok(),
         time_in_force: TimeInForce::Gtc,
         conditions: Conditions::NONE,
+        cancel_on_disconnect: None,
     };
     let venue_order_id = VenueOrderId::of(&account, &customer, &new.client_order_id);
     let venue = VenueId::new("sim").expect("legal");

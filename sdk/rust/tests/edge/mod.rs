@@ -51,6 +51,10 @@ pub struct Ledger {
     /// Answers to cancels, before they are too late.
     pub cancels: VecDeque<Code>,
     pub tokens: usize,
+    /// Whether each was asked for by a token, and not by the API key.
+    pub renewals: Vec<bool>,
+    /// No token renews one any more.
+    pub only_by_key: bool,
     pub token_life: Duration,
     /// Tokens below this number are no longer good.
     pub good_from: usize,
@@ -161,11 +165,11 @@ fn problem(code: Code) -> Response {
     (StatusCode::from_u16(problem.status).unwrap(), Json(problem)).into_response()
 }
 
-fn claims(session: String, life: Duration) -> Claims {
+fn claims(session: &str, life: Duration) -> Claims {
     Claims {
         customer: "acme".parse().unwrap(),
         key_id: None,
-        session,
+        session: session.parse().unwrap(),
         cluster: ClusterIncarnation(1),
         trader: None,
         issued_at: now(),
@@ -175,14 +179,19 @@ fn claims(session: String, life: Duration) -> Claims {
 
 /// A token that a TraderManager gives; by this number it is told from those of members.
 pub fn token(session: usize) -> String {
-    let claims = claims(session.to_string(), Duration::from_secs(3_600));
+    let claims = claims(&session.to_string(), Duration::from_secs(3_600));
     sign(&claims, NodeId(1), &SigningKey::from_bytes(&[1; 32]))
 }
 
-async fn open_session(State(edge): State<Edge>) -> Json<Value> {
+async fn open_session(State(edge): State<Edge>, headers: HeaderMap) -> Response {
     let mut ledger = edge.ledger();
+    let renews = headers["authorization"].to_str().unwrap().contains("tw1.");
+    ledger.renewals.push(renews);
+    if renews && ledger.only_by_key {
+        return problem(Code::Unauthorized);
+    }
     ledger.tokens += 1;
-    let claims = claims(ledger.tokens.to_string(), ledger.token_life);
+    let claims = claims(&ledger.tokens.to_string(), ledger.token_life);
     let endpoint = |(n, address): (usize, &String)| json!({"manager": format!("i{n}.market-manager"), "address": address});
     Json(json!({
         "term": 1, "revision": 1, "leader": 1, "customer": "acme", "trader": null,
@@ -194,13 +203,14 @@ async fn open_session(State(edge): State<Edge>) -> Json<Value> {
             json!({"manager": "i0.trader-manager", "address": address})
         }),
     }))
+    .into_response()
 }
 
 fn session_of(headers: &HeaderMap) -> String {
     let bearer = headers["authorization"].to_str().unwrap();
     let claims =
         tradewind_protocol::token::claims_unchecked(bearer.strip_prefix("Bearer ").unwrap());
-    claims.unwrap().session
+    claims.unwrap().session.to_string()
 }
 
 fn is_good(edge: &Edge, headers: &HeaderMap) -> bool {

@@ -193,7 +193,7 @@ fn opens(message: &TradeUp, number: u64) -> bool {
 }
 
 pub(super) fn principal(who: &str) -> Principal {
-    Principal { customer: customer(who), trader: None }
+    Principal { customer: customer(who), trader: None, session: None }
 }
 
 /// Trades at once.
@@ -207,6 +207,7 @@ pub(super) fn market_order(name: &str) -> NewOrder {
         limit_price: None,
         time_in_force: TimeInForce::Ioc,
         conditions: Conditions::NONE,
+        cancel_on_disconnect: None,
     }
 }
 

@@ -8,7 +8,8 @@ use tradewind_protocol::problem::Problem;
 
 impl Desk {
     pub(super) async fn place(&self, customer: &str, order: NewOrder) -> Result<Order, Problem> {
-        let principal = Principal { customer: CustomerId::new(customer).unwrap(), trader: None };
+        let principal =
+            Principal { customer: CustomerId::new(customer).unwrap(), trader: None, session: None };
         let command = OrderCommand::Submit { account: None, order };
         let command = Command { fence: fence(), principal, command, routed: None };
         match self.ledger.command(command).await.unwrap().await.unwrap() {

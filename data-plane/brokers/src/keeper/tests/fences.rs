@@ -24,7 +24,7 @@ fn right(epoch: u64) -> Vec<TraderFence> {
 impl Desk {
     async fn ask_as(&self, copy: u64, command: OrderCommand) -> Option<CommandAnswer> {
         let claim = TraderClaim { trader: trader(), epoch: Epoch(copy) };
-        let principal = Principal { customer: acme(), trader: Some(claim) };
+        let principal = Principal { customer: acme(), trader: Some(claim), session: None };
         let command = Command { fence: fence(), principal, command, routed: None };
         match self.ledger.command(command).await.ok()?.await.ok()? {
             Reply::Answer(answer) => Some(answer),
@@ -92,7 +92,8 @@ async fn a_broker_that_was_superseded_puts_nothing_on_record() {
     let disk = SimulatedDisk::new(1);
     let desk = Desk::open(&disk).await;
     let later = Fence { epoch: Epoch(fence().epoch.0 + 5), ..fence() };
-    let (principal, order) = (Principal { customer: acme(), trader: None }, resting("o-1"));
+    let (principal, order) =
+        (Principal { customer: acme(), trader: None, session: None }, resting("o-1"));
     let command = OrderCommand::Submit { account: None, order };
     let refused = desk
         .ledger

@@ -37,7 +37,8 @@ impl Desk {
     }
 
     async fn ask_of(&self, customer: &str, command: OrderCommand) -> Result<Order, Problem> {
-        let principal = Principal { customer: CustomerId::new(customer).unwrap(), trader: None };
+        let principal =
+            Principal { customer: CustomerId::new(customer).unwrap(), trader: None, session: None };
         let command = Command { fence: fence(), principal, command, routed: None };
         match self.ledger.command(command).await.unwrap().await.unwrap() {
             Reply::Answer(CommandAnswer::Order { order, .. }) => Ok(*order),

@@ -11,7 +11,7 @@ fn routed(market: &str, epoch: u64) -> Option<Routed> {
 
 impl Desk {
     async fn by(&self, routed: Option<Routed>, command: OrderCommand) -> CommandAnswer {
-        let principal = Principal { customer: acme(), trader: None };
+        let principal = Principal { customer: acme(), trader: None, session: None };
         let command = Command { fence: fence(), principal, command, routed };
         match self.ledger.command(command).await.unwrap().await.unwrap() {
             Reply::Answer(answer) => answer,

@@ -4,7 +4,8 @@ use super::*;
 
 impl Desk {
     async fn timer(&self, customer: &str, after_ms: Option<u64>) -> Result<bool, Code> {
-        let principal = Principal { customer: CustomerId::new(customer).unwrap(), trader: None };
+        let principal =
+            Principal { customer: CustomerId::new(customer).unwrap(), trader: None, session: None };
         let command = OrderCommand::CancelAllAfter { account: account(), after_ms };
         let command = Command { fence: fence(), principal, command, routed: None };
         match self.ledger.command(command).await.unwrap().await.unwrap() {
@@ -15,7 +16,8 @@ impl Desk {
     }
 
     async fn submit_as_customer(&self, customer: &str, name: &str) -> Order {
-        let principal = Principal { customer: CustomerId::new(customer).unwrap(), trader: None };
+        let principal =
+            Principal { customer: CustomerId::new(customer).unwrap(), trader: None, session: None };
         let command = OrderCommand::Submit { account: None, order: resting(name) };
         let command = Command { fence: fence(), principal, command, routed: None };
         match self.ledger.command(command).await.unwrap().await.unwrap() {

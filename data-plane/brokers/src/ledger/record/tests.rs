@@ -3,6 +3,10 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
+use tradewind_domain::{
+    ids::{ClientOrderId, InstrumentId, VenueId},
+    trading::OrderState,
+};
 
 fn order(state: StateRecord, reason: Option<&str>) -> OrderRecord {
     let account = AccountId::new("sim-1").unwrap();
@@ -67,6 +71,25 @@ fn conditions() -> Part {
         expires_at: Some(UnixNanos(1_800_000_000_000_000_000)),
         post_only: false,
         reduce_only: true,
+    }
+}
+
+fn tied() -> Record {
+    let at = UnixNanos(1_700_000_000_000_000_000);
+    Record::IntentWith {
+        intent: Intent {
+            number: Number { seq: 7, prev: 5 },
+            order: order(StateRecord::Accepted, None),
+            deadline: at,
+            trader: None,
+            trader_epoch: 0,
+            cluster: 9,
+            epoch: 300,
+        },
+        parts: vec![
+            Part::CancelOnDisconnect { after_ms: 5_000 },
+            Part::Session(SessionId::new("s-1").unwrap()),
+        ],
     }
 }
 
@@ -142,6 +165,7 @@ fn samples() -> Vec<(Record, &'static str)> {
             },
             INTENT_WITH,
         ),
+        (tied(), INTENT_TIED),
         (Record::NotReplaced { number, order: known, parts: Vec::new() }, NOT_REPLACED),
     ]
 }
@@ -157,6 +181,10 @@ fn an_order_with_parts_survives_the_round_trip() {
     assert_eq!((with.later_venue_ids.len(), Part::of(&with)), (1, parts()));
     let with = order(StateRecord::New, None).order(&account, &[conditions()]);
     assert_eq!((with.conditions.reduce_only, Part::of(&with)), (true, vec![conditions()]));
+    let away = Part::CancelOnDisconnect { after_ms: 5_000 };
+    let session = Part::Session(SessionId::new("s-1").unwrap());
+    let with = order(StateRecord::New, None).order(&account, &[away.clone(), session]);
+    assert_eq!(Part::of(&with), [away], "its session is the ledger's alone");
 }
 
 #[test]
@@ -211,3 +239,4 @@ const TIGHTENED: &str = "01010d0d637573746f6d65722e61636d6502fb2c01fd00002a36fe9
 const INTENT_WITH: &str = "01010f07052065303930656666343965366338366534353062363935623964613337383835660461636d65036f2d310373696d074254432f555344010304302e3530010732393433302e32040003302e3100fd00002a36fe9c9717fd01002a36fe9c971703fd00002a36fe9c9717000009fb2c0101020105323935303001fd0000b49376e2fa18000153f530d6";
 const COPY_JOINS: &str = "01011009fb2c016e18081a";
 const TIMER: &str = "01010e0461636d6501fd00002a36fe9c9717eb33cabf";
+const INTENT_TIED: &str = "01010f07052065303930656666343965366338366534353062363935623964613337383835660461636d65036f2d310373696d074254432f555344010104302e3530010732393433302e32010003302e3100fd00002a36fe9c9717fd01002a36fe9c971703fd00002a36fe9c9717000009fb2c010203fb88130403732d31c323ad85";

@@ -31,7 +31,7 @@ async fn a_wrong_token_is_refused_at_every_door_in_the_same_words_before_anythin
     ];
     let good = token(&claims("acme"));
     let (body, signature) = good.rsplit_once('.').unwrap();
-    let another = token(&Claims { session: "s-2".to_owned(), ..claims("acme") });
+    let another = token(&Claims { session: "s-2".parse().unwrap(), ..claims("acme") });
     let wrong = [
         "nonsense".to_owned(),
         body.to_owned(),

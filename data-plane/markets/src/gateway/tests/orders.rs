@@ -193,7 +193,7 @@ async fn an_order_on_its_way_when_a_pipe_is_lost_is_unknown() {
         let gateway = edge.gateway.clone();
         let order = tokio::spawn(async move {
             let market = gateway.known().unwrap().markets().next().unwrap().clone();
-            let principal = Principal { customer: customer("acme"), trader: None };
+            let principal = Principal { customer: customer("acme"), trader: None, session: None };
             let command = OrderCommand::Submit { account: None, order: new_order("1") };
             gateway.command(&market, principal, command).await.unwrap()
         });

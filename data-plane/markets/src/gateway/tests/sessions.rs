@@ -42,7 +42,7 @@ async fn a_token_that_is_not_good_gets_no_session() {
     // given
     let edge = Edge::start(quick_settings()).await;
     let expired = Claims { expires_at: UnixNanos(2), ..claims("acme") };
-    let other = token(&Claims { session: "s-2".to_string(), ..claims("acme") });
+    let other = token(&Claims { session: "s-2".parse().unwrap(), ..claims("acme") });
     let (good, signature) = (token(&claims("acme")), other.rsplit_once('.').unwrap().1);
     let forged = format!("{}.{signature}", good.rsplit_once('.').unwrap().0);
     // then
@@ -274,7 +274,7 @@ async fn a_close_is_answered_with_a_close() {
 }
 
 fn named(session: &str) -> String {
-    token(&Claims { session: session.to_string(), ..claims("acme") })
+    token(&Claims { session: session.parse().unwrap(), ..claims("acme") })
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

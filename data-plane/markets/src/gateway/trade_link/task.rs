@@ -4,6 +4,8 @@
 //!
 //! It waits for nobody: sessions are queued to, the pipe is tried, so no slow one slows another.
 
+mod presence;
+
 use super::{Ask, Reply, Wanted, private::PrivateTopics};
 use crate::{
     clock::Clock,
@@ -150,6 +152,10 @@ impl Task {
                 self.command(Held { until, principal, command, reply }, now);
                 Vec::new()
             }
+            Ask::Present { account, sessions, reply } => {
+                self.present(account, sessions, reply, now);
+                Vec::new()
+            }
             Ask::LatestQuote { instrument, reply } => {
                 let new = self.fan_out.ask(&instrument, reply, now);
                 self.want(&instrument, new)
@@ -215,7 +221,8 @@ impl Task {
 
     fn event(&mut self, event: Event<TradeUp>, now: Monotonic) -> Acts {
         match event {
-            Event::Up { incarnation, .. } => {
+            Event::Up { incarnation, protocol } => {
+                self.line.up(protocol);
                 tracing::info!(market = %self.market, incarnation = incarnation.0, "market reached");
                 self.up.insert(());
                 let mut acts = self.quotes.up(&());

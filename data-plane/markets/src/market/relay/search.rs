@@ -120,7 +120,8 @@ impl Relay {
             | CommandAnswer::NotReducing {}
             | CommandAnswer::Fills { .. }
             | CommandAnswer::CancelTimer { .. }
-            | CommandAnswer::TradingState { .. } => {
+            | CommandAnswer::TradingState { .. }
+            | CommandAnswer::Watched { .. } => {
                 tracing::error!(%account, "an answer is not of the kind that was asked for");
                 return self.give_up(number, &unavailable("the Broker has not said it"));
             }

@@ -3,8 +3,11 @@
 
 use super::*;
 use crate::world::{access, account, customer, market_wanted, new_order, venue};
-use tradewind_domain::ids::{ClusterIncarnation, Epoch, Fence};
-use tradewind_protocol::{Code, Retry};
+use tradewind_domain::{
+    ids::{ClusterIncarnation, Epoch, Fence},
+    trading::presence::SessionKey,
+};
+use tradewind_protocol::{Code, Retry, trade::Seen};
 
 const MANAGER: ReceiverId = ReceiverId(1);
 const NOW: Monotonic = Monotonic(0);
@@ -22,7 +25,7 @@ fn reached() -> Relay {
 }
 
 fn submit(request: u64, who: &str) -> TradeDown {
-    let principal = Principal { customer: customer(who), trader: None };
+    let principal = Principal { customer: customer(who), trader: None, session: None };
     let command = OrderCommand::Submit { account: None, order: new_order("1") };
     TradeDown::Command { request, fence: Fence::default(), principal, command, routed: None }
 }
@@ -192,6 +195,34 @@ fn a_submit_that_waited_goes_where_the_newest_route_says() {
     let acts = relay.broker_up(&account("other-1"), NOW);
     // then
     assert_eq!(sent(&acts).2, Some(account("other-1")));
+}
+
+#[test]
+fn who_is_connected_is_told_the_account_s_broker_or_nobody_and_never_kept() {
+    // given
+    let session = SessionKey { customer: customer("acme"), session: "s-1".parse().unwrap() };
+    let sessions = vec![Seen { session: session.clone(), silent_ms: 7 }];
+    let present = |request| {
+        let (account, sessions) = (account("sim-1"), sessions.clone());
+        TradeDown::Present { request, account, sessions }
+    };
+    let mut relay = relay();
+    let away = relay.heard_receiver(MANAGER, present(1), NOW);
+    assert_eq!(refused(&away), [(1, Code::Unavailable, Retry::After)]);
+    assert!(relay.broker_up(&account("sim-1"), NOW).is_empty(), "it is told anew instead");
+    // when
+    let acts = relay.heard_receiver(MANAGER, present(2), NOW);
+    // then
+    let [Act::Up { via, frame: TradeDown::Present { request, sessions: told, .. } }] = &acts[..]
+    else {
+        panic!("{acts:?}")
+    };
+    assert_eq!((via, told), (&account("sim-1"), &sessions));
+    let watched = CommandAnswer::Watched { sessions: vec![session] };
+    let answer = TradeUp::Answer { request: *request, answer: watched.clone() };
+    let acts = relay.heard_broker(&account("sim-1"), answer, NOW);
+    let frame = TradeUp::Answer { request: 2, answer: watched };
+    assert_eq!(acts, [Act::Down { to: MANAGER, frame }]);
 }
 
 mod moved;

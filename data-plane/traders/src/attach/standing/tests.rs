@@ -19,7 +19,7 @@ fn copy(name: &str, epoch: u64) -> Copy {
         claims: Claims {
             customer: "acme".parse().unwrap(),
             key_id: Some("k".to_owned()),
-            session: "s".to_owned(),
+            session: "s".parse().unwrap(),
             cluster: ClusterIncarnation(7),
             trader: None,
             issued_at: UnixNanos(1),

@@ -144,7 +144,7 @@ fn when_routes_change_while_an_account_is_asked_it_is_asked_by_the_new_ones() {
 #[test]
 fn a_cancel_goes_to_the_broker_named_in_the_orders_id_whatever_the_routes_say() {
     let mut relay = moved();
-    let principal = Principal { customer: customer("acme"), trader: None };
+    let principal = Principal { customer: customer("acme"), trader: None, session: None };
     let command = OrderCommand::Cancel { order_id: crate::world::order_id("1") };
     let fence = Fence::default();
     let frame = TradeDown::Command { request: 900, fence, principal, command, routed: None };
