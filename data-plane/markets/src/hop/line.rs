@@ -4,7 +4,10 @@
 
 use std::collections::VecDeque;
 use tradewind_link::pipe::{SendError, Sender};
-use tradewind_protocol::{link::PRESENCE_SINCE, trade::TradeDown};
+use tradewind_protocol::{
+    link::PRESENCE_SINCE,
+    trade::{OrderCommand, TradeDown},
+};
 
 /// Subscriptions waiting beyond which no more are taken from those who ask.
 const CONGESTED: usize = 1_024;
@@ -29,12 +32,19 @@ impl Line {
     /// Sends a frame. The number of a question comes back if it was surely not sent.
     pub(crate) fn send(&mut self, frame: TradeDown) -> Result<(), u64> {
         match frame {
+            // Who does not know the frame would close the pipe.
+            TradeDown::Command {
+                request, command: OrderCommand::SubmitReducing { .. }, ..
+            }
+            | TradeDown::Present { request, .. }
+                if self.protocol < PRESENCE_SINCE =>
+            {
+                Err(request)
+            }
             TradeDown::Command { request, .. } => self.sender.try_send(frame).map_err(|error| {
                 tracing::debug!(request, %error, "command not sent");
                 request
             }),
-            // Who does not know the frame would close the pipe.
-            TradeDown::Present { request, .. } if self.protocol < PRESENCE_SINCE => Err(request),
             TradeDown::Present { request, .. } => {
                 // Told again with the next turn.
                 self.sender.try_send(frame).map_err(|_| request)

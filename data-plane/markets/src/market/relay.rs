@@ -260,10 +260,16 @@ impl Relay {
     }
 
     /// A command that was to be sent found no place on the pipe.
-    pub(crate) fn not_sent(&mut self, request: u64) -> Acts {
+    pub(crate) fn not_sent(&mut self, request: u64, now: Monotonic) -> Acts {
         let problem = unavailable("the link to the Broker is busy or lost");
-        let awaited = self.requests.end(request);
-        awaited.into_iter().flat_map(|awaited| self.unanswered(awaited, problem.clone())).collect()
+        match self.requests.end(request) {
+            // A Broker of an earlier build does not know the question either.
+            Some(Awaited::Offered(search)) => {
+                self.offered(search, CommandAnswer::NotReducing {}, now)
+            }
+            Some(awaited) => self.unanswered(awaited, problem),
+            None => Vec::new(),
+        }
     }
 
     /// Time has passed.

@@ -114,7 +114,7 @@ fn without_the_old_accounts_word_an_order_is_surely_not_sent() {
     let (mut relay, _) = asked();
     assert_eq!(refused(&relay.tick(NOW + ORDER_ANSWER_WITHIN)), unavailable);
     let (mut relay, request) = asked();
-    assert_eq!(refused(&relay.not_sent(request)), unavailable);
+    assert_eq!(refused(&relay.not_sent(request, NOW)), unavailable);
     let (mut relay, request) = asked();
     let problem = Problem::new(Code::StaleEpoch, "superseded");
     let acts = said(&mut relay, request, CommandAnswer::Problem { problem });
@@ -207,10 +207,16 @@ fn what_is_more_than_the_position_or_than_is_left_of_it_or_on_its_side_goes_by_t
 
 #[test]
 fn an_order_that_does_not_make_it_smaller_any_more_goes_by_the_routes() {
+    let by_the_routes = |acts: &Acts| {
+        let sent = up(acts);
+        let OrderCommand::Submit { account: named, .. } = &sent[0].2 else { panic!("{sent:?}") };
+        assert_eq!((sent[0].0.as_str(), named.clone()), ("new-1", Some(account("new-1"))));
+    };
     let (mut relay, offer) = asked_and_offered();
-    let sent = up(&said(&mut relay, offer, CommandAnswer::NotReducing {}));
-    let OrderCommand::Submit { account: named, .. } = &sent[0].2 else { panic!("{sent:?}") };
-    assert_eq!((sent[0].0.as_str(), named.clone()), ("new-1", Some(account("new-1"))));
+    by_the_routes(&said(&mut relay, offer, CommandAnswer::NotReducing {}));
+    // nor one that was surely not sent: the Broker may not know the question
+    let (mut relay, offer) = asked_and_offered();
+    by_the_routes(&relay.not_sent(offer, NOW));
 }
 
 #[test]
@@ -228,9 +234,6 @@ fn an_order_that_was_offered_and_not_answered_may_stand_there() {
     let problem = Problem::new(Code::Forbidden, "halted");
     let acts = said(&mut relay, offer, CommandAnswer::Problem { problem });
     assert_eq!(refused(&acts), [(900, Code::Forbidden, Retry::Never)]);
-    // what found no place on the pipe was not sent
-    let (mut relay, offer) = asked_and_offered();
-    assert_eq!(refused(&relay.not_sent(offer)), [(900, Code::Unavailable, Retry::After)]);
 }
 
 #[test]
