@@ -1,6 +1,6 @@
 //! Trading as values: quotes, orders, fills. Decides which states follow which and what counts as lost
-//! or doubled, when a ledger's record is in both its copies, and over which connection an instrument comes; sending, journaling
-//! and showing are left to the data plane.
+//! or doubled, when a ledger's record is in both its copies, and over which connection, and which shard of its Market, an instrument
+//! comes; sending, journaling and showing are left to the data plane.
 
 pub mod conditions;
 pub mod copies;
@@ -11,6 +11,7 @@ pub mod order;
 pub mod quote;
 pub mod replace;
 pub mod risk;
+pub mod shards;
 pub mod spread;
 pub mod trade;
 
