@@ -4,4 +4,5 @@
 mod doors;
 mod orders;
 mod sessions;
+mod shards;
 mod streams;
