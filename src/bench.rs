@@ -4,7 +4,6 @@
 
 mod args;
 mod control;
-mod cpu;
 mod data_plane;
 #[cfg(feature = "compare-etcd")]
 mod etcd;
@@ -28,6 +27,7 @@ use crate::telemetry;
 use args::Benchmark;
 use std::process::ExitCode;
 use tokio::task::LocalSet;
+use tradewind_node::cpu;
 
 pub(crate) fn run(args: BenchArgs) -> anyhow::Result<ExitCode> {
     telemetry::install("error,tradewind_launcher=warn");

@@ -19,6 +19,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use tradewind_domain::{
     control::level::FeatureLevel,
     ids::{ImplementationId, InstrumentId, LocationId, NodeName, ProgramId},
+    limits,
 };
 
 #[derive(Debug, Parser)]
@@ -66,7 +67,7 @@ pub(crate) enum Command {
     /// A BrokerManager: spins Brokers up and down
     BrokerManager(ManagerArgs),
     /// A MarketManager: spins Markets up and down; algos connect here
-    MarketManager(ManagerArgs),
+    MarketManager(MarketManagerArgs),
     /// A TraderManager: spins Traders up and down
     TraderManager(ManagerArgs),
     /// The sim venue: recorded market data and a matching engine with its own ledger
@@ -253,6 +254,20 @@ pub(crate) struct ManagerArgs {
     /// Listen beyond the loopback although nothing is encrypted and nobody is asked who he is
     #[arg(long)]
     pub(crate) insecure: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MarketManagerArgs {
+    #[command(flatten)]
+    pub(crate) manager: ManagerArgs,
+    /// Processes of one Market here, at most (default: as many as this machine has cores)
+    #[arg(long, value_name = "NUMBER",
+          value_parser = clap::value_parser!(u16).range(1..=i64::from(limits::SHARDS_PER_MARKET)))]
+    pub(crate) shards: Option<u16>,
+    /// A Market's process that takes so much of a core gets another one beside it
+    #[arg(long, value_name = "PERCENT", default_value_t = limits::SHARD_BUSY / 10,
+          value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub(crate) shard_busy: u32,
 }
 
 #[derive(Debug, Args)]

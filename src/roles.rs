@@ -2,7 +2,7 @@
 //! does stands in its own crate.
 
 use crate::cli::{
-    Command, InfraArgs, ManagerArgs, SimVenueArgs,
+    Command, InfraArgs, ManagerArgs, MarketManagerArgs, SimVenueArgs,
     resource::ResourceCommand,
     sim::{KrakenArgs, KrakenTier, SimArgs, SimVenue},
 };
@@ -13,6 +13,8 @@ use tradewind_control_server as infra;
 use tradewind_domain::{
     control::level::FeatureLevel,
     ids::{ManagerId, ManagerKind, NodeId},
+    limits::SHARDS_PER_MARKET,
+    trading::shards::{Load, Marks},
 };
 use tradewind_kraken::{rate::Tier, sign::Secret};
 use tradewind_node::{manager, service::SERVICE};
@@ -26,8 +28,9 @@ pub(crate) async fn run(command: Command, stop: CancellationToken) -> anyhow::Re
             tradewind_brokers::broker_manager(options, stop).await?;
         }
         Command::MarketManager(args) => {
-            let options = manager_options(args, ManagerKind::MarketManager)?;
-            tradewind_markets::market_manager(options, stop).await?;
+            let marks = marks(&args);
+            let options = manager_options(args.manager, ManagerKind::MarketManager)?;
+            tradewind_markets::market_manager(options, marks, stop).await?;
         }
         Command::TraderManager(args) => {
             let options = manager_options(args, ManagerKind::TraderManager)?;
@@ -167,6 +170,14 @@ fn manager_options(args: ManagerArgs, kind: ManagerKind) -> anyhow::Result<manag
         capacity: args.capacity,
         binary: std::env::current_exe().context("this program's own path")?,
     })
+}
+
+/// What this Manager's Markets may have.
+fn marks(args: &MarketManagerArgs) -> Marks {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let cores = u16::try_from(cores).unwrap_or(u16::MAX);
+    let most = args.shards.unwrap_or(cores).clamp(1, SHARDS_PER_MARKET);
+    Marks { most, busy: Load(args.shard_busy * 10) }
 }
 
 fn sim_options(args: SimVenueArgs) -> anyhow::Result<tradewind_sim::Options> {

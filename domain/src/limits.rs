@@ -231,6 +231,23 @@ pub const REGISTER_VALUE_BYTES: usize = 1_024;
 /// Routes of one Market, grants of one account, keys of one customer. A row of the state stays below
 /// 128 KiB, what its store keeps well, also with the longest names.
 pub const ROUTES_PER_MARKET: usize = 800;
+/// Shards of one Market at one MarketManager: each is a process, and a pipe to every Broker; more than the cores of its machine are of
+/// no use.
+pub const SHARDS_PER_MARKET: u16 = 16;
+/// A shard that takes so much of a core, in thousandths, is relieved: what comes at once in a burst is twice of what comes on
+/// the whole, and all of it goes through one loop.
+pub const SHARD_BUSY: u32 = 600;
+/// And for how long it must have: a burst is over by then. A shard less is waited for longer, since the next burst comes.
+pub const SHARD_BUSY_FOR: Duration = Duration::from_secs(3);
+pub const SHARD_IDLE_FOR: Duration = Duration::from_secs(20);
+/// From one change of their number to the next: the new one has started (`CHECK_IN_WITHIN`), has its instruments, and its load is told.
+pub const SHARD_REST: Duration = Duration::from_secs(10);
+/// A shard's word on its load counts for so long: three beats of one that is confirmed.
+pub const LOAD_COUNTS_FOR: Duration = Duration::from_secs(3);
+const _: () = assert!(
+    SHARD_REST.as_millis() > CHECK_IN_WITHIN.as_millis() + LOAD_COUNTS_FOR.as_millis()
+        && SHARD_IDLE_FOR.as_millis() > SHARD_REST.as_millis()
+);
 /// Venues that are remembered behind a Market whose routes left them: orders may be open there for long.
 pub const FORMER_VENUES_PER_MARKET: usize = 16;
 pub const CUSTOMERS_PER_ACCOUNT: usize = 1_000;

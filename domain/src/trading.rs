@@ -1,6 +1,7 @@
 //! Trading as values: quotes, orders, fills. Decides which states follow which and what counts as lost
-//! or doubled, when a ledger's record is in both its copies, over which connection an instrument comes, and which session is gone; sending, journaling
-//! and showing are left to the data plane.
+//! Trading as values: quotes, orders, fills. Decides which states follow which and what counts as lost
+//! or doubled, when a ledger's record is in both its copies, over which connection, and which shard of its Market, an instrument
+//! comes, and which session is gone; sending, journaling and showing are left to the data plane.
 
 pub mod conditions;
 pub mod copies;
@@ -12,6 +13,7 @@ pub mod presence;
 pub mod quote;
 pub mod replace;
 pub mod risk;
+pub mod shards;
 pub mod spread;
 pub mod trade;
 

@@ -125,11 +125,13 @@ pub struct BrokerTold {
     pub now: Option<ServiceNow>,
 }
 
-/// A Market at one MarketManager.
+/// A shard of a Market at one MarketManager: one of its processes. Shard 0 is always there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct MarketAt {
     pub manager: ManagerId,
+    #[serde(default)]
+    pub shard: u16,
     #[serde(flatten)]
     pub now: ServiceNow,
 }

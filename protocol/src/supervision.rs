@@ -15,6 +15,7 @@ use tradewind_domain::{
         telling::Part,
     },
     ids::{Epoch, Incarnation, ServiceId, TraderId},
+    trading::shards::Load,
 };
 
 /// Leader to Manager. A part is large, and there is one at a time.
@@ -90,6 +91,9 @@ pub enum FromService {
         /// Of a Broker whose account has, or had, a second copy of its ledger.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         ledger: Option<LedgerStatus>,
+        /// What it took of a core of late.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        load: Option<Load>,
     },
     /// A question; its number is used once on a pipe. From protocol 2 on.
     Ask { n: u64, ask: ServiceAsk },

@@ -18,7 +18,9 @@ use tradewind_protocol::{
     control::Stand,
     drains::DrainView,
     members::{MemberInfo, MemberStanding, Members},
-    placed::{BrokerTold, ImplementationInfo, ManagerInfo, ManagerStanding, ServiceStanding},
+    placed::{
+        BrokerTold, ImplementationInfo, ManagerInfo, ManagerStanding, MarketAt, ServiceStanding,
+    },
     resources::{CustomerInfo, MarketInfo, TraderInfo},
 };
 
@@ -215,7 +217,10 @@ pub(super) fn market(name: &MarketId, info: Option<&MarketInfo>, state: OfMarket
                 let not = at.iter().find(|one| !live(one.now.state));
                 not.map_or_else(
                     || "no MarketManager is live".to_owned(),
-                    |one| format!("at {} market {name} is {}", one.manager, word(&one.now.state)),
+                    |one| {
+                        let MarketAt { manager, shard, now } = one;
+                        format!("at {manager} market {name}.{shard} is {}", word(&now.state))
+                    },
                 )
             };
             when(is, info, how)

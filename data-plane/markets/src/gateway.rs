@@ -26,7 +26,7 @@ use directory::Directory;
 use futures_util::FutureExt as _;
 pub(crate) use sessions::Sessions;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     convert::Infallible,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -36,6 +36,7 @@ use tokio::{
     time::sleep,
 };
 use trade_link::{Ask, TradeLink};
+pub(crate) use trade_link::{MAIN, Shard};
 use tradewind_domain::{
     control::Desired,
     ids::{Incarnation, InstrumentId, ManagerId, MarketId, ServiceId},
@@ -248,32 +249,55 @@ impl Gateway {
         }
     }
 
-    /// Starts the link to a Market, which is looked up among the Manager's own services at every dial.
+    /// The Manager's services as they are.
+    pub(crate) fn services(&self) -> Arc<Vec<ServiceReport>> {
+        self.0.services.borrow().clone()
+    }
+
+    /// These shards of a Market serve from now on.
+    pub(crate) fn serve(&self, market: &MarketId, shards: &BTreeSet<Shard>) {
+        if let Ok(link) = self.link(market) {
+            link.serve(shards);
+        }
+    }
+
+    /// Shards of a Market over which something comes, or may: they are not to be stopped.
+    pub(crate) fn used(&self, market: &MarketId) -> BTreeSet<Shard> {
+        self.link(market).map(|link| link.used()).unwrap_or_default()
+    }
+
+    /// Starts the link to a Market, whose shards are looked up among the Manager's own services at every dial.
     fn dial(&self, market: &MarketId) -> TradeLink {
-        let service = ServiceId::Market { market: market.clone(), shard: 0 };
         let fence = {
             let directory = self.0.directory.subscribe();
             move || directory.borrow().as_ref().map(|known| known.fence()).unwrap_or_default()
         };
-        let (services, wanted) = (self.0.services.clone(), service.clone());
-        let target = move || {
-            let reports = services.borrow();
-            let report = reports.iter().find(|report| report.service == wanted);
-            let address = report.and_then(|report| report.address.clone());
-            let found = address.map(|address| format!("{address}/v1/trade"));
-            std::future::ready(found.ok_or_else(|| format!("{wanted} is not there yet"))).boxed()
-        };
+        let (services, of) = (self.0.services.clone(), market.clone());
         let (identity, right) = (self.0.identity.clone(), fence.clone());
-        let hello = move || Hello {
-            protocol: PROTOCOL,
-            purpose: "trade".to_string(),
-            from: identity.manager.to_string(),
-            to: service.to_string(),
-            incarnation: identity.incarnation,
-            fence: right(),
+        let options = self.0.settings.pipes.clone();
+        let dial = move |shard: Shard| {
+            let service = ServiceId::Market { market: of.clone(), shard };
+            let (services, wanted) = (services.clone(), service.clone());
+            let target = move || {
+                let reports = services.borrow();
+                let report = reports.iter().find(|report| report.service == wanted);
+                let address = report.and_then(|report| report.address.clone());
+                let found = address.map(|address| format!("{address}/v1/trade"));
+                std::future::ready(found.ok_or_else(|| format!("{wanted} is not there yet")))
+                    .boxed()
+            };
+            let (identity, right) = (identity.clone(), right.clone());
+            let hello = move || Hello {
+                protocol: PROTOCOL,
+                purpose: "trade".to_string(),
+                from: identity.manager.to_string(),
+                to: service.to_string(),
+                incarnation: identity.incarnation,
+                fence: right(),
+            };
+            pipe::dial(target, hello, options.clone())
         };
-        let pipe = pipe::dial(target, hello, self.0.settings.pipes.clone());
-        TradeLink::start(market.clone(), pipe, fence, self.0.settings.waits)
+        TradeLink::start(market.clone(), dial, fence, self.0.settings.waits)
     }
 }
 

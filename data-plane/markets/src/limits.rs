@@ -50,6 +50,13 @@ pub(crate) const CLOSE_WITHIN: Duration = Duration::from_millis(1_000);
 pub(crate) const GOAWAY_WITHIN: Duration = Duration::from_millis(300);
 /// How often sessions are looked for that ended without saying so, such as by a panic.
 pub(crate) const SWEEP_SESSIONS_EVERY: Duration = Duration::from_secs(1);
+/// Trades of an instrument that are kept of the shard that takes it over, while the old one comes up to where that began: as many as
+/// a session may have waiting.
+pub(crate) const HAND_OVER_TRADES: usize = 1_024;
+/// And how long that is waited for: both have them from one Broker, the one as soon as the other.
+pub(crate) const HAND_OVER_WITHIN: Duration = Duration::from_secs(2);
+/// How often it is looked whether a Market needs other shards: what is told of their load comes once a second.
+pub(crate) const SHARD_LOOK_EVERY: Duration = Duration::from_millis(500);
 /// A quote asked for by REST keeps its instrument subscribed for so long: the next one finds it.
 pub(crate) const QUOTE_LINGER: Duration = Duration::from_secs(10);
 /// How long such a question waits for the first quote.

@@ -1,27 +1,47 @@
-//! The MarketManager. Decides which Market services run: one of each market, since Markets are not
-//! exclusive; supervising them is `data-plane/node`'s work, letting algos in the gateway's.
+//! The MarketManager. Decides which Market services run: each market's shard 0, since Markets are not exclusive, and as many
+//! more as its load asks for (`scaling`); supervising them is `data-plane/node`'s work, letting algos in the gateway's.
 
-use crate::gateway::{Gateway, Identity, Sessions, Settings};
+mod scaling;
+
+use crate::{
+    gateway::{Gateway, Identity, MAIN, Sessions, Settings},
+    limits::SHARD_LOOK_EVERY,
+};
 use futures_util::{FutureExt as _, future::BoxFuture};
-use std::sync::{Arc, OnceLock};
-use tokio::sync::watch;
+use scaling::{Scaling, Scene};
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+use tokio::{
+    sync::watch,
+    time::{MissedTickBehavior, interval},
+};
 use tokio_util::sync::CancellationToken;
 use tradewind_domain::{
-    control::{Desired, desired},
+    control::{
+        Desired,
+        desired::{self, MarketWanted},
+    },
     ids::ServiceId,
     limits::{CONNECTIONS, SESSIONS_PER_MARKET_MANAGER},
+    trading::shards::{Load, Marks},
 };
 use tradewind_link::listen;
-use tradewind_node::manager::{self, Handle, Options, Wanted, Work};
+use tradewind_node::manager::{self, Gauge, Handle, Options, Wanted, Work};
 use tradewind_protocol::supervision::Configuration;
 
-/// Runs a MarketManager until `shutdown`.
+/// Runs a MarketManager until `shutdown`; its Markets have as many shards as `marks` let them.
 pub fn market_manager(
     options: Options,
+    marks: Marks,
     shutdown: CancellationToken,
 ) -> BoxFuture<'static, Result<(), manager::Error>> {
     // Boxed here: a future's code is made where it is awaited, which would be the binary's crate.
-    manager::run(options, Arc::new(MarketManager::default()), shutdown).boxed()
+    manager::run(options, Arc::new(MarketManager::new(marks)), shutdown).boxed()
 }
 
 /// What makes a Manager a MarketManager.
@@ -30,18 +50,38 @@ struct MarketManager {
     gateway: OnceLock<Gateway>,
     /// What is here is to move away.
     empties: watch::Sender<bool>,
-}
-
-impl Default for MarketManager {
-    fn default() -> Self {
-        let sessions = Sessions::new(Settings::default().sessions);
-        // Until the Manager has a lease.
-        sessions.lease(false);
-        Self { sessions, gateway: OnceLock::new(), empties: watch::Sender::new(false) }
-    }
+    scaling: Scaling,
+    cordoned: AtomicBool,
+    leased: AtomicBool,
 }
 
 impl MarketManager {
+    fn new(marks: Marks) -> Self {
+        let sessions = Sessions::new(Settings::default().sessions);
+        // Until the Manager has a lease.
+        sessions.lease(false);
+        Self {
+            sessions,
+            gateway: OnceLock::new(),
+            empties: watch::Sender::new(false),
+            scaling: Scaling::new(marks),
+            cordoned: AtomicBool::new(false),
+            leased: AtomicBool::new(false),
+        }
+    }
+
+    /// The services of one market.
+    fn shards(&self, wanted: &MarketWanted) -> Vec<Wanted> {
+        let (services, used) = match self.gateway.get() {
+            Some(gateway) => (gateway.services(), gateway.used(&wanted.market)),
+            None => (Arc::default(), BTreeSet::from([MAIN])),
+        };
+        let shards = self.scaling.wanted(&wanted.market, &services, &used).into_iter();
+        let service = |shard| ServiceId::Market { market: wanted.market.clone(), shard };
+        let configuration = || Configuration::Market { wanted: wanted.clone() };
+        shards.map(|shard| Wanted::from((service(shard), configuration()))).collect()
+    }
+
     fn gateway(&self, handle: &Handle) -> &Gateway {
         self.gateway.get_or_init(|| {
             let identity =
@@ -54,13 +94,9 @@ impl MarketManager {
 impl Work for MarketManager {
     fn wanted(&self, desired: &Desired) -> Vec<Wanted> {
         match &desired.work {
-            desired::Work::Markets { markets, access: _ } => markets
-                .iter()
-                .map(|wanted| {
-                    let service = ServiceId::Market { market: wanted.market.clone(), shard: 0 };
-                    Wanted::from((service, Configuration::Market { wanted: wanted.clone() }))
-                })
-                .collect(),
+            desired::Work::Markets { markets, access: _ } => {
+                markets.iter().flat_map(|wanted| self.shards(wanted)).collect()
+            }
             desired::Work::Brokers { .. } | desired::Work::Traders { .. } => {
                 tracing::error!("the desired state is not a market manager's");
                 Vec::new()
@@ -81,6 +117,7 @@ impl Work for MarketManager {
     fn on_desired(&self, desired: &Desired) {
         // At once: the Manager confirms its cordons with what it tells next.
         self.sessions.cordon(!desired.cordons.is_empty());
+        self.cordoned.store(!desired.cordons.is_empty(), Ordering::Relaxed);
         self.empties.send_if_modified(|empties| {
             std::mem::replace(empties, desired.empties) != desired.empties
         });
@@ -88,6 +125,25 @@ impl Work for MarketManager {
 
     fn on_lease(&self, holds: bool) {
         self.sessions.lease(holds);
+        self.leased.store(holds, Ordering::Relaxed);
+    }
+
+    fn on_load(&self, service: &ServiceId, load: Load) {
+        self.scaling.heard(service, load);
+    }
+
+    fn gauges(&self) -> Vec<Gauge> {
+        let of = self.scaling.figures();
+        let gauge = |name, help, value| Gauge { name, help, value };
+        vec![
+            gauge("manager_market_shards", "Shards of Markets that are to run here", of.wanted),
+            gauge("manager_market_shards_serving", "Those that instruments go over", of.serving),
+            gauge(
+                "manager_market_shard_load_max",
+                "What the busiest of them takes of a core, in thousandths",
+                of.busiest,
+            ),
+        ]
     }
 
     fn sessions(&self) -> u64 {
@@ -111,6 +167,7 @@ impl Work for MarketManager {
         tokio::select! {
             () = shutdown.cancelled() => {}
             () = following => {}
+            () = self.scale(gateway, &handle) => {}
             () = emptying => {}
             never = gateway.tell_presence() => match never {},
         }
@@ -124,6 +181,36 @@ impl Work for MarketManager {
 }
 
 impl MarketManager {
+    /// Looks now and then how many shards there should be, and which of them serve.
+    async fn scale(&self, gateway: &Gateway, handle: &Handle) {
+        let (desired, mut services) = (handle.desired(), handle.services());
+        let mut look = interval(SHARD_LOOK_EVERY);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            // What a shard says of itself counts at once; that nobody tells any more ends nothing.
+            tokio::select! {
+                _ = look.tick() => {}
+                Ok(()) = services.changed() => {}
+            }
+            let Some(wanted) = desired.borrow().clone() else { continue };
+            let desired::Work::Markets { markets, access: _ } = &wanted.work else { continue };
+            let told = services.borrow_and_update().clone();
+            let looked = self.scaling.look(&Scene {
+                markets,
+                services: &told,
+                open: self.leased.load(Ordering::Relaxed) && !self.cordoned.load(Ordering::Relaxed),
+                emptied: wanted.empties,
+                used: &|market| gateway.used(market),
+            });
+            for (market, shards) in &looked.serving {
+                gateway.serve(market, shards);
+            }
+            if looked.changed {
+                handle.reconsider();
+            }
+        }
+    }
+
     async fn follow(&self, gateway: &Gateway, handle: &Handle) {
         let mut desired = handle.desired();
         desired.mark_changed();

@@ -21,7 +21,7 @@ use tradewind_domain::{
         InstrumentId, MarketId, NodeId, OrderId, Revision, StreamEpoch, VenueId, VenueOrderId,
     },
     time::UnixNanos,
-    trading::{Conditions, Fill, NewOrder, Order, OrderType, Quote, Side, TimeInForce},
+    trading::{Conditions, Fill, NewOrder, Order, OrderType, Quote, Side, TimeInForce, Trade},
 };
 use tradewind_link::pipe;
 use tradewind_protocol::{
@@ -58,6 +58,11 @@ pub(crate) fn quote(n: u64) -> Quote {
         ask_size: "0".parse().unwrap(),
         at: UnixNanos(n),
     }
+}
+
+pub(crate) fn trade_at(n: u64) -> Trade {
+    let (price, quantity) = ("100".parse().unwrap(), "1".parse().unwrap());
+    Trade { price, quantity, taker: Side::Buy, at: UnixNanos(n) }
 }
 
 pub(crate) fn new_order(name: &str) -> NewOrder {

@@ -3,6 +3,7 @@
 //! of the data plane live and die; what a Broker, a Market or a Trader does is left to their crates.
 
 pub mod clock;
+pub mod cpu;
 mod disk;
 pub mod files;
 mod health;

@@ -17,4 +17,4 @@ mod work;
 
 pub use options::Options;
 pub use run::{Error, Running, run, start};
-pub use work::{Handle, Wanted, Work};
+pub use work::{Gauge, Handle, Wanted, Work};

@@ -3,6 +3,7 @@
 
 mod context;
 mod health;
+mod load;
 mod parent;
 mod reporter;
 mod right;

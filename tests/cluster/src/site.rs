@@ -25,6 +25,7 @@ pub struct Node {
     own: String,
     data: PathBuf,
     environment: Vec<(String, String)>,
+    options: Vec<String>,
     child: Child,
 }
 
@@ -32,6 +33,8 @@ pub struct Node {
 pub struct Site {
     pub group: Group,
     pub nodes: Vec<Node>,
+    /// Added to the command lines of Managers that are started on further nodes.
+    pub options: Vec<String>,
     ports: Ports,
     /// Inputs of Managers that were killed: what they have spawned ends with the test and not before.
     lifelines: Vec<ChildStdin>,
@@ -41,8 +44,13 @@ impl Site {
     /// Members, and so many nodes that are all well.
     pub async fn of(count: u8) -> Self {
         let group = Group::started().await;
-        let mut site =
-            Self { group, nodes: Vec::new(), ports: Ports::new(None), lifelines: Vec::new() };
+        let mut site = Self {
+            group,
+            nodes: Vec::new(),
+            options: Vec::new(),
+            ports: Ports::new(None),
+            lifelines: Vec::new(),
+        };
         for n in 1..=count {
             site.start("trader-manager", &format!("n{n}"), Passing::All).await;
         }
@@ -75,9 +83,10 @@ impl Site {
         let data = self.group.home.path().join(format!("n{n}"));
         let (manager, own) = (format!("{implementation}.{kind}"), listen.to_string());
         let advertised = door.address.to_string();
-        let environment = environment(&data);
-        let child = self.process(&manager, &own, &advertised, &data, &environment);
-        self.nodes.push(Node { manager, host, door, own, data, environment, child });
+        let (environment, options) = (environment(&data), self.options.clone());
+        let more = (&*environment, &*options);
+        let child = self.process(&manager, &own, &advertised, &data, more);
+        self.nodes.push(Node { manager, host, door, own, data, environment, options, child });
         self.nodes.len() - 1
     }
 
@@ -87,7 +96,7 @@ impl Site {
         own: &str,
         advertised: &str,
         data: &Path,
-        environment: &[(String, String)],
+        (environment, options): (&[(String, String)], &[String]),
     ) -> Child {
         let (implementation, kind) = manager.split_once('.').unwrap();
         Command::new(binary())
@@ -96,6 +105,7 @@ impl Site {
             .args(["--members", &self.group.addresses().join(",")])
             .arg("--data")
             .arg(data)
+            .args(options)
             .env("TRADEWIND_UNTIL_STDIN_CLOSES", "1")
             .envs(environment.iter().cloned())
             .stdin(Stdio::piped())
@@ -125,8 +135,9 @@ impl Site {
 
     /// And is there again, with its directory.
     pub fn start_again(&mut self, node: usize) {
-        let Node { manager, own, door, data, environment, .. } = &self.nodes[node];
-        let child = self.process(manager, own, &door.address.to_string(), data, environment);
+        let Node { manager, own, door, data, environment, options, .. } = &self.nodes[node];
+        let more = (&**environment, &**options);
+        let child = self.process(manager, own, &door.address.to_string(), data, more);
         self.nodes[node].child = child;
     }
 

@@ -5,6 +5,7 @@ use super::{
     resources::{Items, Kind, Listed, Nothing, Seen, page},
 };
 use crate::leader::observe::View;
+use std::collections::BTreeSet;
 use tradewind_domain::{
     control::{
         Machine,
@@ -29,17 +30,27 @@ fn info(seen: &Seen, row: &MarketRow) -> MarketInfo {
     MarketInfo { market: row.market.clone(), revision, spec: row.spec.clone(), at }
 }
 
-/// At each MarketManager that is registered as live.
+/// At each MarketManager that is registered as live: its shard 0, and the others that it tells of.
 fn everywhere(machine: &Machine, view: &View, row: &MarketRow) -> Vec<MarketAt> {
-    let service = ServiceId::Market { market: row.market.clone(), shard: 0 };
     let runs = |manager: &&ManagerRow| {
         manager.manager.kind == ManagerKind::MarketManager && manager.state == ManagerState::Live
     };
-    let at = |manager: &ManagerRow| MarketAt {
-        manager: manager.manager.clone(),
-        now: placed::now(machine, view, Some(&manager.manager), &service),
+    let shards = |manager: &ManagerRow| {
+        let told = placed::told(manager, Some(view)).map(|told| told.services.as_slice());
+        let of_it = told.unwrap_or_default().iter().filter_map(|report| match &report.service {
+            ServiceId::Market { market, shard } if *market == row.market => Some(*shard),
+            ServiceId::Market { .. } | ServiceId::Broker { .. } | ServiceId::Trader { .. } => None,
+        });
+        of_it.chain([0]).collect::<BTreeSet<u16>>()
     };
-    machine.managers().filter(runs).map(at).collect()
+    let at = |manager: &ManagerRow, shard| {
+        let service = ServiceId::Market { market: row.market.clone(), shard };
+        let now = placed::now(machine, view, Some(&manager.manager), &service);
+        MarketAt { manager: manager.manager.clone(), shard, now }
+    };
+    let all = machine.managers().filter(runs);
+    all.flat_map(|manager| shards(manager).into_iter().map(move |shard| at(manager, shard)))
+        .collect()
 }
 
 /// One route has to do with all that is asked for.

@@ -123,7 +123,7 @@ fn placed(machine: &Machine, manager: &ManagerId) -> Placed {
 }
 
 /// What a Manager said last, if this leader has heard this life of it; one that is down says nothing.
-fn told<'a>(row: &ManagerRow, view: Option<&'a View>) -> Option<&'a ManagerView> {
+pub(super) fn told<'a>(row: &ManagerRow, view: Option<&'a View>) -> Option<&'a ManagerView> {
     match row.state {
         ManagerState::Live => {
             let view = view?;

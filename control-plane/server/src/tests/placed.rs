@@ -142,13 +142,17 @@ async fn a_broker_a_trader_and_a_market_are_told_as_their_managers_have_them() {
         eventually("it is placed", SOON, async || state(path).await == "unreported").await;
     }
     *brokers.services.lock().unwrap() = vec![live("broker.k.0")];
-    *markets.services.lock().unwrap() = vec![live("market.m.0")];
+    *markets.services.lock().unwrap() =
+        vec![live("market.m.0"), live("market.m.1"), live("market.other.2")];
     *traders.services.lock().unwrap() = vec![live("trader.t")];
     for path in ["/v1/brokers/k.0", "/v1/traders/t"] {
         eventually("it is live", SOON, async || state(path).await == "live").await;
     }
-    eventually("the Market is live", SOON, async || {
-        item("/v1/markets/m").await["at"][0]["state"] == "live"
+    eventually("the Market is live, with all its shards and no other's", SOON, async || {
+        let at = item("/v1/markets/m").await["at"].take();
+        let row = |at: &Value| (at["shard"].as_u64().unwrap(), at["state"] == "live");
+        let rows: Vec<_> = at.as_array().unwrap().iter().map(row).collect();
+        rows == [(0, true), (1, true)]
     })
     .await;
     let broker = item("/v1/brokers/k.0").await;

@@ -5,4 +5,5 @@ mod doors;
 mod orders;
 mod presence;
 mod sessions;
+mod shards;
 mod streams;

@@ -1,6 +1,7 @@
-//! The gateway's link to one Market: one pipe, over which all sessions trade. Decides what can be asked;
+//! The gateway's link to one Market: one pipe to each of its shards, over which all sessions trade. Decides what can be asked;
 //! what is done and told is decided in `task`.
 
+mod pipes;
 mod private;
 mod task;
 
@@ -10,18 +11,18 @@ use crate::{
     limits,
     market::Waits,
 };
-use std::sync::Arc;
+pub(crate) use pipes::{Ends, MAIN, Shard};
+use std::{collections::BTreeSet, sync::Arc};
 use task::Task;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::task::AbortOnDropHandle;
 use tradewind_domain::{
     ids::{AccountId, CustomerId, Fence, InstrumentId, MarketId},
     trading::presence::SessionKey,
 };
-use tradewind_link::pipe;
 use tradewind_protocol::{
     stream::{Position, Topic},
-    trade::{CommandAnswer, OrderCommand, Principal, PrivateChannel, Seen, TradeDown, TradeUp},
+    trade::{CommandAnswer, OrderCommand, Principal, PrivateChannel, Seen},
 };
 
 type Reply = oneshot::Sender<CommandAnswer>;
@@ -91,22 +92,42 @@ impl PrivateStream {
 #[derive(Clone)]
 pub(crate) struct TradeLink {
     asks: mpsc::Sender<Ask>,
+    serves: watch::Sender<BTreeSet<Shard>>,
+    used: watch::Receiver<BTreeSet<Shard>>,
     _task: Arc<AbortOnDropHandle<()>>,
 }
 
 impl TradeLink {
-    /// Starts the link's task over a pipe that dials the Market. The task ends when all handles are gone.
+    /// Starts the link's task over pipes that dial the Market's shards, at first the main one alone. The task ends when all
+    /// handles are gone.
     pub(crate) fn start(
         market: MarketId,
-        pipe: (pipe::Sender<TradeDown>, pipe::Events<TradeUp>),
+        dial: impl Fn(Shard) -> Ends + Send + 'static,
         fence: impl Fn() -> Fence + Send + 'static,
         waits: Waits,
     ) -> Self {
         let (asks, asked) = mpsc::channel(limits::INBOX);
-        let task = Task::new(market, pipe, Box::new(fence), waits);
+        let main = BTreeSet::from([MAIN]);
+        let (serves, served) = watch::channel(main.clone());
+        let (using, used) = watch::channel(main);
+        let task = Task::new(market, Box::new(dial), Box::new(fence), waits, (served, using));
         // May be cancelled: then sessions get nothing more of this Market.
         let task = Arc::new(AbortOnDropHandle::new(tokio::spawn(task.run(asked))));
-        Self { asks, _task: task }
+        Self { asks, serves, used, _task: task }
+    }
+
+    /// These shards serve from now on: what others have is handed over to them.
+    pub(crate) fn serve(&self, shards: &BTreeSet<Shard>) {
+        self.serves.send_if_modified(|held| {
+            let changed = held != shards;
+            held.clone_from(shards);
+            changed
+        });
+    }
+
+    /// Shards over which something comes, or may.
+    pub(crate) fn used(&self) -> BTreeSet<Shard> {
+        self.used.borrow().clone()
     }
 
     /// Asks; waits while the link is busy. False if it has ended.

@@ -2,7 +2,8 @@
 //! state kept for whoever comes next. Decides what is asked for and told, and when a source that routes name
 //! takes the place of the one before; which pipe carries an instrument is given.
 //!
-//! Q3 a switch is made at the new source's first quote, and the old one is let go after it. Q4 the stream epoch
+//! Q3 a switch is made at the new source's first quote, and the old one is let go after it; where both tell one stream, as shards of
+//! a Market do, the new one's first word is enough. Q4 the stream epoch
 //! of what is told on names the routes by which its source was chosen, so that one that comes back is another.
 //! Q5 an instrument is live by its own source's word, or by a quote of a source that has said nothing of itself: liveness is
 //! judged for each subscription, where it is made.
@@ -137,6 +138,30 @@ impl<U: Clone + Ord> Quotes<U> {
         up: &BTreeSet<U>,
     ) -> Vec<Act<U>> {
         self.routes = Some(routes);
+        self.carry(carrier_of, |via| Source::new(via, Some(routes)), up)
+    }
+
+    /// Where another pipe is to carry an instrument now, it is asked for the same stream, and what carried it goes on until
+    /// that has something to tell.
+    pub(crate) fn hand_over(
+        &mut self,
+        carrier_of: impl Fn(&InstrumentId) -> U,
+        up: &BTreeSet<U>,
+    ) -> Vec<Act<U>> {
+        self.carry(|instrument| Some(carrier_of(instrument)), Source::of_the_same, up)
+    }
+
+    /// Whether anything comes over this pipe, or is to.
+    pub(crate) fn carries(&self, via: &U) -> bool {
+        self.feeds.values().any(|feed| feed.asks(via))
+    }
+
+    fn carry(
+        &mut self,
+        carrier_of: impl Fn(&InstrumentId) -> Option<U>,
+        source: impl Fn(U) -> Source<U>,
+        up: &BTreeSet<U>,
+    ) -> Vec<Act<U>> {
         let mut acts = Vec::new();
         for (instrument, feed) in &mut self.feeds {
             let wanted = carrier_of(instrument);
@@ -152,9 +177,9 @@ impl<U: Clone + Ord> Quotes<U> {
             let carries = feed.carrier.as_ref().is_some_and(|source| up.contains(&source.via));
             acts.extend(wanted.iter().filter(|v| up.contains(v)).map(|v| subscribe(v, instrument)));
             match wanted {
-                Some(via) if carries => feed.next = Some(Source::new(via, self.routes)),
+                Some(via) if carries => feed.next = Some(source(via)),
                 wanted => {
-                    let via = wanted.map(|via| Source::new(via, self.routes));
+                    let via = wanted.map(&source);
                     let old = std::mem::replace(&mut feed.carrier, via);
                     acts.extend(leave(old.map(|source| source.via), instrument, up));
                     acts.extend(feed.become_status(instrument, StreamStatus::Reconnecting));
@@ -193,16 +218,24 @@ impl<U: Clone + Ord> Quotes<U> {
         via: &U,
         instrument: &InstrumentId,
         status: StreamStatus,
+        up: &BTreeSet<U>,
     ) -> Vec<Act<U>> {
         let Some(feed) = self.feeds.get_mut(instrument) else { return Vec::new() };
         if let Some(carrier) = feed.carrier.as_mut().filter(|carrier| carrier.via == *via) {
             carrier.status = Some(status);
             return feed.become_status(instrument, status);
         }
+        let mut same = false;
         if let Some(next) = feed.next.as_mut().filter(|next| next.via == *via) {
             next.status = Some(status);
+            same = next.same;
         }
-        Vec::new()
+        let mut acts = Vec::new();
+        if same && feed.may_switch_to(via) {
+            acts.extend(leave(feed.switch(), instrument, up));
+            acts.extend(feed.become_status(instrument, feed.word()));
+        }
+        acts
     }
 }
 

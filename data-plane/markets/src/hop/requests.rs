@@ -68,6 +68,11 @@ impl<U: PartialEq, R> Requests<U, R> {
         over
     }
 
+    /// Whether one that was sent to `via` has no answer yet.
+    pub(crate) fn has_any(&self, via: &U) -> bool {
+        self.pending.values().any(|pending| pending.via == *via)
+    }
+
     /// How many have no answer yet, by a property of the reply.
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
@@ -93,7 +98,9 @@ mod tests {
         assert_eq!(requests.begin("a", 4, Monotonic(5)), Err(4), "beyond the limit");
         assert_eq!(requests.end(first), Some(1));
         assert_eq!(requests.end(first), None);
+        assert!(requests.has_any(&"b"));
         assert_eq!(requests.lost(&"b"), [2]);
+        assert!(requests.has_any(&"a") && !requests.has_any(&"b"));
         assert!(requests.expired(Monotonic(14)).is_empty());
         assert_eq!(requests.expired(Monotonic(15)), [3]);
         assert_eq!(requests.len(), 0);

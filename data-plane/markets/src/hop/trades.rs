@@ -3,12 +3,17 @@
 //! the number before that each trade names.
 //!
 //! The stream epoch of what is told on names the routes by which its source was chosen, as for quotes: one that comes
-//! back is another, and what was traded meanwhile is missing.
+//! back is another, and what was traded meanwhile is missing. Where another pipe takes over the same stream, nothing is:
+//! `hand_over`.
+
+mod hand_over;
 
 use super::{Act, ReceiverId};
+use hand_over::Next;
 use std::collections::{BTreeMap, BTreeSet};
 use tradewind_domain::{
     ids::{Epoch, InstrumentId, StreamEpoch},
+    time::Monotonic,
     trading::Trade,
 };
 use tradewind_protocol::{
@@ -28,6 +33,8 @@ pub(crate) struct Numbered {
 
 struct Tape<U> {
     carrier: Option<U>,
+    /// Is to take over.
+    next: Option<Next<U>>,
     wanted_by: BTreeSet<ReceiverId>,
     /// Where it stands, as far as it is known here.
     stand: Option<Position>,
@@ -58,7 +65,7 @@ impl<U: Clone + Ord> Trades<U> {
             return tape.stand.as_ref().map(|stand| tell_stand(to, instrument, stand));
         }
         let asked = carrier.clone().filter(|via| up.contains(via));
-        let tape = Tape { carrier, wanted_by: BTreeSet::from([to]), stand: None };
+        let tape = Tape { carrier, next: None, wanted_by: BTreeSet::from([to]), stand: None };
         self.tapes.insert(instrument.clone(), tape);
         asked.map(|via| subscribe(via, instrument))
     }
@@ -69,27 +76,28 @@ impl<U: Clone + Ord> Trades<U> {
         to: ReceiverId,
         instrument: &InstrumentId,
         up: &BTreeSet<U>,
-    ) -> Option<Act<U>> {
-        let tape = self.tapes.get_mut(instrument)?;
+    ) -> Vec<Act<U>> {
+        let Some(tape) = self.tapes.get_mut(instrument) else { return Vec::new() };
         tape.wanted_by.remove(&to);
         if !tape.wanted_by.is_empty() {
-            return None;
+            return Vec::new();
         }
-        let carrier = self.tapes.remove(instrument)?.carrier;
-        carrier.filter(|via| up.contains(via)).map(|via| unsubscribe(via, instrument))
+        let Some(gone) = self.tapes.remove(instrument) else { return Vec::new() };
+        let asked = gone.carrier.into_iter().chain(gone.next.map(|next| next.via));
+        asked.filter(|via| up.contains(via)).map(|via| unsubscribe(via, instrument)).collect()
     }
 
     /// A receiver is gone with all it wanted.
     pub(crate) fn forget(&mut self, to: ReceiverId, up: &BTreeSet<U>) -> Vec<Act<U>> {
         let wanted = self.tapes.iter().filter(|(_, tape)| tape.wanted_by.contains(&to));
         let wanted: Vec<InstrumentId> = wanted.map(|(instrument, _)| instrument.clone()).collect();
-        wanted.iter().filter_map(|instrument| self.unwant(to, instrument, up)).collect()
+        wanted.iter().flat_map(|instrument| self.unwant(to, instrument, up)).collect()
     }
 
-    /// A pipe stands again: what it carries is asked for again.
+    /// A pipe stands again: what it carries, or is to carry, is asked for again.
     pub(crate) fn up(&self, via: &U) -> Vec<Act<U>> {
-        let carried = self.tapes.iter().filter(|(_, tape)| tape.carrier.as_ref() == Some(via));
-        carried.map(|(instrument, _)| subscribe(via.clone(), instrument)).collect()
+        let asked = self.tapes.iter().filter(|(_, tape)| tape.asks(via));
+        asked.map(|(instrument, _)| subscribe(via.clone(), instrument)).collect()
     }
 
     /// Routes have changed: what another pipe is to carry is asked of that one from now on.
@@ -122,13 +130,21 @@ impl<U: Clone + Ord> Trades<U> {
         via: &U,
         instrument: &InstrumentId,
         stand: Position,
+        (up, now): (&BTreeSet<U>, Monotonic),
     ) -> Vec<Act<U>> {
-        let Some((tape, epoch)) = self.carried_by(via, instrument, &stand.epoch) else {
-            return Vec::new();
-        };
+        let epoch = self.name(&stand.epoch);
+        let Some(tape) = self.tapes.get_mut(instrument) else { return Vec::new() };
         let stand = Position { epoch, seq: stand.seq };
-        let acts = tape.wanted_by.iter().map(|to| tell_stand(*to, instrument, &stand)).collect();
-        tape.stand = Some(stand);
+        let mut acts = Vec::new();
+        if tape.carrier.as_ref() == Some(via) {
+            // One that took over may say where it had begun after more was told.
+            if !tape.reaches(&stand) {
+                acts = tape.stand_at(instrument, stand);
+            }
+        } else if let Some(next) = tape.next_at(via) {
+            next.begins(stand, now);
+        }
+        acts.extend(tape.switch_if_whole(instrument, up));
         acts
     }
 
@@ -137,38 +153,53 @@ impl<U: Clone + Ord> Trades<U> {
         &mut self,
         via: &U,
         instrument: &InstrumentId,
-        numbered: &Numbered,
+        numbered: Numbered,
+        up: &BTreeSet<U>,
     ) -> Vec<Act<U>> {
-        let Some((tape, epoch)) = self.carried_by(via, instrument, &numbered.epoch) else {
-            return Vec::new();
-        };
-        let Numbered { epoch: _, seq, prev, trade } = numbered;
-        tape.stand = Some(Position { epoch: epoch.clone(), seq: *seq });
+        let numbered = Numbered { epoch: self.name(&numbered.epoch), ..numbered };
+        let Some(tape) = self.tapes.get_mut(instrument) else { return Vec::new() };
+        if tape.carrier.as_ref() == Some(via) {
+            let mut acts = tape.tell_once(instrument, numbered);
+            acts.extend(tape.switch_if_whole(instrument, up));
+            return acts;
+        }
+        match tape.next_at(via).map(|next| next.waits(numbered)) {
+            // There is no room for more of them.
+            Some(false) => tape.switch(instrument, up),
+            Some(true) | None => Vec::new(),
+        }
+    }
+
+    /// The epoch under which what comes is told on.
+    fn name(&self, own: &StreamEpoch) -> StreamEpoch {
+        let named = self.routes.map(|routes| StreamEpoch::new(&format!("{own}-{routes}")));
+        // Too long by its own name, it is told on under that.
+        named.and_then(Result::ok).unwrap_or_else(|| own.clone())
+    }
+}
+
+impl<U: Clone + Ord> Tape<U> {
+    fn stand_at(&mut self, instrument: &InstrumentId, stand: Position) -> Vec<Act<U>> {
+        let acts = self.wanted_by.iter().map(|to| tell_stand(*to, instrument, &stand)).collect();
+        self.stand = Some(stand);
+        acts
+    }
+
+    fn tell(&mut self, instrument: &InstrumentId, numbered: Numbered) -> Vec<Act<U>> {
+        let Numbered { epoch, seq, prev, trade } = numbered;
         let frame = |to: &ReceiverId| Act::Down {
             to: *to,
             frame: TradeUp::Trade {
                 instrument: instrument.clone(),
                 epoch: epoch.clone(),
-                seq: *seq,
-                prev: *prev,
+                seq,
+                prev,
                 trade: trade.clone(),
             },
         };
-        tape.wanted_by.iter().map(frame).collect()
-    }
-
-    /// The tape if this pipe carries it, and the epoch under which it is told on.
-    fn carried_by(
-        &mut self,
-        via: &U,
-        instrument: &InstrumentId,
-        own: &StreamEpoch,
-    ) -> Option<(&mut Tape<U>, StreamEpoch)> {
-        let named = self.routes.map(|routes| StreamEpoch::new(&format!("{own}-{routes}")));
-        // Too long by its own name, it is told on under that.
-        let epoch = named.and_then(Result::ok).unwrap_or_else(|| own.clone());
-        let tape = self.tapes.get_mut(instrument)?;
-        (tape.carrier.as_ref() == Some(via)).then_some((tape, epoch))
+        let acts = self.wanted_by.iter().map(frame).collect();
+        self.stand = Some(Position { epoch, seq });
+        acts
     }
 }
 

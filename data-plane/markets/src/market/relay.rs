@@ -178,14 +178,15 @@ impl Relay {
                 self.quotes.quote(account, &instrument, last, &self.up)
             }
             TradeUp::QuoteStatus { instrument, status } => {
-                self.quotes.told(account, &instrument, status)
+                self.quotes.told(account, &instrument, status, &self.up)
             }
             TradeUp::TradesStand { instrument, epoch, seq } => {
-                self.trades.stands(account, &instrument, Position { epoch, seq })
+                let stand = Position { epoch, seq };
+                self.trades.stands(account, &instrument, stand, (&self.up, now))
             }
             TradeUp::Trade { instrument, epoch, seq, prev, trade } => {
                 let numbered = trades::Numbered { epoch, seq, prev, trade };
-                self.trades.trade(account, &instrument, &numbered)
+                self.trades.trade(account, &instrument, numbered, &self.up)
             }
             TradeUp::PrivateOpened { subscription, mode, position } => {
                 self.privates.opened(subscription, mode, position)
@@ -228,7 +229,7 @@ impl Relay {
                 self.trades.want(to, &instrument, carrier, &self.up).into_iter().collect()
             }
             TradeDown::UnsubscribeTrades { instrument } => {
-                self.trades.unwant(to, &instrument, &self.up).into_iter().collect()
+                self.trades.unwant(to, &instrument, &self.up)
             }
             TradeDown::SubscribePrivate { subscription, account, customer, channel, from } => {
                 let wish = Wish { account: account.clone(), customer, channel, from };

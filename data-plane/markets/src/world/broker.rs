@@ -2,6 +2,8 @@
 //! over real pipes; keeps its private events over its own restarts, as a ledger would.
 #![allow(clippy::unwrap_used)]
 
+mod tape;
+
 use super::{accepted, epoch, fill_event, quick_pipes, quote};
 use axum::{
     Json, Router,
@@ -53,8 +55,11 @@ struct Entry {
 }
 
 struct Pipe {
+    /// Who has opened it.
+    from: String,
     sender: Sender<TradeUp>,
     instruments: BTreeSet<InstrumentId>,
+    tapes: BTreeSet<InstrumentId>,
     /// Subscriptions of fills.
     privates: BTreeSet<u64>,
 }
@@ -67,6 +72,10 @@ pub(crate) struct Scene {
     fills: Vec<Entry>,
     pipes: BTreeMap<u64, Pipe>,
     pub(crate) commands: Vec<(Fence, Principal, OrderCommand)>,
+    /// And who has sent each.
+    pub(crate) senders: Vec<String>,
+    /// Numbers of the last trades.
+    trades: BTreeMap<InstrumentId, u64>,
     /// How often an instrument was subscribed, by the life of the Broker.
     pub(crate) quote_subscriptions: Vec<(u64, InstrumentId)>,
     /// Sessions that were told as connected, turn by turn.
@@ -98,6 +107,8 @@ impl Broker {
             fills: Vec::new(),
             pipes: BTreeMap::new(),
             commands: Vec::new(),
+            senders: Vec::new(),
+            trades: BTreeMap::new(),
             quote_subscriptions: Vec::new(),
             present: Vec::new(),
             watches: false,
@@ -241,12 +252,14 @@ async fn accept(
 ) {
     let mut pipes = JoinSet::new();
     let mut number = 0;
-    while let Some(Accepted { sender, mut events, .. }) = accepted.recv().await {
+    while let Some(Accepted { sender, mut events, hello }) = accepted.recv().await {
         number += 1;
         let (id, scene, order) = (number, scene.clone(), order.clone());
         let pipe = Pipe {
+            from: hello.from,
             sender: sender.clone(),
             instruments: BTreeSet::new(),
+            tapes: BTreeSet::new(),
             privates: BTreeSet::new(),
         };
         scene.lock().unwrap().pipes.insert(id, pipe);
@@ -279,8 +292,15 @@ impl Scene {
             TradeDown::UnsubscribeQuotes { instrument } => {
                 pipe.instruments.remove(&instrument);
             }
-            // Nothing is traded here.
-            TradeDown::SubscribeTrades { .. } | TradeDown::UnsubscribeTrades { .. } => {}
+            TradeDown::SubscribeTrades { instrument } => {
+                let seq = self.trades.get(&instrument).copied().unwrap_or_default();
+                pipe.tapes.insert(instrument.clone());
+                let epoch = epoch(&format!("source-{}", self.lives));
+                return vec![TradeUp::TradesStand { instrument, epoch, seq }];
+            }
+            TradeDown::UnsubscribeTrades { instrument } => {
+                pipe.tapes.remove(&instrument);
+            }
             TradeDown::SubscribePrivate { subscription, channel, from, .. } => {
                 if channel == PrivateChannel::Orders {
                     return vec![self.opened(subscription, Mode::Live)];
@@ -300,6 +320,8 @@ impl Scene {
                 return vec![TradeUp::Answer { request, answer }];
             }
             TradeDown::Command { request, fence, principal, command, routed: _ } => {
+                let from = pipe.from.clone();
+                self.senders.push(from);
                 let answer = self.answer(&command);
                 self.commands.push((fence, principal, command));
                 return answer

@@ -4,10 +4,10 @@
 
 use super::{algo::Algo, broker::Broker, claims, desired, market_wanted, quick_pipes, token};
 use crate::{
-    gateway::{Gateway, Identity, Sessions, Settings},
+    gateway::{Gateway, Identity, MAIN, Sessions, Settings, Shard},
     market::{self, Market},
 };
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use tradewind_domain::{
@@ -30,10 +30,15 @@ pub(crate) struct Edge {
     wanted: MarketWanted,
     services: watch::Sender<Arc<Vec<ServiceReport>>>,
     lives: u64,
-    /// Dropped, it ends the Market.
-    configuration: Option<watch::Sender<Option<Configuration>>>,
-    market: Option<JoinSet<()>>,
+    shards: BTreeMap<Shard, Running>,
     _serving: JoinSet<()>,
+}
+
+/// A shard of the Market, while it runs.
+struct Running {
+    /// Dropped, it ends it.
+    configuration: watch::Sender<Option<Configuration>>,
+    tasks: JoinSet<()>,
 }
 
 pub(crate) fn quick_settings() -> Settings {
@@ -74,7 +79,7 @@ impl Edge {
             CancellationToken::new(),
         );
         let _serving = JoinSet::from_iter([serving]);
-        let (lives, market) = (0, None);
+        let (lives, shards) = (0, BTreeMap::new());
         Self {
             broker,
             gateway,
@@ -84,16 +89,20 @@ impl Edge {
             wanted,
             services,
             lives,
-            configuration: None,
-            market,
+            shards,
             _serving,
         }
     }
 
     /// Starts a life of the Market on a fresh port.
     pub(crate) async fn start_market(&mut self) {
+        self.start_shard(MAIN).await;
+    }
+
+    /// The same of one of its shards.
+    pub(crate) async fn start_shard(&mut self, shard: Shard) {
         self.lives += 1;
-        let service = format!("market.{}.0", self.wanted.market);
+        let service = format!("market.{}.{shard}", self.wanted.market);
         let (router, market) = Market::new(market::Settings {
             service: service.clone(),
             from: format!("{service}@a1"),
@@ -105,27 +114,23 @@ impl Edge {
         let address = listener.local_addr().unwrap().to_string();
         let (configuration, configured) =
             watch::channel(Some(Configuration::Market { wanted: self.wanted.clone() }));
-        self.configuration = Some(configuration);
         let (reporter, _) = StateReporter::new();
         let never = CancellationToken::new();
         let limits = listen::Limits::default();
-        let mut running = JoinSet::new();
-        running.spawn(listen::serve(listener, router, limits, never.clone()));
-        running.spawn(market.run(configured, reporter, never));
-        self.market = Some(running);
-        self.services.send_replace(Arc::new(vec![ServiceReport {
-            service: service.parse().unwrap(),
+        let mut tasks = JoinSet::new();
+        tasks.spawn(listen::serve(listener, router, limits, never.clone()));
+        tasks.spawn(market.run(configured, reporter, never));
+        self.shards.insert(shard, Running { configuration, tasks });
+        let report = ServiceReport {
             state: ServiceState::Live,
-            detail: String::new(),
             incarnation: Some(Incarnation(self.lives)),
-            pid: None,
             address: Some(address),
-            crashes: 0,
-            handed_back: None,
-            fenced: Default::default(),
-            venue: None,
-            ledger: None,
-        }]));
+            ..ServiceReport::starting(service.parse().unwrap())
+        };
+        self.services.send_modify(|held| {
+            let others = held.iter().filter(|held| held.service != report.service).cloned();
+            *held = Arc::new(others.chain([report.clone()]).collect());
+        });
     }
 
     /// All that the Market has goes to one of another name, which is started.
@@ -139,14 +144,28 @@ impl Edge {
     pub(crate) fn move_account(&mut self, broker_manager: &str) {
         self.wanted.accounts[0].broker_manager = broker_manager.to_string();
         let configuration = Configuration::Market { wanted: self.wanted.clone() };
-        self.configuration.as_ref().unwrap().send_replace(Some(configuration));
+        self.shards[&MAIN].configuration.send_replace(Some(configuration));
     }
 
     /// Ends the Market's life as a crash would.
     pub(crate) async fn stop_market(&mut self) {
-        if let Some(mut market) = self.market.take() {
-            market.shutdown().await;
+        self.stop_shard(MAIN).await;
+    }
+
+    pub(crate) async fn stop_shard(&mut self, shard: Shard) {
+        if let Some(mut running) = self.shards.remove(&shard) {
+            running.tasks.shutdown().await;
         }
+    }
+
+    /// These shards of the Market serve from now on.
+    pub(crate) fn serve(&self, shards: &[Shard]) {
+        self.gateway.serve(&self.wanted.market, &shards.iter().copied().collect());
+    }
+
+    /// Whether something comes over these shards, and no others.
+    pub(crate) fn uses(&self, shards: &[Shard]) -> bool {
+        self.gateway.used(&self.wanted.market) == shards.iter().copied().collect()
     }
 
     pub(crate) async fn algo(&self) -> Algo {

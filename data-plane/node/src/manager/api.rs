@@ -6,7 +6,11 @@ mod logs;
 mod metrics;
 mod stream;
 
-use super::{options::Options, standing::Standing, work::Handle};
+use super::{
+    options::Options,
+    standing::Standing,
+    work::{Gauge, Handle},
+};
 use crate::{limits, supervision::Supervisor};
 use axum::{
     Router,
@@ -37,6 +41,7 @@ pub(super) struct Api {
     pub(super) standing: watch::Receiver<Standing>,
     pub(super) seats: Seats,
     pub(super) sessions: Box<dyn Fn() -> u64 + Send + Sync>,
+    pub(super) gauges: Box<dyn Fn() -> Vec<Gauge> + Send + Sync>,
 }
 
 /// Places for those who stay.

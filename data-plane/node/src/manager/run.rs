@@ -122,7 +122,8 @@ pub async fn start<W: Work>(options: Options, work: Arc<W>) -> Result<Running<W>
     let node = options.node.clone().map_or_else(|| NodeName::of_address(&told), Ok)?;
     let (mut tasks, mut background) = (JoinSet::new(), JoinSet::new());
     let (shown, standing, confirmed) = Shown::new();
-    let (counting, answering) = (work.clone(), work.clone());
+    let (counting, measuring) = (work.clone(), work.clone());
+    let (answering, loading) = (work.clone(), work.clone());
     let setup = Setup {
         manager: options.manager.clone(),
         incarnation,
@@ -132,6 +133,7 @@ pub async fn start<W: Work>(options: Options, work: Arc<W>) -> Result<Running<W>
         figures: Arc::default(),
         confirmed,
         answers: Box::new(move |service, ask| answering.asked(service, ask)),
+        loads: Box::new(move |service, load| loading.on_load(service, load)),
     };
     let supervisor = Supervisor::start(setup, &mut tasks).map_err(state)?;
     let intent = Intent::load(state_dir.join("desired.json")).map_err(state)?;
@@ -157,6 +159,7 @@ pub async fn start<W: Work>(options: Options, work: Arc<W>) -> Result<Running<W>
         standing,
         seats: api::Seats::default(),
         sessions: Box::new(move || counting.sessions()),
+        gauges: Box::new(move || measuring.gauges()),
     };
     let router = api::routes(api).merge(work.router(&handle));
     let ends = Ends::default();

@@ -9,12 +9,21 @@ use tradewind_control_client::{ControlClient, KeySource};
 use tradewind_domain::{
     control::{Desired, IdempotencyKey},
     ids::{Incarnation, ManagerId, ServiceId},
+    trading::shards::Load,
 };
 use tradewind_link::listen;
 use tradewind_protocol::{
     asks::{ServiceAnswer, ServiceAsk},
     supervision::{Configuration, ServiceReport},
 };
+
+/// A figure that goes up and down; the prefix of its name is put before it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gauge {
+    pub name: &'static str,
+    pub help: &'static str,
+    pub value: u64,
+}
 
 /// A service that should run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,9 +80,19 @@ pub trait Work: Send + Sync + 'static {
         ServiceAnswer::NotKnown
     }
 
+    /// What one of its services takes of its machine, by its last beat. Called as `asked`.
+    fn on_load(&self, service: &ServiceId, load: Load) {
+        let _ = (service, load);
+    }
+
     /// Sessions of algos held at the moment, for the beat.
     fn sessions(&self) -> u64 {
         0
+    }
+
+    /// Figures of its own for `/metrics`.
+    fn gauges(&self) -> Vec<Gauge> {
+        Vec::new()
     }
 
     /// Runs as long as the Manager; ends soon after `shutdown`. May wait and keep tasks of its own.

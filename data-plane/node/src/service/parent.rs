@@ -1,7 +1,7 @@
 //! The service's side of its Manager. Decides when it checks in, what it takes from the pipe and when it
 //! is on its own: refused, or without a pipe for too long. A lost pipe alone changes nothing.
 
-use super::{Context, right::Right};
+use super::{Context, load::LoadMeter, right::Right};
 use crate::{limits, supervision::fence_of};
 use std::{collections::BTreeMap, future::pending, time::Duration};
 use tokio::{
@@ -62,6 +62,7 @@ pub(super) struct Parent {
     /// Whether the Manager at the other end knows questions.
     answers: bool,
     beats: u64,
+    load: LoadMeter,
     /// When it looked at its right last, and beat if there was somebody to beat to.
     beaten_at: Instant,
     right: Right,
@@ -80,7 +81,7 @@ impl Parent {
         words: Words,
         right: Right,
     ) -> Self {
-        let now = Instant::now();
+        let (now, load) = (Instant::now(), LoadMeter::new(now()));
         Self {
             context,
             address,
@@ -91,6 +92,7 @@ impl Parent {
             questions: Questions::new(limits::QUESTIONS),
             answers: false,
             beats: 0,
+            load,
             beaten_at: now,
             right,
             alone_since: now,
@@ -206,8 +208,8 @@ impl Parent {
         // One that finds no room is left out: the next tells the same.
         let venue = self.words.venue.borrow_and_update().clone();
         let ledger = self.words.ledger.borrow_and_update().clone();
-        let n = self.beats;
-        let beat = FromService::Beat { n, state, detail, handed_back, fenced, venue, ledger };
+        let (n, load) = (self.beats, self.load.look(now()));
+        let beat = FromService::Beat { n, state, detail, handed_back, fenced, venue, ledger, load };
         if sender.try_send(beat).is_ok() {
             self.right.beat_sent(self.beats, now());
         }

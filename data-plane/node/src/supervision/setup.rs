@@ -5,13 +5,18 @@ use super::{figures::Figures, records::Record};
 use crate::{log_file::LogFile, service};
 use std::{io, path::PathBuf, process::Stdio, sync::Arc};
 use tokio::sync::watch;
-use tradewind_domain::ids::{Fence, Incarnation, ManagerId, ServiceId};
+use tradewind_domain::{
+    ids::{Fence, Incarnation, ManagerId, ServiceId},
+    trading::shards::Load,
+};
 use tradewind_protocol::{
     asks::{ServiceAnswer, ServiceAsk},
     link::{Hello, PROTOCOL},
 };
 
 pub(crate) type Answers = Box<dyn Fn(&ServiceId, ServiceAsk) -> ServiceAnswer + Send + Sync>;
+
+pub(crate) type Loads = Box<dyn Fn(&ServiceId, Load) + Send + Sync>;
 
 /// The same for all services of a Manager's life.
 pub(crate) struct Setup {
@@ -26,6 +31,8 @@ pub(crate) struct Setup {
     pub(crate) confirmed: watch::Receiver<bool>,
     /// What its services are answered. Called by their keepers: it may not wait.
     pub(crate) answers: Answers,
+    /// Where their loads go. Called as the above.
+    pub(crate) loads: Loads,
 }
 
 impl Setup {

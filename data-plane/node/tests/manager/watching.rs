@@ -283,6 +283,21 @@ async fn figures_of_a_manager_have_no_names_of_services_in_them() {
 }
 
 #[tokio::test]
+async fn what_services_take_of_the_machine_is_told_with_their_beats_and_shown_as_their_manager_likes()
+ {
+    let mut world = World::start().await;
+    world.want(&["good", "fine"]);
+    world.until_live("good").await;
+    world.until_live("fine").await;
+    let deadline = std::time::Instant::now() + PATIENCE;
+    while !world.get("/metrics").await.1.contains("tradewind_manager_loads_told 2") {
+        assert!(std::time::Instant::now() < deadline, "{}", world.get("/metrics").await.1);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    world.stop().await;
+}
+
+#[tokio::test]
 async fn more_services_than_one_address_may_have_elsewhere_reach_their_manager_at_a_time() {
     let world = World::start().await;
     let mut open = Vec::new();

@@ -3,9 +3,10 @@
 use super::leader::Leader;
 use rustix::process::{Pid, Signal, kill_process};
 use std::{
+    collections::BTreeSet,
     net::SocketAddr,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 use tempfile::TempDir;
@@ -15,9 +16,10 @@ use tradewind_domain::{
         desired::{BrokerWanted, Work as DesiredWork},
     },
     ids::{AccountId, ClusterIncarnation, Epoch, Fence, ManagerId, Revision, ServiceId, VenueId},
+    trading::shards::Load,
 };
 use tradewind_link::rest::{Method, Rest};
-use tradewind_node::manager::{self, Options, Running, Wanted, Work};
+use tradewind_node::manager::{self, Gauge, Options, Running, Wanted, Work};
 use tradewind_protocol::{
     asks::{ServiceAnswer, ServiceAsk},
     supervision::{Configuration, ServiceReport, ServiceState},
@@ -25,7 +27,11 @@ use tradewind_protocol::{
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-struct Brokers;
+#[derive(Default)]
+struct Brokers {
+    /// Services that have told of their load.
+    loads: Mutex<BTreeSet<ServiceId>>,
+}
 
 impl Work for Brokers {
     fn wanted(&self, desired: &Desired) -> Vec<Wanted> {
@@ -36,6 +42,15 @@ impl Work for Brokers {
             Wanted::from((service, Configuration::Broker { wanted: wanted.clone() }))
         });
         wanted.collect()
+    }
+
+    fn on_load(&self, service: &ServiceId, _load: Load) {
+        self.loads.lock().unwrap().insert(service.clone());
+    }
+
+    fn gauges(&self) -> Vec<Gauge> {
+        let value = self.loads.lock().unwrap().len() as u64;
+        vec![Gauge { name: "manager_loads_told", help: "Who has told", value }]
     }
 
     fn asked(&self, service: &ServiceId, ask: ServiceAsk) -> ServiceAnswer {
@@ -86,13 +101,13 @@ impl World {
     }
 
     pub(crate) async fn start_again(&mut self) {
-        let running = manager::start(self.options(), Arc::new(Brokers)).await.unwrap();
+        let running = manager::start(self.options(), Arc::new(Brokers::default())).await.unwrap();
         self.listen = running.address();
         self.running = Some(running);
     }
 
     pub(crate) async fn second_manager(&self) -> manager::Error {
-        manager::start(self.options(), Arc::new(Brokers)).await.err().unwrap()
+        manager::start(self.options(), Arc::new(Brokers::default())).await.err().unwrap()
     }
 
     /// Ends the Manager without a word to anybody.

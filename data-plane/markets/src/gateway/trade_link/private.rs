@@ -1,7 +1,10 @@
-//! Private streams of sessions, by topic. Decides how what comes over the hop is told to an algo; what is
+//! Private streams of sessions, by topic, all over the main shard: each has one way, and its order needs no merging. Decides how what comes over the hop is told to an algo; what is
 //! forwarded and from where a stream goes on is decided by `hop::privates`.
 
-use super::{PrivateStream, task::Pipe};
+use super::{
+    PrivateStream,
+    pipes::{MAIN, Shard},
+};
 use crate::{
     gateway::port::{Port, Stand, encode},
     hop::{
@@ -48,9 +51,9 @@ impl PrivateTopics {
         port: Arc<Port>,
         stream: PrivateStream,
         from: Option<Position>,
-        privates: &mut Privates<Pipe>,
-        up: &BTreeSet<Pipe>,
-    ) -> Vec<Act<Pipe>> {
+        privates: &mut Privates<Shard>,
+        up: &BTreeSet<Shard>,
+    ) -> Vec<Act<Shard>> {
         let (_, mut acts) = self.close(port.number(), &stream, privates, up);
         self.next += 1;
         let theirs = (port.number(), self.next);
@@ -60,7 +63,7 @@ impl PrivateTopics {
         port.follow(&topic, &stand);
         let followed = Followed { port, stream, topic, stand, last: from, begun: false };
         self.followed.insert(theirs, followed);
-        acts.extend(privates.open(theirs, (), wish, up));
+        acts.extend(privates.open(theirs, MAIN, wish, up));
         acts
     }
 
@@ -69,9 +72,9 @@ impl PrivateTopics {
         &mut self,
         session: ReceiverId,
         stream: &PrivateStream,
-        privates: &mut Privates<Pipe>,
-        up: &BTreeSet<Pipe>,
-    ) -> (Option<Position>, Vec<Act<Pipe>>) {
+        privates: &mut Privates<Shard>,
+        up: &BTreeSet<Shard>,
+    ) -> (Option<Position>, Vec<Act<Shard>>) {
         let mut mine = self.followed.range(all_of(session));
         let theirs =
             mine.find(|(_, followed)| followed.stream == *stream).map(|(theirs, _)| *theirs);

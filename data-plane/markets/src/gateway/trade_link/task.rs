@@ -1,78 +1,70 @@
-//! The task of a link to a Market. Decides what a session is told when the Market goes and comes back,
-//! and that commands wait for it a moment; positions, numbers and deadlines are `hop`'s work, quotes
-//! `fan_out`'s.
+//! The task of a link to a Market. Decides what a session is told when the Market goes and comes back; positions, numbers and
+//! deadlines are `hop`'s work, quotes `fan_out`'s. Commands and shards stand beside.
 //!
 //! It waits for nobody: sessions are queued to, the pipe is tried, so no slow one slows another.
 
+mod commands;
 mod presence;
+mod serving;
 
-use super::{Ask, Reply, Wanted, private::PrivateTopics};
+use super::{
+    Ask, Reply, Wanted,
+    pipes::{Ends, MAIN, Pipes, Shard},
+    private::PrivateTopics,
+};
 use crate::{
     clock::Clock,
     gateway::{fan_out::FanOut, port::Port, tape::Tapes},
     hop::{
         Act, ReceiverId,
-        line::Line,
         privates::{Numbered, Privates},
         quotes::{Last, Quotes},
         requests::Requests,
         trades::{self, Trades},
-        unavailable, unknown,
     },
     limits,
     market::Waits,
 };
+use commands::Held;
+use serving::Wish;
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
 };
 use tokio::{
-    sync::mpsc,
+    sync::{mpsc, watch},
     time::{MissedTickBehavior, interval},
 };
 use tradewind_domain::{
     ids::{Fence, InstrumentId, MarketId},
     time::Monotonic,
 };
-use tradewind_link::pipe::{self, Event};
-use tradewind_protocol::{
-    Problem,
-    stream::Position,
-    trade::{CommandAnswer, OrderCommand, Principal, TradeDown, TradeUp},
-};
+use tradewind_link::pipe::Event;
+use tradewind_protocol::{stream::Position, trade::TradeUp};
 
-/// The one pipe of this hop.
-pub(super) type Pipe = ();
-type Acts = Vec<Act<Pipe>>;
+type Acts = Vec<Act<Shard>>;
 
 /// The one receiver of quotes and trades on this hop: they are fanned out behind it.
 const FAN_OUT: ReceiverId = ReceiverId(0);
-
-struct Held {
-    until: Monotonic,
-    principal: Principal,
-    command: OrderCommand,
-    reply: Reply,
-}
 
 pub(super) struct Task {
     market: MarketId,
     fence: Box<dyn Fn() -> Fence + Send>,
     clock: Clock,
     waits: Waits,
-    line: Line,
-    events: pipe::Events<TradeUp>,
-    /// Holds the pipe while it stands.
-    up: BTreeSet<Pipe>,
-    quotes: Quotes<Pipe>,
+    wish: Wish,
+    pipes: Pipes,
+    /// Shards that instruments go over, the main one always among them.
+    serving: BTreeSet<Shard>,
+    quotes: Quotes<Shard>,
     fan_out: FanOut,
-    trades: Trades<Pipe>,
+    trades: Trades<Shard>,
     tapes: Tapes,
-    privates: Privates<Pipe>,
+    privates: Privates<Shard>,
     topics: PrivateTopics,
     /// Instruments by session, for its end.
     sessions: BTreeMap<ReceiverId, (Arc<Port>, BTreeSet<InstrumentId>)>,
-    requests: Requests<Pipe, Reply>,
+    requests: Requests<Shard, Reply>,
     held: VecDeque<Held>,
     sweep_at: Monotonic,
 }
@@ -80,19 +72,19 @@ pub(super) struct Task {
 impl Task {
     pub(super) fn new(
         market: MarketId,
-        pipe: (pipe::Sender<TradeDown>, pipe::Events<TradeUp>),
+        dial: Box<dyn Fn(Shard) -> Ends + Send>,
         fence: Box<dyn Fn() -> Fence + Send>,
         waits: Waits,
+        (serves, used): (watch::Receiver<BTreeSet<Shard>>, watch::Sender<BTreeSet<Shard>>),
     ) -> Self {
-        let (sender, events) = pipe;
         Self {
             market,
             fence,
             clock: Clock::start(),
             waits,
-            line: Line::new(sender),
-            events,
-            up: BTreeSet::new(),
+            wish: Wish { serves, used },
+            pipes: Pipes::new(dial),
+            serving: BTreeSet::from([MAIN]),
             quotes: Quotes::new(),
             fan_out: FanOut::default(),
             trades: Trades::new(),
@@ -110,14 +102,16 @@ impl Task {
     pub(super) async fn run(mut self, mut asked: mpsc::Receiver<Ask>) {
         let mut tick = interval(limits::TICK_EVERY);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        self.wish.serves.mark_changed();
         loop {
             let now = self.clock.now();
             let acts = tokio::select! {
-                ask = asked.recv(), if !self.line.congested() => match ask {
+                ask = asked.recv(), if !self.pipes.congested() => match ask {
                     Some(ask) => self.asked(ask, now),
                     None => return,
                 },
-                Some(event) = self.events.next() => self.event(event, now),
+                (shard, event) = self.pipes.next() => self.event(shard, event, now),
+                Ok(()) = self.wish.serves.changed() => self.serve(),
                 _ = tick.tick() => self.tick(now),
             };
             self.carry_out(acts);
@@ -131,14 +125,16 @@ impl Task {
             }
             Ask::Subscribe { port, wanted: Wanted::Trades(instrument), from } => {
                 self.session(&port);
-                let new = self.tapes.subscribe(&port, &instrument, from);
-                let wanted =
-                    new.then(|| self.trades.want(FAN_OUT, &instrument, Some(()), &self.up));
-                wanted.flatten().into_iter().collect()
+                if !self.tapes.subscribe(&port, &instrument, from) {
+                    return Vec::new();
+                }
+                let shard = Some(self.shard(&instrument));
+                let wanted = self.trades.want(FAN_OUT, &instrument, shard, self.pipes.up());
+                wanted.into_iter().collect()
             }
             Ask::Subscribe { port, wanted: Wanted::Private(stream), from } => {
                 self.session(&port);
-                self.topics.open(port, stream, from, &mut self.privates, &self.up)
+                self.topics.open(port, stream, from, &mut self.privates, self.pipes.up())
             }
             Ask::Leave { session, wanted, left } => {
                 let (position, acts) = self.leave(session, wanted, now);
@@ -180,11 +176,13 @@ impl Task {
             }
             Wanted::Trades(instrument) => {
                 let over = self.tapes.unsubscribe(session, &instrument);
-                let left = over.then(|| self.trades.unwant(FAN_OUT, &instrument, &self.up));
-                (None, left.flatten().into_iter().collect())
+                if !over {
+                    return (None, Vec::new());
+                }
+                (None, self.trades.unwant(FAN_OUT, &instrument, self.pipes.up()))
             }
             Wanted::Private(stream) => {
-                self.topics.close(session, &stream, &mut self.privates, &self.up)
+                self.topics.close(session, &stream, &mut self.privates, self.pipes.up())
             }
         }
     }
@@ -202,7 +200,11 @@ impl Task {
     }
 
     fn want(&mut self, instrument: &InstrumentId, new: bool) -> Acts {
-        if new { self.quotes.want(FAN_OUT, instrument, Some(()), &self.up) } else { Vec::new() }
+        if !new {
+            return Vec::new();
+        }
+        let shard = Some(self.shard(instrument));
+        self.quotes.want(FAN_OUT, instrument, shard, self.pipes.up())
     }
 
     fn gone(&mut self, session: ReceiverId, now: Monotonic) -> Acts {
@@ -212,58 +214,55 @@ impl Task {
             }
         }
         let over = self.tapes.forget(session).into_iter();
-        let left = over.filter_map(|which| self.trades.unwant(FAN_OUT, &which, &self.up));
+        let left = over.flat_map(|which| self.trades.unwant(FAN_OUT, &which, self.pipes.up()));
         let mut acts: Acts = left.collect();
         self.topics.forget(session);
-        acts.extend(self.privates.forget(session, &self.up));
+        acts.extend(self.privates.forget(session, self.pipes.up()));
         acts
     }
 
-    fn event(&mut self, event: Event<TradeUp>, now: Monotonic) -> Acts {
+    fn event(&mut self, shard: Shard, event: Event<TradeUp>, now: Monotonic) -> Acts {
         match event {
             Event::Up { incarnation, protocol } => {
-                self.line.up(protocol);
-                tracing::info!(market = %self.market, incarnation = incarnation.0, "market reached");
-                self.up.insert(());
-                let mut acts = self.quotes.up(&());
-                acts.extend(self.trades.up(&()));
-                acts.extend(self.privates.up(&()));
+                let incarnation = incarnation.0;
+                tracing::info!(market = %self.market, shard, incarnation, "market reached");
+                self.pipes.stands(shard, protocol);
+                let mut acts = self.quotes.up(&shard);
+                acts.extend(self.trades.up(&shard));
+                acts.extend(self.privates.up(&shard));
                 self.carry_out(acts);
-                for held in std::mem::take(&mut self.held) {
-                    self.command(held, now);
-                }
+                self.retry_held(now);
                 Vec::new()
             }
             Event::Down(lost) => {
-                if self.up.remove(&()) {
-                    tracing::warn!(market = %self.market, %lost, "market lost");
+                if self.pipes.lost(shard) {
+                    tracing::warn!(market = %self.market, shard, %lost, "market lost");
                 }
-                self.line.lost();
-                for reply in self.requests.lost(&()) {
-                    answer(reply, unknown("the Market was lost before it answered"));
-                }
-                let mut acts = self.quotes.down(&());
-                acts.extend(self.privates.down(&()));
+                self.commands_lost(shard);
+                let mut acts = self.quotes.down(&shard);
+                acts.extend(self.trades.down(&shard, self.pipes.up()));
+                acts.extend(self.privates.down(&shard));
                 acts
             }
-            Event::Message(frame) => self.heard(frame, now),
+            Event::Message(frame) => self.heard(shard, frame, now),
         }
     }
 
-    fn heard(&mut self, frame: TradeUp, now: Monotonic) -> Acts {
+    fn heard(&mut self, shard: Shard, frame: TradeUp, now: Monotonic) -> Acts {
+        let up = self.pipes.up();
         match frame {
             TradeUp::Quote { instrument, epoch, seq, quote } => {
-                self.quotes.quote(&(), &instrument, Last { epoch, seq, quote }, &self.up)
+                self.quotes.quote(&shard, &instrument, Last { epoch, seq, quote }, up)
             }
             TradeUp::QuoteStatus { instrument, status } => {
-                self.quotes.told(&(), &instrument, status)
+                self.quotes.told(&shard, &instrument, status, up)
             }
             TradeUp::TradesStand { instrument, epoch, seq } => {
-                self.trades.stands(&(), &instrument, Position { epoch, seq })
+                self.trades.stands(&shard, &instrument, Position { epoch, seq }, (up, now))
             }
             TradeUp::Trade { instrument, epoch, seq, prev, trade } => {
                 let numbered = trades::Numbered { epoch, seq, prev, trade };
-                self.trades.trade(&(), &instrument, &numbered)
+                self.trades.trade(&shard, &instrument, numbered, up)
             }
             TradeUp::PrivateOpened { subscription, mode, position } => {
                 self.privates.opened(subscription, mode, position)
@@ -282,31 +281,19 @@ impl Task {
             TradeUp::PrivateClosed { subscription, problem } => {
                 self.privates.closed(subscription, problem, now)
             }
-            TradeUp::Answer { request, answer } => {
-                if let Some(reply) = self.requests.end(request) {
-                    // Whoever asked may be gone by now.
-                    let _ = reply.send(answer);
-                }
-                Vec::new()
-            }
+            TradeUp::Answer { request, answer } => self.answered(request, answer),
         }
     }
 
     fn tick(&mut self, now: Monotonic) -> Acts {
-        self.line.flush();
-        let within = self.waits.answer;
-        for reply in self.requests.expired(now) {
-            answer(reply, unknown(format!("the Market has not answered within {within:?}")));
-        }
-        while self.held.front().is_some_and(|held| held.until <= now) {
-            if let Some(held) = self.held.pop_front() {
-                answer(held.reply, unavailable("the Market is not reached at the moment"));
-            }
-        }
+        self.pipes.flush();
+        self.commands_tick(now);
+        self.let_go();
         let topics = &self.topics;
         let mut acts = self.privates.tick(now, |theirs| topics.is_relieved(theirs, now));
+        acts.extend(self.trades.tick(now, self.pipes.up()));
         for instrument in self.fan_out.tick(now) {
-            acts.extend(self.quotes.unwant(FAN_OUT, &instrument, &self.up));
+            acts.extend(self.quotes.unwant(FAN_OUT, &instrument, self.pipes.up()));
         }
         if self.sweep_at <= now {
             self.sweep_at = now + limits::SWEEP_SESSIONS_EVERY;
@@ -323,39 +310,10 @@ impl Task {
         ended.into_iter().flat_map(|session| self.gone(session, now)).collect()
     }
 
-    /// Sends a command, or holds it while the Market is away, or answers that it was surely not sent.
-    fn command(&mut self, held: Held, now: Monotonic) {
-        if self.up.is_empty() {
-            if held.until > now && self.held.len() < limits::HELD {
-                self.held.push_back(held);
-            } else {
-                answer(held.reply, unavailable("the Market is not reached at the moment"));
-            }
-            return;
-        }
-        let Held { principal, command, reply, .. } = held;
-        match self.requests.begin((), reply, now) {
-            Ok(request) => {
-                let fence = (self.fence)();
-                let frame = TradeDown::Command { request, fence, principal, command, routed: None };
-                self.send(frame);
-            }
-            Err(reply) => answer(reply, unavailable("too many commands on their way")),
-        }
-    }
-
-    fn send(&mut self, frame: TradeDown) {
-        if let Err(request) = self.line.send(frame)
-            && let Some(reply) = self.requests.end(request)
-        {
-            answer(reply, unavailable("the link to the Market is busy or lost"));
-        }
-    }
-
     fn carry_out(&mut self, acts: Acts) {
         for act in acts {
             match act {
-                Act::Up { via: (), frame } => self.send(frame),
+                Act::Up { via, frame } => self.send(via, frame),
                 Act::Down { to: FAN_OUT, frame } => self.publish(frame),
                 Act::Down { to, frame } => self.topics.tell(to, frame),
             }
@@ -385,9 +343,4 @@ impl Task {
             | TradeUp::Answer { .. } => {}
         }
     }
-}
-
-fn answer(reply: Reply, problem: Problem) {
-    // Whoever asked may be gone by now.
-    let _ = reply.send(CommandAnswer::Problem { problem });
 }

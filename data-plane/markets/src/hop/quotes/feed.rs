@@ -14,6 +14,8 @@ pub(super) struct Source<U> {
     routes: Option<Epoch>,
     /// Its word on itself; `None` before it has said anything over the pipe that stands.
     pub(super) status: Option<StreamStatus>,
+    /// It tells the same stream as the one before.
+    pub(super) same: bool,
     /// Its stream epoch, and the one under which it is told on.
     named: Option<(StreamEpoch, StreamEpoch)>,
 }
@@ -30,7 +32,12 @@ pub(super) struct Feed<U> {
 
 impl<U> Source<U> {
     pub(super) fn new(via: U, routes: Option<Epoch>) -> Self {
-        Self { via, routes, status: None, named: None }
+        Self { via, routes, status: None, same: false, named: None }
+    }
+
+    /// One that another takes over from, with the same stream.
+    pub(super) fn of_the_same(via: U) -> Self {
+        Self { same: true, ..Self::new(via, None) }
     }
 
     /// The stream epoch under which what it sends is told on.
@@ -86,7 +93,11 @@ impl<U: Clone + PartialEq> Feed<U> {
 
     /// The next source carries it from now on; gives the one before.
     pub(super) fn switch(&mut self) -> Option<U> {
-        let next = self.next.take()?;
+        let mut next = self.next.take()?;
+        if next.same && next.status.is_none() {
+            // Of one stream the one's word is the other's.
+            next.status = self.carrier.as_ref().and_then(|carrier| carrier.status);
+        }
         self.carrier.replace(next).map(|before| before.via)
     }
 

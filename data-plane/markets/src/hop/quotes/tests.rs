@@ -90,7 +90,7 @@ fn what_is_not_newer_or_not_from_the_carrier_is_not_forwarded() {
     assert!(quotes.quote(&"a", &btc, last("e", 7), &up).is_empty());
     assert!(quotes.quote(&"a", &btc, last("e", 6), &up).is_empty());
     assert!(quotes.quote(&"b", &btc, last("x", 9), &up).is_empty());
-    assert!(quotes.told(&"b", &btc, StreamStatus::Stale).is_empty());
+    assert!(quotes.told(&"b", &btc, StreamStatus::Stale, &up).is_empty());
 }
 
 /// BTC/USD comes from `a`, is live, and has been routed to `b`.
@@ -108,7 +108,7 @@ fn moving() -> (Quotes<&'static str>, InstrumentId, BTreeSet<&'static str>) {
 fn after_a_change_of_routes_the_old_source_goes_on_until_the_new_ones_first_quote() {
     let (mut quotes, btc, up) = moving();
     assert_eq!(told(&quotes.quote(&"a", &btc, last("e", 2), &up)), [(1, "2".to_string())]);
-    assert!(quotes.told(&"b", &btc, StreamStatus::Live).is_empty());
+    assert!(quotes.told(&"b", &btc, StreamStatus::Live, &up).is_empty());
     assert_eq!(quotes.moving(), 1);
     // when
     let acts = quotes.quote(&"b", &btc, last("f", 1), &up);
@@ -154,9 +154,12 @@ fn a_second_change_before_the_switch_lets_go_of_the_first_ones_source() {
 #[test]
 fn a_new_source_that_is_silent_does_not_replace_a_live_one_and_does_one_that_is_not() {
     let (mut quotes, btc, up) = moving();
-    quotes.told(&"b", &btc, StreamStatus::Stale);
+    quotes.told(&"b", &btc, StreamStatus::Stale, &up);
     assert!(quotes.quote(&"b", &btc, last("f", 1), &up).is_empty(), "an old quote of a silent one");
-    assert_eq!(told(&quotes.told(&"a", &btc, StreamStatus::Stale)), [(1, "Stale".to_string())]);
+    assert_eq!(
+        told(&quotes.told(&"a", &btc, StreamStatus::Stale, &up)),
+        [(1, "Stale".to_string())]
+    );
     let acts = quotes.quote(&"b", &btc, last("f", 2), &up);
     assert_eq!(switched(&acts), ["f-5"]);
 }
@@ -170,13 +173,13 @@ fn a_quote_of_a_source_that_says_that_it_is_silent_proves_no_life() {
     quotes.down(&"a");
     quotes.up(&"a");
     // when
-    let silent = told(&quotes.told(&"a", &btc, StreamStatus::Stale));
+    let silent = told(&quotes.told(&"a", &btc, StreamStatus::Stale, &up));
     assert_eq!(silent, [(1, "Stale".to_string())]);
     let old = told(&quotes.quote(&"a", &btc, last("f", 1), &up));
     // then: it is told, as what it is
     assert_eq!(old, [(1, "1".to_string())]);
     // when: its source has heard of it again
-    let live = told(&quotes.told(&"a", &btc, StreamStatus::Live));
+    let live = told(&quotes.told(&"a", &btc, StreamStatus::Live, &up));
     assert_eq!(live, [(1, "Live".to_string())]);
     assert_eq!(told(&quotes.quote(&"a", &btc, last("f", 2), &up)), [(1, "2".to_string())]);
 }
@@ -184,8 +187,8 @@ fn a_quote_of_a_source_that_says_that_it_is_silent_proves_no_life() {
 #[test]
 fn a_silent_source_that_takes_over_from_one_that_is_away_is_told_to_be_silent() {
     let (mut quotes, btc, up) = moving();
-    quotes.told(&"a", &btc, StreamStatus::Reconnecting);
-    quotes.told(&"b", &btc, StreamStatus::Stale);
+    quotes.told(&"a", &btc, StreamStatus::Reconnecting, &up);
+    quotes.told(&"b", &btc, StreamStatus::Stale, &up);
     let acts = quotes.quote(&"b", &btc, last("f", 1), &up);
     assert_eq!(told(&acts), [(1, "Stale".to_string()), (1, "1".to_string())]);
 }
@@ -228,4 +231,64 @@ fn an_instrument_wanted_before_its_route_is_known_is_asked_for_when_it_is() {
     let acts = quotes.reroute(Epoch(4), |_| Some("a"), &up);
     // then
     assert_eq!(asked(&acts), ["+a"]);
+}
+
+/// BTC/USD comes from `a`, is live at 7, and is to come from `b`, which tells the same stream.
+fn handed_over() -> (Quotes<&'static str>, InstrumentId, BTreeSet<&'static str>) {
+    let (mut quotes, btc, up) = (Quotes::new(), instrument("BTC/USD"), up(&["a", "b"]));
+    quotes.want(ONE, &btc, Some("a"), &up);
+    quotes.quote(&"a", &btc, last("e", 7), &up);
+    let acts = quotes.hand_over(|_| "b", &up);
+    assert_eq!((asked(&acts), told(&acts)), (vec!["+b".to_string()], Vec::new()));
+    assert!(quotes.carries(&"a") && quotes.carries(&"b"));
+    (quotes, btc, up)
+}
+
+#[test]
+fn an_instrument_that_is_handed_over_goes_on_by_number_and_nothing_is_told_of_it() {
+    let (mut quotes, btc, up) = handed_over();
+    assert_eq!(told(&quotes.quote(&"a", &btc, last("e", 8), &up)), [(1, "8".to_string())]);
+    // when: the new one has the same to tell
+    let acts = quotes.quote(&"b", &btc, last("e", 8), &up);
+    // then
+    assert_eq!((asked(&acts), told(&acts)), (vec!["-a".to_string()], Vec::new()));
+    assert!(quotes.quote(&"a", &btc, last("e", 9), &up).is_empty(), "what was on its way");
+    let acts = quotes.quote(&"b", &btc, last("e", 9), &up);
+    assert_eq!((told(&acts), switched(&acts)), (vec![(1, "9".to_string())], vec!["e".to_string()]));
+    assert!(!quotes.carries(&"a"));
+}
+
+#[test]
+fn a_silent_instrument_is_handed_over_by_the_new_ones_word_which_changes_nothing() {
+    let (mut quotes, btc, up) = handed_over();
+    quotes.told(&"a", &btc, StreamStatus::Stale, &up);
+    assert!(asked(&quotes.told(&"b", &btc, StreamStatus::Stale, &up)) == ["-a"]);
+    let silent = told(&quotes.quote(&"b", &btc, last("e", 7), &up));
+    assert_eq!(silent, [], "an old quote, of which it was told");
+    // And one that has not reached its Broker yet takes nothing from one that has.
+    let (mut quotes, btc, up) = handed_over();
+    assert!(quotes.told(&"b", &btc, StreamStatus::Reconnecting, &up).is_empty());
+    assert_eq!(told(&quotes.quote(&"a", &btc, last("e", 8), &up)), [(1, "8".to_string())]);
+    assert_eq!(asked(&quotes.told(&"b", &btc, StreamStatus::Live, &up)), ["-a"]);
+}
+
+#[test]
+fn a_quote_without_a_word_on_itself_says_no_more_than_was_known() {
+    let (mut quotes, btc, up) = handed_over();
+    quotes.told(&"a", &btc, StreamStatus::Stale, &up);
+    let acts = quotes.quote(&"b", &btc, last("e", 7), &up);
+    assert_eq!((asked(&acts), told(&acts)), (vec!["-a".to_string()], Vec::new()));
+}
+
+#[test]
+fn a_hand_over_to_what_does_not_stand_waits_and_from_what_does_not_stand_is_told() {
+    let (mut quotes, btc, all) = (Quotes::new(), instrument("BTC/USD"), up(&["a", "b"]));
+    quotes.want(ONE, &btc, Some("a"), &all);
+    quotes.quote(&"a", &btc, last("e", 7), &all);
+    assert!(quotes.hand_over(|_| "b", &up(&["a"])).is_empty());
+    assert_eq!(asked(&quotes.up(&"b")), ["+b"]);
+    // when: the old one is lost before the new one has said anything
+    assert_eq!(told(&quotes.down(&"a")), [(1, "Reconnecting".to_string())]);
+    let back = told(&quotes.quote(&"b", &btc, last("e", 8), &up(&["b"])));
+    assert_eq!(back, [(1, "Live".to_string()), (1, "8".to_string())]);
 }

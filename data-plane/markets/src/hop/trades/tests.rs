@@ -5,6 +5,8 @@ use super::*;
 
 type Hop = Trades<&'static str>;
 
+const NOW: Monotonic = Monotonic(1);
+
 fn btc() -> InstrumentId {
     "BTC/USD".parse().unwrap()
 }
@@ -35,10 +37,10 @@ fn an_instrument_is_asked_for_once_and_let_go_with_the_last_who_wants_it() {
     let (one, two) = (ReceiverId(1), ReceiverId(2));
     assert_eq!(hop.want(one, &btc(), Some("a"), &up), Some(subscribe("a", &btc())));
     assert_eq!(hop.want(two, &btc(), Some("a"), &up), None);
-    assert_eq!(told(&hop.trade(&"a", &btc(), &numbered(7))).len(), 2);
-    assert_eq!(hop.unwant(one, &btc(), &up), None);
+    assert_eq!(told(&hop.trade(&"a", &btc(), numbered(7), &up)).len(), 2);
+    assert_eq!(hop.unwant(one, &btc(), &up), []);
     assert_eq!(hop.forget(two, &up), [unsubscribe("a", &btc())]);
-    assert!(hop.trade(&"a", &btc(), &numbered(8)).is_empty());
+    assert!(hop.trade(&"a", &btc(), numbered(8), &up).is_empty());
 }
 
 #[test]
@@ -47,7 +49,7 @@ fn a_pipe_that_stands_again_is_asked_again_and_a_lost_one_is_not() {
     assert_eq!(hop.want(ReceiverId(1), &btc(), Some("a"), &none), None, "it does not stand");
     assert_eq!(hop.up(&"a"), [subscribe("a", &btc())]);
     assert!(hop.up(&"b").is_empty());
-    assert_eq!(hop.unwant(ReceiverId(1), &btc(), &none), None);
+    assert_eq!(hop.unwant(ReceiverId(1), &btc(), &none), []);
 }
 
 #[test]
@@ -56,15 +58,15 @@ fn after_a_change_of_routes_trades_come_from_the_new_source_under_another_epoch(
     let to = ReceiverId(1);
     hop.reroute(Epoch(1), |_| Some("a"), &up);
     hop.want(to, &btc(), Some("a"), &up);
-    assert_eq!(told(&hop.trade(&"a", &btc(), &numbered(3))), [(to, "e-1".to_string(), 3, 2)]);
+    assert_eq!(told(&hop.trade(&"a", &btc(), numbered(3), &up)), [(to, "e-1".to_string(), 3, 2)]);
     let acts = hop.reroute(Epoch(2), |_| Some("b"), &up);
     assert_eq!(acts, [unsubscribe("a", &btc()), subscribe("b", &btc())]);
-    assert!(hop.trade(&"a", &btc(), &numbered(4)).is_empty(), "late from the old one");
+    assert!(hop.trade(&"a", &btc(), numbered(4), &up).is_empty(), "late from the old one");
     let none = Position { epoch: StreamEpoch::new("e").unwrap(), seq: 0 };
-    assert!(hop.stands(&"a", &btc(), none.clone()).is_empty());
+    assert!(hop.stands(&"a", &btc(), none.clone(), (&up, NOW)).is_empty());
     let stand = Position { epoch: StreamEpoch::new("e-2").unwrap(), seq: 0 };
-    assert_eq!(hop.stands(&"b", &btc(), none), [tell_stand(to, &btc(), &stand)]);
-    assert_eq!(told(&hop.trade(&"b", &btc(), &numbered(1))), [(to, "e-2".to_string(), 1, 0)]);
+    assert_eq!(hop.stands(&"b", &btc(), none, (&up, NOW)), [tell_stand(to, &btc(), &stand)]);
+    assert_eq!(told(&hop.trade(&"b", &btc(), numbered(1), &up)), [(to, "e-2".to_string(), 1, 0)]);
 }
 
 #[test]
@@ -72,7 +74,7 @@ fn whoever_comes_later_is_told_where_the_stream_stands() {
     let (mut hop, up) = (Hop::new(), BTreeSet::from(["a"]));
     hop.want(ReceiverId(1), &btc(), Some("a"), &up);
     assert_eq!(hop.want(ReceiverId(2), &btc(), Some("a"), &up), None, "it is not known yet");
-    hop.trade(&"a", &btc(), &numbered(7));
+    hop.trade(&"a", &btc(), numbered(7), &up);
     let stand = Position { epoch: StreamEpoch::new("e").unwrap(), seq: 7 };
     let told = hop.want(ReceiverId(3), &btc(), Some("a"), &up);
     assert_eq!(told, Some(tell_stand(ReceiverId(3), &btc(), &stand)));

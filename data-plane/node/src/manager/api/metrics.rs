@@ -2,7 +2,10 @@
 //! service: there may be a thousand. The list is docs/metrics.md.
 
 use super::Api;
-use crate::metrics::{Figures, answer};
+use crate::{
+    manager::Gauge,
+    metrics::{Figures, answer},
+};
 use axum::{extract::State, response::Response};
 use std::sync::Arc;
 use tradewind_protocol::{copies::LedgerState, supervision::ServiceState};
@@ -65,5 +68,8 @@ fn figures(api: &Api) -> Figures {
     to.gauge("manager_watchers", "Streams of the status open here", watchers);
     let followers = held(&api.seats.followers, crate::limits::FOLLOWERS);
     to.gauge("manager_log_followers", "Logs followed here", followers);
+    for Gauge { name, help, value } in (api.gauges)() {
+        to.gauge(name, help, value);
+    }
     to
 }

@@ -24,8 +24,12 @@ impl Keeper {
                 fenced,
                 venue,
                 ledger,
+                load,
             })) => {
                 life.beaten(n, *self.setup.confirmed.borrow());
+                if let Some(load) = load {
+                    (self.setup.loads)(&self.service, load);
+                }
                 let told = (self.crashes.or(handed_back), fenced, venue, ledger);
                 let report = &mut self.report;
                 let before = (&report.handed_back, &report.fenced, &report.venue, &report.ledger);

@@ -55,6 +55,7 @@ impl World {
             figures: Arc::default(),
             confirmed: watch::channel(true).1,
             answers: Box::new(|_, _| ServiceAnswer::NotKnown),
+            loads: Box::new(|_, _| {}),
         };
         let service: ServiceId = service.parse().unwrap();
         let (target, targets) = watch::channel(Target::Run(configuration(1)));

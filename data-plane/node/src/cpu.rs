@@ -3,12 +3,14 @@
 use std::{fs, time::Duration};
 
 /// User and system time of a process and its threads; zero if it is gone.
-pub(crate) fn used(pid: u32) -> Duration {
+#[must_use]
+pub fn used(pid: u32) -> Duration {
     ticks(&format!("/proc/{pid}/stat"))
 }
 
 /// The same of this process.
-pub(crate) fn own() -> Duration {
+#[must_use]
+pub fn own() -> Duration {
     ticks("/proc/self/stat")
 }
 
