@@ -22,7 +22,11 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
-use tokio::{sync::mpsc, task::JoinSet, time::timeout};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinSet,
+    time::timeout,
+};
 use tokio_util::sync::CancellationToken;
 use tradewind_control_client::{ControlClient, KeySource};
 use tradewind_domain::ids::{ClientId, Incarnation, InvalidName, NodeName};
@@ -123,18 +127,7 @@ pub async fn start<W: Work>(options: Options, work: Arc<W>) -> Result<Running<W>
     let (mut tasks, mut background) = (JoinSet::new(), JoinSet::new());
     let (shown, standing, confirmed) = Shown::new();
     let (counting, measuring) = (work.clone(), work.clone());
-    let (answering, loading) = (work.clone(), work.clone());
-    let setup = Setup {
-        manager: options.manager.clone(),
-        incarnation,
-        address: address.to_string(),
-        state_dir: state_dir.clone(),
-        binary: options.binary.clone(),
-        figures: Arc::default(),
-        confirmed,
-        answers: Box::new(move |service, ask| answering.asked(service, ask)),
-        loads: Box::new(move |service, load| loading.on_load(service, load)),
-    };
+    let setup = setup(&options, incarnation, address, confirmed, &work);
     let supervisor = Supervisor::start(setup, &mut tasks).map_err(state)?;
     let intent = Intent::load(state_dir.join("desired.json")).map_err(state)?;
     let (reconsider, wishes) = mpsc::channel(1);
@@ -227,6 +220,28 @@ impl<W: Work> Running<W> {
         }
         // The supervisor's task waits for callers; dropping ends it.
         self.tasks.shutdown().await;
+    }
+}
+
+/// What its services are started with, and where their words go.
+fn setup<W: Work>(
+    options: &Options,
+    incarnation: Incarnation,
+    address: SocketAddr,
+    confirmed: watch::Receiver<bool>,
+    work: &Arc<W>,
+) -> Setup {
+    let (answering, loading) = (work.clone(), work.clone());
+    Setup {
+        manager: options.manager.clone(),
+        incarnation,
+        address: address.to_string(),
+        state_dir: options.state_dir.clone(),
+        binary: options.binary.clone(),
+        figures: Arc::default(),
+        confirmed,
+        answers: Box::new(move |service, ask| answering.asked(service, ask)),
+        loads: Box::new(move |service, load| loading.on_load(service, load)),
     }
 }
 
