@@ -142,7 +142,7 @@ async fn ask(command: Command, stop: CancellationToken) -> anyhow::Result<ExitCo
         Command::Snapshot(SnapshotArgs { command: SnapshotCommand::Save(args) }) => {
             snapshot::save(&args, stop).await
         }
-        Command::Member(args) => Ok(member::run(&args.action).await),
+        Command::Member(args) => member::run(&args.action, &stop).await,
         Command::Drain(args) => drain::run(&args, stop).await,
         Command::Undrain(args) => drain::undrain(&args).await,
         Command::Resource(command) => resource::run(&command, &stop).await,

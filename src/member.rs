@@ -1,6 +1,8 @@
 //! `tradewind member`: asks the group about its members and changes them. Decides the form of the answer;
 //! what the program ends with stands in `exit`.
 
+mod watch;
+
 use crate::{
     cli::{
         Format,
@@ -16,6 +18,7 @@ use std::{
     process::ExitCode,
     time::{Duration, Instant},
 };
+use tokio_util::sync::CancellationToken;
 use tradewind_control_client::{ControlClient, KeySource};
 use tradewind_domain::{
     control::{IdempotencyKey, resource::Condition},
@@ -36,10 +39,26 @@ const TIME_WITHIN: Duration = Duration::from_secs(2);
 const REMOVED_WITHIN: Duration = Duration::from_secs(120);
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
-pub(crate) async fn run(action: &MemberAction) -> ExitCode {
+pub(crate) async fn run(
+    action: &MemberAction,
+    stop: &CancellationToken,
+) -> anyhow::Result<ExitCode> {
+    match action {
+        MemberAction::List { asked, watch: true } => {
+            Client::new(asked).watch_all(stop).await?;
+        }
+        MemberAction::Show { node, asked, watch: true } => {
+            Client::new(asked).watch_one(NodeId(*node), stop).await?;
+        }
+        action => return Ok(once(action).await),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn once(action: &MemberAction) -> ExitCode {
     let done = match action {
-        MemberAction::List { asked } => Client::new(asked).list().await,
-        MemberAction::Show { node, asked } => Client::new(asked).show(NodeId(*node)).await,
+        MemberAction::List { asked, .. } => Client::new(asked).list().await,
+        MemberAction::Show { node, asked, .. } => Client::new(asked).show(NodeId(*node)).await,
         MemberAction::Remove { node, force, no_wait, reason, asked } => {
             Client::new(asked).remove(NodeId(*node), *force, !*no_wait, reason).await
         }

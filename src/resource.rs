@@ -10,7 +10,7 @@ mod trader;
 mod watch;
 
 pub(crate) use asker::{Asker, WITHIN, said, say};
-pub(crate) use watch::again;
+pub(crate) use watch::{again, steadily};
 
 use crate::{
     cli::resource::{
@@ -80,7 +80,7 @@ pub(crate) async fn run(
         }
         ResourceCommand::Scale(action) => of("scale", action, table::SCALES, stop).await,
         ResourceCommand::Provisioning(args) => provisioning::run(args, stop).await,
-        ResourceCommand::Key(action) => key::run(action).await,
+        ResourceCommand::Key(action) => key::run(action, stop).await,
         ResourceCommand::Route(action) => route::run(action, stop).await,
         ResourceCommand::Risk(action) => of("risk", action, table::RISK, stop).await,
         ResourceCommand::TradingState(action) => {

@@ -4,11 +4,10 @@
 use crate::{
     cli::{Format, StatusArgs},
     exit::one_document,
-    resource::said,
+    resource::{said, steadily},
 };
 use anyhow::Context as _;
 use std::{fmt::Write as _, time::Duration};
-use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tradewind_control_client::ControlClient;
 use tradewind_domain::{
@@ -25,28 +24,16 @@ use tradewind_protocol::{
 
 const WITHIN: Duration = Duration::from_secs(5);
 
-/// Between two looks of `--watch`: what is seen of Managers is in no event.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
-
 pub(crate) async fn run(args: &StatusArgs, stop: CancellationToken) -> anyhow::Result<()> {
-    one_document(args.output, args.watch)?;
     let client = ControlClient::new(args.addr.clone(), Rest::default());
-    let mut shown = look(args, &client).await?;
-    let mut reads = said(&form(args.output, &shown)?)?;
-    while args.watch && reads {
-        tokio::select! {
-            () = sleep(LOOK_EVERY) => {}
-            () = stop.cancelled() => break,
-        }
-        // Without a leader there is nothing new to tell; there will be one.
-        let Ok(now) = look(args, &client).await else { continue };
-        if changed(args.output, &now, &shown)? {
-            let between = if args.output == Format::Table { "\n" } else { "" };
-            reads = said(&format!("{between}{}", form(args.output, &now)?))?;
-            shown = now;
-        }
+    if args.watch {
+        let look = async || look(args, &client).await;
+        let differs = |now: &Status, shown: &Status| changed(args.output, now, shown);
+        return steadily(args.output, &stop, look, differs, |_, now| form(args.output, now)).await;
     }
-    Ok(())
+    one_document(args.output, false)?;
+    let shown = look(args, &client).await?;
+    said(&form(args.output, &shown)?).map(drop)
 }
 
 async fn look(args: &StatusArgs, client: &ControlClient) -> anyhow::Result<Status> {

@@ -105,9 +105,10 @@ pub const PIPE_FRAME_BYTES: usize = 4 << 20;
 /// A Manager is told what it should be in parts of so much, and one thing more: some milliseconds of work, and of a
 /// gigabit's line, between which beats are answered.
 pub const DESIRED_PART_BYTES: usize = 256 << 10;
-/// The largest thing that a Manager is told at once: a Broker with 1,000 customers, the limits of as many scopes, and the
-/// rights of their Traders (`FENCES_AT_ONCE`), all with the longest names. And what stands before the things: 1,000 Managers of the edge.
-pub const DESIRED_ITEM_BYTES: usize = 2 << 20;
+/// The largest thing that a Manager is told at once: a Broker with 1,000 customers, limits and trading states of each, those of
+/// single Traders (`SINGLE_TRADERS_PER_ACCOUNT`) and their rights (`FENCES_AT_ONCE`), all with the longest names. And what stands
+/// before the things: 1,000 Managers of the edge.
+pub const DESIRED_ITEM_BYTES: usize = 3 << 20;
 pub const DESIRED_HEAD_BYTES: usize = 512 << 10;
 const _: () = assert!(
     DESIRED_PART_BYTES + DESIRED_ITEM_BYTES + DESIRED_HEAD_BYTES < PIPE_FRAME_BYTES,
@@ -251,6 +252,9 @@ const _: () = assert!(
 /// Venues that are remembered behind a Market whose routes left them: orders may be open there for long.
 pub const FORMER_VENUES_PER_MARKET: usize = 16;
 pub const CUSTOMERS_PER_ACCOUNT: usize = 1_000;
+/// Traders of one account that have limits of their own, and those that have a trading state: its Broker is told of all of them
+/// at once.
+pub const SINGLE_TRADERS_PER_ACCOUNT: usize = 2_000;
 pub const KEYS_PER_CUSTOMER: usize = 64;
 /// Words of a Trader's command line, and the bytes of all of them.
 pub const COMMAND_WORDS: usize = 64;

@@ -26,6 +26,9 @@ pub(crate) enum MemberAction {
     /// All members: role, addresses, disk, how far each has come
     #[command(visible_alias = "ls")]
     List {
+        /// Show it again whenever it has changed, until Ctrl-C
+        #[arg(short, long)]
+        watch: bool,
         #[command(flatten)]
         asked: Asked,
     },
@@ -34,6 +37,9 @@ pub(crate) enum MemberAction {
     Show {
         /// Its number
         node: u64,
+        /// Show it again whenever it has changed, until Ctrl-C
+        #[arg(short, long)]
+        watch: bool,
         #[command(flatten)]
         asked: Asked,
     },

@@ -191,6 +191,8 @@ pub(crate) enum KeyAction {
         #[arg(value_parser = name)]
         customer: String,
         #[command(flatten)]
+        show: Show,
+        #[command(flatten)]
         whom: Whom,
     },
     /// Remove a key: its sessions end

@@ -1,18 +1,20 @@
 //! `tradewind key`: a customer's API keys. Decides how a key is drawn and that it is shown once and kept nowhere; what
 //! is sent is its hash.
 
-use super::{Asker, WITHIN, contents, say, show, table};
+use super::{Asker, WITHIN, contents, say, show, table, watch};
 use crate::{
-    cli::resource::{Format, KeyAction},
+    cli::resource::{Format, KeyAction, Show},
     exit::Usage,
 };
 use anyhow::Context as _;
 use serde_json::{Value, json};
 use std::path::Path;
+use tokio_util::sync::CancellationToken;
 use tradewind_domain::{control::resource::Condition, ids::KeyHash};
 use tradewind_link::rest::Method;
 use tradewind_protocol::{
-    control::Changed,
+    Code, Problem,
+    control::{Changed, Stand},
     resources::{AddKey, KeyAdded, Page},
 };
 
@@ -21,7 +23,7 @@ const KEY_BYTES: usize = 32;
 /// A key of one's own is at least so long.
 const KEY_LENGTH_MIN: usize = 16;
 
-pub(super) async fn run(action: &KeyAction) -> anyhow::Result<()> {
+pub(super) async fn run(action: &KeyAction, stop: &CancellationToken) -> anyhow::Result<()> {
     match action {
         KeyAction::Add { customer, from, reason, whom } => {
             let asker = Asker::new(whom);
@@ -41,9 +43,12 @@ pub(super) async fn run(action: &KeyAction) -> anyhow::Result<()> {
             })?;
             say(&told(whom.output, &added, drawn.then_some(secret.as_str())))
         }
-        KeyAction::Ls { customer, whom } => {
-            let path = format!("/v1/customers/{customer}/keys");
-            let keys: Page<Value> = Asker::new(whom).control.read(&path, WITHIN).await?;
+        KeyAction::Ls { customer, show: Show { watch }, whom } => {
+            let (asker, path) = (Asker::new(whom), format!("/v1/customers/{customer}/keys"));
+            let keys: Page<Value> = asker.control.read(&path, WITHIN).await?;
+            if *watch {
+                return watched(&asker, &path, stop).await;
+            }
             show(whom.output, &keys.items, table::KEYS)
         }
         KeyAction::Rm { customer, key_id, reason, whom } => {
@@ -54,6 +59,25 @@ pub(super) async fn run(action: &KeyAction) -> anyhow::Result<()> {
             asker.told(&changed, || format!("the key {key_id} is removed\n"))
         }
     }
+}
+
+/// The keys of one customer, as they change; when he is gone he may come back.
+async fn watched(asker: &Asker, path: &str, stop: &CancellationToken) -> anyhow::Result<()> {
+    let now = async || Ok(asker.control.read::<Stand>("/v1/revision", WITHIN).await?.revision);
+    let read = async || match asker.control.read::<Page<Value>>(path, WITHIN).await {
+        Ok(keys) => Ok(Some((keys.stand.revision, Value::Array(keys.items)))),
+        Err(Problem { code: Code::NotFound, .. }) => Ok(None),
+        Err(problem) => Err(problem.into()),
+    };
+    let look = async || {
+        let (at, found) = watch::one(&now, &read).await?;
+        let keys = found.into_iter().flat_map(|all| match all {
+            Value::Array(keys) => keys,
+            other => vec![other],
+        });
+        Ok((at, keys.collect()))
+    };
+    watch::watch(asker, table::KEYS, stop, look).await
 }
 
 fn draw() -> anyhow::Result<String> {

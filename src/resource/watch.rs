@@ -90,9 +90,22 @@ pub(crate) async fn again(
     stop: &CancellationToken,
     look: impl AsyncFn() -> anyhow::Result<String>,
 ) -> anyhow::Result<()> {
+    let differs = |now: &String, shown: &String| Ok(now != shown);
+    steadily(output, stop, look, differs, |_, now| Ok(now.clone())).await
+}
+
+/// The same of what has parts that change without a change that anybody waits for. `news`: what is shown of it, beside what was
+/// shown before.
+pub(crate) async fn steadily<T>(
+    output: Format,
+    stop: &CancellationToken,
+    look: impl AsyncFn() -> anyhow::Result<T>,
+    differs: impl Fn(&T, &T) -> anyhow::Result<bool>,
+    news: impl Fn(Option<&T>, &T) -> anyhow::Result<String>,
+) -> anyhow::Result<()> {
     one_document(output, true)?;
     let mut shown = look().await?;
-    let mut reads = said(&shown)?;
+    let mut reads = said(&news(None, &shown)?)?;
     while reads {
         tokio::select! {
             () = sleep(LOOK_EVERY) => {}
@@ -100,9 +113,9 @@ pub(crate) async fn again(
         }
         // Without a leader there is nothing new to tell; there will be one.
         let Ok(now) = look().await else { continue };
-        if now != shown {
+        if differs(&now, &shown)? {
             let between = if output == Format::Table { "\n" } else { "" };
-            reads = said(&format!("{between}{now}"))?;
+            reads = said(&format!("{between}{}", news(Some(&shown), &now)?))?;
             shown = now;
         }
     }

@@ -2,6 +2,10 @@
 //! what is left of a customer's limits where he has several accounts: Brokers do not know of each other, so each gets
 //! an equal share of what is counted over orders. What an order comes to by them is decided by the Broker.
 
+mod bound;
+
+pub(in crate::control) use bound::Single;
+
 use super::{
     machine::Machine,
     risk::{OrdersWithin, RiskRow, RiskSpec, TradingStateRow},

@@ -34,6 +34,7 @@ impl Machine {
         if spec.customers.iter().any(|customer| !self.tables.customers.contains_key(customer)) {
             return Err(Refusal::NotFound { what: Noun::Customer });
         }
+        self.check_single_of(&account, &spec.customers)?;
         let ledger = (account.clone(), 0);
         if !self.tables.brokers.contains_key(&ledger) {
             let (account, shard) = ledger;
@@ -125,6 +126,10 @@ impl Machine {
         // Looked for only where the Trader does not prove him: among many it is the dearer half.
         if same.is_none() && !self.tables.customers.contains_key(&spec.customer) {
             return Err(Refusal::NotFound { what: Noun::Customer });
+        }
+        if let Some(before) = held.map(|row| &row.spec.customer).filter(|of| **of != spec.customer)
+        {
+            self.check_single_moves(&trader, before, &spec.customer)?;
         }
         let starts = spec.state.takes_a_place()
             && same.is_none_or(|before| !before.spec.state.takes_a_place());

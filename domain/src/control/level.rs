@@ -9,7 +9,7 @@
 //! |---|---|
 //! | 1 | levels themselves |
 //! | 2 | capacities are kept by the machine; nothing that a Manager holds is lost with it; accounts are given up by name, and their Traders fenced anew; ledgers have copies |
-//! | 3 | an idempotency key belongs to one request; what operators say of provisioning is told with who and why |
+//! | 3 | an idempotency key belongs to one request; what operators say of provisioning is told with who and why; of an account's Traders no more are limited singly than its Broker can be told of |
 
 mod commands;
 

@@ -144,6 +144,12 @@ pub enum Refusal {
          new key for it"
     )]
     KeyUsed,
+    #[error(
+        "{} Traders that trade on the account {account} have a {what} of their own, and its Broker is told of no more: set it for \
+         the customer or for the account, or remove one of a Trader (`rm trader.NAME`)",
+        limits::SINGLE_TRADERS_PER_ACCOUNT
+    )]
+    TooManySingly { what: Noun, account: AccountId },
 }
 
 /// A drain in words, by what may differ of another.

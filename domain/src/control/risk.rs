@@ -3,6 +3,7 @@
 //! to tighten, by whatever way, stays tight until he hears of one.
 
 use super::{
+    controls::Single,
     drain::By,
     event::EventKind,
     machine::Machine,
@@ -158,6 +159,7 @@ impl Machine {
     ) -> Result<Vec<EventKind>, Refusal> {
         self.check_scope(&scope)?;
         spec.check().map_err(|fault| Refusal::Risk { fault })?;
+        self.check_single(&scope, Single::Limits)?;
         if self.risk(&scope).is_some_and(|row| row.spec == spec) {
             return Ok(vec![]);
         }
@@ -177,6 +179,8 @@ impl Machine {
         if held.is_some_and(|row| row.state == state) {
             return Ok(vec![]);
         }
+        self.check_single(&scope, Single::State)?;
+        let held = self.trading_state(&scope);
         let tightened = held.filter(|row| row.state < state).map(|row| row.version);
         let version = tightened.unwrap_or(revision);
         let row = TradingStateRow { scope: scope.clone(), state, version, by, revision };

@@ -118,3 +118,34 @@ fn routes_risk_settings_and_trading_states_have_commands_and_a_change_is_shown_t
     operator.does("risk rm customer.acme");
     operator.does("customer rm acme");
 }
+
+#[test]
+fn keys_and_members_are_shown_to_who_watches_as_they_change() {
+    let mut members = Members::three();
+    let operator = Operator::of(&members);
+    operator.does("customer put acme");
+    let keys = operator.watches("key ls acme --watch -o jsonl");
+    let group = operator.watches("member ls -w -o jsonl");
+    let first: Vec<String> = (0..3).map(|_| group.line()).collect();
+    assert!(first.iter().all(|line| line.contains("\"standing\"")), "{first:?}");
+    let lost = (1..=3).find(|node| Some(*node) != members.leader()).unwrap_or(3);
+    let one = operator.watches(&format!("member get {lost} --watch"));
+    assert!(one.line().starts_with("NODE"));
+
+    let added = operator.does("key add acme -o json");
+    let added: Value = serde_json::from_str(&added).unwrap_or_default();
+    let shown: Value = serde_json::from_str(&keys.line()).unwrap_or_default();
+    assert_eq!(shown["key_id"], added["key_id"]);
+    let key = added["key_id"].as_str().unwrap_or_default();
+    operator.does(&format!("key rm acme {key}"));
+    assert_eq!(keys.line(), format!("{{\"deleted\":\"{key}\"}}"));
+
+    // The writes have made the log longer, which is no change of a member; that one has gone is.
+    members.kill(&lost.to_string());
+    // What a young group learns of its members may be shown before it.
+    let mut lines = (0..20).map(|_| serde_json::from_str::<Value>(&group.line()));
+    let gone = |line: Value| line["node"] == lost && line["version"] == Value::Null;
+    assert!(lines.any(|line| line.is_ok_and(gone)), "the loss of {lost} was not shown");
+    assert!(one.line().starts_with(&lost.to_string()));
+    assert!(one.line().is_empty() && one.line().starts_with("NODE"), "shown once more");
+}

@@ -144,7 +144,8 @@ impl Caller {
         leaves
     }
 
-    async fn attempt(&self, request: Request) -> Option<Result<Proposed, ProposeError>> {
+    /// Asks once. `None`: nobody answered.
+    pub(crate) async fn attempt(&self, request: Request) -> Option<Result<Proposed, ProposeError>> {
         let ask = |replica: tradewind_replication::Replica| async move {
             (replica.propose(request).await, replica.group_time())
         };

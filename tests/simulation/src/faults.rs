@@ -6,7 +6,7 @@ mod sites;
 
 use crate::{chance::Chance, planted::Planted, scene::Scene, world::World};
 use members::replace;
-use sites::KINDS_OF_SITES;
+use sites::{ALONE, KINDS_OF_SITES};
 use std::{ops::Range, rc::Rc, sync::atomic::Ordering, time::Duration};
 use tradewind_replication::{Replica, Role};
 use turmoil::Sim;
@@ -47,6 +47,7 @@ enum Kind {
     SitePartition,
     SitesFromLeader,
     SitesRefuse,
+    LeaderRefused,
 }
 
 /// Of a hundred runs with Managers, those in which nothing breaks but links of sites: a leader leads for long.
@@ -134,8 +135,7 @@ impl Faults {
             if scene == Scene::Members { &PAUSES_OF_MEMBERS } else { &PAUSES };
         let pause = chance.pick(pauses).cloned().unwrap_or(PAUSES[1].clone());
         if scene == Scene::Managers && chance.percent(ALONE_HAPPENS) {
-            let alone = [Kind::SitesFromLeader, Kind::SitesFromLeader, Kind::SitePartition];
-            kinds = chance.pick(&alone).copied().into_iter().collect();
+            kinds = chance.pick(&ALONE).copied().into_iter().collect();
         }
         let (ends, cuts) = (Vec::new(), Vec::new());
         let (crashes, partitions, others) = (0, 0, 0);
@@ -184,6 +184,7 @@ impl Faults {
             Some(Kind::SitePartition) => self.partition_sites(sim, world, now),
             Some(Kind::SitesFromLeader) => self.cut_from_leader(sim, world, now),
             Some(Kind::SitesRefuse) => self.refuse_at_sites(world, now),
+            Some(Kind::LeaderRefused) => self.refuse_leader(world, now),
         }
     }
 

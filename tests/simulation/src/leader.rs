@@ -27,6 +27,7 @@ use tokio::{
 use tradewind_domain::{
     control::{
         Command, IdempotencyKey, Machine, Outcome, Refusal, Request,
+        level::FeatureLevel,
         plan::{Observations, Proof},
         scale::Offered,
     },
@@ -68,6 +69,10 @@ impl Context {
 
     fn now(&self) -> Monotonic {
         at(self.world.elapsed_ms())
+    }
+
+    fn knows(&self) -> FeatureLevel {
+        self.world.builds.of_member(self.seat, self.world.elapsed_ms())
     }
 
     fn time(&self) -> UnixNanos {
@@ -130,6 +135,8 @@ struct Leadership<'a> {
     context: &'a Context,
     term: u64,
     right: Epoch,
+    /// The build that leads.
+    knows: FeatureLevel,
     seen: Observations,
     reports: mpsc::Receiver<Report>,
     pipes: Pipes,
@@ -161,7 +168,8 @@ async fn lead(context: &Context, term: u64) {
         context,
         term,
         right,
-        seen: Observations::since(context.now()).offering(&offered),
+        seen: Observations::since(context.now()).offering(&offered).knowing(context.knows()),
+        knows: context.knows(),
         reports,
         pipes: Pipes::new(context.clone(), right, sender),
         probes: Probes::default(),
@@ -245,6 +253,7 @@ impl Leadership<'_> {
         let beat = matches!(report.proof, Proof::Beat(_));
         if self.seen.heard(&report.of, report.at, report.proof) && beat {
             self.seen.fenced(&report.of, report.fenced);
+            self.seen.ledgers(&report.of, report.ledgers);
         }
     }
 
@@ -255,7 +264,10 @@ impl Leadership<'_> {
         {
             self.confirmed_at = now;
         }
-        self.context.leads(self.term) && now - self.confirmed_at < UNCONFIRMED_AFTER_MS
+        // Another build begins anew.
+        self.context.leads(self.term)
+            && self.context.knows() == self.knows
+            && now - self.confirmed_at < UNCONFIRMED_AFTER_MS
     }
 
     async fn plan(&mut self, now: Monotonic) {

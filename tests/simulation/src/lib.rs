@@ -3,6 +3,7 @@
 //! that one seed is one run, exactly repeatable: faults first, then repair and progress, the invariants after
 //! every step. What the members agree on and how is theirs to decide; nothing of it is replaced here.
 
+mod builds;
 mod caller;
 mod chance;
 mod checks;

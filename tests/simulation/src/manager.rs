@@ -2,9 +2,12 @@
 //! leaves undone what it may not do without a lease. Decides its order of steps, as `data-plane/node` has it; when
 //! its lease holds and which orders count is decided by the same code of `domain`.
 
+mod ledgers;
+mod registration;
 mod told;
 mod work;
 
+pub(crate) use ledgers::{Copies, Ledger, may_act};
 pub(crate) use told::wanted;
 
 use crate::{
@@ -14,12 +17,8 @@ use crate::{
     wire::{Frames, FromManager, ToManager, millis, read, write},
     world::World,
 };
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    future::pending,
-    net::Ipv4Addr,
-    rc::Rc,
-};
+use registration::exchanged;
+use std::{collections::BTreeSet, future::pending, net::Ipv4Addr, rc::Rc};
 use tokio::{
     sync::mpsc,
     task::JoinSet,
@@ -28,7 +27,8 @@ use tokio::{
 use told::{given_up, has_brokers, on_record};
 use tradewind_domain::{
     control::{
-        Command, Desired, Outcome, Refusal, desired::Verdict, telling::Assembly, unasked::Unasked,
+        Desired, Outcome, desired::Verdict, level::FeatureLevel, telling::Assembly,
+        unasked::Unasked,
     },
     ids::{Epoch, Fence, Incarnation, NodeName},
     limits::{BEAT_EVERY, DIAL_WITHIN},
@@ -62,6 +62,15 @@ async fn lives(world: Rc<World>, site: usize, post: usize) {
             tokio::select! {
                 () = manager.live(door) => {}
                 () = taken_away(&world.sites()[site]) => return,
+                () = exchanged(&world, site, post) => {
+                    // Its services outlive it, as they do a crash.
+                    world.note(&format!("{} is exchanged", here.manager));
+                    here.life.set(None);
+                    here.lease.replace(Default::default());
+                    here.sessions.borrow_mut().clear();
+                    sleep(millis(world.sites()[site].chance.within(30..400))).await;
+                    continue;
+                }
             }
         }
         // It stops in order, and what it had with it.
@@ -98,6 +107,8 @@ struct Manager {
     life: u64,
     caller: Rc<Caller>,
     node: NodeName,
+    /// What its build knows, if it says so.
+    knows: Option<FeatureLevel>,
     leader: Option<Leader>,
     /// Whether this life was registered, as far as it was told: the leader's pipe may be for the life before.
     registered: bool,
@@ -134,7 +145,9 @@ impl Manager {
         let caller = Caller::new(&world, &name, of.chance.fork())?.at_site(site);
         world.note(&format!("{} begins life {life}", here.manager));
         let adopted_at = now + of.chance.within(20..400);
+        let knows = world.builds.of_manager(site, post, world.elapsed_ms());
         Some(Self {
+            knows,
             caller: Rc::new(caller),
             node: NodeName::new(&world.sites()[site].name).ok()?,
             world,
@@ -221,57 +234,6 @@ impl Manager {
         }
     }
 
-    fn check_in(&self) -> Command {
-        let here = self.here();
-        let address: std::net::IpAddr = turmoil::lookup(self.site().name.as_str());
-        let life = match self.world.planted {
-            // A machine whose disk is another one says that it is the one of before.
-            Some(Planted::OtherDiskUntold) => 1,
-            _ => self.life,
-        };
-        let disk = here.disks.borrow().get(&life).copied().unwrap_or(here.disk.get());
-        Command::CheckInFrom {
-            disk,
-            node: self.node.clone(),
-            manager: here.manager.clone(),
-            location: self.site().location.clone(),
-            address: format!("{address}:{}", here.port),
-            incarnation: Incarnation(self.life),
-            capacity: CAPACITY,
-        }
-    }
-
-    /// Whether it was dropped and stops.
-    fn on_checked_in(&mut self, outcome: Option<Outcome>) -> bool {
-        self.checking_in = false;
-        let refused = match outcome {
-            Some(Outcome::Refused { refusal: Refusal::Dropped { .. } }) => return true,
-            Some(Outcome::Refused { refusal: Refusal::OtherManagerDisk { .. } }) => {
-                if self.registered {
-                    return true;
-                }
-                // The name is another disk's. What was given to this one before is not its any more; it waits.
-                self.unasked.told();
-                self.here().intent.replace(None);
-                self.end_all_but(&BTreeMap::new());
-                true
-            }
-            Some(Outcome::Accepted { .. }) => {
-                self.unasked.answered(Instant::now());
-                false
-            }
-            Some(Outcome::Refused { .. }) => {
-                self.unasked.answered(Instant::now());
-                true
-            }
-            None => true,
-        };
-        self.registered |= !refused;
-        let wait = if refused { CHECK_IN_AGAIN_MS } else { ALONE_AFTER_MS };
-        self.check_in_at = Instant::now() + millis(wait);
-        false
-    }
-
     /// Whoever shows a lower right than another has shown is refused: his end of the pipe just closes.
     async fn on_pipe(&mut self, leader: Leader) {
         if leader.right < self.highest {
@@ -348,8 +310,10 @@ impl Manager {
         self.confirmed.clone_from(&cordons);
         let given_up = given_up(self.here(), now);
         let brokers = has_brokers(self.here());
+        let ledgers = self.tell_ledgers();
         let Some(leader) = &mut self.leader else { return };
-        let beat = FromManager::Beat { n, cordons, held, starting, fenced, given_up, brokers };
+        let beat =
+            FromManager::Beat { n, cordons, held, starting, fenced, given_up, brokers, ledgers };
         if write(&mut leader.to, &beat).await.is_ok() {
             self.here().lease.borrow_mut().beat_sent(n, at(now));
         }

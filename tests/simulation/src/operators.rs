@@ -2,14 +2,22 @@
 //! reschedule, cancel, force, rebalance, declare and delete, on what some member shows, however old; customers ask
 //! where they belong and connect there; algos act on what their copies have the right to.
 
-use crate::{caller::Caller, leader::program, manager::CAPACITY, planted::Planted, wire::millis};
+use crate::{
+    caller::Caller,
+    leader::program,
+    manager::{CAPACITY, may_act},
+    planted::Planted,
+    wire::millis,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use tokio::time::sleep;
 use tradewind_domain::{
     calendar::{DailyWindow, Hours, MinuteOfDay},
     control::{
-        Command, Machine, Observed, Sighting,
+        Command, IdempotencyKey, Machine, Observed, Outcome, Request, RequestHash, Sighting,
+        copies::Copies,
         drain::{By, DrainCommand, DropSchedule},
+        level::FeatureLevel,
         placement::{RebalanceCommand, rebalance},
         plan::Told,
         resource::{Condition, Declaration, Resource, ResourceCommand},
@@ -19,7 +27,7 @@ use tradewind_domain::{
     ids::{AccountId, CustomerId, DrainTarget, Epoch, LocationId, Revision, TraderId, VenueId},
     time::{Monotonic, UnixNanos},
 };
-use tradewind_replication::{ReadError, Replica};
+use tradewind_replication::{Proposed, ReadError, Replica};
 
 pub(crate) const CUSTOMERS: u64 = 3;
 const TRADERS: u64 = 5;
@@ -42,6 +50,37 @@ async fn ask_for(caller: &Caller, command: Command) {
     caller.world.history.borrow_mut().commands.push((heard.key, heard.outcome));
 }
 
+fn by_request(command: Command) -> Command {
+    let request = RequestHash::of("POST", "/simulated", format!("{command:?}").as_bytes());
+    Command::Asked { request, command: Box::new(command) }
+}
+
+/// As members propose from the third level on. Now and then what comes next is asked for under the key of what was accepted
+/// last. R1: a key is of one request, and none is done under another's.
+async fn ask_by_request(
+    caller: &Caller,
+    command: Command,
+    used: &mut Option<(IdempotencyKey, Command)>,
+) {
+    let again = used.take_if(|(_, before)| *before != command && caller.chance.percent(30));
+    if let Some((key, before)) = again {
+        let request = Request { key: key.clone(), command: by_request(command) };
+        let answer = caller.attempt(request).await;
+        caller.world.note(&format!("{before:?} had {key:?}: {answer:?}"));
+        if let Some(Ok(Proposed { outcome: Outcome::Accepted { .. }, .. })) = answer {
+            let what = format!("R1: {key:?} was of {before:?}, and another was answered by it");
+            caller.world.violation(what);
+        }
+        return;
+    }
+    let heard = caller.command(caller.key(), by_request(command.clone())).await;
+    caller.world.note(&format!("{command:?}: {:?}", heard.outcome));
+    if let Some(Outcome::Accepted { .. }) = &heard.outcome {
+        *used = Some((heard.key.clone(), command));
+    }
+    caller.world.history.borrow_mut().commands.push((heard.key, heard.outcome));
+}
+
 pub(crate) fn put(what: Declaration) -> Command {
     Command::Resource(ResourceCommand::Put { what, on: Condition::Always })
 }
@@ -51,13 +90,17 @@ pub(crate) async fn operate(caller: Caller, first: u64) {
     if first == 1 && declare_all(&caller).await.is_none() {
         return;
     }
+    let mut used = None;
     while !caller.world.finishing.get() {
         caller.pause(60..500).await;
         caller.anybody();
         let look = |replica: Replica| async move { replica.machine() };
         let Some(machine) = caller.world.ask(caller.target(), look).await else { continue };
-        if let Some(command) = decide(&caller, &machine) {
+        let Some(command) = decide(&caller, &machine) else { continue };
+        if machine.level() < FeatureLevel::THIRD {
             ask_for(&caller, command).await;
+        } else {
+            ask_by_request(&caller, command, &mut used).await;
         }
     }
 }
@@ -85,6 +128,17 @@ pub(crate) fn account(n: u64) -> Option<Declaration> {
         customers: BTreeSet::from([customer(1)?]),
     };
     Some(Declaration::Account { account: AccountId::new(&format!("k{n}")).ok()?, spec })
+}
+
+/// With two copies of its ledger, mostly, once all builds understand that.
+fn any_account(caller: &Caller, machine: &Machine) -> Option<Declaration> {
+    let declared = account(1 + caller.chance.below(ACCOUNTS + 1))?;
+    let Declaration::Account { account, spec } = declared else { return Some(declared) };
+    if machine.level() < FeatureLevel::SECOND {
+        return Some(Declaration::Account { account, spec });
+    }
+    let copies = if caller.chance.percent(80) { Copies::Two } else { Copies::One };
+    Some(Declaration::AccountCopies { account, spec, copies })
 }
 
 fn any_trader(caller: &Caller, n: u64) -> Option<Declaration> {
@@ -156,7 +210,7 @@ fn decide(caller: &Caller, machine: &Machine) -> Option<Command> {
             let on = if chance.percent(50) { Condition::At(at) } else { Condition::Always };
             Some(Command::Resource(ResourceCommand::Delete { what, on, release: false }))
         }
-        _ => Some(put(account(1 + chance.below(ACCOUNTS + 1))?)),
+        _ => Some(put(any_account(caller, machine)?)),
     }
 }
 
@@ -178,8 +232,10 @@ pub(crate) fn all_well(machine: &Machine) -> Observed {
 /// One site is never drained, so that there is always somewhere to go.
 fn drain(caller: &Caller, machine: &Machine) -> Option<DrainCommand> {
     let chance = &caller.chance;
-    let target: DrainTarget =
-        chance.pick(&["a1", "a2", "a1.trader-manager", "a2.trader-manager"])?.parse().ok()?;
+    // Before it nobody can be emptied of a Broker.
+    let gives_up = machine.level() >= FeatureLevel::SECOND;
+    let targets = ["a1", "a2", "a1.trader-manager", "a2.trader-manager", "a1.broker-manager"];
+    let target: DrainTarget = chance.pick(&targets[..4 + usize::from(gives_up)])?.parse().ok()?;
     let row = machine.drain(&target);
     let at = row.map(|row| row.revision).filter(|_| chance.percent(40));
     let soon = machine.cluster().at.0 + chance.below(1_500_000_000);
@@ -191,6 +247,9 @@ fn drain(caller: &Caller, machine: &Machine) -> Option<DrainCommand> {
         DropSchedule::At(UnixNanos(soon)),
     ])?;
     let (by, deadline) = (by(), chance.percent(50).then_some(UnixNanos(soon)));
+    if gives_up && row.is_some() && chance.percent(25) {
+        return Some(DrainCommand::Abandon { target, at, by });
+    }
     Some(match chance.below(10) {
         0..6 => DrainCommand::Begin { target, by, deadline, drop },
         6 | 7 => DrainCommand::Cancel { target, at, by },
@@ -263,11 +322,13 @@ pub(crate) async fn act(caller: Caller) {
         let running: Vec<_> = running
             .iter()
             .filter(|(service, _)| !post.broken.borrow().contains(*service))
-            .filter(|(_, held)| held.live_at <= now && held.ends_at.is_none_or(|ends| ends > now))
-            .map(|(service, held)| (service.clone(), held.epoch))
+            .filter(|(service, held)| {
+                held.is_at_work(now) && may_act(&world, site, post, service, held)
+            })
+            .map(|(service, held)| (service.clone(), held.epoch, held.ledger.is_some()))
             .collect();
-        if let Some((service, epoch)) = chance.pick(&running) {
-            world.overseen.borrow_mut().act(&world, post, service, *epoch);
+        if let Some((service, epoch, copied)) = chance.pick(&running) {
+            world.overseen.borrow_mut().act(&world, post, service, *epoch, *copied);
         }
     }
 }

@@ -165,9 +165,23 @@ impl Overseen {
     }
 
     /// A copy acts on what it has the right to. The resource keeps the highest right it has seen.
-    pub(crate) fn act(&mut self, world: &World, post: &Post, service: &ServiceId, epoch: Epoch) {
+    /// `copied`: of a Broker whose ledger has a second copy, to whom no venue says that he was superseded.
+    pub(crate) fn act(
+        &mut self,
+        world: &World,
+        post: &Post,
+        service: &ServiceId,
+        epoch: Epoch,
+        copied: bool,
+    ) {
         let highest = self.used.get(service).cloned();
         let lower = highest.as_ref().is_some_and(|(highest, _)| epoch < *highest);
+        if lower && copied {
+            let manager = &post.manager;
+            world.violation(format!(
+                "CP: {service} acts at {manager} in {epoch}, and its ledger was continued: {highest:?}"
+            ));
+        }
         if lower && world.planted != Some(Planted::FenceIgnored) {
             self.fenced += 1;
             return;

@@ -2,6 +2,7 @@
 //! mended and must go on within a bound, then all members must hold the same.
 
 use crate::{
+    builds,
     caller::Caller,
     chance::Chance,
     checks::{Checks, group, hash},
@@ -147,6 +148,9 @@ fn start_clients(sim: &mut Sim, world: &Rc<World>, chance: &Chance) {
                     );
                 }
                 tasks.extend(begin("planner").map(|c| spawn(&world, managers::plan(c))));
+            }
+            if managers {
+                tasks.extend(begin("builds").map(|c| spawn(&world, builds::tell(c))));
             }
             if world.scene == Scene::Members {
                 let operator = begin("grouping");

@@ -6,9 +6,11 @@ use crate::{manager::wanted, world::World};
 use std::collections::{BTreeMap, BTreeSet};
 use tradewind_domain::{
     control::{
-        Machine, desired,
+        Machine,
+        copies::{Copies, CopiesRow},
+        desired,
         drain::{DrainRow, DrainState, DropSchedule},
-        row::{Assignment, ManagerState},
+        row::{Assignment, ManagerRow, ManagerState},
         scale::{ProvisionRow, ProvisionState, ScaleRow},
     },
     ids::{Epoch, ManagerKind},
@@ -18,6 +20,7 @@ use tradewind_domain::{
 pub(crate) fn settled(world: &World) -> Result<(), String> {
     let overseen = world.overseen.borrow();
     let machine = &overseen.machine;
+    world.builds.settled(machine)?;
     machine.provisions().try_for_each(|row| is_answered(world, machine, row))?;
     machine.scales().try_for_each(|row| has_enough(machine, row))?;
     for site in world.sites().iter().filter(|site| !site.gone.get()) {
@@ -48,6 +51,7 @@ pub(crate) fn settled(world: &World) -> Result<(), String> {
     if let Some(row) = machine.brokers().find(|row| row.assignment.is_none()) {
         return Err(format!("the Broker of {} has no place", row.account));
     }
+    machine.all_copies().try_for_each(|row| is_copied(machine, row))?;
     match machine.rebalance() {
         Some(row) => Err(format!("the rebalance of {} has not ended", row.epoch)),
         None => Ok(()),
@@ -115,7 +119,24 @@ fn has_enough(machine: &Machine, row: &ScaleRow) -> Result<(), String> {
     ))
 }
 
-/// Brokers do not move yet: a drain of what holds one waits, acknowledged.
+/// A ledger is continued by nobody any more, and what is named its copy is whole; where another node takes one, it is named.
+fn is_copied(machine: &Machine, row: &CopiesRow) -> Result<(), String> {
+    let Some(view) = &row.view else { return Ok(()) };
+    let elsewhere = |manager: &&ManagerRow| {
+        manager.manager.kind == ManagerKind::BrokerManager
+            && manager.state == ManagerState::Live
+            && machine.cordon(&manager.manager).is_none()
+            && manager.manager.implementation != view.live.at.implementation
+    };
+    let two = row.wanted == Copies::Two && machine.managers().any(|row| elsewhere(&row));
+    let whole = view.whole || view.naming.holder.is_none();
+    if view.successor.is_none() && whole && (view.naming.holder.is_some() || !two) {
+        return Ok(());
+    }
+    Err(format!("the copies of {} are not as they are wanted: {row:?}", row.account))
+}
+
+/// Brokers with one copy do not move: a drain of what holds one waits, acknowledged.
 fn has_gone_on(machine: &Machine, row: &DrainRow) -> Result<(), String> {
     let waits = |row: &DrainRow| {
         machine.brokers().filter_map(|broker| broker.assignment.as_ref()).any(|held| {

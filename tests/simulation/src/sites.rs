@@ -2,7 +2,7 @@
 //! process: its disk, its kept orders, the services it spawned, and how often it was started; and since when nothing has
 //! disturbed it. What a Manager does is decided in `manager`, which machines are asked for in `provided`.
 
-use crate::{chance::Chance, planted::Planted, world::World};
+use crate::{chance::Chance, manager::Ledger, planted::Planted, world::World};
 use std::{
     cell::{Cell, OnceCell, RefCell},
     collections::{BTreeMap, BTreeSet},
@@ -10,7 +10,8 @@ use std::{
 use tradewind_domain::{
     control::{Desired, lease::Lease},
     ids::{
-        CustomerId, DiskId, Epoch, ImplementationId, LocationId, ManagerId, ManagerKind, ServiceId,
+        AccountId, CustomerId, DiskId, Epoch, Fence, ImplementationId, LocationId, ManagerId,
+        ManagerKind, ServiceId,
     },
     time::Monotonic,
 };
@@ -67,6 +68,8 @@ pub(crate) struct Post {
     pub(crate) sessions: RefCell<BTreeSet<CustomerId>>,
     /// What ends here as often as it is started.
     pub(crate) broken: RefCell<BTreeSet<ServiceId>>,
+    /// The naming under which the copy of a ledger here has joined: a record of that ledger.
+    pub(crate) joined: RefCell<BTreeMap<AccountId, Fence>>,
     /// Leaders whose pipe has stood to a life, by their right and the registration's.
     pub(crate) stood: RefCell<BTreeSet<(Epoch, Epoch)>>,
 }
@@ -79,6 +82,14 @@ pub(crate) struct Service {
     pub(crate) live_at: u64,
     /// Asked to stop, it is gone by then.
     pub(crate) ends_at: Option<u64>,
+    /// Of a Broker whose ledger has, or had, a second copy.
+    pub(crate) ledger: Option<Ledger>,
+}
+
+impl Service {
+    pub(crate) fn is_at_work(&self, now: u64) -> bool {
+        self.live_at <= now && self.ends_at.is_none_or(|ends| ends > now)
+    }
 }
 
 impl Site {
@@ -120,6 +131,7 @@ impl Site {
             started: RefCell::default(),
             sessions: RefCell::default(),
             broken: RefCell::default(),
+            joined: RefCell::default(),
             stood: RefCell::default(),
         };
         self.posts.get_or_init(|| KINDS.map(post).into());

@@ -213,6 +213,7 @@ const CLOSED: [&str; 3] = ["a2.trader-manager", "a1.broker-manager", "a2.broker-
 async fn set_up(caller: &Caller, tale: Tale) -> Option<()> {
     let world = &caller.world;
     until(world, |machine| machine.managers().count() == 9).await;
+    until(world, |machine| machine.level() == world.builds.end()).await;
     // A location is not scaled in while something is drained there.
     let closed = if tale == Tale::ScaleIn { &[][..] } else { &CLOSED[..] };
     for target in closed {

@@ -16,7 +16,7 @@ use tokio::{
 use tradewind_domain::{
     control::{
         handed_back::Failure,
-        plan::{Fenced, Told},
+        plan::{Fenced, Ledgers, Told},
         telling::Part,
     },
     ids::{AccountId, Epoch, Fence, Incarnation, ManagerId, ServiceId},
@@ -54,6 +54,8 @@ pub(crate) enum FromManager {
         given_up: GivenUp,
         /// Whose processes it has, also those that it stops.
         brokers: BTreeSet<(AccountId, u16)>,
+        /// What they say of their ledgers' copies.
+        ledgers: Ledgers,
     },
 }
 

@@ -2,9 +2,11 @@
 //! counter numbers them all.
 
 use crate::{
+    builds::Builds,
     chance::Chance,
     grouping::Grouping,
     history::History,
+    manager::Copies,
     member::Seat,
     overseen::Overseen,
     planted::Planted,
@@ -47,6 +49,10 @@ pub(crate) struct World {
     pub(crate) whole_since: RefCell<BTreeMap<(String, String), u64>>,
     /// Until when a site's ports refuse a member, by its seat, although all runs there.
     pub(crate) refusals: RefCell<BTreeMap<(usize, String), u64>>,
+    /// Of ledgers, where they are kept.
+    pub(crate) copies: RefCell<Copies>,
+    /// What is started where, and when it is exchanged.
+    pub(crate) builds: Builds,
     pub(crate) planted: Option<Planted>,
     pub(crate) snapshot_every: u64,
     pub(crate) history: RefCell<History>,
@@ -99,6 +105,8 @@ impl World {
             cuts: RefCell::default(),
             whole_since: RefCell::default(),
             refusals: RefCell::default(),
+            copies: RefCell::default(),
+            builds: Builds::of(scene, plan.seed),
             planted,
             snapshot_every,
             history: RefCell::default(),

@@ -34,6 +34,7 @@ pub(crate) fn refused(refusal: &Refusal) -> Problem {
         Refusal::NotEligible
         | Refusal::AgainstAffinity
         | Refusal::TooMany { .. }
+        | Refusal::TooManySingly { .. }
         | Refusal::VotersNotPossible
         | Refusal::Cordoned { .. }
         | Refusal::NotConfirmed

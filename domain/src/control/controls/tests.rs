@@ -14,6 +14,8 @@ use crate::{
 };
 use alloc::{string::ToString, vec};
 
+mod bound;
+
 fn put(world: &mut World, what: Declaration) {
     let by = crate::control::drain::By { who: "ann".to_string(), why: "a test".to_string() };
     let change = ResourceChange::Put { what, on: Condition::Always };

@@ -202,6 +202,8 @@ fn any_drain() -> impl Strategy<Value = Command> {
     command.prop_map(Command::Drain)
 }
 
+mod any;
+
 pub(in crate::control) fn any_command() -> impl Strategy<Value = Command> {
     let manager = || {
         let kinds = prop::sample::select(ManagerKind::ALL.to_vec());
@@ -210,29 +212,34 @@ pub(in crate::control) fn any_command() -> impl Strategy<Value = Command> {
     let epoch = || (1_u64..60).prop_map(Epoch);
     let customer = || "[xyz]".prop_map(|text| name::<CustomerId>(&text));
     prop_oneof![
-        any_drain(),
-        (manager(), 1_u64..4, 0_u32..4).prop_map(|(manager, incarnation, capacity)| {
-            Command::CheckIn {
-                manager,
-                location: name("here"),
-                address: "h:1".to_string(),
-                incarnation: Incarnation(incarnation),
-                capacity,
+        1 => any_drain(),
+        1 => any::any_attached(),
+        3 => any::any_copied(),
+        1 => (manager(), 1_u64..4, 0_u32..4, "h[12]:1").prop_map(
+            |(manager, incarnation, capacity, address)| {
+                Command::CheckIn {
+                    manager,
+                    location: name("here"),
+                    address,
+                    incarnation: Incarnation(incarnation),
+                    capacity,
+                }
             }
-        }),
-        (manager(), 1_u64..4, epoch()).prop_map(|(manager, incarnation, epoch)| {
+        ),
+        1 => (manager(), 1_u64..4, epoch()).prop_map(|(manager, incarnation, epoch)| {
             let incarnation = Incarnation(incarnation);
             Command::ExpireManager { manager, incarnation, epoch, why: DownReason::Silent }
         }),
-        customer().prop_map(|customer| Command::PutCustomer {
-            customer,
-            spec: CustomerSpec { key_hashes: BTreeSet::new() },
-        }),
-        ("[tu]", customer(), "[a-c]").prop_map(|(trader, customer, word)| Command::PutTrader {
+        1 => (customer(), prop::collection::btree_set(Just(any::key_of_customers()), 0..2)).prop_map(
+            |(customer, key_hashes)| {
+                Command::PutCustomer { customer, spec: CustomerSpec { key_hashes } }
+            }
+        ),
+        1 => ("[tu]", customer(), "[a-c]").prop_map(|(trader, customer, word)| Command::PutTrader {
             trader: name(&trader),
             spec: TraderSpec { customer, command: vec![word], state: TraderWish::Running },
         }),
-        ("[kl]", customer()).prop_map(|(account, customer)| Command::PutAccount {
+        1 => ("[kl]", customer()).prop_map(|(account, customer)| Command::PutAccount {
             account: name(&account),
             spec: AccountSpec {
                 venue: name("sim"),
@@ -241,13 +248,13 @@ pub(in crate::control) fn any_command() -> impl Strategy<Value = Command> {
                 customers: BTreeSet::from([customer]),
             },
         }),
-        (customer(), manager(), prop::option::of(epoch())).prop_map(
+        1 => (customer(), manager(), prop::option::of(epoch())).prop_map(
             |(customer, manager, replaces)| Command::AssignCustomer { customer, manager, replaces }
         ),
-        ("[tu]", manager(), prop::option::of(epoch())).prop_map(|(trader, manager, replaces)| {
+        1 => ("[tu]", manager(), prop::option::of(epoch())).prop_map(|(trader, manager, replaces)| {
             Command::AssignTrader { trader: name(&trader), manager, replaces }
         }),
-        ("[kl]", manager(), prop::option::of(epoch())).prop_map(|(account, manager, replaces)| {
+        1 => ("[kl]", manager(), prop::option::of(epoch())).prop_map(|(account, manager, replaces)| {
             Command::AssignBroker { account: name(&account), shard: 0, manager, replaces }
         }),
     ]
@@ -258,14 +265,19 @@ proptest! {
     fn any_log_keeps_the_invariants_and_its_rows_are_the_machine(
         commands in prop::collection::vec(any_command(), 1..60),
         repeat in prop::collection::vec(any::<bool>(), 60),
+        begun in any::<bool>(),
     ) {
         let mut world = World::new();
+        if begun {
+            any::begin(&mut world);
+        }
         let mut stored: BTreeMap<_, _> =
             world.machine.rows().map(|row| (row.key(), row)).collect();
         for (n, command) in commands.into_iter().enumerate() {
+            let command = any::fitted(&world.machine, command, n);
             // Half of the keys are used twice.
             for _ in 0..=usize::from(repeat[n]) {
-                let applied = world.apply_as(key(n as u64, SECOND), SECOND, command.clone());
+                let applied = world.apply_as(key(10_000 + n as u64, SECOND), SECOND, command.clone());
                 for changed in applied.changed {
                     match world.machine.row(&changed) {
                         Some(row) => drop(stored.insert(changed, row)),

@@ -16,6 +16,10 @@ pub(super) const KINDS_OF_SITES: [(Kind, u64); 6] = [
     (Kind::SitesRefuse, 15),
 ];
 
+/// And what happens alone, in runs in which nothing else does.
+pub(super) const ALONE: [Kind; 4] =
+    [Kind::SitesFromLeader, Kind::SitesFromLeader, Kind::SitePartition, Kind::LeaderRefused];
+
 /// Longer than a Manager takes to be down, so that a leader that was cut off outlasts it.
 const CUTS_MS: [u64; 5] = [100, 700, 2_000, 4_000, 4_500];
 /// Those sites from which all finds a place elsewhere: a name is free for another disk once it holds nothing.
@@ -79,6 +83,20 @@ impl Faults {
             let name = world.sites()[*site].name.clone();
             world.note(&format!("{name} refuses m{} until {until}", seat + 1));
             refusals.insert((*seat, name), until);
+        }
+        self.others += 1;
+    }
+
+    /// Something in between refuses the leader alone, in the place of two sites or three, for longer than it takes to ask the
+    /// others about them.
+    pub(super) fn refuse_leader(&mut self, world: &Rc<World>, now: u64) {
+        let Some(&leader) = self.up(world).first() else { return };
+        let all: Vec<usize> = (0..world.sites().len()).collect();
+        let until = now + self.chance.within(2_000..4_000);
+        for site in self.chance.some(&all, 2 + self.chance.below(2) as usize) {
+            let name = world.sites()[site].name.clone();
+            world.note(&format!("{name} refuses m{}, which leads, until {until}", leader + 1));
+            world.refusals.borrow_mut().insert((leader, name), until);
         }
         self.others += 1;
     }

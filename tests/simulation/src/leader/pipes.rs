@@ -17,7 +17,7 @@ use tradewind_domain::{
     control::{
         Desired, Machine, desired,
         desired::{TraderWanted, Work},
-        plan::{Fenced, Proof, Registration},
+        plan::{Fenced, Ledgers, Proof, Registration},
         row::ManagerState,
         telling::{Part, Teller},
     },
@@ -39,6 +39,8 @@ pub(super) struct Report {
     pub(super) proof: Proof,
     /// With a beat: what Brokers have on record.
     pub(super) fenced: Fenced,
+    /// And what they say of their ledgers' copies.
+    pub(super) ledgers: Ledgers,
 }
 
 /// All pipes of one leadership. Dropped, they all close.
@@ -178,7 +180,7 @@ impl Pipe {
             let wake = due.unwrap_or_else(Instant::now);
             tokio::select! {
                 frame = frames.next() => match frame {
-                    Some(FromManager::Beat { n, cordons, held, starting, fenced, given_up, brokers })
+                    Some(FromManager::Beat { n, cordons, held, starting, fenced, given_up, brokers, ledgers })
                         if own =>
                     {
                         // Answered first, and only to one that was told here what it should be.
@@ -188,7 +190,7 @@ impl Pipe {
                             return;
                         }
                         let beat = told(cordons, held, starting, given_up, brokers);
-                        self.send(Proof::Beat(beat), fenced).await;
+                        self.send(Proof::Beat(beat), (fenced, ledgers)).await;
                     }
                     Some(_) => {}
                     None => return,
@@ -282,13 +284,13 @@ impl Pipe {
     }
 
     async fn report(&self, proof: Proof) {
-        self.send(proof, Fenced::new()).await;
+        self.send(proof, Default::default()).await;
     }
 
-    async fn send(&self, proof: Proof, fenced: Fenced) {
+    async fn send(&self, proof: Proof, (fenced, ledgers): (Fenced, Ledgers)) {
         let (of, at) = (self.of.clone(), self.context.now());
         // The receiver goes first only when all pipes are about to close.
-        let _ = self.reports.send(Report { of, at, proof, fenced }).await;
+        let _ = self.reports.send(Report { of, at, proof, fenced, ledgers }).await;
     }
 }
 

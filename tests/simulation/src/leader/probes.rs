@@ -3,7 +3,7 @@
 //! follows from what they find, is decided by the code of `domain`.
 
 use super::Context;
-use crate::{sites::at, wire::millis};
+use crate::{planted::Planted, sites::at, wire::millis};
 use std::collections::BTreeMap;
 use tokio::{task::JoinSet, time::sleep};
 use tradewind_domain::{
@@ -60,7 +60,8 @@ async fn answers(context: Context, others: Vec<NodeId>, mut found: Found) -> Fou
             continue;
         }
         for (manager, probe) in &mut found {
-            let reached = reaches(&context, seat, manager, probe.incarnation);
+            let reached = world.planted != Some(Planted::MissedUnasked)
+                && reaches(&context, seat, manager, probe.incarnation);
             let by = if reached { &mut probe.reached_by } else { &mut probe.missed_by };
             by.insert(node);
         }

@@ -2,6 +2,7 @@
 //! what fitted a while ago, now and then nonsense; whole rounds of the planner; keys used twice, too old, or of
 //! the future. A log that only met refusals would prove little, one that met none as little.
 
+mod attach;
 mod copies;
 mod declare;
 mod drains;
@@ -46,15 +47,23 @@ pub(super) struct Draw {
     asked: Vec<Request>,
     /// A log that is much about scaling: a request has many steps.
     scales: bool,
-    /// A log of a group that knows the second level from the beginning.
+    /// A log of a group that knows the newest levels from the beginning, and comes to the second or to the newest.
     levels: bool,
+    newest: bool,
+    /// A log that begins with a ledger that is to have two copies.
+    copied: bool,
+    /// A log that is much about Traders that their customers run themselves.
+    attached: bool,
 }
 
 impl Draw {
     pub(super) fn new(chance: Chance) -> Self {
         let (names, asked) = (Names::new(), Vec::new());
         let (scales, levels) = (chance.percent(25), chance.percent(60));
-        Self { chance, names, at: BEGIN, n: 0, asked, scales, levels }
+        let (newest, copied) = (levels && chance.percent(70), levels && chance.percent(30));
+        let attached = chance.percent(30);
+        let at = BEGIN;
+        Self { chance, names, at, n: 0, asked, scales, levels, newest, copied, attached }
     }
 
     /// What comes next in the log: an entry, or all those of a round of the planner.
@@ -67,8 +76,15 @@ impl Draw {
         let command = match revision {
             // Most logs begin as clusters do.
             0..8 if self.chance.percent(90) => self.beginning(revision),
+            8..12 if self.copied && self.chance.percent(95) => {
+                self.copied_from_the_beginning(revision - 8)
+            }
+            12..17 if self.attached && self.chance.percent(95) => {
+                self.attached_from_the_beginning(revision - 12)
+            }
             _ => self.command(machine, revision),
         };
+        let command = self.asked(machine, command);
         vec![self.stamped(command)]
     }
 
@@ -113,6 +129,7 @@ impl Draw {
             0 => Command::OpenCluster { incarnation: ClusterIncarnation(self.chance.below(9)) },
             1 => Command::Group(self.founding()),
             2..6 if self.levels => Command::Level(self.level_of_beginning(revision)),
+            6 if self.newest => Command::Level(self.level_of_beginning(revision)),
             2 | 3 | 6 | 7 => Command::PutCustomer {
                 customer: self.names.customers[revision as usize % 2].clone(),
                 spec: CustomerSpec { key_hashes: BTreeSet::new() },
@@ -127,9 +144,13 @@ impl Draw {
             let epoch = self.epoch(Some(epoch), revision);
             return Command::Trader(TraderCommand::Fenced { trader, epoch });
         }
-        let copied = machine.all_copies().next().filter(|_| self.chance.percent(30));
+        let often = if self.copied { 45 } else { 30 };
+        let copied = machine.all_copies().next().filter(|_| self.chance.percent(often));
         if let Some(row) = copied {
-            return Command::Copies(self.copies(row, revision));
+            return Command::Copies(self.copies(machine, row, revision));
+        }
+        if self.chance.percent(if self.attached { 20 } else { 2 }) {
+            return Command::Trader(self.attach(machine, revision));
         }
         if self.scales && self.chance.percent(60) {
             return self.scaling(machine, revision);

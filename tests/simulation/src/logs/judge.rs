@@ -7,8 +7,8 @@ use crate::chance::Chance;
 use std::collections::BTreeMap;
 use tradewind_domain::{
     control::{
-        Applied, Command, IdempotencyKey, Machine, Outcome, Refusal, Row, RowKey, Stamped,
-        StateHash, desired,
+        Applied, Command, IdempotencyKey, Machine, Outcome, Refusal, RequestHash, Row, RowKey,
+        Stamped, StateHash, desired,
         invariants::{Epochs, violations},
         plan,
     },
@@ -40,8 +40,8 @@ struct Log {
     /// Every entry as it is kept, and what came of it.
     entries: Vec<(Vec<u8>, Applied)>,
     epochs: Epochs,
-    /// The first answer of each key.
-    answered: BTreeMap<IdempotencyKey, Outcome>,
+    /// The first answer of each key, and to which request, if that was said.
+    answered: BTreeMap<IdempotencyKey, (Outcome, Option<RequestHash>)>,
     /// What a member would have stored: rows that it was told have changed.
     stored: BTreeMap<RowKey, Row>,
     /// After so many entries, the rows as records.
@@ -133,7 +133,7 @@ impl Log {
         }
     }
 
-    /// R1: a key is answered once, whatever else it is used for.
+    /// R1: a key is answered once, whatever else it is used for; of two requests that are named the first alone.
     fn answers(&mut self, entry: &Stamped, before: &Machine, at: Revision, applied: &Applied) {
         let (key, outcome) = (&entry.request.key, &applied.outcome);
         let told = match outcome {
@@ -141,16 +141,20 @@ impl Log {
             Outcome::Refused { refusal: Refusal::KeyExpired | Refusal::KeyFromFuture } => return,
             told => told,
         };
+        let asked = entry.request.command.asked();
         match self.answered.get(key) {
+            None if *told == USED => {
+                self.violation(format!("R1: {key:?} is new and was told as used"));
+            }
             None => {
                 if let Outcome::Accepted { revision } = told
                     && *revision != at
                 {
                     self.violation(format!("R1: {key:?} is new and was answered with {revision}"));
                 }
-                self.answered.insert(key.clone(), told.clone());
+                self.answered.insert(key.clone(), (told.clone(), asked));
             }
-            Some(first) if first != told => {
+            Some((first, of)) if told != answer(first, *of, asked) => {
                 let first = first.clone();
                 self.violation(format!("R1: {key:?} was answered {first:?}, then {told:?}"));
             }
@@ -246,6 +250,16 @@ impl Log {
         {
             self.violation(format!("{sentence}: the machine that {which} holds something else"));
         }
+    }
+}
+
+const USED: Outcome = Outcome::Refused { refusal: Refusal::KeyUsed };
+
+/// What a key is told again.
+fn answer(first: &Outcome, of: Option<RequestHash>, asked: Option<RequestHash>) -> &Outcome {
+    match (of, asked) {
+        (Some(of), Some(asked)) if of != asked => &USED,
+        (Some(_) | None, _) => first,
     }
 }
 

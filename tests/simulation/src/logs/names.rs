@@ -2,8 +2,8 @@
 
 use std::str::FromStr;
 use tradewind_domain::ids::{
-    AccountId, ClientId, CustomerId, ImplementationId, InstrumentId, KeyHash, LocationId, MarketId,
-    ProgramId, RegisterId, TraderId, VenueId,
+    AccountId, ClientId, CopyId, CustomerId, ImplementationId, InstrumentId, KeyHash, LocationId,
+    MarketId, ProgramId, RegisterId, TraderId, VenueId,
 };
 
 pub(super) struct Names {
@@ -18,6 +18,7 @@ pub(super) struct Names {
     pub(super) instruments: Vec<InstrumentId>,
     pub(super) clients: Vec<ClientId>,
     pub(super) hashes: Vec<KeyHash>,
+    pub(super) copies: Vec<CopyId>,
     pub(super) programs: Vec<ProgramId>,
 }
 
@@ -39,6 +40,7 @@ impl Names {
             instruments: named(&["BTC/USD", "ETH/USD"]),
             clients: named(&["one", "two", "three"]),
             programs: named(&["nomad"]),
+            copies: named(&["one", "other"]),
             hashes: ["0a", "1b", "2c"].map(|two| KeyHash(two.repeat(32))).into(),
         }
     }

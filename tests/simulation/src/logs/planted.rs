@@ -2,10 +2,12 @@
 //! which sentence must find each; the machine itself stays as it is.
 
 mod levels;
+mod rights;
 mod scale;
 
 use crate::chance::Chance;
 use levels::{above_what_it_takes, gone_with_something, raised_unknown};
+use rights::{attached, of_ledgers};
 use scale::{below_the_least, one_too_many};
 use tradewind_domain::{
     control::{
@@ -70,6 +72,11 @@ log_bugs! {
     BelowTheLeast: "SC3: " = "one goes and leaves less than the least",
     HolderGone: "H1: " = "a Manager is gone and holds something",
     AboveCapacity: "C1: " = "a Manager is given more than it takes",
+    CopyBeside: "CP1: " = "a ledger's copy is named on its own node",
+    LedgerElsewhere: "CP2: " = "a Broker is given to another, and its ledger is not",
+    FromAPart: "CP3: " = "a ledger is continued from a copy that is not whole",
+    TwoAttached: "T1: two" = "another copy of a Trader has the same right",
+    RightOfCopyBack: "T1: the right" = "the right of a copy goes back",
     LevelUnknown: "FL1: " = "the level is raised and not known to all",
     OtherDisk: "M1: " = "a node id goes over to another disk",
     NumberAgain: "M1: " = "a node id is given twice",
@@ -158,6 +165,10 @@ impl LogBug {
             }
             Self::HolderGone => gone_with_something(&mut rows, before),
             Self::AboveCapacity => above_what_it_takes(&mut rows, before, own),
+            Self::CopyBeside | Self::LedgerElsewhere | Self::FromAPart => {
+                of_ledgers(self, &mut rows, before, own)
+            }
+            Self::TwoAttached | Self::RightOfCopyBack => attached(self, &mut rows, before),
             Self::LevelUnknown => raised_unknown(&mut rows, before, revision),
             Self::OneTooMany | Self::BelowTheLeast => self.scales(&mut rows, before, own),
             Self::OtherDisk | Self::NumberAgain | Self::TwoRemovals => {
@@ -168,13 +179,7 @@ impl LogBug {
                 Row::Answered(_) | Row::AnsweredTo(_) => chance.percent(20),
                 _ => false,
             }),
-            Self::TimeBack => rows.iter_mut().any(|row| match row {
-                Row::Cluster(row) => {
-                    row.at = UnixNanos(before.cluster().at.0.saturating_sub(1));
-                    before.cluster().at.0 > 0
-                }
-                _ => false,
-            }),
+            Self::TimeBack => time_back(&mut rows, before),
             Self::EventElsewhere | Self::ChangeUntold | Self::EntrySkipped | Self::RowLeftOut => {
                 false
             }
@@ -283,6 +288,16 @@ fn disk_of_another(rows: &mut [Row], before: &Machine) -> bool {
             row.disk = DiskId(77);
         }
         fits
+    })
+}
+
+fn time_back(rows: &mut [Row], before: &Machine) -> bool {
+    rows.iter_mut().any(|row| match row {
+        Row::Cluster(row) => {
+            row.at = UnixNanos(before.cluster().at.0.saturating_sub(1));
+            before.cluster().at.0 > 0
+        }
+        _ => false,
     })
 }
 

@@ -62,7 +62,7 @@ impl Manager {
             if !self.told {
                 overseen.resumed(&self.world, here, &service, epoch);
             }
-            services.insert(service, Service { epoch, live_at, ends_at: None });
+            services.insert(service, Service { epoch, live_at, ends_at: None, ledger: None });
         }
         drop(services);
         if desired.empties {

@@ -4,6 +4,7 @@
 use super::{drains::proposal, *};
 use tradewind_domain::control::{
     Outcome, Refusal, RequestHash,
+    refusal::Noun,
     row::{AnsweredRow, AnsweredToRow},
     scale::{Said, ScaleCommand},
 };
@@ -34,6 +35,14 @@ fn the_bytes_of_commands_that_name_their_request_never_change() {
         "0114020101630203010127fd4a6ed489d54c9621fd4eb4168005849537e9ece133",
     );
     golden(Kind::RowKey, &Row::AnsweredTo(answered()).key(), "01072101630203e2c3ad83");
+}
+
+#[test]
+fn the_bytes_of_the_refusal_of_one_trader_more_never_change() {
+    let refusal = Refusal::TooManySingly { what: Noun::Risk, account: "k".parse().unwrap() };
+    let (applied_at, outcome) = (UnixNanos(1), Outcome::Refused { refusal });
+    let answered = AnsweredRow { key: stamped().request.key, applied_at, outcome };
+    golden(Kind::Row, &Row::Answered(answered), "0106090163020301012810016bf89894f3");
 }
 
 #[test]

@@ -60,7 +60,7 @@ fn names<'de, T: Deserialize<'de>>() -> Vec<&'static str> {
 /// What builds of the first level read: all that there was before the first release, but for what waits for the second.
 /// From then on nothing is added here.
 #[rustfmt::skip]
-const OF_THE_FIRST: [(&str, &[&str]); 13] = [
+const OF_THE_FIRST: [(&str, &[&str]); 14] = [
     ("Command", &["OpenCluster", "PutMember", "CheckIn", "ExpireManager", "PutAccount", "PutCustomer", "PutMarket",
         "PutTrader", "AssignBroker", "AssignCustomer", "AssignTrader", "PutRegister", "Group", "PutLocation",
         "PutExchangeDays", "Drain", "Rebalance", "Resource", "Scale", "Service", "CheckInFrom", "Trader", "Level"]),
@@ -78,9 +78,10 @@ const OF_THE_FIRST: [(&str, &[&str]); 13] = [
     ("ScaleCommand", &["Ask", "Start", "Arrive", "Fail", "GiveUp", "Retire", "Keep", "Release", "Done", "Quiet"]),
     ("ServiceCommand", &["HandBack", "Settle"]),
     ("LevelCommand", &["Know", "CheckIn", "Raise"]),
+    ("CopyCommand", &[]),
 ];
 
-fn now() -> [(&'static str, Vec<&'static str>); 13] {
+fn now() -> [(&'static str, Vec<&'static str>); 14] {
     [
         ("Command", names::<Command>()),
         ("DrainCommand", names::<DrainCommand>()),
@@ -95,6 +96,7 @@ fn now() -> [(&'static str, Vec<&'static str>); 13] {
         ("ScaleCommand", names::<ScaleCommand>()),
         ("ServiceCommand", names::<ServiceCommand>()),
         ("LevelCommand", names::<LevelCommand>()),
+        ("CopyCommand", names::<CopyCommand>()),
     ]
 }
 
@@ -110,7 +112,13 @@ fn later() -> Vec<(&'static str, &'static str, FeatureLevel, Command)> {
         command: Box::new(Command::Drain(abandon.clone())),
     };
     let on = Fence { cluster: ClusterIncarnation(1), epoch: Epoch(5) };
-    let back = Command::Copies(CopyCommand::GiveBack { account: name("x"), on });
+    let (account, manager) = (|| name("x"), || name("a.broker-manager"));
+    let copies = Command::Copies;
+    let naming = copies(CopyCommand::Name { account: account(), holder: None, on });
+    let joined = copies(CopyCommand::Joined { account: account(), since: on });
+    let succeed = copies(CopyCommand::Succeed { account: account(), manager: manager(), on });
+    let live = copies(CopyCommand::WentLive { account: account(), right: on });
+    let back = copies(CopyCommand::GiveBack { account: account(), on });
     let spec = AccountSpec {
         venue: name("v"),
         adapter: "sim".to_string(),
@@ -118,15 +126,20 @@ fn later() -> Vec<(&'static str, &'static str, FeatureLevel, Command)> {
         customers: BTreeSet::new(),
     };
     let what = Declaration::AccountCopies { account: name("x"), spec, copies: Copies::Two };
-    let copies = Command::Resource(ResourceCommand::Put { what, on: Condition::Always });
+    let declared = Command::Resource(ResourceCommand::Put { what, on: Condition::Always });
     let (request, revision, said) = (Epoch(1), Revision(1), Said::Released);
     let told = Command::Scale(ScaleCommand::Tell { by: by(), request, revision, said });
     vec![
         ("Command", "Asked", THIRD, asked),
-        ("Command", "Copies", SECOND, back),
+        ("Command", "Copies", SECOND, back.clone()),
+        ("CopyCommand", "Name", SECOND, naming),
+        ("CopyCommand", "Joined", SECOND, joined),
+        ("CopyCommand", "Succeed", SECOND, succeed),
+        ("CopyCommand", "WentLive", SECOND, live),
+        ("CopyCommand", "GiveBack", SECOND, back),
         ("DrainCommand", "Abandon", SECOND, Command::Drain(abandon)),
         ("DrainCommand", "HoursUnknown", SECOND, Command::Drain(unknown)),
-        ("Declaration", "AccountCopies", SECOND, copies),
+        ("Declaration", "AccountCopies", SECOND, declared),
         ("ScaleCommand", "Tell", THIRD, told),
     ]
 }

@@ -107,6 +107,7 @@ impl Draw {
 
     fn trader(&self) -> Declaration {
         let trader = self.of(&self.names.traders);
+        let own = self.chance.percent(if self.attached { 60 } else { 5 });
         let spec = TraderSpec {
             customer: self.of(&self.names.customers),
             // One without words is refused.
@@ -117,6 +118,12 @@ impl Draw {
                 _ => TraderWish::Stopped,
             },
         };
+        if own {
+            // Refused, now and then: nobody here runs it, and is told how.
+            let restarts = u64::from(self.chance.percent(8));
+            let (command, run) = (Vec::new(), TraderRun { restarts, ..TraderRun::default() });
+            return Declaration::SelfManaged { trader, spec: TraderSpec { command, ..spec }, run };
+        }
         if self.chance.percent(50) {
             return Declaration::Trader { trader, spec };
         }

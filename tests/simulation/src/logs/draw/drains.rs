@@ -44,9 +44,9 @@ impl Draw {
         let at = row.map(|row| row.revision).filter(|_| self.chance.percent(40));
         let at = if self.chance.percent(90) { at } else { Some(Revision(epoch.0)) };
         let by = self.by();
-        match self.chance.below(19) {
+        match self.chance.below(22) {
             16 | 17 => DrainCommand::Abandon { target, at, by },
-            18 => {
+            18..22 => {
                 let why = self.chance.below(2).to_string();
                 DrainCommand::HoursUnknown { target, epoch, why }
             }

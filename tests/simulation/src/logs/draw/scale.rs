@@ -10,8 +10,8 @@ use tradewind_domain::{
         plan::drains::after_hours,
         resource::{Condition, Declaration, ResourceCommand},
         scale::{
-            Marks, Offered, ProvisionRow, ProvisionState, Provisioner, ScaleCommand, ScaleRow,
-            ScaleSpec, Shortage,
+            Marks, Offered, ProvisionRow, ProvisionState, Provisioner, Said, ScaleCommand,
+            ScaleRow, ScaleSpec, Shortage,
         },
     },
     ids::{DrainTarget, Epoch, Incarnation, ManagerId, ManagerKind, NodeId, Revision},
@@ -97,7 +97,8 @@ impl Draw {
         let draw = self.chance.below(10);
         let whole = self.missing(machine, row).is_none();
         let step = match row.state {
-            _ if self.chance.percent(10) => self.chance.below(8),
+            _ if self.chance.percent(10) => self.chance.below(9),
+            _ if self.newest && self.chance.percent(8) => 8,
             ProvisionState::Starting | ProvisionState::Failed if draw < 7 && !whole => {
                 return self.comes(machine, row);
             }
@@ -132,6 +133,12 @@ impl Draw {
             3 => ScaleCommand::Retire { request, revision, settings },
             4 => ScaleCommand::GiveUp { request, revision },
             5 => ScaleCommand::Keep { request, revision },
+            8 => {
+                let released = self.chance.percent(50);
+                let failed = Said::Failed { why: "no".to_owned() };
+                let said = if released { Said::Released } else { failed };
+                ScaleCommand::Tell { by: self.by(), request, revision, said }
+            }
             6 => ScaleCommand::Release { request, revision },
             _ => ScaleCommand::Done { request, revision },
         })
