@@ -105,7 +105,7 @@ impl World {
         INSTRUMENTS.iter().for_each(|name| more.extend(["--instrument", name]));
         let venue = OtherVenue::at(&site.group.home.path().join("venue"), &more);
         site.start("broker-manager", "n1", Passing::All).await;
-        site.options = ["--shards", "2", "--shard-busy", "15"].map(str::to_owned).to_vec();
+        site.options = ["--shards", "2", "--shard-busy", "20"].map(str::to_owned).to_vec();
         site.start("market-manager", "n2", Passing::All).await;
         let key = site.group.home.path().join("key");
         fs::write(&key, KEY).unwrap();
@@ -192,12 +192,15 @@ impl World {
         all.iter().filter_map(shard).collect()
     }
 
-    /// Asks for open orders again and again, which is work for the main shard.
-    fn works(&self, on: &Arc<AtomicBool>) -> JoinSet<()> {
+    /// Work for the main shard: it is asked for open orders, and for its figures, again and again.
+    async fn works(&self, on: &Arc<AtomicBool>) -> JoinSet<()> {
+        let service = format!("http://{}/v1/services/market.crypto.0", self.edge);
+        let told: Value = reqwest::get(service).await.unwrap().json().await.unwrap();
+        let figures = format!("http://{}/metrics", told["address"].as_str().unwrap());
+        let orders = format!("http://{}/v1/orders?account=sim-1&open=true", self.edge);
         let mut all = JoinSet::new();
-        for _ in 0..8 {
+        for url in [orders.clone(), orders, figures.clone(), figures.clone(), figures] {
             let (on, token) = (on.clone(), self.token.clone());
-            let url = format!("http://{}/v1/orders?account=sim-1&open=true", self.edge);
             all.spawn(async move {
                 let client = reqwest::Client::new();
                 while on.load(Ordering::Relaxed) {
@@ -258,7 +261,7 @@ async fn a_busy_market_gets_a_second_shard_and_loses_it_and_its_algo_sees_one_en
     let (pause, works_on) = (Arc::new(AtomicU64::new(20)), Arc::new(AtomicBool::new(true)));
     let trading = tokio::spawn(trades(world.session.clone(), pause.clone()));
     // when: there is more to do than one is to do
-    let mut working = world.works(&works_on);
+    let mut working = world.works(&works_on).await;
     let spread = || {
         let seen = world.seen();
         let live = seen.iter().filter(|(_, state, _)| state == "live").count();
@@ -284,7 +287,7 @@ async fn a_busy_market_gets_a_second_shard_and_loses_it_and_its_algo_sees_one_en
     assert!(moves.iter().all(|of| all.of(of).away == 1 && all.of(of).untold == 0), "{all:?}");
     let gaps: Vec<usize> = moves.iter().map(|of| all.of(of).gaps).collect();
     // when: there is nearly nothing to do
-    pause.store(500, Ordering::Relaxed);
+    pause.store(1_000, Ordering::Relaxed);
     while working.join_next().await.is_some() {}
     wish(&wishes, "unsubscribe", &INSTRUMENTS[..]).await;
     wish(&wishes, "subscribe", &[moves[0], stays[0]]).await;
