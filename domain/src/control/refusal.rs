@@ -146,7 +146,8 @@ pub enum Refusal {
     KeyUsed,
     #[error(
         "{} Traders that trade on the account {account} have a {what} of their own, and its Broker is told of no more: set it for \
-         the customer or for the account, or remove one of a Trader (`rm trader.NAME`)",
+         the customer or for the account, or remove one of a Trader \
+         (`rm trader.NAME`; a trading state that is not active is set to active first)",
         limits::SINGLE_TRADERS_PER_ACCOUNT
     )]
     TooManySingly { what: Noun, account: AccountId },

@@ -13,7 +13,7 @@ use std::{
 };
 use tokio::time::{Instant, sleep_until};
 use tradewind_protocol::{
-    attach::AttachedAccess, domain::limits::SESSION_TOKEN_LIFE, session::SessionOpened, token,
+    Code, attach::AttachedAccess, domain::limits::SESSION_TOKEN_LIFE, session::SessionOpened, token,
 };
 
 /// A renewal that failed is tried again after this time: half of a token's life is left for it.
@@ -80,7 +80,9 @@ impl Access {
         }
         // A token can be renewed while it is good, and the session is the one it was; an API key opens a new one.
         match (self.opened_by(old).await, &self.api_key) {
-            (Err(Failed::Problem(_)), Some(key)) => self.opened_by(key).await,
+            (Err(Failed::Problem(why)), Some(key)) if why.code == Code::Unauthorized => {
+                self.opened_by(key).await
+            }
             (renewed, _) => renewed,
         }
     }

@@ -123,11 +123,27 @@ async fn a_token_renews_itself_so_that_the_session_goes_on_and_the_api_key_only_
     let session = connect(&one).await.unwrap();
     eventually("the token is renewed", || tokens(&one) >= 2).await;
     assert_eq!(one.ledger().renewals, [false, true]);
-    one.ledger().only_by_key = true;
+    one.ledger().renewal = Some(Code::Unauthorized);
     eventually("the key opens a session", || tokens(&one) >= 3).await;
     let renewals = one.ledger().renewals.clone();
     assert!(renewals.ends_with(&[true, false]), "the key comes last: {renewals:?}");
     session.submit(&an_order()).await.unwrap();
+}
+
+/// Orders may be tied to it.
+#[tokio::test]
+async fn a_member_that_cannot_renew_a_token_now_costs_no_session() {
+    let (one, _other) = two().await;
+    one.ledger().token_life = Duration::from_secs(2);
+    let session = connect(&one).await.unwrap();
+    one.ledger().renewal = Some(Code::Unavailable);
+    eventually("a renewal fails", || one.ledger().renewals.len() >= 2).await;
+    // Only a token that was drawn later is good now.
+    one.ledger().renewal = None;
+    one.ledger().good_from = 2;
+    session.submit(&an_order()).await.unwrap();
+    let renewals = one.ledger().renewals.clone();
+    assert!(renewals[1..].iter().all(|by_token| *by_token), "{renewals:?}");
 }
 
 #[tokio::test]

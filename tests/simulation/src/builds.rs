@@ -6,7 +6,7 @@ use crate::{caller::Caller, chance::Chance, scene::Scene, world::World};
 use std::collections::BTreeMap;
 use tradewind_domain::{
     control::{
-        Command, Machine, Outcome,
+        Command, Machine, Outcome, Refusal,
         group::{Founder, GroupCommand, MemberAddress},
         level::{FeatureLevel, LevelCommand},
     },
@@ -122,7 +122,11 @@ async fn ask(caller: &Caller, command: Command) {
     loop {
         let heard = caller.command(caller.key(), command.clone()).await;
         caller.world.note(&format!("{command:?}: {:?}", heard.outcome));
-        let accepted = matches!(heard.outcome, Some(Outcome::Accepted { .. }));
+        // What had no answer may have been decided all the same, under a key that is not asked again.
+        let accepted = matches!(
+            heard.outcome,
+            Some(Outcome::Accepted { .. } | Outcome::Refused { refusal: Refusal::AlreadyOpen })
+        );
         caller.world.history.borrow_mut().commands.push((heard.key, heard.outcome));
         if accepted {
             return;

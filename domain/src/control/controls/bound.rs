@@ -98,15 +98,16 @@ impl Machine {
         account: &AccountId,
         customers: &BTreeSet<CustomerId>,
     ) -> Result<(), Refusal> {
-        let before = self.account(account).map(|row| &row.spec.customers);
-        let comes = customers.iter().filter(|one| before.is_none_or(|held| !held.contains(*one)));
+        let none = BTreeSet::new();
+        let before = self.account(account).map_or(&none, |row| &row.spec.customers);
+        let comes = customers.iter().filter(|one| !before.contains(*one));
         if self.level() < FeatureLevel::THIRD || comes.clone().next().is_none() {
             return Ok(());
         }
         let much = |what: &Single| {
             !what.are_few(self)
                 && what.count(self, comes.clone()) > 0
-                && what.count(self, customers) > MOST
+                && what.count(self, customers) > MOST.max(what.count(self, before))
         };
         let found = Single::ALL.into_iter().find(much);
         found.map_or(Ok(()), |what| Err(what.too_many(account)))

@@ -53,8 +53,8 @@ pub struct Ledger {
     pub tokens: usize,
     /// Whether each was asked for by a token, and not by the API key.
     pub renewals: Vec<bool>,
-    /// No token renews one any more.
-    pub only_by_key: bool,
+    /// What whoever renews by a token is answered, if no token.
+    pub renewal: Option<Code>,
     pub token_life: Duration,
     /// Tokens below this number are no longer good.
     pub good_from: usize,
@@ -187,8 +187,8 @@ async fn open_session(State(edge): State<Edge>, headers: HeaderMap) -> Response 
     let mut ledger = edge.ledger();
     let renews = headers["authorization"].to_str().unwrap().contains("tw1.");
     ledger.renewals.push(renews);
-    if renews && ledger.only_by_key {
-        return problem(Code::Unauthorized);
+    if let Some(code) = ledger.renewal.filter(|_| renews) {
+        return problem(code);
     }
     ledger.tokens += 1;
     let claims = claims(&ledger.tokens.to_string(), ledger.token_life);

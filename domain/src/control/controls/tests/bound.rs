@@ -207,4 +207,49 @@ fn what_a_group_of_earlier_builds_says_is_not_refused() {
     let (level, revision, since) = (FeatureLevel::SECOND, Revision(0), UnixNanos(0));
     world.machine.tables.put(Row::Level(LevelRow { level, revision, since }));
     put(&mut world, limits_of(MOST));
+    put(&mut world, halt_of(MOST));
+    // Nor by the other ways: a Trader changes hands, a customer is let in.
+    let elsewhere = CUSTOMERS_PER_ACCOUNT;
+    let spec = |n: usize| TraderSpec {
+        customer: long("c", n),
+        command: vec!["w".to_string()],
+        state: TraderWish::Running,
+    };
+    for (n, customer) in [(0, elsewhere), (0, 7), (1, elsewhere)] {
+        put(
+            &mut world,
+            Declaration::Trader { trader: trader(FENCES_AT_ONCE + n), spec: spec(customer) },
+        );
+        put(&mut world, limits_of(FENCES_AT_ONCE + n));
+    }
+    let account = Declaration::Account {
+        account: long("k", 0),
+        spec: account_of((0..=elsewhere).filter(|n| *n != elsewhere - 1)),
+    };
+    put(&mut world, account);
+}
+
+#[test]
+fn an_account_that_came_to_more_may_come_to_fewer_step_by_step() {
+    // given: more than there may be, from before that was looked at
+    let mut world = full();
+    let rows = (MOST..MOST + 600).flat_map(|n| said(Scope::Trader(trader(n))));
+    let all: Vec<Row> = world.machine.rows().chain(rows).collect();
+    world.machine = Machine::from_rows(all);
+    let elsewhere = CUSTOMERS_PER_ACCOUNT;
+    let spec = TraderSpec {
+        customer: long("c", elsewhere),
+        command: vec!["w".to_string()],
+        state: TraderWish::Running,
+    };
+    let one = trader(FENCES_AT_ONCE);
+    put(&mut world, Declaration::Trader { trader: one, spec });
+    put(&mut world, limits_of(FENCES_AT_ONCE));
+    let with = |without: usize| Declaration::Account {
+        account: long("k", 0),
+        spec: account_of((0..=elsewhere).filter(|n| *n != without)),
+    };
+    // when, then: he comes in the place of one who has more of them, and not beside them
+    assert_eq!(outcome(&mut world, with(elsewhere - 1)), refused(Noun::Risk));
+    put(&mut world, with(7));
 }
