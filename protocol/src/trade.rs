@@ -53,13 +53,6 @@ pub enum OrderCommand {
         account: Option<AccountId>,
         order: NewOrder,
     },
-    /// As `Submit`, but taken only if it makes the customer's position there smaller, beside what is open on that
-    /// side already; else nothing is written down and the answer is `NotReducing`. A Market's question to accounts
-    /// that earlier routes went to.
-    SubmitReducing {
-        account: AccountId,
-        order: NewOrder,
-    },
     Cancel {
         order_id: OrderId,
     },
@@ -172,8 +165,6 @@ pub enum CommandAnswer {
     Orders {
         orders: Vec<Order>,
     },
-    /// To `SubmitReducing`: the order was not taken, and nothing is known of it here.
-    NotReducing {},
     Fills {
         fills: Vec<Fill>,
     },

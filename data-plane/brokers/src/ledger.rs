@@ -350,8 +350,13 @@ impl Ledger {
         mark(&mut self.unknown, id, next.state == OrderState::Unknown);
         mark(&mut self.replacing, id, next.replacement.is_some());
         let entry = self.orders.get_mut(&id).ok_or(Broken::Order(id))?;
-        if let Some(session) = entry.session.as_ref().filter(|_| !open) {
-            self.marks.unmark(session, &id);
+        match (&entry.session, next.cancel_on_disconnect) {
+            // Also one that a late fill has opened again.
+            (Some(session), Some(away)) if open => {
+                self.marks.mark(session.clone(), id, away.after());
+            }
+            (Some(session), _) => self.marks.unmark(session, &id),
+            (None, _) => {}
         }
         self.exposures.stands(entry.trader.as_ref(), Some(&entry.order), &next);
         entry.order = next;

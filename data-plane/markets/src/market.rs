@@ -215,7 +215,7 @@ impl Market {
                     Act::Up { via, frame } => {
                         let sent = self.upstreams.line(&via).map(|line| line.send(frame));
                         if let Some(Err(request)) = sent {
-                            more.extend(self.relay.not_sent(request, self.clock.now()));
+                            more.extend(self.relay.not_sent(request));
                         }
                     }
                     Act::Down { to, frame } => {

@@ -105,13 +105,15 @@ impl Presence {
     /// Time has passed: the orders whose sessions are gone. They are named again until they are marked no more.
     #[must_use]
     pub fn look(&mut self, marks: &Marks, now: Monotonic) -> Vec<VenueOrderId> {
+        let since = self.counted;
         self.counted = self.counted_at(now);
         self.looked = now;
         // Of others nothing need be remembered: what a session submits is a word of it.
         self.heard.retain(|session, _| marks.has(session));
         let mut due = Vec::new();
         for (session, orders) in &marks.0 {
-            let heard = self.heard.get(session).copied().unwrap_or_default();
+            // One whose order was opened again by a late fill has its full time anew.
+            let heard = *self.heard.entry(session.clone()).or_insert(since);
             let away = self.counted.saturating_sub(heard);
             if away < AWAY_MIN + PRESENCE_LATE {
                 continue;

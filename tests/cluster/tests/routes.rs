@@ -203,36 +203,10 @@ async fn algos_notice_nothing_while_their_instrument_is_moved_between_two_venues
         assert_eq!(page["arrivals"].as_array().unwrap().len(), 1, "{page}");
         assert_eq!(page["orders"][0]["state"], "canceled", "{page}");
     }
-    reducing_goes_to_who_holds(&demo, &guest).await;
     reading.abort();
     let wrong = std::mem::take(&mut seen.lock().unwrap().wrong);
     assert!(wrong.is_empty(), "{wrong:?}");
     judge(&demo, &[(&*venue, "sim-1"), (&*other.address, "acme-b")]).await;
-}
-
-/// What the guest has bought at the first venue he sells there after the move, and no more than that.
-async fn reducing_goes_to_who_holds(demo: &Demo, guest: &Session) {
-    let at_once = |side, quantity: &str| OrderRequest::market("BTC/USD", side, quantity).unwrap();
-    let filled = async |order: &OrderRequest, account: &str| {
-        let order = guest.submit(order).await.unwrap();
-        assert_eq!(order.order_id.account.as_str(), account, "{order:?}");
-        let done = async || is(guest, &order, OrderState::Filled).await;
-        eventually_async("an order at the market is filled", SOON, done).await;
-    };
-    filled(&at_once(Side::Buy, "0.003"), "sim-2").await;
-    does(demo, &["route", "move", "crypto", "--from", "sim", "--to", OTHER], &[]);
-    let new = async || {
-        let order = guest.submit(&at_once(Side::Buy, "0.001")).await.unwrap();
-        order.order_id.account.as_str() == "guest-b"
-    };
-    eventually_async("new orders go to the new venue", SOON, new).await;
-    let sold = at_once(Side::Sell, "0.002");
-    filled(&sold, "sim-2").await;
-    // one that is sent again is found, and not offered anew
-    filled(&sold, "sim-2").await;
-    filled(&at_once(Side::Sell, "0.002"), "guest-b").await;
-    filled(&at_once(Side::Sell, "0.001"), "sim-2").await;
-    filled(&at_once(Side::Sell, "0.001"), "guest-b").await;
 }
 
 #[test]

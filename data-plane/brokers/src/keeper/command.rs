@@ -1,10 +1,7 @@
 //! Commands at the ledger. Decides the order of the checks (fence, Trader, grant, then the command's own)
 //! and what each answer waits for; the checks themselves are `ledger::rules`.
 
-use super::{
-    Command, Effect, Keeper, Line, Reply, Subscribe, Subscribed,
-    guard::{Guard, Whose},
-};
+use super::{Command, Effect, Keeper, Line, Reply, Subscribe, Subscribed, guard::Whose};
 use crate::{
     ledger::{Ledger, rules::Submitted},
     limits::{LISTED, MARKETS_KNOWN},
@@ -92,14 +89,6 @@ impl Keeper {
         match command {
             OrderCommand::Submit { account, order } => {
                 self.submit(principal, account, &order, current)
-            }
-            OrderCommand::SubmitReducing { account, order } => {
-                let id = VenueOrderId::of(&account, customer, &order.client_order_id);
-                let stands = self.ledger.entry(&id).is_some();
-                if granted.is_ok() && !stands && !Guard::reduces(&self.ledger, customer, &order) {
-                    return Ok(Ok(answer(CommandAnswer::NotReducing {})));
-                }
-                self.submit(principal, Some(account), &order, current)
             }
             OrderCommand::Cancel { order_id } => match granted {
                 Ok(()) => self.cancel(principal, &order_id),

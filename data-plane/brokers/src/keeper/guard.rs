@@ -120,12 +120,6 @@ impl Guard {
         all.max_by_key(|(state, _)| *state).unwrap_or((TradingState::Active, Scope::Global))
     }
 
-    /// Whether a new order only makes its customer's position smaller.
-    pub(super) fn reduces(ledger: &Ledger, customer: &CustomerId, new: &NewOrder) -> bool {
-        let his = ledger.exposures().of(&Owner::Customer(customer.clone()), &new.instrument);
-        risk::trading_state(TradingState::Reducing, &asked(new), &his).is_ok()
-    }
-
     /// Whether a new order keeps all limits.
     pub(super) fn check_new(
         &mut self,

@@ -1,7 +1,7 @@
 //! Who is connected, told to the Brokers: each turn all sessions, each with how long ago it was last heard of. Decides which
 //! Broker hears of whom (that of each account its customer may use), and who is asked for a sign: those of whom a Broker
-//! says that orders depend on it. Nothing is remembered of it, so that a Broker that has moved, a Market that has died and a
-//! session that came from elsewhere are all right with the next turn.
+//! says that orders depend on it, also while its answer is late. Of who is connected nothing is remembered, so that a Broker that has
+//! moved, a Market that has died and a session that came from elsewhere are all right with the next turn.
 
 use super::{Gateway, directory::Directory, port::Port};
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
@@ -20,6 +20,9 @@ use tradewind_domain::{
 use tradewind_protocol::trade::Seen;
 
 type Place = (MarketId, AccountId);
+
+/// Of whom each account's Broker has said last that orders depend on them.
+type Watched = BTreeMap<Place, Vec<SessionKey>>;
 
 /// Which accounts a customer may use, and behind which Markets they are. Looked up once, since most ask again.
 struct Places {
@@ -47,6 +50,7 @@ impl Gateway {
         let mut turn = interval(PRESENCE_EVERY);
         turn.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut places: Option<Places> = None;
+        let mut watched = Watched::new();
         loop {
             turn.tick().await;
             let Ok(directory) = self.known() else { continue };
@@ -54,11 +58,11 @@ impl Gateway {
                 Some(places) if Arc::ptr_eq(&places.directory, &directory) => places,
                 stale => stale.insert(Places { directory, of: HashMap::new() }),
             };
-            self.tell_who_is_here(places).await;
+            self.tell_who_is_here(places, &mut watched).await;
         }
     }
 
-    async fn tell_who_is_here(&self, places: &mut Places) {
+    async fn tell_who_is_here(&self, places: &mut Places, watched: &mut Watched) {
         let mut ports = HashMap::<SessionKey, Vec<Arc<Port>>>::new();
         for here in self.0.sessions.here() {
             ports.entry(here.session).or_default().push(here.port);
@@ -75,23 +79,33 @@ impl Gateway {
                 }
             }
         }
+        watched.retain(|place, _| present.contains_key(place));
+        let sign = |of: &[SessionKey]| {
+            of.iter().filter_map(|it| ports.get(it)).flatten().for_each(|port| port.want_sign());
+        };
+        // A Broker that answers late has heard all the same, and goes on counting.
+        watched.values().for_each(|sessions| sign(sessions));
         let mut told = FuturesUnordered::new();
-        for ((market, account), sessions) in present {
-            let Ok(link) = self.link(&market) else { continue };
+        for (place, sessions) in present {
+            let Ok(link) = self.link(&place.0) else { continue };
             told.push(async move {
-                let mut watched = Vec::new();
+                let mut theirs = Some(Vec::new());
                 for some in sessions.chunks(PRESENT_AT_ONCE) {
-                    watched.extend(link.present(account.clone(), some.to_vec()).await);
+                    let said = link.present(place.1.clone(), some.to_vec()).await;
+                    theirs = theirs.zip(said).map(|(mut all, more)| {
+                        all.extend(more);
+                        all
+                    });
                 }
-                watched
+                (place, theirs)
             });
         }
         // One that takes longer is told anew, and the others do not wait for it.
         let all = async {
-            while let Some(watched) = told.next().await {
-                for port in watched.iter().filter_map(|session| ports.get(session)).flatten() {
-                    port.want_sign();
-                }
+            while let Some((place, theirs)) = told.next().await {
+                let Some(theirs) = theirs else { continue };
+                sign(&theirs);
+                watched.insert(place, theirs);
             }
         };
         if timeout(PRESENCE_EVERY, all).await.is_err() {

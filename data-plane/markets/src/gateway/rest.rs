@@ -251,7 +251,6 @@ fn unexpected(answer: CommandAnswer) -> Failure {
         CommandAnswer::Problem { problem } => Failure(problem),
         CommandAnswer::Order { .. }
         | CommandAnswer::Orders { .. }
-        | CommandAnswer::NotReducing {}
         | CommandAnswer::Fills { .. }
         | CommandAnswer::Positions { .. }
         | CommandAnswer::CancelTimer { .. }

@@ -145,14 +145,18 @@ impl TradeLink {
 
     /// Tells the account's Broker who is connected; gives those of them whose orders depend on it. None if it is not
     /// reached: it is told again.
-    pub(crate) async fn present(&self, account: AccountId, sessions: Vec<Seen>) -> Vec<SessionKey> {
+    pub(crate) async fn present(
+        &self,
+        account: AccountId,
+        sessions: Vec<Seen>,
+    ) -> Option<Vec<SessionKey>> {
         let (reply, answer) = oneshot::channel();
         if !self.ask(Ask::Present { account, sessions, reply }).await {
-            return Vec::new();
+            return None;
         }
         match answer.await {
-            Ok(CommandAnswer::Watched { sessions }) => sessions,
-            Ok(_) | Err(_) => Vec::new(),
+            Ok(CommandAnswer::Watched { sessions }) => Some(sessions),
+            Ok(_) | Err(_) => None,
         }
     }
 

@@ -33,11 +33,9 @@ impl Line {
     pub(crate) fn send(&mut self, frame: TradeDown) -> Result<(), u64> {
         match frame {
             // Who does not know the frame would close the pipe.
-            TradeDown::Command {
-                request, command: OrderCommand::SubmitReducing { .. }, ..
-            }
-            | TradeDown::Present { request, .. }
-                if self.protocol < PRESENCE_SINCE =>
+            TradeDown::Present { request, .. } if self.protocol < PRESENCE_SINCE => Err(request),
+            TradeDown::Command { request, command: OrderCommand::Submit { order, .. }, .. }
+                if order.cancel_on_disconnect.is_some() && self.protocol < PRESENCE_SINCE =>
             {
                 Err(request)
             }

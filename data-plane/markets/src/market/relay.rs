@@ -3,8 +3,7 @@
 //! frames and times in, [`Act`]s out; pipes are left to `market`.
 //!
 //! M3 after a change of routes no order goes to an account before those where it may stand already, having been sent
-//! under earlier routes, have said that they do not know it; one that makes the position at such an account smaller
-//! goes there (`search`).
+//! under earlier routes, have said that they do not know it (`search`).
 
 mod presence;
 mod search;
@@ -73,8 +72,6 @@ enum Awaited {
     Answer(ReplyTo),
     /// Of the search with this number.
     Found(u64),
-    /// To the order itself, of the search with this number.
-    Offered(u64),
 }
 
 pub(crate) struct Relay {
@@ -203,7 +200,6 @@ impl Relay {
             TradeUp::Answer { request, answer } => match self.requests.end(request) {
                 Some(Awaited::Answer((to, request))) => vec![down(to, request, answer)],
                 Some(Awaited::Found(search)) => self.found(search, account, &answer, now),
-                Some(Awaited::Offered(search)) => self.offered(search, answer, now),
                 None => Vec::new(),
             },
         }
@@ -261,16 +257,10 @@ impl Relay {
     }
 
     /// A command that was to be sent found no place on the pipe.
-    pub(crate) fn not_sent(&mut self, request: u64, now: Monotonic) -> Acts {
+    pub(crate) fn not_sent(&mut self, request: u64) -> Acts {
         let problem = unavailable("the link to the Broker is busy or lost");
-        match self.requests.end(request) {
-            // A Broker of an earlier build does not know the question either.
-            Some(Awaited::Offered(search)) => {
-                self.offered(search, CommandAnswer::NotReducing {}, now)
-            }
-            Some(awaited) => self.unanswered(awaited, problem),
-            None => Vec::new(),
-        }
+        let awaited = self.requests.end(request);
+        awaited.into_iter().flat_map(|awaited| self.unanswered(awaited, problem.clone())).collect()
     }
 
     /// Time has passed.
@@ -292,7 +282,6 @@ impl Relay {
         match awaited {
             Awaited::Answer(reply) => vec![answer(reply, problem)],
             Awaited::Found(search) => self.give_up(search, &problem),
-            Awaited::Offered(search) => self.not_known(search, problem),
         }
     }
 

@@ -119,8 +119,7 @@ impl Routes {
             OrderCommand::Cancel { order_id }
             | OrderCommand::Get { order_id }
             | OrderCommand::Replace { order_id, .. } => &order_id.account,
-            OrderCommand::SubmitReducing { account, .. }
-            | OrderCommand::List { account, .. }
+            OrderCommand::List { account, .. }
             | OrderCommand::Fills { account }
             | OrderCommand::Positions { account }
             | OrderCommand::CancelAllAfter { account, .. }

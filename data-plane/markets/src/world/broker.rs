@@ -316,6 +316,9 @@ impl Scene {
                 let watched = sessions.iter().filter(|_| self.watches);
                 let sessions_of = watched.map(|seen| seen.session.clone()).collect();
                 self.present.extend(sessions);
+                if matches!(self.answers, Answers::Silent) {
+                    return Vec::new();
+                }
                 let answer = CommandAnswer::Watched { sessions: sessions_of };
                 return vec![TradeUp::Answer { request, answer }];
             }
@@ -367,7 +370,7 @@ impl Scene {
         };
         let named = |name: &str| Box::new(accepted(&super::new_order(name)));
         Some(match command {
-            OrderCommand::Submit { order, .. } | OrderCommand::SubmitReducing { order, .. } => {
+            OrderCommand::Submit { order, .. } => {
                 CommandAnswer::Order { order: Box::new(accepted(order)), created }
             }
             OrderCommand::Cancel { .. }

@@ -78,6 +78,15 @@ fn an_order_that_has_ended_is_not_due_and_its_session_is_forgotten() {
     assert!(presence.heard.is_empty());
 }
 
+#[test]
+fn one_whose_order_is_opened_again_has_its_full_time_anew() {
+    let mut presence = Presence::begins(at(0), STEP);
+    let mut marks = marked();
+    marks.unmark(&session(1), &order(1));
+    assert_eq!(looked(&mut presence, &marks, 0, 60_000), None);
+    assert_eq!(looked(&mut presence, &marked(), 60_250, 80_000), Some(67_000));
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     /// Time passes, and the Broker looks.

@@ -52,6 +52,21 @@ fn an_order_is_tied_to_the_session_that_submitted_it_first_and_until_it_ends() {
 }
 
 #[test]
+fn an_order_that_a_late_fill_opens_again_is_tied_again() {
+    let mut book = Book::new();
+    submit_in(&mut book, Some("s-1"), &tied("o", 5_000)).unwrap();
+    let id = VenueOrderId::of(&account(), &key("s-1").customer, &"o".parse().unwrap());
+    for state in [OrderState::PendingNew, OrderState::Rejected] {
+        let changed = book.ledger.change(&book.order(&id), state, None, NOW).unwrap();
+        book.put(changed);
+    }
+    assert_eq!(book.ledger.marks().sessions(), 0);
+    book.fills(&id, "x-1", "0.5");
+    assert_eq!(book.order(&id).state, OrderState::PartiallyFilled);
+    assert!(book.ledger.marks().has(&key("s-1")));
+}
+
+#[test]
 fn a_replayed_ledger_has_the_same_ties() {
     let mut book = Book::new();
     for (session, name) in [("s-1", "a"), ("s-1", "b"), ("s-2", "c")] {

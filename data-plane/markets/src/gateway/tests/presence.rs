@@ -2,6 +2,7 @@
 
 use crate::world::{
     algo::Algo,
+    broker::Answers,
     claims,
     edge::{Edge, quick_settings},
     eventually, token,
@@ -71,6 +72,25 @@ async fn a_session_that_orders_depend_on_is_asked_for_signs_and_one_that_gives_n
     // when: it reads no more, though its connection stands
     eventually("it is told as silent", || told(&edge, "s-1").last() >= Some(&2_000)).await;
     assert_eq!(edge.sessions.count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_whose_answers_are_late_costs_no_session_its_signs() {
+    let (edge, _telling) = telling(true).await;
+    let mut algo = edge.algo().await;
+    let mut reads = async |seconds| {
+        let until = tokio::time::Instant::now() + Duration::from_secs(seconds);
+        while tokio::time::Instant::now() < until {
+            algo.next().await.unwrap();
+        }
+    };
+    reads(1).await;
+    // when: it hears all of it, and answers none of it in time
+    edge.broker.scene().answers = Answers::Silent;
+    reads(4).await;
+    // then
+    let silences = told(&edge, "s-1");
+    assert!(silences.last() < Some(&2_000), "unasked it would be silent for 4 s: {silences:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

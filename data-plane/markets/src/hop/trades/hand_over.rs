@@ -32,7 +32,12 @@ impl<U> Next<U> {
 
     /// Keeps a trade until it is heard; `false` once there is room for no other.
     pub(super) fn waits(&mut self, numbered: Numbered) -> bool {
-        if self.begun.is_some() {
+        if let Some((begun, _)) = &mut self.begun {
+            if begun.epoch != numbered.epoch {
+                // Routes have changed behind it: its numbers begin anew, and nothing reaches where they began before.
+                *begun = Position { epoch: numbered.epoch.clone(), seq: numbered.prev };
+                self.trades.clear();
+            }
             self.trades.push_back(numbered);
         }
         self.trades.len() < HAND_OVER_TRADES

@@ -139,7 +139,7 @@ fn a_command_the_pipe_had_no_room_for_was_surely_not_sent() {
     let mut relay = reached();
     let (request, ..) = sent(&relay.heard_receiver(MANAGER, submit(900, "acme"), NOW));
     // then
-    let refusal = refused(&relay.not_sent(request, NOW));
+    let refusal = refused(&relay.not_sent(request));
     assert_eq!(refusal, [(900, Code::Unavailable, Retry::After)]);
 }
 

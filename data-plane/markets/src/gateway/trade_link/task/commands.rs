@@ -31,7 +31,6 @@ impl Task {
             OrderCommand::Submit { order, .. } => shard_of(&order.instrument, &self.serving),
             OrderCommand::Cancel { .. }
             | OrderCommand::Get { .. }
-            | OrderCommand::SubmitReducing { .. }
             | OrderCommand::List { .. }
             | OrderCommand::Fills { .. }
             | OrderCommand::Replace { .. }

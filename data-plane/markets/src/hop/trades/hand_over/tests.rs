@@ -102,6 +102,30 @@ fn an_old_one_that_does_not_come_up_to_it_is_not_waited_for_and_what_is_missing_
 }
 
 #[test]
+fn where_routes_change_meanwhile_nothing_of_their_numbers_is_told_twice() {
+    let routed = |seq: u64| Numbered { epoch: epoch("f"), ..trade(seq) };
+    let mut hop = begun();
+    assert!(hop.stands(&"b", &btc(), at(7), (&both(), NOW)).is_empty());
+    // when: the old one knows the new routes first
+    let stand = Position { epoch: epoch("f"), seq: 100 };
+    hop.stands(&"a", &btc(), stand, (&both(), NOW));
+    assert_eq!(words(&hop.trade(&"a", &btc(), routed(101), &both())), ["101"]);
+    // then the new one, which tells no other stand
+    assert!(hop.trade(&"b", &btc(), routed(102), &both()).is_empty());
+    assert!(hop.trade(&"b", &btc(), routed(103), &both()).is_empty());
+    assert_eq!(words(&hop.trade(&"a", &btc(), routed(102), &both())), ["102", "-a", "103"]);
+    // The same where the old one was ahead: it is not waited for, and nothing goes back.
+    let mut hop = begun();
+    hop.stands(&"b", &btc(), at(7), (&both(), NOW));
+    hop.stands(&"a", &btc(), Position { epoch: epoch("f"), seq: 100 }, (&both(), NOW));
+    hop.trade(&"b", &btc(), routed(101), &both());
+    for seq in [101, 102] {
+        hop.trade(&"a", &btc(), routed(seq), &both());
+    }
+    assert!(!hop.carries(&"a"), "the new one was heard as soon as nothing was missing");
+}
+
+#[test]
 fn a_new_one_that_is_lost_begins_anew_and_the_old_one_goes_on() {
     let mut hop = begun();
     hop.stands(&"b", &btc(), at(7), (&both(), NOW));
