@@ -97,10 +97,6 @@ pub enum PrivateChannel {
 }
 
 /// Towards the venue.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "commands are most of what goes down, and none is kept for long"
-)]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum TradeDown {
