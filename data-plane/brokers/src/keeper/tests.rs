@@ -138,7 +138,10 @@ impl Desk {
     async fn ask(&self, command: OrderCommand) -> Option<CommandAnswer> {
         let principal = Principal { customer: acme(), trader: None, session: None };
         let command = Command { fence: fence(), principal, command, routed: None };
-        match self.ledger.command(command).await.ok()?.await.ok()? {
+        // What is queued at the moment of a keeper's end may stay in the queue as long as there are handles: without a
+        // bound its answer would be waited for for ever. The process ends with its keeper.
+        let answer = self.ledger.command(command).await.ok()?;
+        match tokio::time::timeout(Duration::from_secs(10), answer).await.ok()?.ok()? {
             Reply::Answer(answer) => Some(answer),
             Reply::FillsOf(_) => None,
         }
