@@ -39,7 +39,7 @@ step "simulation: kept, fixed and fresh seeds; a seed repeats; planted bugs are 
 profile=--profile
 cargo nextest --version >/dev/null 2>&1 && profile=--cargo-profile
 tests "$profile" simulation -p simulation
-cargo run --locked --profile simulation -p simulation -- --gate 120
+cargo run --locked --profile simulation -p simulation -- --gate
 
 step "examples in the documentation"
 cargo test --locked --workspace --doc
