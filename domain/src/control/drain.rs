@@ -100,6 +100,13 @@ pub enum DrainCommand {
         epoch: Epoch,
         why: String,
     },
+    /// As `Drop`, by the word of every live Manager concerned, in these lives: one that has come since may have something.
+    DropConfirmed {
+        target: DrainTarget,
+        epoch: Epoch,
+        within: Option<Span>,
+        confirmed: BTreeMap<ManagerId, Incarnation>,
+    },
 }
 
 /// Who asked for something, and why.

@@ -38,6 +38,8 @@ pub(crate) struct Overseen {
     registered: BTreeMap<(ManagerId, Epoch), u64>,
     /// Cordons in force that are acknowledged, and the lives that have confirmed them.
     acknowledged: BTreeMap<DrainTarget, BTreeMap<ManagerId, Incarnation>>,
+    /// Of Brokers that an operator gave up the right that they had: their ledgers are continued by nobody.
+    given_up: BTreeMap<ServiceId, Epoch>,
     /// The highest right under which each resource was used, and by whose copy.
     used: BTreeMap<ServiceId, (Epoch, ManagerId)>,
     pub(crate) downs: u64,
@@ -129,6 +131,10 @@ impl Overseen {
             let service = ServiceId::Broker { account: row.account.clone(), shard: row.shard };
             self.assigned.entry((service, held.epoch)).or_insert_with(|| held.manager.clone());
         }
+        for row in machine.all_abandoned() {
+            let service = ServiceId::Broker { account: row.account.clone(), shard: row.shard };
+            self.given_up.insert(service, row.epoch);
+        }
         for row in machine.traders() {
             let Some(held) = &row.assignment else { continue };
             let service = ServiceId::Trader { trader: row.trader.clone() };
@@ -176,7 +182,8 @@ impl Overseen {
     ) {
         let highest = self.used.get(service).cloned();
         let lower = highest.as_ref().is_some_and(|(highest, _)| epoch < *highest);
-        if lower && copied {
+        let given_up = self.given_up.get(service).is_some_and(|right| epoch <= *right);
+        if lower && copied && !given_up {
             let manager = &post.manager;
             world.violation(format!(
                 "CP: {service} acts at {manager} in {epoch}, and its ledger was continued: {highest:?}"

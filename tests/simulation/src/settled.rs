@@ -136,7 +136,8 @@ fn is_copied(machine: &Machine, row: &CopiesRow) -> Result<(), String> {
     Err(format!("the copies of {} are not as they are wanted: {row:?}", row.account))
 }
 
-/// Brokers with one copy do not move: a drain of what holds one waits, acknowledged.
+/// Brokers with one copy do not move: a drain of what holds one waits, acknowledged, and one that was forced waits for an
+/// operator, who gives them up or cancels.
 fn has_gone_on(machine: &Machine, row: &DrainRow) -> Result<(), String> {
     let waits = |row: &DrainRow| {
         machine.brokers().filter_map(|broker| broker.assignment.as_ref()).any(|held| {
@@ -150,7 +151,7 @@ fn has_gone_on(machine: &Machine, row: &DrainRow) -> Result<(), String> {
             DropSchedule::Never => true,
             // The members' clocks differ by minutes: the log's time may stand still before it for so long.
             DropSchedule::At(time) => time > machine.cluster().at,
-            DropSchedule::WhenIdle | DropSchedule::AfterHours => false,
+            DropSchedule::WhenIdle | DropSchedule::AfterHours => row.forced.is_some() && waits(row),
         },
         DrainState::Dropped => true,
     };

@@ -82,6 +82,7 @@ const COMMANDS: [&str; 67] = [
     "Level(Raise",
     "Drain(Abandon",
     "Drain(HoursUnknown",
+    "Drain(DropConfirmed",
     "Copies(Name",
     "Copies(Joined",
     "Copies(Succeed",

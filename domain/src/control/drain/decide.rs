@@ -44,7 +44,10 @@ impl Machine {
             DrainCommand::Emptied { target, epoch } => self.emptied(entry, &target, epoch),
             DrainCommand::Overdue { target, epoch } => self.overdue(entry, &target, epoch),
             DrainCommand::Drop { target, epoch, within } => {
-                self.drop_drained(entry, &target, epoch, within)
+                self.drop_drained(entry, &target, epoch, within, None)
+            }
+            DrainCommand::DropConfirmed { target, epoch, within, confirmed } => {
+                self.drop_drained(entry, &target, epoch, within, Some(&confirmed))
             }
             DrainCommand::Cancel { target, at, by } => self.cancel_drain(entry, &target, at, by),
             DrainCommand::Force { target, at, by } => self.force_drain(entry, &target, at, by),
@@ -192,16 +195,22 @@ impl Machine {
         confirmed: &BTreeMap<ManagerId, Incarnation>,
     ) -> Result<Vec<EventKind>, Refusal> {
         let (row, next) = self.planned(target, epoch, Step::Acknowledge)?;
+        self.all_confirm(target, confirmed)?;
+        self.put_drain(entry, row, next);
+        Ok(vec![EventKind::CordonAcknowledged { target: target.clone(), epoch }])
+    }
+
+    fn all_confirm(
+        &self,
+        target: &DrainTarget,
+        confirmed: &BTreeMap<ManagerId, Incarnation>,
+    ) -> Result<(), Refusal> {
         // One that is down has had no lease for a while.
         let missing = self.concerned(target).any(|row| match row.state {
             ManagerState::Live => confirmed.get(&row.manager) != Some(&row.incarnation),
             ManagerState::Down => false,
         });
-        if missing {
-            return Err(Refusal::NotConfirmed);
-        }
-        self.put_drain(entry, row, next);
-        Ok(vec![EventKind::CordonAcknowledged { target: target.clone(), epoch }])
+        if missing { Err(Refusal::NotConfirmed) } else { Ok(()) }
     }
 
     fn emptied(
@@ -241,6 +250,7 @@ impl Machine {
         target: &DrainTarget,
         epoch: Epoch,
         within: Option<Span>,
+        confirmed: Option<&BTreeMap<ManagerId, Incarnation>>,
     ) -> Result<Vec<EventKind>, Refusal> {
         let (row, next) = self.planned(target, epoch, Step::Drop)?;
         // The calendar is the leader's to read: members of two versions must not differ by their tables.
@@ -253,8 +263,11 @@ impl Machine {
         if !due {
             return Err(Refusal::NotDue);
         }
-        if !self.is_empty(target) && row.forced.is_none() {
-            return Err(Refusal::StillHeld);
+        if row.forced.is_none() {
+            if !self.is_empty(target) {
+                return Err(Refusal::StillHeld);
+            }
+            confirmed.map_or(Ok(()), |confirmed| self.all_confirm(target, confirmed))?;
         }
         let mut events = self.leave_nothing(&row)?;
         let gone: Vec<ManagerRow> = self.concerned(target).cloned().collect();

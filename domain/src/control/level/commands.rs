@@ -77,6 +77,7 @@ impl CopyCommand {
 impl DrainCommand {
     fn level(&self) -> FeatureLevel {
         match self {
+            Self::DropConfirmed { .. } => THIRD,
             Self::Abandon { .. } | Self::HoursUnknown { .. } => SECOND,
             Self::Begin { .. }
             | Self::Acknowledge { .. }

@@ -186,8 +186,11 @@ fn any_drain() -> impl Strategy<Value = Command> {
         }),
         1 => (target(), epoch()).prop_map(|(target, epoch)| DrainCommand::Emptied { target, epoch }),
         1 => (target(), epoch()).prop_map(|(target, epoch)| DrainCommand::Overdue { target, epoch }),
-        2 => (target(), epoch()).prop_map(|(target, epoch)| {
+        1 => (target(), epoch()).prop_map(|(target, epoch)| {
             DrainCommand::Drop { target, epoch, within: None }
+        }),
+        1 => (target(), epoch()).prop_map(|(target, epoch)| {
+            DrainCommand::DropConfirmed { target, epoch, within: None, confirmed: BTreeMap::new() }
         }),
         1 => (target(), at()).prop_map(move |(target, at)| {
             DrainCommand::Cancel { target, at, by: by() }

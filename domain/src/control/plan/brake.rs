@@ -114,7 +114,8 @@ pub struct Brake {
     pub held: BTreeMap<Node, BTreeSet<ManagerId>>,
     /// Where the brake is on.
     pub locations: BTreeSet<LocationId>,
-    /// Managers whose ports refuse, which is no proof by itself: others are asked about them.
+    /// Managers that others are asked about, though none is held: their ports refuse, which is no proof by itself, or
+    /// no pipe has stood to them and it is not known whether that is so for all.
     pub doubted: BTreeSet<ManagerId>,
 }
 
@@ -160,7 +161,12 @@ pub(super) fn judge(machine: &Machine, observed: &Observed, now: Monotonic) -> J
     let refusing = Refusing::of(machine, observed, now);
     judged.brake.doubted = refusing.doubtful();
     for row in live(machine) {
-        match refusing.health(row) {
+        let health = refusing.health(row);
+        let stands = matches!(health, Health::Well | Health::Lost(DownReason::Refused));
+        if observed.newcomers.contains(&row.manager) && !stands {
+            judged.brake.doubted.insert(row.manager.clone());
+        }
+        match health {
             Health::Lost(why @ DownReason::Refused) => judged.expiries.push(expire(row, why)),
             Health::Lost(why @ DownReason::Silent) if stalls(observed, row, now) => {
                 judged.expiries.push(expire(row, why));
@@ -197,6 +203,14 @@ pub(super) fn stalls(observed: &Observed, row: &ManagerRow, now: Monotonic) -> b
         && now.since(observed.silent_since(row)) >= limits::DOWN_AFTER + limits::PIPE_SILENCE
 }
 
+/// No pipe of this leader has stood to it, and another member has looked and missed it too: a wrong address says nothing of
+/// the network. That the leader alone does not reach it does.
+pub(super) fn is_nowhere(observed: &Observed, row: &ManagerRow, now: Monotonic) -> bool {
+    let probe = observed.probes.get(&row.manager);
+    observed.newcomers.contains(&row.manager)
+        && probe.is_some_and(|probe| probe.misses(row, observed.silent_since(row), now))
+}
+
 fn sites<'a>(
     machine: &'a Machine,
     observed: &'a Observed,
@@ -207,8 +221,7 @@ fn sites<'a>(
     for row in live(machine) {
         let node = Node::named(machine, row);
         let site = sites.entry(&row.location).or_default();
-        // That it does not reach one nobody ever has says nothing of the network.
-        let known = !observed.newcomers.contains(&row.manager);
+        let known = !is_nowhere(observed, row, now);
         site.unheard |= !observed.has_heard(row);
         match refusing.health(row) {
             Health::Lost(DownReason::Silent) if stalls(observed, row, now) => {}

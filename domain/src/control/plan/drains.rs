@@ -53,7 +53,11 @@ fn step(
                 Due::Now => None,
                 Due::AfterHours(span) => Some(span),
             };
-            Some(DrainCommand::Drop { target, epoch, within })
+            if machine.level() < FeatureLevel::THIRD {
+                return Some(DrainCommand::Drop { target, epoch, within });
+            }
+            let confirmed = confirmations(machine, observed, row).unwrap_or_default();
+            Some(DrainCommand::DropConfirmed { target, epoch, within, confirmed })
         }
         DrainState::Dropped => None,
     }

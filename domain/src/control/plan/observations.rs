@@ -161,10 +161,9 @@ impl Observations {
             }
             _ => None,
         });
-        // One that stalls was reached: its going says nothing of the others. Nor does that of one that nobody ever has.
+        // One that stalls was reached: its going says nothing of the others. Nor does that of one that nobody reaches.
         let cut = silent.filter(|row| {
-            !brake::stalls(&self.observed, row, now)
-                && !self.observed.newcomers.contains(&row.manager)
+            !brake::stalls(&self.observed, row, now) && !brake::is_nowhere(&self.observed, row, now)
         });
         let lapse = |row: &ManagerRow| {
             let braked = self.observed.braked.contains(&row.location);

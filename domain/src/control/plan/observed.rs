@@ -76,7 +76,7 @@ pub struct Observed {
     pub fenced: BTreeMap<ManagerId, Fenced>,
     /// What this leader may start.
     pub offered: Offered,
-    /// Registrations of this leader's time to which no pipe has stood: nobody was ever seen to reach them.
+    /// Registrations of this leader's time to which no pipe of it has stood.
     pub newcomers: BTreeSet<ManagerId>,
     /// Since when a Manager's port refuses, whatever stood before.
     pub refusals: BTreeMap<ManagerId, Monotonic>,

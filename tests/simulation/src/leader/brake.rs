@@ -1,5 +1,6 @@
 //! B1: of a Manager that runs, and that another member reaches whom the leader can ask, nothing is moved away for its
-//! silence alone while another node is silent, too. Decides that sentence, by what the run knows and not by what any
+//! silence alone while another node is silent, too, other than one that no pipe of this leader ever reached and no member
+//! reaches. Decides that sentence, by what the run knows and not by what any
 //! member found out. B2: nor of one that lives and is reached so, because it refuses a leader to whom no pipe of it has
 //! stood, or because others refuse as well.
 
@@ -36,7 +37,9 @@ pub(super) fn check(
             continue;
         }
         // A pipe that stands over a Manager that does not beat is no cut.
-        if observed.piped.contains(manager) || !others_are_silent(machine, observed, row, now) {
+        if observed.piped.contains(manager)
+            || !others_are_silent(context, machine, observed, row, now)
+        {
             continue;
         }
         if let Some(seat) = reached_by(context, row) {
@@ -68,18 +71,20 @@ fn refused(context: &Context, right: Epoch, observed: &Observed, row: &ManagerRo
 }
 
 fn others_are_silent(
+    context: &Context,
     machine: &Machine,
     observed: &Observed,
     of: &ManagerRow,
     now: Monotonic,
 ) -> bool {
     let live = machine.managers().filter(|row| row.state == ManagerState::Live);
-    let own = Node::of(of);
-    let mut others = live.map(|row| (row, Node::of(row)));
+    let own = Node::named(machine, of);
+    let mut others = live.map(|row| (row, Node::named(machine, row)));
     others.any(|(row, node)| match observed.health(row, now) {
         _ if node == own || node.location != own.location => false,
         Health::Suspect | Health::Lost(DownReason::Silent) => {
-            !observed.piped.contains(&row.manager)
+            let new = observed.newcomers.contains(&row.manager);
+            !observed.piped.contains(&row.manager) && (!new || reached_by(context, row).is_some())
         }
         Health::Well | Health::Lost(DownReason::Refused) => false,
     })

@@ -1,4 +1,4 @@
-//! The bytes of feature levels, and of what is new with the second.
+//! The bytes of feature levels, and of what is new with the second and the third.
 
 use super::{drains::proposal, *};
 use tradewind_domain::{
@@ -83,6 +83,18 @@ fn the_bytes_of_what_is_new_with_the_second_level_never_change() {
 }
 
 #[test]
+fn the_bytes_of_drains_that_are_new_with_the_third_level_never_change() {
+    let dropped = DrainCommand::DropConfirmed {
+        target: target(),
+        epoch: Epoch(9),
+        within: None,
+        confirmed: BTreeMap::from([(manager(), Incarnation(2))]),
+    };
+    let bytes = "010101016302030f0b10612e62726f6b65722d6d616e6167657209000110612e62726f6b65722d6d616e6167657202dcae07b1";
+    golden(Kind::Proposal, &proposal(Command::Drain(dropped)), bytes);
+}
+
+#[test]
 fn the_bytes_of_refusals_about_levels_and_room_never_change() {
     let (needed, level, known) = (SECOND, FeatureLevel::FIRST, FeatureLevel::FIRST);
     let account = "k".parse().unwrap();
@@ -135,6 +147,9 @@ fn what_was_recorded_is_read_and_is_of_the_level_it_was_recorded_at() {
         "010101016302030f0910612e62726f6b65722d6d616e61676572010301770179ef48a48f",
         "010101016302030f0a10612e62726f6b65722d6d616e61676572090179a09566f5",
     ];
+    let of_the_third = [
+        "010101016302030f0b10612e62726f6b65722d6d616e6167657209000110612e62726f6b65722d6d616e6167657202dcae07b1",
+    ];
     let mut seen = 0;
     for text in recorded() {
         let digits: Vec<char> = text.chars().collect();
@@ -142,7 +157,11 @@ fn what_was_recorded_is_read_and_is_of_the_level_it_was_recorded_at() {
         let bytes: Vec<u8> = pairs.map(|pair| u8::from_str_radix(&pair, 16).unwrap()).collect();
         let read: Stamped = decode(Kind::Proposal, &bytes).unwrap();
         let level = read.request.command.level();
-        let expected = if of_the_second.contains(&text) { SECOND } else { FeatureLevel::FIRST };
+        let expected = match text {
+            _ if of_the_second.contains(&text) => SECOND,
+            _ if of_the_third.contains(&text) => FeatureLevel::THIRD,
+            _ => FeatureLevel::FIRST,
+        };
         assert_eq!(level, expected, "{read:?}");
         seen += 1;
     }

@@ -231,6 +231,33 @@ fn a_manager_that_comes_back_with_what_it_held_keeps_its_implementation_from_bei
     assert_eq!(refused(world.apply(Command::Drain(drop))), Refusal::StillHeld);
 }
 
+/// Found by the simulation (seed 795887677052 with Managers): it was down and held nothing, and was back, with what its
+/// life had never stopped, before the drop that was decided meanwhile.
+#[test]
+fn one_that_came_back_meanwhile_is_not_dropped_on_what_was_known_before() {
+    // given: all of it is down, and drained
+    let mut world = serving();
+    world.accept(begin("a", DropSchedule::Never));
+    let down: Vec<_> = ["a.broker-manager", "a.market-manager", "a.trader-manager"].into();
+    world.settle(&down);
+    assert_eq!(state(&world, "a"), Some(DrainState::Drained));
+    let (target, drop) = (name("a"), DropSchedule::WhenIdle);
+    let now = DrainCommand::Reschedule { target, at: None, by: by("go"), drop };
+    world.accept(Command::Drain(now));
+    let observed = world.observed(&down);
+    let decided = plan(&world.machine, &observed, Monotonic(0));
+    let [Command::Drain(drop @ DrainCommand::DropConfirmed { .. })] = &decided[..] else {
+        panic!("{decided:?}")
+    };
+    // when
+    world.check_in("a.trader-manager", 1);
+    // then
+    assert_eq!(refused(world.apply(Command::Drain(drop.clone()))), Refusal::NotConfirmed);
+    idle(&mut world);
+    world.settle(&[]);
+    assert_eq!(state(&world, "a"), Some(DrainState::Dropped));
+}
+
 #[test]
 fn what_was_told_before_this_leaders_time_proves_nothing() {
     let mut world = serving();

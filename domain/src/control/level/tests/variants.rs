@@ -107,6 +107,12 @@ fn later() -> Vec<(&'static str, &'static str, FeatureLevel, Command)> {
     let abandon = DrainCommand::Abandon { target: target(), at: None, by: by() };
     let unknown =
         DrainCommand::HoursUnknown { target: target(), epoch: Epoch(1), why: String::new() };
+    let dropped = DrainCommand::DropConfirmed {
+        target: target(),
+        epoch: Epoch(1),
+        within: None,
+        confirmed: BTreeMap::new(),
+    };
     let asked = Command::Asked {
         request: RequestHash::of("POST", "/v1/drains/a/abandon", b""),
         command: Box::new(Command::Drain(abandon.clone())),
@@ -139,6 +145,7 @@ fn later() -> Vec<(&'static str, &'static str, FeatureLevel, Command)> {
         ("CopyCommand", "GiveBack", SECOND, back),
         ("DrainCommand", "Abandon", SECOND, Command::Drain(abandon)),
         ("DrainCommand", "HoursUnknown", SECOND, Command::Drain(unknown)),
+        ("DrainCommand", "DropConfirmed", THIRD, Command::Drain(dropped)),
         ("Declaration", "AccountCopies", SECOND, declared),
         ("ScaleCommand", "Tell", THIRD, told),
     ]

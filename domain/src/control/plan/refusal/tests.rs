@@ -197,22 +197,51 @@ fn many_that_refuse_and_are_reached_by_others_are_held_when_their_time_is_over()
     assert_eq!(brake.held.len(), 2);
 }
 
-#[test]
-fn one_that_nobody_ever_reached_lapses_with_nobody() {
-    // given: one checks in again and again, and no pipe to it ever stands
+/// One checks in again, and no pipe of the leader ever stands to it; another one falls silent.
+fn one_newcomer_and_one_that_was_there() -> Site {
     let mut site = Site::of(3);
     (1..=2).for_each(|n| site.up(n));
-    site.check_in(3, 2);
+    site.check_in(3, 1);
     let of = site.registration(3);
     site.seen.registered(of, Some(START));
-    // when: another one dies in silence
+    site.heard(1, limits::DOWN_AFTER, Proof::Beat(Told::default()));
+    site
+}
+
+#[test]
+fn one_that_nobody_reaches_lapses_with_nobody() {
+    // given
+    let mut site = one_newcomer_and_one_that_was_there();
     let late = limits::DOWN_AFTER;
-    site.heard(1, late, Proof::Beat(Told::default()));
-    // then: that is an ordinary failure, with the one that never was there
+    // when: others were asked about it as soon as it was late, and have missed it too
+    assert_eq!(site.asked(limits::SUSPECT_AFTER), [manager(3)].into());
+    site.found(3, late - MS, false);
+    // then: the silence of the other is an ordinary failure
     let mut lost: Vec<_> = site.lost(late).into_iter().map(|(manager, _)| manager).collect();
     lost.sort();
     assert_eq!(lost, [manager(2), manager(3)]);
     site.carry_out(late);
     let lapsed: Vec<&Node> = site.seen.observed().lapsed.keys().collect();
     assert_eq!(lapsed.iter().map(|node| node.host.to_string()).collect::<Vec<_>>(), ["10.0.0.2"]);
+}
+
+/// Found by the simulation (seed 795887677052 with Managers): all nodes refused the leader alone, two of them had checked
+/// in anew since, and the third was taken for the only one that was silent.
+#[test]
+fn one_that_the_leader_alone_does_not_reach_lapses_with_the_others() {
+    let late = limits::DOWN_AFTER;
+    for others_reach_it in [None, Some(true)] {
+        // given
+        let mut site = one_newcomer_and_one_that_was_there();
+        if let Some(reached) = others_reach_it {
+            site.found(3, late - MS, reached);
+        }
+        // when, then
+        assert_eq!(site.lost(late), [], "others reach it: {others_reach_it:?}");
+        let held = site.seen.brake(&site.machine, START + late).held;
+        assert_eq!(
+            held.into_values().flatten().collect::<BTreeSet<_>>(),
+            [manager(2), manager(3)].into()
+        );
+    }
 }

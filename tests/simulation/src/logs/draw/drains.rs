@@ -76,7 +76,13 @@ impl Draw {
                 let read = UnixNanos(self.at.0 - self.chance.below(2_000_000_000));
                 let within = after_hours(machine, read, &target);
                 let within = within.filter(|_| self.chance.percent(80));
-                DrainCommand::Drop { target, epoch, within }
+                if self.chance.percent(30) {
+                    return DrainCommand::Drop { target, epoch, within };
+                }
+                let live = machine.concerned(&target);
+                let all = live.map(|row| (row.manager.clone(), row.incarnation));
+                let confirmed = all.filter(|_| self.chance.percent(90)).collect();
+                DrainCommand::DropConfirmed { target, epoch, within, confirmed }
             }
             12 => DrainCommand::Cancel { target, at, by },
             13 => DrainCommand::Force { target, at, by },

@@ -55,4 +55,45 @@ proptest! {
             }
         }
     }
+
+    /// B1 at one moment, whoever is new to the leader.
+    #[test]
+    fn none_that_another_member_reaches_goes_for_its_silence_while_another_node_is_silent(
+        each in proptest::collection::vec((0u64..4_000, any::<bool>(), 0u8..3), 2..8),
+    ) {
+        // given: nodes that were heard so long ago, newcomers or not, that others reach, miss, or were not asked about
+        let machine = nodes(each.len() as u32);
+        let ages: Vec<_> = each.iter().map(|(age, _, _)| Duration::from_millis(*age)).collect();
+        let mut observed = heard(&machine, &ages);
+        for (n, (_, new, others)) in each.iter().enumerate() {
+            let n = n as u32;
+            match others {
+                0 => found(&mut observed, &machine, n, &[2], &[]),
+                1 => found(&mut observed, &machine, n, &[], &[2, 3]),
+                _ => {}
+            }
+            let here = machine.managers().filter(|row| *new && Node::of(row) == node(n));
+            observed.newcomers.extend(here.map(|row| row.manager.clone()));
+        }
+        // when
+        let judged = judge(&machine, &observed, NOW);
+        // then
+        let lapses = |(age, new, others): &(u64, bool, u8)| {
+            Duration::from_millis(*age) >= limits::SUSPECT_AFTER && !(*new && *others == 1)
+        };
+        let lapsing = each.iter().filter(|one| lapses(one)).count();
+        let gone = expired(&judged, &machine);
+        for (n, (_, _, others)) in each.iter().enumerate() {
+            if lapsing > 1 && lapsing * 3 >= each.len() && gone.contains(&node(n as u32)) {
+                prop_assert!(*others == 1, "{n} goes without evidence of others");
+            }
+        }
+        // and whoever is late and new is asked about
+        for (n, (age, new, _)) in each.iter().enumerate() {
+            let asked = |row: &ManagerRow| judged.brake.doubted.contains(&row.manager);
+            let late = *new && Duration::from_millis(*age) >= limits::SUSPECT_AFTER;
+            let mut here = machine.managers().filter(|row| Node::of(row) == node(n as u32));
+            prop_assert!(here.all(|row| asked(row) == late));
+        }
+    }
 }
