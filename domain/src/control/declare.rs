@@ -3,6 +3,7 @@
 
 use super::{
     event::EventKind,
+    level::FeatureLevel,
     machine::{Machine, long},
     refusal::{Noun, Refusal},
     row::{
@@ -13,8 +14,8 @@ use super::{
 use crate::{
     calendar::{Day, Exchange, Hours, OperatorDay},
     ids::{
-        AccountId, CustomerId, Epoch, LocationId, MarketId, RegisterId, Revision, ServiceId,
-        TraderId,
+        AccountId, CustomerId, Epoch, LocationId, ManagerId, MarketId, RegisterId, Revision,
+        ServiceId, TraderId,
     },
     limits,
 };
@@ -134,7 +135,7 @@ impl Machine {
         let starts = spec.state.takes_a_place()
             && same.is_none_or(|before| !before.spec.state.takes_a_place());
         let assignment = same.and_then(|row| row.assignment.clone());
-        let assignment = assignment.filter(|held| !starts || self.has_room(&held.manager));
+        let assignment = assignment.filter(|held| !starts || self.takes_one_more(&held.manager));
         let wants = starts.then(|| (spec.customer.clone(), self.weight_of(&spec.customer)));
         let row = TraderRow { trader: trader.clone(), spec, assignment, revision };
         self.tables.put(Row::Trader(row));
@@ -142,6 +143,13 @@ impl Machine {
         self.tables.forget_handed_back(&ServiceId::Trader { trader: trader.clone() });
         let told = wants.and_then(|(customer, before)| self.no_room(&trader, &customer, before));
         Ok([EventKind::TraderChanged { trader }].into_iter().chain(told).collect())
+    }
+
+    /// One that starts anew stays where it was only if that takes something new (D1).
+    fn takes_one_more(&self, manager: &ManagerId) -> bool {
+        // Earlier builds looked for room alone.
+        let open = self.level() < FeatureLevel::THIRD || self.cordon(manager).is_none();
+        open && self.has_room(manager)
     }
 
     pub(super) fn put_register(

@@ -6,6 +6,7 @@
 mod brake;
 mod copies;
 pub mod drains;
+mod expiring;
 mod fences;
 mod handed_back;
 mod levels;
@@ -15,6 +16,7 @@ mod placements;
 mod refusal;
 
 pub use brake::{Brake, Lapse, Node, Probe};
+pub use expiring::Expiring;
 pub use observations::{Observations, Proof, Registration};
 pub use observed::{Downs, Fenced, Health, Ledgers, Observed, Sighting, Told};
 

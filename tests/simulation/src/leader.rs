@@ -19,6 +19,7 @@ use std::{
     cell::{Cell, RefCell},
     collections::BTreeMap,
     rc::Rc,
+    time::Duration,
 };
 use tokio::{
     sync::mpsc,
@@ -28,7 +29,7 @@ use tradewind_domain::{
     control::{
         Command, IdempotencyKey, Machine, Outcome, Refusal, Request,
         level::FeatureLevel,
-        plan::{Observations, Proof},
+        plan::{Expiring, Observations, Proof},
         scale::Offered,
     },
     ids::{ClientId, ClusterIncarnation, Epoch},
@@ -44,6 +45,9 @@ const PAUSE_MS: u64 = 300;
 const REPORTS: usize = 1_024;
 const PROPOSALS_AT_ONCE: usize = 64;
 
+/// Between the decision that somebody is down and its proposal, of a leader with a bug in it.
+const PLANTED_PAUSE: Duration = Duration::from_secs(1);
+
 const NOT_DUE: Outcome = Outcome::Refused { refusal: Refusal::NotDue };
 
 /// What a member's tasks work with while it leads. A cheap clone.
@@ -57,6 +61,8 @@ pub(super) struct Context {
     commands: Rc<Cell<u64>>,
     /// The state at the beginning of this member's leadership, for what planted bugs forget.
     before: Rc<RefCell<Machine>>,
+    /// Whom it is about to take for down.
+    expiring: Rc<RefCell<Expiring>>,
     /// How often a command was refused because its time had not come.
     not_due: Rc<RefCell<BTreeMap<String, u32>>>,
 }
@@ -116,8 +122,8 @@ impl Context {
 pub(crate) async fn run(world: Rc<World>, seat: usize, boot: u64, replica: Replica) {
     let Ok(client) = ClientId::new(&format!("leader-{}", seat + 1)) else { return };
     let commands = Rc::new(Cell::new(boot * 1_000_000));
-    let (not_due, before) = (Rc::default(), Rc::default());
-    let context = Context { world, seat, replica, client, commands, before, not_due };
+    let (not_due, before, expiring) = (Rc::default(), Rc::default(), Rc::default());
+    let context = Context { world, seat, replica, client, commands, before, expiring, not_due };
     tokio::join!(leads(&context), provisions::run(&context));
 }
 
@@ -276,7 +282,7 @@ impl Leadership<'_> {
         }
         let accepted = self.round(now).await;
         // What was done may be what the next step waited for: a customer first, then his Traders.
-        let pause = if accepted { std::time::Duration::ZERO } else { PLAN_EVERY };
+        let pause = if accepted { Duration::ZERO } else { PLAN_EVERY };
         self.plan_due = Instant::now() + pause;
         let (machine, now) = (self.context.replica.machine(), self.context.now());
         self.late.look(self.context, &machine, self.seen.observed());
@@ -288,9 +294,17 @@ impl Leadership<'_> {
     async fn round(&mut self, now: Monotonic) -> bool {
         self.seen.at(self.context.time());
         let machine = self.context.seen(self.context.replica.machine(), self.right);
-        if self.planned(&machine, now).is_empty() {
+        let planned = self.planned(&machine, now);
+        if planned.is_empty() {
             return false;
         }
+        self.context.expiring.borrow_mut().begin(&planned);
+        let accepted = self.carry_out(now).await;
+        self.context.expiring.borrow_mut().end();
+        accepted
+    }
+
+    async fn carry_out(&mut self, now: Monotonic) -> bool {
         if self.context.replica.read_barrier().await.is_err() {
             return false;
         }
@@ -298,8 +312,13 @@ impl Leadership<'_> {
             self.heard(report);
         }
         let machine = self.context.seen(self.context.replica.machine(), self.right);
-        let commands = self.planned(&machine, now);
+        let commands = self.context.expiring.borrow().proposable(self.planned(&machine, now));
         brake::check(self.context, self.right, &machine, self.seen.observed(), &commands, now);
+        let bug = self.context.world.planted == Some(Planted::AnsweredWhileExpiring);
+        if bug && commands.iter().any(|one| matches!(one, Command::ExpireManager { .. })) {
+            // So that there is time for a beat.
+            sleep(PLANTED_PAUSE).await;
+        }
         let proposals = commands.clone().into_iter().map(|command| self.context.propose(command));
         let decided = stream::iter(proposals).buffer_unordered(PROPOSALS_AT_ONCE);
         let accepted = decided.fold(false, async |any, accepted| any || accepted).await;

@@ -82,6 +82,7 @@ planted! {
     PlansByOwnClock = "a leader that plans by its own clock",
     TwoHolders = "two holders of a Trader",
     LeaseUnconfirmed = "a lease answered without confirmed leadership",
+    AnsweredWhileExpiring = "a beat answered while its Manager is being taken for down",
     CordonConfirmedEarly = "a cordon confirmed while something is under way",
     HeldUntold = "a Manager that does not tell what it holds",
     PipeIsEnough = "a Manager that takes a pipe for a registration",

@@ -144,14 +144,15 @@ fn has_gone_on(machine: &Machine, row: &DrainRow) -> Result<(), String> {
             held.manager.kind == ManagerKind::BrokerManager && row.target.covers(&held.manager)
         })
     };
+    let given_up = |row: &DrainRow| row.forced.is_some() && waits(row);
     let well = match row.state {
         DrainState::Cordoned => false,
         DrainState::Draining => waits(row),
         DrainState::Drained => match row.drop {
             DropSchedule::Never => true,
             // The members' clocks differ by minutes: the log's time may stand still before it for so long.
-            DropSchedule::At(time) => time > machine.cluster().at,
-            DropSchedule::WhenIdle | DropSchedule::AfterHours => row.forced.is_some() && waits(row),
+            DropSchedule::At(time) => time > machine.cluster().at || given_up(row),
+            DropSchedule::WhenIdle | DropSchedule::AfterHours => given_up(row),
         },
         DrainState::Dropped => true,
     };

@@ -93,6 +93,7 @@ each_is_caught! {
     a_leader_that_plans_by_its_own_clock: PlansByOwnClock by ["P1"],
     two_holders: TwoHolders by ["L1"],
     a_lease_answered_without_confirmed_leadership: LeaseUnconfirmed by ["L1"],
+    a_beat_answered_while_its_manager_is_taken_for_down: AnsweredWhileExpiring by ["L1"],
     a_cordon_confirmed_while_something_is_under_way: CordonConfirmedEarly by ["D1"],
     a_manager_that_does_not_tell_what_it_holds: HeldUntold by ["D2"],
     a_manager_that_takes_a_pipe_for_a_registration: PipeIsEnough by ["a false down"],

@@ -184,12 +184,13 @@ impl Pipe {
             tracing::warn!(manager = %self.of.manager, n, "a beat that tells nothing, and none before it");
             return;
         };
-        // Answered first: a lease does not wait for whoever reads what was beaten.
-        if self.teller.has_told() && self.still_holds() {
+        // Put before it is answered, where nobody waits for whoever reads it: either it is heard by whoever would expire
+        // this Manager, or he has begun and it stays unanswered.
+        self.report(What::Beat { services, sessions, cordons });
+        if self.teller.has_told() && self.still_holds() && !self.reports.is_expiring(&self.of) {
             // A pipe that is full or gone has its own end: the beat just stays unanswered.
             let _ = sender.try_send(ToManager::BeatAnswer { n });
         }
-        self.report(What::Beat { services, sessions, cordons });
     }
 
     /// Whether a lease may be renewed: this member leads for sure, and the Manager is what it was.

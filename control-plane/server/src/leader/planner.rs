@@ -21,15 +21,18 @@ pub(super) async fn round(
 ) -> bool {
     // As an entry that is proposed now is stamped: by any other clock a step would be due here and refused there.
     seen.at(time_of_keys(&context.replica, &context.clocks));
-    if seen.plan(&context.replica.machine(), now).is_empty() {
+    let planned = seen.plan(&context.replica.machine(), now);
+    if planned.is_empty() {
         return false;
     }
+    // Before anything is heard: a beat from here on stays unanswered.
+    let expiring = reports.expiring(&planned);
     if context.replica.read_barrier().await.is_err() {
         return false;
     }
     reports.take().into_iter().for_each(|report| seen.heard(report));
     let machine = context.replica.machine();
-    let commands = seen.plan(&machine, now);
+    let commands = expiring.proposable(seen.plan(&machine, now));
     let proposals = commands.clone().into_iter().map(|command| propose(context, command));
     let decided = stream::iter(proposals).buffer_unordered(PROPOSALS_AT_ONCE);
     let accepted = decided.fold(false, async |any, accepted| any || accepted).await;

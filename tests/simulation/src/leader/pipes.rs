@@ -183,14 +183,14 @@ impl Pipe {
                     Some(FromManager::Beat { n, cordons, held, starting, fenced, given_up, brokers, ledgers })
                         if own =>
                     {
-                        // Answered first, and only to one that was told here what it should be.
+                        let beat = told(cordons, held, starting, given_up, brokers);
+                        self.send(Proof::Beat(beat), (fenced, ledgers)).await;
+                        // Only to one that was told here what it should be, and that nobody is about to expire.
                         if self.may_answer()
                             && write(&mut to, &ToManager::Answer { n }).await.is_err()
                         {
                             return;
                         }
-                        let beat = told(cordons, held, starting, given_up, brokers);
-                        self.send(Proof::Beat(beat), (fenced, ledgers)).await;
                     }
                     Some(_) => {}
                     None => return,
@@ -216,7 +216,9 @@ impl Pipe {
     }
 
     fn may_answer(&self) -> bool {
-        (self.teller.has_told() || self.told.is_some()) && self.still_holds()
+        let ignored = self.context.world.planted == Some(Planted::AnsweredWhileExpiring);
+        let expiring = !ignored && self.context.expiring.borrow().has(&self.of);
+        (self.teller.has_told() || self.told.is_some()) && self.still_holds() && !expiring
     }
 
     /// Whether a lease may be renewed: this member leads for sure, and the Manager is what it was.
