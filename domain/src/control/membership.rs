@@ -1,7 +1,8 @@
 //! Membership of the Raft group, step by step: from what Raft's membership is to what the machine wants.
 //! Decides the one change that comes next; a leader carries it out, looks again and asks again, so a crash
 //! at any point loses nothing but time. M3: every change keeps a quorum of members that answer, unless an
-//! operator forced it. M4: at most as many voters as wanted, unless they were voters before.
+//! operator forced it. M4: at most as many voters as wanted, unless they were voters before. M6: nobody who was removed
+//! leads.
 
 use super::{
     group::{AdmissionRow, AdmissionState, Founder, MemberAddress},
@@ -112,7 +113,7 @@ impl Group {
 pub fn plan_membership(machine: &Machine, group: &Group) -> Option<Change> {
     let [voters] = &group.voters[..] else {
         // Left over from a leader that went in the middle, or nothing at all.
-        return (group.committed && group.voters.len() > 1).then_some(Change::Settle);
+        return (group.committed && group.voters.len() > 1).then(|| settle(group));
     };
     if !group.committed {
         return None;
@@ -135,6 +136,13 @@ pub fn plan_membership(machine: &Machine, group: &Group) -> Option<Change> {
         return Some(Change::Update(row.node));
     }
     promote(machine, group, voters)
+}
+
+/// Whoever is no voter afterwards lets another lead before: none would follow it.
+fn settle(group: &Group) -> Change {
+    let latest = group.voters.last().filter(|latest| !latest.contains(&group.leader));
+    let heir = latest.into_iter().flatten().copied().find(|voter| group.answers(*voter));
+    heir.map_or(Change::Settle, |to| Change::HandOver { to })
 }
 
 fn found(group: &Group, voters: &BTreeSet<NodeId>) -> Option<Change> {
@@ -174,15 +182,16 @@ fn remove(
         AdmissionState::Removing { forced } => forced,
         AdmissionState::Admitted => return None,
     };
+    // First of all, whatever it still is: M6.
+    if node == group.leader {
+        let heir = voters.iter().copied().find(|voter| *voter != node && group.answers(*voter));
+        return heir.map(|to| Change::HandOver { to });
+    }
     if !group.members.contains_key(&node) {
         return Some(Change::Forget(node));
     }
     if !group.is_voter(node) {
         return Some(Change::RemoveLearner(node));
-    }
-    if node == group.leader {
-        let heir = voters.iter().copied().find(|voter| *voter != node && group.answers(*voter));
-        return heir.map(|to| Change::HandOver { to });
     }
     let mut next = group.without(node);
     let room = wanted(machine).saturating_sub(next.len());

@@ -13,7 +13,8 @@ use tradewind_domain::{
     control::{
         Machine,
         drain::DrainState,
-        row::{Assignment, ManagerRow, ManagerState},
+        level::FeatureLevel,
+        row::{Assignment, ManagerRow, ManagerState, TraderRow, TraderWish},
     },
     ids::{DrainTarget, Epoch, Incarnation, ManagerId, Revision, ServiceId},
     limits::DOWN_AFTER,
@@ -40,6 +41,8 @@ pub(crate) struct Overseen {
     acknowledged: BTreeMap<DrainTarget, BTreeMap<ManagerId, Incarnation>>,
     /// Of Brokers that an operator gave up the right that they had: their ledgers are continued by nobody.
     given_up: BTreeMap<ServiceId, Epoch>,
+    /// Traders that were stopped and are to run again, as builds before the third level have it: where they were.
+    resumed: BTreeMap<ServiceId, Epoch>,
     /// The highest right under which each resource was used, and by whose copy.
     used: BTreeMap<ServiceId, (Epoch, ManagerId)>,
     pub(crate) downs: u64,
@@ -138,14 +141,31 @@ impl Overseen {
         for row in machine.traders() {
             let Some(held) = &row.assignment else { continue };
             let service = ServiceId::Trader { trader: row.trader.clone() };
+            let stopped = |before: &TraderRow| before.spec.state == TraderWish::Stopped;
+            if machine.level() < FeatureLevel::THIRD
+                && self.machine.trader(&row.trader).is_some_and(stopped)
+                && row.spec.state != TraderWish::Stopped
+            {
+                self.resumed.insert(service.clone(), held.epoch);
+            }
             self.assigned.entry((service, held.epoch)).or_insert_with(|| held.manager.clone());
         }
     }
 
     /// D1. Something that was not there before begins at a Manager. A life that has not confirmed the cordon itself may
     /// still be told of what was placed before it, and of nothing after.
-    pub(crate) fn came(&self, world: &World, post: &Post, what: &str, epoch: Option<Epoch>) {
+    pub(crate) fn came(
+        &self,
+        world: &World,
+        post: &Post,
+        what: &str,
+        begun: Option<(&ServiceId, Epoch)>,
+    ) {
         let Some((life, _)) = post.life.get() else { return };
+        let epoch = begun.map(|(_, epoch)| epoch);
+        if begun.is_some_and(|(service, epoch)| self.resumed.get(service) == Some(&epoch)) {
+            return;
+        }
         for (target, lives) in &self.acknowledged {
             let confirmed = lives.get(&post.manager) == Some(&Incarnation(life));
             let drain = self.machine.drain(target).map(|row| row.epoch);

@@ -126,14 +126,15 @@ pub(crate) fn may_act(
     let ServiceId::Broker { account, .. } = service else { return true };
     let joined = post.joined.borrow().get(account).copied();
     let Some(Ledger { wanted, .. }) = &held.ledger else {
-        // It waits to be told who keeps the copy, and whether it counts at all.
-        let copied = match post.intent.borrow().as_ref().map(|desired| &desired.work) {
+        // It waits to be told who keeps the copy, and whether it counts at all; one that is not wanted any more before it was
+        // told may have had a copy.
+        let waits = match post.intent.borrow().as_ref().map(|desired| &desired.work) {
             Some(Work::Brokers { brokers, .. }) => {
-                brokers.iter().any(|one| one.account == *account && one.copies.is_some())
+                !brokers.iter().any(|one| one.account == *account && one.copies.is_none())
             }
             _ => false,
         };
-        return joined.is_none() && !copied;
+        return joined.is_none() && !waits;
     };
     if wanted.succeeds {
         return false;

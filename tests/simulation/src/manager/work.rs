@@ -57,7 +57,8 @@ impl Manager {
             self.world.note(&format!("{} starts {service} {epoch}", here.manager));
             let overseen = self.world.overseen.borrow();
             if here.started.borrow_mut().insert((service.clone(), epoch)) {
-                overseen.came(&self.world, here, &service.to_string(), Some(epoch));
+                let begun = Some((&service, epoch));
+                overseen.came(&self.world, here, &service.to_string(), begun);
             }
             if !self.told {
                 overseen.resumed(&self.world, here, &service, epoch);
