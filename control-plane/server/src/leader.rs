@@ -88,11 +88,13 @@ pub(crate) fn time_of_keys(replica: &Replica, clocks: &Clocks) -> UnixNanos {
 
 /// Leads whenever this member is elected. Never returns; may be cancelled at any await.
 pub(crate) async fn run(context: Context, told: watch::Sender<LeaderView>) {
+    let mut before = None;
     loop {
         let Leading { term, leader, .. } = *context.leading.borrow();
         if leader == Some(context.node) && context.replica.confirmed_leader() {
             tracing::info!(term, "leading");
-            lead(&context, term, &told).await;
+            let again = before.replace(term) == Some(term);
+            lead(&context, term, again, &told).await;
             told.send_replace(None);
             tracing::info!(term, "no longer leading");
         }
@@ -115,10 +117,11 @@ struct Leadership<'a> {
     plan_due: Instant,
 }
 
-async fn lead(context: &Context, term: u64, told: &watch::Sender<LeaderView>) {
+/// `again`: it has led in this term before, and what it proposed then may become entries yet.
+async fn lead(context: &Context, term: u64, again: bool, told: &watch::Sender<LeaderView>) {
     // After this the machine holds everything that earlier leaders acknowledged.
     let Ok(held) = context.replica.read_barrier().await else { return };
-    if !open_cluster(context).await {
+    if !open_cluster(context).await || (again && !planner::is_settled(context).await) {
         return;
     }
     // This leader's own first entry or a later one: above all that earlier leaders could show. The term

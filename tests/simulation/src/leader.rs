@@ -36,7 +36,7 @@ use tradewind_domain::{
     limits::PLAN_EVERY,
     time::{Monotonic, UnixNanos},
 };
-use tradewind_replication::{Proposed, Replica, Role};
+use tradewind_replication::{ProposeError, Proposed, Replica, Role};
 
 /// As `control-plane/server` has them.
 const LOOK_EVERY_MS: u64 = 20;
@@ -95,6 +95,11 @@ impl Context {
 
     /// Says whether it was accepted. Another attempt is another command: the plan decides anew.
     async fn propose(&self, command: Command) -> bool {
+        self.decided(command).await == Some(true)
+    }
+
+    /// The same; `None`: it may become an entry yet.
+    async fn decided(&self, command: Command) -> Option<bool> {
         self.commands.set(self.commands.get() + 1);
         let (issued_at, n) = (self.group_time(), self.commands.get());
         let key = IdempotencyKey { client: self.client.clone(), issued_at, n };
@@ -105,7 +110,18 @@ impl Context {
         if let Ok(Proposed { outcome: NOT_DUE, .. }) = &proposed {
             due::refused(self, shown);
         }
-        proposed.is_ok_and(|proposed| matches!(proposed.outcome, Outcome::Accepted { .. }))
+        match proposed {
+            Ok(proposed) => Some(matches!(proposed.outcome, Outcome::Accepted { .. })),
+            Err(ProposeError::Unknown) => None,
+            Err(_) => Some(false),
+        }
+    }
+
+    /// As `control-plane/server` has it.
+    async fn is_settled(&self) -> bool {
+        let opened = self.replica.machine().cluster().opened();
+        let Some(incarnation) = opened else { return false };
+        self.decided(Command::OpenCluster { incarnation }).await.is_some()
     }
 
     /// Its process stands still. Gives for how long.
@@ -128,10 +144,12 @@ pub(crate) async fn run(world: Rc<World>, seat: usize, boot: u64, replica: Repli
 }
 
 async fn leads(context: &Context) {
+    let mut before = None;
     loop {
         let status = context.replica.status();
         if status.role == Role::Leader && context.replica.confirmed_leader() {
-            lead(context, status.term).await;
+            let again = before.replace(status.term) == Some(status.term);
+            lead(context, status.term, again).await;
         }
         sleep(millis(LOOK_EVERY_MS)).await;
     }
@@ -152,7 +170,7 @@ struct Leadership<'a> {
     plan_due: Instant,
 }
 
-async fn lead(context: &Context, term: u64) {
+async fn lead(context: &Context, term: u64, again: bool) {
     let Ok(held) = context.replica.read_barrier().await else { return };
     let opened = || context.replica.machine().cluster().opened().is_some();
     if !opened() {
@@ -161,7 +179,11 @@ async fn lead(context: &Context, term: u64) {
             return;
         }
     }
+    if again && !context.is_settled().await {
+        return;
+    }
     let right = Epoch(held.0);
+    context.expiring.take();
     context.world.note(&format!("m{} leads in term {term} by {right}", context.seat + 1));
     let (sender, reports) = mpsc::channel(REPORTS);
     context.before.replace(context.replica.machine());
@@ -292,37 +314,44 @@ impl Leadership<'_> {
 
     /// Ages are taken first, then a quorum confirms the leadership, then what the pipes have brought is heard.
     async fn round(&mut self, now: Monotonic) -> bool {
+        let expiring = &self.context.expiring;
+        if expiring.borrow().is_undecided() && self.context.is_settled().await {
+            expiring.borrow_mut().settled();
+        }
         self.seen.at(self.context.time());
         let machine = self.context.seen(self.context.replica.machine(), self.right);
         let planned = self.planned(&machine, now);
         if planned.is_empty() {
             return false;
         }
-        self.context.expiring.borrow_mut().begin(&planned);
-        let accepted = self.carry_out(now).await;
-        self.context.expiring.borrow_mut().end();
-        accepted
+        expiring.borrow_mut().begin(&planned);
+        if self.context.replica.read_barrier().await.is_err() {
+            expiring.borrow_mut().end(true);
+            return false;
+        }
+        self.carry_out(now).await
     }
 
     async fn carry_out(&mut self, now: Monotonic) -> bool {
-        if self.context.replica.read_barrier().await.is_err() {
-            return false;
-        }
         while let Ok(report) = self.reports.try_recv() {
             self.heard(report);
         }
         let machine = self.context.seen(self.context.replica.machine(), self.right);
-        let commands = self.context.expiring.borrow().proposable(self.planned(&machine, now));
+        let planned = self.planned(&machine, now);
+        let all = planned.len();
+        let commands = self.context.expiring.borrow_mut().proposable(planned);
         brake::check(self.context, self.right, &machine, self.seen.observed(), &commands, now);
         let bug = self.context.world.planted == Some(Planted::AnsweredWhileExpiring);
         if bug && commands.iter().any(|one| matches!(one, Command::ExpireManager { .. })) {
             // So that there is time for a beat.
             sleep(PLANTED_PAUSE).await;
         }
-        let proposals = commands.clone().into_iter().map(|command| self.context.propose(command));
+        let proposals = commands.clone().into_iter().map(|command| self.context.decided(command));
         let decided = stream::iter(proposals).buffer_unordered(PROPOSALS_AT_ONCE);
-        let accepted = decided.fold(false, async |any, accepted| any || accepted).await;
+        let decided: Vec<Option<bool>> = decided.collect().await;
+        self.context.expiring.borrow_mut().end(!decided.contains(&None));
         self.seen.proposed(&machine, &commands, self.context.now());
-        accepted
+        // What was left out is decided anew at once.
+        commands.len() < all || decided.contains(&Some(true))
     }
 }

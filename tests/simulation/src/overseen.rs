@@ -202,7 +202,7 @@ impl Overseen {
     ) {
         let highest = self.used.get(service).cloned();
         let lower = highest.as_ref().is_some_and(|(highest, _)| epoch < *highest);
-        let given_up = self.given_up.get(service).is_some_and(|right| epoch <= *right);
+        let given_up = self.given_up.get(service) == Some(&epoch);
         if lower && copied && !given_up {
             let manager = &post.manager;
             world.violation(format!(

@@ -10,10 +10,11 @@ use tradewind_domain::{
         copies::{Copies, CopiesRow},
         desired,
         drain::{DrainRow, DrainState, DropSchedule},
+        level::FeatureLevel,
         row::{Assignment, ManagerRow, ManagerState},
         scale::{ProvisionRow, ProvisionState, ScaleRow},
     },
-    ids::{Epoch, ManagerKind},
+    ids::{AccountId, DrainTarget, Epoch, ManagerKind},
 };
 
 /// `Err`: what is not as it must be.
@@ -144,7 +145,8 @@ fn has_gone_on(machine: &Machine, row: &DrainRow) -> Result<(), String> {
             held.manager.kind == ManagerKind::BrokerManager && row.target.covers(&held.manager)
         })
     };
-    let given_up = |row: &DrainRow| row.forced.is_some() && waits(row);
+    let given_up =
+        |row: &DrainRow| row.forced.is_some() && keeps_a_ledger(machine, row.target.clone());
     let well = match row.state {
         DrainState::Cordoned => false,
         DrainState::Draining => waits(row),
@@ -158,4 +160,21 @@ fn has_gone_on(machine: &Machine, row: &DrainRow) -> Result<(), String> {
     };
     let (target, state) = (&row.target, row.state);
     if well { Ok(()) } else { Err(format!("the drain of {target} is still {state}: {row:?}")) }
+}
+
+/// Whether a forced drain waits for an operator who gives a Broker up, or cancels: from the second level on, where a ledger
+/// has nobody who could go on with it.
+fn keeps_a_ledger(machine: &Machine, target: DrainTarget) -> bool {
+    let goes_on = |account: &AccountId| {
+        let copies = machine.all_copies().find(|row| row.account == *account);
+        let view = copies.and_then(|row| row.view.as_ref()).filter(|view| view.whole);
+        let holder = view.and_then(|view| machine.manager(view.naming.holder.as_ref()?));
+        holder.is_some_and(|holder| {
+            holder.state == ManagerState::Live && machine.cordon(&holder.manager).is_none()
+        })
+    };
+    let mut held = machine.brokers().filter(|broker| {
+        broker.assignment.as_ref().is_some_and(|held| target.covers(&held.manager))
+    });
+    machine.level() >= FeatureLevel::SECOND && held.any(|broker| !goes_on(&broker.account))
 }

@@ -22,7 +22,7 @@ fn a_seed_twice_is_one_log_and_two_seeds_are_two() {
 }
 
 /// Every command there is.
-const COMMANDS: [&str; 67] = [
+const COMMANDS: [&str; 68] = [
     "OpenCluster",
     "PutMember",
     "CheckIn",

@@ -8,10 +8,7 @@ use std::{
 };
 use tokio::sync::Notify;
 use tradewind_domain::{
-    control::{
-        Command,
-        plan::{Expiring, Registration},
-    },
+    control::plan::{Expiring, Registration},
     ids::ManagerId,
 };
 
@@ -65,19 +62,14 @@ impl Inbox {
         self.0.newest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn whom(&self) -> MutexGuard<'_, Expiring> {
+    /// Whom the reader of this is about to take for down.
+    pub(super) fn expiring(&self) -> MutexGuard<'_, Expiring> {
         self.0.expiring.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether a beat that was put here a moment ago stays unanswered.
     pub(super) fn is_expiring(&self, of: &Registration) -> bool {
-        self.whom().has(of)
-    }
-
-    /// From now on, and until what is given here is dropped, whoever is to be expired by these is not answered.
-    pub(super) fn expiring(&self, planned: &[Command]) -> Expiries {
-        self.whom().begin(planned);
-        Expiries(self.clone())
+        self.expiring().has(of)
     }
 
     /// Never waits.
@@ -112,22 +104,6 @@ impl Inbox {
             }
             self.0.brought.notified().await;
         }
-    }
-}
-
-/// Those of one round.
-pub(super) struct Expiries(Inbox);
-
-impl Expiries {
-    /// What of a plan that was made after the beginning may be proposed.
-    pub(super) fn proposable(&self, commands: Vec<Command>) -> Vec<Command> {
-        self.0.whom().proposable(commands)
-    }
-}
-
-impl Drop for Expiries {
-    fn drop(&mut self) {
-        self.0.whom().end();
     }
 }
 
@@ -191,20 +167,6 @@ mod tests {
         inbox.put(report(1, 2, 2, beat(2)));
         inbox.put(report(1, 1, 3, What::Refused));
         assert_eq!(inbox.take(), [report(1, 2, 2, beat(2))]);
-    }
-
-    #[test]
-    fn whoever_is_to_be_expired_is_not_answered_until_the_round_is_over() {
-        let inbox = Inbox::default();
-        let Registration { manager, incarnation, epoch, .. } = report(1, 1, 1, UP).of;
-        let why = tradewind_domain::control::command::DownReason::Silent;
-        let expiry = Command::ExpireManager { manager, incarnation, epoch, why };
-        let round = inbox.expiring(std::slice::from_ref(&expiry));
-        assert!(inbox.is_expiring(&report(1, 1, 1, UP).of));
-        assert!(!inbox.is_expiring(&report(1, 2, 1, UP).of), "the next registration");
-        assert_eq!(round.proposable(vec![expiry.clone()]), [expiry]);
-        drop(round);
-        assert!(!inbox.is_expiring(&report(1, 1, 1, UP).of));
     }
 
     #[tokio::test]

@@ -187,7 +187,9 @@ impl Pipe {
         // Put before it is answered, where nobody waits for whoever reads it: either it is heard by whoever would expire
         // this Manager, or he has begun and it stays unanswered.
         self.report(What::Beat { services, sessions, cordons });
-        if self.teller.has_told() && self.still_holds() && !self.reports.is_expiring(&self.of) {
+        // In this order: a name goes only once the row is another.
+        let expiring = self.reports.is_expiring(&self.of);
+        if !expiring && self.teller.has_told() && self.still_holds() {
             // A pipe that is full or gone has its own end: the beat just stays unanswered.
             let _ = sender.try_send(ToManager::BeatAnswer { n });
         }

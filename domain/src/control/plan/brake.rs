@@ -162,8 +162,7 @@ pub(super) fn judge(machine: &Machine, observed: &Observed, now: Monotonic) -> J
     judged.brake.doubted = refusing.doubtful();
     for row in live(machine) {
         let health = refusing.health(row);
-        let stands = matches!(health, Health::Well | Health::Lost(DownReason::Refused));
-        if observed.newcomers.contains(&row.manager) && !stands {
+        if is_unreached(observed, row, now) && health != Health::Lost(DownReason::Refused) {
             judged.brake.doubted.insert(row.manager.clone());
         }
         match health {
@@ -203,12 +202,17 @@ pub(super) fn stalls(observed: &Observed, row: &ManagerRow, now: Monotonic) -> b
         && now.since(observed.silent_since(row)) >= limits::DOWN_AFTER + limits::PIPE_SILENCE
 }
 
-/// No pipe of this leader has stood to it, and another member has looked and missed it too: a wrong address says nothing of
-/// the network. That the leader alone does not reach it does.
+/// No pipe of this leader has stood to it, and neither do others reach it: a wrong address says nothing of the network. That
+/// the leader alone does not reach it does.
 pub(super) fn is_nowhere(observed: &Observed, row: &ManagerRow, now: Monotonic) -> bool {
-    let probe = observed.probes.get(&row.manager);
+    observed.newcomers.contains(&row.manager) && is_confirmed(observed, row, now)
+}
+
+/// It has checked in, and a dial has had its time. A check-in goes over whatever member the Manager reaches: where the leader
+/// is cut off it would hide that for as long as it counts as a proof of life.
+fn is_unreached(observed: &Observed, row: &ManagerRow, now: Monotonic) -> bool {
     observed.newcomers.contains(&row.manager)
-        && probe.is_some_and(|probe| probe.misses(row, observed.silent_since(row), now))
+        && now.since(observed.silent_since(row)) >= limits::DIAL_WITHIN
 }
 
 fn sites<'a>(
@@ -230,6 +234,7 @@ fn sites<'a>(
                 site.lapses(&node, known);
             }
             Health::Suspect => site.lapses(&node, known),
+            Health::Well if is_unreached(observed, row, now) => site.lapses(&node, known),
             Health::Well | Health::Lost(DownReason::Refused) => {}
         }
         site.nodes.insert(node);

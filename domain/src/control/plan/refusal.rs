@@ -77,9 +77,9 @@ fn refuses(observed: &Observed, row: &ManagerRow) -> bool {
 
 impl Probe {
     /// Another member has not reached this life either, and none has; or there is no other one to ask.
-    pub(super) fn misses(&self, row: &ManagerRow, asked_since: Monotonic, now: Monotonic) -> bool {
+    fn misses(&self, row: &ManagerRow, refused_since: Monotonic, now: Monotonic) -> bool {
         self.incarnation == row.incarnation
-            && self.at >= asked_since
+            && self.at >= refused_since
             && now.since(self.at) < limits::PROBE_COUNTS_FOR
             && self.reached_by.is_empty()
             && (self.voters <= 1 || !self.missed_by.is_empty())

@@ -42,7 +42,7 @@ pub(super) fn check(
         {
             continue;
         }
-        if let Some(seat) = reached_by(context, row) {
+        if let Some(seat) = reached_for(context, row, LASTS_MS) {
             context.world.violation(format!(
                 "B1: {manager} is taken for down in its silence by m{}, others are silent, and m{} reaches it",
                 context.seat + 1,
@@ -62,7 +62,7 @@ fn refused(context: &Context, right: Epoch, observed: &Observed, row: &ManagerRo
     if stood && !others {
         return;
     }
-    if let Some(seat) = reached_by(context, row) {
+    if let Some(seat) = reached_for(context, row, LASTS_MS) {
         let (manager, leader, member) = (&row.manager, context.seat + 1, seat + 1);
         context.world.violation(format!(
             "B2: {manager} lives, is taken for dead because it refuses m{leader}, and m{member} reaches it"
@@ -84,21 +84,29 @@ fn others_are_silent(
         _ if node == own || node.location != own.location => false,
         Health::Suspect | Health::Lost(DownReason::Silent) => {
             let new = observed.newcomers.contains(&row.manager);
-            !observed.piped.contains(&row.manager) && (!new || reached_by(context, row).is_some())
+            !observed.piped.contains(&row.manager)
+                && (!new || reached_for(context, row, life_of(context, row)).is_some())
         }
         Health::Well | Health::Lost(DownReason::Refused) => false,
     })
 }
 
-/// A member that the leader reaches all the time, and that reaches this Manager all the time.
-fn reached_by(context: &Context, row: &ManagerRow) -> Option<usize> {
+/// How old its process is, if that is not old: no member could have missed it before.
+fn life_of(context: &Context, row: &ManagerRow) -> u64 {
+    let begun = context.world.post(&row.manager).and_then(|(_, post)| post.life.get());
+    let age = begun.map(|(_, begun)| context.world.elapsed_ms().saturating_sub(begun));
+    age.unwrap_or_default().min(LASTS_MS)
+}
+
+/// A member that the leader reaches all the time, and that reaches this Manager all the time, for so long.
+fn reached_for(context: &Context, row: &ManagerRow, lasts: u64) -> Option<usize> {
     let world = &context.world;
     let now = world.elapsed_ms();
     let (site, post) = world.post(&row.manager)?;
     let (_, begun) = post.life.get()?;
     let own = world.seats[context.seat].name();
-    let awake = |until: u64| until + LASTS_MS <= now;
-    if begun + LASTS_MS > now
+    let awake = |until: u64| until + lasts <= now;
+    if begun + lasts > now
         || !awake(site.stalled_until.get())
         || !awake(world.seats[context.seat].stalled_until.get())
     {
@@ -107,10 +115,10 @@ fn reached_by(context: &Context, row: &ManagerRow) -> Option<usize> {
     let others = (0..world.seats.len()).filter(|seat| *seat != context.seat);
     let mut reaching = others.filter(|seat| {
         let (name, since) = (world.seats[*seat].name(), world.seats[*seat].up_since.get());
-        since.is_some_and(|since| since + LASTS_MS <= now)
-            && world.whole_for(&own, &name) >= LASTS_MS
-            && world.whole_for(&name, &site.name) >= LASTS_MS
-            && !world.refuses(*seat, site, LASTS_MS)
+        since.is_some_and(|since| since + lasts <= now)
+            && world.whole_for(&own, &name) >= lasts
+            && world.whole_for(&name, &site.name) >= lasts
+            && !world.refuses(*seat, site, lasts)
             && reaches(context, *seat, &row.manager, row.incarnation)
     });
     reaching.next()

@@ -218,7 +218,7 @@ impl Pipe {
     fn may_answer(&self) -> bool {
         let ignored = self.context.world.planted == Some(Planted::AnsweredWhileExpiring);
         let expiring = !ignored && self.context.expiring.borrow().has(&self.of);
-        (self.teller.has_told() || self.told.is_some()) && self.still_holds() && !expiring
+        !expiring && (self.teller.has_told() || self.told.is_some()) && self.still_holds()
     }
 
     /// Whether a lease may be renewed: this member leads for sure, and the Manager is what it was.

@@ -112,6 +112,12 @@ impl Site {
         };
         self.seen.found(BTreeMap::from([(manager(n), probe)]));
     }
+
+    /// In two questions in a row, the second at that time.
+    fn found_twice(&mut self, n: u64, after: Duration, reached: bool) {
+        self.found(n, after - limits::PROBE_EVERY, reached);
+        self.found(n, after, reached);
+    }
 }
 
 fn manager(n: u64) -> ManagerId {
@@ -213,9 +219,12 @@ fn one_that_nobody_reaches_lapses_with_nobody() {
     // given
     let mut site = one_newcomer_and_one_that_was_there();
     let late = limits::DOWN_AFTER;
-    // when: others were asked about it as soon as it was late, and have missed it too
-    assert_eq!(site.asked(limits::SUSPECT_AFTER), [manager(3)].into());
+    // when: others were asked about it as soon as it was late, and have missed it too, one lost packet aside
+    assert_eq!(site.asked(limits::DIAL_WITHIN - MS), [].into());
+    assert_eq!(site.asked(limits::DIAL_WITHIN), [manager(3)].into());
     site.found(3, late - MS, false);
+    assert_eq!(site.lost(late), []);
+    site.found_twice(3, late - MS, false);
     // then: the silence of the other is an ordinary failure
     let mut lost: Vec<_> = site.lost(late).into_iter().map(|(manager, _)| manager).collect();
     lost.sort();
@@ -234,7 +243,7 @@ fn one_that_the_leader_alone_does_not_reach_lapses_with_the_others() {
         // given
         let mut site = one_newcomer_and_one_that_was_there();
         if let Some(reached) = others_reach_it {
-            site.found(3, late - MS, reached);
+            site.found_twice(3, late - MS, reached);
         }
         // when, then
         assert_eq!(site.lost(late), [], "others reach it: {others_reach_it:?}");
@@ -243,5 +252,23 @@ fn one_that_the_leader_alone_does_not_reach_lapses_with_the_others() {
             held.into_values().flatten().collect::<BTreeSet<_>>(),
             [manager(2), manager(3)].into()
         );
+    }
+}
+
+#[test]
+fn a_check_in_does_not_hide_that_the_leader_is_cut_off() {
+    // given: the leader hears nobody; one has checked in anew, over another member
+    let late = limits::DOWN_AFTER;
+    for (ago, held) in [(limits::DIAL_WITHIN, true), (limits::DIAL_WITHIN - MS, false)] {
+        let mut site = Site::of(3);
+        (1..=3).for_each(|n| site.up(n));
+        site.heard(1, late, Proof::Beat(Told::default()));
+        site.check_in(3, 2);
+        let of = site.registration(3);
+        site.seen.registered(of, Some(START + (late - ago)));
+        // when the other one is lost
+        let brake = site.seen.brake(&site.machine, START + late);
+        // then
+        assert_eq!(!brake.held.is_empty(), held, "it has checked in {ago:?} ago");
     }
 }

@@ -79,7 +79,8 @@ proptest! {
         let judged = judge(&machine, &observed, NOW);
         // then
         let lapses = |(age, new, others): &(u64, bool, u8)| {
-            Duration::from_millis(*age) >= limits::SUSPECT_AFTER && !(*new && *others == 1)
+            let after = if *new { limits::DIAL_WITHIN } else { limits::SUSPECT_AFTER };
+            Duration::from_millis(*age) >= after && !(*new && *others == 1)
         };
         let lapsing = each.iter().filter(|one| lapses(one)).count();
         let gone = expired(&judged, &machine);
@@ -88,10 +89,10 @@ proptest! {
                 prop_assert!(*others == 1, "{n} goes without evidence of others");
             }
         }
-        // and whoever is late and new is asked about
+        // and whoever is new and not reached in time is asked about
         for (n, (age, new, _)) in each.iter().enumerate() {
             let asked = |row: &ManagerRow| judged.brake.doubted.contains(&row.manager);
-            let late = *new && Duration::from_millis(*age) >= limits::SUSPECT_AFTER;
+            let late = *new && Duration::from_millis(*age) >= limits::DIAL_WITHIN;
             let mut here = machine.managers().filter(|row| Node::of(row) == node(n as u32));
             prop_assert!(here.all(|row| asked(row) == late));
         }
