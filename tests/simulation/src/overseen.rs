@@ -101,7 +101,13 @@ impl Overseen {
     }
 
     fn dropped(&self, world: &World, target: &DrainTarget) {
-        for row in self.machine.concerned(target).filter(|row| row.state == ManagerState::Live) {
+        let drained = self.machine.drain(target).map(|row| row.revision.0);
+        // Before the third level a drop does not say whom it was decided for: it may take one that came back meanwhile.
+        let came_since = |row: &ManagerRow| {
+            self.machine.level() < FeatureLevel::THIRD && Some(row.epoch.0) > drained
+        };
+        let live = self.machine.concerned(target).filter(|row| row.state == ManagerState::Live);
+        for row in live.filter(|row| !came_since(row)) {
             let Some((_, post)) = world.post(&row.manager) else { continue };
             // Of a life that is gone, services go on until they are found.
             let lives = post.life.get().is_some_and(|(life, _)| life == row.incarnation.0);
