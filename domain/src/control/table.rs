@@ -5,8 +5,10 @@
 mod forget;
 mod index;
 mod same;
+mod single;
 
 pub(super) use index::{Index, follows};
+pub(super) use single::Said;
 
 use super::{
     answered::{Answered, Remembered},
@@ -76,7 +78,7 @@ pub(super) struct Tables {
     pub(super) attachments: OrdMap<TraderId, AttachmentRow>,
     pub(super) copies: OrdMap<AccountId, CopiesRow>,
     pub(super) abandoned: OrdMap<(AccountId, u16), AbandonedRow>,
-    /// Derived from Brokers, customers and Traders.
+    /// Derived from accounts, Brokers, customers, Traders, and what is said of single ones.
     pub(super) index: Index,
     /// Keys written since the last `take_changed`.
     changed: Vec<RowKey>,
@@ -120,9 +122,7 @@ impl Tables {
             Row::Cluster(_) => None,
             Row::Member(row) => self.members.insert(row.node, row).map(Row::Member),
             Row::Manager(row) => self.managers.insert(row.manager.clone(), row).map(Row::Manager),
-            Row::Account(row) => {
-                keep(&mut self.accounts, row.account.clone(), row).map(Row::Account)
-            }
+            Row::Account(row) => self.replace_account(row).map(Row::Account),
             Row::Broker(row) => self.replace_broker(row).map(Row::Broker),
             Row::Customer(row) => {
                 let row = Arc::new(row);
@@ -148,10 +148,8 @@ impl Tables {
             Row::Drain(row) => self.drains.insert(row.target.clone(), row).map(Row::Drain),
             Row::Dropped(row) => self.dropped.insert(row.manager.clone(), row).map(Row::Dropped),
             Row::Rebalance(row) => self.rebalance.replace(row).map(Row::Rebalance),
-            Row::Risk(row) => self.risks.insert(row.scope.clone(), row).map(Row::Risk),
-            Row::TradingState(row) => {
-                self.trading_states.insert(row.scope.clone(), row).map(Row::TradingState)
-            }
+            Row::Risk(row) => self.replace_risk(row).map(Row::Risk),
+            Row::TradingState(row) => self.replace_trading_state(row).map(Row::TradingState),
             Row::Scale(row) => self.scales.insert(row.location.clone(), row).map(Row::Scale),
             Row::Provision(row) => self.provisions.insert(row.request, row).map(Row::Provision),
             Row::HandedBack(row) => {
@@ -186,6 +184,13 @@ impl Tables {
         }
     }
 
+    fn replace_account(&mut self, row: AccountRow) -> Option<AccountRow> {
+        let row = Arc::new(row);
+        let old = self.accounts.insert(row.account.clone(), row.clone());
+        self.index.singles.account(old.as_deref(), Some(&row));
+        old.map(Arc::unwrap_or_clone)
+    }
+
     fn replace_broker(&mut self, row: BrokerRow) -> Option<BrokerRow> {
         let key = (row.account.clone(), row.shard);
         self.index.broker(self.brokers.get(&key), &row);
@@ -196,6 +201,8 @@ impl Tables {
         let row = Arc::new(row);
         let old = self.traders.insert(row.trader.clone(), row.clone());
         self.index.trader(old.as_deref(), &row, &self.customers);
+        let before = old.as_ref().map(|old| &old.spec.customer);
+        self.changes_hands(&row.trader, before, Some(&row.spec.customer));
         old.map(Arc::unwrap_or_clone)
     }
 

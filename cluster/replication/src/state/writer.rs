@@ -206,21 +206,30 @@ impl Task {
     }
 
     async fn obey(&mut self, order: Replace) -> Result<(), StateError> {
+        let Replace { machine, head, done } = order;
+        let replaced = self.put_in_place(machine, head).await;
+        // Whoever asked may be gone; the outcome stands all the same.
+        let _ = done.send(replaced.as_ref().map(drop).map_err(|why| Chain(why).to_string()));
+        self.tell(replaced?);
+        Ok(())
+    }
+
+    /// Up to where it is durable then.
+    async fn put_in_place(
+        &mut self,
+        machine: Box<Machine>,
+        head: Head,
+    ) -> Result<Option<LogId>, StateError> {
         // No write may overlap it: rows would come under the wrong generation.
         self.finish_flush().await?;
         *self.noted.behind() = Behind::default();
         self.noted.taken.notify_waiters();
         self.flush_at = None;
-        let Replace { machine, head, done } = order;
         let (store, applied) = (self.store.clone(), head.applied);
         // A member that is brought up to date has time; others on its machine may not.
         let replaced = slowly(move || store.replace(&machine, &head)).await;
-        let replaced = replaced.map_err(StateError::from).and_then(|replaced| replaced);
-        // Whoever asked may be gone; the outcome stands all the same.
-        let _ = done.send(replaced.as_ref().map(drop).map_err(|why| Chain(why).to_string()));
-        replaced?;
-        self.tell(applied);
-        Ok(())
+        replaced.map_err(StateError::from).and_then(|replaced| replaced)?;
+        Ok(applied)
     }
 
     /// What is durable never falls.
@@ -276,23 +285,4 @@ impl Task {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-
-    use super::*;
-
-    /// Whoever applies may find the writer gone before the member has heard of it; his error is then the
-    /// one that the operator reads.
-    #[tokio::test]
-    async fn who_finds_the_writer_gone_is_told_what_it_died_of() {
-        let (inbox, orders) = mpsc::channel(1);
-        let noted = Arc::new(Noted::default());
-        let writer = StateWriter { noted: noted.clone(), inbox, flushed: watch::channel(None).1 };
-        writer.room().await.unwrap();
-
-        noted.failed.set("No space left on device (os error 28)".into()).unwrap();
-        drop(orders);
-        let said = writer.room().await.unwrap_err().to_string();
-        assert!(said.contains("No space left"), "{said}");
-    }
-}
+mod tests;

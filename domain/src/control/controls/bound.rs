@@ -1,14 +1,14 @@
 //! How many Traders one account's Broker is told of singly. Decides which declaration is refused since it would make them
 //! more: whoever is told so much at once is told nothing, and obeys nobody. What is said of a customer or of the account
-//! concerns as many Traders as there are, and is one thing.
+//! concerns as many Traders as there are, and is one thing. They are counted as rows change (`table`), so that it costs as
+//! little at an account that has many.
 
-use super::of_traders_in;
 use crate::{
     control::{
         level::FeatureLevel,
         machine::Machine,
         refusal::{Noun, Refusal},
-        row::AccountRow,
+        table::Said,
     },
     ids::{AccountId, CustomerId, Scope, TraderId},
     limits::SINGLE_TRADERS_PER_ACCOUNT as MOST,
@@ -39,23 +39,12 @@ impl Single {
         }
     }
 
-    /// No account has as many as there may be, since all together have not: mostly so, and soon found.
-    fn are_few(self, machine: &Machine) -> bool {
-        match self {
-            Self::Limits => of_traders_in(machine.tables.risks.iter()).nth(MOST - 1).is_none(),
-            Self::State => {
-                of_traders_in(machine.tables.trading_states.iter()).nth(MOST - 1).is_none()
-            }
-        }
-    }
-
-    fn count<'a>(
-        self,
-        machine: &Machine,
-        customers: impl IntoIterator<Item = &'a CustomerId>,
-    ) -> usize {
-        let traders = customers.into_iter().flat_map(|of| machine.tables.index.traders(of));
-        traders.filter(|trader| self.is_said(machine, &Scope::Trader((*trader).clone()))).count()
+    fn of(self, said: Said) -> usize {
+        let count = match self {
+            Self::Limits => said.limits,
+            Self::State => said.states,
+        };
+        count as usize
     }
 
     fn too_many(self, account: &AccountId) -> Refusal {
@@ -98,17 +87,18 @@ impl Machine {
         account: &AccountId,
         customers: &BTreeSet<CustomerId>,
     ) -> Result<(), Refusal> {
-        let none = BTreeSet::new();
-        let before = self.account(account).map_or(&none, |row| &row.spec.customers);
-        let comes = customers.iter().filter(|one| !before.contains(*one));
-        if self.level() < FeatureLevel::THIRD || comes.clone().next().is_none() {
+        if self.level() < FeatureLevel::THIRD {
             return Ok(());
         }
-        let much = |what: &Single| {
-            !what.are_few(self)
-                && what.count(self, comes.clone()) > 0
-                && what.count(self, customers) > MOST.max(what.count(self, before))
-        };
+        let none = BTreeSet::new();
+        let held = self.account(account).map_or(&none, |row| &row.spec.customers);
+        let singles = &self.tables.index.singles;
+        let sum = |sum: Said, customer| sum.and(singles.of_customer(customer));
+        let come = customers.difference(held).fold(Said::default(), sum);
+        let go = held.difference(customers).fold(Said::default(), sum);
+        let before = singles.of_account(account);
+        let after = before.without(go).and(come);
+        let much = |what: &Single| what.of(come) > 0 && what.of(after) > MOST.max(what.of(before));
         let found = Single::ALL.into_iter().find(much);
         found.map_or(Ok(()), |what| Err(what.too_many(account)))
     }
@@ -119,15 +109,13 @@ impl Machine {
         from: Option<&CustomerId>,
         what: Single,
     ) -> Result<(), Refusal> {
-        if self.level() < FeatureLevel::THIRD || what.are_few(self) {
+        if self.level() < FeatureLevel::THIRD {
             return Ok(());
         }
-        let comes = |row: &&AccountRow| {
-            let held = &row.spec.customers;
-            held.contains(customer) && from.is_none_or(|from| !held.contains(from))
-        };
-        let full = |row: &&AccountRow| what.count(self, &row.spec.customers) >= MOST;
-        let found = self.accounts().filter(comes).find(full);
-        found.map_or(Ok(()), |row| Err(what.too_many(&row.account)))
+        let singles = &self.tables.index.singles;
+        let comes = |account: &&AccountId| from.is_none_or(|from| !singles.may_use(from, account));
+        let full = |account: &&AccountId| what.of(singles.of_account(account)) >= MOST;
+        let found = singles.accounts(customer).filter(comes).find(full);
+        found.map_or(Ok(()), |account| Err(what.too_many(account)))
     }
 }

@@ -15,6 +15,7 @@ use crate::{
 use alloc::{string::ToString, vec};
 
 mod bound;
+mod counted;
 
 fn put(world: &mut World, what: Declaration) {
     let by = crate::control::drain::By { who: "ann".to_string(), why: "a test".to_string() };

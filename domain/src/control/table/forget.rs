@@ -86,6 +86,7 @@ impl Tables {
 
     pub(in crate::control) fn forget_account(&mut self, account: &AccountId) {
         if let Some(row) = self.accounts.remove(account) {
+            self.index.singles.account(Some(&row), None);
             let row = Row::Account(Arc::unwrap_or_clone(row));
             self.gone(RowKey::Account(account.clone()), &row);
         }
@@ -123,6 +124,7 @@ impl Tables {
     pub(in crate::control) fn forget_trader(&mut self, trader: &TraderId) {
         if let Some(row) = self.traders.remove(trader) {
             self.index.forget_trader(&row, &self.customers);
+            self.changes_hands(trader, Some(&row.spec.customer), None);
             let row = Row::Trader(Arc::unwrap_or_clone(row));
             self.gone(RowKey::Trader(trader.clone()), &row);
         }
@@ -168,12 +170,14 @@ impl Tables {
 
     pub(in crate::control) fn forget_risk(&mut self, scope: &Scope) {
         if let Some(row) = self.risks.remove(scope) {
+            self.limits_are_gone(scope);
             self.gone(RowKey::Risk(scope.clone()), &Row::Risk(row));
         }
     }
 
     pub(in crate::control) fn forget_trading_state(&mut self, scope: &Scope) {
         if let Some(row) = self.trading_states.remove(scope) {
+            self.state_is_gone(scope);
             self.gone(RowKey::TradingState(scope.clone()), &Row::TradingState(row));
         }
     }

@@ -1,6 +1,7 @@
 //! Who holds what, kept up to date with every row: with a million Traders nobody may look at all of them to
 //! find the few that are to be placed. Derived from rows alone, in whatever order they come; never stored.
 
+use super::single::Singles;
 use crate::{
     control::row::{Assignment, BrokerRow, CustomerRow, TraderRow},
     ids::{AccountId, CustomerId, KeyHash, ManagerId, TraderId},
@@ -83,6 +84,7 @@ pub(in crate::control) struct Index {
     /// Whose keys they are. Commands of earlier builds may have given one key to several.
     keys: OrdSet<(KeyHash, CustomerId)>,
     followers: OrdMap<CustomerId, Followers>,
+    pub(in crate::control) singles: Singles,
 }
 
 /// A Trader follows its customer only from an entry after his: also when the customer was given to the same

@@ -123,14 +123,24 @@ impl Pipes {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::world::quick_pipes;
+    use crate::world::{eventually, quick_pipes};
     use futures_util::FutureExt as _;
+    use std::{
+        array,
+        sync::{
+            Arc,
+            atomic::{AtomicUsize, Ordering},
+        },
+    };
     use tradewind_domain::ids::{Fence, Incarnation};
     use tradewind_protocol::link::{Hello, PROTOCOL};
 
-    /// To where nobody is: each attempt is an event.
-    fn to_nowhere(shard: Shard) -> Ends {
-        let target = move || std::future::ready(Err(format!("shard {shard} is away"))).boxed();
+    /// To where nobody is: each attempt is counted, and is an event before the next one.
+    fn to_nowhere(shard: Shard, attempts: Arc<AtomicUsize>) -> Ends {
+        let target = move || {
+            attempts.fetch_add(1, Ordering::Relaxed);
+            std::future::ready(Err(format!("shard {shard} is away"))).boxed()
+        };
         let hello = || Hello {
             protocol: PROTOCOL,
             purpose: "trade".into(),
@@ -144,11 +154,16 @@ mod tests {
 
     #[tokio::test]
     async fn each_pipe_is_heard_in_its_turn_however_much_another_has_to_say() {
-        // given: two that always have something to say
-        let mut pipes = Pipes::new(Box::new(to_nowhere));
+        // given: each of three has something to say, as often as it is heard below
+        let attempts: [Arc<AtomicUsize>; 3] = array::from_fn(|_| Arc::default());
+        let counted = attempts.clone();
+        let dial = move |shard| to_nowhere(shard, counted[usize::from(shard)].clone());
+        let mut pipes = Pipes::new(Box::new(dial));
         pipes.open(1);
         pipes.open(2);
-        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        let made = |attempts: &Arc<AtomicUsize>| attempts.load(Ordering::Relaxed);
+        let all = || attempts.iter().all(|attempts| made(attempts) > 3);
+        eventually("three attempts are told and a fourth is made", all).await;
         // then
         let mut turns = Vec::new();
         for _ in 0..6 {
