@@ -71,6 +71,12 @@ pub const LOG_BYTES: u64 = 8 << 20;
 /// And so many are kept aside: with five hundred services 12 GiB at most.
 pub const LOGS_ASIDE: usize = 2;
 /// Logs of services that are gone stay for so long: over a week-end and the days in which somebody asks why.
+/// Descriptors that a service takes at its Manager: the end of its process and the pipe to it; and, for moments, what its log
+/// is opened or looked at by, and its check-in.
+pub const DESCRIPTORS_PER_SERVICE: u64 = 3;
+/// And what a Manager takes beside services and connections: its files and listener, the group, what it looks up.
+pub const DESCRIPTORS_BESIDE: u64 = 128;
+
 pub const GONE_LOGS_FOR: Duration = Duration::from_secs(7 * 24 * 3_600);
 /// And take no more than this together, the youngest of them: forty services with all their words.
 pub const GONE_LOGS_BYTES: u64 = 1 << 30;

@@ -9,7 +9,7 @@ mod reporter;
 mod right;
 mod shell;
 
-pub use context::{Context, EnvError, MANAGER, SERVICE, SERVICE_TOKEN, STATE_DIR};
+pub use context::{Context, EnvError, MANAGER, OPEN_FILES, SERVICE, SERVICE_TOKEN, STATE_DIR};
 pub use reporter::{ManagerAsker, StateReporter};
 pub use shell::{BoxError, Error, run};
 

@@ -11,7 +11,9 @@ use super::{
     standing::Shown,
 };
 use crate::{
-    clock, disk, incarnation, limits,
+    clock,
+    descriptors::Descriptors,
+    disk, incarnation, limits,
     supervision::{Setup, Supervisor},
 };
 use rustix::fs::{FlockOperation, flock};
@@ -127,7 +129,12 @@ pub async fn start<W: Work>(options: Options, work: Arc<W>) -> Result<Running<W>
     let (mut tasks, mut background) = (JoinSet::new(), JoinSet::new());
     let (shown, standing, confirmed) = Shown::new();
     let (counting, measuring) = (work.clone(), work.clone());
-    let setup = setup(&options, incarnation, address, confirmed, &work);
+    // Before anything is taken over, which takes some of them.
+    let descriptors = Descriptors::of_manager(options.capacity, &work.listen_limits());
+    let setup = Setup {
+        open_files: descriptors.given,
+        ..setup(&options, incarnation, address, confirmed, &work)
+    };
     let supervisor = Supervisor::start(setup, &mut tasks).map_err(state)?;
     let intent = Intent::load(state_dir.join("desired.json")).map_err(state)?;
     let (reconsider, wishes) = mpsc::channel(1);
@@ -242,6 +249,7 @@ fn setup<W: Work>(
         confirmed,
         answers: Box::new(move |service, ask| answering.asked(service, ask)),
         loads: Box::new(move |service, load| loading.on_load(service, load)),
+        open_files: None,
     }
 }
 

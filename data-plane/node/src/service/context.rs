@@ -16,6 +16,9 @@ pub const MANAGER: &str = "TRADEWIND_MANAGER";
 pub const SERVICE_TOKEN: &str = "TRADEWIND_SERVICE_TOKEN";
 /// Where it keeps what must outlive it.
 pub const STATE_DIR: &str = "TRADEWIND_STATE_DIR";
+/// How many files its Manager was given to have open, before it took all that it could have: what a service runs for
+/// others is given as many.
+pub const OPEN_FILES: &str = "TRADEWIND_OPEN_FILES";
 
 /// Why a service cannot start from its environment.
 #[derive(Debug, thiserror::Error)]

@@ -59,6 +59,7 @@ impl World {
         };
         let service: ServiceId = service.parse().unwrap();
         let (target, targets) = watch::channel(Target::Run(configuration(1)));
+            open_files: None,
         let (check_ins, asked) = mpsc::channel(1);
         let (news, told) = mpsc::channel(1);
         let report = ServiceReport {
