@@ -3,7 +3,7 @@
 use std::time::Duration;
 use tradewind_domain::{
     ids::{ManagerKind, ServiceId},
-    limits::{BEAT_EVERY, SELF_FENCE_AFTER, STOP_WITHIN, TRADER_STOPS_WITHIN},
+    limits::{ADOPTED_WITHIN, BEAT_EVERY, SELF_FENCE_AFTER, STOP_WITHIN, TRADER_STOPS_WITHIN},
 };
 use tradewind_link::pipe;
 
@@ -39,6 +39,13 @@ pub const BACKOFF_FIRST: Duration = Duration::from_secs(1);
 pub const BACKOFF_MAX: Duration = Duration::from_secs(60);
 /// How often a service beats while its last beat was answered by a Manager that is sure of it; `BEAT_EVERY` otherwise, and
 /// at once whenever it has news. Hundreds of services that do nothing cost a Manager four times less, and a beat
+/// A process on record that could not be taken over is looked at again so soon: first, and at the most.
+pub const ADOPT_AGAIN_FIRST: Duration = Duration::from_millis(100);
+pub const ADOPT_AGAIN_MAX: Duration = Duration::from_secs(1);
+/// One that runs and cannot be taken over for so long is killed, as one that hangs is: what keeps it from that, too few
+/// descriptors or too little memory, has mostly passed by then, and it has not yet stopped itself.
+pub const ADOPT_WITHIN: Duration = HUNG_AFTER;
+const _: () = assert!(ADOPT_WITHIN.as_millis() < ADOPTED_WITHIN.as_millis());
 /// that comes late by as long again, or three that are lost after it, still fence nobody.
 pub const SERVICE_BEAT_EVERY: Duration = Duration::from_secs(1);
 const _: () = assert!(
@@ -134,3 +141,11 @@ pub fn stops_within(service: &ServiceId) -> Duration {
 /// Manager that starts again while the control plane is away lets those in of whom it knew a few seconds before.
 pub(crate) const CUSTOMERS_KEPT_AT_ONCE: usize = 1_024;
 pub(crate) const CUSTOMERS_KEPT_EVERY: Duration = Duration::from_secs(5);
+/// A Manager that stops waits so long for its services to end: one may have to be taken over first, and is then ended with
+/// all the time that is its own. What runs longer cannot be ended by anybody now, and stays on record.
+pub const ALL_STOP_WITHIN: Duration = Duration::from_secs(20);
+const _: () = assert!(
+    ALL_STOP_WITHIN.as_millis()
+        > ADOPT_WITHIN.as_millis() + TRADER_STOPS_WITHIN.as_millis() + STOP_WITHIN.as_millis()
+);
+

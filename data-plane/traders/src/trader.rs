@@ -34,6 +34,8 @@ pub enum Error {
     Env(#[from] EnvError),
     #[error("this program's own file cannot be found")]
     OwnBinary(#[source] std::io::Error),
+    #[error("whether anything of its last algo still runs cannot be seen: {0}")]
+    LeftOver(#[source] std::io::Error),
     #[error(transparent)]
     Service(#[from] service::Error),
 }
@@ -50,7 +52,7 @@ async fn serve(shutdown: CancellationToken) -> Result<(), Error> {
     let log = LogFile::at(context.state_dir.join("algo.log"));
     let record = Record::within(&context.state_dir);
     // Before the first copy, and before anyone may ask this service to stop.
-    record.end_left_over();
+    record.end_left_over().map_err(Error::LeftOver)?;
     // A Manager of an earlier build tells none, and has not raised it.
     let open_files = std::env::var(service::OPEN_FILES).ok().and_then(|text| text.parse().ok());
     let work = |configured, reporter, stop| {
