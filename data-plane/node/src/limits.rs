@@ -28,17 +28,17 @@ const _: () = assert!(
         > CHECK_IN_REFUSED_MAX.as_millis() + CHECK_IN_ATTEMPT.as_millis()
 );
 
+/// A Trader whose Manager is away for too long asks the group who has it, and again so often: its own Manager may be back at
+/// any time, and another copy's orders end its own. One attempt may wait through an election; nothing waits for it.
+pub const HOLDER_ASKED_EVERY: Duration = Duration::from_secs(5);
+pub const HOLDER_ASKED_WITHIN: Duration = Duration::from_secs(5);
+
 /// A service that had a pipe and was not heard of for so long hangs and is killed: well above a busy
 /// machine's pauses, well below what an operator would wait.
 pub const HUNG_AFTER: Duration = Duration::from_secs(10);
 /// A Manager that comes so late to a deadline was itself stopped, or starved: far beyond a busy machine's
 /// delays, far below what a service is given.
 pub const ASLEEP_AFTER: Duration = Duration::from_secs(1);
-/// The first wait before a service that crashes again and again is started, doubled to the second.
-pub const BACKOFF_FIRST: Duration = Duration::from_secs(1);
-pub const BACKOFF_MAX: Duration = Duration::from_secs(60);
-/// How often a service beats while its last beat was answered by a Manager that is sure of it; `BEAT_EVERY` otherwise, and
-/// at once whenever it has news. Hundreds of services that do nothing cost a Manager four times less, and a beat
 /// A process on record that could not be taken over is looked at again so soon: first, and at the most.
 pub const ADOPT_AGAIN_FIRST: Duration = Duration::from_millis(100);
 pub const ADOPT_AGAIN_MAX: Duration = Duration::from_secs(1);
@@ -46,6 +46,11 @@ pub const ADOPT_AGAIN_MAX: Duration = Duration::from_secs(1);
 /// descriptors or too little memory, has mostly passed by then, and it has not yet stopped itself.
 pub const ADOPT_WITHIN: Duration = HUNG_AFTER;
 const _: () = assert!(ADOPT_WITHIN.as_millis() < ADOPTED_WITHIN.as_millis());
+/// The first wait before a service that crashes again and again is started, doubled to the second.
+pub const BACKOFF_FIRST: Duration = Duration::from_secs(1);
+pub const BACKOFF_MAX: Duration = Duration::from_secs(60);
+/// How often a service beats while its last beat was answered by a Manager that is sure of it; `BEAT_EVERY` otherwise, and
+/// at once whenever it has news. Hundreds of services that do nothing cost a Manager four times less, and a beat
 /// that comes late by as long again, or three that are lost after it, still fence nobody.
 pub const SERVICE_BEAT_EVERY: Duration = Duration::from_secs(1);
 const _: () = assert!(
@@ -66,6 +71,12 @@ const _: () = assert!(
         && SERVICE_SILENCE.as_millis() < HUNG_AFTER.as_millis()
 );
 
+/// Descriptors that a service takes at its Manager: the end of its process and the pipe to it; and, for moments, what its log
+/// is opened or looked at by, and its check-in.
+pub const DESCRIPTORS_PER_SERVICE: u64 = 3;
+/// And what a Manager takes beside services and connections: its files and listener, the group, what it looks up.
+pub const DESCRIPTORS_BESIDE: u64 = 128;
+
 /// Connections get so long to say goodbye when a Manager stops.
 pub const DRAIN_WITHIN: Duration = Duration::from_millis(500);
 
@@ -78,12 +89,6 @@ pub const LOG_BYTES: u64 = 8 << 20;
 /// And so many are kept aside: with five hundred services 12 GiB at most.
 pub const LOGS_ASIDE: usize = 2;
 /// Logs of services that are gone stay for so long: over a week-end and the days in which somebody asks why.
-/// Descriptors that a service takes at its Manager: the end of its process and the pipe to it; and, for moments, what its log
-/// is opened or looked at by, and its check-in.
-pub const DESCRIPTORS_PER_SERVICE: u64 = 3;
-/// And what a Manager takes beside services and connections: its files and listener, the group, what it looks up.
-pub const DESCRIPTORS_BESIDE: u64 = 128;
-
 pub const GONE_LOGS_FOR: Duration = Duration::from_secs(7 * 24 * 3_600);
 /// And take no more than this together, the youngest of them: forty services with all their words.
 pub const GONE_LOGS_BYTES: u64 = 1 << 30;
@@ -136,11 +141,6 @@ pub fn stops_within(service: &ServiceId) -> Duration {
     }
 }
 
-/// So many customers are kept on disk with everything else that a Manager was told, at once. More are kept in a file of
-/// their own, at most so often: written with each change a hundred thousand would keep the disk from what it is for. A
-/// Manager that starts again while the control plane is away lets those in of whom it knew a few seconds before.
-pub(crate) const CUSTOMERS_KEPT_AT_ONCE: usize = 1_024;
-pub(crate) const CUSTOMERS_KEPT_EVERY: Duration = Duration::from_secs(5);
 /// A Manager that stops waits so long for its services to end: one may have to be taken over first, and is then ended with
 /// all the time that is its own. What runs longer cannot be ended by anybody now, and stays on record.
 pub const ALL_STOP_WITHIN: Duration = Duration::from_secs(20);
@@ -149,3 +149,8 @@ const _: () = assert!(
         > ADOPT_WITHIN.as_millis() + TRADER_STOPS_WITHIN.as_millis() + STOP_WITHIN.as_millis()
 );
 
+/// So many customers are kept on disk with everything else that a Manager was told, at once. More are kept in a file of
+/// their own, at most so often: written with each change a hundred thousand would keep the disk from what it is for. A
+/// Manager that starts again while the control plane is away lets those in of whom it knew a few seconds before.
+pub(crate) const CUSTOMERS_KEPT_AT_ONCE: usize = 1_024;
+pub(crate) const CUSTOMERS_KEPT_EVERY: Duration = Duration::from_secs(5);

@@ -3,6 +3,7 @@
 
 mod context;
 mod health;
+mod holder;
 mod load;
 mod parent;
 mod reporter;
