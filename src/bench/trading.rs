@@ -18,10 +18,10 @@ pub(crate) use peers::{PeerArgs, run as run_peer};
 
 use super::args::{TradingArgs, TradingPart};
 use crate::cli::Format;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::Serialize;
 use std::time::Duration;
 use tradewind_launcher::DataDirectory;
+use tradewind_node::descriptors::Descriptors;
 
 #[derive(Debug, Default, Serialize)]
 struct Report {
@@ -34,7 +34,8 @@ struct Report {
 }
 
 pub(super) async fn run(args: &TradingArgs) -> anyhow::Result<()> {
-    raise_descriptors()?;
+    // Ten thousand sessions have two ends each on this machine.
+    Descriptors::raise()?;
     let data = DataDirectory::open(args.data.clone())?;
     let length = Duration::from_secs(args.seconds);
     let mut report = Report::default();
@@ -62,11 +63,4 @@ pub(super) async fn run(args: &TradingArgs) -> anyhow::Result<()> {
         Format::Table => println!("{}", serde_json::to_string_pretty(&report)?),
     }
     Ok(())
-}
-
-/// As many as are allowed: ten thousand sessions have two ends each on this machine. Processes started from here have
-/// the same.
-fn raise_descriptors() -> anyhow::Result<()> {
-    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-    Ok(setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })?)
 }

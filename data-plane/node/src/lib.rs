@@ -4,6 +4,7 @@
 
 pub mod clock;
 pub mod cpu;
+pub mod descriptors;
 mod disk;
 pub mod files;
 mod health;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 use tradewind_domain::{
     ids::{ManagerKind, ServiceId},
-    limits::{BEAT_EVERY, SELF_FENCE_AFTER, STOP_WITHIN, TRADER_STOPS_WITHIN},
+    limits::{ADOPTED_WITHIN, BEAT_EVERY, SELF_FENCE_AFTER, STOP_WITHIN, TRADER_STOPS_WITHIN},
 };
 use tradewind_link::pipe;
 
@@ -28,12 +28,24 @@ const _: () = assert!(
         > CHECK_IN_REFUSED_MAX.as_millis() + CHECK_IN_ATTEMPT.as_millis()
 );
 
+/// A Trader whose Manager is away for too long asks the group who has it, and again so often: its own Manager may be back at
+/// any time, and another copy's orders end its own. One attempt may wait through an election; nothing waits for it.
+pub const HOLDER_ASKED_EVERY: Duration = Duration::from_secs(5);
+pub const HOLDER_ASKED_WITHIN: Duration = Duration::from_secs(5);
+
 /// A service that had a pipe and was not heard of for so long hangs and is killed: well above a busy
 /// machine's pauses, well below what an operator would wait.
 pub const HUNG_AFTER: Duration = Duration::from_secs(10);
 /// A Manager that comes so late to a deadline was itself stopped, or starved: far beyond a busy machine's
 /// delays, far below what a service is given.
 pub const ASLEEP_AFTER: Duration = Duration::from_secs(1);
+/// A process on record that could not be taken over is looked at again so soon: first, and at the most.
+pub const ADOPT_AGAIN_FIRST: Duration = Duration::from_millis(100);
+pub const ADOPT_AGAIN_MAX: Duration = Duration::from_secs(1);
+/// One that runs and cannot be taken over for so long is killed, as one that hangs is: what keeps it from that, too few
+/// descriptors or too little memory, has mostly passed by then, and it has not yet stopped itself.
+pub const ADOPT_WITHIN: Duration = HUNG_AFTER;
+const _: () = assert!(ADOPT_WITHIN.as_millis() < ADOPTED_WITHIN.as_millis());
 /// The first wait before a service that crashes again and again is started, doubled to the second.
 pub const BACKOFF_FIRST: Duration = Duration::from_secs(1);
 pub const BACKOFF_MAX: Duration = Duration::from_secs(60);
@@ -58,6 +70,12 @@ const _: () = assert!(
     2 * (SERVICE_BEAT_EVERY.as_millis() + BEAT_EVERY.as_millis()) < SERVICE_SILENCE.as_millis()
         && SERVICE_SILENCE.as_millis() < HUNG_AFTER.as_millis()
 );
+
+/// Descriptors that a service takes at its Manager: the end of its process and the pipe to it; and, for moments, what its log
+/// is opened or looked at by, and its check-in.
+pub const DESCRIPTORS_PER_SERVICE: u64 = 3;
+/// And what a Manager takes beside services and connections: its files and listener, the group, what it looks up.
+pub const DESCRIPTORS_BESIDE: u64 = 128;
 
 /// Connections get so long to say goodbye when a Manager stops.
 pub const DRAIN_WITHIN: Duration = Duration::from_millis(500);
@@ -122,6 +140,14 @@ pub fn stops_within(service: &ServiceId) -> Duration {
         ManagerKind::TraderManager => TRADER_STOPS_WITHIN,
     }
 }
+
+/// A Manager that stops waits so long for its services to end: one may have to be taken over first, and is then ended with
+/// all the time that is its own. What runs longer cannot be ended by anybody now, and stays on record.
+pub const ALL_STOP_WITHIN: Duration = Duration::from_secs(20);
+const _: () = assert!(
+    ALL_STOP_WITHIN.as_millis()
+        > ADOPT_WITHIN.as_millis() + TRADER_STOPS_WITHIN.as_millis() + STOP_WITHIN.as_millis()
+);
 
 /// So many customers are kept on disk with everything else that a Manager was told, at once. More are kept in a file of
 /// their own, at most so often: written with each change a hundred thousand would keep the disk from what it is for. A

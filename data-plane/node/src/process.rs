@@ -1,8 +1,12 @@
 //! One process below this one, in a group of its own. Decides how it is told from a later process of
 //! the same number, how its end is seen and how it is signalled: always with its whole group. When it is
 //! started and stopped is decided by others. A zombie counts as ended; own children are reaped here.
+//! Invariant: that nothing could be seen of a process is an error, never its end.
 
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
+use rustix::{
+    io::Errno,
+    process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, test_kill_process},
+};
 use serde::{Deserialize, Serialize};
 use std::{
     fmt, fs,
@@ -69,41 +73,38 @@ impl Process {
     /// Starts `command` in a process group of its own.
     pub fn spawn(mut command: std::process::Command) -> io::Result<Self> {
         command.process_group(0);
-        let mut child = tokio::process::Command::from(command).spawn()?;
-        let number = child.id().unwrap_or_default();
-        match Self::watch(number) {
+        let child = tokio::process::Command::from(command).spawn()?;
+        match Self::watch_child(child.id().unwrap_or_default()) {
             Ok((identity, pid, ended)) => Ok(Self { identity, pid, ended, child: Some(child) }),
             Err(error) => {
                 // What cannot be watched must not run.
-                let _ = child.start_kill();
+                if let Some(pid) = child.id().and_then(pid_of) {
+                    // Not reaped yet: its number is its own.
+                    let _ = kill_process_group(pid, Signal::KILL);
+                }
                 Err(error)
             }
         }
     }
 
-    /// Takes over a process that an earlier life of this program has started; `None` if it has ended.
-    #[must_use]
-    pub fn adopt(identity: &Identity) -> Option<Self> {
-        let (found, pid, ended) = Self::watch(identity.pid).ok()?;
-        // Compared after the descriptor was opened: what was compared is what is watched.
-        (found == *identity && is_alive(&found)).then_some(Self {
-            identity: found,
-            pid,
-            ended,
-            child: None,
-        })
+    fn watch_child(number: u32) -> io::Result<(Identity, Pid, AsyncFd<OwnedFd>)> {
+        let gone = || io::Error::new(io::ErrorKind::NotFound, "no such process");
+        let pid = pid_of(number).ok_or_else(gone)?;
+        let ended = watch(pid)?;
+        let start_ticks = Stat::of(number)?.ok_or_else(gone)?.start_ticks;
+        Ok((Identity { pid: number, start_ticks, boot: boot()? }, pid, ended))
     }
 
-    fn watch(number: u32) -> io::Result<(Identity, Pid, AsyncFd<OwnedFd>)> {
-        let gone = || io::Error::new(io::ErrorKind::NotFound, "no such process");
-        let pid = i32::try_from(number).ok().and_then(Pid::from_raw).ok_or_else(gone)?;
-        let descriptor = pidfd_open(pid, PidfdFlags::NONBLOCK)?;
-        // Deprecated for types that may change their descriptor; an `OwnedFd` never does, and the
-        // successor is `unsafe`, which this workspace does without.
-        #[expect(deprecated)]
-        let ended = AsyncFd::with_interest(descriptor, Interest::READABLE)?;
-        let start_ticks = Stat::of(number).ok_or_else(gone)?.start_ticks;
-        Ok((Identity { pid: number, start_ticks, boot: boot() }, pid, ended))
+    /// Takes over a process that an earlier life of this program has started; `None` if it has ended. An
+    /// error: it may run, and that could not be seen or it could not be watched.
+    pub fn adopt(identity: &Identity) -> io::Result<Option<Self>> {
+        let Some(pid) = pid_of(identity.pid) else { return Ok(None) };
+        let watched = watch(pid);
+        // Looked at after the descriptor was opened: what is seen is what is watched.
+        if !is_alive(identity)? {
+            return Ok(None);
+        }
+        Ok(Some(Self { identity: identity.clone(), pid, ended: watched?, child: None }))
     }
 
     #[must_use]
@@ -132,19 +133,26 @@ impl Process {
 
     /// Sends a signal to the process and all of its group; one that has ended gets none.
     pub fn signal_group(&self, signal: Signal) {
-        if self.child.is_some() || !is_reused(&self.identity) {
+        // That of an adopted one is its own for as long as it lives; where nothing can be seen it is taken to live,
+        // since its end is seen by the descriptor that is open.
+        if self.child.is_some() || !is_reused(&self.identity).unwrap_or(false) {
             // Refused only if nothing of the group is left.
             let _ = kill_process_group(self.pid, signal);
         }
     }
 
     /// SIGKILL to what is left of the group of a process that an earlier life of this program has
-    /// started: a group's number is not given out again while anything of it lives.
-    pub fn kill_left_over(identity: &Identity) {
-        let pid = i32::try_from(identity.pid).ok().and_then(Pid::from_raw);
-        if let Some(pid) = pid.filter(|_| boot() == identity.boot && !is_reused(identity)) {
+    /// started: a group's number is not given out again while anything of it lives. An error: nothing could be
+    /// seen of it, and nobody was killed.
+    pub fn kill_left_over(identity: &Identity) -> io::Result<()> {
+        if let Some(pid) = pid_of(identity.pid)
+            && is_same_boot(&boot()?, &identity.boot)?
+            && !is_reused(identity)?
+        {
+            // Refused only if nothing of the group is left.
             let _ = kill_process_group(pid, Signal::KILL);
         }
+        Ok(())
     }
 
     /// SIGTERM, and after `within` SIGKILL, to the whole group. Returns when the process has ended.
@@ -163,22 +171,47 @@ impl Process {
     }
 }
 
+fn pid_of(number: u32) -> Option<Pid> {
+    i32::try_from(number).ok().and_then(Pid::from_raw)
+}
+
+/// Readable once the process has ended.
+fn watch(pid: Pid) -> io::Result<AsyncFd<OwnedFd>> {
+    let descriptor = pidfd_open(pid, PidfdFlags::NONBLOCK)?;
+    // Deprecated for types that may change their descriptor; an `OwnedFd` never does, and the
+    // successor is `unsafe`, which this workspace does without.
+    #[expect(deprecated)]
+    AsyncFd::with_interest(descriptor, Interest::READABLE)
+}
+
 /// Whether this very process still runs; a zombie does not.
-#[must_use]
-pub fn is_alive(identity: &Identity) -> bool {
-    let stat = Stat::of(identity.pid);
-    let same = |stat: &Stat| stat.start_ticks == identity.start_ticks && boot() == identity.boot;
-    stat.is_some_and(|stat| same(&stat) && !matches!(stat.state, 'Z' | 'X'))
+pub fn is_alive(identity: &Identity) -> io::Result<bool> {
+    let same = |stat: &Stat| stat.start_ticks == identity.start_ticks;
+    let ended = |stat: &Stat| matches!(stat.state, 'Z' | 'X');
+    Ok(is_same_boot(&boot()?, &identity.boot)?
+        && Stat::of(identity.pid)?.is_some_and(|stat| same(&stat) && !ended(&stat)))
 }
 
 /// Whether its number is another process' by now.
-fn is_reused(identity: &Identity) -> bool {
-    Stat::of(identity.pid).is_some_and(|stat| stat.start_ticks != identity.start_ticks)
+fn is_reused(identity: &Identity) -> io::Result<bool> {
+    Ok(Stat::of(identity.pid)?.is_some_and(|stat| stat.start_ticks != identity.start_ticks))
 }
 
-fn boot() -> String {
-    let read = fs::read_to_string("/proc/sys/kernel/random/boot_id");
-    read.unwrap_or_default().trim().to_string()
+/// Empty on a system that tells none.
+fn boot() -> io::Result<String> {
+    match fs::read_to_string("/proc/sys/kernel/random/boot_id") {
+        Ok(text) => Ok(text.trim().to_string()),
+        Err(none) if none.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+        Err(other) => Err(other),
+    }
+}
+
+fn is_same_boot(now: &str, known: &str) -> io::Result<bool> {
+    if now.is_empty() && !known.is_empty() {
+        let why = "the system told its boot once, and does not now: is /proc there?";
+        return Err(io::Error::new(io::ErrorKind::NotFound, why));
+    }
+    Ok(now == known)
 }
 
 /// What `/proc/PID/stat` says (proc(5)).
@@ -188,8 +221,25 @@ struct Stat {
 }
 
 impl Stat {
-    fn of(pid: u32) -> Option<Self> {
-        Self::parse(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+    /// `None`: there is no process of that number.
+    fn of(number: u32) -> io::Result<Option<Self>> {
+        let read = fs::read_to_string(format!("/proc/{number}/stat"));
+        // Asked after it was not there: a number that the kernel knows and `/proc` does not was given out meanwhile, or
+        // `/proc` is not the kernel's.
+        let exists =
+            || pid_of(number).is_some_and(|pid| test_kill_process(pid) != Err(Errno::SRCH));
+        Self::judge(read, exists)
+    }
+
+    fn judge(read: io::Result<String>, exists: impl Fn() -> bool) -> io::Result<Option<Self>> {
+        match read {
+            Ok(text) => {
+                let unreadable = || io::Error::new(io::ErrorKind::InvalidData, "not as in proc(5)");
+                Self::parse(&text).ok_or_else(unreadable).map(Some)
+            }
+            Err(error) if is_none(&error) && !exists() => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     fn parse(text: &str) -> Option<Self> {
@@ -201,6 +251,11 @@ impl Stat {
         let start_ticks = fields.nth(18)?.parse().ok()?;
         Some(Self { state, start_ticks })
     }
+}
+
+/// No such file; or, of one that ended between its opening and its reading, no such process.
+fn is_none(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound || Errno::from_io_error(error) == Some(Errno::SRCH)
 }
 
 #[cfg(test)]

@@ -3,13 +3,14 @@
 
 mod context;
 mod health;
+mod holder;
 mod load;
 mod parent;
 mod reporter;
 mod right;
 mod shell;
 
-pub use context::{Context, EnvError, MANAGER, SERVICE, SERVICE_TOKEN, STATE_DIR};
+pub use context::{Context, EnvError, MANAGER, OPEN_FILES, SERVICE, SERVICE_TOKEN, STATE_DIR};
 pub use reporter::{ManagerAsker, StateReporter};
 pub use shell::{BoxError, Error, run};
 

@@ -33,12 +33,14 @@ impl Order {
         self.wanted.fence
     }
 
-    /// Starts a copy, in a process group of its own, with what was found for its environment.
+    /// Starts a copy, in a process group of its own, with what was found for its environment. `open_files`: how many it
+    /// may have unless something is declared.
     pub(crate) fn start(
         &self,
         binary: &Path,
         log: &LogFile,
         found: Vec<(String, String)>,
+        open_files: Option<u64>,
     ) -> io::Result<Process> {
         let file = log.open()?;
         let mut command = Command::new(binary);
@@ -62,7 +64,7 @@ impl Order {
         let access = &self.access;
         command
             .env(exec::PARENT, std::process::id().to_string())
-            .env(exec::LIMITS, exec::limits_as_text(&self.wanted.run.limits))
+            .env(exec::LIMITS, exec::limits_as_text(&self.wanted.run.limits, open_files))
             .env("TRADEWIND_SESSION_TOKEN", &access.session_token)
             .env("TRADEWIND_MARKET_MANAGERS", access.market_managers.join(","))
             .env("TRADEWIND_INFRASTRUCTURE", access.infrastructure_managers.join(","))

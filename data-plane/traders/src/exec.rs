@@ -58,11 +58,17 @@ pub fn exec(command: &[String]) -> Error {
     Error::Start { program: program.clone(), source }
 }
 
-/// Such as `memory_mib=512 nice=5`.
-pub(crate) fn limits_as_text(limits: &TraderLimits) -> String {
+/// Such as `memory_mib=512 nice=5`. `given`: how many files one may have open to which nothing else is declared; it may
+/// raise that itself, as any program may.
+pub(crate) fn limits_as_text(limits: &TraderLimits, given: Option<u64>) -> String {
     let TraderLimits { memory_mib, open_files, nice } = *limits;
-    let all =
-        [("memory_mib", memory_mib), ("open_files", open_files), ("nice", nice.map(u32::from))];
+    let given = given.filter(|_| open_files.is_none());
+    let all = [
+        ("memory_mib", memory_mib.map(u64::from)),
+        ("open_files", open_files.map(u64::from)),
+        ("open_files_at_first", given),
+        ("nice", nice.map(u64::from)),
+    ];
     let words = all.iter().filter_map(|(word, value)| Some(format!("{word}={}", (*value)?)));
     words.collect::<Vec<_>>().join(" ")
 }
@@ -79,10 +85,11 @@ fn limit(text: &str) -> Result<(), Error> {
 fn limit_by(word: &str) -> io::Result<()> {
     let unknown = || io::Error::new(io::ErrorKind::InvalidInput, "that is no limit");
     let (name, value) = word.split_once('=').ok_or_else(unknown)?;
-    let value: u32 = value.parse().map_err(|_| unknown())?;
+    let value: u64 = value.parse().map_err(|_| unknown())?;
     match name {
-        "memory_mib" => at_most(Resource::As, u64::from(value) << 20),
-        "open_files" => at_most(Resource::Nofile, u64::from(value)),
+        "memory_mib" => at_most(Resource::As, value.saturating_mul(1 << 20)),
+        "open_files" => at_most(Resource::Nofile, value),
+        "open_files_at_first" => at_first(Resource::Nofile, value),
         // It steps back from where its TraderManager stands.
         "nice" => Ok(nice(i32::try_from(value).map_err(|_| unknown())?).map(drop)?),
         _ => Err(unknown()),
@@ -95,6 +102,13 @@ fn at_most(resource: Resource, most: u64) -> io::Result<()> {
     Ok(setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })?)
 }
 
+/// As `at_most`, and the limit may be raised again as far as it could be before.
+fn at_first(resource: Resource, most: u64) -> io::Result<()> {
+    let maximum = getrlimit(resource).maximum;
+    let current = Some(maximum.map_or(most, |held| held.min(most)));
+    Ok(setrlimit(resource, Rlimit { current, maximum })?)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -102,8 +116,12 @@ mod tests {
     #[test]
     fn limits_are_written_as_they_are_read_and_unknown_ones_are_refused() {
         let limits = TraderLimits { memory_mib: Some(512), open_files: None, nice: Some(5) };
-        assert_eq!(limits_as_text(&limits), "memory_mib=512 nice=5");
-        assert_eq!(limits_as_text(&TraderLimits::default()), "");
+        assert_eq!(limits_as_text(&limits, None), "memory_mib=512 nice=5");
+        assert_eq!(limits_as_text(&TraderLimits::default(), None), "");
+        let given = limits_as_text(&limits, Some(1_024));
+        assert_eq!(given, "memory_mib=512 open_files_at_first=1024 nice=5");
+        let declared = TraderLimits { open_files: Some(64), ..TraderLimits::default() };
+        assert_eq!(limits_as_text(&declared, Some(1_024)), "open_files=64");
         for wrong in ["memory_mib", "memory_mib=much", "colour=3"] {
             let said = limit(wrong).err().map(|error| error.to_string()).unwrap_or_default();
             assert!(said.contains(wrong) && said.contains("no limit"), "{said}");

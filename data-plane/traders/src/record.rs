@@ -44,12 +44,21 @@ impl Record {
         }
     }
 
-    /// Ends what is left of the copy on record, if there is one.
-    pub(crate) fn end_left_over(&self) {
-        let Ok(bytes) = fs::read(&self.copy) else { return };
+    /// Ends what is left of the copy on record, if there is one. An error: something may be left, and it could not be
+    /// seen.
+    pub(crate) fn end_left_over(&self) -> io::Result<()> {
+        let bytes = match fs::read(&self.copy) {
+            Ok(bytes) => bytes,
+            Err(none) if none.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(other) => return Err(other),
+        };
         match serde_json::from_slice(&bytes) {
             Ok(copy) => Process::kill_left_over(&copy),
-            Err(error) => tracing::error!(%error, "the record of the last algo is unreadable"),
+            Err(error) => {
+                // Written by halves as the machine went down: with it went the copy.
+                tracing::error!(%error, "the record of the last algo is unreadable");
+                Ok(())
+            }
         }
     }
 
@@ -83,4 +92,25 @@ impl Record {
 /// Whether one copy serves both: what else is told is for the next one to know.
 pub(crate) fn is_same_copy(one: &TraderWanted, other: &TraderWanted) -> bool {
     one.fence == other.fence && one.command == other.command && one.run == other.run
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_copy_on_record_that_cannot_be_read_is_not_taken_for_none() {
+        // given
+        let dir = tempfile::tempdir().unwrap();
+        let record = Record::within(dir.path());
+        // when, then
+        assert!(record.end_left_over().is_ok(), "there is none");
+        fs::create_dir(&record.copy).unwrap();
+        assert!(record.end_left_over().is_err());
+        fs::remove_dir(&record.copy).unwrap();
+        // Written by halves when the machine went down.
+        fs::write(&record.copy, "{\"pid\":").unwrap();
+        assert!(record.end_left_over().is_ok());
+    }
 }

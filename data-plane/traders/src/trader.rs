@@ -34,6 +34,8 @@ pub enum Error {
     Env(#[from] EnvError),
     #[error("this program's own file cannot be found")]
     OwnBinary(#[source] std::io::Error),
+    #[error("whether anything of its last algo still runs cannot be seen: {0}")]
+    LeftOver(#[source] std::io::Error),
     #[error(transparent)]
     Service(#[from] service::Error),
 }
@@ -50,9 +52,12 @@ async fn serve(shutdown: CancellationToken) -> Result<(), Error> {
     let log = LogFile::at(context.state_dir.join("algo.log"));
     let record = Record::within(&context.state_dir);
     // Before the first copy, and before anyone may ask this service to stop.
-    record.end_left_over();
+    record.end_left_over().map_err(Error::LeftOver)?;
+    // A Manager of an earlier build tells none, and has not raised it.
+    let open_files = std::env::var(service::OPEN_FILES).ok().and_then(|text| text.parse().ok());
     let work = |configured, reporter, stop| {
-        Trader { binary, log, record, reporter, stop, backoff: Backoff::default() }.run(configured)
+        let backoff = Backoff::default();
+        Trader { binary, log, record, open_files, reporter, stop, backoff }.run(configured)
     };
     Ok(service::run(context, axum::Router::new(), work, shutdown).await?)
 }
@@ -63,6 +68,8 @@ struct Trader {
     binary: PathBuf,
     log: LogFile,
     record: Record,
+    /// How many files its algo may have open unless something is declared.
+    open_files: Option<u64>,
     reporter: StateReporter,
     stop: CancellationToken,
     backoff: Backoff,
@@ -193,10 +200,11 @@ impl Trader {
             })?,
             RestartPolicy::Always | RestartPolicy::OnFailure => {}
         }
-        let process = order.start(&self.binary, &self.log, found).inspect_err(|_| {
-            // It has not run.
-            self.record.forget_ended();
-        })?;
+        let process =
+            order.start(&self.binary, &self.log, found, self.open_files).inspect_err(|_| {
+                // It has not run.
+                self.record.forget_ended();
+            })?;
         self.record.put(process.identity());
         tracing::info!(pid = process.pid(), epoch = order.fence().epoch.0, "algo started");
         let detail = format!("running as {} at epoch {}", process.pid(), order.fence().epoch);

@@ -11,7 +11,9 @@ use super::{
     standing::Shown,
 };
 use crate::{
-    clock, disk, incarnation, limits,
+    clock,
+    descriptors::Descriptors,
+    disk, incarnation, limits,
     supervision::{Setup, Supervisor},
 };
 use rustix::fs::{FlockOperation, flock};
@@ -127,7 +129,12 @@ pub async fn start<W: Work>(options: Options, work: Arc<W>) -> Result<Running<W>
     let (mut tasks, mut background) = (JoinSet::new(), JoinSet::new());
     let (shown, standing, confirmed) = Shown::new();
     let (counting, measuring) = (work.clone(), work.clone());
-    let setup = setup(&options, incarnation, address, confirmed, &work);
+    // Before anything is taken over, which takes some of them.
+    let descriptors = Descriptors::of_manager(options.capacity, &work.listen_limits());
+    let setup = Setup {
+        open_files: descriptors.given,
+        ..setup(&options, incarnation, address, confirmed, &work)
+    };
     let supervisor = Supervisor::start(setup, &mut tasks).map_err(state)?;
     let intent = Intent::load(state_dir.join("desired.json")).map_err(state)?;
     let (reconsider, wishes) = mpsc::channel(1);
@@ -203,7 +210,8 @@ impl<W: Work> Running<W> {
     }
 
     /// Lets go of those connected, stops all services and then itself: within
-    /// `limits::DRAIN_WITHIN` and twice `STOP_WITHIN`, or little more.
+    /// `limits::DRAIN_WITHIN` and twice `STOP_WITHIN`, or little more; of Traders, or of services that cannot be ended,
+    /// within `limits::ALL_STOP_WITHIN`.
     pub async fn stop(mut self) {
         tracing::info!("stopping");
         if timeout(limits::DRAIN_WITHIN, self.work.drain()).await.is_err() {
@@ -211,7 +219,10 @@ impl<W: Work> Running<W> {
         }
         // The leader goes on hearing of this Manager until its services are gone: until then nothing of
         // theirs may be given to another.
-        self.supervisor.stop_all().await;
+        if timeout(limits::ALL_STOP_WITHIN, self.supervisor.stop_all()).await.is_err() {
+            // As after a crash: the next life finds them.
+            tracing::error!("services that could not be ended are left on record");
+        }
         self.ends.background.cancel();
         self.ends.all.cancel();
         let ended = async { while self.background.join_next().await.is_some() {} };
@@ -238,6 +249,7 @@ fn setup<W: Work>(
         address: address.to_string(),
         state_dir: options.state_dir.clone(),
         binary: options.binary.clone(),
+        open_files: None,
         figures: Arc::default(),
         confirmed,
         answers: Box::new(move |service, ask| answering.asked(service, ask)),
@@ -276,3 +288,6 @@ fn client_of(options: &Options) -> Result<ClientId, InvalidName> {
     let name: String = options.manager.to_string().chars().take(64).collect();
     ClientId::new(&name)
 }
+
+#[cfg(test)]
+mod tests;

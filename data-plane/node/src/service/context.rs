@@ -1,7 +1,7 @@
 //! What a service finds in its environment. Decides the names of the variables and the service's
 //! incarnation; nothing secret is ever in its arguments.
 
-use crate::incarnation;
+use crate::{incarnation, limits::HOLDER_ASKED_EVERY};
 use std::{env, path::PathBuf, time::Duration};
 use tradewind_domain::{
     ids::{Incarnation, ServiceId},
@@ -16,6 +16,9 @@ pub const MANAGER: &str = "TRADEWIND_MANAGER";
 pub const SERVICE_TOKEN: &str = "TRADEWIND_SERVICE_TOKEN";
 /// Where it keeps what must outlive it.
 pub const STATE_DIR: &str = "TRADEWIND_STATE_DIR";
+/// How many files its Manager was given to have open, before it took all that it could have: what a service runs for
+/// others is given as many.
+pub const OPEN_FILES: &str = "TRADEWIND_OPEN_FILES";
 
 /// Why a service cannot start from its environment.
 #[derive(Debug, thiserror::Error)]
@@ -39,8 +42,9 @@ pub struct Context {
     /// This life of the service: later lives have higher ones.
     pub incarnation: Incarnation,
     pub(crate) token: String,
-    /// Without a pipe from its Manager for so long it stops itself.
+    /// Without a pipe from its Manager for so long it stops itself; or asks first, and again so often.
     pub(crate) adopted_within: Duration,
+    pub(crate) asks_every: Duration,
 }
 
 impl Context {
@@ -64,8 +68,8 @@ impl Context {
         state_dir: PathBuf,
     ) -> Result<Self, incarnation::Error> {
         let incarnation = incarnation::next(&state_dir)?;
-        let adopted_within = ADOPTED_WITHIN;
-        Ok(Self { service, manager, state_dir, incarnation, token, adopted_within })
+        let (adopted_within, asks_every) = (ADOPTED_WITHIN, HOLDER_ASKED_EVERY);
+        Ok(Self { service, manager, state_dir, incarnation, token, adopted_within, asks_every })
     }
 }
 

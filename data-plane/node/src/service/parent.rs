@@ -1,7 +1,13 @@
 //! The service's side of its Manager. Decides when it checks in, what it takes from the pipe and when it
-//! is on its own: refused, or without a pipe for too long. A lost pipe alone changes nothing.
+//! is on its own: refused, or without a pipe for too long, which a Trader is only by the group's word (`holder`,
+//! docs/decisions/0082). A lost pipe alone changes nothing.
 
-use super::{Context, load::LoadMeter, right::Right};
+use super::{
+    Context,
+    holder::{Question as HolderQuestion, Word},
+    load::LoadMeter,
+    right::Right,
+};
 use crate::{limits, supervision::fence_of};
 use std::{collections::BTreeMap, future::pending, time::Duration};
 use tokio::{
@@ -11,7 +17,7 @@ use tokio::{
 };
 use tradewind_domain::{
     control::handed_back::Failure,
-    ids::{Epoch, TraderId},
+    ids::{Epoch, ManagerId, TraderId},
 };
 use tradewind_link::{
     pipe::{Accepted, Event, Events, Question, Questions, Sender},
@@ -27,7 +33,7 @@ use tradewind_protocol::{
 };
 
 /// Why a service no longer has a Manager to work for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Parted {
     /// The Manager asked it to stop.
     Stop,
@@ -35,6 +41,8 @@ pub(super) enum Parted {
     Disowned,
     /// No Manager came for too long.
     Abandoned,
+    /// Nor did one for a Trader, which is another's by now, or not to run: what the group says.
+    Superseded(String),
 }
 
 type Checked = Result<(u16, ServiceCheckedIn), RestError>;
@@ -66,7 +74,11 @@ pub(super) struct Parent {
     /// When it looked at its right last, and beat if there was somebody to beat to.
     beaten_at: Instant,
     right: Right,
-    alone_since: Instant,
+    /// Who opened the last pipe.
+    manager: Option<ManagerId>,
+    /// When it has been without a pipe for too long.
+    alone_until: Instant,
+    asking: Option<JoinHandle<Word>>,
     checking_in: Option<JoinHandle<Checked>>,
     check_in_at: Instant,
     /// The wait after a check-in that was not accepted.
@@ -82,6 +94,7 @@ impl Parent {
         right: Right,
     ) -> Self {
         let (now, load) = (Instant::now(), LoadMeter::new(now()));
+        let alone_until = now + context.adopted_within;
         Self {
             context,
             address,
@@ -95,7 +108,9 @@ impl Parent {
             load,
             beaten_at: now,
             right,
-            alone_since: now,
+            manager: None,
+            alone_until,
+            asking: None,
             checking_in: None,
             check_in_at: now,
             again: limits::CHECK_IN_AGAIN_FIRST,
@@ -109,7 +124,7 @@ impl Parent {
         loop {
             let alone = self.pipe.is_none();
             let may_check_in = alone && self.checking_in.is_none();
-            let abandoned_at = self.alone_since + self.context.adopted_within;
+            let may_ask = alone && self.asking.is_none();
             tokio::select! {
                 Some(accepted) = pipes.recv() => self.on_pipe(accepted),
                 event = next_of(&mut self.pipe) => {
@@ -133,7 +148,12 @@ impl Parent {
                         return parted;
                     }
                 }
-                () = sleep_until(abandoned_at), if alone => return Parted::Abandoned,
+                () = sleep_until(self.alone_until), if may_ask => if !self.asks() {
+                    return Parted::Abandoned;
+                },
+                word = done(&mut self.asking) => if let Some(parted) = self.on_word(word) {
+                    return parted;
+                },
             }
         }
     }
@@ -145,6 +165,7 @@ impl Parent {
             incarnation = hello.incarnation.0,
             "manager's pipe is up"
         );
+        self.manager = hello.from.parse().ok();
         self.questions.down();
         self.answers = hello.protocol.max >= 2;
         self.pipe = Some((sender, events));
@@ -176,8 +197,35 @@ impl Parent {
         self.pipe = None;
         self.questions.down();
         self.right.pipe(false, now());
-        self.alone_since = Instant::now();
-        self.check_in_at = self.alone_since + limits::ALONE_AFTER;
+        let now = Instant::now();
+        self.alone_until = now + self.context.adopted_within;
+        self.check_in_at = now + limits::ALONE_AFTER;
+    }
+
+    /// No Manager came for too long. `false`: there is nothing to ask.
+    fn asks(&mut self) -> bool {
+        let question =
+            HolderQuestion::of(self.configuration.borrow().as_ref(), self.manager.as_ref());
+        self.asking = question.map(|question| tokio::spawn(question.ask()));
+        self.asking.is_some()
+    }
+
+    fn on_word(&mut self, word: Result<Word, JoinError>) -> Option<Parted> {
+        self.asking = None;
+        self.alone_until = Instant::now() + self.context.asks_every;
+        match word {
+            // Whoever came meanwhile knows better.
+            _ if self.pipe.is_some() => {}
+            Ok(Word::End(why)) => {
+                tracing::warn!(why, "no manager came: the group was asked");
+                return Some(Parted::Superseded(why));
+            }
+            Ok(Word::GoOn(why)) => {
+                tracing::info!(why, "no manager came: it goes on, and asks the group again");
+            }
+            Err(error) => tracing::error!(%error, "the group could not be asked"),
+        }
+        None
     }
 
     fn configure(&mut self, configuration: Configuration) {

@@ -48,6 +48,8 @@ pub enum Error {
         "the Manager does not know this process: it was started by an earlier life, or by hand"
     )]
     Disowned,
+    #[error("no Manager came, and the group says: {0}")]
+    Superseded(String),
     #[error("no Manager came for too long; whoever has the Manager back starts this service anew")]
     Abandoned,
 }
@@ -105,6 +107,7 @@ where
     match (parted, ended) {
         (Some(Parted::Disowned), _) => Err(Error::Disowned),
         (Some(Parted::Abandoned), _) => Err(Error::Abandoned),
+        (Some(Parted::Superseded(why)), _) => Err(Error::Superseded(why)),
         (_, Some(Ok(Err(error)))) => Err(Error::Work(error)),
         (_, Some(Err(error))) => Err(Error::Panicked(error)),
         (Some(Parted::Stop) | None, Some(Ok(Ok(()))) | None) => Ok(()),

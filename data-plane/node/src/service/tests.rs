@@ -26,6 +26,8 @@ use tradewind_protocol::{
     supervision::{Configuration, FromService, ServiceState, ToService},
 };
 
+mod alone;
+
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A Manager that takes every check-in and opens pipes when it is told to.
@@ -56,11 +58,20 @@ impl Manager {
 }
 
 fn dial(address: String, epoch: u64) -> (Sender<ToService>, Events<FromService>) {
+    dial_as("a1.broker-manager", "broker.sim-1.0", address, epoch)
+}
+
+fn dial_as(
+    from: &'static str,
+    to: &'static str,
+    address: String,
+    epoch: u64,
+) -> (Sender<ToService>, Events<FromService>) {
     let hello = move || Hello {
         protocol: PROTOCOL,
         purpose: "service".to_string(),
-        from: "a1.broker-manager".to_string(),
-        to: "broker.sim-1.0".to_string(),
+        from: from.to_string(),
+        to: to.to_string(),
         incarnation: Incarnation(1),
         fence: fence(epoch),
     };
@@ -127,22 +138,31 @@ struct World {
 impl World {
     /// A service that says each configuration's epoch, and has checked in.
     async fn start(adopted_within: Duration) -> Self {
+        Self::start_as("broker.sim-1.0", adopted_within).await
+    }
+
+    async fn start_as(id: &str, adopted_within: Duration) -> Self {
         let mut manager = Manager::start().await;
         let dir = tempfile::tempdir().unwrap();
-        let id = "broker.sim-1.0".parse().unwrap();
+        let id = id.parse().unwrap();
         let (address, state) = (manager.address.clone(), dir.path().to_path_buf());
         let mut context = Context::new(id, address, "secret".to_string(), state).unwrap();
         context.adopted_within = adopted_within;
+        context.asks_every = Duration::from_millis(20);
         let shutdown = CancellationToken::new();
         let work = |mut told: tokio::sync::watch::Receiver<Option<Configuration>>,
                     reporter: StateReporter,
                     stop: CancellationToken| async move {
             while stop.run_until_cancelled(told.changed()).await.is_some() {
-                if let Some(Configuration::Broker { wanted }) = &*told.borrow_and_update() {
-                    if wanted.fence.epoch == Epoch(666) {
-                        return Err("its ledger is damaged".into());
+                match &*told.borrow_and_update() {
+                    Some(Configuration::Broker { wanted }) => {
+                        if wanted.fence.epoch == Epoch(666) {
+                            return Err("its ledger is damaged".into());
+                        }
+                        reporter.live(wanted.fence.epoch.to_string());
                     }
-                    reporter.live(wanted.fence.epoch.to_string());
+                    Some(_) => reporter.live("told"),
+                    None => {}
                 }
             }
             Ok(())

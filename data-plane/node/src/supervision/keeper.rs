@@ -25,6 +25,7 @@ use tradewind_protocol::{
     supervision::{Configuration, ServiceReport, ServiceState, ToService},
 };
 
+mod adoption;
 mod heard;
 
 /// What the supervisor wants of a service.
@@ -111,22 +112,6 @@ impl Keeper {
                 }
             }
         }
-    }
-
-    async fn adopt(&mut self, record: Record) -> Option<Life> {
-        let Some(process) = Process::adopt(&record.process) else {
-            self.report.pid = None;
-            self.report.address = None;
-            self.say(ServiceState::Waiting, "it ended while its Manager was away".to_string());
-            self.tell(None).await;
-            return None;
-        };
-        tracing::info!(service = %self.service, pid = process.pid(), "found running");
-        self.report.pid = Some(process.pid());
-        self.log_from = self.setup.log(&self.service).bytes();
-        let mut life = Life::new(process, record);
-        life.dial(&self.setup, &self.service);
-        Some(life)
     }
 
     /// Waits until it should be started; `false` if it should not be any more.

@@ -26,6 +26,8 @@ pub(crate) struct Setup {
     pub(crate) address: String,
     pub(crate) state_dir: PathBuf,
     pub(crate) binary: PathBuf,
+    /// The soft limit of open files that the Manager was started with, if there was one.
+    pub(crate) open_files: Option<u64>,
     pub(crate) figures: Arc<Figures>,
     /// Whether a leader stands behind the Manager: only then its services' own leases are renewed.
     pub(crate) confirmed: watch::Receiver<bool>,
@@ -62,6 +64,7 @@ impl Setup {
             .env(service::MANAGER, &self.address)
             .env(service::SERVICE_TOKEN, token)
             .env(service::STATE_DIR, self.services_dir().join(service.to_string()))
+            .envs(self.open_files.map(|most| (service::OPEN_FILES, most.to_string())))
             // What ends with the Manager's input ends its services too.
             .stdin(Stdio::inherit())
             .stdout(Stdio::null())

@@ -4,6 +4,7 @@ use super::{
     CALM, FAILING,
     world::{World, alive, eventually, kill},
 };
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::fs;
 use tradewind_domain::control::trader::{EnvironmentValue, RestartPolicy, TraderLimits, TraderRun};
 use tradewind_protocol::supervision::ServiceState;
@@ -65,6 +66,29 @@ async fn an_algo_finds_what_is_declared_and_the_secret_is_nowhere_else() {
     assert!(looked > 4, "only {looked} files of the state were looked at");
     let arguments = fs::read_to_string(format!("/proc/{}/cmdline", report.pid.unwrap())).unwrap();
     assert!(!arguments.contains("s3cret"), "{arguments}");
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn an_algo_may_have_as_many_files_open_as_its_manager_was_given_and_the_manager_all_it_can() {
+    // given
+    let limits = || getrlimit(Resource::Nofile);
+    let maximum = limits().maximum;
+    let given = maximum.map_or(777, |maximum| maximum.min(777));
+    setrlimit(Resource::Nofile, Rlimit { current: Some(given), maximum }).unwrap();
+    let mut world = World::start().await;
+    // when
+    world.want_run("echo $(ulimit -Sn) $(ulimit -Hn) >> $TOLD; sleep 100", 5, TraderRun::default());
+    // then
+    let told = world.until_told(1).await;
+    let hard = maximum.map_or("unlimited".to_owned(), |maximum| maximum.to_string());
+    assert_eq!(told[0], format!("{given} {hard}"));
+    assert_eq!(limits().current, maximum);
+    let service = world.report().unwrap().pid.unwrap();
+    let service = fs::read_to_string(format!("/proc/{service}/limits")).unwrap();
+    let line = service.lines().find(|line| line.starts_with("Max open files")).unwrap();
+    let both: Vec<&str> = line.split_ascii_whitespace().skip(3).take(2).collect();
+    assert_eq!(both, [hard.as_str(), hard.as_str()]);
     world.stop().await;
 }
 

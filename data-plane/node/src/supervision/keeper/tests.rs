@@ -12,6 +12,8 @@ use tradewind_domain::{
 };
 use tradewind_protocol::asks::ServiceAnswer;
 
+mod orphans;
+
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn configuration(epoch: u64) -> Arc<Configuration> {
@@ -35,13 +37,18 @@ struct World {
     dir: TempDir,
     target: watch::Sender<Target>,
     told: mpsc::Receiver<News>,
-    _check_ins: mpsc::Sender<CheckIn>,
+    check_ins: mpsc::Sender<CheckIn>,
     keeper: JoinHandle<()>,
 }
 
 impl World {
     /// Keeps `service`, whose process does what `script` says.
     fn start(service: &str, script: &str) -> Self {
+        Self::keeping(service, script, None)
+    }
+
+    /// The same of one of which a process was on record.
+    fn keeping(service: &str, script: &str, orphan: Option<Record>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let binary = dir.path().join("service");
         fs::write(&binary, format!("#!/bin/sh\ncd {}\n{script}\n", dir.path().display())).unwrap();
@@ -52,6 +59,7 @@ impl World {
             address: "127.0.0.1:1".to_string(),
             state_dir: dir.path().to_path_buf(),
             binary,
+            open_files: None,
             figures: Arc::default(),
             confirmed: watch::channel(true).1,
             answers: Box::new(|_, _| ServiceAnswer::NotKnown),
@@ -66,7 +74,7 @@ impl World {
             state: ServiceState::Starting,
             detail: String::new(),
             incarnation: None,
-            pid: None,
+            pid: orphan.as_ref().map(|record| record.process.pid),
             address: None,
             crashes: 0,
             handed_back: None,
@@ -86,8 +94,8 @@ impl World {
             log_from: 0,
             crashes: None,
         };
-        let keeper = tokio::spawn(keeper.run(None));
-        Self { dir, target, told, _check_ins: check_ins, keeper }
+        let keeper = tokio::spawn(keeper.run(orphan));
+        Self { dir, target, told, check_ins, keeper }
     }
 
     async fn news(&mut self) -> News {
