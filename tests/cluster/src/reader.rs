@@ -173,6 +173,20 @@ impl Reader {
         eventually(what, within, more);
     }
 
+    /// Waits until there is another quote and another trade of each.
+    pub fn goes_on(&self, what: &str, of: &[&str], within: Duration) {
+        let read = |of: &&str| {
+            let Seen { quotes, trades, .. } = self.all.of(of);
+            (quotes, trades)
+        };
+        let before: Vec<(usize, usize)> = of.iter().map(read).collect();
+        let further = |(of, before): (&&str, &(usize, usize))| {
+            let now = read(of);
+            now.0 > before.0 && now.1 > before.1
+        };
+        eventually(what, within, || of.iter().zip(&before).all(further));
+    }
+
     /// Fails if one of them was away, or anything of it is missing.
     pub fn whole(&self, of: &[&str]) {
         for of in of {

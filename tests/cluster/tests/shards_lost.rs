@@ -35,14 +35,14 @@ async fn sessions_of_a_killed_market_manager_go_to_another_and_come_back_to_both
     // when
     world.site.kill(first.node);
     // then
-    reader.quoted("all are quoted by the other", &INSTRUMENTS, SOON);
+    reader.goes_on("all are read at the other", &INSTRUMENTS, SOON);
     trading.goes_on("with the other").await;
     assert_eq!(reader.all.connections(), [&*first.address, &*other.address]);
     assert!(before.values().all(|pid| process_is_alive(*pid)), "they run on");
     // when
     world.site.start_again(first.node);
     let another = world.reader(std::slice::from_ref(&first)).await;
-    another.quoted("all are quoted by the one that is back", &INSTRUMENTS, SOON);
+    another.goes_on("all are read at the one that is back", &INSTRUMENTS, SOON);
     world.is_on_both(&first);
     // then
     assert_eq!(world.processes(&first).await, before, "they are taken over as they were");
@@ -50,7 +50,7 @@ async fn sessions_of_a_killed_market_manager_go_to_another_and_come_back_to_both
     another.whole(&INSTRUMENTS);
     // when: its sessions come back
     world.site.kill(other.node);
-    reader.quoted("all are quoted over both shards", &INSTRUMENTS, SOON);
+    reader.goes_on("all are read over both shards", &INSTRUMENTS, SOON);
     trading.goes_on("over both shards").await;
     // then
     let there = [&*first.address, &*other.address, &*first.address];
@@ -76,7 +76,7 @@ async fn a_market_manager_that_is_drained_sends_its_sessions_away_and_both_its_s
     // then: it is drained, and comes down to its main shard
     assert_eq!(reader.all.connections(), [&*first.address, &*other.address]);
     assert_eq!(reader.all.sent_away(), 1);
-    reader.quoted("all are quoted by the other", &INSTRUMENTS, SOON);
+    reader.goes_on("all are read at the other", &INSTRUMENTS, SOON);
     trading.goes_on("with the other").await;
     let ended = |shard: usize| !process_is_alive(before[SHARDS[shard]]);
     eventually("the second shard has ended", SOON, || ended(1));
@@ -119,7 +119,10 @@ async fn a_main_shard_that_is_killed_costs_its_own_instruments_a_pause_and_order
         now.keys().eq(SHARDS.iter()) && now[SHARDS[0]] != before[SHARDS[0]]
     };
     eventually_async("another one is there", SOON, another).await;
-    reader.quoted("all are quoted again", &INSTRUMENTS, SOON);
+    reader.goes_on("all are read again", &INSTRUMENTS, SOON);
+    // The work was at the dead one: without any, the second one would have to go.
+    works.end().await;
+    let works = world.works(edge).await;
     world.is_on_both(edge);
     trading.goes_on("over the new one").await;
     assert_eq!(world.processes(edge).await[SHARDS[1]], before[SHARDS[1]]);
