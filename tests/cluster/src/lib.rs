@@ -8,9 +8,12 @@ pub mod load;
 pub mod members;
 pub mod operator;
 pub mod other_venue;
+pub mod reader;
 pub mod runbook;
 pub mod saw;
+pub mod sharded;
 pub mod site;
+pub mod started;
 pub mod states;
 pub mod town;
 

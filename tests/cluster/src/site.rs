@@ -141,6 +141,12 @@ impl Site {
         self.nodes[node].child = child;
     }
 
+    /// Its Manager's process, which may have ended.
+    #[must_use]
+    pub fn pid(&self, node: usize) -> u32 {
+        self.nodes[node].child.id()
+    }
+
     /// The directory of a node's Manager.
     #[must_use]
     pub fn data(&self, node: usize) -> &Path {

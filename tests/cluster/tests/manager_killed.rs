@@ -4,13 +4,16 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs,
-    path::Path,
     time::Duration,
 };
 use tradewind_domain::control::row::ManagerState;
 use tradewind_launcher::{Passing, kill_process, process_is_alive};
-use tradewind_tests_cluster::{asked, eventually_async, load::Load, site::Site};
+use tradewind_tests_cluster::{
+    asked, eventually_async,
+    load::Load,
+    site::Site,
+    started::{services, started_as},
+};
 
 const SOON: Duration = Duration::from_secs(120);
 const KINDS: [Kind; 3] = [Kind::Broker, Kind::Market, Kind::Trader];
@@ -60,31 +63,6 @@ impl Kind {
             Self::Trader => site.does(&["trader", "rm", name], &[]),
         }
     }
-}
-
-/// Processes by what they were started as: all whose environment has this word before the name, and holds the rest.
-fn started_as(word: &str, holding: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir("/proc").unwrap().flatten() {
-        let Ok(pid) = entry.file_name().to_string_lossy().parse::<u32>() else { continue };
-        // A zombie has none.
-        let Ok(bytes) = fs::read(entry.path().join("environ")) else { continue };
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        let name = text.split('\0').find_map(|part| part.strip_prefix(word));
-        if let Some(name) = name
-            && text.contains(holding)
-            && process_is_alive(pid)
-        {
-            found.push(name.to_owned());
-        }
-    }
-    found.sort();
-    found
-}
-
-/// The services that run out of a Manager's directory.
-fn services(data: &Path) -> Vec<String> {
-    started_as("TRADEWIND_SERVICE=", &format!("TRADEWIND_STATE_DIR={}/", data.display()))
 }
 
 /// Copies of algos of these Traders: their names are those of this test alone.

@@ -1,12 +1,17 @@
 //! Claims about a Market of several shards: what an algo sees while instruments go from one to another, and while one dies.
 
-use crate::world::{
-    account,
-    algo::Algo,
-    edge::{Edge, quick_settings},
-    eventually, instrument, order_id,
+use crate::{
+    gateway::Settings,
+    market::Waits,
+    world::{
+        account,
+        algo::Algo,
+        broker::Answers,
+        edge::{Edge, quick_settings},
+        eventually, instrument, order_id,
+    },
 };
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 use tradewind_domain::{ids::InstrumentId, trading::shards::shard_of};
 use tradewind_link::rest::Method;
 use tradewind_protocol::stream::{Channel, FromAlgo, StreamStatus, ToAlgo, Topic};
@@ -104,6 +109,29 @@ async fn an_instrument_goes_to_another_shard_and_back_and_its_algo_sees_nothing_
     assert_eq!(words, []);
 }
 
+fn order(of: &InstrumentId, id: &str) -> String {
+    format!(
+        r#"{{"client_order_id":"{id}","instrument":"{of}","side":"buy","type":"limit",
+            "quantity":"1","limit_price":"100","time_in_force":"gtc"}}"#
+    )
+}
+
+/// Who has sent the last command.
+fn over(edge: &Edge) -> String {
+    edge.broker.scene().senders.last().cloned().unwrap_or_default()
+}
+
+/// Orders an instrument until that goes over this shard: until its pipe stands another one takes them.
+async fn orders_over(edge: &Edge, of: &InstrumentId, shard: &str, id: &mut u32) {
+    let began = std::time::Instant::now();
+    while over(edge) != shard {
+        assert!(began.elapsed() < Duration::from_secs(10), "never over {shard}");
+        *id += 1;
+        let order = order(of, &id.to_string());
+        assert_eq!(edge.rest(Method::POST, "/v1/orders", Some(&order)).await.0, 201);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn orders_go_over_their_instruments_shard_what_is_of_an_account_over_the_main_one() {
     // given
@@ -111,23 +139,9 @@ async fn orders_go_over_their_instruments_shard_what_is_of_an_account_over_the_m
     let (goes, stays) = two();
     edge.start_shard(1).await;
     edge.serve(&[0, 1]);
-    let order = |of: &InstrumentId, id: &str| {
-        format!(
-            r#"{{"client_order_id":"{id}","instrument":"{of}","side":"buy","type":"limit",
-                "quantity":"1","limit_price":"100","time_in_force":"gtc"}}"#
-        )
-    };
-    let over = |edge: &Edge| edge.broker.scene().senders.last().cloned().unwrap_or_default();
-    // Until its pipe stands another one takes them.
     let mut id = 0;
     for (of, shard) in [(&stays, FIRST), (&goes, SECOND), (&stays, FIRST)] {
-        let began = std::time::Instant::now();
-        while over(&edge) != shard {
-            assert!(began.elapsed() < std::time::Duration::from_secs(10), "never over {shard}");
-            id += 1;
-            let order = order(of, &id.to_string());
-            assert_eq!(edge.rest(Method::POST, "/v1/orders", Some(&order)).await.0, 201);
-        }
+        orders_over(&edge, of, shard, &mut id).await;
     }
     let path = format!("/v1/orders/{}", order_id("1"));
     for method in [Method::GET, Method::DELETE] {
@@ -213,4 +227,36 @@ async fn a_shard_that_is_to_go_stays_until_another_has_what_it_has() {
     assert_eq!(trades, (last + 1..=end).collect::<Vec<_>>());
     let of_it = |word: &&ToAlgo| !format!("{word:?}").contains(&format!("{:?}", two().1));
     assert_eq!(words.iter().filter(of_it).collect::<Vec<_>>(), Vec::<&ToAlgo>::new());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shard_that_is_to_go_stays_until_what_was_asked_over_it_has_its_answer() {
+    // given
+    let waits = Waits { answer: Duration::from_secs(3), ..Waits::default() };
+    let mut edge = Edge::start(Settings { waits, ..quick_settings() }).await;
+    let (goes, _) = two();
+    edge.start_shard(1).await;
+    edge.serve(&[0, 1]);
+    let mut id = 0;
+    orders_over(&edge, &goes, SECOND, &mut id).await;
+    // when: an order is on its way over it, and others go over another already
+    edge.broker.scene().answers = Answers::Silent;
+    let sent = edge.broker.scene().senders.len();
+    let late = order(&goes, "late");
+    let asked = edge.rest(Method::POST, "/v1/orders", Some(&late));
+    let others = async {
+        eventually("sent", || edge.broker.scene().senders.len() > sent).await;
+        assert_eq!(over(&edge), SECOND);
+        edge.broker.scene().answers = Answers::Created;
+        edge.serve(&[0]);
+        orders_over(&edge, &goes, FIRST, &mut id).await;
+        // then
+        for _ in 0..200 {
+            assert!(edge.uses(&[0, 1]));
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    let (answer, ()) = tokio::join!(asked, others);
+    assert_eq!(answer.1["code"], "unknown", "{}", answer.1);
+    eventually("it is let go", || edge.uses(&[0])).await;
 }
