@@ -13,6 +13,7 @@ pub mod saw;
 pub mod site;
 pub mod states;
 pub mod town;
+pub mod wire;
 
 use rustix::process::{Pid, Signal, kill_process};
 use std::{

@@ -2,9 +2,8 @@
 //! an algo sees at its one endpoint meanwhile, and what the venue says of its orders.
 #![allow(clippy::unwrap_used)]
 
-use futures_util::{SinkExt as _, StreamExt as _};
 use rustix::process::Signal;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
@@ -15,11 +14,7 @@ use std::{
     },
     time::Duration,
 };
-use tokio::{net::TcpStream, sync::mpsc, task::JoinSet};
-use tokio_tungstenite::{
-    client_async,
-    tungstenite::{Message, client::IntoClientRequest as _},
-};
+use tokio::task::JoinSet;
 use tradewind_domain::{ids::InstrumentId, trading::shards::shard_of};
 use tradewind_launcher::Passing;
 use tradewind_sdk::{OrderRequest, Session, Side};
@@ -28,12 +23,14 @@ use tradewind_tests_cluster::{
     other_venue::{OtherVenue, ledger},
     send,
     site::Site,
+    wire::{self, Wire},
 };
 
 const SOON: Duration = Duration::from_secs(60);
 /// Until a load that is gone is believed to be.
 const LATER: Duration = Duration::from_secs(120);
 const INSTRUMENTS: [&str; 6] = ["ADA/USD", "DOT/USD", "ETH/USD", "LTC/USD", "SOL/USD", "XRP/USD"];
+const CHANNELS: [&str; 2] = ["quotes", "trades"];
 const KEY: &str = "tw_a-key-of-acme-that-nobody-guesses-0123456789abcdef";
 /// Of the MarketManager.
 const EDGE: usize = 1;
@@ -119,9 +116,7 @@ impl World {
         site.does(&[&account[..], &["--endpoint", &venue.address]].concat(), &[]);
         let session = Self::session(&site).await;
         let member = site.group.addresses().remove(0);
-        let opened = reqwest::Client::new().post(format!("http://{member}/v1/sessions"));
-        let opened: Value = opened.bearer_auth(KEY).send().await.unwrap().json().await.unwrap();
-        let token = opened["token"].as_str().unwrap().to_owned();
+        let token = wire::token(&member, KEY).await;
         let edge = site.own(EDGE).to_owned();
         Self { site, venue, session, token, edge }
     }
@@ -140,35 +135,13 @@ impl World {
         }
     }
 
-    /// Reads what comes over one connection to the one endpoint; more wishes may be sent.
-    async fn watch(&self) -> (All, mpsc::Sender<Value>, JoinSet<()>) {
-        let mut request = format!("ws://{}/v1/stream", self.edge).into_client_request().unwrap();
-        let bearer = format!("Bearer {}", self.token).parse().unwrap();
-        request.headers_mut().insert("authorization", bearer);
-        let stream = TcpStream::connect(&self.edge).await.unwrap();
-        let (mut socket, _) = client_async(request, stream).await.unwrap();
-        let (wishes, mut wished) = mpsc::channel::<Value>(64);
+    /// Reads what comes over one connection to the one endpoint.
+    async fn watch(&self) -> (All, Wire) {
         let all = All::default();
         let told = all.clone();
-        let mut reading = JoinSet::new();
-        reading.spawn(async move {
-            loop {
-                tokio::select! {
-                    Some(wish) = wished.recv() => {
-                        socket.send(Message::text(wish.to_string())).await.unwrap();
-                    }
-                    frame = socket.next() => match frame {
-                        Some(Ok(Message::Text(text))) => {
-                            told.take(&serde_json::from_str(&text).unwrap());
-                        }
-                        Some(Ok(_)) => {}
-                        other => panic!("the stream ends: {other:?}"),
-                    },
-                }
-            }
-        });
-        wish(&wishes, "subscribe", &INSTRUMENTS).await;
-        (all, wishes, reading)
+        let wire = Wire::read(&self.edge, &self.token, move |frame| told.take(frame)).await;
+        wire.wish("subscribe", &CHANNELS, &INSTRUMENTS).await;
+        (all, wire)
     }
 
     /// The Market's processes.
@@ -228,15 +201,6 @@ async fn trades(session: Arc<Session>, pause: Arc<AtomicU64>) -> usize {
     }
 }
 
-async fn wish(wishes: &mpsc::Sender<Value>, what: &str, of: &[&str]) {
-    for instrument in of {
-        for channel in ["quotes", "trades"] {
-            let wish = json!({"type": what, "channel": channel, "instrument": instrument});
-            wishes.send(wish).await.unwrap();
-        }
-    }
-}
-
 /// Instruments by whether they go over the second of two shards.
 fn of_the_second(second: bool) -> Vec<&'static str> {
     let both = BTreeSet::from([0, 1]);
@@ -251,7 +215,7 @@ async fn a_busy_market_gets_a_second_shard_and_loses_it_and_its_algo_sees_one_en
     let (moves, stays) = (of_the_second(true), of_the_second(false));
     assert!(!moves.is_empty() && !stays.is_empty());
     let world = World::trading().await;
-    let (all, wishes, mut reading) = world.watch().await;
+    let (all, wire) = world.watch().await;
     let quoted = |before: &BTreeMap<String, usize>| {
         INSTRUMENTS.iter().all(|of| all.of(of).quotes > before.get(*of).copied().unwrap_or(0))
     };
@@ -289,8 +253,8 @@ async fn a_busy_market_gets_a_second_shard_and_loses_it_and_its_algo_sees_one_en
     // when: there is nearly nothing to do
     pause.store(1_000, Ordering::Relaxed);
     while working.join_next().await.is_some() {}
-    wish(&wishes, "unsubscribe", &INSTRUMENTS[..]).await;
-    wish(&wishes, "subscribe", &[moves[0], stays[0]]).await;
+    wire.wish("unsubscribe", &CHANNELS, &INSTRUMENTS).await;
+    wire.wish("subscribe", &CHANNELS, &[moves[0], stays[0]]).await;
     let one = async || world.shards().await.len() == 1;
     eventually_async("one shard is left", LATER, one).await;
     let read = |of: &str| (all.of(of).quotes, all.of(of).trades);
@@ -313,5 +277,5 @@ async fn a_busy_market_gets_a_second_shard_and_loses_it_and_its_algo_sees_one_en
     let names: BTreeSet<&str> =
         arrivals.iter().map(|one| one["venue_order_id"].as_str().unwrap()).collect();
     assert_eq!((arrivals.len(), names.len()), (orders, orders));
-    reading.abort_all();
+    wire.end();
 }
