@@ -5,12 +5,12 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 use std::time::Duration;
-use tokio::{net::TcpStream, time::timeout};
-use tokio_tungstenite::{
-    WebSocketStream, client_async,
-    tungstenite::{Message, client::IntoClientRequest as _},
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::Message;
+use tradewind_tests_cluster::{
+    Demo,
+    wire::{Socket, stream},
 };
-use tradewind_tests_cluster::Demo;
 
 /// A bad request, and what should be said of it.
 struct Case {
@@ -166,15 +166,6 @@ async fn whatever_is_sent_there_is_a_problem_that_says_so_and_the_connection_goe
         demo.fills() > fills
     });
     frames(edge, &token).await;
-}
-
-type Socket = WebSocketStream<TcpStream>;
-
-async fn stream(edge: &str, bearer: &str) -> Socket {
-    let mut request = format!("ws://{edge}/v1/stream").into_client_request().unwrap();
-    request.headers_mut().insert("authorization", bearer.parse().unwrap());
-    let stream = TcpStream::connect(edge).await.unwrap();
-    client_async(request, stream).await.unwrap().0
 }
 
 /// The frames until the server closes, and its close code.

@@ -2,27 +2,23 @@
 //! later has more than it needs. What algos see, and what the venue saw.
 #![allow(clippy::unwrap_used)]
 
-use futures_util::{SinkExt as _, StreamExt as _};
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::{
     collections::BTreeMap,
     process::Command,
     sync::{Arc, Mutex},
     time::Duration,
 };
-use tokio::{net::TcpStream, task::JoinHandle};
-use tokio_tungstenite::{
-    client_async,
-    tungstenite::{Message, client::IntoClientRequest as _},
-};
 use tradewind_sdk::{OrderRequest, Session, Side};
 use tradewind_tests_cluster::{
     Demo, binary, eventually, eventually_async,
     other_venue::{OtherVenue, ledger, page},
+    wire::{self, Wire},
 };
 
 const SOON: Duration = Duration::from_secs(60);
 const INSTRUMENTS: [&str; 5] = ["AAA/USD", "BBB/USD", "CCC/USD", "DDD/USD", "EEE/USD"];
+const CHANNELS: [&str; 2] = ["quotes", "trades"];
 /// Of one connection to the venue.
 const TAKES: u64 = 2;
 
@@ -59,44 +55,15 @@ fn take(all: &All, frame: &Value) {
     }
 }
 
-/// Reads quotes and trades of all instruments as they come over the wire; more wishes may be sent.
-async fn watch(demo: &Demo) -> (All, tokio::sync::mpsc::Sender<Value>, JoinHandle<()>) {
-    let member = &demo.members()[0];
-    let opened = reqwest::Client::new().post(format!("http://{member}/v1/sessions"));
-    let opened = opened.bearer_auth("guest-key").send().await.unwrap();
-    let opened: Value = opened.json().await.unwrap();
-    let edge = demo.market_managers().remove(0);
-    let mut request = format!("ws://{edge}/v1/stream").into_client_request().unwrap();
-    let bearer = format!("Bearer {}", opened["token"].as_str().unwrap());
-    request.headers_mut().insert("authorization", bearer.parse().unwrap());
-    let stream = TcpStream::connect(&edge).await.unwrap();
-    let (mut socket, _) = client_async(request, stream).await.unwrap();
-    let (wishes, mut wished) = tokio::sync::mpsc::channel::<Value>(64);
+/// Reads quotes and trades of all instruments.
+async fn watch(demo: &Demo) -> (All, Wire) {
+    let token = wire::token(&demo.members()[0], "guest-key").await;
     let all = All::default();
     let told = all.clone();
-    let reading = tokio::spawn(async move {
-        loop {
-            tokio::select! {
-                Some(wish) = wished.recv() => {
-                    socket.send(Message::text(wish.to_string())).await.unwrap();
-                }
-                frame = socket.next() => match frame {
-                    Some(Ok(Message::Text(text))) => {
-                        take(&told, &serde_json::from_str(&text).unwrap());
-                    }
-                    Some(Ok(_)) => {}
-                    other => panic!("the stream ends: {other:?}"),
-                },
-            }
-        }
-    });
-    for instrument in INSTRUMENTS {
-        for channel in ["quotes", "trades"] {
-            let wish = json!({"type": "subscribe", "channel": channel, "instrument": instrument});
-            wishes.send(wish).await.unwrap();
-        }
-    }
-    (all, wishes, reading)
+    let take = move |frame: &Value| take(&told, frame);
+    let wire = Wire::read(&demo.market_managers()[0], &token, take).await;
+    wire.wish("subscribe", &CHANNELS, &INSTRUMENTS).await;
+    (all, wire)
 }
 
 /// A session that may trade there.
@@ -158,7 +125,7 @@ async fn one_of_several_connections_is_cut_and_what_comes_over_the_others_flows_
         does(&demo, &["route", "put", "crypto", instrument, "--venue", "sim-wide"]);
     }
     let guest = session(&demo).await;
-    let (all, wishes, reading) = watch(&demo).await;
+    let (all, wire) = watch(&demo).await;
     let seen = |of: &str| all.lock().unwrap().get(of).cloned().unwrap_or_default();
     eventually("all are quoted", SOON, || INSTRUMENTS.iter().all(|of| seen(of).quotes > 0));
     let before = connections(&venue).await;
@@ -183,14 +150,9 @@ async fn one_of_several_connections_is_cut_and_what_comes_over_the_others_flows_
     all_have_come(&venue, &all, &INSTRUMENTS, 2).await;
     // when: fewer are read, while all the others trade
     let (_, _, left) = connections(&venue).await.into_iter().find(|c| c.1).unwrap();
-    for of in &left {
-        for channel in ["quotes", "trades"] {
-            let wish = json!({"type": "unsubscribe", "channel": channel, "instrument": of});
-            wishes.send(wish).await.unwrap();
-        }
-    }
-    let rest: Vec<&str> =
-        INSTRUMENTS.into_iter().filter(|of| !left.iter().any(|left| left == of)).collect();
+    let left: Vec<&str> = left.iter().map(String::as_str).collect();
+    wire.wish("unsubscribe", &CHANNELS, &left).await;
+    let rest: Vec<&str> = INSTRUMENTS.into_iter().filter(|of| !left.contains(of)).collect();
     for _ in 0..10 {
         trade(&guest, &rest).await;
     }
@@ -205,5 +167,5 @@ async fn one_of_several_connections_is_cut_and_what_comes_over_the_others_flows_
         let may_be_away = usize::from(lost.iter().any(|lost| lost == of));
         assert!(gaps == 0 && away <= may_be_away, "{of}: {gaps} gaps, {away} times away");
     }
-    reading.abort();
+    wire.end();
 }

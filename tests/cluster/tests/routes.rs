@@ -2,7 +2,6 @@
 //! nothing of it miss nothing. The venues' own ledgers are the judges.
 #![allow(clippy::unwrap_used)]
 
-use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use std::{
     fs,
@@ -10,17 +9,13 @@ use std::{
     sync::{Arc, Mutex},
     time::Duration,
 };
-use tokio::{net::TcpStream, task::JoinHandle};
-use tokio_tungstenite::{
-    client_async,
-    tungstenite::{Message, client::IntoClientRequest as _},
-};
 use tradewind_domain::trading::invariants::check;
 use tradewind_sdk::{Order, OrderRequest, OrderState, Session, Side};
 use tradewind_tests_cluster::{
     Demo, asked, binary, eventually, eventually_async,
     other_venue::{OtherVenue, ledger},
     saw::{Saw, saw, truth},
+    wire::{self, Wire},
 };
 
 const SOON: Duration = Duration::from_secs(60);
@@ -90,36 +85,14 @@ impl Seen {
 }
 
 /// Reads quotes as they come over the wire.
-async fn watch_quotes(demo: &Demo) -> (Arc<Mutex<Seen>>, JoinHandle<()>) {
-    let member = &demo.members()[0];
-    let opened: Value = reqwest::Client::new()
-        .post(format!("http://{member}/v1/sessions"))
-        .bearer_auth("guest-key")
-        .send()
-        .await
-        .unwrap()
-        .json()
-        .await
-        .unwrap();
-    let edge = demo.market_managers().remove(0);
-    let mut request = format!("ws://{edge}/v1/stream").into_client_request().unwrap();
-    let bearer = format!("Bearer {}", opened["token"].as_str().unwrap());
-    request.headers_mut().insert("authorization", bearer.parse().unwrap());
-    let stream = TcpStream::connect(&edge).await.unwrap();
-    let (mut socket, _) = client_async(request, stream).await.unwrap();
-    let wish = json!({"type": "subscribe", "channel": "quotes", "instrument": "BTC/USD"});
-    socket.send(Message::text(wish.to_string())).await.unwrap();
+async fn watch_quotes(demo: &Demo) -> (Arc<Mutex<Seen>>, Wire) {
+    let token = wire::token(&demo.members()[0], "guest-key").await;
     let seen = Arc::new(Mutex::new(Seen::default()));
     let told = seen.clone();
-    let reading = tokio::spawn(async move {
-        while let Some(Ok(frame)) = socket.next().await {
-            if let Message::Text(text) = frame {
-                told.lock().unwrap().take(&serde_json::from_str(&text).unwrap());
-            }
-        }
-        told.lock().unwrap().wrong.push("the stream has ended".to_owned());
-    });
-    (seen, reading)
+    let take = move |frame: &Value| told.lock().unwrap().take(frame);
+    let wire = Wire::read(&demo.market_managers()[0], &token, take).await;
+    wire.wish("subscribe", &["quotes"], &["BTC/USD"]).await;
+    (seen, wire)
 }
 
 async fn is(session: &Session, order: &Order, state: OrderState) -> bool {
@@ -165,7 +138,7 @@ async fn algos_notice_nothing_while_their_instrument_is_moved_between_two_venues
     // The demo's own algo has had its session since before: it learns of the account by its orders.
     drop(session_with(&demo, "demo-key", "acme-b").await);
     let guest = session_with(&demo, "guest-key", "guest-b").await;
-    let (seen, reading) = watch_quotes(&demo).await;
+    let (seen, wire) = watch_quotes(&demo).await;
     eventually("quotes come", SOON, || !seen.lock().unwrap().epochs.is_empty());
     let price = "20000".parse().unwrap();
     let resting = || OrderRequest::limit("BTC/USD", Side::Buy, "0.001", price).unwrap();
@@ -203,7 +176,7 @@ async fn algos_notice_nothing_while_their_instrument_is_moved_between_two_venues
         assert_eq!(page["arrivals"].as_array().unwrap().len(), 1, "{page}");
         assert_eq!(page["orders"][0]["state"], "canceled", "{page}");
     }
-    reading.abort();
+    wire.end();
     let wrong = std::mem::take(&mut seen.lock().unwrap().wrong);
     assert!(wrong.is_empty(), "{wrong:?}");
     judge(&demo, &[(&*venue, "sim-1"), (&*other.address, "acme-b")]).await;
