@@ -1,10 +1,9 @@
 //! What is to be done so that the cluster is what the file declares. Decides the steps and their order: what is named
 //! comes before what names it; limits and trading states stand before the Traders that they bind. How what is not declared
-//! goes stands in `prune`, what of the rest waits for that in `order`, what counts as a difference in `differences`.
+//! goes stands in `prune`, what counts as a difference in `differences`.
 
 mod differences;
 mod limits;
-mod order;
 mod prune;
 
 use super::file::Wanted;
@@ -214,7 +213,7 @@ pub(super) fn plan(
         return Ok(plan);
     }
     prune::possible(&gone, &declared, release)?;
-    plan.steps = order::whole(plan.steps, prune::steps(&gone, release), there);
+    plan.steps.extend(prune::steps(&gone, release));
     Ok(plan)
 }
 

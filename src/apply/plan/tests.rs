@@ -5,8 +5,6 @@ use super::*;
 use crate::apply::file::read;
 use tradewind_domain::ids::KeyHash;
 
-mod order;
-
 const FILE: &str = r#"
 [customers.acme]
 [accounts.k]
