@@ -31,7 +31,9 @@ const _: () = assert!(
 /// A Trader whose Manager is away for too long asks the group who has it, and again so often: its own Manager may be back at
 /// any time, and another copy's orders end its own. One attempt may wait through an election; nothing waits for it.
 pub const HOLDER_ASKED_EVERY: Duration = Duration::from_secs(5);
-pub const HOLDER_ASKED_WITHIN: Duration = Duration::from_secs(5);
+pub const HOLDER_ASKED_WITHIN: Duration = Duration::from_secs(2);
+/// Those that lost one Manager ask at different times: spread over so long.
+pub const HOLDER_ASKED_SPREAD: Duration = Duration::from_secs(5);
 
 /// A service that had a pipe and was not heard of for so long hangs and is killed: well above a busy
 /// machine's pauses, well below what an operator would wait.

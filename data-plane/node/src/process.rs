@@ -123,8 +123,11 @@ impl Process {
             // Only a runtime that is itself ending refuses to wait: that is no end of the process.
             return pending().await;
         }
-        // Before it is reaped its number is still its own, so that no other group is hit.
-        self.signal_group(Signal::KILL);
+        // Before it is reaped its number is still its own, so that no other group is hit. That of an adopted one is reaped
+        // by others: where it cannot be seen to be its own nobody is killed.
+        if self.child.is_some() || matches!(is_reused(&self.identity), Ok(false)) {
+            let _ = kill_process_group(self.pid, Signal::KILL);
+        }
         match &mut self.child {
             Some(child) => Exit(child.wait().await.ok()),
             None => Exit(None),
@@ -133,8 +136,8 @@ impl Process {
 
     /// Sends a signal to the process and all of its group; one that has ended gets none.
     pub fn signal_group(&self, signal: Signal) {
-        // That of an adopted one is its own for as long as it lives; where nothing can be seen it is taken to live,
-        // since its end is seen by the descriptor that is open.
+        // That of an adopted one is its own for as long as it lives; where nothing can be seen it is taken to live: its end
+        // would be seen by the descriptor that is open.
         if self.child.is_some() || !is_reused(&self.identity).unwrap_or(false) {
             // Refused only if nothing of the group is left.
             let _ = kill_process_group(self.pid, signal);
@@ -188,8 +191,9 @@ fn watch(pid: Pid) -> io::Result<AsyncFd<OwnedFd>> {
 pub fn is_alive(identity: &Identity) -> io::Result<bool> {
     let same = |stat: &Stat| stat.start_ticks == identity.start_ticks;
     let ended = |stat: &Stat| matches!(stat.state, 'Z' | 'X');
-    Ok(is_same_boot(&boot()?, &identity.boot)?
-        && Stat::of(identity.pid)?.is_some_and(|stat| same(&stat) && !ended(&stat)))
+    // The boot last: what it was is of no matter where nothing runs.
+    let there = Stat::of(identity.pid)?.is_some_and(|stat| same(&stat) && !ended(&stat));
+    Ok(there && is_same_boot(&boot()?, &identity.boot)?)
 }
 
 /// Whether its number is another process' by now.
@@ -221,14 +225,16 @@ struct Stat {
 }
 
 impl Stat {
-    /// `None`: there is no process of that number.
+    /// `None`: there is no process of that number, or another user's.
     fn of(number: u32) -> io::Result<Option<Self>> {
-        let read = fs::read_to_string(format!("/proc/{number}/stat"));
-        // Asked after it was not there: a number that the kernel knows and `/proc` does not was given out meanwhile, or
-        // `/proc` is not the kernel's.
-        let exists =
-            || pid_of(number).is_some_and(|pid| test_kill_process(pid) != Err(Errno::SRCH));
-        Self::judge(read, exists)
+        // The kernel knows, whatever is mounted at `/proc`. One that this program may not signal is another user's.
+        let exists = || pid_of(number).is_some_and(|pid| test_kill_process(pid).is_ok());
+        if !exists() {
+            return Ok(None);
+        }
+        // Asked again where it was not there: a number that the kernel knows and `/proc` does not was given out meanwhile,
+        // or `/proc` is not the kernel's.
+        Self::judge(fs::read_to_string(format!("/proc/{number}/stat")), exists)
     }
 
     fn judge(read: io::Result<String>, exists: impl Fn() -> bool) -> io::Result<Option<Self>> {

@@ -1,18 +1,8 @@
 //! A whole cluster from one file, with members of the real binary: planned, applied, applied again, pruned, refused; and
 //! what operators see of it while they watch.
 
-use serde_json::{Value, json};
-use std::{ops::Range, sync::Arc};
-use tokio::{runtime::Runtime, task::JoinSet};
-use tradewind_control_client::{Answer, ControlClient, KeySource};
-use tradewind_domain::{control::level::FeatureLevel, limits::SINGLE_TRADERS_PER_ACCOUNT as MOST};
-use tradewind_link::rest::{Method, Rest};
-use tradewind_tests_cluster::{
-    eventually,
-    load::unix_now,
-    members::{Members, SOON},
-    operator::Operator,
-};
+use serde_json::Value;
+use tradewind_tests_cluster::{members::Members, operator::Operator};
 
 const SAMPLE: &str = include_str!("../../../examples/cluster.toml");
 
@@ -158,76 +148,4 @@ fn keys_and_members_are_shown_to_who_watches_as_they_change() {
     assert!(lines.any(|line| line.is_ok_and(gone)), "the loss of {lost} was not shown");
     assert!(one.line().starts_with(&lost.to_string()));
     assert!(one.line().is_empty() && one.line().starts_with("NODE"), "shown once more");
-}
-
-/// Two Traders more than may have limits of their own at one account.
-const TRADERS: usize = MOST + 2;
-
-/// A customer with these Traders, those of them that have a limit, and an account of his.
-fn file(traders: Range<usize>, limited: impl Fn(usize) -> bool) -> String {
-    let account = "[accounts.k]\nvenue = \"sim\"\nadapter = \"sim\"\nendpoint = \"127.0.0.1:1\"\n";
-    let mut file = format!("[customers.acme]\n{account}customers = [\"acme\"]\n");
-    for n in traders {
-        file += &format!("[traders.t-{n}]\ncustomer = \"acme\"\n");
-        file += "command = [\"algo\"]\nstate = \"stopped\"\n";
-        if limited(n) {
-            file += &format!("[risk.\"trader.t-{n}\"]\nmax_open_orders = 5\n");
-        }
-    }
-    file
-}
-
-/// Makes what the file of all but the last two declares; many at a time, since one by one it would take a minute.
-async fn fill(addresses: &[String]) {
-    let mut writers = JoinSet::new();
-    let client = ControlClient::new(addresses.to_vec(), Rest::default());
-    for (first, name) in (0..16).map(|first| (first, format!("writer-{first}"))) {
-        let keys = KeySource::new(name.parse().unwrap(), Arc::new(unix_now));
-        let client = client.clone();
-        writers.spawn(async move {
-            for n in (first..MOST).step_by(16) {
-                let trader = json!({"customer": "acme", "command": ["algo"], "state": "stopped"});
-                let limit = json!({"max_open_orders": 5});
-                let trader = (format!("/v1/traders/t-{n}"), trader);
-                for (path, spec) in [trader, (format!("/v1/risk/trader.t-{n}"), limit)] {
-                    let key = keys.next();
-                    let asked = client.change(Method::PUT, &path, &spec, &key, SOON);
-                    let answer: Answer<Value> = asked.await;
-                    answer.accepted().unwrap();
-                }
-            }
-        });
-    }
-    while let Some(ended) = writers.join_next().await {
-        ended.unwrap();
-    }
-}
-
-#[test]
-fn limits_of_single_traders_are_replaced_at_an_account_that_has_as_many_as_it_may() {
-    // given: an account that is full
-    let members = Members::three();
-    let operator = Operator::of(&members);
-    operator.file("begin.toml", &file(0..0, |_| false));
-    operator.does("apply begin.toml --yes");
-    let level = || members.list().and_then(|list| list["level"].as_u64());
-    eventually("the bound is decided by", SOON, || level() >= Some(FeatureLevel::THIRD.0.into()));
-    Runtime::new().unwrap().block_on(fill(&members.addresses()));
-    operator.file("full.toml", &file(0..MOST, |_| true));
-    assert!(operator.does("apply full.toml --plan").contains("nothing to do"));
-    operator.does(&format!("trader put t-{MOST} --customer acme --stopped -- algo"));
-    let one_more = format!("risk put trader.t-{MOST} --max-open-orders 5");
-    let said = operator.refused(&one_more, 1);
-    assert!(said.contains("2000") && said.contains(" k"), "{said}");
-    // when: two others get one, one Trader goes with its own, and another one goes on without it
-    operator.file("replaced.toml", &file(1..TRADERS, |n| n > 1));
-    let done = operator.does("apply replaced.toml --yes --prune --loosen");
-    // then
-    let at = |what: String| done.rfind(&what).unwrap_or_else(|| panic!("no {what}: {done}"));
-    let gone = [0, 1].map(|n| at(format!("deleted risk trader.t-{n},")));
-    let come = [MOST, MOST + 1].map(|n| at(format!("created risk trader.t-{n},")));
-    assert!(gone.into_iter().max() < come.into_iter().min(), "{done}");
-    let again = operator.does("apply replaced.toml --yes --prune");
-    assert!(again.contains("nothing to do"), "{again}");
-    operator.refused("risk put trader.t-1 --max-open-orders 5", 1);
 }

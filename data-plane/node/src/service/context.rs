@@ -1,7 +1,10 @@
 //! What a service finds in its environment. Decides the names of the variables and the service's
 //! incarnation; nothing secret is ever in its arguments.
 
-use crate::{incarnation, limits::HOLDER_ASKED_EVERY};
+use crate::{
+    incarnation,
+    limits::{HOLDER_ASKED_EVERY, HOLDER_ASKED_SPREAD, HOLDER_ASKED_WITHIN},
+};
 use std::{env, path::PathBuf, time::Duration};
 use tradewind_domain::{
     ids::{Incarnation, ServiceId},
@@ -45,6 +48,8 @@ pub struct Context {
     /// Without a pipe from its Manager for so long it stops itself; or asks first, and again so often.
     pub(crate) adopted_within: Duration,
     pub(crate) asks_every: Duration,
+    /// An answer is waited for so long.
+    pub(crate) asks_within: Duration,
 }
 
 impl Context {
@@ -68,8 +73,22 @@ impl Context {
         state_dir: PathBuf,
     ) -> Result<Self, incarnation::Error> {
         let incarnation = incarnation::next(&state_dir)?;
-        let (adopted_within, asks_every) = (ADOPTED_WITHIN, HOLDER_ASKED_EVERY);
-        Ok(Self { service, manager, state_dir, incarnation, token, adopted_within, asks_every })
+        // Those that lost one Manager lost it at one time.
+        let spread = HOLDER_ASKED_SPREAD * (std::process::id() % 1_000) / 1_000;
+        let adopted_within = match service {
+            ServiceId::Trader { .. } => ADOPTED_WITHIN + spread,
+            ServiceId::Broker { .. } | ServiceId::Market { .. } => ADOPTED_WITHIN,
+        };
+        Ok(Self {
+            service,
+            manager,
+            state_dir,
+            incarnation,
+            token,
+            adopted_within,
+            asks_every: HOLDER_ASKED_EVERY + spread,
+            asks_within: HOLDER_ASKED_WITHIN,
+        })
     }
 }
 

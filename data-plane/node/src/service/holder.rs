@@ -1,7 +1,7 @@
 //! Who is to run a Trader whose Manager is away, by the group's word. Decides when such a Trader has to end: another
 //! Manager has it, or it is not to run. That nobody answers, or nobody has it, is no reason: its algo trades on.
 
-use crate::limits;
+use std::time::Duration;
 use tradewind_control_client::ControlClient;
 use tradewind_domain::{control::row::TraderWish, ids::ManagerId};
 use tradewind_link::rest::Rest;
@@ -40,10 +40,9 @@ impl Question {
         })
     }
 
-    pub(super) async fn ask(self) -> Word {
+    pub(super) async fn ask(self, within: Duration) -> Word {
         // Behind the leader's word: what a member knows by itself may be old.
-        let told =
-            self.control.read::<One<TraderInfo>>(&self.path, limits::HOLDER_ASKED_WITHIN).await;
+        let told = self.control.read::<One<TraderInfo>>(&self.path, within).await;
         match told {
             Ok(One { item, .. }) => word(&item, &self.ours),
             Err(problem) if problem.code == Code::NotFound => {

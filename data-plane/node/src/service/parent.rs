@@ -166,6 +166,10 @@ impl Parent {
             "manager's pipe is up"
         );
         self.manager = hello.from.parse().ok();
+        if let Some(asking) = self.asking.take() {
+            // What was asked before it came says nothing of what it tells.
+            asking.abort();
+        }
         self.questions.down();
         self.answers = hello.protocol.max >= 2;
         self.pipe = Some((sender, events));
@@ -206,7 +210,7 @@ impl Parent {
     fn asks(&mut self) -> bool {
         let question =
             HolderQuestion::of(self.configuration.borrow().as_ref(), self.manager.as_ref());
-        self.asking = question.map(|question| tokio::spawn(question.ask()));
+        self.asking = question.map(|question| tokio::spawn(question.ask(self.context.asks_within)));
         self.asking.is_some()
     }
 

@@ -148,7 +148,8 @@ impl World {
         let (address, state) = (manager.address.clone(), dir.path().to_path_buf());
         let mut context = Context::new(id, address, "secret".to_string(), state).unwrap();
         context.adopted_within = adopted_within;
-        context.asks_every = Duration::from_millis(20);
+        (context.asks_every, context.asks_within) =
+            (Duration::from_millis(20), Duration::from_millis(100));
         let shutdown = CancellationToken::new();
         let work = |mut told: tokio::sync::watch::Receiver<Option<Configuration>>,
                     reporter: StateReporter,

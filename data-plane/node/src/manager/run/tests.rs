@@ -57,7 +57,7 @@ fn a_manager_that_stops_ends_also_while_a_service_cannot_be_looked_at_and_keeps_
         running.stop().await;
         // then
         assert!(begun.elapsed() >= limits::ALL_STOP_WITHIN, "it was not waited for");
-        assert!(begun.elapsed() < limits::ALL_STOP_WITHIN + Duration::from_secs(5));
+        assert!(begun.elapsed() < limits::ALL_STOP_WITHIN + Duration::from_secs(40));
         drop(shortage);
         assert!(is_alive(process.identity()).unwrap());
         assert!(fs::read_to_string(&records).unwrap().contains("broker.sim-1.0"));
