@@ -164,36 +164,6 @@ fn from_its_commit_on_nothing_new_is_placed_behind_a_cordon_until_it_is_cancelle
     world.accept(assign[2].clone());
 }
 
-/// Found by the simulation (seed 910000000120 with Managers).
-#[test]
-fn a_stopped_trader_that_is_to_run_again_does_not_begin_behind_a_cordon() {
-    // given: one that is stopped where its customer is, and a cordon there
-    let mut world = serving();
-    let wish = |state| {
-        let (customer, command) = (name("acme"), vec!["algo".to_string()]);
-        let spec = TraderSpec { customer, command, state };
-        Command::PutTrader { trader: name("sample"), spec }
-    };
-    let place = |world: &World| {
-        world.machine.trader(&name("sample")).and_then(|row| row.assignment.clone())
-    };
-    world.accept(wish(TraderWish::Stopped));
-    world.settle(&[]);
-    world.accept(begin("a", DropSchedule::Never));
-    assert!(place(&world).is_some_and(|held| held.manager == name("a.trader-manager")));
-    // when, then: it has no place until its customer has another one
-    world.accept(wish(TraderWish::Running));
-    assert_eq!(place(&world), None);
-    idle(&mut world);
-    world.settle(&[]);
-    assert!(place(&world).is_some_and(|held| held.manager == name("b.trader-manager")));
-    // and one that runs is not touched by another command
-    world.accept(begin("b", DropSchedule::Never));
-    world.accept(wish(TraderWish::Paused));
-    world.accept(wish(TraderWish::Running));
-    assert!(place(&world).is_some_and(|held| held.manager == name("b.trader-manager")));
-}
-
 #[test]
 fn a_cordon_is_acknowledged_once_every_live_manager_has_confirmed_it_in_its_life() {
     let mut world = serving();

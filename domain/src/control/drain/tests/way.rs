@@ -285,3 +285,33 @@ fn customers_of_a_manager_that_was_dropped_by_force_move_whole_to_another() {
     let trader = world.machine.trader(&name("sample")).and_then(|row| row.assignment.clone());
     assert_eq!(trader.map(|a| a.manager), Some(name("b.trader-manager")));
 }
+
+/// Found by the simulation (seed 910000000120 with Managers).
+#[test]
+fn a_stopped_trader_that_is_to_run_again_does_not_begin_behind_a_cordon() {
+    // given: one that is stopped where its customer is, and a cordon there
+    let mut world = serving();
+    let wish = |state| {
+        let (customer, command) = (name("acme"), vec!["algo".to_string()]);
+        let spec = TraderSpec { customer, command, state };
+        Command::PutTrader { trader: name("sample"), spec }
+    };
+    let place = |world: &World| {
+        world.machine.trader(&name("sample")).and_then(|row| row.assignment.clone())
+    };
+    world.accept(wish(TraderWish::Stopped));
+    world.settle(&[]);
+    world.accept(begin("a", DropSchedule::Never));
+    assert!(place(&world).is_some_and(|held| held.manager == name("a.trader-manager")));
+    // when, then: it has no place until its customer has another one
+    world.accept(wish(TraderWish::Running));
+    assert_eq!(place(&world), None);
+    idle(&mut world);
+    world.settle(&[]);
+    assert!(place(&world).is_some_and(|held| held.manager == name("b.trader-manager")));
+    // and one that runs is not touched by another command
+    world.accept(begin("b", DropSchedule::Never));
+    world.accept(wish(TraderWish::Paused));
+    world.accept(wish(TraderWish::Running));
+    assert!(place(&world).is_some_and(|held| held.manager == name("b.trader-manager")));
+}
