@@ -1,7 +1,10 @@
 //! An algo's connection to one of several MarketManagers, read frame by frame. Decides how it goes on at another one when it is cut
 //! or sent away, and what counts as missing: a number that was neither seen nor told of, whichever of them it comes from.
 
-use crate::eventually;
+use crate::{
+    eventually,
+    wire::{Socket, dial},
+};
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use std::{
@@ -10,22 +13,17 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    net::TcpStream,
     sync::mpsc,
     task::JoinSet,
     time::{sleep, timeout},
 };
-use tokio_tungstenite::{
-    WebSocketStream, client_async,
-    tungstenite::{Message, client::IntoClientRequest as _},
-};
+use tokio_tungstenite::tungstenite::Message;
 
 /// A server says something every second.
 const DEAD_AFTER: Duration = Duration::from_secs(3);
 const AGAIN_AFTER: Duration = Duration::from_millis(50);
 const CHANNELS: [&str; 2] = ["quotes", "trades"];
 
-type Socket = WebSocketStream<TcpStream>;
 /// Of a stream: its epoch, and a number of it.
 type Stand = (String, u64);
 
@@ -223,13 +221,14 @@ impl Connection {
         let mut at = 0;
         loop {
             let edge = self.edges[at % self.edges.len()].clone();
-            let next = match timeout(DEAD_AFTER, dial(&edge, &self.token)).await {
-                Ok(Some(socket)) => {
-                    self.all.connected(&edge);
-                    self.serve(socket).await.unwrap_or(Next::Another)
-                }
-                Ok(None) | Err(_) => Next::Another,
-            };
+            let next =
+                match timeout(DEAD_AFTER, dial(&edge, &format!("Bearer {}", self.token))).await {
+                    Ok(Some(socket)) => {
+                        self.all.connected(&edge);
+                        self.serve(socket).await.unwrap_or(Next::Another)
+                    }
+                    Ok(None) | Err(_) => Next::Another,
+                };
             let named = match next {
                 Next::There(edge) => self.edges.iter().position(|known| *known == edge),
                 Next::Another => None,
@@ -268,13 +267,6 @@ impl Connection {
             self.all.take(&frame);
         }
     }
-}
-
-async fn dial(edge: &str, token: &str) -> Option<Socket> {
-    let mut request = format!("ws://{edge}/v1/stream").into_client_request().unwrap();
-    request.headers_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
-    let stream = TcpStream::connect(edge).await.ok()?;
-    Some(client_async(request, stream).await.ok()?.0)
 }
 
 async fn say(socket: &mut Socket, wants: bool, of: &str, from: Option<Value>) -> Option<()> {

@@ -20,10 +20,15 @@ pub async fn token(member: &str, key: &str) -> String {
 
 /// `bearer`: what stands behind `authorization`.
 pub async fn stream(edge: &str, bearer: &str) -> Socket {
+    dial(edge, bearer).await.unwrap()
+}
+
+/// The same; `None`: nobody is there, or it is refused.
+pub async fn dial(edge: &str, bearer: &str) -> Option<Socket> {
     let mut request = format!("ws://{edge}/v1/stream").into_client_request().unwrap();
     request.headers_mut().insert("authorization", bearer.parse().unwrap());
-    let stream = TcpStream::connect(edge).await.unwrap();
-    client_async(request, stream).await.unwrap().0
+    let stream = TcpStream::connect(edge).await.ok()?;
+    Some(client_async(request, stream).await.ok()?.0)
 }
 
 /// A stream that is read; more wishes may be sent.
