@@ -83,6 +83,11 @@ impl Kind {
         }
     }
 
+    /// Whether it is set for one Trader.
+    fn binds_a_trader(self) -> bool {
+        matches!(self, Self::TraderRisk | Self::TraderTradingState)
+    }
+
     /// Whether it is set for something else, which its name tells.
     fn binds(self) -> bool {
         match self {
@@ -213,7 +218,9 @@ pub(super) fn plan(
         return Ok(plan);
     }
     prune::possible(&gone, &declared, release)?;
-    plan.steps.extend(prune::steps(&gone, release));
+    let (first, last) = prune::steps(&gone, &plan.steps, release);
+    plan.steps.splice(0..0, first);
+    plan.steps.extend(last);
     Ok(plan)
 }
 

@@ -33,7 +33,15 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval, sleep},
 };
 use tradewind_domain::{
-    control::{Command, IdempotencyKey, Request, level::FeatureLevel, plan::Brake, scale::Offered},
+    control::{
+        Command, IdempotencyKey, Request,
+        level::FeatureLevel,
+        plan::{
+            Brake,
+            round::{Led, round},
+        },
+        scale::Offered,
+    },
     ids::{ClientId, ClusterIncarnation, Epoch, Incarnation, LocationId, NodeId},
     limits::PLAN_EVERY,
     time::{Monotonic, UnixNanos},
@@ -88,13 +96,12 @@ pub(crate) fn time_of_keys(replica: &Replica, clocks: &Clocks) -> UnixNanos {
 
 /// Leads whenever this member is elected. Never returns; may be cancelled at any await.
 pub(crate) async fn run(context: Context, told: watch::Sender<LeaderView>) {
-    let mut before = None;
+    let mut led = Led::default();
     loop {
         let Leading { term, leader, .. } = *context.leading.borrow();
         if leader == Some(context.node) && context.replica.confirmed_leader() {
             tracing::info!(term, "leading");
-            let again = before.replace(term) == Some(term);
-            lead(&context, term, again, &told).await;
+            lead(&context, term, &mut led, &told).await;
             told.send_replace(None);
             tracing::info!(term, "no longer leading");
         }
@@ -117,11 +124,10 @@ struct Leadership<'a> {
     plan_due: Instant,
 }
 
-/// `again`: it has led in this term before, and what it proposed then may become entries yet.
-async fn lead(context: &Context, term: u64, again: bool, told: &watch::Sender<LeaderView>) {
+async fn lead(context: &Context, term: u64, led: &mut Led, told: &watch::Sender<LeaderView>) {
     // After this the machine holds everything that earlier leaders acknowledged.
     let Ok(held) = context.replica.read_barrier().await else { return };
-    if !open_cluster(context).await || (again && !planner::is_settled(context).await) {
+    if !open_cluster(context).await || !led.may_begin(term, planner::is_settled(context)).await {
         return;
     }
     // This leader's own first entry or a later one: above all that earlier leaders could show. The term
@@ -225,9 +231,9 @@ impl Leadership<'_> {
         if Instant::now() < self.plan_due {
             return;
         }
-        let (seen, reports) = (&mut self.seen, &self.reports);
-        let round = planner::round(self.context, seen, reports, now);
-        let (accepted, asleep) = self.awake.during(round).await;
+        let (context, reports) = (self.context, &self.reports);
+        let mut shell = planner::Round { context, seen: &mut self.seen, reports, now };
+        let (accepted, asleep) = self.awake.during(round(&mut shell)).await;
         if let Some(asleep) = asleep {
             self.restart_ages(asleep);
         }

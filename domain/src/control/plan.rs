@@ -14,6 +14,7 @@ mod observations;
 mod observed;
 mod placements;
 mod refusal;
+pub mod round;
 
 pub use brake::{Brake, Lapse, Node, Probe};
 pub use expiring::Expiring;

@@ -1,5 +1,6 @@
 //! How what is not declared goes. Decides what is refused before anything is done, and the order: first nothing trades any
-//! more that goes, then what binds it is deleted, then it itself; what names another before that.
+//! more that goes, then what binds it is deleted, then it itself; what names another before that. Traders that go with limits
+//! of their own make room for those of others.
 
 use super::{Kind, Planned, Step, limits, state};
 use crate::exit::Usage;
@@ -39,14 +40,30 @@ pub(super) fn possible(
     Ok(())
 }
 
-pub(super) fn steps(gone: &[Gone<'_>], release: bool) -> Vec<Planned> {
-    let bound: BTreeSet<&str> = gone
-        .iter()
-        .filter(|((kind, _), _)| matches!(kind, Kind::TraderRisk | Kind::TraderTradingState))
-        .filter_map(|((_, scope), _)| scope.strip_prefix("trader."))
-        .collect();
+/// What is done before what is `declared`, and what after it. An account has room for so many limits and trading states of
+/// single Traders: where such come, those that go whole are gone first. Nothing that stays waits for that, nor is it bound
+/// by less meanwhile.
+pub(super) fn steps(
+    gone: &[Gone<'_>],
+    declared: &[Planned],
+    release: bool,
+) -> (Vec<Planned>, Vec<Planned>) {
+    let traders = gone.iter().filter(|((kind, _), _)| *kind == Kind::Trader);
+    let traders: BTreeSet<&str> = traders.map(|((_, name), _)| name.as_str()).collect();
+    let single = gone.iter().filter(|((kind, _), _)| kind.binds_a_trader());
+    let bound = single.filter_map(|((_, scope), _)| scope.strip_prefix("trader."));
+    let bound: BTreeSet<&str> = bound.filter(|trader| traders.contains(trader)).collect();
     let stopped = gone.iter().rev().filter_map(|one| stopped(one, &bound));
-    stopped.chain(gone.iter().map(|one| deleted(one, gone, release))).collect()
+    let all = stopped.chain(gone.iter().map(|one| deleted(one, gone, release)));
+    let come = declared.iter().any(|one| one.kind.binds_a_trader() && one.step == Step::Create);
+    let makes_room = |one: &Planned| match one.kind {
+        Kind::Trader => bound.contains(one.name.as_str()),
+        Kind::TraderRisk | Kind::TraderTradingState => {
+            one.name.strip_prefix("trader.").is_some_and(|trader| bound.contains(trader))
+        }
+        _ => false,
+    };
+    all.partition(|one| come && makes_room(one))
 }
 
 /// Nobody may use an account any more, and a Trader who has limits of his own runs no more, before any limit goes.

@@ -123,6 +123,27 @@ fn what_is_not_in_the_file_stays_unless_it_is_to_be_pruned_and_then_goes_in_reve
 }
 
 #[test]
+fn traders_that_go_with_limits_of_their_own_make_room_for_those_of_others() {
+    let there = carried_out(&made(FILE, &There::new(), false));
+    let file = FILE.replace("traders.t]", "traders.u]").replace("trader.t", "trader.u");
+    let expected = ["~trader t", "-risk trader.t", "-trader t", "+trader u", "+risk trader.u"];
+    assert_eq!(steps(&made(&file, &there, true)), expected);
+    // Where none come, nothing is stopped before it must be.
+    let file = file.replace("[risk.\"trader.u\"]\nmax_open_orders = 5\n", "");
+    let expected = ["+trader u", "~trader t", "-risk trader.t", "-trader t"];
+    assert_eq!(steps(&made(&file, &there, true)), expected);
+}
+
+#[test]
+fn a_trader_that_stays_keeps_its_limits_until_all_else_is_declared() {
+    let there = carried_out(&made(FILE, &There::new(), false));
+    let file = format!("{FILE}[traders.u]\ncustomer = \"acme\"\ncommand = [\"algo\"]\n");
+    let file = file.replace("trader.t", "trader.u");
+    let expected = ["+trader u", "+risk trader.u", "-risk trader.t"];
+    assert_eq!(steps(&made(&file, &there, true)), expected);
+}
+
+#[test]
 fn a_trader_without_limits_of_its_own_is_deleted_in_one_step() {
     let file = FILE.replace("[risk.\"trader.t\"]", "[risk.\"account.k\"]");
     let there = carried_out(&made(&file, &There::new(), false));

@@ -2,6 +2,7 @@
 //! what operators see of it while they watch.
 
 use serde_json::Value;
+use tradewind_domain::limits::SINGLE_TRADERS_PER_ACCOUNT;
 use tradewind_tests_cluster::{members::Members, operator::Operator};
 
 const SAMPLE: &str = include_str!("../../../examples/cluster.toml");
@@ -71,6 +72,37 @@ fn what_the_file_does_not_declare_stays_unless_it_is_pruned_and_what_fails_is_to
     let said = operator.refused("apply band.toml --yes", 1);
     assert!(said.contains("five percent"), "{said}");
     operator.refused("apply nowhere.toml --yes", 2);
+}
+
+#[test]
+fn at_an_account_that_is_full_of_limits_of_single_traders_a_file_replaces_some_of_them() {
+    let members = Members::three();
+    let operator = Operator::of(&members);
+    let bound = |name: &str| {
+        format!(
+            "[traders.{name}]\ncustomer = \"acme\"\ncommand = [\"algo\"]\nstate = \"stopped\"\n\
+             [risk.\"trader.{name}\"]\nmax_open_orders = 5\n"
+        )
+    };
+    let account = "[customers.acme]\n[accounts.k]\nvenue = \"sim\"\nadapter = \"sim\"\n\
+                   endpoint = \"127.0.0.1:1\"\ncustomers = [\"acme\"]\n";
+    let full = |names: &mut dyn Iterator<Item = String>| {
+        names.fold(account.to_owned(), |file, name| file + &bound(&name))
+    };
+    let name = |n: usize| format!("t{n}");
+    operator.file("full.toml", &full(&mut (0..SINGLE_TRADERS_PER_ACCOUNT).map(name)));
+    operator.does("apply full.toml --yes");
+    let others = (2..SINGLE_TRADERS_PER_ACCOUNT).map(name);
+    let others = others.chain(["u0".to_owned(), "u1".to_owned()]);
+    let others = full(&mut others.into_iter());
+    // One more than there is room for: told by name, and what to do.
+    operator.file("more.toml", &format!("{others}{}", bound("u2")));
+    let said = operator.refused("apply more.toml --yes --prune", 1);
+    assert!(said.contains("risk trader.u2") && said.contains("2000 Traders"), "{said}");
+    operator.file("others.toml", &others);
+    let done = operator.does("apply others.toml --yes --prune");
+    assert!(done.contains("deleted trader u2"), "{done}");
+    assert!(operator.does("apply others.toml --yes --prune").contains("nothing to do"));
 }
 
 #[test]

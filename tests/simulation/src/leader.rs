@@ -29,7 +29,10 @@ use tradewind_domain::{
     control::{
         Command, IdempotencyKey, Machine, Outcome, Refusal, Request,
         level::FeatureLevel,
-        plan::{Expiring, Observations, Proof},
+        plan::{
+            Expiring, Observations, Proof,
+            round::{Decided, Led, Shell, round},
+        },
         scale::Offered,
     },
     ids::{ClientId, ClusterIncarnation, Epoch},
@@ -95,11 +98,10 @@ impl Context {
 
     /// Says whether it was accepted. Another attempt is another command: the plan decides anew.
     async fn propose(&self, command: Command) -> bool {
-        self.decided(command).await == Some(true)
+        self.decided(command).await == Decided::Accepted
     }
 
-    /// The same; `None`: it may become an entry yet.
-    async fn decided(&self, command: Command) -> Option<bool> {
+    async fn decided(&self, command: Command) -> Decided {
         self.commands.set(self.commands.get() + 1);
         let (issued_at, n) = (self.group_time(), self.commands.get());
         let key = IdempotencyKey { client: self.client.clone(), issued_at, n };
@@ -111,9 +113,9 @@ impl Context {
             due::refused(self, shown);
         }
         match proposed {
-            Ok(proposed) => Some(matches!(proposed.outcome, Outcome::Accepted { .. })),
-            Err(ProposeError::Unknown) => None,
-            Err(_) => Some(false),
+            Ok(Proposed { outcome: Outcome::Accepted { .. }, .. }) => Decided::Accepted,
+            Err(ProposeError::Unknown) => Decided::Unknown,
+            Ok(_) | Err(_) => Decided::Refused,
         }
     }
 
@@ -121,7 +123,7 @@ impl Context {
     async fn is_settled(&self) -> bool {
         let opened = self.replica.machine().cluster().opened();
         let Some(incarnation) = opened else { return false };
-        self.decided(Command::OpenCluster { incarnation }).await.is_some()
+        self.decided(Command::OpenCluster { incarnation }).await != Decided::Unknown
     }
 
     /// Its process stands still. Gives for how long.
@@ -144,12 +146,11 @@ pub(crate) async fn run(world: Rc<World>, seat: usize, boot: u64, replica: Repli
 }
 
 async fn leads(context: &Context) {
-    let mut before = None;
+    let mut led = Led::default();
     loop {
         let status = context.replica.status();
         if status.role == Role::Leader && context.replica.confirmed_leader() {
-            let again = before.replace(status.term) == Some(status.term);
-            lead(context, status.term, again).await;
+            lead(context, status.term, &mut led).await;
         }
         sleep(millis(LOOK_EVERY_MS)).await;
     }
@@ -170,7 +171,7 @@ struct Leadership<'a> {
     plan_due: Instant,
 }
 
-async fn lead(context: &Context, term: u64, again: bool) {
+async fn lead(context: &Context, term: u64, led: &mut Led) {
     let Ok(held) = context.replica.read_barrier().await else { return };
     let opened = || context.replica.machine().cluster().opened().is_some();
     if !opened() {
@@ -179,7 +180,7 @@ async fn lead(context: &Context, term: u64, again: bool) {
             return;
         }
     }
-    if again && !context.is_settled().await {
+    if !led.may_begin(term, context.is_settled()).await {
         return;
     }
     let right = Epoch(held.0);
@@ -265,15 +266,6 @@ impl Leadership<'_> {
         self.seen.restart_ages(now);
     }
 
-    /// What is to be proposed.
-    fn planned(&self, machine: &Machine, now: Monotonic) -> Vec<Command> {
-        let planned = self.seen.plan(machine, now);
-        match self.context.world.planted.filter(|_| planned.is_empty()) {
-            Some(bug) => planted::also(bug, self.seen.observed(), machine, now),
-            None => planned,
-        }
-    }
-
     fn heard(&mut self, report: Report) {
         if report.proof == Proof::Refused {
             self.plan_due = Instant::now();
@@ -302,7 +294,7 @@ impl Leadership<'_> {
         if Instant::now() < self.plan_due {
             return;
         }
-        let accepted = self.round(now).await;
+        let accepted = round(&mut Round { leadership: self, now }).await;
         // What was done may be what the next step waited for: a customer first, then his Traders.
         let pause = if accepted { Duration::ZERO } else { PLAN_EVERY };
         self.plan_due = Instant::now() + pause;
@@ -311,47 +303,63 @@ impl Leadership<'_> {
         let brake = self.seen.brake(&machine, now);
         self.probes.ask(self.context, &brake, now);
     }
+}
 
-    /// Ages are taken first, then a quorum confirms the leadership, then what the pipes have brought is heard.
-    async fn round(&mut self, now: Monotonic) -> bool {
-        let expiring = &self.context.expiring;
-        if expiring.borrow().is_undecided() && self.context.is_settled().await {
-            expiring.borrow_mut().settled();
-        }
-        self.seen.at(self.context.time());
-        let machine = self.context.seen(self.context.replica.machine(), self.right);
-        let planned = self.planned(&machine, now);
-        if planned.is_empty() {
-            return false;
-        }
-        expiring.borrow_mut().begin(&planned);
-        if self.context.replica.read_barrier().await.is_err() {
-            expiring.borrow_mut().end(true);
-            return false;
-        }
-        self.carry_out(now).await
+/// What a round as of `now` is carried out with.
+struct Round<'a, 'b> {
+    leadership: &'a mut Leadership<'b>,
+    now: Monotonic,
+}
+
+impl Round<'_, '_> {
+    /// As this leader takes the state to be.
+    fn machine(&self) -> Machine {
+        let Leadership { context, right, .. } = *self.leadership;
+        context.seen(context.replica.machine(), right)
+    }
+}
+
+impl Shell for Round<'_, '_> {
+    fn expiring<R>(&self, look: impl FnOnce(&mut Expiring) -> R) -> R {
+        look(&mut self.leadership.context.expiring.borrow_mut())
     }
 
-    async fn carry_out(&mut self, now: Monotonic) -> bool {
-        while let Ok(report) = self.reports.try_recv() {
-            self.heard(report);
+    fn plan(&mut self) -> Vec<Command> {
+        self.leadership.seen.at(self.leadership.context.time());
+        let (machine, seen) = (self.machine(), &self.leadership.seen);
+        let planned = seen.plan(&machine, self.now);
+        match self.leadership.context.world.planted.filter(|_| planned.is_empty()) {
+            Some(bug) => planted::also(bug, seen.observed(), &machine, self.now),
+            None => planned,
         }
-        let machine = self.context.seen(self.context.replica.machine(), self.right);
-        let planned = self.planned(&machine, now);
-        let all = planned.len();
-        let commands = self.context.expiring.borrow_mut().proposable(planned);
-        brake::check(self.context, self.right, &machine, self.seen.observed(), &commands, now);
-        let bug = self.context.world.planted == Some(Planted::AnsweredWhileExpiring);
+    }
+
+    async fn confirm(&mut self) -> bool {
+        self.leadership.context.replica.read_barrier().await.is_ok()
+    }
+
+    fn hear(&mut self) {
+        while let Ok(report) = self.leadership.reports.try_recv() {
+            self.leadership.heard(report);
+        }
+    }
+
+    async fn propose(&mut self, commands: Vec<Command>) -> Vec<Decided> {
+        let (machine, now) = (self.machine(), self.now);
+        let Leadership { context, right, ref mut seen, .. } = *self.leadership;
+        brake::check(context, right, &machine, seen.observed(), &commands, now);
+        let bug = context.world.planted == Some(Planted::AnsweredWhileExpiring);
         if bug && commands.iter().any(|one| matches!(one, Command::ExpireManager { .. })) {
             // So that there is time for a beat.
             sleep(PLANTED_PAUSE).await;
         }
-        let proposals = commands.clone().into_iter().map(|command| self.context.decided(command));
-        let decided = stream::iter(proposals).buffer_unordered(PROPOSALS_AT_ONCE);
-        let decided: Vec<Option<bool>> = decided.collect().await;
-        self.context.expiring.borrow_mut().end(!decided.contains(&None));
-        self.seen.proposed(&machine, &commands, self.context.now());
-        // What was left out is decided anew at once.
-        commands.len() < all || decided.contains(&Some(true))
+        let proposals = commands.clone().into_iter().map(|command| context.decided(command));
+        let decided = stream::iter(proposals).buffer_unordered(PROPOSALS_AT_ONCE).collect().await;
+        seen.proposed(&machine, &commands, context.now());
+        decided
+    }
+
+    async fn settle(&mut self) -> bool {
+        self.leadership.context.is_settled().await
     }
 }

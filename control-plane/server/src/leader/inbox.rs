@@ -7,10 +7,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use tokio::sync::Notify;
-use tradewind_domain::{
-    control::plan::{Expiring, Registration},
-    ids::ManagerId,
-};
+use tradewind_domain::{control::plan::Expiring, ids::ManagerId};
 
 #[derive(Clone, Default)]
 pub(super) struct Inbox(Arc<Inner>);
@@ -67,9 +64,14 @@ impl Inbox {
         self.0.expiring.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether a beat that was put here a moment ago stays unanswered.
-    pub(super) fn is_expiring(&self, of: &Registration) -> bool {
-        self.expiring().has(of)
+    /// Puts a beat, and says whether it may be answered, where its registration stands. In this order: either the beat is
+    /// heard by whoever would expire the Manager, or he has begun and it stays unanswered; and his name for it goes only
+    /// once the row is another.
+    pub(super) fn is_answered(&self, beat: Report, stands: impl FnOnce() -> bool) -> bool {
+        let of = beat.of.clone();
+        self.put(beat);
+        let expiring = self.expiring().has(&of);
+        !expiring && stands()
     }
 
     /// Never waits.
@@ -111,8 +113,12 @@ impl Inbox {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::leader::observe::Registration;
+    use std::{
+        slice, thread,
+        time::{Duration, Instant},
+    };
     use tradewind_domain::{
+        control::{Command, command::DownReason, plan::Registration},
         ids::{Epoch, Incarnation},
         time::Monotonic,
     };
@@ -167,6 +173,52 @@ mod tests {
         inbox.put(report(1, 2, 2, beat(2)));
         inbox.put(report(1, 1, 3, What::Refused));
         assert_eq!(inbox.take(), [report(1, 2, 2, beat(2))]);
+    }
+
+    fn expiry(of: &Registration) -> Command {
+        let Registration { manager, incarnation, epoch, .. } = of.clone();
+        Command::ExpireManager { manager, incarnation, epoch, why: DownReason::Silent }
+    }
+
+    #[test]
+    fn a_beat_can_be_heard_before_it_is_asked_whether_it_is_answered() {
+        // given: whoever plans is at his names
+        let inbox = Inbox::default();
+        let beaten = report(1, 1, 1, beat(1));
+        let mut expiring = inbox.expiring();
+        let answered = thread::spawn({
+            let (inbox, beaten) = (inbox.clone(), beaten.clone());
+            move || inbox.is_answered(beaten, || true)
+        });
+        // then: the beat is there already, and whoever begins now finds it
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let mut heard = inbox.take();
+        while heard.is_empty() && Instant::now() < deadline {
+            thread::yield_now();
+            heard = inbox.take();
+        }
+        assert_eq!(heard, slice::from_ref(&beaten));
+        // when: he has begun all the same
+        expiring.begin(&[expiry(&beaten.of)]);
+        drop(expiring);
+        assert!(!answered.join().unwrap());
+    }
+
+    #[test]
+    fn whether_its_registration_stands_is_asked_last_and_a_beat_of_one_that_does_not_is_unanswered()
+    {
+        let inbox = Inbox::default();
+        let beaten = report(1, 1, 1, beat(1));
+        inbox.expiring().begin(&[expiry(&beaten.of)]);
+        // The entry is applied right after the row was looked at, and the round ends.
+        let stood = || {
+            inbox.expiring().end(true);
+            true
+        };
+        assert!(!inbox.is_answered(beaten.clone(), stood));
+        inbox.expiring().end(true);
+        assert!(!inbox.is_answered(beaten.clone(), || false));
+        assert!(inbox.is_answered(beaten, || true));
     }
 
     #[tokio::test]

@@ -184,12 +184,9 @@ impl Pipe {
             tracing::warn!(manager = %self.of.manager, n, "a beat that tells nothing, and none before it");
             return;
         };
-        // Put before it is answered, where nobody waits for whoever reads it: either it is heard by whoever would expire
-        // this Manager, or he has begun and it stays unanswered.
-        self.report(What::Beat { services, sessions, cordons });
-        // In this order: a name goes only once the row is another.
-        let expiring = self.reports.is_expiring(&self.of);
-        if !expiring && self.teller.has_told() && self.still_holds() {
+        let report = self.reported(What::Beat { services, sessions, cordons });
+        let holds = || self.teller.has_told() && self.still_holds();
+        if self.reports.is_answered(report, holds) {
             // A pipe that is full or gone has its own end: the beat just stays unanswered.
             let _ = sender.try_send(ToManager::BeatAnswer { n });
         }
@@ -252,8 +249,11 @@ impl Pipe {
     }
 
     fn report(&self, what: What) {
-        let at = (self.context.clocks.monotonic)();
-        self.reports.put(Report { of: self.of.clone(), at, what });
+        self.reports.put(self.reported(what));
+    }
+
+    fn reported(&self, what: What) -> Report {
+        Report { of: self.of.clone(), at: (self.context.clocks.monotonic)(), what }
     }
 }
 

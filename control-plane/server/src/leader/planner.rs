@@ -1,57 +1,59 @@
-//! One round of planning: look, make sure, look again, propose. Decides the order of these alone; what is
-//! proposed is `domain::control::plan`'s decision. Each command is conditional, so a round may be cut off
-//! or repeated at any point.
+//! What a round of planning is carried out with. Decides nothing: the order is `domain::control::plan::round`'s, what is
+//! proposed `plan`'s.
 
 use super::{Context, inbox::Inbox, observe::Observations, time_of_keys};
 use crate::limits::PROPOSALS_AT_ONCE;
 use futures_util::{StreamExt as _, stream};
 use tradewind_domain::{
-    control::{Command, Outcome},
+    control::{
+        Command, Outcome,
+        plan::{
+            Expiring,
+            round::{Decided, Shell},
+        },
+    },
     time::Monotonic,
 };
 use tradewind_replication::ProposeError;
 
-/// Plans as of `now` and carries it out. Ages are taken first, then a quorum confirms the leadership,
-/// then what the pipes have brought meanwhile is heard: an old age is never acted on by a leader that
-/// was replaced, nor against a beat that had already arrived. Says whether there may be more to do at once.
-pub(super) async fn round(
-    context: &Context,
-    seen: &mut Observations,
-    reports: &Inbox,
-    now: Monotonic,
-) -> bool {
-    // As an entry that is proposed now is stamped: by any other clock a step would be due here and refused there.
-    settle(context, reports).await;
-    seen.at(time_of_keys(&context.replica, &context.clocks));
-    let planned = seen.plan(&context.replica.machine(), now);
-    if planned.is_empty() {
-        return false;
-    }
-    // Before anything is heard: a beat from here on stays unanswered.
-    reports.expiring().begin(&planned);
-    if context.replica.read_barrier().await.is_err() {
-        reports.expiring().end(true);
-        return false;
-    }
-    reports.take().into_iter().for_each(|report| seen.heard(report));
-    let machine = context.replica.machine();
-    let planned = seen.plan(&machine, now);
-    let all = planned.len();
-    let commands = reports.expiring().proposable(planned);
-    let proposals = commands.clone().into_iter().map(|command| decided(context, command));
-    let outcomes = stream::iter(proposals).buffer_unordered(PROPOSALS_AT_ONCE);
-    let outcomes: Vec<Decided> = outcomes.collect().await;
-    reports.expiring().end(!outcomes.contains(&Decided::Unknown));
-    // Also where it is not known what came of it: the brake is rather on than off.
-    seen.proposed(&machine, &commands, (context.clocks.monotonic)());
-    // What was left out is decided anew at once.
-    commands.len() < all || outcomes.contains(&Decided::Accepted)
+/// One round as of `now`.
+pub(super) struct Round<'a> {
+    pub(super) context: &'a Context,
+    pub(super) seen: &'a mut Observations,
+    pub(super) reports: &'a Inbox,
+    pub(super) now: Monotonic,
 }
 
-/// Whether something became an entry of which nothing is known is known once a later one is decided.
-async fn settle(context: &Context, reports: &Inbox) {
-    if reports.expiring().is_undecided() && is_settled(context).await {
-        reports.expiring().settled();
+impl Shell for Round<'_> {
+    fn expiring<R>(&self, look: impl FnOnce(&mut Expiring) -> R) -> R {
+        look(&mut self.reports.expiring())
+    }
+
+    fn plan(&mut self) -> Vec<Command> {
+        // As an entry that is proposed now is stamped: by any other clock a step would be due here and refused there.
+        self.seen.at(time_of_keys(&self.context.replica, &self.context.clocks));
+        self.seen.plan(&self.context.replica.machine(), self.now)
+    }
+
+    async fn confirm(&mut self) -> bool {
+        self.context.replica.read_barrier().await.is_ok()
+    }
+
+    fn hear(&mut self) {
+        self.reports.take().into_iter().for_each(|report| self.seen.heard(report));
+    }
+
+    async fn propose(&mut self, commands: Vec<Command>) -> Vec<Decided> {
+        let machine = self.context.replica.machine();
+        let proposals = commands.clone().into_iter().map(|command| decided(self.context, command));
+        let outcomes = stream::iter(proposals).buffer_unordered(PROPOSALS_AT_ONCE).collect().await;
+        // Also where it is not known what came of it: the brake is rather on than off.
+        self.seen.proposed(&machine, &commands, (self.context.clocks.monotonic)());
+        outcomes
+    }
+
+    async fn settle(&mut self) -> bool {
+        is_settled(self.context).await
     }
 }
 
@@ -60,16 +62,6 @@ async fn settle(context: &Context, reports: &Inbox) {
 pub(super) async fn is_settled(context: &Context) -> bool {
     let Some(incarnation) = context.replica.machine().cluster().opened() else { return false };
     decided(context, Command::OpenCluster { incarnation }).await != Decided::Unknown
-}
-
-/// What became of a command.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Decided {
-    Accepted,
-    /// Or surely not proposed. It is decided anew by the next round.
-    Refused,
-    /// It may become an entry yet.
-    Unknown,
 }
 
 /// Says whether it was accepted.
