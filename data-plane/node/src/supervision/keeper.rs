@@ -6,9 +6,9 @@ use super::{
     backoff::Backoff,
     life::{Life, Overdue, fence_of, is_another_try},
     records::Record,
-    setup::{Setup, fresh_token, same_secret},
+    setup::Setup,
 };
-use crate::{limits, process::Process};
+use crate::{limits, process::Process, secret};
 use std::{io, sync::Arc, time::Duration};
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -130,8 +130,9 @@ impl Keeper {
     }
 
     async fn start(&mut self) -> io::Result<Life> {
-        let token = fresh_token()?;
-        let command = self.setup.command(&self.service, &token);
+        // Two that have nothing to do with each other: whoever was presented one knows nothing of the other.
+        let (token, pipe_token) = (secret::fresh()?, secret::fresh()?);
+        let command = self.setup.command(&self.service, &token, &pipe_token);
         self.log_from = self.setup.log(&self.service).bytes();
         let process = Process::spawn(command)?;
         tracing::info!(service = %self.service, pid = process.pid(), "started");
@@ -140,8 +141,14 @@ impl Keeper {
             Target::Run(configuration) => fence_of(configuration),
             Target::Keep | Target::Stop => Fence::default(),
         };
-        let identity = process.identity().clone();
-        let record = Record { process: identity, token, fence, incarnation: None, address: None };
+        let record = Record {
+            process: process.identity().clone(),
+            token,
+            pipe_token: Some(pipe_token),
+            fence,
+            incarnation: None,
+            address: None,
+        };
         let life = Life::new(process, record);
         self.report.pid = Some(life.process.pid());
         self.report.incarnation = None;
@@ -224,7 +231,7 @@ impl Keeper {
     async fn check_in(&mut self, life: &mut Life, check_in: CheckIn) {
         let ask = &check_in.ask;
         // A process that lies about itself is told no more than one that has no token.
-        if !same_secret(&ask.token, &life.record.token) || ask.pid != life.process.pid() {
+        if !secret::is_same(&ask.token, &life.record.token) || ask.pid != life.process.pid() {
             return deny(&self.setup, check_in);
         }
         if life.record.incarnation.is_some_and(|known| known > ask.incarnation) {

@@ -10,8 +10,11 @@ use tradewind_domain::ids::{Fence, Incarnation, ServiceId};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Record {
     pub(super) process: Identity,
-    /// The secret it was given at its start.
+    /// What it presents to its Manager: given to it at its start.
     pub(super) token: String,
+    /// What its Manager presents to it; `None` if a Manager of an earlier build has started it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) pipe_token: Option<String>,
     /// The newest right it was configured under.
     pub(super) fence: Fence,
     /// From its check-in.

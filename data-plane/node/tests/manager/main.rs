@@ -8,6 +8,7 @@ mod broker_process;
 mod leader;
 mod returns;
 mod services;
+mod strangers;
 mod unruly;
 mod watching;
 mod world;

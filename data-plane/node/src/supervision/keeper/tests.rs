@@ -163,6 +163,7 @@ async fn a_manager_that_was_itself_asleep_does_not_take_its_services_for_hung() 
     let record = Record {
         process: process_of,
         token: String::new(),
+        pipe_token: None,
         fence: Fence::default(),
         incarnation: None,
         address: None,

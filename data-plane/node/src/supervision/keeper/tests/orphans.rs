@@ -14,6 +14,7 @@ fn earlier_life() -> (Process, Record) {
     let record = Record {
         process: process.identity().clone(),
         token: TOKEN.to_owned(),
+        pipe_token: None,
         fence: fence_of(&configuration(1)),
         incarnation: None,
         address: None,
