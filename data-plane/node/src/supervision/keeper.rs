@@ -50,8 +50,8 @@ pub(super) struct News {
     pub(super) generation: u64,
     pub(super) report: ServiceReport,
     pub(super) record: Option<Record>,
-    /// Answered once the record is on disk.
-    pub(super) kept: oneshot::Sender<()>,
+    /// Answered once the record is on disk, or could not be put there.
+    pub(super) kept: oneshot::Sender<io::Result<()>>,
 }
 
 pub(super) struct Keeper {
@@ -149,7 +149,7 @@ impl Keeper {
             incarnation: None,
             address: None,
         };
-        let life = Life::new(process, record);
+        let mut life = Life::new(process, record);
         self.report.pid = Some(life.process.pid());
         self.report.incarnation = None;
         self.report.address = None;
@@ -157,7 +157,10 @@ impl Keeper {
         self.say(ServiceState::Starting, String::new());
         // Only a service that is on record is ever configured: after a crash of the Manager one that
         // is not can have done nothing yet.
-        self.tell(Some(life.record.clone())).await;
+        if let Err(error) = self.put_on_record(Some(life.record.clone())).await {
+            life.process.kill().await;
+            return Err(io::Error::other(format!("it cannot be put on record: {error}")));
+        }
         Ok(life)
     }
 
@@ -338,14 +341,20 @@ impl Keeper {
         changed
     }
 
-    /// Tells the supervisor how the service stands; its record is on disk when this returns.
+    /// Tells the supervisor how the service stands. Where what is new of its record cannot be put on disk it goes on: that
+    /// it runs is there since its start, and the rest it says again when it checks in.
     async fn tell(&self, record: Option<Record>) {
+        let _ = self.put_on_record(record).await;
+    }
+
+    /// The same; its record is on disk when this returns `Ok`.
+    async fn put_on_record(&self, record: Option<Record>) -> io::Result<()> {
         let (kept, done) = oneshot::channel();
         let (service, report) = (self.service.clone(), self.report.clone());
         let news = News { service, generation: self.generation, report, record, kept };
-        if self.news.send(news).await.is_ok() {
-            let _ = done.await;
-        }
+        let away = || io::Error::other("the Manager is stopping");
+        self.news.send(news).await.map_err(|_| away())?;
+        done.await.unwrap_or_else(|_| Err(away()))
     }
 }
 

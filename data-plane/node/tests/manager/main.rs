@@ -6,6 +6,7 @@
 
 mod broker_process;
 mod leader;
+mod records;
 mod returns;
 mod services;
 mod strangers;
