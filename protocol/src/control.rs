@@ -26,6 +26,9 @@ use tradewind_domain::{
 pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// In every answer: the time the group goes by, in Unix nanoseconds. Keys are issued by it.
 pub const GROUP_TIME: &str = "tradewind-time";
+/// In every answer, once the cluster is opened: the life of the cluster that the member is in. Whoever belongs to another one
+/// takes nothing from it.
+pub const CLUSTER: &str = "tradewind-cluster";
 /// `GET /v1/probes?managers=a.broker-manager,b.broker-manager`: which of them the asked member reaches.
 pub const PROBES: &str = "/v1/probes";
 /// Set on a request that one member hands to another: it is not handed on again.

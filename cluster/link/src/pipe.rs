@@ -14,7 +14,7 @@ mod questions;
 mod socket;
 
 pub use accept::accept;
-pub use dial::dial;
+pub use dial::{dial, dial_with_secret};
 pub use gate::{Accepted, Diallers, Gate};
 pub use questions::{Asker, Question, Questions, Unanswered};
 

@@ -4,6 +4,7 @@
 
 use crate::{
     answer::Answer,
+    life::Life,
     limits::{ATTEMPT_WITHIN, NEXT_MEMBER_AFTER, ROUND_PAUSE, ROUND_PAUSE_MAX},
     members::Members,
     time::GroupTime,
@@ -14,12 +15,8 @@ use serde::{Serialize, de::DeserializeOwned};
 use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep, timeout_at};
 use tradewind_domain::{
-    control::{
-        IdempotencyKey,
-        resource::Condition,
-        row::{AccountSpec, CustomerSpec, MarketSpec, TraderSpec},
-    },
-    ids::{AccountId, CustomerId, MarketId, Revision, TraderId},
+    control::{IdempotencyKey, resource::Condition},
+    ids::{ClusterIncarnation, Revision, TraderId},
 };
 use tradewind_link::rest::{Method, Rest, RestError};
 use tradewind_protocol::{
@@ -31,12 +28,15 @@ use tradewind_protocol::{
     terms::Terms,
 };
 
+mod declared;
+
 /// Asks whichever member answers. A cheap handle: clones share what is known of the members.
 #[derive(Clone)]
 pub struct ControlClient {
     rest: Rest,
     members: Arc<Members>,
     time: GroupTime,
+    life: Life,
 }
 
 /// A request as it goes to each member that is asked.
@@ -87,7 +87,14 @@ enum Attempt<T> {
 impl ControlClient {
     /// `members` are addresses (host:port) of any InfrastructureManagers; the others are learnt.
     pub fn new(members: Vec<String>, rest: Rest) -> Self {
-        Self { rest, members: Arc::new(Members::new(members)), time: GroupTime::default() }
+        let members = Arc::new(Members::new(members));
+        Self { rest, members, time: GroupTime::default(), life: Life::Any }
+    }
+
+    /// The same, which takes no answer from whoever says that he is in another life of the cluster, or in another cluster.
+    #[must_use]
+    pub fn of(self, cluster: ClusterIncarnation) -> Self {
+        Self { life: Life::Of(cluster), ..self }
     }
 
     /// All addresses known, the one that answered last first.
@@ -172,46 +179,6 @@ impl ControlClient {
             self.learn(&checked_in.members);
         }
         answer
-    }
-
-    pub async fn put_customer(
-        &self,
-        customer: &CustomerId,
-        spec: &CustomerSpec,
-        key: &IdempotencyKey,
-        within: Duration,
-    ) -> Answer<Changed> {
-        self.change(Method::PUT, &format!("/v1/customers/{customer}"), spec, key, within).await
-    }
-
-    pub async fn put_account(
-        &self,
-        account: &AccountId,
-        spec: &AccountSpec,
-        key: &IdempotencyKey,
-        within: Duration,
-    ) -> Answer<Changed> {
-        self.change(Method::PUT, &format!("/v1/accounts/{account}"), spec, key, within).await
-    }
-
-    pub async fn put_market(
-        &self,
-        market: &MarketId,
-        spec: &MarketSpec,
-        key: &IdempotencyKey,
-        within: Duration,
-    ) -> Answer<Changed> {
-        self.change(Method::PUT, &format!("/v1/markets/{market}"), spec, key, within).await
-    }
-
-    pub async fn put_trader(
-        &self,
-        trader: &TraderId,
-        spec: &TraderSpec,
-        key: &IdempotencyKey,
-        within: Duration,
-    ) -> Answer<Changed> {
-        self.change(Method::PUT, &format!("/v1/traders/{trader}"), spec, key, within).await
     }
 
     /// A session for the owner of an API key. Opening one changes nothing, so it needs no key of its own.
@@ -345,6 +312,9 @@ impl ControlClient {
         let began = Instant::now();
         let asked = self.rest.told(method.clone(), &address, path, &headers, *body, within);
         let (told, result) = asked.await;
+        if let Err(stranger) = self.life.check(&told, &address) {
+            return (address, Err(stranger));
+        }
         self.time.told(&told, began);
         (address, result)
     }

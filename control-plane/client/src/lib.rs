@@ -5,6 +5,7 @@
 mod answer;
 mod client;
 mod keys;
+mod life;
 pub mod limits;
 mod members;
 mod time;

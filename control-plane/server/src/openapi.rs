@@ -23,8 +23,8 @@ const ABOUT: &str = "\
 Any InfrastructureManager takes every request; changes are handed to the leader, and held for up to a second through an \
 election. Every change carries an `Idempotency-Key`; its repeats get the first answer, and another \
 request under it is refused (`conflict`); sessions, which are in no state, have none. Every answer tells in its headers \
-how the group stood (`tradewind-term`, `tradewind-revision`, `tradewind-leader`) and the time it goes by \
-(`tradewind-time`, Unix nanoseconds), by which keys are dated. Fields that are not known are to be ignored in answers; \
+how the group stood (`tradewind-term`, `tradewind-revision`, `tradewind-leader`), the time it goes by \
+(`tradewind-time`, Unix nanoseconds), by which keys are dated, and its life (`tradewind-cluster`). Fields that are not known are to be ignored in answers; \
 in requests they are refused.";
 
 /// The document, as `docs/openapi.json` has it.

@@ -5,6 +5,7 @@
 mod auth;
 mod directory;
 mod fan_out;
+mod home;
 mod port;
 mod presence;
 mod rest;
@@ -24,6 +25,7 @@ use axum::{
 };
 use directory::Directory;
 use futures_util::FutureExt as _;
+use home::Home;
 pub(crate) use sessions::Sessions;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -39,7 +41,7 @@ use trade_link::{Ask, TradeLink};
 pub(crate) use trade_link::{MAIN, Shard};
 use tradewind_domain::{
     control::Desired,
-    ids::{Incarnation, InstrumentId, ManagerId, MarketId, ServiceId},
+    ids::{CustomerId, Incarnation, InstrumentId, ManagerId, MarketId, ServiceId},
     limits as system,
     trading::presence::SessionKey,
 };
@@ -236,17 +238,28 @@ impl Gateway {
         }
     }
 
-    pub(crate) fn hello(&self, claims: &Claims) -> ToAlgo {
-        let known = self.0.directory.borrow();
-        let customer = known.as_ref().and_then(|known| known.customer(&claims.customer));
+    pub(crate) fn hello(&self, claims: &Claims, home: &Home) -> ToAlgo {
         let every = self.0.settings.heartbeat_every.as_millis();
+        let Home { trader_manager, affinity_version } = home.clone();
         ToAlgo::Hello {
             session: claims.session.to_string(),
             time: clock::unix(),
             heartbeat_ms: u64::try_from(every).unwrap_or(u64::MAX),
-            trader_manager: customer.and_then(|customer| customer.trader_manager.clone()),
-            affinity_version: customer.map_or(0, |customer| customer.affinity_version),
+            trader_manager,
+            affinity_version,
         }
+    }
+
+    pub(crate) fn home(&self, customer: &CustomerId) -> Home {
+        let known = self.0.directory.borrow();
+        known.as_ref().and_then(|known| known.customer(customer)).map(Home::of).unwrap_or_default()
+    }
+
+    /// Where a customer belongs, if that is not `told`.
+    pub(crate) fn home_if_not(&self, told: &Home, customer: &CustomerId) -> Option<Home> {
+        let known = self.0.directory.borrow();
+        let customer = known.as_ref()?.customer(customer)?;
+        (!told.is_of(customer)).then(|| Home::of(customer))
     }
 
     /// The Manager's services as they are.

@@ -15,6 +15,7 @@ pub mod manager;
 mod metrics;
 pub mod process;
 pub mod reference;
+mod secret;
 pub mod service;
 pub mod supervision;
 

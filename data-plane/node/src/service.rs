@@ -2,6 +2,7 @@
 //! that spawned it, takes its pipe, beats and stops; what it does is decided by the `work` it is given.
 
 mod context;
+mod door;
 mod health;
 mod holder;
 mod load;
@@ -10,7 +11,9 @@ mod reporter;
 mod right;
 mod shell;
 
-pub use context::{Context, EnvError, MANAGER, OPEN_FILES, SERVICE, SERVICE_TOKEN, STATE_DIR};
+pub use context::{
+    Context, EnvError, MANAGER, OPEN_FILES, PIPE_TOKEN, SERVICE, SERVICE_TOKEN, STATE_DIR,
+};
 pub use reporter::{ManagerAsker, StateReporter};
 pub use shell::{BoxError, Error, run};
 

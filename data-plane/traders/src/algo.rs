@@ -9,7 +9,7 @@ use std::{
     process::{Command, Stdio},
 };
 use tradewind_domain::{control::desired::TraderWanted, ids::Fence};
-use tradewind_node::{log_file::LogFile, process::Process};
+use tradewind_node::{log_file::LogFile, process::Process, service};
 use tradewind_protocol::supervision::TraderAccess;
 
 /// The word that stands for our own binary at the head of a command.
@@ -61,10 +61,12 @@ impl Order {
             }
             command.current_dir(directory);
         }
-        let access = &self.access;
+        let (access, limits) = (&self.access, &self.wanted.run.limits);
+        let given = open_files.filter(|_| limits.open_files.is_none());
         command
             .env(exec::PARENT, std::process::id().to_string())
-            .env(exec::LIMITS, exec::limits_as_text(&self.wanted.run.limits, open_files))
+            .env(exec::LIMITS, exec::limits_as_text(limits))
+            .envs(given.map(|most| (service::OPEN_FILES, most.to_string())))
             .env("TRADEWIND_SESSION_TOKEN", &access.session_token)
             .env("TRADEWIND_MARKET_MANAGERS", access.market_managers.join(","))
             .env("TRADEWIND_INFRASTRUCTURE", access.infrastructure_managers.join(","))
@@ -75,5 +77,63 @@ impl Order {
             .stdout(file.try_clone()?)
             .stderr(file);
         Process::spawn(command)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use std::{fs, os::unix::fs::PermissionsExt as _};
+    use tradewind_domain::control::trader::{TraderLimits, TraderRun};
+
+    /// What the `exec` of every build knows: of another word it says that it is no limit, and starts nothing.
+    const KNOWN: [&str; 3] = ["memory_mib", "open_files", "nice"];
+
+    fn order(limits: TraderLimits) -> Order {
+        let wanted = TraderWanted {
+            trader: "algo".parse().unwrap(),
+            customer: "acme".parse().unwrap(),
+            fence: Fence::default(),
+            command: vec!["true".to_owned()],
+            run: TraderRun { limits, ..TraderRun::default() },
+            paused: false,
+            fencing: false,
+            attached: None,
+        };
+        let access = TraderAccess {
+            session_token: String::new(),
+            market_managers: Vec::new(),
+            infrastructure_managers: Vec::new(),
+        };
+        Order { wanted, access }
+    }
+
+    #[tokio::test]
+    async fn a_copy_is_started_in_words_that_the_exec_of_an_earlier_build_knows() {
+        // given: the program file was replaced under a service that runs
+        let dir = tempfile::tempdir().unwrap();
+        let (binary, told) = (dir.path().join("earlier"), dir.path().join("told"));
+        let script = format!(
+            "#!/bin/sh\necho \"$TRADEWIND_EXEC_LIMITS|${}\" > {}\n",
+            service::OPEN_FILES,
+            told.display()
+        );
+        fs::write(&binary, script).unwrap();
+        fs::set_permissions(&binary, fs::Permissions::from_mode(0o700)).unwrap();
+        let all = TraderLimits { memory_mib: Some(512), open_files: Some(64), nice: Some(5) };
+        for (limits, files) in [(TraderLimits::default(), "1024"), (all, "")] {
+            // when
+            let log = LogFile::at(dir.path().join("algo.log"));
+            let mut copy = order(limits).start(&binary, &log, Vec::new(), Some(1_024)).unwrap();
+            copy.exited().await;
+            // then
+            let text = fs::read_to_string(&told).unwrap();
+            let (words, given) = text.trim_end().split_once('|').unwrap();
+            for word in words.split_ascii_whitespace() {
+                assert!(KNOWN.contains(&word.split_once('=').unwrap().0), "{word}");
+            }
+            assert_eq!(given, files, "no limit that is declared is given beside it");
+        }
     }
 }

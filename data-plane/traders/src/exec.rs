@@ -7,10 +7,12 @@ use rustix::process::{
 };
 use std::{env, io, os::unix::process::CommandExt as _, process::Command};
 use tradewind_domain::control::trader::TraderLimits;
+use tradewind_node::service::OPEN_FILES;
 
 /// The process that must live for the command to live; without it, whoever is the parent now.
 pub const PARENT: &str = "TRADEWIND_EXEC_PARENT";
-/// What the command may use, as `limits_as_text` writes it.
+/// What the command may use, as `limits_as_text` writes it. Whoever starts it may be of a later build than this: a word that is
+/// not known is refused, so what need not hold does not stand there.
 pub(crate) const LIMITS: &str = "TRADEWIND_EXEC_LIMITS";
 
 /// Why the command was not started.
@@ -50,23 +52,27 @@ pub fn exec(command: &[String]) -> Error {
     if getppid() != parent {
         return Error::Orphaned;
     }
-    if let Err(error) = limit(&env::var(LIMITS).unwrap_or_default()) {
+    let limits = env::var(LIMITS).unwrap_or_default();
+    let given = env::var(OPEN_FILES).ok().map(|most| format!("{AT_FIRST}={most}"));
+    if let Err(error) = limit(&limits).and_then(|()| limit(&given.unwrap_or_default())) {
         return error;
     }
     let mut command = Command::new(program);
-    let source = command.args(arguments).env_remove(PARENT).env_remove(LIMITS).exec();
+    command.args(arguments).env_remove(PARENT).env_remove(LIMITS).env_remove(OPEN_FILES);
+    let source = command.exec();
     Error::Start { program: program.clone(), source }
 }
 
-/// Such as `memory_mib=512 nice=5`. `given`: how many files one may have open to which nothing else is declared; it may
-/// raise that itself, as any program may.
-pub(crate) fn limits_as_text(limits: &TraderLimits, given: Option<u64>) -> String {
+/// How many files a command may have open to which nothing is declared; it may raise that itself, as any program may. It is told
+/// in `OPEN_FILES`, of which earlier builds take no notice; in `LIMITS` only builds of one day have written it.
+const AT_FIRST: &str = "open_files_at_first";
+
+/// Such as `memory_mib=512 nice=5`.
+pub(crate) fn limits_as_text(limits: &TraderLimits) -> String {
     let TraderLimits { memory_mib, open_files, nice } = *limits;
-    let given = given.filter(|_| open_files.is_none());
     let all = [
         ("memory_mib", memory_mib.map(u64::from)),
         ("open_files", open_files.map(u64::from)),
-        ("open_files_at_first", given),
         ("nice", nice.map(u64::from)),
     ];
     let words = all.iter().filter_map(|(word, value)| Some(format!("{word}={}", (*value)?)));
@@ -89,7 +95,7 @@ fn limit_by(word: &str) -> io::Result<()> {
     match name {
         "memory_mib" => at_most(Resource::As, value.saturating_mul(1 << 20)),
         "open_files" => at_most(Resource::Nofile, value),
-        "open_files_at_first" => at_first(Resource::Nofile, value),
+        AT_FIRST => at_first(Resource::Nofile, value),
         // It steps back from where its TraderManager stands.
         "nice" => Ok(nice(i32::try_from(value).map_err(|_| unknown())?).map(drop)?),
         _ => Err(unknown()),
@@ -116,12 +122,8 @@ mod tests {
     #[test]
     fn limits_are_written_as_they_are_read_and_unknown_ones_are_refused() {
         let limits = TraderLimits { memory_mib: Some(512), open_files: None, nice: Some(5) };
-        assert_eq!(limits_as_text(&limits, None), "memory_mib=512 nice=5");
-        assert_eq!(limits_as_text(&TraderLimits::default(), None), "");
-        let given = limits_as_text(&limits, Some(1_024));
-        assert_eq!(given, "memory_mib=512 open_files_at_first=1024 nice=5");
-        let declared = TraderLimits { open_files: Some(64), ..TraderLimits::default() };
-        assert_eq!(limits_as_text(&declared, Some(1_024)), "open_files=64");
+        assert_eq!(limits_as_text(&limits), "memory_mib=512 nice=5");
+        assert_eq!(limits_as_text(&TraderLimits::default()), "");
         for wrong in ["memory_mib", "memory_mib=much", "colour=3"] {
             let said = limit(wrong).err().map(|error| error.to_string()).unwrap_or_default();
             assert!(said.contains(wrong) && said.contains("no limit"), "{said}");

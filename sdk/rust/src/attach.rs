@@ -5,6 +5,7 @@ use crate::{
     attachment::{Attachment, Ended, Now, Said, TraderEvent},
     dial::{self, NotOpened, Socket},
     error::Error,
+    home::{Home, Homes},
     requests::{Failed, Requests},
 };
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -66,6 +67,8 @@ struct Task {
     events: broadcast::Sender<TraderEvent>,
     said: watch::Receiver<Said>,
     heard_pause: Arc<AtomicBool>,
+    /// Where it belongs, by what MarketManagers say.
+    home: watch::Receiver<Home>,
 }
 
 /// Why a connection, or an attempt at one, ended.
@@ -91,6 +94,7 @@ pub(crate) async fn start(attaching: Attaching) -> Result<Attachment, Error> {
     let (say, said) = watch::channel(Said::default());
     let trader = attaching.trader.clone();
     let heard_pause = Arc::new(AtomicBool::new(false));
+    let homes = Homes::default();
     let task = Task {
         attaching,
         copy,
@@ -100,6 +104,7 @@ pub(crate) async fn start(attaching: Attaching) -> Result<Attachment, Error> {
         events,
         said,
         heard_pause: heard_pause.clone(),
+        home: homes.subscribe(),
     };
     let (refuse, refused) = tokio::sync::oneshot::channel();
     tokio::spawn(async move {
@@ -107,8 +112,9 @@ pub(crate) async fn start(attaching: Attaching) -> Result<Attachment, Error> {
             let _ = refuse.send(problem);
         }
     });
+    let said = Arc::new(say);
     let attachment =
-        Attachment { trader, now: now.clone(), events: received, said: Arc::new(say), heard_pause };
+        Attachment { trader, now: now.clone(), events: received, said, heard_pause, homes };
     let settled = |now: &Now| now.access.is_some() || now.ended.is_some();
     let ready = timeout(ATTACHED_WITHIN, now.wait_for(settled)).await;
     let ended = ready.map(|ready| ready.map(|now| now.ended.clone()));
@@ -199,6 +205,11 @@ impl Task {
                 if is_refused || self.known.is_empty() {
                     return Err(failed);
                 }
+                // Some MarketManager may know more than where it was.
+                let told = self.home.borrow_and_update().address().cloned();
+                if let Some(told) = told.filter(|told| !self.known.contains(told)) {
+                    self.known.insert(0, told);
+                }
                 self.known.rotate_left(1);
                 return Ok(self.known.last().cloned().unwrap_or_default());
             }
@@ -281,6 +292,14 @@ impl Task {
                         return End::Closed;
                     }
                 },
+                // Where it is may be cut off from the group, and know of no other.
+                Ok(()) = self.home.changed() => {
+                    let elsewhere = self.home.borrow_and_update().elsewhere(address);
+                    match elsewhere {
+                        Some(there) => return End::Go(vec![there]),
+                        None => continue,
+                    }
+                }
                 received = timeout_at(heard + DEAD_AFTER, socket.next()) => Some(received),
             };
             let Some(received) = received else {

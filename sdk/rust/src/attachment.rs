@@ -1,7 +1,7 @@
 //! What an algo that attaches as a Trader sees of it: its state, and what its TraderManager tells it. Decides nothing; the
 //! connection is kept by `attach`. An algo that never looks trades just as well.
 
-use crate::access::Access;
+use crate::{access::Access, home::Homes};
 use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering},
@@ -55,6 +55,8 @@ pub struct Attachment {
     pub(crate) said: Arc<watch::Sender<Said>>,
     /// That it is to pause, or to go on, has come to the algo.
     pub(crate) heard_pause: Arc<AtomicBool>,
+    /// Where MarketManagers say that it belongs.
+    pub(crate) homes: Homes,
 }
 
 impl Clone for Attachment {
@@ -65,6 +67,7 @@ impl Clone for Attachment {
             events: self.events.resubscribe(),
             said: self.said.clone(),
             heard_pause: self.heard_pause.clone(),
+            homes: self.homes.clone(),
         }
     }
 }

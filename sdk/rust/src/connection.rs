@@ -5,6 +5,7 @@ use crate::{
     access::Access,
     dial::{self, Socket},
     history::Recorder,
+    home::Homes,
     subscriptions::{Sink, Subscriptions, Verdict},
     tape::TradeEvent,
 };
@@ -65,6 +66,7 @@ pub(crate) struct Connection {
     pub(crate) asks: mpsc::Receiver<Ask>,
     pub(crate) progress: watch::Sender<Progress>,
     pub(crate) subscriptions: Subscriptions,
+    pub(crate) homes: Homes,
 }
 
 /// Why a connection ended.
@@ -156,7 +158,10 @@ impl Connection {
         loop {
             let reason = match socket.next().await {
                 Some(Ok(Message::Text(text))) => match serde_json::from_str(&text) {
-                    Ok(ToAlgo::Hello { .. }) => return Ok(socket),
+                    Ok(ToAlgo::Hello { trader_manager, affinity_version, .. }) => {
+                        self.homes.heard(trader_manager, affinity_version);
+                        return Ok(socket);
+                    }
                     Ok(ToAlgo::Error { detail, .. }) => detail,
                     Ok(_) | Err(_) => continue,
                 },
@@ -312,10 +317,11 @@ impl Connection {
             ToAlgo::Error { code, detail } => {
                 tracing::warn!(?code, %detail, "the MarketManager refused a frame");
             }
-            ToAlgo::Hello { .. }
-            | ToAlgo::Unsubscribed { .. }
-            | ToAlgo::Status { .. }
-            | ToAlgo::Goaway { .. } => {}
+            // Said anew when the customer belongs elsewhere.
+            ToAlgo::Hello { trader_manager, affinity_version, .. } => {
+                self.homes.heard(trader_manager, affinity_version);
+            }
+            ToAlgo::Unsubscribed { .. } | ToAlgo::Status { .. } | ToAlgo::Goaway { .. } => {}
         }
     }
 

@@ -36,6 +36,7 @@ mod dial;
 mod edges;
 mod error;
 mod history;
+mod home;
 mod orders;
 mod positions;
 mod requests;

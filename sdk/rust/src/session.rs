@@ -95,6 +95,7 @@ impl Session {
             asks: asked,
             progress: publish,
             subscriptions: Subscriptions::default(),
+            homes: attachment.as_ref().map(|of| of.homes.clone()).unwrap_or_default(),
         };
         // Ends by itself when the last handle is dropped: the asks are closed then.
         tokio::spawn(connection.run());

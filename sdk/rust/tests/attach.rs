@@ -141,6 +141,38 @@ async fn while_no_member_answers_it_comes_back_to_where_it_was() {
 }
 
 #[tokio::test]
+async fn it_finds_where_it_belongs_by_what_its_market_manager_says_while_no_member_answers() {
+    // given: it trades by a MarketManager that is no member
+    let (member, home) = stage().await;
+    let market_manager = Edge::start(&member.ledger).await;
+    home.give(vec![market_manager.address.clone()]);
+    market_manager.stage().home = (Some(home.address.clone()), 4);
+    let (session, mut attachment) = attached(&member).await;
+    let there = async |home: &Home, attachment: &mut Attachment| {
+        until(attachment, |event| {
+            matches!(event, TraderEvent::Attached { trader_manager, .. } if *trader_manager == home.address)
+        })
+        .await;
+    };
+    member.leave();
+    // when: it hangs on one that was cut off, and is told so where it trades
+    let next = Home::start(token(GIVEN), vec![market_manager.address.clone()]).await;
+    market_manager.stage().home = (Some(next.address.clone()), 5);
+    // then
+    there(&next, &mut attachment).await;
+    assert!(next.stage().came[0].ends_with("&again=true"));
+    // when: the one dies where it is, and where it belongs is known only afterwards
+    home.leave().await;
+    next.leave().await;
+    until(&mut attachment, |event| matches!(event, TraderEvent::Away { .. })).await;
+    let last = Home::start(token(GIVEN), vec![market_manager.address.clone()]).await;
+    market_manager.stage().home = (Some(last.address.clone()), 6);
+    // then
+    there(&last, &mut attachment).await;
+    submit(&session).await;
+}
+
+#[tokio::test]
 async fn a_copy_that_another_has_taken_the_place_of_ends_and_does_not_come_back() {
     let (edge, home) = stage().await;
     let (session, mut attachment) = attached(&edge).await;
@@ -156,7 +188,7 @@ async fn a_copy_that_another_has_taken_the_place_of_ends_and_does_not_come_back(
     assert_eq!(attachment.ended(), Some(Ended::TakenOver));
     // What is open is the other copy's now.
     session.wind_down().await.unwrap();
-    assert!(!edge.ledger().listed(), "it looks for what to cancel");
+    assert!(!edge.ledger().listed, "it looks for what to cancel");
     // and the same when it learns it at the door
     let (other, mut attachment) = attached(&edge).await;
     let before = came(&home);

@@ -9,9 +9,13 @@ use tradewind_tests_cluster::{Demo, eventually};
 const SOON: Duration = Duration::from_secs(20);
 const WRONG: &str = "wr0ng0123456789abcdef0123456789";
 
-/// The log of a process of the demo's, as lines that tell of a refusal.
+/// The logs of all processes of that name of the demo's, wherever they are kept, as lines that tell of a refusal.
 fn refusals(demo: &Demo, process: &str) -> Vec<Value> {
-    let log = fs::read_to_string(demo.data.path().join("logs").join(process)).unwrap_or_default();
+    let mut logs = Vec::new();
+    all_logs(demo.data.path(), &mut logs);
+    let name = format!("/{process}");
+    let log: String =
+        logs.into_iter().filter(|(path, _)| path.ends_with(&name)).map(|(_, text)| text).collect();
     let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     lines.filter(|line| line["message"].as_str().is_some_and(|m| m.ends_with("refused"))).collect()
 }
@@ -39,7 +43,14 @@ async fn a_wrong_secret_is_refused_with_401_and_told_in_the_log_without_any_of_i
         "service": "broker.sim-1.0", "token": WRONG, "incarnation": u64::MAX, "pid": 1,
         "address": "127.0.0.1:1",
     });
+    let services = client.get(format!("http://{edge}/v1/services")).send().await.unwrap();
+    let services: Value = services.json().await.unwrap();
+    let (service, at) = (services[0]["service"].as_str().unwrap(), &services[0]["address"]);
+    let service_log = format!("{service}.log");
+    let pipe = format!("http://{}/v1/pipe", at.as_str().unwrap());
     let doors = [
+        (client.get(&pipe).bearer_auth(WRONG), service_log.as_str()),
+        (client.get(&pipe), service_log.as_str()),
         (client.post(format!("http://{member}/v1/sessions")).bearer_auth(WRONG), "infra-1.log"),
         (
             client.get(format!("http://{edge}/v1/orders")).bearer_auth(WRONG),

@@ -15,7 +15,14 @@ use tokio::{
     sync::mpsc,
     time::{Instant, sleep, timeout},
 };
-use tokio_tungstenite::{client_async_with_config, tungstenite::Error as WsError};
+use tokio_tungstenite::{
+    client_async_with_config,
+    tungstenite::{
+        Error as WsError,
+        client::IntoClientRequest as _,
+        http::{HeaderValue, header::AUTHORIZATION},
+    },
+};
 use tokio_util::sync::CancellationToken;
 use tradewind_domain::ids::Incarnation;
 use tradewind_protocol::{
@@ -34,15 +41,31 @@ where
     Out: Serialize + Send + 'static,
     In: DeserializeOwned + Send + 'static,
 {
+    dial_with_secret(None, target, hello, options)
+}
+
+/// The same, with the secret that the other side knows us by. It is presented as a bearer's with the upgrade, before a word
+/// is said.
+pub fn dial_with_secret<Out, In>(
+    secret: Option<String>,
+    target: impl Fn() -> BoxFuture<'static, Result<String, String>> + Send + 'static,
+    hello: impl Fn() -> Hello + Send + 'static,
+    options: Options,
+) -> (Sender<Out>, Events<In>)
+where
+    Out: Serialize + Send + 'static,
+    In: DeserializeOwned + Send + 'static,
+{
     let (report, events) = mpsc::channel(options.queue_frames.max(1));
     let line = Arc::new(Line::default());
     let sender = Sender::new(line.clone(), options.frame_bytes);
-    let dialler = Dialler { target, hello, options, line, report };
+    let dialler = Dialler { secret, target, hello, options, line, report };
     tokio::spawn(dialler.run());
     (sender, Events { events })
 }
 
 struct Dialler<T, H, In> {
+    secret: Option<String>,
     target: T,
     hello: H,
     options: Options,
@@ -67,7 +90,7 @@ where
         loop {
             let target = (self.target)();
             let opened = tokio::select! {
-                opened = open(target, (self.hello)(), &self.options) => opened,
+                opened = open(target, self.secret.as_deref(), (self.hello)(), &self.options) => opened,
                 () = self.report.closed() => return,
             };
             let lost = match opened {
@@ -123,6 +146,7 @@ fn jittered(wait: Duration) -> Duration {
 
 async fn open(
     target: BoxFuture<'static, Result<String, String>>,
+    secret: Option<&str>,
     hello: Hello,
     options: &Options,
 ) -> Result<Welcomed, Lost> {
@@ -138,18 +162,27 @@ async fn open(
         }
         Ok(Err(_)) | Err(_) => return Err(Lost::Unreachable),
     };
-    let greeted = greet(Socket::new(stream, ()), &address, &hello, options);
+    let greeted = greet(Socket::new(stream, ()), &address, secret, &hello, options);
     timeout(options.dial_within, greeted).await.unwrap_or(Err(Lost::Silent))
 }
 
 async fn greet(
     stream: Socket<()>,
     address: &str,
+    secret: Option<&str>,
     hello: &Hello,
     options: &Options,
 ) -> Result<Welcomed, Lost> {
     let url = format!("ws://{address}");
-    let opened = client_async_with_config(url, stream, Some(configuration(options))).await;
+    let mut request = url.into_client_request().map_err(|error| lost(&error))?;
+    if let Some(secret) = secret {
+        // What no header can carry was never given to anybody.
+        let bearer = HeaderValue::try_from(format!("Bearer {secret}"));
+        let mut bearer = bearer.map_err(|_| Lost::Unreachable)?;
+        bearer.set_sensitive(true);
+        request.headers_mut().insert(AUTHORIZATION, bearer);
+    }
+    let opened = client_async_with_config(request, stream, Some(configuration(options))).await;
     let (socket, _) = opened.map_err(|error| not_opened(&error))?;
     let mut socket = PipeSocket::Dialled(socket);
     // A hello is strings and numbers: it always has a JSON form.

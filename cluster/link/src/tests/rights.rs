@@ -1,10 +1,15 @@
 //! Who may open a pipe: identity, purpose, version, life and right.
 
-use super::{Accepted, dial, eventually, hello, next, pipe_server, quick, taken, until};
-use crate::{
-    listen::Limits,
-    pipe::{Diallers, Event, Lost},
+use super::{
+    Accepted, Said, Server, dial, eventually, hello, next, pipe_server, quick, taken, until,
 };
+use crate::{
+    Failure,
+    listen::Limits,
+    pipe::{Diallers, Event, Lost, dial_with_secret},
+};
+use axum::{Router, http::HeaderMap, routing::get};
+use futures_util::FutureExt as _;
 use tokio::sync::mpsc;
 use tradewind_domain::ids::ClusterIncarnation;
 use tradewind_protocol::{
@@ -137,4 +142,26 @@ async fn without_an_owner_pipes_are_refused_for_now() {
     let (server, accepted) = start(Diallers::One).await;
     drop(accepted);
     assert_eq!(refusal(&server, hello("parent", 1, 1)).await.code, Code::Unavailable);
+}
+
+#[tokio::test]
+async fn a_secret_is_presented_as_a_bearers_with_the_upgrade_and_none_otherwise() {
+    // given: one who lets nobody in and says what he was presented
+    let refuse = async |headers: HeaderMap| -> Failure {
+        let given = headers.get("authorization").map(|value| value.to_str().unwrap().to_owned());
+        Failure::new(Code::Unauthorized, format!("{given:?}"))
+    };
+    let server = Server::start(Router::new().route("/pipe", get(refuse)), Limits::default()).await;
+    let address = server.address;
+    for (secret, told) in [(Some("s3cret"), "Some(\"Bearer s3cret\")"), (None, "None")] {
+        // when
+        let target = move || async move { Ok(format!("{address}/pipe")) }.boxed();
+        let secret = secret.map(ToOwned::to_owned);
+        let (_sender, mut events) =
+            dial_with_secret::<Said, Said>(secret, target, || hello("parent", 1, 1), quick());
+        // then
+        let event = next(&mut events).await;
+        let Some(Event::Down(Lost::RefusedBy(problem))) = event else { panic!("{event:?}") };
+        assert_eq!((problem.code, problem.detail.as_str()), (Code::Unauthorized, told));
+    }
 }

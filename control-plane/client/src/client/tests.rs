@@ -7,9 +7,9 @@ use axum::{Router, body::Bytes, http::HeaderMap, response::IntoResponse as _};
 use std::sync::Mutex;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tradewind_domain::{ids::Revision, time::UnixNanos};
+use tradewind_domain::{control::row::CustomerSpec, ids::Revision, time::UnixNanos};
 use tradewind_link::{Failure, json::Json, listen};
-use tradewind_protocol::control::Stand;
+use tradewind_protocol::control::{CLUSTER, Stand};
 
 const WITHIN: Duration = Duration::from_secs(2);
 
@@ -19,6 +19,8 @@ enum Script {
     Accept,
     Say(Code),
     Silent,
+    /// As a member of this life.
+    In(u64, Code),
 }
 
 struct Member {
@@ -43,6 +45,11 @@ impl Member {
                     Script::Accept => Json(accepted()).into_response(),
                     Script::Say(code) => Failure::new(code, "as told").into_response(),
                     Script::Silent => std::future::pending().await,
+                    Script::In(life, code) => {
+                        let mut said = Failure::new(code, "as told").into_response();
+                        said.headers_mut().insert(CLUSTER, life.into());
+                        said
+                    }
                 }
             }
         });
@@ -156,4 +163,28 @@ async fn a_read_that_got_no_answer_tells_what_was_said_and_not_that_it_is_unknow
     let read: Result<Changed, Problem> =
         client.read("/v1/anything", Duration::from_millis(300)).await;
     assert_eq!(read.unwrap_err().code, Code::NoLeader);
+}
+
+#[tokio::test]
+async fn what_a_member_of_another_life_says_counts_like_no_answer() {
+    let own = ClusterIncarnation(7);
+    let stranger = Member::that(Script::In(8, Code::NotFound)).await;
+    let silent = Member::that(Script::Say(Code::Forbidden)).await;
+    let ours = Member::that(Script::In(7, Code::Forbidden)).await;
+    let ask = async |members: &[&Member], of: Option<ClusterIncarnation>| {
+        let members = members.iter().map(|member| member.address.clone()).collect();
+        let client = ControlClient::new(members, Rest::default());
+        let client = of.map_or(client.clone(), |own| client.of(own));
+        client.read::<Stand>("/v1/traders/algo", WITHIN).await.unwrap_err()
+    };
+    // whoever does not say where he belongs believes everybody
+    assert_eq!(ask(&[&stranger, &ours], None).await.code, Code::NotFound);
+    // another one is asked; an earlier build's member does not say where it is
+    assert_eq!(ask(&[&stranger, &ours], Some(own)).await.code, Code::Forbidden);
+    assert_eq!(ask(&[&stranger, &silent], Some(own)).await.code, Code::Forbidden);
+    // and where there is no other, nothing is known
+    let problem = ask(&[&stranger], Some(own)).await;
+    assert_eq!(problem.code, Code::Unavailable, "{problem}");
+    assert!(problem.detail.contains("life 8 of a cluster, not in 7"), "{problem}");
+    assert!(stranger.heard().len() > 3, "it is asked again");
 }

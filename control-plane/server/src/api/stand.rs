@@ -1,4 +1,4 @@
-//! What every answer says of the group: term, revision, leader and time, in headers, and in the body of a
+//! What every answer says of the group: term, revision, leader, time and life, in headers, and in the body of a
 //! problem as well. Decides nothing about any of them.
 
 use crate::service::Service;
@@ -13,7 +13,7 @@ use tradewind_domain::limits::HEADER_BYTES;
 use tradewind_link::{Failure, failure::PROBLEM_JSON};
 use tradewind_protocol::{
     Code,
-    control::{GROUP_TIME, Stand},
+    control::{CLUSTER, GROUP_TIME, Stand},
 };
 
 /// Names of the headers in which every answer, also a problem, says how the group stood.
@@ -33,6 +33,9 @@ pub(super) async fn say(State(service): State<Service>, request: Request, next: 
     }
     if let Some(time) = service.group_time() {
         headers.insert(GROUP_TIME, HeaderValue::from(time.0));
+    }
+    if let Some(life) = service.life() {
+        headers.insert(CLUSTER, HeaderValue::from(life.0));
     }
     response
 }

@@ -1,7 +1,7 @@
 //! What many operations share and refer to: parameters of changes and of reads, headers of answers. Decides how each is
 //! described.
 
-use tradewind_protocol::control::Consistency;
+use tradewind_protocol::control::{CLUSTER, Consistency};
 use utoipa::{
     PartialSchema as _, ToSchema as _,
     openapi::{
@@ -16,8 +16,8 @@ pub(super) const ON: [&str; 2] = ["If-Match", "If-None-Match"];
 pub(super) const BY: [&str; 2] = ["tradewind-who", "tradewind-why"];
 pub(super) const CONSISTENCY: &str = "consistency";
 pub(super) const LIMIT: &str = "limit";
-pub(super) const STAND: [&str; 4] =
-    ["tradewind-term", "tradewind-revision", "tradewind-leader", "tradewind-time"];
+pub(super) const STAND: [&str; 5] =
+    ["tradewind-term", "tradewind-revision", "tradewind-leader", "tradewind-time", CLUSTER];
 pub(super) const TAG: &str = "ETag";
 
 pub(super) fn parameter_ref(name: &str) -> Ref {
@@ -85,12 +85,13 @@ pub(super) fn headers() -> Vec<(&'static str, Header)> {
     let header = |name, about: &str, schema: RefOr<Schema>| {
         (name, HeaderBuilder::new().schema(Some(schema)).description(Some(about)).build())
     };
-    let [term, revision, leader, time] = STAND;
+    let [term, revision, leader, time, cluster] = STAND;
     vec![
         header(term, "The leader's term", number(None)),
         header(revision, "What the member that answered had applied", number(None)),
         header(leader, "The leader's node id, if one is known", number(None)),
         header(time, "The time the group goes by, in Unix nanoseconds", number(None)),
+        header(cluster, "The life of the cluster, once it is opened", number(None)),
         header(TAG, "`\"REVISION\"`, for `If-Match`", String::schema()),
     ]
 }

@@ -83,9 +83,11 @@ async fn raw(group: &Group, member: usize, method: Method, path: &str) -> (u16, 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_answer_says_term_revision_leader_and_time_and_a_problem_says_it_in_its_body_too() {
+async fn every_answer_says_term_revision_leader_time_and_life_and_a_problem_says_it_in_its_body_too()
+ {
     let group = Group::of(1).await;
     let (get, put) = (Method::GET, Method::PUT);
+    let life = raw(&group, 0, Method::GET, "/v1/status").await.2["cluster"].to_string();
     let cases = [
         (&get, "/v1/status", 200),
         (&get, "/v1/revision", 200),
@@ -113,6 +115,7 @@ async fn every_answer_says_term_revision_leader_and_time_and_a_problem_says_it_i
             assert!(header >= field && field > 0, "{path}");
         }
         assert!(headers.contains_key("tradewind-time"), "{path}");
+        assert_eq!(headers["tradewind-cluster"], *life, "{path}");
     }
     for path in ["/", "/metrics", "/v1/state"] {
         let (said, headers, _) = raw(&group, 0, Method::GET, path).await;

@@ -7,6 +7,7 @@ mod wishes;
 use super::{
     Gateway, Settings,
     directory::revoked,
+    home::Home,
     port::{Close, Port, encode},
 };
 use crate::{clock, limits};
@@ -42,8 +43,9 @@ pub(crate) async fn run(socket: WebSocket, seat: Seat, gateway: Gateway, claims:
     let (mut sink, mut stream) = socket.split();
     let settings = gateway.settings().clone();
     let port = seat.port.clone();
-    port.ordered(&gateway.hello(&claims));
-    let end = first_end(&gateway, &claims, &port, (&mut sink, &mut stream)).await;
+    let home = gateway.home(&claims.customer);
+    port.ordered(&gateway.hello(&claims, &home));
+    let end = first_end(&gateway, &claims, &port, (&mut sink, &mut stream), home).await;
     drop(seat);
     gateway.forget(number).await;
     let code = match end {
@@ -71,6 +73,7 @@ async fn first_end(
     claims: &Claims,
     port: &Arc<Port>,
     (sink, stream): (&mut SplitSink<WebSocket, Message>, &mut SplitStream<WebSocket>),
+    home: Home,
 ) -> End {
     let settings = gateway.settings();
     let wishes = Wishes::new(gateway.clone(), port.clone(), claims);
@@ -97,7 +100,7 @@ async fn first_end(
         }
         .boxed(),
     );
-    all.push(async { match heartbeats(port, settings.heartbeat_every).await {} }.boxed());
+    all.push(async { match heartbeats(gateway, claims, port, home).await {} }.boxed());
     // There are five of them, none of which has ended.
     all.next().await.unwrap_or(End::Left)
 }
@@ -180,11 +183,18 @@ async fn write(
     }
 }
 
-async fn heartbeats(port: &Port, every: Duration) -> Infallible {
+/// Before one of them hello is said anew where the customer belongs elsewhere by then: a Trader that he runs himself, and
+/// whom nobody else can tell, finds the way by it.
+async fn heartbeats(gateway: &Gateway, claims: &Claims, port: &Port, mut told: Home) -> Infallible {
+    let every = gateway.settings().heartbeat_every;
     let mut beat = interval_at(Instant::now() + every, every);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         beat.tick().await;
+        if let Some(home) = gateway.home_if_not(&told, &claims.customer) {
+            port.ordered(&gateway.hello(claims, &home));
+            told = home;
+        }
         port.heartbeat(clock::unix());
     }
 }

@@ -17,6 +17,8 @@ pub const SERVICE: &str = "TRADEWIND_SERVICE";
 pub const MANAGER: &str = "TRADEWIND_MANAGER";
 /// The secret that its check-in must carry.
 pub const SERVICE_TOKEN: &str = "TRADEWIND_SERVICE_TOKEN";
+/// The secret that whoever opens its Manager's pipe must present. A Manager of an earlier build gives none.
+pub const PIPE_TOKEN: &str = "TRADEWIND_PIPE_TOKEN";
 /// Where it keeps what must outlive it.
 pub const STATE_DIR: &str = "TRADEWIND_STATE_DIR";
 /// How many files its Manager was given to have open, before it took all that it could have: what a service runs for
@@ -45,6 +47,8 @@ pub struct Context {
     /// This life of the service: later lives have higher ones.
     pub incarnation: Incarnation,
     pub(crate) token: String,
+    /// Without it whoever comes is taken for the Manager.
+    pub(crate) pipe_token: Option<String>,
     /// Without a pipe from its Manager for so long it stops itself; or asks first, and again so often.
     pub(crate) adopted_within: Duration,
     pub(crate) asks_every: Duration,
@@ -61,11 +65,12 @@ impl Context {
         let service = service.parse().map_err(|invalid: tradewind_domain::ids::InvalidName| {
             EnvError::Invalid { variable: SERVICE, why: invalid.to_string() }
         })?;
-        Self::new(service, read(MANAGER)?, read(SERVICE_TOKEN)?, PathBuf::from(read(STATE_DIR)?))
-            .map_err(EnvError::from)
+        let (manager, token) = (read(MANAGER)?, read(SERVICE_TOKEN)?);
+        let context = Self::new(service, manager, token, PathBuf::from(read(STATE_DIR)?))?;
+        Ok(Self { pipe_token: env::var(PIPE_TOKEN).ok(), ..context })
     }
 
-    /// The same from values.
+    /// The same from values, of one that knows its Manager by no secret.
     pub fn new(
         service: ServiceId,
         manager: String,
@@ -85,6 +90,7 @@ impl Context {
             state_dir,
             incarnation,
             token,
+            pipe_token: None,
             adopted_within,
             asks_every: HOLDER_ASKED_EVERY + spread,
             asks_within: HOLDER_ASKED_WITHIN,
@@ -94,7 +100,7 @@ impl Context {
 
 impl std::fmt::Debug for Context {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // The token stays out of logs.
+        // The tokens stay out of logs.
         f.debug_struct("Context").field("service", &self.service).finish_non_exhaustive()
     }
 }

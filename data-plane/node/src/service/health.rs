@@ -1,12 +1,13 @@
 //! What a service tells of itself by HTTP: `/livez`, `/readyz`, `/metrics`. Decides that it is ready once its Manager has
 //! told it what to be; how it stands with its Manager is said with `?verbose` and does not make it less ready.
 
-use super::right::Standing;
+use super::{door::Refused, right::Standing};
 use crate::{
     health::{Options, answer, check, livez, warn},
     metrics::{self, Figures},
 };
 use axum::{Router, extract::State, response::Response, routing::get};
+use std::sync::atomic::Ordering;
 use tokio::sync::watch;
 use tradewind_link::json::Query;
 use tradewind_protocol::supervision::{Configuration, ServiceState};
@@ -18,6 +19,7 @@ pub(super) struct Seen {
     pub(super) configured: watch::Receiver<Option<Configuration>>,
     pub(super) said: Said,
     pub(super) standing: watch::Receiver<Standing>,
+    pub(super) refused: Refused,
 }
 
 pub(super) fn routes(seen: Seen) -> Router {
@@ -64,5 +66,7 @@ async fn figures(State(seen): State<Seen>) -> Response {
     to.gauge("service_confirmed", help, standing.confirmed.into());
     to.counter("service_fences", "Times it was fenced", standing.fences);
     to.counter("service_beats", "Beats sent to its Manager", standing.beats);
+    let refused = seen.refused.load(Ordering::Relaxed);
+    to.counter("service_pipes_refused", "Pipes that were not its Manager's", refused);
     metrics::answer(to)
 }

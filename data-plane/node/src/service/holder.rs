@@ -1,5 +1,6 @@
 //! Who is to run a Trader whose Manager is away, by the group's word. Decides when such a Trader has to end: another
-//! Manager has it, or it is not to run. That nobody answers, or nobody has it, is no reason: its algo trades on.
+//! Manager has it, or it is not to run. That nobody answers, or nobody has it, is no reason: its algo trades on. Nor is what
+//! another cluster says, which may have the members' addresses by then.
 
 use std::time::Duration;
 use tradewind_control_client::ControlClient;
@@ -34,7 +35,7 @@ impl Question {
         let Configuration::Trader { wanted, access } = configuration? else { return None };
         let members = access.infrastructure_managers.clone();
         Some(Self {
-            control: ControlClient::new(members, Rest::default()),
+            control: ControlClient::new(members, Rest::default()).of(wanted.fence.cluster),
             path: format!("/v1/traders/{}", wanted.trader),
             ours: manager?.clone(),
         })

@@ -3,21 +3,15 @@
 //! `limits::stops_within`, less what the shell needs for itself.
 
 use super::{
-    Context, StateReporter, health,
+    Context, StateReporter,
+    door::{self, Door},
+    health,
     parent::{Parent, Parted, Words},
     right::Right,
 };
 use crate::limits;
-use axum::{
-    Router,
-    extract::{State, WebSocketUpgrade},
-    response::Response,
-    routing::get,
-};
-use std::{
-    net::{IpAddr, Ipv4Addr, SocketAddr},
-    sync::Arc,
-};
+use axum::Router;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use tokio::{
     sync::watch,
     task::{JoinError, JoinSet},
@@ -26,7 +20,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tradewind_link::{
     listen,
-    pipe::{self, Diallers, Gate},
+    pipe::{Diallers, Gate},
 };
 use tradewind_protocol::supervision::{Configuration, FromService, ToService};
 
@@ -84,8 +78,10 @@ where
     let (gives_up, fenced, venue) = (reporter.gives_up(), reporter.fences(), reporter.venues());
     let ledger = reporter.ledgers();
     let words = Words { said: said.clone(), gives_up, fenced, venue, ledger, asked };
-    let seen = health::Seen { configured: configured.clone(), said, standing };
-    let app = router.merge(routes(gate)).merge(health::routes(seen));
+    let door = Door { gate, secret: context.pipe_token.clone(), refused: door::Refused::default() };
+    let refused = door.refused.clone();
+    let seen = health::Seen { configured: configured.clone(), said, standing, refused };
+    let app = router.merge(door::routes(door)).merge(health::routes(seen));
     let mut tasks = JoinSet::new();
     tasks.spawn(listen::serve(listener, app, listen::Limits::default(), stop_serving.clone()));
     let mut work = JoinSet::from_iter([work(configured, reporter, stop.clone())]);
@@ -118,13 +114,4 @@ where
 fn host_of(manager: &str) -> IpAddr {
     let address: Option<SocketAddr> = manager.parse().ok();
     address.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |address| address.ip())
-}
-
-type ServiceGate = Arc<Gate<FromService, ToService>>;
-
-fn routes(gate: ServiceGate) -> Router {
-    let pipe = async |State(gate): State<ServiceGate>, upgrade: WebSocketUpgrade| -> Response {
-        pipe::accept(upgrade, gate)
-    };
-    Router::new().route("/v1/pipe", get(pipe)).with_state(gate)
 }

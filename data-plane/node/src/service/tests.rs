@@ -27,6 +27,7 @@ use tradewind_protocol::{
 };
 
 mod alone;
+mod strangers;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -67,6 +68,16 @@ fn dial_as(
     address: String,
     epoch: u64,
 ) -> (Sender<ToService>, Events<FromService>) {
+    present(None, from, to, address, epoch)
+}
+
+fn present(
+    secret: Option<&str>,
+    from: &'static str,
+    to: &'static str,
+    address: String,
+    epoch: u64,
+) -> (Sender<ToService>, Events<FromService>) {
     let hello = move || Hello {
         protocol: PROTOCOL,
         purpose: "service".to_string(),
@@ -79,7 +90,8 @@ fn dial_as(
         let url = format!("{address}/v1/pipe");
         async move { Ok(url) }.boxed()
     };
-    pipe::dial(target, hello, pipe::Options::default())
+    let secret = secret.map(ToOwned::to_owned);
+    pipe::dial_with_secret(secret, target, hello, pipe::Options::default())
 }
 
 fn fence(epoch: u64) -> Fence {
@@ -142,11 +154,17 @@ impl World {
     }
 
     async fn start_as(id: &str, adopted_within: Duration) -> Self {
+        Self::start_knowing(None, id, adopted_within).await
+    }
+
+    /// The same of one that was given what its Manager presents.
+    async fn start_knowing(secret: Option<&str>, id: &str, adopted_within: Duration) -> Self {
         let mut manager = Manager::start().await;
         let dir = tempfile::tempdir().unwrap();
         let id = id.parse().unwrap();
         let (address, state) = (manager.address.clone(), dir.path().to_path_buf());
         let mut context = Context::new(id, address, "secret".to_string(), state).unwrap();
+        context.pipe_token = secret.map(ToOwned::to_owned);
         context.adopted_within = adopted_within;
         (context.asks_every, context.asks_within) =
             (Duration::from_millis(20), Duration::from_millis(100));

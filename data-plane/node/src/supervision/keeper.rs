@@ -6,9 +6,9 @@ use super::{
     backoff::Backoff,
     life::{Life, Overdue, fence_of, is_another_try},
     records::Record,
-    setup::{Setup, fresh_token, same_secret},
+    setup::Setup,
 };
-use crate::{limits, process::Process};
+use crate::{limits, process::Process, secret};
 use std::{io, sync::Arc, time::Duration};
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -50,8 +50,8 @@ pub(super) struct News {
     pub(super) generation: u64,
     pub(super) report: ServiceReport,
     pub(super) record: Option<Record>,
-    /// Answered once the record is on disk.
-    pub(super) kept: oneshot::Sender<()>,
+    /// Answered once the record is on disk, or could not be put there.
+    pub(super) kept: oneshot::Sender<io::Result<()>>,
 }
 
 pub(super) struct Keeper {
@@ -130,8 +130,9 @@ impl Keeper {
     }
 
     async fn start(&mut self) -> io::Result<Life> {
-        let token = fresh_token()?;
-        let command = self.setup.command(&self.service, &token);
+        // Two that have nothing to do with each other: whoever was presented one knows nothing of the other.
+        let (token, pipe_token) = (secret::fresh()?, secret::fresh()?);
+        let command = self.setup.command(&self.service, &token, &pipe_token);
         self.log_from = self.setup.log(&self.service).bytes();
         let process = Process::spawn(command)?;
         tracing::info!(service = %self.service, pid = process.pid(), "started");
@@ -140,9 +141,15 @@ impl Keeper {
             Target::Run(configuration) => fence_of(configuration),
             Target::Keep | Target::Stop => Fence::default(),
         };
-        let identity = process.identity().clone();
-        let record = Record { process: identity, token, fence, incarnation: None, address: None };
-        let life = Life::new(process, record);
+        let record = Record {
+            process: process.identity().clone(),
+            token,
+            pipe_token: Some(pipe_token),
+            fence,
+            incarnation: None,
+            address: None,
+        };
+        let mut life = Life::new(process, record);
         self.report.pid = Some(life.process.pid());
         self.report.incarnation = None;
         self.report.address = None;
@@ -150,7 +157,10 @@ impl Keeper {
         self.say(ServiceState::Starting, String::new());
         // Only a service that is on record is ever configured: after a crash of the Manager one that
         // is not can have done nothing yet.
-        self.tell(Some(life.record.clone())).await;
+        if let Err(error) = self.put_on_record(Some(life.record.clone())).await {
+            life.process.kill().await;
+            return Err(io::Error::other(format!("it cannot be put on record: {error}")));
+        }
         Ok(life)
     }
 
@@ -224,7 +234,7 @@ impl Keeper {
     async fn check_in(&mut self, life: &mut Life, check_in: CheckIn) {
         let ask = &check_in.ask;
         // A process that lies about itself is told no more than one that has no token.
-        if !same_secret(&ask.token, &life.record.token) || ask.pid != life.process.pid() {
+        if !secret::is_same(&ask.token, &life.record.token) || ask.pid != life.process.pid() {
             return deny(&self.setup, check_in);
         }
         if life.record.incarnation.is_some_and(|known| known > ask.incarnation) {
@@ -331,14 +341,20 @@ impl Keeper {
         changed
     }
 
-    /// Tells the supervisor how the service stands; its record is on disk when this returns.
+    /// Tells the supervisor how the service stands. Where what is new of its record cannot be put on disk it goes on: that
+    /// it runs is there since its start, and the rest it says again when it checks in.
     async fn tell(&self, record: Option<Record>) {
+        let _ = self.put_on_record(record).await;
+    }
+
+    /// The same; its record is on disk when this returns `Ok`.
+    async fn put_on_record(&self, record: Option<Record>) -> io::Result<()> {
         let (kept, done) = oneshot::channel();
         let (service, report) = (self.service.clone(), self.report.clone());
         let news = News { service, generation: self.generation, report, record, kept };
-        if self.news.send(news).await.is_ok() {
-            let _ = done.await;
-        }
+        let away = || io::Error::other("the Manager is stopping");
+        self.news.send(news).await.map_err(|_| away())?;
+        done.await.unwrap_or_else(|_| Err(away()))
     }
 }
 

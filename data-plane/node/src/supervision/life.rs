@@ -186,7 +186,8 @@ impl Life {
         };
         let (setup, service, fence) = (setup.clone(), service.clone(), self.fence.subscribe());
         let hello = move || setup.hello(&service, *fence.borrow());
-        let ends = pipe::dial::<ToService, FromService>(target, hello, limits::service_pipe());
+        let secret = self.record.pipe_token.clone();
+        let ends = pipe::dial_with_secret(secret, target, hello, limits::service_pipe());
         self.link = Link { ends: Some(ends), up: false };
     }
 

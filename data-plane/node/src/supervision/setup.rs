@@ -1,9 +1,9 @@
-//! What every service of one Manager is started with. Decides the environment of a service and its
-//! secret; nothing secret is in its arguments.
+//! What every service of one Manager is started with. Decides the environment of a service; nothing secret is in its
+//! arguments.
 
 use super::{figures::Figures, records::Record};
 use crate::{log_file::LogFile, service};
-use std::{io, path::PathBuf, process::Stdio, sync::Arc};
+use std::{path::PathBuf, process::Stdio, sync::Arc};
 use tokio::sync::watch;
 use tradewind_domain::{
     ids::{Fence, Incarnation, ManagerId, ServiceId},
@@ -56,13 +56,19 @@ impl Setup {
     }
 
     /// The command that starts a service; it is not yet run.
-    pub(super) fn command(&self, service: &ServiceId, token: &str) -> std::process::Command {
+    pub(super) fn command(
+        &self,
+        service: &ServiceId,
+        token: &str,
+        pipe_token: &str,
+    ) -> std::process::Command {
         let mut command = std::process::Command::new(&self.binary);
         command
             .arg(service.subcommand())
             .env(service::SERVICE, service.to_string())
             .env(service::MANAGER, &self.address)
             .env(service::SERVICE_TOKEN, token)
+            .env(service::PIPE_TOKEN, pipe_token)
             .env(service::STATE_DIR, self.services_dir().join(service.to_string()))
             .envs(self.open_files.map(|most| (service::OPEN_FILES, most.to_string())))
             // What ends with the Manager's input ends its services too.
@@ -86,35 +92,5 @@ impl Setup {
 
     pub(super) fn records(&self) -> PathBuf {
         self.state_dir.join(Record::FILE)
-    }
-}
-
-/// 128 random bits as 32 hexadecimal digits.
-pub(super) fn fresh_token() -> io::Result<String> {
-    let mut bits = [0_u8; 16];
-    getrandom::fill(&mut bits).map_err(|error| io::Error::other(error.to_string()))?;
-    Ok(format!("{:032x}", u128::from_be_bytes(bits)))
-}
-
-/// Compares without telling by its duration how much is right.
-pub(super) fn same_secret(given: &str, held: &str) -> bool {
-    let differing = given.bytes().zip(held.bytes()).fold(0, |sum, (a, b)| sum | (a ^ b));
-    given.len() == held.len() && differing == 0
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    #[test]
-    fn a_secret_is_the_same_only_as_a_whole() {
-        let token = fresh_token().unwrap();
-        assert_eq!(token.len(), 32);
-        assert_ne!(token, fresh_token().unwrap());
-        assert!(same_secret(&token, &token));
-        assert!(!same_secret(&token[..31], &token));
-        assert!(!same_secret("", &token));
-        assert!(!same_secret(&token.replace(&token[..1], "x"), &token));
     }
 }

@@ -9,7 +9,7 @@ use super::{
     gone::{self, Left, Looks},
     keeper::{CheckIn, Keeper, News, Target, deny},
     logs,
-    records::{self, Records},
+    records::Records,
     setup::Setup,
 };
 use crate::{clock, limits, log_file::LogFile, manager::Wanted};
@@ -54,7 +54,7 @@ impl Supervisor {
     /// Starts the task within `tasks`. What an earlier life has left is taken over and goes on until
     /// `want` says otherwise.
     pub(crate) fn start(setup: Setup, tasks: &mut JoinSet<()>) -> io::Result<Self> {
-        let records = records::load(&setup.records())?;
+        let records = Records::load(setup.records())?;
         let (inbox, asks) = mpsc::channel(limits::INBOX);
         let (services, published) = watch::channel(Reports::default());
         let (news, told) = mpsc::channel(limits::INBOX);
@@ -174,7 +174,7 @@ struct Task {
 
 impl Task {
     async fn run(mut self, mut asks: mpsc::Receiver<Ask>, mut told: mpsc::Receiver<News>) {
-        for service in self.records.keys().cloned().collect::<Vec<_>>() {
+        for service in self.records.services() {
             self.keep(service, Target::Keep);
         }
         self.publish();
@@ -298,15 +298,8 @@ impl Task {
             return;
         }
         kept.report = news.report;
-        let known = self.records.get(&news.service);
-        if known != news.record.as_ref() {
-            match news.record {
-                Some(record) => self.records.insert(news.service, record),
-                None => self.records.remove(&news.service),
-            };
-            self.store().await;
-        }
-        let _ = news.kept.send(());
+        let stored = self.records.put(news.service, news.record).await;
+        let _ = news.kept.send(stored);
         self.publish();
     }
 
@@ -316,8 +309,9 @@ impl Task {
         if panicked {
             // Its process may run: the next keeper finds it by its record.
             tracing::error!(%service, "its keeper has panicked");
-        } else if self.records.remove(&service).is_some() {
-            self.store().await;
+        } else {
+            // One that is left there is seen to be gone by the next life of this Manager.
+            let _ = self.records.put(service.clone(), None).await;
         }
         let last = ended.map(|kept| kept.target.borrow().clone());
         match (self.wanted.get(&service).cloned(), last) {
@@ -335,15 +329,6 @@ impl Task {
             for waiting in self.stopping.drain(..) {
                 let _ = waiting.send(());
             }
-        }
-    }
-
-    async fn store(&self) {
-        let (path, records) = (self.setup.records(), self.records.clone());
-        let stored = spawn_blocking(move || records::store(&path, &records)).await;
-        if let Ok(Err(error)) = stored {
-            // Going on serves more than stopping: only a crash of this Manager would miss it.
-            tracing::error!(%error, "the services cannot be put on record");
         }
     }
 

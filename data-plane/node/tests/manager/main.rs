@@ -6,8 +6,10 @@
 
 mod broker_process;
 mod leader;
+mod records;
 mod returns;
 mod services;
+mod strangers;
 mod unruly;
 mod watching;
 mod world;

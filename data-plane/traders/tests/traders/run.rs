@@ -78,11 +78,15 @@ async fn an_algo_may_have_as_many_files_open_as_its_manager_was_given_and_the_ma
     setrlimit(Resource::Nofile, Rlimit { current: Some(given), maximum }).unwrap();
     let mut world = World::start().await;
     // when
-    world.want_run("echo $(ulimit -Sn) $(ulimit -Hn) >> $TOLD; sleep 100", 5, TraderRun::default());
+    world.want_run(
+        "echo $(ulimit -Sn) $(ulimit -Hn) ${TRADEWIND_OPEN_FILES:-none} >> $TOLD; sleep 100",
+        5,
+        TraderRun::default(),
+    );
     // then
     let told = world.until_told(1).await;
     let hard = maximum.map_or("unlimited".to_owned(), |maximum| maximum.to_string());
-    assert_eq!(told[0], format!("{given} {hard}"));
+    assert_eq!(told[0], format!("{given} {hard} none"));
     assert_eq!(limits().current, maximum);
     let service = world.report().unwrap().pid.unwrap();
     let service = fs::read_to_string(format!("/proc/{service}/limits")).unwrap();

@@ -32,8 +32,9 @@ use tradewind_protocol::{
 pub const HEARTBEAT: Duration = Duration::from_millis(100);
 
 /// How a connection to the stream begins.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub enum Greeting {
+    #[default]
     Hello,
     Nothing,
     HelloAndGone,
@@ -70,9 +71,11 @@ pub struct Ledger {
     pub late_fill: Option<String>,
     /// That heartbeat is made up and waits for the listing.
     pub held: bool,
-    listed: bool,
+    /// Somebody asked for open orders.
+    pub listed: bool,
 }
 
+#[derive(Default)]
 pub struct Stage {
     pub greeting: Greeting,
     pub connections: usize,
@@ -80,6 +83,18 @@ pub struct Stage {
     pub cut_below: usize,
     /// Told once to whoever is connected.
     pub goaway: Option<Vec<String>>,
+    /// Where the customer belongs, by which version; said when it changes.
+    pub home: (Option<String>, u64),
+}
+
+impl Stage {
+    fn hello(&self) -> Value {
+        let (address, version) = &self.home;
+        let home =
+            address.as_ref().map(|at| json!({"manager": "i0.trader-manager", "address": at}));
+        json!({"type": "hello", "session": "s", "time": now(), "heartbeat_ms": 100,
+            "trader_manager": home, "affinity_version": version})
+    }
 }
 
 #[derive(Clone)]
@@ -104,21 +119,13 @@ pub async fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     timeout(Duration::from_secs(10), holds).await.unwrap_or_else(|_| panic!("{what}"));
 }
 
-impl Ledger {
-    /// Whether somebody asked for open orders.
-    pub fn listed(&self) -> bool {
-        self.listed
-    }
-}
-
 impl Edge {
     pub async fn start(ledger: &Arc<Mutex<Ledger>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let stage = Stage { greeting: Greeting::Hello, connections: 0, cut_below: 0, goaway: None };
         let edge = Self {
             address: listener.local_addr().unwrap().to_string(),
             ledger: ledger.clone(),
-            stage: Arc::new(Mutex::new(stage)),
+            stage: Arc::default(),
             server: Arc::default(),
         };
         let routes = Router::new()
@@ -289,8 +296,7 @@ async fn serve(edge: Edge, mut socket: WebSocket) {
     if greeting == Greeting::Nothing {
         return std::future::pending().await;
     }
-    let hello = json!({"type": "hello", "session": "s", "time": now(), "heartbeat_ms": 100,
-        "trader_manager": null, "affinity_version": 0});
+    let (hello, mut home) = (edge.stage().hello(), edge.stage().home.clone());
     say(&mut socket, &hello).await;
     if greeting == Greeting::HelloAndGone {
         return;
@@ -313,6 +319,10 @@ async fn serve(edge: Edge, mut socket: WebSocket) {
             _ = look.tick() => {
                 if edge.stage().cut_below > number {
                     return;
+                }
+                let (at, hello) = (edge.stage().home.clone(), edge.stage().hello());
+                if std::mem::replace(&mut home, at.clone()) != at {
+                    say(&mut socket, &hello).await;
                 }
                 let goaway = edge.stage().goaway.take();
                 if let Some(to) = goaway {

@@ -74,6 +74,15 @@ impl Home {
         self.stage.lock().unwrap()
     }
 
+    /// Whoever comes from now on is given these to trade with.
+    pub fn give(&self, market_managers: Vec<String>) {
+        for frame in &mut self.stage().greeting {
+            if let ToTrader::Access { access } = frame {
+                access.market_managers.clone_from(&market_managers);
+            }
+        }
+    }
+
     pub fn say(&self, frame: ToTrader) {
         self.say.send(Some(frame)).unwrap();
     }

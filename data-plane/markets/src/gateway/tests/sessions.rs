@@ -38,6 +38,38 @@ async fn a_session_begins_with_hello_and_is_counted() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_is_told_by_another_hello_that_its_customer_belongs_elsewhere_and_only_then() {
+    // given
+    let edge = Edge::start(quick_settings()).await;
+    let mut algo = edge.algo().await;
+    let mut hellos = Vec::new();
+    for moved in [false, true, false] {
+        if moved {
+            let mut elsewhere = desired(Vec::new());
+            let Work::Markets { access, .. } = &mut elsewhere.work else { unreachable!() };
+            let mut acme = access.customers.iter().next().unwrap().clone();
+            acme.trader_manager.as_mut().unwrap().address = "127.0.0.1:4".to_owned();
+            acme.affinity_version = 3;
+            access.customers.put(acme);
+            // when
+            edge.gateway.follow(&elsewhere);
+        }
+        let mut heartbeats = 0;
+        while heartbeats < 4 {
+            match algo.next().await.unwrap() {
+                ToAlgo::Hello { affinity_version, trader_manager, .. } => {
+                    hellos.push((affinity_version, trader_manager.unwrap().address));
+                }
+                ToAlgo::Heartbeat { .. } => heartbeats += 1,
+                _ => {}
+            }
+        }
+    }
+    // then
+    assert_eq!(hellos, [(2, "127.0.0.1:3".to_owned()), (3, "127.0.0.1:4".to_owned())]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_token_that_is_not_good_gets_no_session() {
     // given
     let edge = Edge::start(quick_settings()).await;

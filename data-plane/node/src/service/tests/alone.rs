@@ -10,7 +10,7 @@ use tradewind_domain::control::{desired::TraderWanted, row::TraderWish};
 use tradewind_link::Failure;
 use tradewind_protocol::{
     Problem,
-    control::Stand,
+    control::{CLUSTER, Stand},
     resources::{One, TraderInfo},
     supervision::TraderAccess,
 };
@@ -18,22 +18,31 @@ use tradewind_protocol::{
 const HERE: &str = "a1.trader-manager";
 
 /// Members that say the same of every Trader, or do not answer for the group.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 struct Group {
     asked: Arc<AtomicUsize>,
-    told: Arc<Mutex<Option<TraderInfo>>>,
+    told: Arc<Mutex<Result<TraderInfo, Code>>>,
+    /// The life that they are in.
+    life: u64,
+}
+
+impl Default for Group {
+    fn default() -> Self {
+        let told = Arc::new(Mutex::new(Err(Code::Unavailable)));
+        Self { asked: Arc::default(), told, life: fence(5).cluster.0 }
+    }
 }
 
 impl Group {
     async fn start(&self) -> (String, tokio_util::sync::DropGuard) {
         let answer = async |State(group): State<Self>| {
             group.asked.fetch_add(1, Ordering::Relaxed);
-            match group.told.lock().unwrap().clone() {
-                Some(item) => Json(One { stand: Stand::default(), item }).into_response(),
-                None => {
-                    Failure(Problem::new(Code::Unavailable, "no leader is known")).into_response()
-                }
-            }
+            let mut said = match group.told.lock().unwrap().clone() {
+                Ok(item) => Json(One { stand: Stand::default(), item }).into_response(),
+                Err(code) => Failure(Problem::new(code, "as told")).into_response(),
+            };
+            said.headers_mut().insert(CLUSTER, group.life.into());
+            said
         };
         let router = Router::new().route("/v1/traders/algo", get(answer)).with_state(self.clone());
         let listener = listen::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
@@ -44,7 +53,7 @@ impl Group {
     }
 
     fn tell(&self, told: TraderInfo) {
-        *self.told.lock().unwrap() = Some(told);
+        *self.told.lock().unwrap() = Ok(told);
     }
 
     /// Until it was asked anew, more often than one question asks: what was asked before this may be answered with what was.
@@ -136,4 +145,35 @@ async fn a_trader_that_is_to_stop_ends_and_one_that_was_told_nothing_does_in_any
     assert!(matches!(ended, Err(Error::Superseded(_))), "{ended:?}");
     let world = World::start_as("trader.algo", Duration::from_millis(100)).await;
     assert!(matches!(world.ended().await, Err(Error::Abandoned)));
+}
+
+#[tokio::test]
+async fn what_members_of_another_cluster_say_ends_no_trader() {
+    // given: one that asks where another cluster is by now
+    let group = Group { life: fence(5).cluster.0 + 1, ..Group::default() };
+    let (address, _end) = group.start().await;
+    let mut world = alone(vec![address]).await;
+    // when, then: it has none of that name, or has its own
+    *group.told.lock().unwrap() = Err(Code::NotFound);
+    group.asked_again().await;
+    assert!(!world.service.is_finished(), "it ended since a stranger does not know it");
+    group.tell(told(TraderWish::Stopped, Some("b1.trader-manager")));
+    group.asked_again().await;
+    assert!(!world.service.is_finished(), "it ended since a stranger stops another");
+    // and: its Manager takes it back
+    let again = world.manager.checked_in().await;
+    let (sender, mut events) = dial_as(HERE, "trader.algo", again.address, 5);
+    until_says(&mut events, "told").await;
+    sender.send(ToService::Stop).await.unwrap();
+    assert!(world.ended().await.is_ok());
+}
+
+#[tokio::test]
+async fn a_trader_that_its_group_does_not_know_any_more_ends() {
+    let group = Group::default();
+    *group.told.lock().unwrap() = Err(Code::NotFound);
+    let (address, _end) = group.start().await;
+    let ended = alone(vec![address]).await.ended().await;
+    let Err(Error::Superseded(why)) = ended else { panic!("{ended:?}") };
+    assert_eq!(why, "it is not declared any more");
 }

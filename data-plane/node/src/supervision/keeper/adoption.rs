@@ -2,10 +2,11 @@
 //! done: it is looked again, and one that is seen to run and cannot be taken over for `limits::ADOPT_WITHIN` is killed
 //! with its group. Invariant: nothing is started beside it before it is seen to be gone, however long that takes.
 
-use super::{CheckIn, Keeper, Life, Record, deny, same_secret};
+use super::{CheckIn, Keeper, Life, Record, deny};
 use crate::{
     limits,
     process::{Process, is_alive},
+    secret,
 };
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
@@ -117,7 +118,7 @@ impl Keeper {
                 () = sleep_until(until) => return,
                 Some(check_in) = self.check_ins.recv() => {
                     let CheckIn { ask, .. } = &check_in;
-                    if same_secret(&ask.token, &record.token) && ask.pid == record.process.pid {
+                    if secret::is_same(&ask.token, &record.token) && ask.pid == record.process.pid {
                         let problem = Problem::new(Code::Unavailable, "it is not taken over yet");
                         let _ = check_in.answer.send(Err(problem.retry_after_ms(millis(wait))));
                     } else {

@@ -13,6 +13,7 @@ use tradewind_domain::{
 use tradewind_protocol::asks::ServiceAnswer;
 
 mod orphans;
+mod unrecorded;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -107,7 +108,7 @@ impl World {
         self.target.send_replace(Target::Stop);
         let answer = async {
             while let Some(news) = self.told.recv().await {
-                let _ = news.kept.send(());
+                let _ = news.kept.send(Ok(()));
             }
         };
         timeout(PATIENCE, answer).await.unwrap();
@@ -132,11 +133,11 @@ async fn a_target_that_changes_while_the_keeper_waits_for_the_disk_is_not_lost()
     assert_eq!(first.record.unwrap().fence.epoch, Epoch(1));
     // when
     world.target.send_replace(Target::Run(configuration(2)));
-    first.kept.send(()).unwrap();
+    first.kept.send(Ok(())).unwrap();
     // then
     let second = world.news().await;
     assert_eq!(second.record.unwrap().fence.epoch, Epoch(2));
-    second.kept.send(()).unwrap();
+    second.kept.send(Ok(())).unwrap();
     world.stop().await;
 }
 
@@ -147,7 +148,7 @@ async fn a_trader_without_a_pipe_has_its_whole_time_to_wind_down() {
         touch trapped
         while :; do sleep 0.02; done";
     let mut world = World::start("trader.algo", script);
-    world.news().await.kept.send(()).unwrap();
+    world.news().await.kept.send(Ok(())).unwrap();
     eventually(&world.dir.path().join("trapped")).await;
     // when
     let dir = world.stop().await;
@@ -163,6 +164,7 @@ async fn a_manager_that_was_itself_asleep_does_not_take_its_services_for_hung() 
     let record = Record {
         process: process_of,
         token: String::new(),
+        pipe_token: None,
         fence: Fence::default(),
         incarnation: None,
         address: None,

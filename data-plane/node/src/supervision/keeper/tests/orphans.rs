@@ -14,6 +14,7 @@ fn earlier_life() -> (Process, Record) {
     let record = Record {
         process: process.identity().clone(),
         token: TOKEN.to_owned(),
+        pipe_token: None,
         fence: fence_of(&configuration(1)),
         incarnation: None,
         address: None,
@@ -37,7 +38,7 @@ impl World {
         loop {
             tokio::select! {
                 answer = &mut answered => return answer.unwrap(),
-                Some(news) = self.told.recv() => news.kept.send(()).unwrap(),
+                Some(news) = self.told.recv() => news.kept.send(Ok(())).unwrap(),
             }
         }
     }
@@ -50,7 +51,7 @@ impl World {
                 return news;
             }
             assert!(news.record.is_some(), "given up: {:?}", news.report);
-            news.kept.send(()).unwrap();
+            news.kept.send(Ok(())).unwrap();
         }
     }
 }
@@ -72,7 +73,7 @@ fn one_that_cannot_be_looked_at_is_not_given_up_and_no_second_one_is_started() {
             assert_eq!((news.record, news.report.pid), (Some(record), Some(pid)));
             let detail = news.report.detail;
             assert!(detail.contains("cannot be seen: Too many open files"), "{detail}");
-            news.kept.send(()).unwrap();
+            news.kept.send(Ok(())).unwrap();
             // and: the process itself is asked to come again, and nobody else is told that it is there
             let put_off = world.checked_in(TOKEN, pid).await.unwrap_err();
             assert_eq!(put_off.code, Code::Unavailable);
@@ -118,7 +119,7 @@ fn one_that_runs_and_cannot_be_taken_over_is_killed_before_another_starts() {
                 "{detail}"
             );
             assert!(is_alive(&identity).unwrap(), "it was killed at once");
-            news.kept.send(()).unwrap();
+            news.kept.send(Ok(())).unwrap();
             let news = world.until_told(ServiceState::Waiting).await;
             assert_eq!((news.record, news.report.pid), (None, None));
             assert!(news.report.detail.contains("was killed"), "{}", news.report.detail);
@@ -128,7 +129,7 @@ fn one_that_runs_and_cannot_be_taken_over_is_killed_before_another_starts() {
             );
             // when
             drop(shortage);
-            news.kept.send(()).unwrap();
+            news.kept.send(Ok(())).unwrap();
             // then
             let second = world.dir.path().join("second");
             let until = Instant::now() + PATIENCE;
@@ -136,7 +137,7 @@ fn one_that_runs_and_cannot_be_taken_over_is_killed_before_another_starts() {
                 assert!(Instant::now() < until, "no other one is started");
                 let _ = timeout(Duration::from_millis(5), world.told.recv())
                     .await
-                    .map(|news| news.map(|news| news.kept.send(())));
+                    .map(|news| news.map(|news| news.kept.send(Ok(()))));
             }
             let dir = world.stop().await;
             assert!(!dir.path().join("doubled").exists());
