@@ -29,6 +29,7 @@ pub mod membership;
 pub mod placement;
 pub mod plan;
 pub mod refusal;
+pub mod registration;
 pub mod resource;
 pub mod risk;
 pub mod row;

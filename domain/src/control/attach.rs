@@ -9,7 +9,7 @@ use super::{
     machine::Machine,
     refusal::{Noun, Refusal},
     row::{ManagerState, Row, TraderSpec, TraderWish},
-    trader::{TraderFault, TraderRun},
+    trader::{TraderFault, TraderRun, Turn},
 };
 use crate::ids::{
     CopyId, CustomerId, Epoch, Fence, Incarnation, KeyHash, ManagerId, Revision, TraderId,
@@ -128,10 +128,8 @@ impl Machine {
         let (customer, state) = (spec.customer.clone(), spec.state);
         let events = self.put_trader_row(trader.clone(), spec, revision)?;
         self.tables.forget_trader_run(&trader);
-        let stops = |before: &TraderSpec| match state {
-            TraderWish::Stopped => before.state != TraderWish::Stopped,
-            TraderWish::Running | TraderWish::Paused => false,
-        };
+        let stops =
+            |before: &TraderSpec| TraderWish::after(Some(before.state), state) == Turn::Stops;
         if let Some(before) = before.filter(|before| stops(before) || before.customer != customer) {
             self.fence_copy(&trader, before.customer, Epoch(revision.0));
         }

@@ -8,8 +8,9 @@ use super::{
     refusal::{Noun, Refusal},
     row::{
         AccountRow, AccountSpec, BrokerRow, CustomerRow, CustomerSpec, ExchangeRow, LocationRow,
-        LocationSpec, MarketRow, MarketSpec, RegisterRow, Row, TraderRow, TraderSpec,
+        LocationSpec, MarketRow, MarketSpec, RegisterRow, Row, TraderRow, TraderSpec, TraderWish,
     },
+    trader::Turn,
 };
 use crate::{
     calendar::{Day, Exchange, Hours, OperatorDay},
@@ -132,8 +133,8 @@ impl Machine {
         {
             self.check_single_moves(&trader, before, &spec.customer)?;
         }
-        let starts = spec.state.takes_a_place()
-            && same.is_none_or(|before| !before.spec.state.takes_a_place());
+        let turn = TraderWish::after(same.map(|before| before.spec.state), spec.state);
+        let starts = turn == Turn::Starts;
         let assignment = same.and_then(|row| row.assignment.clone());
         let assignment = assignment.filter(|held| !starts || self.takes_one_more(&held.manager));
         let wants = starts.then(|| (spec.customer.clone(), self.weight_of(&spec.customer)));

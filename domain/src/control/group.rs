@@ -6,8 +6,10 @@
 //! M1: a node id names one disk for ever. M2: at most one member is being removed at a time.
 
 mod audit;
+mod ways;
 
 pub use audit::GroupAsk;
+pub use ways::{AdmissionState, AdmissionStep, Next};
 
 use super::{
     drain::By, event::EventKind, machine::Machine, refusal::Noun, refusal::Refusal, row::Row,
@@ -81,13 +83,6 @@ pub struct GroupRow {
     pub voters_wanted: u8,
     /// The next admission's node id; above all ever given.
     pub next_node: NodeId,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum AdmissionState {
-    Admitted,
-    Removing { forced: bool },
 }
 
 /// A member that belongs, or is to belong, to the group.
@@ -188,6 +183,21 @@ impl Machine {
         self.group().copied().ok_or(Refusal::NotFound { what: Noun::Group })
     }
 
+    /// A member, and where a step leads it.
+    fn stepping(&self, node: NodeId, step: AdmissionStep) -> Result<(AdmissionRow, Next), Refusal> {
+        let row = self.admission(node);
+        let next = AdmissionState::after(row.map(|row| row.state), step);
+        let row = row.cloned().ok_or(Refusal::NotFound { what: Noun::Member })?;
+        Ok((row, next.ok_or(Refusal::Superseded)?))
+    }
+
+    fn put_admission(&mut self, row: AdmissionRow, next: Next) {
+        match next {
+            Next::State(state) => self.tables.put(Row::Admission(AdmissionRow { state, ..row })),
+            Next::Gone => self.tables.forget_admission(row.node),
+        }
+    }
+
     /// M2.
     fn not_busy(&self) -> Result<(), Refusal> {
         match self.admissions().find(|row| row.is_removing()) {
@@ -222,8 +232,7 @@ impl Machine {
         address: MemberAddress,
     ) -> Result<Vec<EventKind>, Refusal> {
         self.standing_group()?;
-        let held = self.admission(node).cloned();
-        let mut row = held.ok_or(Refusal::NotFound { what: Noun::Member })?;
+        let (mut row, next) = self.stepping(node, AdmissionStep::Tell)?;
         if row.disk.is_some_and(|bound| bound != disk) {
             return Err(Refusal::OtherDisk { node });
         }
@@ -235,7 +244,7 @@ impl Machine {
         }
         let bound = row.disk.replace(disk).is_some();
         row.address = address;
-        self.tables.put(Row::Admission(row));
+        self.put_admission(row, next);
         Ok(vec![if bound {
             EventKind::MemberMoved { node }
         } else {
@@ -245,27 +254,20 @@ impl Machine {
 
     fn remove_member(&mut self, node: NodeId, forced: bool) -> Result<Vec<EventKind>, Refusal> {
         self.standing_group()?;
-        let held = self.admission(node).cloned();
-        let mut row = held.ok_or(Refusal::NotFound { what: Noun::Member })?;
-        match row.state {
-            // Asked again: only force adds something.
-            AdmissionState::Removing { forced: already } if already || !forced => {
-                return Ok(vec![]);
-            }
-            AdmissionState::Removing { .. } => {}
-            AdmissionState::Admitted => self.not_busy()?,
+        let (row, next) = self.stepping(node, AdmissionStep::Remove { forced })?;
+        if next == Next::State(row.state) {
+            return Ok(vec![]);
         }
-        row.state = AdmissionState::Removing { forced };
-        self.tables.put(Row::Admission(row));
+        if !row.is_removing() {
+            self.not_busy()?;
+        }
+        self.put_admission(row, next);
         Ok(vec![EventKind::MemberRemoving { node }])
     }
 
     fn forget_member(&mut self, node: NodeId) -> Result<Vec<EventKind>, Refusal> {
-        let row = self.admission(node).ok_or(Refusal::NotFound { what: Noun::Member })?;
-        if !row.is_removing() {
-            return Err(Refusal::Superseded);
-        }
-        self.tables.forget_admission(node);
+        let (row, next) = self.stepping(node, AdmissionStep::Forget)?;
+        self.put_admission(row, next);
         Ok(vec![EventKind::MemberRemoved { node }])
     }
 

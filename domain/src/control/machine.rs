@@ -4,7 +4,7 @@
 //! Manager that is being drained, nor more than it takes (`capacity`).
 
 use super::{
-    command::{Command, DownReason, IdempotencyKey, Stamped},
+    command::{Command, IdempotencyKey, Stamped},
     drain::Entry,
     event::{Event, EventKind},
     idempotency::{self, BOUNDS, Known},
@@ -180,53 +180,6 @@ impl Machine {
         }
         self.tables.put(Row::Member(row));
         Ok(vec![EventKind::MemberKnown { node }])
-    }
-
-    pub(super) fn check_in(&mut self, mut row: ManagerRow) -> Result<Vec<EventKind>, Refusal> {
-        if long(&row.address) {
-            return Err(Refusal::TooLarge { what: Noun::Manager });
-        }
-        if let Some(held) = self.tables.managers.get(&row.manager) {
-            if held.incarnation > row.incarnation {
-                return Err(Refusal::StaleIncarnation { held: held.incarnation });
-            }
-            if held.incarnation == row.incarnation && held.state == ManagerState::Live {
-                // The same life again: it keeps its epoch, and may have learnt a new address.
-                row.epoch = held.epoch;
-                row.since = held.since;
-                if *held == row {
-                    return Ok(vec![]);
-                }
-            }
-        }
-        self.admit_life(&row.manager, row.incarnation)?;
-        let kind = EventKind::ManagerCheckedIn {
-            manager: row.manager.clone(),
-            incarnation: row.incarnation,
-            epoch: row.epoch,
-        };
-        self.tables.put(Row::Manager(row));
-        Ok(vec![kind])
-    }
-
-    fn expire(
-        &mut self,
-        at: UnixNanos,
-        manager: &ManagerId,
-        incarnation: Incarnation,
-        epoch: Epoch,
-        why: DownReason,
-    ) -> Result<Vec<EventKind>, Refusal> {
-        let held = self.tables.managers.get(manager).cloned();
-        let mut row = held.ok_or(Refusal::NotFound { what: Noun::Manager })?;
-        if row.incarnation != incarnation || row.epoch != epoch || row.state != ManagerState::Live {
-            return Err(Refusal::Superseded);
-        }
-        row.state = ManagerState::Down;
-        row.since = at;
-        let manager = row.manager.clone();
-        self.tables.put(Row::Manager(row));
-        Ok(vec![EventKind::ManagerDown { manager, why }])
     }
 
     /// L1 and D1: whoever is given something is live, of the right kind, not being drained, and replaces

@@ -79,6 +79,25 @@ pub enum TradingState {
     Halted,
 }
 
+/// What may be asked of a trading state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TradingStep {
+    Set(TradingState),
+    Delete,
+}
+
+/// What becomes of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TradingTurn {
+    /// It is so already.
+    Same,
+    /// Tightened, under the version that it has.
+    VersionKept,
+    /// Loosened, or said for the first time, under the version of the entry.
+    VersionRaised,
+    Deleted,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TradingStateRow {
     pub scope: Scope,
@@ -107,6 +126,31 @@ pub enum RiskFault {
         limits::ORDERS_COUNTED_WITHIN.as_millis()
     )]
     Counting,
+}
+
+impl TradingState {
+    pub const ALL: [Self; 3] = [Self::Active, Self::Reducing, Self::Halted];
+
+    /// The whole table. `held`: none where nothing is said. `None`: the step is refused in this state.
+    #[must_use]
+    pub fn after(held: Option<Self>, step: TradingStep) -> Option<TradingTurn> {
+        use TradingState::{Active, Halted, Reducing};
+        use TradingStep::{Delete, Set};
+        match (held, step) {
+            (Some(Active), Set(Active))
+            | (Some(Reducing), Set(Reducing))
+            | (Some(Halted), Set(Halted)) => Some(TradingTurn::Same),
+            (Some(Active), Set(Reducing | Halted)) | (Some(Reducing), Set(Halted)) => {
+                Some(TradingTurn::VersionKept)
+            }
+            (None, Set(Active | Reducing | Halted))
+            | (Some(Reducing | Halted), Set(Active))
+            | (Some(Halted), Set(Reducing)) => Some(TradingTurn::VersionRaised),
+            (Some(Active), Delete) => Some(TradingTurn::Deleted),
+            // It would be loosened by it, and no version would tell.
+            (Some(Reducing | Halted), Delete) | (None, Delete) => None,
+        }
+    }
 }
 
 impl fmt::Display for TradingState {
@@ -175,29 +219,27 @@ impl Machine {
         revision: Revision,
     ) -> Result<Vec<EventKind>, Refusal> {
         self.check_scope(&scope)?;
-        let held = self.trading_state(&scope);
-        if held.is_some_and(|row| row.state == state) {
+        let held = self.trading_state(&scope).map(|row| (row.state, row.version));
+        let turn = TradingState::after(held.map(|(state, _)| state), TradingStep::Set(state));
+        if turn == Some(TradingTurn::Same) {
             return Ok(vec![]);
         }
         self.check_single(&scope, Single::State)?;
-        let held = self.trading_state(&scope);
-        let tightened = held.filter(|row| row.state < state).map(|row| row.version);
-        let version = tightened.unwrap_or(revision);
+        let kept = held.filter(|_| turn == Some(TradingTurn::VersionKept));
+        let version = kept.map_or(revision, |(_, version)| version);
         let row = TradingStateRow { scope: scope.clone(), state, version, by, revision };
         self.tables.put(Row::TradingState(row));
         Ok(vec![EventKind::TradingStateChanged { scope, state, version }])
     }
 
-    /// One that is not active would be loosened by it, and no version would tell.
     pub(super) fn remove_trading_state(&mut self, scope: Scope) -> Result<Vec<EventKind>, Refusal> {
-        let state = self.trading_state(&scope).map_or(TradingState::Active, |row| row.state);
-        match state {
-            TradingState::Active => {
-                self.tables.forget_trading_state(&scope);
-                Ok(vec![EventKind::TradingStateDeleted { scope }])
-            }
-            TradingState::Reducing | TradingState::Halted => Err(Refusal::NotActive { state }),
+        let held = self.trading_state(&scope).map(|row| row.state);
+        if TradingState::after(held, TradingStep::Delete).is_none() {
+            let unsaid = Refusal::NotFound { what: Noun::TradingState };
+            return Err(held.map_or(unsaid, |state| Refusal::NotActive { state }));
         }
+        self.tables.forget_trading_state(&scope);
+        Ok(vec![EventKind::TradingStateDeleted { scope }])
     }
 }
 

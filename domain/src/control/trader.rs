@@ -2,6 +2,10 @@
 //! declare of it, and that a Trader without a row of its own is run as by default; doing it is left to the Traders
 //! themselves. Values of the environment are in the state, in backups and in what is told: a secret is a reference.
 
+mod wish;
+
+pub use wish::Turn;
+
 #[cfg(feature = "schema")]
 #[allow(unused_imports)]
 use crate::schema::prelude::*;

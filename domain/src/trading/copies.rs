@@ -8,11 +8,13 @@
 //! continues from nothing else. C5 a successor acts after the entry that makes it live, not before.
 
 mod holder;
+mod stage;
 mod successor;
 mod view;
 mod writer;
 
 pub use holder::{Greeted, Greeting, Holder, Kept, Refused, Sealed, Session};
+pub use stage::{Change, Stage};
 pub use successor::{NotWhole, Successor};
 pub use view::{Held, Naming, Unfit, View};
 pub use writer::{Next, Standing, Writer};

@@ -41,6 +41,7 @@ macro_rules! planted {
                         | Self::RequestForgotten
                         | Self::HandedBackForgotten
                         | Self::RebalanceForgotten
+                        | Self::SuccessionForgotten
                 )
             }
 
@@ -101,4 +102,5 @@ planted! {
     HandedBackForgotten = "what was handed back forgotten at a leader change",
     RoutesForgotten = "routes taken for told at a leader change",
     RebalanceForgotten = "a rebalance forgotten at a leader change",
+    SuccessionForgotten = "a succession of a ledger forgotten at a leader change",
 }

@@ -14,6 +14,7 @@ use tokio::time::sleep;
 use tradewind_domain::{
     control::{
         Command, Machine,
+        copies::{Copies, CopiesRow},
         drain::{DrainCommand, DrainState, DropSchedule},
         handed_back::HandedBackRow,
         placement::{Move, RebalanceCommand, rebalance},
@@ -23,6 +24,7 @@ use tradewind_domain::{
     },
     ids::{CustomerId, DrainTarget, ManagerId, Revision, ServiceId},
     time::Monotonic,
+    trading::copies::Stage,
 };
 use tradewind_replication::Role;
 
@@ -43,9 +45,11 @@ pub(crate) enum Tale {
     Routes,
     /// Customers are evened out.
     Rebalance,
+    /// The node of a ledger is lost that has a copy on another.
+    Ledger,
 }
 
-const TALES: [Tale; 7] = [
+const TALES: [Tale; 8] = [
     Tale::Death,
     Tale::Drain,
     Tale::ScaleOut,
@@ -53,6 +57,7 @@ const TALES: [Tale; 7] = [
     Tale::HandBack,
     Tale::Routes,
     Tale::Rebalance,
+    Tale::Ledger,
 ];
 
 /// A machine that is to break or to come back.
@@ -145,11 +150,17 @@ impl Story {
                 held.map(|row| (row.market.clone(), row.spec.clone())) == wanted
             }
             Tale::Rebalance => true,
+            Tale::Ledger => {
+                let (counts, copy) = (broker_manager(world, 1), broker_manager(world, 2));
+                ledger(machine) == Some(&counts) && has_whole_copy_at(machine, &copy)
+            }
         };
         if !ends {
             let rows: Vec<&ProvisionRow> = machine.provisions().collect();
             let given: Vec<&HandedBackRow> = machine.all_handed_back().collect();
-            return Err(format!("{:?} has not ended as it must: {rows:?}, {given:?}", self.tale));
+            let copies: Vec<&CopiesRow> = machine.all_copies().collect();
+            let what = format!("{rows:?}, {given:?}, {copies:?}");
+            return Err(format!("{:?} has not ended as it must: {what}", self.tale));
         }
         let moves = self.moves.borrow();
         let elsewhere = moves.iter().find(|(who, to)| home(machine, who).as_ref() != Some(to));
@@ -173,6 +184,22 @@ impl World {
 
 fn home(machine: &Machine, who: &CustomerId) -> Option<ManagerId> {
     machine.customer(who)?.affinity.as_ref().map(|held| held.manager.clone())
+}
+
+fn broker_manager(world: &World, n: usize) -> ManagerId {
+    world.sites()[n].posts()[1].manager.clone()
+}
+
+/// Where the one ledger is that there is.
+fn ledger(machine: &Machine) -> Option<&ManagerId> {
+    machine.brokers().next()?.assignment.as_ref().map(|held| &held.manager)
+}
+
+fn has_whole_copy_at(machine: &Machine, holder: &ManagerId) -> bool {
+    let view = machine.all_copies().next().and_then(|row| row.view.as_ref());
+    view.is_some_and(|view| {
+        view.stage() == Stage::Whole && view.naming.holder.as_ref() == Some(holder)
+    })
 }
 
 /// The one who tells: sets up, notes where it begins, and asks for the change.
@@ -207,6 +234,18 @@ async fn drain(caller: &Caller, target: &str, drop: DropSchedule) -> Option<()> 
     Some(())
 }
 
+async fn open(caller: &Caller, target: &str) -> Option<()> {
+    let (target, at, by) = (target.parse().ok()?, None, by());
+    ask(caller, Command::Drain(DrainCommand::Cancel { target, at, by })).await;
+    Some(())
+}
+
+/// The same account, its ledger on two nodes.
+fn with_a_copy(what: Option<Declaration>) -> Option<Declaration> {
+    let Declaration::Account { account, spec } = what? else { return None };
+    Some(Declaration::AccountCopies { account, spec, copies: Copies::Two })
+}
+
 /// What takes nothing new: customers are at the first and the third site, the Broker at the third.
 const CLOSED: [&str; 3] = ["a2.trader-manager", "a1.broker-manager", "a2.broker-manager"];
 
@@ -239,8 +278,13 @@ async fn set_up(caller: &Caller, tale: Tale) -> Option<()> {
         }
         Tale::Rebalance => {
             until(world, |machine| machine.customers().all(|row| row.affinity.is_some())).await;
-            let (target, at, by) = (CLOSED[0].parse().ok()?, None, by());
-            ask(caller, Command::Drain(DrainCommand::Cancel { target, at, by })).await;
+            open(caller, CLOSED[0]).await?;
+        }
+        Tale::Ledger => {
+            until(world, |machine| ledger(machine).is_some()).await;
+            open(caller, CLOSED[2]).await?;
+            declare(caller, with_a_copy(account(1))).await?;
+            until(world, |machine| has_whole_copy_at(machine, &broker_manager(world, 1))).await;
         }
         Tale::Death | Tale::Drain | Tale::ScaleOut | Tale::HandBack | Tale::Routes => {}
     }
@@ -287,6 +331,17 @@ async fn change(caller: &Caller, story: &Story) -> Option<()> {
             (!moves.is_empty()).then_some(())?;
             let by = by();
             ask(caller, Command::Rebalance(RebalanceCommand::Begin { by, moves })).await;
+        }
+        Tale::Ledger => {
+            // It takes customers with it.
+            story.moves.replace(customers().map(|who| (who, manager(0))).collect());
+            story.orders.borrow_mut().push(Order::Down(2));
+            let moved = |machine: &Machine| {
+                ledger(machine) == Some(&broker_manager(world, 1))
+                    && customers().all(|who| home(machine, &who) == Some(manager(0)))
+            };
+            until(world, moved).await;
+            story.orders.borrow_mut().push(Order::Up(2));
         }
     }
     Some(())

@@ -112,4 +112,5 @@ each_is_caught! {
     what_was_handed_back_forgotten_at_a_leader_change: HandedBackForgotten by ["is to be at"],
     routes_taken_for_told_at_a_leader_change: RoutesForgotten by ["was told"],
     a_rebalance_forgotten_at_a_leader_change: RebalanceForgotten by ["the rebalance of"],
+    a_succession_forgotten_at_a_leader_change: SuccessionForgotten by ["no progress"],
 }

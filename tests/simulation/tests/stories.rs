@@ -6,7 +6,7 @@ use simulation::{Plan, Scene, judged};
 use std::path::Path;
 
 /// Stories, in the order in which seeds name them, and how many steps each has at least.
-const STORIES: u64 = 7;
+const STORIES: u64 = 8;
 
 /// More steps than any has.
 const STEPS: u64 = 200;
@@ -69,4 +69,9 @@ fn orders_go_to_another_venue() {
 #[test]
 fn customers_are_evened_out() {
     at_every_step(6, 5);
+}
+
+#[test]
+fn the_ledger_of_a_lost_node_is_continued() {
+    at_every_step(7, 20);
 }

@@ -317,3 +317,5 @@ fn two_copies_under_one_right_and_a_right_that_goes_back_are_found() {
     assert!(planted("two", Epoch(epoch.0 - 1)).contains("T1: the right of t went back"));
     assert_eq!(planted("one", epoch), "[]");
 }
+
+mod table;

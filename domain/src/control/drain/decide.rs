@@ -1,7 +1,7 @@
 //! What becomes of a drain's commands. Decides each by the table of states and by what the machine itself
 //! can see; what only the leader can see it says by asking.
 
-use super::{By, DrainCommand, DrainRow, DrainState, DropSchedule, DroppedRow, Next, Step};
+use super::{By, DrainCommand, DrainRow, DrainState, DropSchedule, Next, Step};
 use crate::{
     calendar::Span,
     control::{
@@ -10,7 +10,7 @@ use crate::{
         machine::Machine,
         refusal::{Noun, Refusal},
         resource::Condition,
-        row::{ManagerRow, ManagerState, Row},
+        row::{ManagerState, Row},
     },
     ids::{DrainTarget, Epoch, Incarnation, ManagerId, Revision},
     limits,
@@ -270,11 +270,8 @@ impl Machine {
             confirmed.map_or(Ok(()), |confirmed| self.all_confirm(target, confirmed))?;
         }
         let mut events = self.leave_nothing(&row)?;
-        let gone: Vec<ManagerRow> = self.concerned(target).cloned().collect();
-        for ManagerRow { manager, incarnation, .. } in gone {
-            self.tables.forget_manager(&manager);
-            self.tables.put(Row::Dropped(DroppedRow { manager, incarnation, at: entry.at }));
-        }
+        let gone: Vec<ManagerId> = self.concerned(target).map(|row| row.manager.clone()).collect();
+        gone.into_iter().for_each(|manager| self.drop_manager(entry.at, manager));
         self.forget_old_dropped();
         self.forget_covered_drains(target);
         self.put_drain(entry, row, next);
@@ -347,23 +344,15 @@ impl Machine {
         Ok(vec![EventKind::DropRescheduled { target: target.clone(), epoch, by, drop }])
     }
 
-    /// Lives that were dropped do not come back; a later one of the same name does, and is active.
-    pub(in crate::control) fn admit_life(
-        &mut self,
-        manager: &ManagerId,
-        incarnation: Incarnation,
-    ) -> Result<(), Refusal> {
+    /// A life that is let in is active: what was dropped is forgotten.
+    pub(in crate::control) fn admit_life(&mut self, manager: &ManagerId) -> Result<(), Refusal> {
         // Whoever started it takes it away: what is placed on it would go with it.
         if self.is_released(&manager.implementation) {
             return Err(Refusal::Dropped { manager: manager.clone() });
         }
-        let dropped = self.tables.dropped.get(manager);
-        if dropped.is_some_and(|row| incarnation <= row.incarnation) {
-            return Err(Refusal::Dropped { manager: manager.clone() });
-        }
         // Also by one that was not there when its implementation was dropped: the drain says nothing of it.
         let late = self.level() >= FeatureLevel::SECOND;
-        if dropped.is_none() && !late {
+        if !late && !self.tables.dropped.contains_key(manager) {
             return Ok(());
         }
         self.tables.forget_dropped(manager);

@@ -193,3 +193,64 @@ fn what_an_operator_asks_of_the_group_is_told_with_who_and_why() {
     let refused = asked(GroupAsk::WantVoters { voters: 5 }, &"w".repeat(1_025)).outcome;
     assert_eq!(refused, Outcome::Refused { refusal: Refusal::TooLarge { what: Noun::Audit } });
 }
+
+const STATES: [Option<AdmissionState>; 4] = [
+    None,
+    Some(AdmissionState::Admitted),
+    Some(AdmissionState::Removing { forced: false }),
+    Some(AdmissionState::Removing { forced: true }),
+];
+
+const STEPS: [AdmissionStep; 5] = [
+    AdmissionStep::Admit,
+    AdmissionStep::Tell,
+    AdmissionStep::Remove { forced: false },
+    AdmissionStep::Remove { forced: true },
+    AdmissionStep::Forget,
+];
+
+#[test]
+fn every_state_takes_exactly_the_steps_of_the_table() {
+    let [_, admitted, removing, forced] = STATES.map(|state| state.map(Next::State));
+    let gone = Some(Next::Gone);
+    let table = [
+        [admitted, None, None, None, None],
+        [admitted, admitted, removing, forced, None],
+        [removing, removing, removing, forced, gone],
+        [forced, forced, forced, forced, gone],
+    ];
+    for (state, expected) in STATES.into_iter().zip(table) {
+        let found = STEPS.map(|step| AdmissionState::after(state, step));
+        assert_eq!(found, expected, "{state:?}");
+    }
+}
+
+#[test]
+fn the_machine_goes_by_the_table() {
+    let (disk, node, address) = (DiskId(44), NodeId(4), address(5));
+    for (state, step) in STATES.into_iter().flat_map(|state| STEPS.map(|step| (state, step))) {
+        // given
+        let mut log = Log::founded(3);
+        if let Some(state) = state {
+            assert_eq!(log.admit(44), Ok(node));
+            if let AdmissionState::Removing { forced } = state {
+                log.apply(GroupCommand::Remove { node, forced }).expect("removing");
+            }
+        }
+        // when
+        let answer = log.apply(match step {
+            AdmissionStep::Admit => GroupCommand::Admit { disk, address: address.clone() },
+            AdmissionStep::Tell => GroupCommand::Tell { node, disk, address: address.clone() },
+            AdmissionStep::Remove { forced } => GroupCommand::Remove { node, forced },
+            AdmissionStep::Forget => GroupCommand::Forget { node },
+        });
+        // then
+        let held = log.machine.admission(node).map(|row| row.state);
+        let (is, found) = (answer.is_ok(), (state, step));
+        match AdmissionState::after(state, step) {
+            Some(Next::State(next)) => assert_eq!((is, held), (true, Some(next)), "{found:?}"),
+            Some(Next::Gone) => assert_eq!((is, held), (true, None), "{found:?}"),
+            None => assert_eq!((is, held), (false, state), "{found:?}"),
+        }
+    }
+}

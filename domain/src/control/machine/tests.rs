@@ -3,7 +3,7 @@
 use super::{world::*, *};
 use crate::{
     control::{
-        command::Request,
+        command::{DownReason, Request},
         drain::{By, DrainCommand, DropSchedule},
         row::{AccountSpec, CustomerSpec, TraderSpec, TraderWish},
     },
@@ -206,6 +206,7 @@ fn any_drain() -> impl Strategy<Value = Command> {
 }
 
 mod any;
+mod assigned;
 
 pub(in crate::control) fn any_command() -> impl Strategy<Value = Command> {
     let manager = || {

@@ -83,21 +83,6 @@ fn refused(world: &mut World, command: Command) -> Refusal {
 }
 
 #[test]
-fn a_change_on_condition_of_an_older_revision_is_refused_and_tells_the_one_that_is_held() {
-    let mut world = World::new();
-    let first = world.accept(put(customer("acme", Some(&["a"])), Condition::Absent));
-    assert_eq!(world.machine.declared_at(&Resource::Customer(name("acme"))), Some(first));
-    let again = put(customer("acme", Some(&["b"])), Condition::Absent);
-    assert_eq!(refused(&mut world, again), Refusal::NotAsExpected { held: Some(first) });
-    let second = world.accept(put(customer("acme", Some(&["b"])), Condition::At(first)));
-    let late = put(customer("acme", Some(&["c"])), Condition::At(first));
-    assert_eq!(refused(&mut world, late), Refusal::NotAsExpected { held: Some(second) });
-    let nobody = put(customer("nobody", None), Condition::Present);
-    assert_eq!(refused(&mut world, nobody), Refusal::NotAsExpected { held: None });
-    world.accept(put(customer("acme", Some(&["c"])), Condition::Present));
-}
-
-#[test]
 fn what_is_declared_as_it_stands_keeps_its_revision_and_makes_no_event() {
     let mut world = World::new();
     for what in [
@@ -398,3 +383,4 @@ proptest! {
 }
 
 mod singly;
+mod table;

@@ -62,6 +62,70 @@ fn tightening_keeps_the_version_and_loosening_raises_it() {
     assert_eq!(version(&world), Some(again));
 }
 
+const SAID: [Option<TradingState>; 4] =
+    [None, Some(TradingState::Active), Some(TradingState::Reducing), Some(TradingState::Halted)];
+
+const STEPS: [TradingStep; 4] = [
+    TradingStep::Set(TradingState::Active),
+    TradingStep::Set(TradingState::Reducing),
+    TradingStep::Set(TradingState::Halted),
+    TradingStep::Delete,
+];
+
+#[test]
+fn every_trading_state_takes_exactly_the_steps_of_the_table() {
+    use TradingTurn::{Deleted, Same, VersionKept, VersionRaised};
+    let (same, deleted) = (Some(Same), Some(Deleted));
+    let (kept, raised) = (Some(VersionKept), Some(VersionRaised));
+    let table = [
+        [raised, raised, raised, None],
+        [same, kept, kept, deleted],
+        [raised, same, kept, None],
+        [raised, raised, same, None],
+    ];
+    for (held, expected) in SAID.into_iter().zip(table) {
+        assert_eq!(STEPS.map(|step| TradingState::after(held, step)), expected, "{held:?}");
+    }
+}
+
+#[test]
+fn the_machine_goes_by_the_table() {
+    for (said, step) in SAID.into_iter().flat_map(|said| STEPS.map(|step| (said, step))) {
+        // given
+        let (mut world, acme) = with_acme();
+        if let Some(state) = said {
+            world.accept(trading(&acme, state));
+        }
+        let row =
+            |world: &World| world.machine.trading_state(&acme).map(|row| (row.state, row.version));
+        let before = row(&world);
+        // when
+        let outcome = match step {
+            TradingStep::Set(state) => world.apply(trading(&acme, state)).outcome,
+            TradingStep::Delete => {
+                world.apply(delete(Resource::TradingState(acme.clone()))).outcome
+            }
+        };
+        // then
+        let (refused, now) = match outcome {
+            Outcome::Accepted { revision } => (false, revision),
+            Outcome::Refused { .. } => (true, Revision(0)),
+        };
+        let set = match step {
+            TradingStep::Set(state) => Some(state),
+            TradingStep::Delete => None,
+        };
+        let expected = match TradingState::after(said, step) {
+            None | Some(TradingTurn::Same) => before,
+            Some(TradingTurn::VersionKept) => set.zip(before.map(|(_, version)| version)),
+            Some(TradingTurn::VersionRaised) => set.map(|state| (state, now)),
+            Some(TradingTurn::Deleted) => None,
+        };
+        let is_refused = TradingState::after(said, step).is_none();
+        assert_eq!((row(&world), refused), (expected, is_refused), "{said:?} {step:?}");
+    }
+}
+
 #[test]
 fn a_trading_state_is_deleted_only_when_it_is_active_and_its_successor_has_a_higher_version() {
     let (mut world, acme) = with_acme();

@@ -2,6 +2,7 @@
 
 mod any;
 mod late;
+mod table;
 mod town;
 
 use super::*;

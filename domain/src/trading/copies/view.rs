@@ -1,7 +1,8 @@
 //! What the replicated state says of a ledger: whose counts, who is to continue it, who keeps the copy. Decides which
-//! change may follow which. Every change is a committed entry and is refused when it was decided on something older;
-//! when one is due is the planner's decision.
+//! change is made: `stage` has the table of which may follow which. Every change is a committed entry and is refused when
+//! it was decided on something older; when one is due is the planner's decision.
 
+use super::stage::{Change, Stage};
 use crate::ids::Fence;
 use serde::{Deserialize, Serialize};
 
@@ -58,24 +59,24 @@ impl<P: Clone + PartialEq> View<P> {
         if self.naming.since != on {
             return Err(Unfit::Superseded);
         }
-        if self.successor.is_some() {
-            // He continues from the copy that is named now.
-            return Err(Unfit::Succeeding);
-        }
+        let next = self.stage().after(match holder {
+            Some(_) => Change::Name,
+            None => Change::NameNobody,
+        })?;
         if holder.as_ref() == Some(&self.live.at) {
             return Err(Unfit::OwnPlace);
         }
         self.naming = Naming { since: entry, holder };
-        self.whole = false;
+        self.whole = next.is_whole();
         Ok(())
     }
 
     /// The Broker tells that the copy has joined. True for ever of that naming, whoever tells it.
     pub fn joined(&mut self, since: Fence) -> Result<(), Unfit> {
-        if self.naming.since != since || self.naming.holder.is_none() {
+        if self.naming.since != since {
             return Err(Unfit::Superseded);
         }
-        self.whole = true;
+        self.whole = self.stage().after(Change::Join)?.is_whole();
         Ok(())
     }
 
@@ -84,9 +85,7 @@ impl<P: Clone + PartialEq> View<P> {
         if self.highest() != on {
             return Err(Unfit::Superseded);
         }
-        if !self.whole {
-            return Err(Unfit::NotWhole);
-        }
+        self.stage().after(Change::Succeed)?;
         if at == self.live.at {
             return Err(Unfit::OwnPlace);
         }
@@ -97,13 +96,17 @@ impl<P: Clone + PartialEq> View<P> {
     /// The successor has loaded the sealed copy: from this entry on it acts. Where it stands beside the copy there is
     /// one copy left.
     pub fn went_live(&mut self, right: Fence, entry: Fence) -> Result<(), Unfit> {
+        let held = self.successor.as_ref();
+        let beside = held.is_some_and(|held| self.naming.holder.as_ref() == Some(&held.at));
+        let change = if beside { Change::GoLiveBesideCopy } else { Change::GoLive };
+        let next = self.stage().after(change)?;
         let Some(successor) = self.successor.take_if(|held| held.right == right) else {
             return Err(Unfit::Superseded);
         };
-        if self.naming.holder.as_ref() == Some(&successor.at) {
+        if beside {
             self.naming = Naming { since: entry, holder: None };
-            self.whole = false;
         }
+        self.whole = next.is_whole();
         self.live = successor;
         Ok(())
     }
@@ -111,12 +114,23 @@ impl<P: Clone + PartialEq> View<P> {
     /// The succession is given up: the Broker that was live goes on, by a right above the successor's, since the copy
     /// may be sealed at that.
     pub fn give_back(&mut self, on: Fence, entry: Fence) -> Result<(), Unfit> {
+        self.stage().after(Change::GiveBack)?;
         if self.successor.as_ref().map(|held| held.right) != Some(on) {
             return Err(Unfit::Superseded);
         }
         self.successor = None;
         self.live.right = entry;
         Ok(())
+    }
+
+    #[must_use]
+    pub fn stage(&self) -> Stage {
+        match (&self.successor, &self.naming.holder) {
+            (Some(_), _) => Stage::Succeeding,
+            (None, Some(_)) if self.whole => Stage::Whole,
+            (None, Some(_)) => Stage::Filling,
+            (None, None) => Stage::Single,
+        }
     }
 
     /// The highest right that was given.

@@ -38,6 +38,10 @@ impl Context {
                 before.handed_back(&row.service).is_none()
             }
             (Planted::RebalanceForgotten, Row::Rebalance(_)) => before.rebalance().is_none(),
+            (Planted::SuccessionForgotten, Row::Copies(row)) => {
+                let view = before.copies(&row.account).and_then(|row| row.view.as_ref());
+                view.is_none_or(|view| view.successor.is_none())
+            }
             _ => true,
         }))
     }
