@@ -242,6 +242,31 @@ impl Group {
         (status.as_u16(), headers, serde_json::from_slice(&answer).unwrap())
     }
 
+    /// All that a member tells whoever watches from the beginning, one after the other: each under its name.
+    pub(super) async fn events(&self, member: usize) -> Vec<Value> {
+        let (mut events, mut since) = (Vec::new(), Value::from(0));
+        loop {
+            let path = format!("/v1/events?since={since}");
+            let (status, _, mut page) =
+                self.ask(member, Method::GET, &path, &[], &Value::Null).await;
+            assert_eq!(status, 200, "{page}");
+            let entries = page["entries"].as_array_mut().unwrap();
+            if entries.is_empty() {
+                return events;
+            }
+            for entry in entries {
+                events.append(entry["events"].as_array_mut().unwrap());
+            }
+            since = page["next"].take();
+        }
+    }
+
+    /// Those of one name.
+    pub(super) async fn told(&self, member: usize, name: &str) -> Vec<Value> {
+        let events = self.events(member).await.into_iter();
+        events.filter_map(|mut event| event.get_mut(name).map(Value::take)).collect()
+    }
+
     pub(super) async fn write(
         &self,
         member: usize,
