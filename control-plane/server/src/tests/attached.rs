@@ -14,6 +14,7 @@ use tradewind_protocol::control::{IDEMPOTENCY_KEY, format_key};
 pub(super) async fn an_attachment_repeated_under_its_key_takes_no_place_again() {
     // given: a Trader without a command, where its customer is
     let group = Group::of(3).await;
+    group.raised().await;
     let (leader, follower) = (group.leader().await, group.followers().await[0]);
     let _manager = Manager::check_in(&group, "a1.trader-manager", 1).await;
     let (api_key, trader) = (KeyHash::of("secret"), "/v1/traders/own");

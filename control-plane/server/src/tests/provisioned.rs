@@ -77,6 +77,8 @@ async fn settings_and_requests_are_listed_as_they_are_chosen() {
 #[tokio::test(flavor = "multi_thread")]
 pub(super) async fn what_came_of_a_request_is_told_once_and_as_it_was_seen() {
     let group = Group::of(3).await;
+    // Builds before could not read who said it.
+    group.raised().await;
     let (leader, follower) = (group.leader().await, group.followers().await[0]);
     scaled(&group, &[("here", 1)]).await;
     let request = failed(&group, 1).await["request"].clone();

@@ -17,7 +17,6 @@ use declared::{declarations, deletions};
 use fault::Fault;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use tradewind_domain::control::level::FeatureLevel;
 use tradewind_link::rest::Method;
 use tradewind_protocol::{
     Code, Problem,
@@ -28,7 +27,7 @@ use write::{ASKS, Write};
 /// In an order in which each can be done.
 fn rows() -> Vec<Write> {
     let all =
-        [group_members(), others(), drains(), scaling(), rebalances(), declarations(), deletions()];
+        [others(), drains(), scaling(), rebalances(), declarations(), deletions(), group_members()];
     all.into_iter().flatten().collect()
 }
 
@@ -138,10 +137,7 @@ async fn without_a_leader_nothing_is_taken_and_it_is_said_when_to_ask_again() {
 async fn whatever_is_wrong_with_a_change_is_told_by_its_code_and_a_repeat_gets_the_first_answer() {
     let group = Group::of(3).await;
     let members = [group.followers().await[0], group.leader().await];
-    eventually("the level is raised", SOON, async || {
-        group.status(0).await.is_ok_and(|status| status.level == Some(FeatureLevel::KNOWN))
-    })
-    .await;
+    group.raised().await;
     let rows = rows();
     for write in &rows {
         check(&group, members, write).await;
