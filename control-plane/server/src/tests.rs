@@ -3,7 +3,10 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod attached;
+mod braked;
 mod changes;
+mod dialled;
 mod doors;
 mod drains;
 mod group;
@@ -14,8 +17,10 @@ mod managers;
 mod members;
 mod openapi;
 mod placed;
+mod provisioned;
 mod reads;
 mod rebalance;
+mod repeated;
 mod resources;
 mod sessions;
 mod told;

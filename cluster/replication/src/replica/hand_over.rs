@@ -6,7 +6,7 @@ use crate::{Role, Status, TransferError, runtime::Moment};
 use openraft::async_runtime::watch::WatchReceiver;
 use std::{sync::atomic::Ordering, time::Duration};
 use tokio::time::{sleep, timeout};
-use tradewind_domain::ids::NodeId;
+use tradewind_domain::ids::{NodeId, Revision};
 
 /// Between two looks whether a voter has answered.
 const ANSWER_POLL: Duration = Duration::from_millis(2);
@@ -41,6 +41,23 @@ impl Replica {
             Ok(Err(_)) => Err(TransferError::Stopped),
             Err(_) => Err(TransferError::Unknown),
         }
+    }
+
+    /// The same as it was asked for in an entry: in the leadership in which that stands. Once another one has begun nothing
+    /// is handed over any more, and whoever leads is the answer. What is no longer in the log is older.
+    pub async fn transfer_asked(
+        &self,
+        asked: Revision,
+        to: Option<NodeId>,
+    ) -> Result<NodeId, TransferError> {
+        let leads_since = self.shared.raft.with_raft_state(move |state| {
+            let asked_of = state.log_ids.get(asked.0).map(|id| id.leader_id);
+            state.server_state.is_leader() && asked_of != Some(state.vote_ref().leader_id)
+        });
+        if leads_since.await.map_err(|_| TransferError::Stopped)? {
+            return Ok(self.node());
+        }
+        self.transfer_leadership(to).await
     }
 
     /// A voter that is away would take over nothing, and nobody could write until an election is over. One that was

@@ -254,8 +254,8 @@ pub(super) async fn remove(
     Ok((StatusCode::ACCEPTED, Json(changed)))
 }
 
-/// Answers once another member leads. A repeat with `to` changes nothing more. That it was asked for, by whom and why,
-/// stands in the log before it is done.
+/// Answers once another member leads. A repeat that comes to a later leadership changes nothing more. That it was asked
+/// for, by whom and why, stands in the log before it is done.
 pub(super) async fn transfer(
     State(service): State<Service>,
     Keyed { key, forwarded }: Keyed,
@@ -275,9 +275,9 @@ pub(super) async fn transfer(
     }
     let (method, path) = (Method::POST, TRANSFER);
     let note = Change { method, path, body: &transfer, key, command, forwarded: true };
-    service.change(note, changed).await?;
-    let handed =
-        timeout(HAND_OVER_WITHIN.min(TRANSFER_WITHIN), replica.transfer_leadership(transfer.to));
+    let asked = service.change(note, changed).await?.applied;
+    let handed = replica.transfer_asked(asked, transfer.to);
+    let handed = timeout(HAND_OVER_WITHIN.min(TRANSFER_WITHIN), handed);
     match handed.await.unwrap_or(Err(TransferError::Unknown)) {
         Ok(to) => Ok(Json(LeaderTransferred { stand: service.stand(), to })),
         Err(error) => Err(problems::not_transferred(&error).into()),

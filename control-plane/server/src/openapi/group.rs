@@ -202,7 +202,7 @@ fn members() -> Vec<Operation> {
         change("/v1/members", HttpMethod::Post, "join_member", "An empty disk asks to be a member")
             .takes::<JoinMember>("join_member")
             .gives::<MemberJoined>(200, "Its number from now on", "member_joined")
-            .refuses(&[Code::Conflict, Code::Refused]),
+            .refuses(&[Code::Conflict, Code::Busy, Code::Refused]),
         change("/v1/members/{node}", HttpMethod::Put, "tell_member", "A member tells of itself")
             .takes::<TellMember>("tell_member")
             .gives::<Changed>(200, "Known", "changed")
@@ -220,7 +220,7 @@ fn members() -> Vec<Operation> {
         )
         .takes::<MemberMoved>("member_moved")
         .gives::<Changed>(200, "Known", "changed")
-        .refuses(&[Code::NotFound, Code::Conflict, Code::Gone]),
+        .refuses(&[Code::NotFound, Code::Conflict, Code::Gone, Code::Refused]),
         change(
             "/v1/members/{node}/level",
             HttpMethod::Put,
@@ -239,7 +239,7 @@ fn members() -> Vec<Operation> {
         .audited()
         .takes::<VotersWanted>("voters_wanted")
         .gives::<Changed>(200, "Wanted", "changed")
-        .refuses(&[Code::Refused]),
+        .refuses(&[Code::Busy, Code::Refused]),
         change(
             "/v1/leader/transfer",
             HttpMethod::Post,

@@ -128,7 +128,8 @@ fn customers() -> Vec<Operation> {
         .gives::<Changed>(200, "Removed; its sessions end", "changed")
         .refuses(&[Code::NotFound]);
     let mut all = vec![list, key_list, add, remove];
-    all.extend(one::<CustomerInfo, PutCustomer>(&words));
+    let [get, put, delete] = one::<CustomerInfo, PutCustomer>(&words);
+    all.extend([get, put.refuses(&[Code::InUse]), delete]);
     all
 }
 
@@ -201,7 +202,8 @@ fn times() -> Vec<Operation> {
     let all_locations = list::<LocationInfo, LocationId>(&locations, None)
         .query::<Exchange>("exchange", "Whose hours go by it");
     let mut all = vec![all_locations, list::<ExchangeDaysInfo, Exchange>(&days, None)];
-    all.extend(one::<LocationInfo, LocationSpec>(&locations));
+    let [get, put, delete] = one::<LocationInfo, LocationSpec>(&locations);
+    all.extend([get, put.refuses(&[Code::InUse]), delete]);
     all.extend(one::<ExchangeDaysInfo, ExchangeDaysSpec>(&days));
     all
 }

@@ -1,6 +1,6 @@
 //! Three members in one process. Decides how tests start, stop and ask them.
 
-use super::doors::Doors;
+use super::{doors::Doors, eventually};
 use crate::{InitMember, Listeners, Options, RunError, Server, Timing};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -240,6 +240,40 @@ impl Group {
         let asked = self.rest.raw(method, &address, path, map, bytes.into(), ANSWER);
         let (status, headers, answer) = asked.await.unwrap();
         (status.as_u16(), headers, serde_json::from_slice(&answer).unwrap())
+    }
+
+    /// Waits until all know that all builds are the newest.
+    pub(super) async fn raised(&self) {
+        eventually("the level is raised", SOON, async || {
+            let status = self.status(0).await;
+            status.is_ok_and(|status| status.level == Some(FeatureLevel::KNOWN))
+        })
+        .await;
+    }
+
+    /// All that a member tells whoever watches from the beginning, one after the other: each under its name.
+    pub(super) async fn events(&self, member: usize) -> Vec<Value> {
+        let (mut events, mut since) = (Vec::new(), Value::from(0));
+        loop {
+            let path = format!("/v1/events?since={since}");
+            let (status, _, mut page) =
+                self.ask(member, Method::GET, &path, &[], &Value::Null).await;
+            assert_eq!(status, 200, "{page}");
+            let entries = page["entries"].as_array_mut().unwrap();
+            if entries.is_empty() {
+                return events;
+            }
+            for entry in entries {
+                events.append(entry["events"].as_array_mut().unwrap());
+            }
+            since = page["next"].take();
+        }
+    }
+
+    /// Those of one name.
+    pub(super) async fn told(&self, member: usize, name: &str) -> Vec<Value> {
+        let events = self.events(member).await.into_iter();
+        events.filter_map(|mut event| event.get_mut(name).map(Value::take)).collect()
     }
 
     pub(super) async fn write(

@@ -1,8 +1,9 @@
-//! A Manager as its leader sees it: takes the pipe, beats, and remembers what it was told. The real one
-//! is `data-plane/node`'s, which this crate never names.
+//! A Manager as its leader sees it: takes the pipe, beats, and remembers what it was told; to other members it says who it
+//! is. The real one is `data-plane/node`'s, which this crate never names.
 
 use super::group::{Group, SOON};
-use axum::{Router, extract::ws::WebSocketUpgrade, routing::get};
+use axum::{Json, Router, extract::ws::WebSocketUpgrade, routing::get};
+use serde_json::json;
 use std::{
     sync::{Arc, Mutex},
     time::Duration,
@@ -36,7 +37,7 @@ pub(super) struct Manager {
     pub(super) id: ManagerId,
     pub(super) told: Arc<Mutex<Told>>,
     pub(super) checked_in: ManagerCheckedIn,
-    /// Cleared: the Manager stands still and says nothing more.
+    /// Cleared: the Manager stands still and says nothing.
     beats: Arc<Mutex<bool>>,
     /// How many it says to hold.
     pub(super) sessions: Arc<Mutex<u64>>,
@@ -48,6 +49,11 @@ pub(super) struct Manager {
 
 impl Manager {
     pub(super) async fn check_in(group: &Group, id: &str, incarnation: u64) -> Self {
+        Self::at("127.0.0.1", group, id, incarnation).await
+    }
+
+    /// The same on a machine of this address.
+    pub(super) async fn at(host: &str, group: &Group, id: &str, incarnation: u64) -> Self {
         let (id, incarnation) = (id.parse::<ManagerId>().unwrap(), Incarnation(incarnation));
         let (gate, accepted) = Gate::<FromManager, ToManager>::new(
             id.to_string(),
@@ -56,13 +62,15 @@ impl Manager {
             Diallers::One,
             pipe::Options::default(),
         );
-        let listener = listen::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let listener = listen::bind(format!("{host}:0").parse().unwrap()).await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let upgrade = move |upgrade: WebSocketUpgrade| {
             let gate = gate.clone();
             async move { pipe::accept(upgrade, gate) }
         };
-        let router = Router::new().route("/v1/pipe", get(upgrade));
+        let itself = Json(json!({ "manager": id, "incarnation": incarnation }));
+        let status = async move || itself;
+        let router = Router::new().route("/v1/pipe", get(upgrade)).route("/v1/status", get(status));
         let (told, beats) = (Arc::new(Mutex::new(Told::default())), Arc::new(Mutex::new(true)));
         let sessions = Arc::new(Mutex::new(5));
         let services = Arc::new(Mutex::new(Vec::new()));
@@ -99,6 +107,10 @@ impl Manager {
 
     pub(super) fn stand_still(&self) {
         *self.beats.lock().unwrap() = false;
+    }
+
+    pub(super) fn go_on(&self) {
+        *self.beats.lock().unwrap() = true;
     }
 
     /// Its sockets close and nobody listens there any more.

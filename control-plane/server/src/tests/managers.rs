@@ -5,17 +5,17 @@ use super::{
     group::{Group, SOON},
     manager::Manager,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use tradewind_domain::{
-    control::{desired::Work, row::ManagerState},
+    control::{IdempotencyKey, desired::Work, row::ManagerState},
     ids::{ManagerId, Revision},
     limits::{DOWN_AFTER, SELF_FENCE_AFTER},
 };
 use tradewind_link::rest::Method;
 use tradewind_protocol::{
     Code, Problem,
-    check_in::ManagerCheckIn,
+    check_in::{ManagerCheckIn, ManagerCheckedIn},
     control::{Changed, Health, ManagerStatus},
 };
 
@@ -154,4 +154,39 @@ async fn no_beat_is_answered_before_the_manager_was_told_what_it_should_be() {
         eventually("it has a lease", SOON, async || manager.answered() > 0).await;
         assert_eq!(manager.told.lock().unwrap().answered_untold, 0);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+pub(super) async fn a_check_in_repeated_under_its_key_is_that_of_its_life_whoever_came_since() {
+    let group = Group::of(3).await;
+    let (leader, follower) = (group.leader().await, group.followers().await[0]);
+    let keys = [group.keys.next(), group.keys.next()];
+    let check_in = async |member: usize, key: &IdempotencyKey, incarnation: u64| {
+        let body = json!({
+            "manager": "a1.market-manager", "location": "here", "address": "127.0.0.1:1",
+            "incarnation": incarnation, "capacity": 1, "services": [],
+            "level": tradewind_domain::control::level::FeatureLevel::KNOWN,
+        });
+        let path = "/v1/managers/check-in";
+        let asked = group.request::<_, ManagerCheckedIn>(
+            member,
+            Method::POST,
+            path,
+            Some(key),
+            Some(&body),
+        );
+        asked.await.unwrap().fence
+    };
+    // given
+    let first = check_in(follower, &keys[0], 1).await;
+    let second = check_in(leader, &keys[1], 2).await;
+    assert!(second.epoch > first.epoch);
+    // when, then: asked anew it would be refused as an older life
+    for member in [leader, follower] {
+        assert_eq!(check_in(member, &keys[0], 1).await, first);
+        assert_eq!(check_in(member, &keys[1], 2).await, second);
+    }
+    let lives = group.told(leader, "manager_checked_in").await;
+    let lives: Vec<&Value> = lives.iter().map(|event| &event["incarnation"]).collect();
+    assert_eq!(lives, [&json!(1), &json!(2)]);
 }

@@ -22,7 +22,7 @@ use tradewind_replication::StartError;
 /// A learner keeps up for two seconds before it votes.
 const LATER: Duration = Duration::from_secs(20);
 
-async fn members(group: &Group, at: usize) -> Result<Members, RestError> {
+pub(super) async fn members(group: &Group, at: usize) -> Result<Members, RestError> {
     group.request::<(), _>(at, Method::GET, "/v1/members", None, None).await
 }
 
@@ -43,7 +43,7 @@ async fn remove(group: &Group, at: usize, node: u64) -> Result<Changed, RestErro
     group.request(at, Method::DELETE, &path, Some(&key), Some(&())).await
 }
 
-async fn gone(group: &Group, at: usize, node: u64) {
+pub(super) async fn gone(group: &Group, at: usize, node: u64) {
     eventually(&format!("node {node} is gone"), LATER, || async {
         let path = format!("/v1/members/{node}");
         let asked = group.request::<(), MemberInfo>(at, Method::GET, &path, None, None).await;

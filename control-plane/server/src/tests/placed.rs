@@ -172,6 +172,16 @@ async fn a_broker_a_trader_and_a_market_are_told_as_their_managers_have_them() {
     assert_eq!((&whole["missing"], &whole["locations"]), (&json!([]), &json!(["here"])));
     let (_, list) = get(&group, follower, "/v1/traders?customer=acme").await;
     assert_eq!(list["items"][0]["now"]["state"], "live");
+    // Of whom is elsewhere, or nowhere, none is chosen.
+    put(&group, "/v1/customers/bolt", json!({})).await;
+    for (path, name, one) in [("/v1/traders", "trader", "t"), ("/v1/customers", "customer", "acme")]
+    {
+        let with = async |manager: &str| {
+            names(&group, follower, &format!("{path}?manager={manager}"), name).await
+        };
+        assert_eq!(with("a1.trader-manager").await, [one], "{path}");
+        assert_eq!(with("b1.trader-manager").await, [""; 0], "{path}");
+    }
     // A Trader that is not to run is told so once its Manager has no more of it.
     put(&group, "/v1/traders/t", json!({"customer": "acme", "command": ["w"], "state": "stopped"}))
         .await;

@@ -149,3 +149,31 @@ async fn a_drain_is_begun_only_on_its_condition() {
     assert_eq!(begin(IF_NONE_MATCH, "*").await, "precondition_failed", "one goes on");
     assert_eq!(begin(IF_MATCH, "*").await, "done", "the first goes on");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+pub(super) async fn a_cancel_repeated_under_its_key_ends_no_other_one() {
+    // given: one that was cancelled, and another that was begun since
+    let group = Group::of(3).await;
+    let _managers = uneven(&group, 200).await;
+    let (leader, follower) = (group.leader().await, group.followers().await[0]);
+    eventually("the plan is there", SOON, async || get(&group, 0).await["plan"].is_array()).await;
+    let (body, key) = (json!({ "who": "ann", "why": "not now" }), format_key(&group.keys.next()));
+    let cancel = async |member: usize| {
+        let headers = [(IDEMPOTENCY_KEY, key.clone())];
+        let (status, _, answer) = group.ask(member, Method::DELETE, PATH, &headers, &body).await;
+        assert_eq!(status, 200, "{answer}");
+        answer["applied"].clone()
+    };
+    ask(&group, 0, Method::POST, "a node was added").await;
+    let first = cancel(follower).await;
+    let (_, second) = ask(&group, 0, Method::POST, "once more").await;
+    // when
+    for member in [leader, follower] {
+        assert_eq!(cancel(member).await, first);
+    }
+    // then: that one was never cancelled, whether it goes on or is done
+    let ended = group.told(leader, "rebalance_cancelled").await;
+    let by: Vec<&Value> = ended.iter().map(|event| &event["by"]).collect();
+    assert_eq!(by, [&body]);
+    assert_ne!(ended[0]["epoch"], second["applied"]);
+}

@@ -1,266 +1,33 @@
 //! Claims about every address that changes something: what is wrong with a request is told with its own code and
-//! changes nothing, and a repeat gets the first answer, by way of any member.
+//! changes nothing, a repeat gets the first answer, by way of any member, and who asked for it and why is told once.
 
-mod table;
+mod asked;
+mod cluster;
+mod declared;
+mod fault;
+mod write;
 
 use super::{
     eventually,
     group::{Group, SOON},
 };
+use asked::check;
+use cluster::{drains, group_members, others, rebalances, scaling};
+use declared::{declarations, deletions};
+use fault::Fault;
 use serde_json::{Value, json};
-use table::{declarations, deletions, drains, group_members, others, rebalances, scaling};
-use tradewind_domain::control::level::FeatureLevel;
+use std::collections::BTreeMap;
 use tradewind_link::rest::Method;
 use tradewind_protocol::{
     Code, Problem,
     control::{IDEMPOTENCY_KEY, format_key},
-    resources::IF_MATCH,
-    terms::{WHO, WHY},
 };
+use write::{ASKS, Write};
 
-/// One address. What is asked for wrongly stands beside what is asked for rightly.
-struct Write {
-    method: Method,
-    path: String,
-    body: Value,
-    /// Takes `If-Match`.
-    conditional: bool,
-    /// Takes who asks for it, and why.
-    audited: bool,
-    /// Here it is only asked for wrongly: done, it would change the group that the test runs on.
-    only_wrong: bool,
-    wrong: Vec<(String, Value, Code)>,
-    /// What cannot be wrong with it, and why not.
-    lacks: Vec<(Fault, &'static str)>,
-}
-
-/// What is asked wrongly of every change where it can be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fault {
-    NotThere,
-    WrongState,
-    TooLong,
-}
-
-impl Fault {
-    const ALL: [Self; 3] = [Self::NotThere, Self::WrongState, Self::TooLong];
-
-    /// Whether a row asks for it.
-    fn is_asked(self, write: &Write) -> bool {
-        let worded = self == Self::TooLong && write.audited;
-        worded
-            || write.wrong.iter().any(|(path, body, code)| match self {
-                Self::NotThere => *code == Code::NotFound,
-                Self::WrongState => [409, 412].contains(&code.status()),
-                // Of one that says why the words are too long for all alike.
-                Self::TooLong => {
-                    let longer = |one: &str, than: &str| one.len() > than.len() + 10;
-                    longer(path, &write.path) || longer(&body.to_string(), &write.body.to_string())
-                }
-            })
-    }
-}
-
-fn write(method: Method, path: &str, body: Value) -> Write {
-    Write {
-        method,
-        path: path.to_owned(),
-        body,
-        conditional: false,
-        audited: false,
-        only_wrong: false,
-        wrong: Vec::new(),
-        lacks: Vec::new(),
-    }
-}
-
-fn put(path: &str, body: Value) -> Write {
-    Write { conditional: true, audited: true, ..write(Method::PUT, path, body) }
-}
-
-fn delete(path: &str) -> Write {
-    Write { conditional: true, audited: true, ..write(Method::DELETE, path, Value::Null) }
-}
-
-fn audited(write: Write) -> Write {
-    Write { audited: true, ..write }
-}
-
-impl Write {
-    /// The same request at another address.
-    fn at(self, path: &str, code: Code) -> Self {
-        let body = self.body.clone();
-        self.wrong(path.to_owned(), body, code)
-    }
-
-    /// The same request with another body.
-    fn with(self, body: Value, code: Code) -> Self {
-        let path = self.path.clone();
-        self.wrong(path, body, code)
-    }
-
-    /// The same request with one field changed.
-    fn field(self, name: &str, value: Value, code: Code) -> Self {
-        let mut body = self.body.clone();
-        body[name] = value;
-        self.with(body, code)
-    }
-
-    /// The same request for a name that is too long by one letter.
-    fn long_name(self) -> Self {
-        let (before, _) = self.path.rsplit_once('/').unwrap();
-        let path = format!("{before}/{}", "n".repeat(64));
-        self.at(&path, Code::MalformedRequest)
-    }
-
-    /// What cannot be wrong with it.
-    fn without(mut self, fault: Fault, why: &'static str) -> Self {
-        self.lacks.push((fault, why));
-        self
-    }
-
-    fn wrong(mut self, path: String, body: Value, code: Code) -> Self {
-        self.wrong.push((path, body, code));
-        self
-    }
-}
-
-async fn refused(group: &Group, member: usize, method: &Method, asked: Asked<'_>, code: Code) {
-    let Asked { path, body, headers } = asked;
-    let (status, headers, answer) = group.ask(member, method.clone(), path, &headers, body).await;
-    let place = format!("{method} {path} {body}: {answer}");
-    assert_eq!(headers.get("content-type").unwrap(), "application/problem+json", "{place}");
-    let problem: Problem = serde_json::from_value(answer).unwrap();
-    assert_eq!((problem.code, status), (code, code.status()), "{place}");
-    assert!(!problem.detail.is_empty() && !problem.detail.contains("\"secret\""), "{place}");
-    // Which of its names is not there is said, and which bound it is that it does not keep.
-    for name in ["nobody", "nowhere"] {
-        let named = format!("{path} {body}").contains(name);
-        assert!(code != Code::NotFound || !named || problem.detail.contains(name), "{place}");
-    }
-    assert!(!problem.detail.starts_with("too large"), "{place}");
-    assert!(!problem.detail.starts_with("there is no such"), "{place}");
-}
-
-struct Asked<'a> {
-    path: &'a str,
-    body: &'a Value,
-    headers: Vec<(&'static str, String)>,
-}
-
-/// Everything that can be wrong with it first; then as it should be, twice.
-async fn check(group: &Group, members: [usize; 2], write: &Write) {
-    let Write { method, path, body, .. } = write;
-    let keyed = || (IDEMPOTENCY_KEY, format_key(&group.keys.next()));
-    for member in members {
-        let asked = Asked { path, body, headers: Vec::new() };
-        refused(group, member, method, asked, Code::IdempotencyKeyMissing).await;
-        let headers = vec![(IDEMPOTENCY_KEY, "no key".to_owned())];
-        refused(group, member, method, Asked { path, body, headers }, Code::MalformedRequest).await;
-        for body in coloured(body) {
-            let asked = Asked { path, body: &body, headers: vec![keyed()] };
-            refused(group, member, method, asked, Code::MalformedRequest).await;
-        }
-        for (path, body, code) in &write.wrong {
-            let asked = Asked { path, body, headers: vec![keyed()] };
-            refused(group, member, method, asked, *code).await;
-        }
-        for (name, text) in [(WHO, "%zz"), (WHY, "a%0Ab")] {
-            let headers = vec![keyed(), (name, text.to_owned())];
-            if write.audited {
-                let code = Code::MalformedRequest;
-                refused(group, member, method, Asked { path, body, headers }, code).await;
-            }
-        }
-        if write.audited {
-            let headers = vec![keyed(), (WHY, "w".repeat(1_025))];
-            refused(group, member, method, Asked { path, body, headers }, Code::Refused).await;
-        }
-        for (tag, code) in [("\"1\"", Code::PreconditionFailed), ("1", Code::MalformedRequest)] {
-            let headers = vec![keyed(), (IF_MATCH, tag.to_owned())];
-            if write.conditional {
-                refused(group, member, method, Asked { path, body, headers }, code).await;
-            }
-        }
-    }
-    if write.only_wrong {
-        return refused_twice(group, members, write).await;
-    }
-    let headers = [keyed()];
-    let mut first = None;
-    for member in members {
-        let (status, _, mut answer) = group.ask(member, method.clone(), path, &headers, body).await;
-        assert!([200, 202].contains(&status), "{method} {path}: {status} {answer}");
-        // How the group stands is as of each answer.
-        let fields = answer.as_object_mut().unwrap();
-        fields.retain(|name, _| !["term", "revision", "leader"].contains(&name.as_str()));
-        assert_eq!(*first.get_or_insert(answer.clone()), answer, "{method} {path}");
-    }
-    for member in members {
-        // Its key is answered for nothing else, and that is not done.
-        let (path, body) = ("/v1/customers/other", &json!({}));
-        let asked = Asked { path, body, headers: headers.to_vec() };
-        refused(group, member, &Method::PUT, asked, Code::Conflict).await;
-    }
-    if write.conditional && *method == Method::PUT {
-        // Now that it is there, by another revision.
-        for member in members {
-            let headers = vec![keyed(), (IF_MATCH, "\"1\"".to_owned())];
-            let asked = Asked { path, body, headers };
-            refused(group, member, method, asked, Code::PreconditionFailed).await;
-        }
-    }
-}
-
-/// One that is refused as a whole gets the same answer again under its key.
-async fn refused_twice(group: &Group, members: [usize; 2], write: &Write) {
-    let Write { method, path, body, .. } = write;
-    let whole = write.wrong.iter().find(|(wrong, with, _)| wrong == path && with == body);
-    let headers = vec![(IDEMPOTENCY_KEY, format_key(&group.keys.next()))];
-    for member in members {
-        let Some((_, _, code)) = whole else { return };
-        let asked = Asked { path, body, headers: headers.clone() };
-        refused(group, member, method, asked, *code).await;
-    }
-}
-
-/// The body with a field that nobody knows, in each of its objects in turn.
-fn coloured(body: &Value) -> Vec<Value> {
-    let mut found = Vec::new();
-    match body {
-        Value::Object(fields) => {
-            let mut own = body.clone();
-            own["colour"] = "red".into();
-            found.push(own);
-            // Their names are the operator's own.
-            let fixed = fields
-                .iter()
-                .filter(|(name, _)| !["arguments", "environment"].contains(&name.as_str()));
-            for (name, value) in fixed {
-                found.extend(coloured(value).into_iter().map(|value| {
-                    let mut whole = body.clone();
-                    whole[name.as_str()] = value;
-                    whole
-                }));
-            }
-        }
-        Value::Array(items) => {
-            for (at, item) in items.iter().enumerate().take(1) {
-                found.extend(coloured(item).into_iter().map(|item| {
-                    let mut whole = body.clone();
-                    whole[at] = item;
-                    whole
-                }));
-            }
-        }
-        _ => {}
-    }
-    found
-}
-
+/// In an order in which each can be done.
 fn rows() -> Vec<Write> {
     let all =
-        [group_members(), others(), drains(), scaling(), rebalances(), declarations(), deletions()];
+        [others(), drains(), scaling(), rebalances(), declarations(), deletions(), group_members()];
     all.into_iter().flatten().collect()
 }
 
@@ -303,7 +70,7 @@ fn every_change_that_is_documented_has_a_row_which_takes_what_is_documented() {
             };
             let of: Vec<&Write> = rows.iter().filter(of).collect();
             let place = format!("{method} {template}");
-            assert!(!of.is_empty(), "{place} has no row in tests/writes/table.rs");
+            assert!(!of.is_empty(), "{place} has no row in tests/writes");
             let conditional = of.iter().any(|row| row.conditional);
             assert_eq!(conditional, takes(operation, "If-Match"), "{place}: If-Match");
             let audited = of.iter().any(|row| row.audited);
@@ -311,9 +78,17 @@ fn every_change_that_is_documented_has_a_row_which_takes_what_is_documented() {
             for fault in Fault::ALL {
                 let asked = of.iter().any(|row| fault.is_asked(row));
                 let lacks = of.iter().any(|row| row.lacks.iter().any(|(lack, _)| *lack == fault));
-                if asked == lacks {
-                    faults.push(format!("{place}: {fault:?}: asked {asked}, said to lack {lacks}"));
+                let shown = of.iter().any(|row| row.shown.contains(&fault));
+                if [asked, lacks, shown].into_iter().filter(|holds| *holds).count() != 1 {
+                    faults.push(format!(
+                        "{place}: {fault:?}: asked {asked}, said to lack {lacks}, shown elsewhere {shown}"
+                    ));
                 }
+            }
+            // A test of its own that shows a repeat shows who asked and why, too.
+            let told = of.iter().any(|row| row.is_told() || row.shown.contains(&Fault::Twice));
+            if audited && !told {
+                faults.push(format!("{place}: nothing shows who asked for it, and why"));
             }
             let told = &operation["responses"];
             for (path, _, code) in of.iter().flat_map(|row| &row.wrong) {
@@ -343,12 +118,8 @@ async fn without_a_leader_nothing_is_taken_and_it_is_said_when_to_ask_again() {
         answer["code"] == "no_leader"
     })
     .await;
-    // What is asked wrongly as a whole is told before anybody is looked for.
     let rows = rows();
-    let right = rows.iter().filter(|row| {
-        !row.wrong.iter().any(|(path, body, _)| *path == row.path && *body == row.body)
-    });
-    let asked = right.map(|row| {
+    let asked = rows.iter().map(|row| {
         let group = &group;
         async move {
             let Write { method, path, body, .. } = row;
@@ -359,23 +130,16 @@ async fn without_a_leader_nothing_is_taken_and_it_is_said_when_to_ask_again() {
             assert!(problem.retry_after_ms.is_some(), "{method} {path}");
         }
     });
-    let asked = futures_util::future::join_all(asked).await;
-    assert!(asked.len() > 25, "{} changes", asked.len());
+    futures_util::future::join_all(asked).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_is_wrong_with_a_change_is_told_by_its_code_and_a_repeat_gets_the_first_answer() {
     let group = Group::of(3).await;
     let members = [group.followers().await[0], group.leader().await];
-    eventually("the level is raised", SOON, async || {
-        group.status(0).await.is_ok_and(|status| status.level == Some(FeatureLevel::KNOWN))
-    })
-    .await;
-    let all = [group_members(), others(), drains(), scaling(), rebalances(), declarations()];
-    for write in all.iter().flatten() {
-        check(&group, members, write).await;
-    }
-    for write in &deletions() {
+    group.raised().await;
+    let rows = rows();
+    for write in &rows {
         check(&group, members, write).await;
     }
     for path in [
@@ -391,4 +155,22 @@ async fn whatever_is_wrong_with_a_change_is_told_by_its_code_and_a_repeat_gets_t
         let (_, _, answer) = group.ask(members[0], Method::GET, path, &[], &Value::Null).await;
         assert_eq!(answer["items"], json!([]), "{path}");
     }
+    // And whoever watches is told of each that was done, once.
+    let told = rows.iter().filter(|row| row.is_told()).map(Write::why);
+    assert_eq!(told_of(&group, members[1]).await, counted(told));
+}
+
+fn counted(all: impl Iterator<Item = String>) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    all.for_each(|one| *counts.entry(one).or_default() += 1);
+    counts
+}
+
+/// Why something was done that was asked for in the name of the tables, and how often.
+async fn told_of(group: &Group, member: usize) -> BTreeMap<String, usize> {
+    let events = group.events(member).await;
+    let kinds = events.iter().flat_map(|event| event.as_object().unwrap().values());
+    let by = kinds.map(|event| event.get("by").filter(|by| by.is_object()).unwrap_or(event));
+    let asked = by.filter(|by| by["who"] == ASKS);
+    counted(asked.map(|by| by["why"].as_str().unwrap().to_owned()))
 }
