@@ -20,3 +20,4 @@ pub use draw::Draw;
 pub use nemesis::{Part, Victim, Whole, victim};
 pub use ports::Ports;
 pub use process::{Process, Spec, StartError};
+pub use sockets::lies_unread;

@@ -2,6 +2,7 @@
 //! Decides where the binary is found and how long things may take; the claims stand in `tests/`.
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
 
+pub mod beside;
 pub mod copies;
 pub mod group;
 pub mod load;

@@ -12,6 +12,8 @@ use tradewind_protocol::history::{Operation, OperationType};
 #[derive(Debug, Default)]
 pub struct Saw {
     pub view: AlgoView,
+    /// Orders that were accepted and, as their ledger says, never placed.
+    pub rejected: usize,
     /// What went wrong for it.
     pub errors: Vec<String>,
     /// Its processes.
@@ -44,7 +46,9 @@ pub fn saw(history: &Path) -> Saw {
             _ => {}
         }
     }
+    let acknowledged = saw.view.acknowledged.len();
     saw.view.acknowledged.retain(|id| !rejected.contains(id.as_str()));
+    saw.rejected = acknowledged - saw.view.acknowledged.len();
     saw
 }
 

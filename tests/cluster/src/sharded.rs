@@ -1,6 +1,6 @@
 //! A Market whose load asks for a second shard: a group, a BrokerManager with a venue behind it, one or more MarketManagers, an algo
-//! that trades and one that reads. Decides how all of it is started, loaded and judged; the claims stand in `tests/shards.rs` and
-//! `tests/shards_lost.rs`.
+//! that trades and one that reads. Decides how all of it is started, loaded and judged; the claims stand in `tests/shards.rs`,
+//! `tests/shards_lost.rs`, `tests/stands_still.rs`, and where `beside.rs` uses it.
 
 use crate::{
     binary, eventually, eventually_async,
@@ -13,7 +13,7 @@ use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Command,
     sync::{
         Arc,
@@ -32,8 +32,10 @@ use tradewind_sdk::{OrderRequest, Session, Side};
 pub const SOON: Duration = Duration::from_secs(60);
 pub const INSTRUMENTS: [&str; 6] =
     ["ADA/USD", "DOT/USD", "ETH/USD", "LTC/USD", "SOL/USD", "XRP/USD"];
+/// Traded there as well, and not over this Market.
+const BESIDE: &str = "BTC/USD";
 const KEY: &str = "tw_a-key-of-acme-that-nobody-guesses-0123456789abcdef";
-const ACCOUNT: &str = "sim-1";
+pub const ACCOUNT: &str = "sim-1";
 /// The Market's services.
 pub const SHARDS: [&str; 2] = ["market.crypto.0", "market.crypto.1"];
 
@@ -62,15 +64,21 @@ pub struct World {
 impl World {
     /// So many MarketManagers, whose Markets may have two shards.
     pub async fn trading(market_managers: u32) -> Self {
+        Self::trading_on(market_managers, &|_| Vec::new()).await
+    }
+
+    /// The same, all of whose Managers and services find that in their environment.
+    pub async fn trading_on(
+        market_managers: u32,
+        environment: &dyn Fn(&Path) -> Vec<(String, String)>,
+    ) -> Self {
         let mut site = Site::of(0).await;
-        // Slow enough that quotes alone keep no shard.
-        let mut more = vec!["--speed", "1"];
-        INSTRUMENTS.iter().for_each(|name| more.extend(["--instrument", name]));
-        let venue = OtherVenue::at(&site.group.home.path().join("venue"), &more);
-        site.start("broker-manager", "n1", Passing::All).await;
+        let venue = venue(&site.group.home.path().join("venue"));
+        site.start_on("broker-manager", "n1", Passing::All, environment).await;
         site.options = ["--shards", "2", "--shard-busy", "20"].map(str::to_owned).to_vec();
         for n in 0..market_managers {
-            site.start("market-manager", &format!("n{}", n + 2), Passing::All).await;
+            let name = format!("n{}", n + 2);
+            site.start_on("market-manager", &name, Passing::All, environment).await;
         }
         let key = site.group.home.path().join("key");
         fs::write(&key, KEY).unwrap();
@@ -187,18 +195,30 @@ impl World {
     /// Ends the trading, and holds what the algo saw against what the venue says: every order is there, once, every fill was told, and
     /// nothing of it was missing.
     pub async fn judge(&self, trading: Trading) {
+        assert_eq!(self.judge_all_but_rejected(trading).await, 0, "accepted, and never placed");
+    }
+
+    /// The same where Brokers die, which may leave what they have accepted unsent and say so. Gives how many orders those are.
+    pub async fn judge_all_but_rejected(&self, trading: Trading) -> usize {
+        self.judge_at(trading, &[(&self.venue.address, ACCOUNT)]).await
+    }
+
+    /// The same with what several venues say of the customer's accounts there.
+    pub async fn judge_at(&self, trading: Trading, at: &[(&str, &str)]) -> usize {
         trading.pause_ms.store(0, Ordering::Relaxed);
         trading.task.await.unwrap();
         let orders = trading.orders.load(Ordering::Relaxed);
         let began = Instant::now();
         loop {
-            let Saw { view, errors, .. } = saw(&self.history);
-            let truth = truth(&view, "acme", &[(&self.venue.address, ACCOUNT)]).await;
-            let found = check(&view, &truth);
+            let Saw { view, errors, rejected, .. } = saw(&self.history);
+            let truth = truth(&view, "acme", at).await;
+            let (found, placed) = (check(&view, &truth), orders - rejected);
             assert!(errors.is_empty(), "{errors:#?}");
-            if found.none() && truth.fills.len() >= orders {
-                assert_eq!((view.acknowledged.len(), truth.arrivals.len()), (orders, orders));
-                return;
+            if found.none() && truth.fills.len() >= placed {
+                assert_eq!(view.acknowledged.len(), placed);
+                // The venue may have been told of one too late, and have refused it.
+                assert!((placed..=orders).contains(&truth.arrivals.len()), "{truth:?}");
+                return rejected;
             }
             assert!(began.elapsed() < SOON, "{found:?}, {} of {orders}", truth.fills.len());
             sleep(Duration::from_millis(100)).await;
@@ -251,6 +271,16 @@ impl Trading {
     }
 }
 
+/// A venue where all of it is traded.
+#[must_use]
+pub fn venue(ledger: &Path) -> OtherVenue {
+    // Slow enough that quotes alone keep no shard.
+    let mut more = vec!["--speed", "1"];
+    let traded = INSTRUMENTS.iter().chain([&BESIDE]);
+    traded.for_each(|name| more.extend(["--instrument", name]));
+    OtherVenue::at(ledger, &more)
+}
+
 /// A token, and the MarketManagers to use it at, once there are so many.
 async fn opened(site: &Site, market_managers: u32) -> (String, Vec<Edge>) {
     let member = site.group.addresses().remove(0);
@@ -277,7 +307,7 @@ async fn opened(site: &Site, market_managers: u32) -> (String, Vec<Edge>) {
 }
 
 /// An algo that knows of the account.
-async fn session(site: &Site, history: &std::path::Path) -> Arc<Session> {
+async fn session(site: &Site, history: &Path) -> Arc<Session> {
     let began = Instant::now();
     loop {
         let builder = Session::builder().infrastructure_managers(site.group.addresses());

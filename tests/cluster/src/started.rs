@@ -24,6 +24,15 @@ pub fn started_as(word: &str, holding: &str) -> Vec<String> {
     found
 }
 
+/// How many processes have ended and are still their parent's to reap.
+#[must_use]
+pub fn zombies(parent: u32) -> usize {
+    let own = format!(" Z {parent} ");
+    let stats = fs::read_dir("/proc").unwrap().flatten();
+    let stats = stats.filter_map(|entry| fs::read_to_string(entry.path().join("stat")).ok());
+    stats.filter(|stat| stat.rsplit(')').next().unwrap_or_default().starts_with(&own)).count()
+}
+
 /// The services that run out of a Manager's directory.
 #[must_use]
 pub fn services(data: &Path) -> Vec<String> {

@@ -129,7 +129,7 @@ fn put(demo: &Demo) {
 async fn judge(demo: &Demo, mut algo: Own) {
     send(algo.0.id(), Signal::TERM);
     eventually("the algo winds down", PATIENCE, || algo.ends());
-    let Saw { view, errors, lives } = saw(&history(demo));
+    let Saw { view, errors, lives, .. } = saw(&history(demo));
     assert!(errors.is_empty(), "{errors:#?}");
     assert_eq!(lives.len(), 1);
     let truth = truth(&view, "guest", &[(&demo.venue(), "sim-2")]).await;

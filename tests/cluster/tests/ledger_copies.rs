@@ -1,7 +1,9 @@
 //! Two copies of a ledger, over real processes: the node of a Broker is lost with its disk, and its account trades on at the
-//! node of the copy with all that was accepted. The venue's own ledger is the judge.
+//! node of the copy with all that was accepted; or it stands still, and wakes when it was continued there. The venue's own
+//! ledger is the judge.
 #![allow(clippy::unwrap_used)]
 
+use rustix::process::Signal;
 use serde_json::Value;
 use std::{
     collections::BTreeMap,
@@ -14,11 +16,12 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::task::JoinHandle;
-use tradewind_launcher::Passing;
+use tradewind_launcher::{Passing, process_is_alive};
 use tradewind_sdk::{Order, OrderRequest, OrderState, Session, Side};
 use tradewind_tests_cluster::{
     binary, eventually_async,
     other_venue::{OtherVenue, ledger},
+    send,
     site::Site,
 };
 
@@ -127,12 +130,45 @@ impl World {
         (accepted, task)
     }
 
-    /// What was placed there, each time it was.
-    async fn at_venue(&self) -> Vec<String> {
+    /// Waits for so many more.
+    async fn accepts(&self, more: usize, accepted: &Accepted, when: &str) {
+        let wanted = count(accepted) + more;
+        let done = async || count(accepted) >= wanted;
+        eventually_async(&format!("orders are accepted {when}"), SOON, done).await;
+    }
+
+    /// What arrived there, each time it did, and whether it was placed.
+    async fn at_venue(&self) -> Vec<(String, bool)> {
         let page = ledger(&self.venue.address, ACCOUNT).await;
         let arrivals = page["arrivals"].as_array().cloned().unwrap_or_default();
         let id = |arrival: &Value| arrival["venue_order_id"].as_str().unwrap().to_owned();
-        arrivals.iter().filter(|arrival| !arrival["outcome"].is_object()).map(id).collect()
+        let each = arrivals.iter().map(|arrival| (id(arrival), !arrival["outcome"].is_object()));
+        each.collect()
+    }
+
+    /// All that was ever accepted is known, and at the venue once, unless the ledger says that it was never placed.
+    async fn judge(&self, accepted: &Accepted) {
+        let accepted: Vec<Order> = accepted.lock().unwrap().clone();
+        assert!(accepted.len() >= 70);
+        let mut counted = BTreeMap::<String, usize>::new();
+        let arrived = self.at_venue().await;
+        for (venue_order_id, _) in &arrived {
+            *counted.entry(venue_order_id.clone()).or_default() += 1;
+        }
+        assert!(counted.values().all(|times| *times == 1), "an order is at the venue twice");
+        for order in &accepted {
+            let id = order.order_id.venue_order_id.to_string();
+            let placed = (id.clone(), true);
+            let told = async || match self.session.order(&order.order_id).await.map(|now| now.state)
+            {
+                Ok(OrderState::New) => {
+                    arrived.contains(&placed) || self.at_venue().await.contains(&placed)
+                }
+                Ok(OrderState::Rejected) => !arrived.contains(&placed),
+                Ok(_) | Err(_) => false,
+            };
+            eventually_async(&format!("{id} is told as it is at the venue"), SOON, told).await;
+        }
     }
 }
 
@@ -147,35 +183,64 @@ async fn with_two_copies_the_loss_of_the_brokers_node_and_its_disk_loses_no_acce
     let home = world.home().unwrap();
     let stop = Arc::new(AtomicBool::new(false));
     let (accepted, submits) = world.submits(&stop);
-    eventually_async("orders are accepted", SOON, async || count(&accepted) >= 50).await;
+    world.accepts(50, &accepted, "at first").await;
     // when
     world.site.lose(home).await;
     fs::remove_dir_all(world.site.data(home)).unwrap();
-    let before = count(&accepted);
     // then it trades on elsewhere
     let elsewhere = async || world.home().is_some_and(|now| now != home);
     eventually_async("the ledger is continued on the node of its copy", SOON, elsewhere).await;
-    eventually_async("orders are accepted again", SOON, async || count(&accepted) >= before + 20)
-        .await;
+    world.accepts(20, &accepted, "again").await;
     stop.store(true, Ordering::SeqCst);
     submits.await.unwrap();
-    // and all that was ever accepted is known there, and at the venue once, unless the ledger says that it was never placed
-    let accepted: Vec<Order> = accepted.lock().unwrap().clone();
-    assert!(accepted.len() >= 70);
-    let mut counted = BTreeMap::<String, usize>::new();
-    for venue_order_id in world.at_venue().await {
-        *counted.entry(venue_order_id).or_default() += 1;
+    world.judge(&accepted).await;
+}
+
+/// A BrokerManager stands still, and its Broker may, until the ledger is continued elsewhere. Then they wake, the Broker first.
+async fn stands_still(with_its_broker: bool) {
+    // given
+    let world = World::trading().await;
+    let home = world.home().unwrap();
+    let stop = Arc::new(AtomicBool::new(false));
+    let (accepted, submits) = world.submits(&stop);
+    world.accepts(50, &accepted, "at first").await;
+    let service = format!("broker.{ACCOUNT}.0");
+    let broker = world.site.processes(home).await.unwrap()[&service];
+    // when: with whatever is on its way at the moment
+    world.site.stop(home);
+    if with_its_broker {
+        send(broker, Signal::STOP);
     }
-    assert!(counted.values().all(|times| *times == 1), "an order is at the venue twice");
-    for order in &accepted {
-        let id = order.order_id.venue_order_id.to_string();
-        let told = async || match world.session.order(&order.order_id).await.map(|now| now.state) {
-            Ok(OrderState::New) => {
-                counted.contains_key(&id) || world.at_venue().await.contains(&id)
-            }
-            Ok(OrderState::Rejected) => !counted.contains_key(&id),
-            Ok(_) | Err(_) => false,
-        };
-        eventually_async(&format!("{id} is told as it is at the venue"), SOON, told).await;
-    }
+    // then
+    let elsewhere = async || world.home().is_some_and(|now| now != home);
+    eventually_async("the ledger is continued on the node of its copy", SOON, elsewhere).await;
+    world.accepts(20, &accepted, "elsewhere").await;
+    // when: it goes on with what it had, and nobody is there to tell it that it is not to
+    send(broker, Signal::CONT);
+    // then
+    world.accepts(20, &accepted, "beside the one that woke").await;
+    // when
+    world.site.wake(home);
+    // then
+    let ended = async || !process_is_alive(broker);
+    eventually_async("the Broker that was superseded has ended", SOON, ended).await;
+    let none = async || world.site.processes(home).await == Some(BTreeMap::new());
+    eventually_async("its Manager has no Broker", SOON, none).await;
+    world.accepts(20, &accepted, "with both awake").await;
+    assert_ne!(world.home(), Some(home));
+    stop.store(true, Ordering::SeqCst);
+    submits.await.unwrap();
+    world.judge(&accepted).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_manager_that_stands_still_loses_its_broker_to_the_copy_and_what_runs_on_harms_nothing()
+ {
+    stands_still(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_that_stood_still_while_its_ledger_was_continued_elsewhere_harms_nothing_when_it_wakes()
+ {
+    stands_still(true).await;
 }

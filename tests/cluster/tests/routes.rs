@@ -117,7 +117,7 @@ async fn judge(demo: &Demo, at: &[(&str, &str)]) {
         history.lines().any(|line| line.contains(r#""f":"wind-down""#))
     };
     eventually("the algo winds down", SOON, ended);
-    let Saw { view, errors, lives } = saw(&demo.data.path().join("history.jsonl"));
+    let Saw { view, errors, lives, .. } = saw(&demo.data.path().join("history.jsonl"));
     assert!(errors.is_empty(), "{errors:#?}");
     assert_eq!(lives.len(), 1, "it was never started anew");
     let truth = truth(&view, "acme", at).await;

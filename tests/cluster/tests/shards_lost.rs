@@ -1,15 +1,17 @@
 //! What is lost or taken away under a Market of two shards that an algo trades through and another one reads: its MarketManager by
-//! `kill -9`, its MarketManager by a drain, its main shard by `kill -9`. Real processes throughout.
+//! `kill -9`, its MarketManager by a drain, its main shard by `kill -9`, and both Managers by `kill -9` again and again. Real
+//! processes throughout.
 #![allow(clippy::unwrap_used)]
 
 use rustix::process::Signal;
+use std::collections::BTreeMap;
 use tradewind_launcher::process_is_alive;
 use tradewind_tests_cluster::{
-    eventually, eventually_async,
+    asked, eventually, eventually_async,
     reader::Reader,
     send,
     sharded::{INSTRUMENTS, SHARDS, SOON, Trading, Works, World, of_the_second},
-    started::services,
+    started::{services, zombies},
 };
 
 /// A world whose algos are at the first of so many MarketManagers, where the Market has two shards.
@@ -133,4 +135,76 @@ async fn a_main_shard_that_is_killed_costs_its_own_instruments_a_pause_and_order
     assert_eq!(all.connections().len(), 1);
     works.end().await;
     world.judge(trading).await;
+}
+
+/// Waits until a Manager has all of these, live, of which nothing runs twice; they are those of before, but for the one that died.
+async fn has(
+    world: &World,
+    node: usize,
+    before: &BTreeMap<String, u32>,
+    died: Option<&str>,
+    when: &str,
+) {
+    let site = &world.site;
+    let as_before = |now: &BTreeMap<String, u32>| {
+        now.keys().eq(before.keys())
+            && now.iter().all(|(name, pid)| (before[name] == *pid) == (died != Some(&**name)))
+    };
+    let whole = async || {
+        let states = site.services(node).await.unwrap_or_default();
+        states.len() == before.len()
+            && states.iter().all(|state| state == "live")
+            && site.processes(node).await.is_some_and(|now| as_before(&now))
+            && services(site.data(node)).iter().eq(before.keys())
+            && zombies(site.pid(node)) == 0
+    };
+    eventually_async(&format!("its services are there, once, {when}"), SOON, whole).await;
+}
+
+/// `TRADEWIND_MANAGER_KILLS=50` for the long run.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn managers_killed_again_and_again_under_a_market_of_two_shards_lose_and_double_neither_service_nor_order()
+ {
+    // given
+    let (mut world, reader, trading, mut works) = on_two_shards(1).await;
+    let edge = world.edges[0].clone();
+    let broker_manager = 0;
+    let mut brokers_died = 0;
+    let rounds = usize::try_from(asked("TRADEWIND_MANAGER_KILLS", 12)).unwrap();
+    for round in 0..rounds {
+        let (when, of_brokers) = (format!("in round {round}"), round % 3 == 2);
+        let node = if of_brokers { broker_manager } else { edge.node };
+        let before = world.site.processes(node).await.unwrap();
+        assert_eq!(before.len(), if of_brokers { 1 } else { SHARDS.len() }, "{when}");
+        // when: some die while nobody looks after them
+        world.site.kill(node);
+        let died = (round % 4 == 3)
+            .then(|| before.keys().nth(round / 4 % before.len()))
+            .flatten()
+            .cloned();
+        if let Some(died) = &died {
+            send(before[died], Signal::KILL);
+            brokers_died += usize::from(of_brokers);
+        }
+        let lives =
+            |(name, pid): (&String, &u32)| died.as_ref() == Some(name) || process_is_alive(*pid);
+        assert!(before.iter().all(lives), "{when}: {before:?}");
+        world.site.start_again(node);
+        // then
+        has(&world, node, &before, died.as_deref(), &when).await;
+        trading.goes_on(&when).await;
+        reader.goes_on(&format!("all are read {when}"), &INSTRUMENTS, SOON);
+        if died.as_deref() == Some(SHARDS[0]) {
+            // The work was at the dead one: without any, the second one would have to go.
+            works.end().await;
+            works = world.works(&edge).await;
+        }
+        world.is_on_both(&edge);
+    }
+    // then
+    let untold = |of: &&str| (reader.all.of(of).untold, reader.all.of(of).back);
+    assert!(INSTRUMENTS.iter().all(|of| untold(of) == (0, 0)), "{:?}", reader.all);
+    works.end().await;
+    // What a Broker has accepted and has not sent when it dies it says.
+    assert!(world.judge_all_but_rejected(trading).await <= brokers_died);
 }

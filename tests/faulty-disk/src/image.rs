@@ -60,7 +60,7 @@ pub fn cut_power(images: &[Image]) -> io::Result<()> {
     run(POWER_OFF, &places)
 }
 
-fn run(program: &str, arguments: &[&Path]) -> io::Result<()> {
+pub(crate) fn run(program: &str, arguments: &[&Path]) -> io::Result<()> {
     let output = Command::new(program).args(arguments).output()?;
     if output.status.success() {
         return Ok(());

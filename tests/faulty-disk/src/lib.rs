@@ -11,10 +11,12 @@ mod disk;
 mod image;
 mod power;
 mod random;
+mod small;
 mod tape;
 
 pub use disk::FaultyDisk;
 pub use image::{Image, cut_power};
 pub use power::Replay;
 pub use random::Random;
+pub use small::SmallDisk;
 pub use tape::{Event, Kind, read_tape};
