@@ -6,6 +6,7 @@
 
 mod broker_process;
 mod leader;
+mod proof;
 mod returns;
 mod services;
 mod unruly;
