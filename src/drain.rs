@@ -1,19 +1,17 @@
 //! `tradewind drain`, `tradewind undrain`: begins a drain and shows how far it is until it is done. Decides what is asked
-//! for; how a drain is watched stands in `follow`. Leaving off leaves the drain running.
+//! for; how a drain is watched stands in `follow`, how they are listed in `list`. Leaving off leaves the drain running.
 
 mod follow;
+mod list;
 
 use crate::{
-    cli::{
-        drain::{DrainArgs, UndrainArgs, Who},
-        resource::Format,
-    },
+    cli::drain::{DrainArgs, UndrainArgs, Who},
     clock,
     exit::{Over, Usage},
-    resource::{Asker, WITHIN, again, say},
+    resource::{Asker, WITHIN},
 };
 use anyhow::Context as _;
-use follow::{follow, show, shown};
+use follow::follow;
 use std::{process::ExitCode, time::Duration};
 use tokio_util::sync::CancellationToken;
 use tradewind_domain::{
@@ -25,7 +23,7 @@ use tradewind_link::rest::Method;
 use tradewind_protocol::{
     Code,
     control::Changed,
-    drains::{BeginDrain, ChangeDrain, DRAINS, DrainTold, Drains, path_of},
+    drains::{BeginDrain, ChangeDrain, DrainTold, path_of},
     events::{EVENTS, EventPage},
 };
 
@@ -36,15 +34,17 @@ pub(crate) async fn run(args: &DrainArgs, stop: CancellationToken) -> anyhow::Re
     let asker = Asker::new(&args.whom);
     let Some(target) = &args.target else {
         if args.watch {
-            again(asker.output, &stop, async || list(&asker).await).await?;
+            list::watch(&asker, &stop).await?;
         } else {
-            say(&list(&asker).await?)?;
+            list::all(&asker).await?;
         }
         return Ok(ExitCode::SUCCESS);
     };
+    if args.watch {
+        return follow(&asker, target, stop).await;
+    }
     if args.show {
-        let told: DrainTold = asker.control.read(&path_of(target), WITHIN).await?;
-        show(asker.output, &told.drain)?;
+        list::one(&asker, target).await?;
         return Ok(ExitCode::SUCCESS);
     }
     let why =
@@ -60,8 +60,7 @@ pub(crate) async fn run(args: &DrainArgs, stop: CancellationToken) -> anyhow::Re
         }
     }
     if args.detach {
-        let told: DrainTold = asker.control.read(&path_of(target), WITHIN).await?;
-        show(asker.output, &told.drain)?;
+        list::one(&asker, target).await?;
         return Ok(ExitCode::SUCCESS);
     }
     follow(&asker, target, stop).await
@@ -182,16 +181,4 @@ async fn change(
     let key = asker.key().await;
     let asked = asker.control.change_on(method, path, &body, &key, on, WITHIN).await;
     Ok(asked.accepted()?)
-}
-
-/// All drains.
-async fn list(asker: &Asker) -> anyhow::Result<String> {
-    let all: Drains = asker.control.read(DRAINS, WITHIN).await?;
-    if asker.output == Format::Json {
-        return Ok(serde_json::to_string_pretty(&all.drains)? + "\n");
-    }
-    if all.drains.is_empty() && asker.output == Format::Table {
-        return Ok("nothing is being drained\n".to_owned());
-    }
-    all.drains.iter().map(|drain| shown(asker.output, drain)).collect()
 }

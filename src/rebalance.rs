@@ -4,7 +4,7 @@
 use crate::{
     cli::{rebalance::RebalanceArgs, resource::Format},
     exit::Usage,
-    resource::{Asker, WITHIN, again, say},
+    resource::{Asker, WITHIN, lines, say, steadily},
 };
 use serde_json::json;
 use std::{
@@ -46,8 +46,7 @@ pub(crate) async fn run(args: &RebalanceArgs, stop: CancellationToken) -> anyhow
         return Ok(ExitCode::SUCCESS);
     }
     if args.watch {
-        let plan = async || shown(asker.output, &look(&asker).await?);
-        again(asker.output, &stop, plan).await?;
+        watch(&asker, &stop).await?;
         return Ok(ExitCode::SUCCESS);
     }
     let before = look(&asker).await?;
@@ -88,6 +87,27 @@ async fn look(asker: &Asker) -> Result<RebalanceTold, Problem> {
         }
         sleep(LOOK_EVERY).await;
     }
+}
+
+/// What would be moved and what is under way, again when that is another.
+async fn watch(asker: &Asker, stop: &CancellationToken) -> anyhow::Result<()> {
+    let look = async || Ok(look(asker).await?);
+    let of = |told: &RebalanceTold| (told.under_way.clone(), told.plan.clone());
+    let differs = |now: &RebalanceTold, shown: &RebalanceTold| Ok(of(now) != of(shown));
+    let news = |before: Option<&RebalanceTold>, now: &RebalanceTold| match asker.output {
+        Format::Table | Format::Json => shown(asker.output, now),
+        Format::Jsonl => {
+            let before = before.map(to_make).unwrap_or_default();
+            lines(&before, &to_make(now), |each| each.customer.clone())
+        }
+    };
+    steadily(asker.output, stop, look, differs, news).await
+}
+
+/// The moves that have not been made of what is under way; else those that would be.
+fn to_make(told: &RebalanceTold) -> Vec<CustomerMove> {
+    let left = told.under_way.as_ref().map(|row| row.left.clone());
+    left.or_else(|| told.plan.clone()).unwrap_or_default()
 }
 
 /// What is followed: the moves, as far as they are known, and from where the events tell of them.
@@ -232,7 +252,7 @@ fn shown(output: Format, told: &RebalanceTold) -> anyhow::Result<String> {
             let told = json!({ "under_way": told.under_way, "plan": plan });
             Ok(format!("{told:#}\n"))
         }
-        Format::Jsonl => plan.iter().map(|each| Ok(serde_json::to_string(each)? + "\n")).collect(),
+        Format::Jsonl => lines(&[], &to_make(told), |each| each.customer.clone()),
         Format::Table => Ok(table(told.under_way.as_ref(), &plan)),
     }
 }

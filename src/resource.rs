@@ -10,7 +10,7 @@ mod trader;
 mod watch;
 
 pub(crate) use asker::{Asker, WITHIN, said, say};
-pub(crate) use watch::{again, steadily};
+pub(crate) use watch::{lines, steadily};
 
 use crate::{
     cli::resource::{

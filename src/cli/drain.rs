@@ -46,8 +46,8 @@ pub(crate) struct DrainArgs {
     /// Only if there is none yet; else the one that is there goes on and is shown
     #[arg(long, requires = "why", conflicts_with_all = ["if_match", "force", "reschedule"])]
     pub(crate) create: bool,
-    /// Of the list: show it again whenever it has changed, until Ctrl-C
-    #[arg(short, long, conflicts_with = "target")]
+    /// Begin nothing, and show it again whenever it has changed: the list until Ctrl-C, one drain until nothing more comes by itself
+    #[arg(short, long, conflicts_with_all = ["why", "drop", "drop_at", "deadline", "detach", "show"])]
     pub(crate) watch: bool,
     #[command(flatten)]
     pub(crate) whom: Whom,

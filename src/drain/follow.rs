@@ -22,7 +22,7 @@ use tradewind_domain::{
 use tradewind_protocol::{
     Code, Problem,
     control::Stand,
-    drains::{DrainTold, DrainView, path_of},
+    drains::{DrainTold, DrainView, Remaining, path_of},
 };
 
 /// Between two looks: what remains changes without a change of the drain.
@@ -194,12 +194,8 @@ fn next(drain: &DrainView) -> Option<String> {
     ))
 }
 
-pub(super) fn show(output: Format, drain: &DrainView) -> anyhow::Result<()> {
-    say(&shown(output, drain)?)
-}
-
-pub(super) fn shown(output: Format, drain: &DrainView) -> anyhow::Result<String> {
-    Ok(match output {
+fn show(output: Format, drain: &DrainView) -> anyhow::Result<()> {
+    say(&match output {
         Format::Json => serde_json::to_string_pretty(drain)? + "\n",
         Format::Jsonl => serde_json::to_string(drain)? + "\n",
         Format::Table => line(drain, clock::now()),
@@ -207,28 +203,31 @@ pub(super) fn shown(output: Format, drain: &DrainView) -> anyhow::Result<String>
 }
 
 fn line(drain: &DrainView, now: UnixNanos) -> String {
+    let (DrainRow { target, state, revision, .. }, left) = (&drain.row, left(drain, now));
+    let left = if left.is_empty() { left } else { format!("  {left}") };
+    format!("{target}  {state}  revision {revision}{left}\n")
+}
+
+/// What it has before it, in words; nothing where nothing is left.
+pub(super) fn left(drain: &DrainView, now: UnixNanos) -> String {
     let row = &drain.row;
-    let acknowledged = match (row.state, drain.acknowledged) {
-        (DrainState::Cordoned, false) => " (not acknowledged yet)",
-        _ => "",
-    };
-    let remaining = drain.remaining.map_or_else(String::new, |left| {
-        let held = left.held.map_or_else(|| "?".to_owned(), |held| held.to_string());
-        format!(
-            ", {} brokers, {} customers, {} traders to move, {held} services and sessions there",
-            left.brokers, left.customers, left.traders
-        )
-    });
-    let overdue = if row.overdue.is_some() { ", OVERDUE" } else { "" };
-    let due = row.deadline.filter(|_| row.overdue.is_none() && row.drained.is_none());
-    let due = due.map_or_else(String::new, |deadline| {
-        format!(", due in {} s", deadline.0.saturating_sub(now.0) / 1_000_000_000)
-    });
+    let mut words = Vec::new();
+    if matches!(row.state, DrainState::Cordoned) && !drain.acknowledged {
+        words.push("not acknowledged yet".to_owned());
+    }
+    if let Some(Remaining { brokers, customers, traders, held }) = drain.remaining {
+        let held = held.map_or_else(|| "?".to_owned(), |held| held.to_string());
+        words.push(format!(
+            "{brokers} brokers, {customers} customers, {traders} traders to move, {held} services and sessions there"
+        ));
+    }
+    if row.overdue.is_some() {
+        words.push("OVERDUE".to_owned());
+    } else if let Some(deadline) = row.deadline.filter(|_| row.drained.is_none()) {
+        words.push(format!("due in {} s", deadline.0.saturating_sub(now.0) / 1_000_000_000));
+    }
     let waits = drain.waits.as_ref().map_or_else(String::new, |waits| format!(" - {waits}"));
-    let (target, state, revision) = (&row.target, row.state, row.revision);
-    format!(
-        "{target}  {state}{acknowledged}  revision {revision}{remaining}{overdue}{due}{waits}\n"
-    )
+    words.join(", ") + &waits
 }
 
 #[cfg(test)]

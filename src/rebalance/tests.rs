@@ -74,3 +74,15 @@ fn a_plan_without_moves_says_so() {
     assert!(table(None, &[]).contains("nothing to move"));
     assert!(table(None, &[each("x")]).contains("b.trader-manager"));
 }
+
+#[test]
+fn as_lines_the_moves_are_shown_that_are_left_of_what_is_under_way_and_else_those_that_would_be() {
+    let moves = |told: &RebalanceTold| {
+        let lines = shown(Format::Jsonl, told).unwrap();
+        let each = |line| serde_json::from_str::<CustomerMove>(line).unwrap();
+        lines.lines().map(each).map(|each| each.customer.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(moves(&told(None, &["x", "y"])), ["x", "y"]);
+    assert_eq!(moves(&told(Some((60, 2, &["y"])), &[])), ["y"]);
+    assert_eq!(moves(&told(Some((60, 2, &[])), &["z"])), Vec::<String>::new());
+}

@@ -7,6 +7,7 @@ use super::{
     table::Column,
 };
 use crate::{cli::resource::Format, exit::one_document};
+use serde::Serialize;
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -66,17 +67,19 @@ pub(super) async fn watch(
             Err(WatchEnd::Gone(_)) => true,
             Err(WatchEnd::Refused(problem)) => return Err(problem.into()),
         };
-        let items;
-        (at, items) = tokio::select! {
-            looked = look() => looked?,
+        let looked = tokio::select! {
+            looked = look() => looked,
             () = stop.cancelled() => return Ok(()),
         };
         again = Instant::now() + LOOK_EVERY;
+        // Without a leader there is nothing new to tell; there will be one.
+        let Ok((now, items)) = looked else { continue };
+        at = now;
         if missed {
             watch = asker.control.watch(Some(at));
         }
         if differ(asker.output, &items, &shown, columns) {
-            if !said(&news(asker.output, &shown, &items, columns))? {
+            if !said(&news(asker.output, &shown, &items, columns)?)? {
                 return Ok(());
             }
             shown = items;
@@ -84,18 +87,8 @@ pub(super) async fn watch(
     }
 }
 
-/// What no event tells of: looked at once a second, and shown again when it reads otherwise.
-pub(crate) async fn again(
-    output: Format,
-    stop: &CancellationToken,
-    look: impl AsyncFn() -> anyhow::Result<String>,
-) -> anyhow::Result<()> {
-    let differs = |now: &String, shown: &String| Ok(now != shown);
-    steadily(output, stop, look, differs, |_, now| Ok(now.clone())).await
-}
-
-/// The same of what has parts that change without a change that anybody waits for. `news`: what is shown of it, beside what was
-/// shown before.
+/// What no event tells of: looked at once a second, and shown again when it differs by more than what changes all the time.
+/// `news`: what is shown of it, beside what was shown before.
 pub(crate) async fn steadily<T>(
     output: Format,
     stop: &CancellationToken,
@@ -139,18 +132,33 @@ fn differ(output: Format, items: &[Value], shown: &[Value], columns: &[Column]) 
     }
 }
 
-fn news(output: Format, shown: &[Value], items: &[Value], columns: &[Column]) -> String {
+fn news(
+    output: Format,
+    shown: &[Value],
+    items: &[Value],
+    columns: &[Column],
+) -> anyhow::Result<String> {
     match output {
-        Format::Table => format!("\n{}", form(output, items, columns)),
-        Format::Json => form(output, items, columns),
+        Format::Table => Ok(format!("\n{}", form(output, items, columns))),
+        Format::Json => Ok(form(output, items, columns)),
         Format::Jsonl => {
             let name = |item: &Value| columns.first().and_then(|first| first.of(item)).cloned();
-            let gone = shown.iter().filter(|item| !items.iter().any(|now| name(now) == name(item)));
-            let gone = gone.map(|item| format!("{}\n", json!({ "deleted": name(item) })));
-            let new = items.iter().filter(|item| !shown.contains(item));
-            gone.chain(new.map(|item| format!("{item}\n"))).collect()
+            lines(shown, items, name)
         }
     }
+}
+
+/// A line for each change: by its name what is gone, and whole what is new or another than it was.
+pub(crate) fn lines<T: PartialEq + Serialize, N: PartialEq + Serialize>(
+    shown: &[T],
+    items: &[T],
+    name: impl Fn(&T) -> N,
+) -> anyhow::Result<String> {
+    let gone = shown.iter().map(&name).filter(|gone| !items.iter().any(|now| name(now) == *gone));
+    let gone = gone.map(|name| Ok(json!({ "deleted": name }).to_string()));
+    let new = items.iter().filter(|item| !shown.contains(item)).map(serde_json::to_string);
+    let each: Result<Vec<String>, serde_json::Error> = gone.chain(new).collect();
+    Ok(each?.into_iter().map(|line| line + "\n").collect())
 }
 
 #[cfg(test)]
@@ -199,9 +207,9 @@ mod tests {
         let item = |name: &str, revision: u64| json!({"market": name, "revision": revision});
         let (before, after) =
             ([item("a", 1), item("b", 2), item("c", 3)], [item("a", 1), item("c", 4)]);
-        let lines = news(Format::Jsonl, &before, &after, table::MARKETS);
+        let lines = news(Format::Jsonl, &before, &after, table::MARKETS).unwrap_or_default();
         assert_eq!(lines, "{\"deleted\":\"b\"}\n{\"market\":\"c\",\"revision\":4}\n");
-        let whole = news(Format::Table, &before, &after, table::MARKETS);
+        let whole = news(Format::Table, &before, &after, table::MARKETS).unwrap_or_default();
         assert!(whole.starts_with("\nMARKET") && whole.lines().count() == 4, "{whole}");
     }
 }

@@ -17,6 +17,7 @@ pub mod site;
 pub mod started;
 pub mod states;
 pub mod town;
+pub mod whole;
 pub mod wire;
 
 use rustix::process::{Pid, Signal, kill_process};

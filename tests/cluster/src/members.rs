@@ -120,6 +120,12 @@ impl Members {
         self.home.path()
     }
 
+    /// The API address of one, whether it runs or not.
+    #[must_use]
+    pub fn address(&self, name: &str) -> String {
+        self.members[name].api.to_string()
+    }
+
     /// API addresses of those that run.
     #[must_use]
     pub fn addresses(&self) -> Vec<String> {

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use crate::{
-    binary,
+    binary, eventually,
     members::{Members, SOON},
 };
 use std::{
@@ -11,17 +11,26 @@ use std::{
     process::{Child, Command, Output, Stdio},
     sync::mpsc::{Receiver, channel},
     thread,
+    time::Instant,
 };
 use tempfile::TempDir;
 
-pub struct Operator<'a> {
-    members: &'a Members,
+pub struct Operator {
+    addresses: String,
     files: TempDir,
 }
 
-impl<'a> Operator<'a> {
-    pub fn of(members: &'a Members) -> Self {
-        Self { members, files: TempDir::new().unwrap() }
+impl Operator {
+    /// Of all that run now.
+    #[must_use]
+    pub fn of(members: &Members) -> Self {
+        Self::at(&members.addresses())
+    }
+
+    /// Who knows these members.
+    #[must_use]
+    pub fn at(addresses: &[String]) -> Self {
+        Self { addresses: addresses.join(","), files: TempDir::new().unwrap() }
     }
 
     /// `put`'s command stands behind `--`: the address goes before it.
@@ -30,7 +39,7 @@ impl<'a> Operator<'a> {
         let mut command = Command::new(binary());
         command.args(words.split(' '));
         if words.contains(' ') {
-            command.args(["--addr", &self.members.addresses().join(",")]);
+            command.args(["--addr", &self.addresses]);
         }
         if !behind.is_empty() {
             command.arg("--").args(behind.split(' '));
@@ -41,14 +50,14 @@ impl<'a> Operator<'a> {
     /// The same, left to run; what it prints comes line by line.
     pub fn watches(&self, words: &str) -> Watched {
         let mut command = Command::new(binary());
-        command.args(words.split(' ')).args(["--addr", &self.members.addresses().join(",")]);
+        command.args(words.split(' ')).args(["--addr", &self.addresses]);
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
         let (told, lines) = channel();
         let out = BufReader::new(child.stdout.take().unwrap());
         thread::spawn(move || {
             out.lines().map_while(Result::ok).try_for_each(|line| told.send(line))
         });
-        Watched { child, lines }
+        Watched { child, lines, words: words.to_owned() }
     }
 
     pub fn does(&self, words: &str) -> String {
@@ -74,11 +83,36 @@ impl<'a> Operator<'a> {
 pub struct Watched {
     child: Child,
     lines: Receiver<String>,
+    words: String,
 }
 
 impl Watched {
     pub fn line(&self) -> String {
-        self.lines.recv_timeout(SOON).unwrap_or_else(|_| panic!("nothing was shown"))
+        let line = self.lines.recv_timeout(SOON);
+        line.unwrap_or_else(|_| panic!("{}: nothing was shown", self.words))
+    }
+
+    /// The first line from here on that says it.
+    pub fn until(&self, what: &str, says: impl Fn(&str) -> bool) -> String {
+        let (began, mut shown) = (Instant::now(), Vec::new());
+        loop {
+            let left = SOON.saturating_sub(began.elapsed());
+            match self.lines.recv_timeout(left) {
+                Ok(line) if says(&line) => return line,
+                Ok(line) => shown.push(line),
+                Err(_) => panic!("{}: {what} was not shown, but {shown:#?}", self.words),
+            }
+        }
+    }
+
+    /// Waits until it has ended by itself; its exit code.
+    pub fn ends(&mut self) -> Option<i32> {
+        let mut status = None;
+        eventually(&format!("{} ends", self.words), SOON, || {
+            status = self.child.try_wait().unwrap();
+            status.is_some()
+        });
+        status.and_then(|status| status.code())
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod broker_process;
 mod leader;
+mod proof;
 mod records;
 mod returns;
 mod services;

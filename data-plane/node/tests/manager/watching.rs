@@ -209,19 +209,19 @@ async fn logs_of_services_that_are_gone_are_removed_after_their_time_and_those_o
     world.stop().await;
 }
 
-async fn ready(address: &str) -> serde_json::Value {
+pub(crate) async fn ready(address: &str) -> serde_json::Value {
     let (rest, none) = (Rest::default(), None::<&()>);
     let asked = rest.request(Method::GET, address, "/readyz?verbose", &[], none, PATIENCE).await;
     let (_, value): (u16, serde_json::Value) = asked.unwrap();
     value
 }
 
-fn says(ready: &serde_json::Value, name: &str) -> bool {
+pub(crate) fn says(ready: &serde_json::Value, name: &str) -> bool {
     let checks = ready["checks"].as_array().unwrap();
     checks.iter().find(|check| check["name"] == name).unwrap()["ok"] == true
 }
 
-async fn until_confirmed(address: &str, confirmed: bool) {
+pub(crate) async fn until_confirmed(address: &str, confirmed: bool) {
     let until = async {
         while says(&ready(address).await, "confirmed") != confirmed {
             tokio::time::sleep(Duration::from_millis(20)).await;
