@@ -3,10 +3,15 @@
 //! more. Run: `cargo bench -p tradewind-brokers --bench kraken -- URL KEY SECRET` beside `tradewind sim kraken --tier pro`,
 //! whose URL and key they are.
 
-use futures_util::{SinkExt as _, StreamExt as _};
-use std::time::{Duration, Instant, SystemTime};
+use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _, future::BoxFuture};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
 use tokio_tungstenite::tungstenite::Message;
-use tradewind_brokers::venue::{Connection, Event, Submission, Venue as _, kraken::Account};
+use tradewind_brokers::venue::{
+    Connection, Dials, Event, Permission, Submission, Venue as _, kraken::Account,
+};
 use tradewind_domain::{
     ids::{AccountId, ClientOrderId, CustomerId, VenueOrderId},
     time::UnixNanos,
@@ -23,6 +28,15 @@ const TURNS: u64 = 120;
 const APART: Duration = Duration::from_millis(550);
 
 type Failure = Box<dyn std::error::Error>;
+
+/// Nobody else is at the simulator.
+struct Alone;
+
+impl Permission for Alone {
+    fn granted(&self, _dials: Dials) -> BoxFuture<'_, ()> {
+        std::future::ready(()).boxed()
+    }
+}
 
 fn now() -> UnixNanos {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
@@ -92,7 +106,7 @@ async fn main() -> Result<(), Failure> {
     let at = home.display();
     let settings = format!("url={url} key=file:{at}/key secret=file:{at}/secret tier=pro");
     let account = Account::new(settings.parse()?, home.join("nonces"));
-    let mut connection = account.connect().await?;
+    let mut connection = account.connect(Arc::new(Alone)).await?;
     let socket = url.replace("http", "ws") + "/v2";
     let (mut bare, _) = tokio_tungstenite::connect_async(socket).await?;
     let (mut with, mut without) = (Vec::new(), Vec::new());

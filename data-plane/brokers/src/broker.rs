@@ -4,7 +4,7 @@
 mod copies;
 
 use crate::{
-    connection,
+    connection::{self, Asking},
     connects::right::Right,
     copies::{
         durable::{self, Durable},
@@ -291,21 +291,21 @@ impl Broker {
         end: &CancellationToken,
     ) -> JoinSet<()> {
         let mut line = JoinSet::new();
-        let right = Arc::new(self.right(wanted));
         let standing = Arc::new(Standing::new(self.reporter.clone(), clock::now()));
+        let (right, keeper) = (self.right(wanted), to_keeper.clone());
+        let may = Arc::new(Asking { right, keeper, standing: standing.clone() });
         let (more, told) = (venue.clone(), standing.clone());
         let besides =
-            connection::market_data::keep(more, quotes.clone(), right.clone(), told, end.clone());
+            connection::market_data::keep(more, quotes.clone(), may.clone(), told, end.clone());
         line.spawn(besides);
         let told = quotes.clone();
-        line.spawn(connection::keep(venue, to_keeper, told, right, standing, end.clone()));
+        line.spawn(connection::keep(venue, to_keeper, told, may, standing, end.clone()));
         line
     }
 
     fn right(&self, wanted: &BrokerWanted) -> Right {
         let service = ServiceId::Broker { account: wanted.account.clone(), shard: wanted.shard };
-        let place = (wanted.venue.clone(), wanted.endpoint.clone());
-        Right::new(self.reporter.manager().clone(), service, place)
+        Right::new(self.reporter.manager().clone(), service, wanted.venue.clone())
     }
 
     async fn open(

@@ -9,8 +9,9 @@ use crate::{
     keeper::FromVenue,
     quotes::Quotes,
     standing::Standing,
-    venue::{Event, Venue},
+    venue::{Dials, Event, Permission, Purpose, Venue},
 };
+use futures_util::{FutureExt as _, future::BoxFuture};
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -29,17 +30,14 @@ pub(crate) async fn keep(
     venue: Arc<dyn Venue>,
     keeper: mpsc::Sender<FromVenue>,
     quotes: Quotes,
-    right: Arc<Right>,
+    may: Arc<dyn Permission>,
     standing: Arc<Standing>,
     shutdown: CancellationToken,
 ) {
     let work = async {
         let mut wait = REDIAL_FIRST;
         loop {
-            if !may_dial(&right, venue.as_ref(), &keeper, &standing).await {
-                return;
-            }
-            let why = match venue.connect().await.map_err(|error| error.to_string()) {
+            let why = match venue.connect(may.clone()).await.map_err(|error| error.to_string()) {
                 Err(why) => why,
                 Ok(connection) => match clocks_agree(clock::now(), connection.time) {
                     Err(why) => why,
@@ -80,23 +78,32 @@ pub(crate) async fn keep(
     }
 }
 
-/// Waits for the right to dial; `false` if the keeper is gone.
-async fn may_dial(
-    right: &Right,
-    venue: &dyn Venue,
-    keeper: &mpsc::Sender<FromVenue>,
-    standing: &Standing,
-) -> bool {
-    let allowed = venue.connects_allowed().await;
-    while let Some((wait, why)) = right.ask(allowed).await {
-        tracing::warn!(why, wait_ms = wait.as_millis(), "not dialling the venue yet");
-        standing.waits(&why, clock::now());
-        if keeper.send(FromVenue::Down(why)).await.is_err() {
-            return false;
+/// How an adapter asks for the right to dial. That it waits for it is told.
+pub(crate) struct Asking {
+    pub(crate) right: Right,
+    pub(crate) keeper: mpsc::Sender<FromVenue>,
+    pub(crate) standing: Arc<Standing>,
+}
+
+impl Permission for Asking {
+    fn granted(&self, dials: Dials) -> BoxFuture<'_, ()> {
+        async move {
+            while let Some((wait, why)) = self.right.ask(&dials).await {
+                let wait_ms = wait.as_millis();
+                tracing::warn!(why, wait_ms, purpose = ?dials.purpose, "not dialling the venue yet");
+                match dials.purpose {
+                    Purpose::Orders => {
+                        self.standing.waits(&why, clock::now());
+                        // Without a keeper all of this is about to end.
+                        let _ = self.keeper.send(FromVenue::Down(why)).await;
+                    }
+                    Purpose::MarketData => self.standing.data_waits(&why),
+                }
+                tokio::time::sleep(wait).await;
+            }
         }
-        tokio::time::sleep(wait).await;
+        .boxed()
     }
-    true
 }
 
 /// What the venue does not list was never placed: that is evidence only while the times of both mean the

@@ -68,6 +68,9 @@ pub const VENUE_SILENCE: Duration = Duration::from_secs(3);
 pub const VENUE_CONNECT_WITHIN: Duration = Duration::from_secs(2);
 /// Of the connects that a venue allows, one Broker has this part: one that dies again and again leaves the rest.
 pub const CONNECT_SHARES: u32 = 4;
+/// Of a Broker's share this part is never spent on market data, one at least: orders get their connection back however
+/// often feeds fall.
+pub const CONNECTS_FOR_ORDERS: u32 = 4;
 /// Venues, by their addresses, whose connects are counted.
 pub const CONNECT_PLACES: usize = 256;
 /// A BrokerManager answers at once, or is away.

@@ -8,6 +8,7 @@ use crate::{
         serve::{CopyPipe, routes, serve},
         shelf::Shelf,
     },
+    venue::{Dials, Purpose},
 };
 use axum::Router;
 use futures_util::{FutureExt as _, future::BoxFuture};
@@ -107,8 +108,9 @@ impl Work for Brokers {
 
     fn asked(&self, service: &ServiceId, ask: ServiceAsk) -> ServiceAnswer {
         match ask {
-            ServiceAsk::Connect { venue, endpoint, allowed } => {
-                self.desk.ask(service, venue, endpoint, allowed)
+            ServiceAsk::Connect { venue, endpoint, allowed, dials, for_data } => {
+                let purpose = if for_data { Purpose::MarketData } else { Purpose::Orders };
+                self.desk.ask(service, &venue, &Dials { at: endpoint, allowed, dials, purpose })
             }
         }
     }

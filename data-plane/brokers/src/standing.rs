@@ -54,6 +54,13 @@ impl Standing {
         self.not_live(why, |_| VenueState::Waiting, now);
     }
 
+    /// A connection for market data may not be dialled yet: orders go on, what comes over it is stale.
+    pub(crate) fn data_waits(&self, why: &str) {
+        let mut status = self.status();
+        status.last_error = Some(told(&format!("market data waits: {why}")));
+        self.reporter.venue(&status);
+    }
+
     /// `state` is told whether there was a connection before.
     fn not_live(&self, why: &str, state: impl Fn(bool) -> VenueState, now: UnixNanos) {
         let mut status = self.status();
@@ -61,8 +68,7 @@ impl Standing {
             status.since = now;
         }
         status.state = state(status.connections > 0);
-        let cut = why.floor_char_boundary(ERROR_BYTES);
-        status.last_error = Some(why[..cut].to_owned());
+        status.last_error = Some(told(why));
         self.reporter.venue(&status);
     }
 
@@ -76,6 +82,10 @@ impl Standing {
         status.stale_instruments = stale;
         self.reporter.venue(&status);
     }
+}
+
+fn told(why: &str) -> String {
+    why[..why.floor_char_boundary(ERROR_BYTES)].to_owned()
 }
 
 #[cfg(test)]
@@ -109,6 +119,17 @@ mod tests {
         standing.connected(at(20));
         assert_eq!((told().state, told().since, told().connections), (VenueState::Live, at(20), 2));
         assert!(told().last_error.is_some(), "what went wrong last is still to be read");
+    }
+
+    #[test]
+    fn market_data_that_waits_to_be_dialled_says_so_and_orders_go_on() {
+        let (reporter, _) = StateReporter::new();
+        let standing = Standing::new(reporter.clone(), at(1));
+        standing.connected(at(2));
+        standing.data_waits("the budget is spent");
+        let told = reporter.told_of_venue().unwrap();
+        assert_eq!((told.state, told.since), (VenueState::Live, at(2)));
+        assert_eq!(told.last_error.as_deref(), Some("market data waits: the budget is spent"));
     }
 
     #[test]

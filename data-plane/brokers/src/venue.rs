@@ -71,17 +71,44 @@ impl Capabilities {
 pub trait Venue: Send + Sync + 'static {
     fn capabilities(&self) -> &Capabilities;
 
-    /// How often it lets itself be connected to from one address. Asked before each connect.
-    fn connects_allowed(&self) -> BoxFuture<'_, ConnectsAllowed>;
-
-    /// One connection, logged in. Cancelling it leaves nothing behind.
-    fn connect(&self) -> BoxFuture<'_, Result<Connection, ConnectError>>;
+    /// One connection, logged in. Cancelling it leaves nothing behind. `may` is asked before each dial that the venue counts,
+    /// by whatever the adapter dials again by itself, too.
+    fn connect(&self, may: Arc<dyn Permission>) -> BoxFuture<'_, Result<Connection, ConnectError>>;
 
     /// One more, for market data alone: no word on orders comes over it. Asked for only where it is among the capabilities.
-    fn connect_for_data(&self) -> BoxFuture<'_, Result<Connection, ConnectError>> {
+    fn connect_for_data(
+        &self,
+        _may: Arc<dyn Permission>,
+    ) -> BoxFuture<'_, Result<Connection, ConnectError>> {
         let none = ConnectError("this venue takes one connection of an account".to_owned());
         std::future::ready(Err(none)).boxed()
     }
+}
+
+/// What a connection is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Purpose {
+    /// Orders go over it, or what becomes of them is told there.
+    Orders,
+    MarketData,
+}
+
+/// Dials that an adapter is about to make.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dials {
+    /// Where, as the venue counts: what it counts as one address has one name here.
+    pub at: String,
+    /// How often it lets itself be connected to from one address.
+    pub allowed: ConnectsAllowed,
+    /// So many at once: one is of no use without the others.
+    pub dials: u32,
+    pub purpose: Purpose,
+}
+
+/// The right to connect, of all that come from one address (see `connects`).
+pub trait Permission: Send + Sync + 'static {
+    /// Waits until these dials may be made: now, and once each. May be cancelled.
+    fn granted(&self, dials: Dials) -> BoxFuture<'_, ()>;
 }
 
 /// Why there is no connection, in words for the operator.

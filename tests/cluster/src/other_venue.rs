@@ -1,4 +1,4 @@
-//! A second sim venue beside the demo's. Decides where it listens and keeps its ledger, and how it is asked for it.
+//! A second venue beside the demo's: the sim venue, or Kraken's simulator. Decides where it listens and keeps its ledger, and how it is asked for it.
 #![allow(clippy::unwrap_used)]
 
 use crate::{Demo, binary};
@@ -25,18 +25,26 @@ impl OtherVenue {
     /// With its ledger in this directory.
     #[must_use]
     pub fn at(ledger: &Path, more: &[&str]) -> Self {
-        Self::run(ledger, Ports::new(None).take().unwrap().to_string(), more)
+        Self::run(&["sim-venue"], ledger, Ports::new(None).take().unwrap().to_string(), more)
+    }
+
+    /// Kraken's simulator, with one API key.
+    #[must_use]
+    pub fn kraken(ledger: &Path, key: &str, secret: &str) -> Self {
+        let address = Ports::new(None).take().unwrap().to_string();
+        Self::run(&["sim", "kraken"], ledger, address, &["--api-key", key, "--api-secret", secret])
     }
 
     /// One that has ended, with its ledger and where it was.
     #[must_use]
     pub fn again(ledger: &Path, address: &str) -> Self {
-        Self::run(ledger, address.to_owned(), &[])
+        Self::run(&["sim-venue"], ledger, address.to_owned(), &[])
     }
 
-    fn run(ledger: &Path, address: String, more: &[&str]) -> Self {
+    fn run(venue: &[&str], ledger: &Path, address: String, more: &[&str]) -> Self {
         let child = Command::new(binary())
-            .args(["sim-venue", "--listen", &address, "--data"])
+            .args(venue)
+            .args(["--listen", &address, "--data"])
             .arg(ledger)
             .args(more)
             .stdin(Stdio::null())

@@ -1,6 +1,6 @@
-//! Two copies of a ledger, over real processes: the node of a Broker is lost with its disk, and its account trades on at the
-//! node of the copy with all that was accepted; or it stands still, and wakes when it was continued there. The venue's own
-//! ledger is the judge.
+//! Two copies of a ledger, over real processes: the node of a Broker is lost with its disk, or the Broker dies there again and
+//! again, and its account trades on at the node of the copy with all that was accepted; or it stands still, and wakes when it
+//! was continued there. The venue's own ledger is the judge.
 #![allow(clippy::unwrap_used)]
 
 use rustix::process::Signal;
@@ -16,7 +16,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::task::JoinHandle;
-use tradewind_launcher::{Passing, process_is_alive};
+use tradewind_launcher::{Passing, kill_process, process_is_alive};
 use tradewind_sdk::{Order, OrderRequest, OrderState, Session, Side};
 use tradewind_tests_cluster::{
     binary, eventually_async,
@@ -243,4 +243,33 @@ async fn a_broker_manager_that_stands_still_loses_its_broker_to_the_copy_and_wha
 async fn a_broker_that_stood_still_while_its_ledger_was_continued_elsewhere_harms_nothing_when_it_wakes()
  {
     stands_still(true).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_two_copies_a_broker_that_its_manager_gives_up_goes_on_elsewhere() {
+    // given
+    let world = World::trading().await;
+    let home = world.home().unwrap();
+    let stop = Arc::new(AtomicBool::new(false));
+    let (accepted, submits) = world.submits(&stop);
+    world.accepts(50, &accepted, "at first").await;
+    let service = format!("broker.{ACCOUNT}.0");
+    // when it dies wherever it was at first, each time it is started there
+    let moved = async || {
+        let processes = world.site.processes(home).await.unwrap_or_default();
+        processes.get(&service).into_iter().for_each(|pid| kill_process(*pid));
+        world.home().is_some_and(|now| now != home)
+    };
+    eventually_async("it is continued elsewhere", SOON, moved).await;
+    // then
+    let status = world.site.told().await;
+    let row = status.handed_back.iter().find(|row| row.service.to_string() == service);
+    let by = &world.site.nodes[home].manager;
+    assert_eq!(row.map(|row| row.manager.to_string()).as_ref(), Some(by), "it is on record");
+    world.accepts(20, &accepted, "elsewhere").await;
+    let services = async || world.site.services(home).await == Some(vec![]);
+    eventually_async("nothing of it is left where it was", SOON, services).await;
+    stop.store(true, Ordering::SeqCst);
+    submits.await.unwrap();
+    world.judge(&accepted).await;
 }

@@ -78,7 +78,7 @@ fn shown(site: &Site, broker: &str) -> Value {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_venue_that_goes_and_comes_is_told_with_since_when_and_why() {
     // given
-    let (site, _, venue) = site("100").await;
+    let (site, manager, venue) = site("100").await;
     declare(&site, "a", &venue);
     let is = async |state: &str| shown(&site, "a.0")["state"] == state;
     eventually_async("it is connected", SOON, || is("live")).await;
@@ -100,6 +100,15 @@ async fn a_venue_that_goes_and_comes_is_told_with_since_when_and_why() {
         away["since"],
         "since it was lost, not since it was dialled last"
     );
+    // and its Manager tells it too, and counts it
+    let own = page(site.own(manager), "/v1/status").await["services"][0]["venue"].clone();
+    assert_eq!((&own["state"], &own["since"]), (&away["state"], &away["since"]), "{own}");
+    let figures = reqwest::get(format!("http://{}/metrics", site.own(manager))).await.unwrap();
+    let figures = figures.text().await.unwrap();
+    for (state, count) in [("reconnecting", 1), ("live", 0)] {
+        let line = format!("tradewind_manager_venues{{state=\"{state}\"}} {count}\n");
+        assert!(figures.contains(&line), "{figures}");
+    }
     // when
     let home = site.group.home.path().join("venue");
     let _venue = OtherVenue::again(&home, &address);

@@ -63,6 +63,7 @@ pub(crate) enum Request {
     Private { call: Call, answer: oneshot::Sender<RestAnswer> },
     Faults { faults: Vec<Fault>, answer: oneshot::Sender<RestAnswer> },
     Judge { answer: oneshot::Sender<RestAnswer> },
+    Connects { answer: oneshot::Sender<RestAnswer> },
 }
 
 /// The handle. Clones speak to the same desk; when the last one is gone the task ends.
@@ -127,6 +128,7 @@ pub(crate) struct Task {
     pub(crate) banned_until: UnixNanos,
     /// When connections were opened in the last ten minutes.
     pub(crate) opened: VecDeque<UnixNanos>,
+    pub(crate) connects: judge::Connects,
     /// In the order of the steps.
     pending: VecDeque<Pending>,
     inbox: mpsc::Receiver<Request>,
@@ -157,6 +159,7 @@ impl Task {
             held: Vec::new(),
             banned_until: UnixNanos(0),
             opened: VecDeque::new(),
+            connects: judge::Connects::default(),
             pending: VecDeque::new(),
             inbox,
         };
@@ -227,6 +230,11 @@ impl Task {
             Request::Judge { answer } => {
                 let page = judge::page(&self.exchange.state)?;
                 let page = RestAnswer { status: 200, body: page };
+                self.finish(vec![Output::Rest(answer, page)], Done::default())
+            }
+            Request::Connects { answer } => {
+                let page =
+                    RestAnswer { status: 200, body: self.connects.page(self.clients.len())? };
                 self.finish(vec![Output::Rest(answer, page)], Done::default())
             }
         }

@@ -1,4 +1,4 @@
-//! The simulator's addresses: REST under `/0/`, the WebSocket at `/v2` and `/`, faults and the judge's page under
+//! The simulator's addresses: REST under `/0/`, the WebSocket at `/v2` and `/`, faults and the judge's pages under
 //! `/sim/`, probes. Decides how a request becomes one of the desk's.
 
 use axum::Router;
@@ -29,6 +29,7 @@ pub(crate) fn router(desk: Desk, shutdown: CancellationToken) -> Router {
         .route("/", get(connect))
         .route("/sim/faults", post(faults))
         .route("/sim/ledger", get(judge))
+        .route("/sim/connects", get(connects))
         .route("/livez", get(async || "ok"))
         .route("/readyz", get(async || "ok"))
         .layer(DefaultBodyLimit::max(CLIENT_FRAME_BYTES))
@@ -78,6 +79,10 @@ async fn faults(State(reception): State<Reception>, body: String) -> Response {
 
 async fn judge(State(reception): State<Reception>) -> Response {
     answered(&reception, |answer| Request::Judge { answer }).await
+}
+
+async fn connects(State(reception): State<Reception>) -> Response {
+    answered(&reception, |answer| Request::Connects { answer }).await
 }
 
 /// Asks the desk and waits for its answer; one that is swallowed by a fault never comes.

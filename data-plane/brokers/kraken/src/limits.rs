@@ -15,10 +15,10 @@ pub const SUBSCRIBES_PER_SECOND: u32 = 20;
 pub const ORDERS_PER_SECOND: u32 = 10;
 /// Connections an address may open in [`CONNECT_WINDOW`] before Kraken bans it for as long. Documented as about
 /// so many.
-pub const CONNECTS_BANNED: usize = 150;
+pub const CONNECTS_BANNED: u32 = 150;
 pub const CONNECT_WINDOW: Duration = Duration::from_secs(600);
 /// What all Brokers behind one address allow themselves of it.
-pub const CONNECTS: usize = 120;
+pub const CONNECTS: u32 = 120;
 /// Reconnects that are tried at once; then not before [`RECONNECT_MIN`]. Documented advice.
 pub const RECONNECTS_AT_ONCE: u32 = 3;
 pub const RECONNECT_MIN: Duration = Duration::from_secs(5);

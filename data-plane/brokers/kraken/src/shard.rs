@@ -1,12 +1,9 @@
-//! Spreading over connections. Decides which subscriptions go together and whether a connection may be opened
-//! now. A symbol stays where it is when others come: only what is new looks for room.
+//! Spreading over connections. Decides which subscriptions go together. A symbol stays where it is when others come: only
+//! what is new looks for room.
 
-use core::time::Duration;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
-use tradewind_domain::{ids::InstrumentId, time::Monotonic};
-
-use crate::limits::{CONNECT_WINDOW, CONNECTS};
+use tradewind_domain::ids::InstrumentId;
 
 /// Which connection carries which instrument.
 #[derive(Clone, Debug)]
@@ -58,30 +55,6 @@ impl Shards {
     }
 }
 
-/// Connections opened from one address in the last ten minutes.
-#[derive(Clone, Debug, Default)]
-pub struct ConnectBudget {
-    opened: VecDeque<Monotonic>,
-}
-
-impl ConnectBudget {
-    /// Takes one connection out of the budget, or says how long to wait for one.
-    pub fn open(&mut self, now: Monotonic) -> Result<(), Duration> {
-        while self.opened.front().is_some_and(|first| now.since(*first) >= CONNECT_WINDOW) {
-            self.opened.pop_front();
-        }
-        match self.opened.front() {
-            Some(first) if self.opened.len() >= CONNECTS => {
-                Err(CONNECT_WINDOW.saturating_sub(now.since(*first)))
-            }
-            _ => {
-                self.opened.push_back(now);
-                Ok(())
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -113,18 +86,5 @@ mod tests {
                 prop_assert!(on.iter().all(|name| expected[*name] == shard));
             }
         }
-    }
-
-    #[test]
-    fn an_address_opens_no_more_connections_than_its_budget() {
-        let mut budget = ConnectBudget::default();
-        let at = |seconds: u64| Monotonic(seconds * 1_000_000_000);
-        for second in 0..CONNECTS as u64 {
-            budget.open(at(second)).unwrap();
-        }
-        assert_eq!(budget.open(at(200)), Err(Duration::from_secs(400)));
-        assert_eq!(budget.open(at(599)), Err(Duration::from_secs(1)));
-        budget.open(at(600)).unwrap();
-        assert_eq!(budget.open(at(600)), Err(Duration::from_secs(1)));
     }
 }

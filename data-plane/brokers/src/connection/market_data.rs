@@ -4,11 +4,10 @@
 
 use super::next_wait;
 use crate::{
-    connects::right::Right,
     limits::TICK_EVERY,
     quotes::Quotes,
     standing::Standing,
-    venue::{Connection, Venue},
+    venue::{Connection, Permission, Venue},
 };
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
 use tokio::{
@@ -26,7 +25,7 @@ use tradewind_domain::{
 pub(crate) async fn keep(
     venue: Arc<dyn Venue>,
     quotes: Quotes,
-    right: Arc<Right>,
+    may: Arc<dyn Permission>,
     standing: Arc<Standing>,
     shutdown: CancellationToken,
 ) {
@@ -45,8 +44,8 @@ pub(crate) async fn keep(
             stays
         });
         for at in wanted {
-            let (venue, quotes, right) = (venue.clone(), quotes.clone(), right.clone());
-            kept.entry(at).or_insert_with(|| tasks.spawn(keep_one(at, venue, quotes, right)));
+            let (venue, quotes, may) = (venue.clone(), quotes.clone(), may.clone());
+            kept.entry(at).or_insert_with(|| tasks.spawn(keep_one(at, venue, quotes, may)));
         }
         tokio::select! {
             changed = wish.changed() => if changed.is_err() { return },
@@ -59,17 +58,21 @@ pub(crate) async fn keep(
 }
 
 /// Until it is given up.
-async fn keep_one(at: ConnectionNumber, venue: Arc<dyn Venue>, quotes: Quotes, right: Arc<Right>) {
+async fn keep_one(
+    at: ConnectionNumber,
+    venue: Arc<dyn Venue>,
+    quotes: Quotes,
+    may: Arc<dyn Permission>,
+) {
     let mut wish = quotes.wish();
     let mut wait = REDIAL_FIRST;
     while wish.wait_for(|wish| wish.main_stands).await.is_ok() {
-        let allowed = venue.connects_allowed().await;
-        if let Some((wait, why)) = right.ask(allowed).await {
-            tracing::warn!(connection = at.0, why, "not dialling a data connection yet");
-            sleep(wait).await;
-            continue;
-        }
-        match venue.connect_for_data().await {
+        let connected = tokio::select! {
+            connected = venue.connect_for_data(may.clone()) => connected,
+            // The right that it waits for is the main one's now.
+            _ = wish.wait_for(|wish| !wish.main_stands) => continue,
+        };
+        match connected {
             Err(error) => tracing::warn!(connection = at.0, %error, "no data connection"),
             Ok(connection) => {
                 let since = Instant::now();

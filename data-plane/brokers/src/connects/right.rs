@@ -1,39 +1,50 @@
 //! A Broker's question for the right to connect. Decides what it does while its BrokerManager is away, or knows no such
 //! question: it goes on, within a share of its own.
 
-use super::{Connects, Place};
-use crate::limits::{ASK_CONNECT_WITHIN, CONNECT_ASKED_AGAIN};
+use super::Connects;
+use crate::{
+    limits::{ASK_CONNECT_WITHIN, CONNECT_ASKED_AGAIN},
+    venue::{Dials, Purpose},
+};
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
-use tradewind_domain::{ids::ServiceId, time::Monotonic};
+use tradewind_domain::{
+    ids::{ServiceId, VenueId},
+    time::Monotonic,
+};
 use tradewind_node::service::ManagerAsker;
-use tradewind_protocol::asks::{ConnectsAllowed, ServiceAnswer, ServiceAsk};
+use tradewind_protocol::asks::{ServiceAnswer, ServiceAsk};
 
 /// What a Broker asks with, for all its connections.
 pub(crate) struct Right {
     manager: ManagerAsker,
     service: ServiceId,
-    place: Place,
+    venue: VenueId,
     began: Instant,
     /// What it has taken, be it by itself or because its Manager said so.
     own: Mutex<Connects>,
 }
 
 impl Right {
-    pub(crate) fn new(manager: ManagerAsker, service: ServiceId, place: Place) -> Self {
+    pub(crate) fn new(manager: ManagerAsker, service: ServiceId, venue: VenueId) -> Self {
         let (began, own) = (Instant::now(), Mutex::new(Connects::new(Monotonic(0))));
-        Self { manager, service, place, began, own }
+        Self { manager, service, venue, began, own }
     }
 
     /// Asks once: `None` if it may dial now, else how long to wait and why.
-    pub(crate) async fn ask(&self, allowed: ConnectsAllowed) -> Option<(Duration, String)> {
-        let (venue, endpoint) = self.place.clone();
-        let ask = ServiceAsk::Connect { venue, endpoint, allowed };
+    pub(crate) async fn ask(&self, wanted: &Dials) -> Option<(Duration, String)> {
+        let Dials { at, allowed, dials, purpose } = wanted.clone();
+        let for_data = match purpose {
+            Purpose::Orders => false,
+            Purpose::MarketData => true,
+        };
+        let venue = self.venue.clone();
+        let ask = ServiceAsk::Connect { venue, endpoint: at, allowed, dials, for_data };
         match self.manager.ask(ask, ASK_CONNECT_WITHIN).await {
             Ok(ServiceAnswer::Connect { .. }) => {
-                self.take(allowed);
+                self.take(wanted);
                 None
             }
             Ok(ServiceAnswer::Wait { wait_ms }) => {
@@ -43,13 +54,13 @@ impl Right {
                 let wait = Duration::from_millis(wait_ms).min(CONNECT_ASKED_AGAIN);
                 Some((wait, format!("{why}; the next in {wait_ms} ms")))
             }
-            Ok(ServiceAnswer::NotKnown) => self.by_itself(allowed, "it does not know of connects"),
-            Err(unanswered) => self.by_itself(allowed, &unanswered.to_string()),
+            Ok(ServiceAnswer::NotKnown) => self.by_itself(wanted, "it does not know of connects"),
+            Err(unanswered) => self.by_itself(wanted, &unanswered.to_string()),
         }
     }
 
-    fn by_itself(&self, allowed: ConnectsAllowed, why: &str) -> Option<(Duration, String)> {
-        let wait = self.take(allowed)?;
+    fn by_itself(&self, wanted: &Dials, why: &str) -> Option<(Duration, String)> {
+        let wait = self.take(wanted)?;
         let why = format!("its own share of connects is used up, and its Manager is away: {why}");
         Some((wait.min(CONNECT_ASKED_AGAIN), why))
     }
@@ -58,10 +69,10 @@ impl Right {
         self.own.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts a connect, or says how long there is none of its share.
-    fn take(&self, allowed: ConnectsAllowed) -> Option<Duration> {
+    /// Counts connects, or says how long there is none of its share.
+    fn take(&self, wanted: &Dials) -> Option<Duration> {
         let now = Monotonic(0) + self.began.elapsed();
-        self.own().ask(&self.service, &self.place, allowed, now).err()
+        self.own().ask(&self.service, wanted, now).err()
     }
 }
 
@@ -69,14 +80,18 @@ impl Right {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use tradewind_domain::ids::VenueId;
     use tradewind_link::pipe::{Asker, Unanswered};
+    use tradewind_protocol::asks::ConnectsAllowed;
 
     const ALLOWED: ConnectsAllowed = ConnectsAllowed { connects: 40, within_ms: 60_000 };
 
     fn right(manager: ManagerAsker) -> Right {
-        let place = (VenueId::new("sim").unwrap(), "127.0.0.1:1".to_owned());
-        Right::new(manager, "broker.a.0".parse().unwrap(), place)
+        Right::new(manager, "broker.a.0".parse().unwrap(), VenueId::new("sim").unwrap())
+    }
+
+    fn one() -> Dials {
+        let (at, purpose) = ("127.0.0.1:1".to_owned(), Purpose::Orders);
+        Dials { at, allowed: ALLOWED, dials: 1, purpose }
     }
 
     #[tokio::test]
@@ -88,7 +103,7 @@ mod tests {
         // when
         let mut dialled = 0;
         let why = loop {
-            match right.ask(ALLOWED).await {
+            match right.ask(&one()).await {
                 None => dialled += 1,
                 Some((wait, why)) => {
                     assert!(wait <= CONNECT_ASKED_AGAIN);
@@ -118,14 +133,14 @@ mod tests {
             let _ = answer.send(Err(Unanswered::Unknown));
         });
         for _ in 0..10 {
-            assert_eq!(right.ask(ALLOWED).await, None);
+            assert_eq!(right.ask(&one()).await, None);
         }
         // when, then: told to wait, it asks again well before
-        let (wait, why) = right.ask(ALLOWED).await.unwrap();
+        let (wait, why) = right.ask(&one()).await.unwrap();
         assert_eq!(wait, CONNECT_ASKED_AGAIN);
         assert!(why.contains("90000 ms"), "{why}");
         // and what it was given before is of its share
-        let (_, why) = right.ask(ALLOWED).await.unwrap();
+        let (_, why) = right.ask(&one()).await.unwrap();
         assert!(why.contains("its Manager is away"), "{why}");
         answers.await.unwrap();
     }

@@ -8,6 +8,7 @@ mod cases;
 mod conditions;
 mod line;
 mod market_data;
+mod permission;
 mod planted;
 mod sim;
 

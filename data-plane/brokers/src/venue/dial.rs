@@ -96,6 +96,18 @@ impl Address {
         if *port == usual { host } else { format!("{host}:{port}") }
     }
 
+    /// What a venue counts connects at: all hosts of a domain are one, since one edge may stand before them. Of what has no
+    /// domain it is host and port.
+    #[must_use]
+    pub fn site(&self) -> String {
+        let host = self.host.trim_end_matches('.').to_ascii_lowercase();
+        let labels = host.split('.').collect::<Vec<_>>();
+        match *labels {
+            [.., name, top] if host.parse::<IpAddr>().is_err() => format!("{name}.{top}"),
+            _ => self.authority(),
+        }
+    }
+
     /// Without a slash at its end; often empty.
     #[must_use]
     pub fn path(&self) -> &str {

@@ -20,8 +20,8 @@ mod socket;
 mod sweep;
 
 use super::{
-    Capabilities, ConnectError, Connection, Venue,
-    dial::{Dialler, NoTls},
+    Capabilities, ConnectError, Connection, Dials, Permission, Purpose, Venue,
+    dial::{Address, Dialler, NoTls},
 };
 use clock::Clock;
 use desk::Desk;
@@ -34,15 +34,9 @@ use std::{
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
-use tokio::{
-    sync::OnceCell,
-    time::{sleep, timeout},
-};
+use tokio::{sync::OnceCell, time::sleep};
 use tradewind_domain::trading::{OrderType, TimeInForce};
-use tradewind_kraken::{
-    limits::{CONNECT_WINDOW, CONNECTS},
-    sign::Secret,
-};
+use tradewind_kraken::sign::Secret;
 use tradewind_node::reference;
 use tradewind_protocol::asks::ConnectsAllowed;
 
@@ -145,20 +139,12 @@ impl Venue for Account {
         &self.capabilities
     }
 
-    /// Two WebSockets a time, one for the public channels and one for the private ones.
-    fn connects_allowed(&self) -> BoxFuture<'_, ConnectsAllowed> {
-        let connects = u32::try_from(CONNECTS / 2).unwrap_or(u32::MAX);
-        let within_ms = u64::try_from(CONNECT_WINDOW.as_millis()).unwrap_or(u64::MAX);
-        async move { ConnectsAllowed { connects, within_ms } }.boxed()
-    }
-
-    fn connect(&self) -> BoxFuture<'_, Result<Connection, ConnectError>> {
+    fn connect(&self, may: Arc<dyn Permission>) -> BoxFuture<'_, Result<Connection, ConnectError>> {
         async {
             let kraken = self.kraken.get_or_try_init(|| self.set_up()).await;
             let kraken = kraken.map_err(|no_way| ConnectError(format!("Kraken: {no_way}")))?;
             kraken.pause().await;
-            let late = || ConnectError(format!("Kraken: not connected within {CONNECT_WITHIN:?}"));
-            timeout(CONNECT_WITHIN, session::connect(kraken)).await.unwrap_or_else(|_| Err(late()))
+            session::connect(kraken, may).await
         }
         .boxed()
     }
@@ -182,17 +168,19 @@ impl Kraken {
         sleep(wait).await;
     }
 
-    /// Before each WebSocket.
-    async fn room_to_connect(&self) {
-        loop {
-            let opened = self.redial().open(self.clock.now());
-            match opened {
-                Ok(()) => return,
-                Err(wait) => {
-                    tracing::warn!(?wait, "Kraken bans addresses that connect too often: waiting");
-                    sleep(wait).await;
-                }
-            }
-        }
+    /// Before WebSockets are opened there, so many. REST is not asked for: Kraken counts its calls, by key, and no
+    /// connects.
+    async fn may_connect(
+        &self,
+        may: &dyn Permission,
+        to: &Address,
+        (dials, purpose): (u32, Purpose),
+    ) {
+        let allowed = self.settings.connects;
+        // One that was granted is opened, or given up, within this time.
+        let dial_ms = u64::try_from(CONNECT_WITHIN.as_millis()).unwrap_or(u64::MAX);
+        let within_ms = allowed.within_ms.saturating_add(dial_ms);
+        let allowed = ConnectsAllowed { within_ms, ..allowed };
+        may.granted(Dials { at: to.site(), allowed, dials, purpose }).await;
     }
 }

@@ -5,7 +5,8 @@ mod heard;
 mod words;
 
 use super::{
-    Capabilities, ConnectError, Connection, Event, Link, NotSent, Replace, Submission, Venue,
+    Capabilities, ConnectError, Connection, Dials, Event, Link, NotSent, Permission, Purpose,
+    Replace, Submission, Venue,
 };
 use crate::limits::{
     ASK_CONNECT_WITHIN, VENUE_CONNECT_WITHIN, VENUE_EVENTS, VENUE_FRAME_BYTES, VENUE_QUEUE,
@@ -100,9 +101,32 @@ impl Sim {
         Ok(carry(socket, time, usize::try_from(room).ok()))
     }
 
-    async fn dial_in_time(&self, login: ToVenue) -> Result<Connection, ConnectError> {
+    async fn dial_in_time(
+        &self,
+        may: Arc<dyn Permission>,
+        purpose: Purpose,
+        login: ToVenue,
+    ) -> Result<Connection, ConnectError> {
+        let (at, allowed) = (self.address.clone(), self.connects_allowed().await);
+        may.granted(Dials { at, allowed, dials: 1, purpose }).await;
         let late = || ConnectError(format!("venue at {} does not answer", self.address));
         timeout(VENUE_CONNECT_WITHIN, self.dial(login)).await.unwrap_or_else(|_| Err(late()))
+    }
+
+    /// As it says itself.
+    async fn connects_allowed(&self) -> ConnectsAllowed {
+        let (rest, within) = (&self.rest, ASK_CONNECT_WITHIN);
+        let asked = rest.request::<(), wire::Connects>(
+            Method::GET,
+            &self.address,
+            wire::CONNECTS_PATH,
+            &[],
+            None,
+            within,
+        );
+        // One that is away is not connected to either.
+        let said = asked.await.ok().and_then(|(_, said)| said.allowed);
+        said.unwrap_or(UNBOUNDED)
     }
 
     /// The venue's time, and how many instruments the connection takes.
@@ -134,31 +158,16 @@ impl Venue for Sim {
         &self.capabilities
     }
 
-    /// As it says itself.
-    fn connects_allowed(&self) -> BoxFuture<'_, ConnectsAllowed> {
-        async {
-            let (rest, within) = (&self.rest, ASK_CONNECT_WITHIN);
-            let asked = rest.request::<(), wire::Connects>(
-                Method::GET,
-                &self.address,
-                wire::CONNECTS_PATH,
-                &[],
-                None,
-                within,
-            );
-            // One that is away is not connected to either.
-            let said = asked.await.ok().and_then(|(_, said)| said.allowed);
-            said.unwrap_or(UNBOUNDED)
-        }
-        .boxed()
+    fn connect(&self, may: Arc<dyn Permission>) -> BoxFuture<'_, Result<Connection, ConnectError>> {
+        let login = ToVenue::Login { account: self.account.clone() };
+        self.dial_in_time(may, Purpose::Orders, login).boxed()
     }
 
-    fn connect(&self) -> BoxFuture<'_, Result<Connection, ConnectError>> {
-        self.dial_in_time(ToVenue::Login { account: self.account.clone() }).boxed()
-    }
-
-    fn connect_for_data(&self) -> BoxFuture<'_, Result<Connection, ConnectError>> {
-        self.dial_in_time(ToVenue::Observe {}).boxed()
+    fn connect_for_data(
+        &self,
+        may: Arc<dyn Permission>,
+    ) -> BoxFuture<'_, Result<Connection, ConnectError>> {
+        self.dial_in_time(may, Purpose::MarketData, ToVenue::Observe {}).boxed()
     }
 }
 

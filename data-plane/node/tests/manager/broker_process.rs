@@ -109,7 +109,7 @@ async fn flood(reporter: StateReporter, stop: CancellationToken) -> Result<(), B
 async fn asks(reporter: StateReporter, stop: CancellationToken) -> Result<(), BoxError> {
     let allowed = ConnectsAllowed { connects: 5, within_ms: 1_000 };
     let (venue, endpoint) = ("sim".parse()?, "here".to_owned());
-    let ask = ServiceAsk::Connect { venue, endpoint, allowed };
+    let ask = ServiceAsk::Connect { venue, endpoint, allowed, dials: 1, for_data: false };
     while !stop.is_cancelled() {
         let answer = reporter.manager().ask(ask.clone(), Duration::from_secs(10)).await;
         reporter.live(format!("{answer:?}"));

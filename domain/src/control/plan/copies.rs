@@ -1,15 +1,16 @@
 //! The copies of ledgers. Decides who is to keep the copy of an account that wants two (the least loaded on another node,
 //! in another location where there is one), when another takes its place, and who continues a ledger whose place is
-//! lost or is being emptied: where its copy is, if that takes a Broker, since it has nothing to fetch.
+//! lost, is being emptied, or has given its Broker up: where its copy is, if that takes a Broker, since it has nothing to
+//! fetch. One that gives it up before it has the ledger gives it back.
 
-use super::Observed;
+use super::{Observed, handed_back};
 use crate::{
     control::{
         Command, Machine,
         copies::{Copies, CopiesRow, CopyCommand, LedgerTold},
         row::{ManagerRow, ManagerState},
     },
-    ids::{ManagerId, ManagerKind},
+    ids::{ManagerId, ManagerKind, ServiceId},
     limits,
     time::Monotonic,
     trading::copies::{Held, View},
@@ -52,11 +53,15 @@ impl<'a> Round<'a> {
         if !view.whole && view.naming.holder.is_some() && told.joined == Some(since) {
             return Some(CopyCommand::Joined { account, since });
         }
-        let stays = self.is_live(&view.live.at) && !self.machine.empties(&view.live.at);
+        let home = &view.live.at;
+        let stays = self.is_live(home) && !self.machine.empties(home) && !self.may_leave(row);
         // After a restore nobody knows what the copies have taken since.
         let current = since.cluster == self.machine.fence(crate::ids::Epoch(0)).cluster;
-        if !stays && view.whole && current {
-            let manager = self.successor(view, &view.live.at)?;
+        if !stays
+            && view.whole
+            && current
+            && let Some(manager) = self.successor(view, home)
+        {
             return Some(CopyCommand::Succeed { account, manager, on: view.highest() });
         }
         if !self.is_live(&view.live.at) {
@@ -78,7 +83,7 @@ impl<'a> Round<'a> {
         if open && told.loaded == Some(right) {
             return Some(CopyCommand::WentLive { account, right });
         }
-        if open && told.not_whole != Some(right) {
+        if open && told.not_whole != Some(right) && !self.gives_up(row, &successor.at) {
             return None;
         }
         if self.is_live(&view.live.at) && self.machine.cordon(&view.live.at).is_none() {
@@ -120,6 +125,18 @@ impl<'a> Round<'a> {
         // The Broker waits for nobody who is lost. One that is being emptied keeps it as long as it is there.
         let lost = held.is_some_and(|holder| !sound || !self.is_live(holder));
         lost.then_some(CopyCommand::Name { account, holder: None, on })
+    }
+
+    /// Its Broker was given up where it is, and not only now.
+    fn may_leave(&self, row: &CopiesRow) -> bool {
+        let service = ledger_of(row);
+        let held = self.machine.holder(&service);
+        held.is_some_and(|held| handed_back::may_leave(self.machine, self.observed, &service, held))
+    }
+
+    /// A Manager gives its Broker up, whether or not it is the one that has it.
+    fn gives_up(&self, row: &CopiesRow, manager: &ManagerId) -> bool {
+        handed_back::still_says_so(self.machine, self.observed, &ledger_of(row), manager)
     }
 
     /// Who is to keep the copy: elsewhere, the one with the fewest.
@@ -178,6 +195,11 @@ impl<'a> Round<'a> {
         let told = registered.and_then(|row| self.observed.ledgers.get(&row.manager));
         told.and_then(|told| told.get(&row.account)).copied().unwrap_or_default()
     }
+}
+
+/// The Broker that is an account's ledger.
+fn ledger_of(row: &CopiesRow) -> ServiceId {
+    ServiceId::Broker { account: row.account.clone(), shard: 0 }
 }
 
 #[cfg(test)]

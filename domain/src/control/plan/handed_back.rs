@@ -1,7 +1,8 @@
 //! What becomes of services that their Managers give up. Decides when that is put on record and when it is over, and
 //! that a customer moves when none of his Traders runs where he is. Where nobody else may take a service, nothing is
-//! proposed: its Manager tries it again by itself. A Broker never moves for it (its ledger has one copy), nor does a
-//! customer who has a Trader that runs: those would be moved for the sake of one that fails, perhaps everywhere.
+//! proposed: its Manager tries it again by itself. A customer who has a Trader that runs does not move: that one would be
+//! moved for the sake of one that fails, perhaps everywhere. Where a Broker goes is decided by `copies`: none whose ledger
+//! has one copy.
 
 use super::Observed;
 use crate::{
@@ -123,25 +124,35 @@ fn is_live(machine: &Machine, manager: &ManagerId) -> bool {
     machine.manager(manager).is_some_and(|row| row.state == ManagerState::Live)
 }
 
-/// Whether a Trader was given up where its customer is, long enough ago to go elsewhere.
+/// Whether a Trader was given up where its customer is.
 fn is_given_up(
     machine: &Machine,
     observed: &Observed,
     row: &TraderRow,
     affinity: &Assignment,
 ) -> bool {
-    let Some(held) = row.assignment.as_ref() else { return false };
-    let known = machine.handed_back(&ServiceId::Trader { trader: row.trader.clone() });
+    let held = row.assignment.as_ref().filter(|held| held.manager == affinity.manager);
+    let service = ServiceId::Trader { trader: row.trader.clone() };
+    held.is_some_and(|held| may_leave(machine, observed, &service, held))
+}
+
+/// Whether a service was given up by who has it, long enough ago to go elsewhere.
+pub(super) fn may_leave(
+    machine: &Machine,
+    observed: &Observed,
+    service: &ServiceId,
+    held: &Assignment,
+) -> bool {
+    let known = machine.handed_back(service);
     known.is_some_and(|known| {
-        held.manager == affinity.manager
-            && known.epoch == held.epoch
-            && still_says_so(machine, observed, &known.service, &held.manager)
+        known.epoch == held.epoch
+            && still_says_so(machine, observed, service, &held.manager)
             && observed.at >= known.due()
     })
 }
 
 /// One that has come to itself since is left where it is.
-fn still_says_so(
+pub(super) fn still_says_so(
     machine: &Machine,
     observed: &Observed,
     service: &ServiceId,

@@ -67,10 +67,12 @@ impl Task {
             self.opened.pop_front();
         }
         self.opened.push_back(now);
-        if self.opened.len() > CONNECTS_BANNED {
+        self.connects.opened += 1;
+        if self.opened.len() > usize::try_from(CONNECTS_BANNED).unwrap_or(usize::MAX) {
             self.banned_until = self.banned_until.max(now + CONNECT_WINDOW);
         }
         if now < self.banned_until {
+            self.connects.refused += 1;
             cut.cancel();
             return Ok(());
         }

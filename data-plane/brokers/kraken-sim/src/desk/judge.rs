@@ -1,10 +1,26 @@
-//! The judge's page, `GET /sim/ledger`: every arrival of an order, what became of it, every order and fill. Decides
-//! the page's form. `venue_order_id` and `outcome` of an arrival are the sim venue's words, by which the demo judges.
+//! The judge's pages. `GET /sim/ledger`: every arrival of an order, what became of it, every order and fill;
+//! `GET /sim/connects`: how often WebSockets were opened. Decides the pages' form. `venue_order_id` and `outcome` of an arrival are the sim venue's words, by which the demo judges.
 
 use serde_json::{Value, json};
 
 use crate::ledger::event::Fate;
 use crate::ledger::state::{Arrival, Fill, Order, State, Status};
+
+/// WebSockets that were opened since the simulator began, whatever became of them.
+#[derive(Debug, Default)]
+pub(crate) struct Connects {
+    pub(super) opened: u64,
+    /// Of them those of an address that is banned.
+    pub(super) refused: u64,
+}
+
+impl Connects {
+    /// With how many are open now.
+    pub(super) fn page(&self, open: usize) -> Result<String, serde_json::Error> {
+        let Self { opened, refused } = self;
+        serde_json::to_string(&json!({ "opened": opened, "refused": refused, "open": open }))
+    }
+}
 
 /// The whole ledger as JSON.
 pub(super) fn page(state: &State) -> Result<String, serde_json::Error> {

@@ -9,7 +9,7 @@ use super::{
     },
     crossing, fresh_id,
     line::{Line, expect, sent},
-    market_data, resting,
+    market_data, permission, resting,
 };
 use crate::venue::{Capabilities, Event, Placed, Refusal, Replace, Submission, VenueOrder};
 use futures_util::FutureExt as _;
@@ -75,6 +75,7 @@ cases! {
     26 stand_side_by_side, market_data::takes: "a connection takes as many instruments as it says";
     27 trade_side_by_side, market_data::apart: "a connection for market data stands beside the first and says nothing of orders";
     28 trade_side_by_side, market_data::numbers: "numbers of trades rise by one, alike on each connection";
+    29 always, permission::asks: "the right to connect is asked for before each connect";
 }
 
 fn trade_side_by_side(offered: &Capabilities) -> bool {

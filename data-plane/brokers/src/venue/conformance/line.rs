@@ -1,10 +1,12 @@
 //! A connection as a case uses it. Decides how long anything is waited for; keeps all that was heard, so that nothing is
 //! missed whatever is asked for first.
 
-use super::Stage;
-use crate::venue::{Connection, Event, NotSent, Page, Rest, VenueFill, VenueOrder};
-use std::time::Duration;
-use tokio::time::timeout;
+use super::{Stage, permission::Asked};
+use crate::venue::{
+    ConnectError, Connection, Event, NotSent, Page, Permission, Rest, VenueFill, VenueOrder,
+};
+use std::{sync::Arc, time::Duration};
+use tokio::time::{error::Elapsed, timeout};
 use tradewind_domain::{ids::VenueOrderId, time::UnixNanos};
 
 /// Any answer of a simulator on a busy machine.
@@ -17,17 +19,31 @@ pub(super) struct Line {
 
 impl Line {
     pub(super) async fn connect(stage: &dyn Stage) -> Result<Self, String> {
-        let venue = stage.venue();
-        let connected = timeout(WITHIN, venue.connect()).await;
-        let connected = connected.map_err(|_| "connecting does not end".to_string())?;
-        let connection = connected.map_err(|error| format!("does not connect: {error}"))?;
-        Ok(Self { connection, heard: Vec::new() })
+        Self::connect_by(stage, Arc::<Asked>::default()).await
+    }
+
+    pub(super) async fn connect_by(
+        stage: &dyn Stage,
+        may: Arc<dyn Permission>,
+    ) -> Result<Self, String> {
+        Self::stands(timeout(WITHIN, stage.venue().connect(may)).await)
     }
 
     /// One more, for market data alone.
     pub(super) async fn connect_for_data(stage: &dyn Stage) -> Result<Self, String> {
-        let venue = stage.venue();
-        let connected = timeout(WITHIN, venue.connect_for_data()).await;
+        Self::connect_for_data_by(stage, Arc::<Asked>::default()).await
+    }
+
+    pub(super) async fn connect_for_data_by(
+        stage: &dyn Stage,
+        may: Arc<dyn Permission>,
+    ) -> Result<Self, String> {
+        Self::stands(timeout(WITHIN, stage.venue().connect_for_data(may)).await)
+    }
+
+    fn stands(
+        connected: Result<Result<Connection, ConnectError>, Elapsed>,
+    ) -> Result<Self, String> {
         let connected = connected.map_err(|_| "connecting does not end".to_string())?;
         let connection = connected.map_err(|error| format!("does not connect: {error}"))?;
         Ok(Self { connection, heard: Vec::new() })

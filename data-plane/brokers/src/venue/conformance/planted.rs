@@ -1,8 +1,8 @@
 //! Adapters with a bug: each must fail the case that looks for it, and no venue passes by saying that it offers nothing.
 
-use super::{Stage, run, sim::SimStage};
+use super::{Stage, permission::Asked, run, sim::SimStage};
 use crate::venue::{
-    Capabilities, ConnectError, Connection, Event, Placed, Refusal, Venue, VenueOrder,
+    Capabilities, ConnectError, Connection, Event, Permission, Placed, Refusal, Venue, VenueOrder,
 };
 use futures_util::{FutureExt as _, future::BoxFuture};
 use std::{collections::HashSet, sync::Arc};
@@ -13,7 +13,6 @@ use tradewind_domain::{
     time::UnixNanos,
     trading::{OrderState, Quote, TimeInForce},
 };
-use tradewind_protocol::asks::ConnectsAllowed;
 
 /// What an adapter makes of the venue's words; nothing, and the word is swallowed.
 type Bug = fn(Event) -> Vec<Event>;
@@ -24,6 +23,7 @@ struct Buggy {
     bug: Bug,
     room: fn(usize) -> usize,
     logs_in: bool,
+    asks: bool,
 }
 
 impl Buggy {
@@ -50,19 +50,22 @@ impl Venue for Buggy {
         &self.capabilities
     }
 
-    fn connects_allowed(&self) -> BoxFuture<'_, ConnectsAllowed> {
-        self.venue.connects_allowed()
+    fn connect(&self, may: Arc<dyn Permission>) -> BoxFuture<'_, Result<Connection, ConnectError>> {
+        let may: Arc<dyn Permission> = if self.asks { may } else { Arc::<Asked>::default() };
+        async { Ok(self.spoil(self.venue.connect(may).await?)) }.boxed()
     }
 
-    fn connect(&self) -> BoxFuture<'_, Result<Connection, ConnectError>> {
-        async { Ok(self.spoil(self.venue.connect().await?)) }.boxed()
-    }
-
-    fn connect_for_data(&self) -> BoxFuture<'_, Result<Connection, ConnectError>> {
+    fn connect_for_data(
+        &self,
+        may: Arc<dyn Permission>,
+    ) -> BoxFuture<'_, Result<Connection, ConnectError>> {
         async {
             let venue = &self.venue;
-            let connection =
-                if self.logs_in { venue.connect().await } else { venue.connect_for_data().await };
+            let connection = if self.logs_in {
+                venue.connect(may).await
+            } else {
+                venue.connect_for_data(may).await
+            };
             Ok(self.spoil(connection?))
         }
         .boxed()
@@ -77,12 +80,14 @@ struct Planted {
     room: fn(usize) -> usize,
     /// Its connections for market data are like the first one.
     logs_in: bool,
+    /// It asks for the right to connect.
+    asks: bool,
 }
 
 impl Planted {
     async fn new(bug: Bug) -> Self {
         let (offers, room) = (|_: &mut Capabilities| {}, |room| room);
-        Self { stage: SimStage::new().await, bug, offers, room, logs_in: false }
+        Self { stage: SimStage::new().await, bug, offers, room, logs_in: false, asks: true }
     }
 }
 
@@ -91,8 +96,8 @@ impl Stage for Planted {
         let venue = self.stage.venue();
         let mut capabilities = venue.capabilities().clone();
         (self.offers)(&mut capabilities);
-        let &Self { bug, room, logs_in, .. } = self;
-        Arc::new(Buggy { venue, capabilities, bug, room, logs_in })
+        let &Self { bug, room, logs_in, asks, .. } = self;
+        Arc::new(Buggy { venue, capabilities, bug, room, logs_in, asks })
     }
     fn account(&self) -> AccountId {
         self.stage.account()
@@ -239,7 +244,7 @@ async fn so_does_every_bug_in_market_data() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_connection_that_takes_less_than_it_says_and_one_that_is_not_for_data_alone_fail() {
+async fn connections_that_take_less_than_they_say_are_not_for_data_alone_or_not_asked_for_fail() {
     let honest: Bug = |event| vec![event];
     let boasts = Planted { room: |room| room + 1, ..Planted::new(honest).await };
     let failed_of_boasts = failed(&boasts).await;
@@ -247,6 +252,9 @@ async fn a_connection_that_takes_less_than_it_says_and_one_that_is_not_for_data_
     let tells_all = Planted { logs_in: true, ..Planted::new(honest).await };
     let failed_of_tells = failed(&tells_all).await;
     assert!(failed_of_tells.contains(&27), "{failed_of_tells:?}");
+    let asks_nobody = Planted { asks: false, ..Planted::new(honest).await };
+    let failed_of_asks = failed(&asks_nobody).await;
+    assert!(failed_of_asks.contains(&29), "{failed_of_asks:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -263,5 +271,5 @@ async fn what_an_adapter_does_not_offer_it_is_not_asked_for() {
     let bug: Bug = |event| vec![event];
     let outcome = run(&Planted { offers, ..Planted::new(bug).await }).await;
     assert!(outcome.failed.is_empty(), "{:#?}", outcome.words());
-    assert_eq!(outcome.ran, [1, 2, 3, 5, 6, 7, 8, 10, 12, 13, 25]);
+    assert_eq!(outcome.ran, [1, 2, 3, 5, 6, 7, 8, 10, 12, 13, 25, 29]);
 }

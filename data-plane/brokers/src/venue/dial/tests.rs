@@ -17,6 +17,20 @@ use tokio_rustls::{
 };
 
 #[test]
+fn hosts_of_a_domain_are_one_site_and_what_has_none_is_host_and_port() {
+    let site = |text: &str| text.parse::<Address>().unwrap().site();
+    for host in
+        ["https://api.kraken.com", "wss://ws.kraken.com/v2", "wss://WS-Auth.Kraken.com.:8443"]
+    {
+        assert_eq!(site(host), "kraken.com", "{host}");
+    }
+    assert_eq!(site("ws://127.0.0.1:4301/v2"), "127.0.0.1:4301");
+    assert_ne!(site("ws://127.0.0.1:4302/v2"), site("ws://127.0.0.1:4301/v2"));
+    assert_eq!(site("http://[::1]:4301"), "[::1]:4301");
+    assert_eq!(site("http://localhost:4301"), "localhost:4301");
+}
+
+#[test]
 fn addresses_are_read_and_only_the_loopback_is_plain() {
     let read = |text: &str| text.parse::<Address>();
     let kraken = read("https://api.kraken.com").unwrap();

@@ -4,11 +4,11 @@
 use super::{
     Kraken,
     books::Books,
-    limits::{FEED_QUEUE, PING_EVERY},
+    limits::{CONNECT_WITHIN, FEED_QUEUE, PING_EVERY},
     socket::{self, Over},
 };
-use crate::venue::Event;
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use crate::venue::{Event, Permission, Purpose};
+use std::{collections::BTreeSet, pin::pin, sync::Arc, time::Duration};
 use tokio::{
     sync::mpsc,
     task::JoinSet,
@@ -36,6 +36,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Hands wishes to their feeds, a new one as need be, until nobody has any more. May be cancelled.
 pub(super) async fn run(
     kraken: Arc<Kraken>,
+    may: Arc<dyn Permission>,
     mut wants: mpsc::Receiver<Want>,
     told: mpsc::Sender<Event>,
 ) {
@@ -51,7 +52,8 @@ pub(super) async fn run(
         while feeds.len() <= shard {
             let (sender, wants) = mpsc::channel(FEED_QUEUE);
             feeds.push(sender);
-            let feed = Feed { kraken: Arc::clone(&kraken), wants, told: told.clone() };
+            let (kraken, may) = (Arc::clone(&kraken), Arc::clone(&may));
+            let feed = Feed { kraken, may, wants, told: told.clone() };
             carried.spawn(feed.run());
         }
         // A feed ends only with all of this.
@@ -61,6 +63,7 @@ pub(super) async fn run(
 
 struct Feed {
     kraken: Arc<Kraken>,
+    may: Arc<dyn Permission>,
     wants: mpsc::Receiver<Want>,
     told: mpsc::Sender<Event>,
 }
@@ -81,10 +84,11 @@ impl Feed {
     }
 
     async fn connected(&mut self, wanted: &mut BTreeSet<InstrumentId>) -> Over {
-        self.kraken.room_to_connect().await;
+        if let Err(over) = self.granted(wanted).await {
+            return over;
+        }
         let opening = socket::open(&self.kraken.dialler, &self.kraken.settings.urls.public);
-        let (mut sender, mut receiver) = match timeout(super::limits::CONNECT_WITHIN, opening).await
-        {
+        let (mut sender, mut receiver) = match timeout(CONNECT_WITHIN, opening).await {
             Ok(Ok(opened)) => opened,
             Ok(Err(over)) => return over,
             Err(_) => return Over("no answer".to_owned()),
@@ -99,25 +103,18 @@ impl Feed {
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let sent = tokio::select! {
-                want = self.wants.recv() => {
-                    match want {
-                        Some(Want::Subscribe(instrument)) => {
-                            wanted.insert(instrument.clone());
-                            books.want(instrument);
-                        }
-                        Some(Want::Unsubscribe(instrument)) => {
-                            wanted.remove(&instrument);
-                            books.leave(&instrument);
-                            begun.remove(&instrument);
-                            let left = Event::Unsubscribed { instrument };
-                            if let Err(over) = self.tell(left).await {
-                                return over;
-                            }
-                        }
-                        None => return Over("nobody reads it any more".to_owned()),
+                want = self.wants.recv() => match &want {
+                    Some(Want::Subscribe(instrument)) => {
+                        books.want(instrument.clone());
+                        self.take(want, wanted).await
                     }
-                    Ok(())
-                }
+                    Some(Want::Unsubscribe(instrument)) => {
+                        books.leave(instrument);
+                        begun.remove(instrument);
+                        self.take(want, wanted).await
+                    }
+                    None => self.take(want, wanted).await,
+                },
                 text = receiver.next() => match text {
                     Ok(text) => match ws::read(&text) {
                         Ok(Message::Pong(_)) => {
@@ -144,6 +141,41 @@ impl Feed {
                     return over;
                 }
             }
+        }
+    }
+
+    /// Waits for the right to connect, once something is wanted, and notes meanwhile what is.
+    async fn granted(&mut self, wanted: &mut BTreeSet<InstrumentId>) -> Result<(), Over> {
+        while wanted.is_empty() {
+            let want = self.wants.recv().await;
+            self.take(want, wanted).await?;
+        }
+        let (kraken, may) = (Arc::clone(&self.kraken), Arc::clone(&self.may));
+        let one = (1, Purpose::MarketData);
+        let mut granted = pin!(kraken.may_connect(&*may, &kraken.settings.urls.public, one));
+        loop {
+            tokio::select! {
+                () = &mut granted => return Ok(()),
+                want = self.wants.recv() => self.take(want, wanted).await?,
+            }
+        }
+    }
+
+    async fn take(
+        &self,
+        want: Option<Want>,
+        wanted: &mut BTreeSet<InstrumentId>,
+    ) -> Result<(), Over> {
+        match want {
+            Some(Want::Subscribe(instrument)) => {
+                wanted.insert(instrument);
+                Ok(())
+            }
+            Some(Want::Unsubscribe(instrument)) => {
+                wanted.remove(&instrument);
+                self.tell(Event::Unsubscribed { instrument }).await
+            }
+            None => Err(Over("nobody reads it any more".to_owned())),
         }
     }
 

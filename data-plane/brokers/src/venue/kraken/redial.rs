@@ -1,21 +1,17 @@
 //! When Kraken is dialled again. Decides the wait before each connection: none for the first few, then longer and
-//! longer, each a little by chance, and never more of them than an address may open (Kraken bans one that does). Pure:
+//! longer, each a little by chance. Whether the address may open one more is asked for beside that (`Permission`). Pure:
 //! time and chance are passed in.
 
 use std::time::Duration;
 use tradewind_domain::time::Monotonic;
-use tradewind_kraken::{
-    limits::{RECONNECT_MAX, RECONNECT_MIN, RECONNECTS_AT_ONCE},
-    shard::ConnectBudget,
-};
+use tradewind_kraken::limits::{RECONNECT_MAX, RECONNECT_MIN, RECONNECTS_AT_ONCE};
 
-/// Of one Broker; all its connections draw on one budget.
+/// Of one Broker, for all its connections.
 #[derive(Debug, Default)]
 pub(super) struct Redial {
     /// Connections in a row that came soon after one another.
     row: u32,
     last: Option<Monotonic>,
-    budget: ConnectBudget,
 }
 
 impl Redial {
@@ -34,17 +30,11 @@ impl Redial {
         self.last = Some(now + wait);
         wait
     }
-
-    /// Takes one connection out of the budget, or says how long to wait for one.
-    pub(super) fn open(&mut self, now: Monotonic) -> Result<(), Duration> {
-        self.budget.open(now)
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tradewind_kraken::limits::CONNECTS;
 
     fn at(seconds: u64) -> Monotonic {
         Monotonic(seconds * 1_000_000_000)
@@ -58,13 +48,5 @@ mod tests {
         let by_chance = redial.wait(at(1), 999);
         assert!(by_chance > RECONNECT_MAX && by_chance < RECONNECT_MAX + RECONNECT_MIN);
         assert_eq!(redial.wait(at(1_000), 0), Duration::ZERO, "after one that stood");
-    }
-
-    #[test]
-    fn an_address_is_not_banned() {
-        let mut redial = Redial::default();
-        let opened = (0..1_000).filter(|_| redial.open(at(1)).is_ok()).count();
-        assert_eq!(opened, CONNECTS);
-        assert_eq!(redial.open(at(301)), Err(Duration::from_secs(300)));
     }
 }

@@ -5,7 +5,7 @@
 use super::{
     Kraken,
     feed::{self, Want},
-    limits::{FEED_QUEUE, QUEUE},
+    limits::{CONNECT_WITHIN, FEED_QUEUE, QUEUE},
     link::KrakenLink,
     placing,
     settings::OrdersBy,
@@ -14,14 +14,14 @@ use super::{
 };
 use crate::{
     limits::{VENUE_EVENTS, VENUE_QUEUE},
-    venue::{ConnectError, Connection, Event},
+    venue::{ConnectError, Connection, Event, Permission, Purpose},
 };
 use serde::Deserialize;
 use std::{future::Future, sync::Arc, time::Duration};
 use tokio::{
     sync::{Notify, mpsc, watch},
     task::JoinSet,
-    time::sleep,
+    time::{sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 use tradewind_domain::time::UnixNanos;
@@ -65,26 +65,37 @@ struct Opened {
 }
 
 /// A connection, once everything in it stands. Cancelling it leaves nothing behind.
-pub(super) async fn connect(kraken: &Arc<Kraken>) -> Result<Connection, ConnectError> {
+pub(super) async fn connect(
+    kraken: &Arc<Kraken>,
+    may: Arc<dyn Permission>,
+) -> Result<Connection, ConnectError> {
     let failed = |what: &str, why: &dyn std::fmt::Display| {
         ConnectError(format!("Kraken at {}: {what}: {why}", kraken.settings.urls.rest))
     };
-    let time: ServerTime =
-        kraken.rest.public("Time").await.map_err(|error| failed("its time", &error))?;
+    let late = |what: &str| failed(what, &format!("not within {CONNECT_WITHIN:?}"));
+    let time = timeout(CONNECT_WITHIN, kraken.rest.public::<ServerTime>("Time")).await;
+    let time = time.map_err(|_| late("its time"))?.map_err(|error| failed("its time", &error))?;
     let clock = VenueClock { venues: time.at(), ours: clock::now() };
     if kraken.settings.key.is_none() {
-        return Ok(data_alone(kraken, clock));
+        return Ok(data_alone(kraken, may, clock));
     }
-    let token = kraken.rest.private::<Token>("GetWebSocketsToken", &[]).await;
+    let token = kraken.rest.private::<Token>("GetWebSocketsToken", &[]);
+    let token = timeout(CONNECT_WITHIN, token).await.map_err(|_| late("a token"))?;
     let token = token.map_err(|error| failed("a token", &error))?.token;
     kraken.desk().begin(token.clone());
-    let opened = open(kraken, token).await;
+    let sockets = match kraken.settings.orders {
+        OrdersBy::Rest => 1,
+        OrdersBy::WebSocket => 2,
+    };
+    // Last, so that what REST refuses costs no connects; both at once, since neither is of use without the other.
+    kraken.may_connect(&*may, &kraken.settings.urls.private, (sockets, Purpose::Orders)).await;
+    let opened = timeout(CONNECT_WITHIN, open(kraken, token)).await;
+    let opened = opened.map_err(|_| late("WebSocket"))?;
     let opened = opened.map_err(|over| failed("WebSocket", &over))?;
-    Ok(carry(kraken, opened, clock))
+    Ok(carry(kraken, may, opened, clock))
 }
 
 async fn open(kraken: &Kraken, token: String) -> Result<Opened, Over> {
-    kraken.room_to_connect().await;
     let (mut sender, mut receiver) =
         socket::open(&kraken.dialler, &kraken.settings.urls.private).await?;
     let mut subscription = Subscription::to("executions");
@@ -104,7 +115,6 @@ async fn open(kraken: &Kraken, token: String) -> Result<Opened, Over> {
     let orders = match kraken.settings.orders {
         OrdersBy::Rest => None,
         OrdersBy::WebSocket => {
-            kraken.room_to_connect().await;
             Some(socket::open(&kraken.dialler, &kraken.settings.urls.private).await?)
         }
     };
@@ -116,7 +126,12 @@ fn hear(kraken: &Kraken, text: &str) -> Result<super::desk::Heard, Over> {
     kraken.desk().hear(message, kraken.clock.now()).map_err(|broken| Over(broken.to_string()))
 }
 
-fn carry(kraken: &Arc<Kraken>, opened: Opened, clock: VenueClock) -> Connection {
+fn carry(
+    kraken: &Arc<Kraken>,
+    may: Arc<dyn Permission>,
+    opened: Opened,
+    clock: VenueClock,
+) -> Connection {
     let (told, events) = mpsc::channel(VENUE_EVENTS);
     let mut carried = Carried { tasks: JoinSet::new(), end: CancellationToken::new() };
     let stale = Arc::new(Notify::new());
@@ -150,13 +165,13 @@ fn carry(kraken: &Arc<Kraken>, opened: Opened, clock: VenueClock) -> Connection 
     let sweeper = Sweeper::new(Arc::clone(kraken), told.clone(), clock);
     carried.spawn("listing ends", sweeper.run(asked));
     carried.spawn("no token", renew(Arc::clone(kraken), stale));
-    let feeds = carried.feeds(kraken, told);
+    let feeds = carried.feeds(kraken, may, told);
     let link = Arc::new(KrakenLink { kraken: Arc::clone(kraken), placing, sweeps, feeds });
-    Connection { time: clock.venues, room: None, link, events, tasks: carried.tasks }
+    Connection { time: clock.now(), room: None, link, events, tasks: carried.tasks }
 }
 
 /// Of an account without an API key: there is nothing to list, and nothing is sent.
-fn data_alone(kraken: &Arc<Kraken>, clock: VenueClock) -> Connection {
+fn data_alone(kraken: &Arc<Kraken>, may: Arc<dyn Permission>, clock: VenueClock) -> Connection {
     let (told, events) = mpsc::channel(VENUE_EVENTS);
     let mut carried = Carried { tasks: JoinSet::new(), end: CancellationToken::new() };
     let (sweeps, mut asked) = watch::channel(None);
@@ -170,10 +185,10 @@ fn data_alone(kraken: &Arc<Kraken>, clock: VenueClock) -> Connection {
         }
         Over("nobody asks any more".to_owned())
     });
-    let feeds = carried.feeds(kraken, told);
+    let feeds = carried.feeds(kraken, may, told);
     let placing = placing::Placing::Nothing;
     let link = Arc::new(KrakenLink { kraken: Arc::clone(kraken), placing, sweeps, feeds });
-    Connection { time: clock.venues, room: None, link, events, tasks: carried.tasks }
+    Connection { time: clock.now(), room: None, link, events, tasks: carried.tasks }
 }
 
 /// Tasks that end together.
@@ -183,9 +198,14 @@ struct Carried {
 }
 
 impl Carried {
-    fn feeds(&mut self, kraken: &Arc<Kraken>, told: mpsc::Sender<Event>) -> mpsc::Sender<Want> {
+    fn feeds(
+        &mut self,
+        kraken: &Arc<Kraken>,
+        may: Arc<dyn Permission>,
+        told: mpsc::Sender<Event>,
+    ) -> mpsc::Sender<Want> {
         let (feeds, wants) = mpsc::channel(FEED_QUEUE);
-        let feeding = feed::run(Arc::clone(kraken), wants, told);
+        let feeding = feed::run(Arc::clone(kraken), may, wants, told);
         self.spawn("feeds end", async move {
             feeding.await;
             Over("nobody reads quotes any more".to_owned())

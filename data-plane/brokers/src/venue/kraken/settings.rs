@@ -9,8 +9,17 @@
 use super::super::dial::{Address, BadAddress};
 use std::str::FromStr;
 use tradewind_domain::control::trader::Reference;
-use tradewind_kraken::rate::Tier;
+use tradewind_kraken::{
+    limits::{CONNECT_WINDOW, CONNECTS},
+    rate::Tier,
+};
+use tradewind_protocol::asks::ConnectsAllowed;
 
+/// What all Brokers behind one address allow themselves.
+const CONNECTS_ALLOWED: ConnectsAllowed =
+    ConnectsAllowed { connects: CONNECTS, within_ms: CONNECT_WINDOW.as_secs() * 1_000 };
+/// Each Broker has a quarter, and its orders take two of that.
+const CONNECTS_LEAST: u32 = 12;
 const REST: &str = "https://api.kraken.com";
 const PUBLIC: &str = "wss://ws.kraken.com/v2";
 const PRIVATE: &str = "wss://ws-auth.kraken.com/v2";
@@ -30,6 +39,8 @@ pub struct Settings {
     pub key: Option<KeyReferences>,
     pub tier: Tier,
     pub orders: OrdersBy,
+    /// How often Kraken may be connected to from this machine.
+    pub connects: ConnectsAllowed,
 }
 
 /// References to the two halves of an API key.
@@ -52,9 +63,11 @@ pub struct Urls {
 pub enum BadSettings {
     #[error(
         "`{0}` is not known: an account at Kraken has key=REFERENCE secret=REFERENCE and, if need be, url=, rest=, \
-         public=, private=, tier=starter|intermediate|pro, orders=websocket|rest; or data=only, and no key"
+         public=, private=, tier=starter|intermediate|pro, orders=websocket|rest, connects=NUMBER; or data=only, and no key"
     )]
     Unknown(String),
+    #[error("connects={0}: in ten minutes {least} to {most}", least = CONNECTS_LEAST, most = CONNECTS)]
+    Connects(String),
     #[error("`{0}` stands there twice")]
     Twice(String),
     #[error(
@@ -119,9 +132,18 @@ impl FromStr for Settings {
             Some("rest") => OrdersBy::Rest,
             Some(other) => return Err(BadSettings::Unknown(format!("orders={other}"))),
         };
+        let connects = words.take("connects").map_or(Ok(CONNECTS_ALLOWED), connects)?;
         words.end()?;
-        Ok(Self { urls, key, tier, orders })
+        Ok(Self { urls, key, tier, orders, connects })
     }
+}
+
+/// This machine's part of what an address may open.
+fn connects(text: &str) -> Result<ConnectsAllowed, BadSettings> {
+    let number = text.parse().ok();
+    let number = number.filter(|n| (CONNECTS_LEAST..=CONNECTS_ALLOWED.connects).contains(n));
+    let connects = number.ok_or_else(|| BadSettings::Connects(text.to_owned()))?;
+    Ok(ConnectsAllowed { connects, ..CONNECTS_ALLOWED })
 }
 
 struct Words<'a>(Vec<(&'a str, &'a str)>);
@@ -188,6 +210,9 @@ mod tests {
         assert_eq!(sim.urls.rest.to_string(), "127.0.0.1:4301");
         assert_eq!(sim.urls.public.to_string(), "127.0.0.1:4301/v2");
         assert_eq!((sim.tier, sim.orders), (Tier::Pro, OrdersBy::Rest));
+        assert_eq!(sim.connects, CONNECTS_ALLOWED);
+        let part = read(&format!("{KEYS} connects=40")).unwrap().connects;
+        assert_eq!(part, ConnectsAllowed { connects: 40, within_ms: 600_000 });
         let beta = read(&format!("{KEYS} public=wss://beta-ws.kraken.com/v2")).unwrap();
         assert_eq!(beta.urls.public.to_string(), "beta-ws.kraken.com/v2");
         assert_eq!(beta.urls.private, Urls::kraken().unwrap().private);
@@ -203,7 +228,8 @@ mod tests {
         assert!(read("").is_err());
         let plain = read(&format!("{KEYS} url=http://api.kraken.com")).unwrap_err();
         assert!(plain.to_string().contains("not encrypted"), "{plain}");
-        for word in ["tier=gold", "orders=fix", "depth=10", "key=env:K"] {
+        let refused = ["tier=gold", "orders=fix", "depth=10", "key=env:K"];
+        for word in refused.into_iter().chain(["connects=11", "connects=121", "connects=all"]) {
             assert!(read(&format!("{KEYS} {word}")).is_err(), "{word}");
         }
     }

@@ -8,7 +8,7 @@ use crate::{
 };
 use axum::{extract::State, response::Response};
 use std::sync::Arc;
-use tradewind_protocol::{copies::LedgerState, supervision::ServiceState};
+use tradewind_protocol::{copies::LedgerState, supervision::ServiceState, venue::VenueState};
 
 pub(super) async fn metrics(State(api): State<Arc<Api>>) -> Response {
     answer(figures(&api))
@@ -31,6 +31,13 @@ const LEDGERS: [(LedgerState, &str); 5] = [
     (LedgerState::Sealed, "sealed"),
 ];
 
+const VENUES: [(VenueState, &str); 4] = [
+    (VenueState::Connecting, "connecting"),
+    (VenueState::Waiting, "waiting"),
+    (VenueState::Live, "live"),
+    (VenueState::Reconnecting, "reconnecting"),
+];
+
 fn figures(api: &Api) -> Figures {
     let mut to = Figures::default();
     let services = api.supervisor.services().borrow().clone();
@@ -44,6 +51,16 @@ fn figures(api: &Api) -> Figures {
     let ledgers = LEDGERS.map(|(state, name)| (name, of(state)));
     let help = "Ledgers of accounts with a second copy, by how they stand";
     to.gauges("manager_ledgers", help, "state", ledgers.to_vec());
+    let of = |state| {
+        let told = services.iter().filter_map(|report| report.venue.as_ref());
+        told.filter(|told| told.state == state).count() as u64
+    };
+    let venues = VENUES.map(|(state, name)| (name, of(state)));
+    let help = "Brokers, by how they stand with their venues";
+    to.gauges("manager_venues", help, "state", venues.to_vec());
+    let stale = services.iter().filter_map(|report| report.venue.as_ref());
+    let stale = stale.map(|told| u64::from(told.stale)).sum();
+    to.gauge("manager_stale_subscriptions", "Instruments of Brokers that are stale", stale);
     let given_up = services.iter().filter(|report| report.handed_back.is_some()).count();
     to.gauge("manager_services_handed_back", "Services that are handed back", given_up as u64);
     let standing = api.standing();

@@ -4,8 +4,9 @@ use super::*;
 use crate::{
     control::{
         copies::tests::{check_in, declare, view, world},
-        machine::world::{World, name},
-        plan,
+        handed_back::Failure,
+        machine::world::{SECOND, World, name},
+        plan::{Told, plan},
     },
     ids::AccountId,
     trading::copies::Naming,
@@ -147,4 +148,82 @@ fn a_copy_that_is_wanted_no_more_is_given_up() {
     declare(&mut world, Copies::One);
     settle(&mut world, &[], &[]);
     assert_eq!(naming(&world).holder, None);
+}
+
+/// From now on that Manager says that it gives the Broker up, or nothing.
+fn gives_up(world: &mut World, manager: &'static str, so: bool) {
+    let given_up = (name("broker.x.0"), Failure::Hung);
+    let handed_back = so.then_some(given_up).into_iter().collect();
+    world.told.insert(manager, Told { handed_back, ..Told::default() });
+}
+
+/// Given up by `a` for the first time, and a second has passed.
+fn given_up() -> World {
+    let mut world = whole();
+    gives_up(&mut world, "a.broker-manager", true);
+    settle(&mut world, &[], &[]);
+    assert_eq!(view(&world).successor, None, "it moved at once");
+    world.at += SECOND;
+    world
+}
+
+#[test]
+fn a_broker_that_is_given_up_where_it_is_is_continued_where_its_copy_is() {
+    // given, when
+    let mut world = given_up();
+    settle(&mut world, &[], &[]);
+    // then its copy is sealed, and nobody else has it before it is loaded
+    let held = view(&world);
+    let successor = held.successor.expect("sealed");
+    assert_eq!((held.live.at, successor.at), (name("a.broker-manager"), name("b.broker-manager")));
+    let loaded = LedgerTold { loaded: Some(successor.right), ..LedgerTold::default() };
+    gives_up(&mut world, "a.broker-manager", false);
+    settle(&mut world, &[], &[("b.broker-manager", loaded)]);
+    assert_eq!(view(&world).live.at, name("b.broker-manager"));
+    assert!(naming(&world).holder.is_some(), "and has a copy again");
+    // when it fails there as well, before that copy is whole
+    gives_up(&mut world, "b.broker-manager", true);
+    settle(&mut world, &[], &[]);
+    world.at += 100 * SECOND;
+    settle(&mut world, &[], &[]);
+    // then it is tried where its ledger is
+    let row = world.machine.handed_back(&name("broker.x.0")).expect("on record");
+    assert_eq!((row.count, view(&world).live.at), (2, name("b.broker-manager")));
+    assert_eq!(view(&world).successor, None);
+}
+
+#[test]
+fn a_broker_that_runs_again_meanwhile_or_has_no_whole_copy_stays_although_it_was_given_up() {
+    let mut one = given_up();
+    gives_up(&mut one, "a.broker-manager", false);
+    settle(&mut one, &[], &[]);
+    assert_eq!(view(&one).successor, None, "it runs");
+    let mut half = world();
+    settle(&mut half, &[], &[]);
+    gives_up(&mut half, "a.broker-manager", true);
+    settle(&mut half, &[], &[]);
+    half.at += 100 * SECOND;
+    settle(&mut half, &[], &[]);
+    assert_eq!(view(&half).successor, None);
+    assert_eq!(naming(&half).holder, Some(name("b.broker-manager")), "it is filled once it runs");
+}
+
+#[test]
+fn who_gives_up_a_broker_before_it_has_the_ledger_gives_it_back_to_where_it_was() {
+    let mut world = given_up();
+    settle(&mut world, &[], &[]);
+    let sealed = view(&world).highest();
+    gives_up(&mut world, "a.broker-manager", false);
+    gives_up(&mut world, "b.broker-manager", true);
+    settle(&mut world, &[], &[]);
+    let held = view(&world);
+    assert_eq!((held.live.at, held.successor), (name("a.broker-manager"), None));
+    assert!(held.live.right > sealed, "a new try, above what the copy is sealed at");
+}
+
+#[test]
+fn a_broker_that_is_given_up_waits_for_no_copy_that_is_lost() {
+    let mut world = given_up();
+    settle(&mut world, &["b.broker-manager"], &[]);
+    assert_eq!((view(&world).successor, naming(&world).holder), (None, None));
 }
