@@ -26,7 +26,11 @@ use tradewind_domain::{
 pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// In every answer: the time the group goes by, in Unix nanoseconds. Keys are issued by it.
 pub const GROUP_TIME: &str = "tradewind-time";
-/// In every answer, once the cluster is opened: the life of the cluster that the member is in. Whoever belongs to another one
+/// In every answer, of every build: the term that the member is in.
+pub const TERM: &str = "tradewind-term";
+/// In every answer, of every build: the revision up to which the member has the state.
+pub const REVISION: &str = "tradewind-revision";
+/// In every answer: the life of the cluster that the member is in, 0 until the cluster is opened. Whoever belongs to another one
 /// takes nothing from it.
 pub const CLUSTER: &str = "tradewind-cluster";
 /// `GET /v1/probes?managers=a.broker-manager,b.broker-manager`: which of them the asked member reaches.

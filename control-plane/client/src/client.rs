@@ -4,7 +4,7 @@
 
 use crate::{
     answer::Answer,
-    life::Life,
+    life::{self, Life},
     limits::{ATTEMPT_WITHIN, NEXT_MEMBER_AFTER, ROUND_PAUSE, ROUND_PAUSE_MAX},
     members::Members,
     time::GroupTime,
@@ -91,7 +91,7 @@ impl ControlClient {
         Self { rest, members, time: GroupTime::default(), life: Life::Any }
     }
 
-    /// The same, which takes no answer from whoever says that he is in another life of the cluster, or in another cluster.
+    /// The same, which takes no answer from whoever is in another life of the cluster, in another cluster, or no member of any.
     #[must_use]
     pub fn of(self, cluster: ClusterIncarnation) -> Self {
         Self { life: Life::Of(cluster), ..self }
@@ -312,10 +312,16 @@ impl ControlClient {
         let began = Instant::now();
         let asked = self.rest.told(method.clone(), &address, path, &headers, *body, within);
         let (told, result) = asked.await;
-        if let Err(stranger) = self.life.check(&told, &address) {
-            return (address, Err(stranger));
-        }
-        self.time.told(&told, began);
+        let result = match self.life.check(&told) {
+            Ok(()) => {
+                self.time.told(&told, began);
+                result
+            }
+            Err(reason) => {
+                let reads = *method == Method::GET;
+                life::of_a_stranger(result, &address, reason, reads)
+            }
+        };
         (address, result)
     }
 

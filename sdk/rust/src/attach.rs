@@ -5,7 +5,7 @@ use crate::{
     attachment::{Attachment, Ended, Now, Said, TraderEvent},
     dial::{self, NotOpened, Socket},
     error::Error,
-    home::{Home, Homes},
+    home::{Homes, Way},
     requests::{Failed, Requests},
 };
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -68,7 +68,7 @@ struct Task {
     said: watch::Receiver<Said>,
     heard_pause: Arc<AtomicBool>,
     /// Where it belongs, by what MarketManagers say.
-    home: watch::Receiver<Home>,
+    home: Way,
 }
 
 /// Why a connection, or an attempt at one, ended.
@@ -104,7 +104,7 @@ pub(crate) async fn start(attaching: Attaching) -> Result<Attachment, Error> {
         events,
         said,
         heard_pause: heard_pause.clone(),
-        home: homes.subscribe(),
+        home: Way::of(&homes),
     };
     let (refuse, refused) = tokio::sync::oneshot::channel();
     tokio::spawn(async move {
@@ -206,15 +206,11 @@ impl Task {
                     return Err(failed);
                 }
                 // Some MarketManager may know more than where it was.
-                let told = self.home.borrow_and_update().address().cloned();
-                if let Some(told) = told.filter(|told| !self.known.contains(told)) {
-                    self.known.insert(0, told);
-                }
-                self.known.rotate_left(1);
-                return Ok(self.known.last().cloned().unwrap_or_default());
+                return Ok(self.home.next(&mut self.known).unwrap_or_default());
             }
         };
         let home = opened.trader_manager.map(|home| home.address);
+        self.home.member_says(home.as_ref());
         self.attaching.token = opened.token;
         for member in opened.infrastructure_managers {
             if !self.attaching.members.contains(&member) {
@@ -280,6 +276,7 @@ impl Task {
         let mut every = interval(HEARTBEAT_EVERY);
         every.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut n, mut heard) = (0_u64, Instant::now());
+        let again_at = self.home.again_at();
         loop {
             let received = tokio::select! {
                 _ = every.tick() => None,
@@ -292,14 +289,7 @@ impl Task {
                         return End::Closed;
                     }
                 },
-                // Where it is may be cut off from the group, and know of no other.
-                Ok(()) = self.home.changed() => {
-                    let elsewhere = self.home.borrow_and_update().elsewhere(address);
-                    match elsewhere {
-                        Some(there) => return End::Go(vec![there]),
-                        None => continue,
-                    }
-                }
+                there = self.home.leaves(address, again_at) => return End::Go(vec![there]),
                 received = timeout_at(heard + DEAD_AFTER, socket.next()) => Some(received),
             };
             let Some(received) = received else {

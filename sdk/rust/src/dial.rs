@@ -71,7 +71,12 @@ pub(crate) async fn open(address: &str, path: &str, secret: &str) -> Result<Sock
 /// who lost the same.
 pub(crate) fn pause_after(rounds: u32) -> Duration {
     let wait = limits::REDIAL_FIRST * 2_u32.saturating_pow(rounds.min(6));
-    let half = u64::try_from(wait.min(limits::REDIAL_MAX).as_millis() / 2).unwrap_or(0);
+    jittered(wait.min(limits::REDIAL_MAX))
+}
+
+/// Between half of the wait and all of it.
+pub(crate) fn jittered(wait: Duration) -> Duration {
+    let half = u64::try_from(wait.as_millis() / 2).unwrap_or(0);
     let jitter = getrandom::u64().unwrap_or(0) % (half + 1);
     Duration::from_millis(half + jitter)
 }

@@ -173,6 +173,38 @@ async fn it_finds_where_it_belongs_by_what_its_market_manager_says_while_no_memb
 }
 
 #[tokio::test]
+async fn it_tries_again_to_come_where_it_belongs_until_it_is_let_in_and_follows_every_word() {
+    // given: no member answers, and where it belongs is not ready when it is told so
+    let (member, home) = stage().await;
+    let market_manager = Edge::start(&member.ledger).await;
+    home.give(vec![market_manager.address.clone()]);
+    market_manager.stage().home = (Some(home.address.clone()), 4);
+    let (session, mut attachment) = attached(&member).await;
+    member.leave();
+    let next = Home::start(token(GIVEN), vec![market_manager.address.clone()]).await;
+    let not_yet = Problem::new(Code::Unavailable, "not yet").retry_after_ms(10);
+    next.stage().refusals = vec![not_yet.clone(), not_yet];
+    // when
+    market_manager.stage().home = (Some(next.address.clone()), 5);
+    // then: it goes on where it was, and leaves once more
+    let there = async |home: &Home, attachment: &mut Attachment| {
+        until(attachment, |event| {
+            matches!(event, TraderEvent::Attached { trader_manager, .. } if *trader_manager == home.address)
+        })
+        .await;
+    };
+    there(&home, &mut attachment).await;
+    there(&next, &mut attachment).await;
+    assert_eq!(came(&next), 3);
+    // when, then: it is sent to and fro
+    for (version, at) in [(6, &home), (7, &next)] {
+        market_manager.stage().home = (Some(at.address.clone()), version);
+        there(at, &mut attachment).await;
+    }
+    submit(&session).await;
+}
+
+#[tokio::test]
 async fn a_copy_that_another_has_taken_the_place_of_ends_and_does_not_come_back() {
     let (edge, home) = stage().await;
     let (session, mut attachment) = attached(&edge).await;

@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tradewind_domain::{control::row::CustomerSpec, ids::Revision, time::UnixNanos};
 use tradewind_link::{Failure, json::Json, listen};
-use tradewind_protocol::control::{CLUSTER, Stand};
+use tradewind_protocol::control::{CLUSTER, REVISION, Stand, TERM};
 
 const WITHIN: Duration = Duration::from_secs(2);
 
@@ -21,6 +21,9 @@ enum Script {
     Silent,
     /// As a member of this life.
     In(u64, Code),
+    AcceptIn(u64),
+    /// As a member of an earlier build, which does not say where it is.
+    Earlier(Code),
 }
 
 struct Member {
@@ -45,6 +48,17 @@ impl Member {
                     Script::Accept => Json(accepted()).into_response(),
                     Script::Say(code) => Failure::new(code, "as told").into_response(),
                     Script::Silent => std::future::pending().await,
+                    Script::AcceptIn(life) => {
+                        let mut said = Json(accepted()).into_response();
+                        said.headers_mut().insert(CLUSTER, life.into());
+                        said
+                    }
+                    Script::Earlier(code) => {
+                        let mut said = Failure::new(code, "as told").into_response();
+                        said.headers_mut().insert(TERM, 3_u64.into());
+                        said.headers_mut().insert(REVISION, 7_u64.into());
+                        said
+                    }
                     Script::In(life, code) => {
                         let mut said = Failure::new(code, "as told").into_response();
                         said.headers_mut().insert(CLUSTER, life.into());
@@ -169,7 +183,7 @@ async fn a_read_that_got_no_answer_tells_what_was_said_and_not_that_it_is_unknow
 async fn what_a_member_of_another_life_says_counts_like_no_answer() {
     let own = ClusterIncarnation(7);
     let stranger = Member::that(Script::In(8, Code::NotFound)).await;
-    let silent = Member::that(Script::Say(Code::Forbidden)).await;
+    let earlier = Member::that(Script::Earlier(Code::Forbidden)).await;
     let ours = Member::that(Script::In(7, Code::Forbidden)).await;
     let ask = async |members: &[&Member], of: Option<ClusterIncarnation>| {
         let members = members.iter().map(|member| member.address.clone()).collect();
@@ -181,10 +195,30 @@ async fn what_a_member_of_another_life_says_counts_like_no_answer() {
     assert_eq!(ask(&[&stranger, &ours], None).await.code, Code::NotFound);
     // another one is asked; an earlier build's member does not say where it is
     assert_eq!(ask(&[&stranger, &ours], Some(own)).await.code, Code::Forbidden);
-    assert_eq!(ask(&[&stranger, &silent], Some(own)).await.code, Code::Forbidden);
+    assert_eq!(ask(&[&stranger, &earlier], Some(own)).await.code, Code::Forbidden);
     // and where there is no other, nothing is known
     let problem = ask(&[&stranger], Some(own)).await;
     assert_eq!(problem.code, Code::Unavailable, "{problem}");
     assert!(problem.detail.contains("life 8 of a cluster, not in 7"), "{problem}");
     assert!(stranger.heard().len() > 3, "it is asked again");
+    // nor is one believed that is in no life yet, or is no member at all
+    for script in [Script::In(0, Code::NotFound), Script::Say(Code::NotFound)] {
+        let other = Member::that(script).await;
+        assert_eq!(ask(&[&other, &ours], Some(own)).await.code, Code::Forbidden);
+    }
+}
+
+#[tokio::test]
+async fn a_change_that_a_stranger_says_it_has_made_is_not_told_as_surely_not_made() {
+    let within = Duration::from_millis(300);
+    let of = |member: &Member| {
+        let client = ControlClient::new(vec![member.address.clone()], Rest::default());
+        client.of(ClusterIncarnation(7))
+    };
+    let accepts = Member::that(Script::AcceptIn(8)).await;
+    let answer = put(&of(&accepts), &key(), within).await;
+    assert!(matches!(&answer, Answer::Unknown(_)), "{answer:?}");
+    let refuses = Member::that(Script::In(8, Code::Conflict)).await;
+    let answer = put(&of(&refuses), &key(), within).await;
+    assert!(matches!(&answer, Answer::Refused(p) if p.code == Code::Unavailable), "{answer:?}");
 }

@@ -13,12 +13,10 @@ use tradewind_domain::limits::HEADER_BYTES;
 use tradewind_link::{Failure, failure::PROBLEM_JSON};
 use tradewind_protocol::{
     Code,
-    control::{CLUSTER, GROUP_TIME, Stand},
+    control::{CLUSTER, GROUP_TIME, REVISION, Stand, TERM},
 };
 
-/// Names of the headers in which every answer, also a problem, says how the group stood.
-const TERM: &str = "tradewind-term";
-const REVISION: &str = "tradewind-revision";
+/// The header in which every answer, also a problem, says who leads, if anybody does.
 const LEADER: &str = "tradewind-leader";
 
 pub(super) async fn say(State(service): State<Service>, request: Request, next: Next) -> Response {
@@ -34,9 +32,9 @@ pub(super) async fn say(State(service): State<Service>, request: Request, next: 
     if let Some(time) = service.group_time() {
         headers.insert(GROUP_TIME, HeaderValue::from(time.0));
     }
-    if let Some(life) = service.life() {
-        headers.insert(CLUSTER, HeaderValue::from(life.0));
-    }
+    // That it is in none yet is said as well: who says nothing is taken for a member of an earlier build.
+    let life = service.life().map_or(0, |life| life.0);
+    headers.insert(CLUSTER, HeaderValue::from(life));
     response
 }
 

@@ -91,7 +91,7 @@ pub(super) fn headers() -> Vec<(&'static str, Header)> {
         header(revision, "What the member that answered had applied", number(None)),
         header(leader, "The leader's node id, if one is known", number(None)),
         header(time, "The time the group goes by, in Unix nanoseconds", number(None)),
-        header(cluster, "The life of the cluster, once it is opened", number(None)),
+        header(cluster, "The life of the cluster; 0 until it is opened", number(None)),
         header(TAG, "`\"REVISION\"`, for `If-Match`", String::schema()),
     ]
 }

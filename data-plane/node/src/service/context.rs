@@ -67,7 +67,7 @@ impl Context {
         })?;
         let (manager, token) = (read(MANAGER)?, read(SERVICE_TOKEN)?);
         let context = Self::new(service, manager, token, PathBuf::from(read(STATE_DIR)?))?;
-        Ok(Self { pipe_token: env::var(PIPE_TOKEN).ok(), ..context })
+        Ok(Self { pipe_token: pipe_token(env::var(PIPE_TOKEN))?, ..context })
     }
 
     /// The same from values, of one that knows its Manager by no secret.
@@ -98,9 +98,37 @@ impl Context {
     }
 }
 
+/// Without one whoever comes is let in: only a Manager that gave none means that.
+fn pipe_token(read: Result<String, env::VarError>) -> Result<Option<String>, EnvError> {
+    match read {
+        Ok(token) => Ok(Some(token)),
+        Err(env::VarError::NotPresent) => Ok(None),
+        // What it holds stays out of logs.
+        Err(env::VarError::NotUnicode(_)) => {
+            let why = "it is not readable as text".to_owned();
+            Err(EnvError::Invalid { variable: PIPE_TOKEN, why })
+        }
+    }
+}
+
 impl std::fmt::Debug for Context {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // The tokens stay out of logs.
         f.debug_struct("Context").field("service", &self.service).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_secret_that_was_not_given_means_that_none_is_asked_for() {
+        let read = |told: Result<&str, env::VarError>| pipe_token(told.map(str::to_owned));
+        assert!(matches!(read(Ok("secret")), Ok(Some(_))));
+        assert!(matches!(read(Err(env::VarError::NotPresent)), Ok(None)));
+        let wrong = read(Err(env::VarError::NotUnicode("secret".into())));
+        let said = wrong.err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(said.contains(PIPE_TOKEN) && !said.contains("secret"), "{said}");
     }
 }

@@ -196,10 +196,10 @@ impl Keeper {
                     life.standing_changed(*confirmed.borrow_and_update());
                 }
                 () = sleep_until(deadline) => if let Some(wrong) = life.overdue(Instant::now()) {
-                    let Overdue { why, failure } = wrong;
+                    let (why, Overdue { failure, .. }) = (life.told_why(wrong), wrong);
                     tracing::warn!(service = %self.service, why, "killed");
                     life.process.kill().await;
-                    return End::Crashed { why: why.to_string(), failure };
+                    return End::Crashed { why, failure };
                 },
                 () = sleep_until(forgiven_at), if crashes => {
                     // A service that itself gives up says so with its next beat.
@@ -342,7 +342,8 @@ impl Keeper {
     }
 
     /// Tells the supervisor how the service stands. Where what is new of its record cannot be put on disk it goes on: that
-    /// it runs is there since its start, and the rest it says again when it checks in.
+    /// it runs is there since its start, and where it is it says again when it checks in. Its right it does not say: an older
+    /// one stands there until the disk takes the newer, which the supervisor tries again and again.
     async fn tell(&self, record: Option<Record>) {
         let _ = self.put_on_record(record).await;
     }

@@ -22,6 +22,8 @@ pub(super) struct Life {
     /// It had a pipe of ours once.
     attended: bool,
     heard: Instant,
+    /// Why there is no pipe, since one was last dialled or fell.
+    lost: Option<String>,
     fence: watch::Sender<Fence>,
     /// What it was told over the pipe that stands.
     told: Option<Arc<Configuration>>,
@@ -100,6 +102,7 @@ impl Life {
             link: Link::default(),
             attended: false,
             heard: now,
+            lost: None,
             told: None,
             beat: 0,
             pace: Pace { since: now, taken: 0 },
@@ -148,6 +151,22 @@ impl Life {
         None
     }
 
+    /// In words: one that has checked in and lets nobody in has not failed to check in.
+    pub(super) fn told_why(&self, wrong: Overdue) -> String {
+        match &self.lost {
+            Some(lost) if wrong == Overdue::NEVER_CHECKED_IN => {
+                format!("no pipe to it stood within 5 s: {lost}")
+            }
+            Some(_) | None => wrong.why.to_owned(),
+        }
+    }
+
+    /// The pipe fell, or could not be opened.
+    pub(super) fn down(&mut self, why: String) {
+        self.link.down();
+        self.lost = Some(why);
+    }
+
     /// When what came before is forgiven: it has lived for a whole window.
     pub(super) fn forgiven_at(&self) -> Instant {
         self.since + CRASH_WINDOW
@@ -188,6 +207,7 @@ impl Life {
         let hello = move || setup.hello(&service, *fence.borrow());
         let secret = self.record.pipe_token.clone();
         let ends = pipe::dial_with_secret(secret, target, hello, limits::service_pipe());
+        self.lost = None;
         self.link = Link { ends: Some(ends), up: false };
     }
 
@@ -197,6 +217,7 @@ impl Life {
             return false;
         }
         self.link.up = true;
+        self.lost = None;
         self.attended = true;
         self.told = None;
         self.beat = 0;

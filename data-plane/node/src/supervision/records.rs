@@ -57,7 +57,7 @@ impl Records {
     }
 
     /// Notes what is known of a service, or that it is gone. Durable when this returns `Ok`; what the disk has not taken
-    /// is tried again with the next change of any service.
+    /// is tried again with the next change of any service, and by `catch_up`.
     pub(super) async fn put(
         &mut self,
         service: ServiceId,
@@ -71,6 +71,18 @@ impl Records {
             Some(record) => self.held.insert(service, record),
             None => self.held.remove(&service),
         };
+        self.store().await
+    }
+
+    /// Tries again what the disk has not taken, though there is no news.
+    pub(super) async fn catch_up(&mut self) {
+        if self.behind {
+            // How it ends is logged.
+            let _ = self.store().await;
+        }
+    }
+
+    async fn store(&mut self) -> io::Result<()> {
         let (path, text) = (self.path.clone(), serde_json::to_vec(&self.held)?);
         let stored = spawn_blocking(move || files::replace(&path, &text)).await;
         let stored = stored.unwrap_or_else(|error| Err(io::Error::other(error)));
@@ -81,5 +93,42 @@ impl Records {
         }
         self.behind = stored.is_err();
         stored
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use tradewind_domain::ids::Epoch;
+
+    #[tokio::test]
+    async fn what_the_disk_has_not_taken_is_put_there_without_news() {
+        // given
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("away").join(Record::FILE);
+        let mut records = Records::load(path.clone()).unwrap();
+        let service: ServiceId = "broker.sim-1.0".parse().unwrap();
+        let fence = Fence { epoch: Epoch(3), ..Fence::default() };
+        let record = Record {
+            process: Identity { pid: 7, start_ticks: 7, boot: "this".to_owned() },
+            token: "token".to_owned(),
+            pipe_token: None,
+            fence,
+            incarnation: None,
+            address: None,
+        };
+        assert!(records.put(service.clone(), Some(record)).await.is_err());
+        records.catch_up().await;
+        // when
+        fs::create_dir(dir.path().join("away")).unwrap();
+        records.catch_up().await;
+        // then
+        let held = Records::load(path.clone()).unwrap();
+        assert_eq!(held.get(&service).map(|record| record.fence), Some(fence));
+        // and: what is on disk is left alone
+        fs::remove_file(&path).unwrap();
+        records.catch_up().await;
+        assert!(!path.exists());
     }
 }

@@ -196,7 +196,10 @@ impl Task {
                     };
                     self.on_keeper_ended(id, panicked).await;
                 }
-                _ = log_look.tick() => self.bound_logs(),
+                _ = log_look.tick() => {
+                    self.bound_logs();
+                    self.records.catch_up().await;
+                }
                 logs = looks.next() => self.clear_logs(logs).await,
             }
         }

@@ -169,6 +169,35 @@ async fn what_members_of_another_cluster_say_ends_no_trader() {
 }
 
 #[tokio::test]
+async fn where_a_member_was_another_program_says_404_and_no_trader_ends() {
+    // given: one that knows nothing of clusters
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counted = asked.clone();
+    let router = Router::new().fallback(move || {
+        counted.fetch_add(1, Ordering::Relaxed);
+        std::future::ready(axum::http::StatusCode::NOT_FOUND)
+    });
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let other = tokio::spawn(async move { axum::serve(listener, router).await });
+    let mut world = alone(vec![address]).await;
+    // when
+    let until = Instant::now() + PATIENCE;
+    while asked.load(Ordering::Relaxed) < 12 {
+        assert!(!world.service.is_finished(), "it ended since a stranger does not know it");
+        assert!(Instant::now() < until, "it is not asked");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // then: its Manager takes it back
+    let again = world.manager.checked_in().await;
+    let (sender, mut events) = dial_as(HERE, "trader.algo", again.address, 5);
+    until_says(&mut events, "told").await;
+    sender.send(ToService::Stop).await.unwrap();
+    assert!(world.ended().await.is_ok());
+    other.abort();
+}
+
+#[tokio::test]
 async fn a_trader_that_its_group_does_not_know_any_more_ends() {
     let group = Group::default();
     *group.told.lock().unwrap() = Err(Code::NotFound);

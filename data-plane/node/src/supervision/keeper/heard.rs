@@ -44,7 +44,7 @@ impl Keeper {
                 life.link.send(ToService::Answer { n, answer });
             }
             Some(Event::Down(lost)) => {
-                life.link.down();
+                life.down(lost.to_string());
                 if self.say(ServiceState::Connecting, format!("its pipe is down: {lost}")) {
                     self.tell(Some(life.record.clone())).await;
                 }

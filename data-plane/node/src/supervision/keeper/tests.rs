@@ -13,6 +13,7 @@ use tradewind_domain::{
 use tradewind_protocol::asks::ServiceAnswer;
 
 mod orphans;
+mod shut;
 mod unrecorded;
 
 const PATIENCE: Duration = Duration::from_secs(20);
