@@ -86,7 +86,7 @@ pub(super) async fn what_came_of_a_request_is_told_once_and_as_it_was_seen() {
     let tell = async |member: usize, key: &str, body: &Value| {
         let said = [(WHO, "ann".to_owned()), (WHY, "seen".to_owned())];
         let headers: Vec<_> = said.into_iter().chain([(IDEMPOTENCY_KEY, key.to_owned())]).collect();
-        let (status, _, answer) = group.ask(member, Method::PUT, &path, &headers, &body).await;
+        let (status, _, answer) = group.ask(member, Method::PUT, &path, &headers, body).await;
         (status, answer)
     };
     let told = |revision: &Value| json!({ "revision": revision, "result": { "failed": { "why": "no quota" } } });

@@ -88,12 +88,14 @@ pub struct Stage {
 }
 
 impl Stage {
-    fn hello(&self) -> Value {
+    /// What is said at first, and where the customer belongs by it.
+    fn hello(&self) -> (Value, (Option<String>, u64)) {
         let (address, version) = &self.home;
         let home =
             address.as_ref().map(|at| json!({"manager": "i0.trader-manager", "address": at}));
-        json!({"type": "hello", "session": "s", "time": now(), "heartbeat_ms": 100,
-            "trader_manager": home, "affinity_version": version})
+        let hello = json!({"type": "hello", "session": "s", "time": now(), "heartbeat_ms": 100,
+            "trader_manager": home, "affinity_version": version});
+        (hello, self.home.clone())
     }
 }
 
@@ -296,7 +298,7 @@ async fn serve(edge: Edge, mut socket: WebSocket) {
     if greeting == Greeting::Nothing {
         return std::future::pending().await;
     }
-    let (hello, mut home) = (edge.stage().hello(), edge.stage().home.clone());
+    let (hello, mut home) = edge.stage().hello();
     say(&mut socket, &hello).await;
     if greeting == Greeting::HelloAndGone {
         return;
@@ -320,7 +322,7 @@ async fn serve(edge: Edge, mut socket: WebSocket) {
                 if edge.stage().cut_below > number {
                     return;
                 }
-                let (at, hello) = (edge.stage().home.clone(), edge.stage().hello());
+                let (hello, at) = edge.stage().hello();
                 if std::mem::replace(&mut home, at.clone()) != at {
                     say(&mut socket, &hello).await;
                 }
