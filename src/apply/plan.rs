@@ -8,6 +8,7 @@ mod prune;
 
 use super::file::Wanted;
 use crate::{exit::Usage, resource::Asker};
+use prune::Pruned;
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -218,8 +219,11 @@ pub(super) fn plan(
         return Ok(plan);
     }
     prune::possible(&gone, &declared, release)?;
-    let (first, last) = prune::steps(&gone, &plan.steps, release);
-    plan.steps.splice(0..0, first);
+    let single = there.keys().filter(|(kind, _)| kind.binds_a_trader()).count();
+    let Pruned { before_traders, last } = prune::steps(&gone, &plan.steps, single, release);
+    // What is tighter for all does not wait for Traders that stop.
+    let traders = plan.steps.partition_point(|one| one.kind < Kind::Trader);
+    plan.steps.splice(traders..traders, before_traders);
     plan.steps.extend(last);
     Ok(plan)
 }

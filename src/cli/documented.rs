@@ -136,7 +136,8 @@ fn left_out(command: &Command) -> Option<String> {
         Command::Resource(ResourceCommand::Risk(action)) => of(action),
         Command::Resource(ResourceCommand::TradingState(action)) => of(action),
         Command::Drain(args) => {
-            let needs = args.target.is_some() && !args.show && args.why.is_none();
+            let shows = args.show || args.watch;
+            let needs = args.target.is_some() && !shows && args.why.is_none();
             needs.then(|| "--why".to_owned())
         }
         Command::Rebalance(args) => (args.apply && args.why.is_none()).then(|| "--why".to_owned()),

@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tradewind_control_client::{WatchEnd, Watched};
 use tradewind_domain::ids::Revision;
-use tradewind_protocol::control::Status;
+use tradewind_protocol::{Code, Problem, control::Status};
 
 /// What is there, and a revision since which a change of it is an event.
 type Looked = (Revision, Vec<Value>);
@@ -67,13 +67,8 @@ pub(super) async fn watch(
             Err(WatchEnd::Gone(_)) => true,
             Err(WatchEnd::Refused(problem)) => return Err(problem.into()),
         };
-        let looked = tokio::select! {
-            looked = look() => looked,
-            () = stop.cancelled() => return Ok(()),
-        };
+        let Some((now, items)) = looked(stop, &look).await? else { return Ok(()) };
         again = Instant::now() + LOOK_EVERY;
-        // Without a leader there is nothing new to tell; there will be one.
-        let Ok((now, items)) = looked else { continue };
         at = now;
         if missed {
             watch = asker.control.watch(Some(at));
@@ -104,8 +99,7 @@ pub(crate) async fn steadily<T>(
             () = sleep(LOOK_EVERY) => {}
             () = stop.cancelled() => break,
         }
-        // Without a leader there is nothing new to tell; there will be one.
-        let Ok(now) = look().await else { continue };
+        let Some(now) = looked(stop, &look).await? else { break };
         if differs(&now, &shown)? {
             let between = if output == Format::Table { "\n" } else { "" };
             reads = said(&format!("{between}{}", news(Some(&shown), &now)?))?;
@@ -113,6 +107,42 @@ pub(crate) async fn steadily<T>(
         }
     }
     Ok(())
+}
+
+/// What there is now; `None` if it was left. Without a leader there is nothing new to tell, and there will be one: it is waited
+/// for, which is said once.
+async fn looked<T>(
+    stop: &CancellationToken,
+    look: &impl AsyncFn() -> anyhow::Result<T>,
+) -> anyhow::Result<Option<T>> {
+    let mut untold = true;
+    loop {
+        let looked = tokio::select! {
+            looked = look() => looked,
+            () = stop.cancelled() => return Ok(None),
+        };
+        let error = match looked {
+            Ok(now) => return Ok(Some(now)),
+            Err(error) if passes(&error) => error,
+            Err(error) => return Err(error),
+        };
+        if untold {
+            eprintln!("tradewind: {error}; the next leader is waited for");
+        }
+        untold = false;
+        tokio::select! {
+            () = sleep(LOOK_EVERY) => {}
+            () = stop.cancelled() => return Ok(None),
+        }
+    }
+}
+
+/// Whether another look may find what this one did not.
+fn passes(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<Problem>().is_some_and(|problem| {
+        let code = problem.code;
+        matches!(code, Code::NoLeader | Code::Unavailable | Code::Unknown | Code::RequestTimeout)
+    })
 }
 
 /// Watching goes on at the others when this one goes.

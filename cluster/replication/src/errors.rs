@@ -159,6 +159,11 @@ pub enum TransferError {
     /// An election will decide; whoever leads then is told by the status.
     #[error("the hand-over was begun, but no new leader was seen in time")]
     Unknown,
+    /// It was asked for in an earlier one, and whether it was done then nobody knows any more.
+    #[error(
+        "another leadership has begun since that was asked for, and node {0} leads: ask anew, under another key"
+    )]
+    Superseded(NodeId),
     #[error("the member is stopping")]
     Stopped,
 }

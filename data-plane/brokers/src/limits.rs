@@ -68,9 +68,11 @@ pub const VENUE_SILENCE: Duration = Duration::from_secs(3);
 pub const VENUE_CONNECT_WITHIN: Duration = Duration::from_secs(2);
 /// Of the connects that a venue allows, one Broker has this part: one that dies again and again leaves the rest.
 pub const CONNECT_SHARES: u32 = 4;
-/// Of a Broker's share this part is never spent on market data, one at least: orders get their connection back however
-/// often feeds fall.
+/// Of a Broker's share this part is never spent on its market data, [`ORDER_DIALS`] at least, and the same part of the whole
+/// on nobody's: orders get their connection back however often feeds fall, and whose ever they are.
 pub const CONNECTS_FOR_ORDERS: u32 = 4;
+/// The most dials that one session of orders is made of, all or none: two WebSockets at Kraken.
+pub const ORDER_DIALS: u32 = 2;
 /// Venues, by their addresses, whose connects are counted.
 pub const CONNECT_PLACES: usize = 256;
 /// A BrokerManager answers at once, or is away.

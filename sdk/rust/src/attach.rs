@@ -11,6 +11,7 @@ use crate::{
 use futures_util::{SinkExt as _, StreamExt as _};
 use std::{
     collections::VecDeque,
+    iter,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -76,8 +77,10 @@ enum End {
     /// The session was dropped.
     Closed,
     Lost(String),
-    /// It belongs at one of these; if there is none, a member knows.
+    /// It belongs at one of these, by the word of the group; if there is none, a member knows.
     Go(Vec<String>),
+    /// It belongs there, by the word of a MarketManager.
+    Leave(String),
     Ended(Ended, String),
 }
 
@@ -150,7 +153,7 @@ impl Task {
                 Ok(address) => match self.dial(&address).await {
                     Ok(socket) => {
                         let end = self.serve(&address, socket).await;
-                        if began.elapsed() >= LIVED {
+                        if began.elapsed() >= LIVED || matches!(end, End::Leave(_)) {
                             // It may be back at once, and knows this copy.
                             self.attaching.managers.push_front(address);
                         }
@@ -170,8 +173,15 @@ impl Task {
                     while self.said.changed().await.is_ok() {}
                     return Ok(());
                 }
+                End::Leave(home) => {
+                    self.lost("it belongs elsewhere");
+                    let here = self.attaching.managers.pop_front();
+                    self.attaching.managers = iter::once(home).chain(here).collect();
+                    failures = if began.elapsed() >= LIVED { 0 } else { failures + 1 };
+                }
                 End::Go(managers) => {
                     self.lost("told to go elsewhere");
+                    self.home.group_says(managers.first());
                     self.attaching.managers = managers.into();
                     failures = if began.elapsed() >= LIVED { 0 } else { failures + 1 };
                 }
@@ -210,7 +220,7 @@ impl Task {
             }
         };
         let home = opened.trader_manager.map(|home| home.address);
-        self.home.member_says(home.as_ref());
+        self.home.group_says(home.as_ref());
         self.attaching.token = opened.token;
         for member in opened.infrastructure_managers {
             if !self.attaching.members.contains(&member) {
@@ -254,6 +264,8 @@ impl Task {
             (Some(Code::Unauthorized), _) | (_, Err(_)) => Ok(End::Lost(said)),
             (_, Ok(problem)) if !self.again => Err(problem),
             (Some(Code::StaleTrader), Ok(_)) => Ok(End::Ended(Ended::TakenOver, said)),
+            // Whoever is there now may be no TraderManager at all.
+            (_, Ok(_)) if !self.home.is_by_group(address) => Ok(End::Lost(said)),
             (_, Ok(_)) => Ok(End::Ended(Ended::Stopped, said)),
         }
     }
@@ -289,7 +301,7 @@ impl Task {
                         return End::Closed;
                     }
                 },
-                there = self.home.leaves(address, again_at) => return End::Go(vec![there]),
+                there = self.home.leaves(address, again_at) => return End::Leave(there),
                 received = timeout_at(heard + DEAD_AFTER, socket.next()) => Some(received),
             };
             let Some(received) = received else {

@@ -61,17 +61,23 @@ pub(crate) struct Way {
     told: watch::Receiver<Home>,
     /// So often in a row it has left without news.
     tries: u32,
-    /// Where it belongs by the word of a member, who asks the leader. Until a MarketManager says something new that counts more.
-    by_member: Option<String>,
+    /// Where it belongs by the word of the group, as a member, or a TraderManager that sends it on, has it of the leader. Until a
+    /// MarketManager says something new that counts more.
+    by_group: Option<String>,
 }
 
 impl Way {
     pub(crate) fn of(homes: &Homes) -> Self {
-        Self { told: homes.subscribe(), tries: 0, by_member: None }
+        Self { told: homes.subscribe(), tries: 0, by_group: None }
     }
 
-    pub(crate) fn member_says(&mut self, address: Option<&String>) {
-        self.by_member = address.cloned();
+    pub(crate) fn group_says(&mut self, address: Option<&String>) {
+        self.by_group = address.cloned();
+    }
+
+    /// Whether the group has named this address last.
+    pub(crate) fn is_by_group(&self, address: &str) -> bool {
+        self.by_group.as_deref() == Some(address)
     }
 
     /// Whom to dial while no member answers: home, and by turns with it those that are `known`. That it was dialled does not
@@ -102,11 +108,11 @@ impl Way {
             if elsewhere.is_none() {
                 self.tries = 0;
             }
-            let there = elsewhere.filter(|_| self.by_member.as_deref() != Some(here));
+            let there = elsewhere.filter(|_| !self.is_by_group(here));
             tokio::select! {
                 biased;
                 Ok(()) = self.told.changed() => {
-                    (self.tries, self.by_member) = (0, None);
+                    (self.tries, self.by_group) = (0, None);
                     if let Some(there) = self.told.borrow_and_update().elsewhere(here) {
                         return there;
                     }
@@ -192,7 +198,7 @@ mod tests {
             assert_eq!(way.leaves("here", since).await, "home");
         }
         // once a member says that it belongs here it stays, until there is news
-        way.member_says(Some(&"here".to_owned()));
+        way.group_says(Some(&"here".to_owned()));
         let stays = async |way: &mut Way, here: &str| {
             let left = way.leaves(here, Instant::now());
             let left = tokio::time::timeout(Duration::from_millis(50), left).await;

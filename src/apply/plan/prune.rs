@@ -1,12 +1,14 @@
 //! How what is not declared goes. Decides what is refused before anything is done, and the order: first nothing trades any
 //! more that goes, then what binds it is deleted, then it itself; what names another before that. Traders that go with limits
-//! of their own make room for those of others.
+//! of their own make room for those of others where an account might be full.
 
 use super::{Kind, Planned, Step, limits, state};
 use crate::exit::Usage;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use tradewind_domain::{control::risk::TradingState, ids::Revision};
+use tradewind_domain::{
+    control::risk::TradingState, ids::Revision, limits::SINGLE_TRADERS_PER_ACCOUNT,
+};
 
 /// What is there and not declared, in the order in which it goes.
 pub(super) type Gone<'a> = (&'a (Kind, String), &'a (Revision, Value));
@@ -40,14 +42,21 @@ pub(super) fn possible(
     Ok(())
 }
 
-/// What is done before what is `declared`, and what after it. An account has room for so many limits and trading states of
-/// single Traders: where such come, those that go whole are gone first. Nothing that stays waits for that, nor is it bound
-/// by less meanwhile.
+/// Where what goes has its place among what is declared: before the Traders, or behind all.
+pub(super) struct Pruned {
+    /// Traders that go whole, with limits or trading states of their own.
+    pub(super) before_traders: Vec<Planned>,
+    pub(super) last: Vec<Planned>,
+}
+
+/// An account has room for so many limits and trading states of single Traders: where it might be full without those that go,
+/// they go before others come. `there`: how many there are of either kind.
 pub(super) fn steps(
     gone: &[Gone<'_>],
     declared: &[Planned],
+    there: usize,
     release: bool,
-) -> (Vec<Planned>, Vec<Planned>) {
+) -> Pruned {
     let traders = gone.iter().filter(|((kind, _), _)| *kind == Kind::Trader);
     let traders: BTreeSet<&str> = traders.map(|((_, name), _)| name.as_str()).collect();
     let single = gone.iter().filter(|((kind, _), _)| kind.binds_a_trader());
@@ -55,7 +64,9 @@ pub(super) fn steps(
     let bound: BTreeSet<&str> = bound.filter(|trader| traders.contains(trader)).collect();
     let stopped = gone.iter().rev().filter_map(|one| stopped(one, &bound));
     let all = stopped.chain(gone.iter().map(|one| deleted(one, gone, release)));
-    let come = declared.iter().any(|one| one.kind.binds_a_trader() && one.step == Step::Create);
+    let come = declared.iter().filter(|one| one.kind.binds_a_trader() && one.step == Step::Create);
+    let come = come.count();
+    let lacks_room = come > 0 && there + come > SINGLE_TRADERS_PER_ACCOUNT;
     let makes_room = |one: &Planned| match one.kind {
         Kind::Trader => bound.contains(one.name.as_str()),
         Kind::TraderRisk | Kind::TraderTradingState => {
@@ -63,7 +74,8 @@ pub(super) fn steps(
         }
         _ => false,
     };
-    all.partition(|one| come && makes_room(one))
+    let (before_traders, last) = all.partition(|one| lacks_room && makes_room(one));
+    Pruned { before_traders, last }
 }
 
 /// Nobody may use an account any more, and a Trader who has limits of his own runs no more, before any limit goes.

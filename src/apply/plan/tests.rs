@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::apply::file::read;
-use tradewind_domain::ids::KeyHash;
+use tradewind_domain::{ids::KeyHash, limits::SINGLE_TRADERS_PER_ACCOUNT};
 
 const FILE: &str = r#"
 [customers.acme]
@@ -122,16 +122,35 @@ fn what_is_not_in_the_file_stays_unless_it_is_to_be_pruned_and_then_goes_in_reve
     assert_eq!(loosened, ["global"], "of those that go nothing is left to limit");
 }
 
+/// With so many Traders of others that have limits of their own.
+fn beside(there: &There, others: usize) -> There {
+    let other = |n| {
+        let scope = format!("trader.other{n}");
+        ((Kind::TraderRisk, scope), (Revision(7), json!({ "max_open_orders": 5 })))
+    };
+    there.clone().into_iter().chain((0..others).map(other)).collect()
+}
+
 #[test]
-fn traders_that_go_with_limits_of_their_own_make_room_for_those_of_others() {
-    let there = carried_out(&made(FILE, &There::new(), false));
+fn where_an_account_might_be_full_traders_that_go_with_limits_of_their_own_make_room_for_others() {
+    let first = made(FILE, &There::new(), false);
+    let there = carried_out(&first);
     let file = FILE.replace("traders.t]", "traders.u]").replace("trader.t", "trader.u");
-    let expected = ["~trader t", "-risk trader.t", "-trader t", "+trader u", "+risk trader.u"];
-    assert_eq!(steps(&made(&file, &there, true)), expected);
-    // Where none come, nothing is stopped before it must be.
+    let tighter = file.replace("\"0.05\"", "\"0.04\"");
+    let of_these = |there: &There| -> Vec<String> {
+        let all = steps(&made(&tighter, there, true));
+        all.into_iter().filter(|step| !step.contains("other")).collect()
+    };
+    let first =
+        ["~risk global", "~trader t", "-risk trader.t", "-trader t", "+trader u", "+risk trader.u"];
+    assert_eq!(of_these(&beside(&there, SINGLE_TRADERS_PER_ACCOUNT - 1)), first);
+    // Where there is room, or none come, nothing is stopped before it must be.
+    let last =
+        ["~risk global", "+trader u", "+risk trader.u", "~trader t", "-risk trader.t", "-trader t"];
+    assert_eq!(of_these(&beside(&there, SINGLE_TRADERS_PER_ACCOUNT - 2)), last);
     let file = file.replace("[risk.\"trader.u\"]\nmax_open_orders = 5\n", "");
-    let expected = ["+trader u", "~trader t", "-risk trader.t", "-trader t"];
-    assert_eq!(steps(&made(&file, &there, true)), expected);
+    let none = steps(&made(&file, &beside(&there, SINGLE_TRADERS_PER_ACCOUNT), true));
+    assert_eq!(none[..2], ["+trader u", "~trader t"]);
 }
 
 #[test]

@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const SECRET: &str = "a3Jha2VuLXNlY3JldC1vZi10aGUtc2ltdWxhdG9yLWFsb25l";
 const API_KEY: &str = "tw_a-key-of-acme-that-nobody-guesses-0123456789abcdef";
 /// What the Brokers are told that their address may open in ten minutes. A Manager that has just begun takes half for spent.
-const ALLOWED: u64 = 24;
+const ALLOWED: u64 = 32;
 /// One that may trade and has two private WebSockets, and two with a public one each.
 const BROKERS: [&str; 3] = ["trades", "btc", "eth"];
 const SOCKETS: u64 = 4;
@@ -87,13 +87,16 @@ impl World {
     }
 
     /// Whether it says that it has to wait before it connects.
+    /// Of market data nothing but the last error tells that; here none that waits may go on before the end.
     fn waits(&self, broker: &str) -> bool {
         let members = self.site.group.addresses().join(",");
         let show = ["broker", "show", &format!("{broker}.0"), "-o", "json", "--addr", &members];
         let output = Command::new(binary()).args(show).output().unwrap();
         let told: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
-        let why = told["now"]["venue"]["last_error"].as_str().unwrap_or_default().to_owned();
-        why.contains("connects that the venue allows")
+        let venue = &told["now"]["venue"];
+        let why = venue["last_error"].as_str().unwrap_or_default();
+        let waits = venue["state"] == "waiting" || why.starts_with("market data waits");
+        waits && why.contains("connects that the venue allows")
     }
 
     /// What was lost is there again, but for what has to wait.

@@ -44,20 +44,25 @@ impl Replica {
     }
 
     /// The same as it was asked for in an entry: in the leadership in which that stands. Once another one has begun nothing
-    /// is handed over any more, and whoever leads is the answer. What is no longer in the log is older.
+    /// is handed over any more: whoever leads is the answer if he is who was wanted, or anybody was.
     pub async fn transfer_asked(
         &self,
         asked: Revision,
         to: Option<NodeId>,
     ) -> Result<NodeId, TransferError> {
-        let leads_since = self.shared.raft.with_raft_state(move |state| {
+        let raft_state = self.shared.raft.with_raft_state(move |state| {
             let asked_of = state.log_ids.get(asked.0).map(|id| id.leader_id);
-            state.server_state.is_leader() && asked_of != Some(state.vote_ref().leader_id)
+            let leads = state.server_state.is_leader();
+            (leads, asked_of.map(|of| of == state.vote_ref().leader_id))
         });
-        if leads_since.await.map_err(|_| TransferError::Stopped)? {
-            return Ok(self.node());
+        let (leads, is_of_this_one) = raft_state.await.map_err(|_| TransferError::Stopped)?;
+        let node = self.node();
+        match is_of_this_one {
+            Some(false) if leads && to.is_none_or(|to| to == node) => Ok(node),
+            // Of what is no longer in the log it is not known.
+            Some(false) | None if leads => Err(TransferError::Superseded(node)),
+            _ => self.transfer_leadership(to).await,
         }
-        self.transfer_leadership(to).await
     }
 
     /// A voter that is away would take over nothing, and nobody could write until an election is over. One that was

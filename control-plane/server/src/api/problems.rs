@@ -86,7 +86,9 @@ pub(crate) fn not_transferred(error: &TransferError) -> Problem {
         TransferError::NobodyElse => {
             Problem::new(Code::Conflict, "there is no other voter to hand over to")
         }
-        TransferError::Silent { .. } => Problem::new(Code::Conflict, error.to_string()),
+        TransferError::Silent { .. } | TransferError::Superseded(_) => {
+            Problem::new(Code::Conflict, error.to_string())
+        }
         TransferError::NotAVoter(node) => {
             let detail =
                 format!("node {node} is not a voter: see GET /v1/members for those that are");

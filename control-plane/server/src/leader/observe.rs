@@ -241,7 +241,7 @@ fn own_word(services: &[ServiceReport], sessions: u64, cordons: BTreeSet<Epoch>)
     };
     let held = services.iter().filter(exclusive).count() as u64;
     let starting = services.iter().filter(|report| report.state == ServiceState::Starting).count();
-    let handed_back = services.iter().filter_map(|report| {
+    let handed_back = services.iter().filter(|report| !serves(report)).filter_map(|report| {
         let failure = report.handed_back?;
         Some((report.service.clone(), failure))
     });
@@ -258,13 +258,19 @@ fn own_word(services: &[ServiceReport], sessions: u64, cordons: BTreeSet<Epoch>)
     }
 }
 
+/// A Broker at work is not moved for what its earlier lives came to. A Trader's service is at work while its algo fails.
+fn serves(report: &ServiceReport) -> bool {
+    let is_broker = matches!(report.service, ServiceId::Broker { .. });
+    is_broker && report.state == ServiceState::Live
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use std::time::Duration;
     use tradewind_domain::{
-        control::{IdempotencyKey, Request, Stamped, command::DownReason},
+        control::{IdempotencyKey, Request, Stamped, command::DownReason, handed_back::Failure},
         ids::Revision,
         limits::DOWN_AFTER,
         time::UnixNanos,
@@ -345,6 +351,23 @@ mod tests {
         assert_eq!(expiries(&machine, &seen, later), [DownReason::Silent]);
         seen.heard(report(&of, later, What::Up { incarnation: Incarnation(1) }));
         assert_eq!(expiries(&machine, &seen, later), []);
+    }
+
+    #[test]
+    fn a_broker_at_work_is_not_given_up_for_what_its_earlier_lives_came_to_and_a_trader_is() {
+        let report = |service: &str, state| ServiceReport {
+            state,
+            handed_back: Some(Failure::Hung),
+            ..ServiceReport::starting(service.parse().unwrap())
+        };
+        let services = [
+            report("broker.a.0", ServiceState::Live),
+            report("broker.b.0", ServiceState::Waiting),
+            report("trader.t", ServiceState::Live),
+        ];
+        let told = own_word(&services, 0, BTreeSet::new());
+        let given_up: Vec<String> = told.handed_back.keys().map(ToString::to_string).collect();
+        assert_eq!(given_up, ["broker.b.0", "trader.t"]);
     }
 
     #[test]

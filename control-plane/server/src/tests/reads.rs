@@ -87,7 +87,9 @@ async fn every_answer_says_term_revision_leader_time_and_life_and_a_problem_says
  {
     let group = Group::of(1).await;
     let (get, put) = (Method::GET, Method::PUT);
-    let life = raw(&group, 0, Method::GET, "/v1/status").await.2["cluster"].to_string();
+    let life = async || raw(&group, 0, Method::GET, "/v1/status").await.2["cluster"].clone();
+    eventually("the cluster is opened", SOON, async || !life().await.is_null()).await;
+    let life = life().await.to_string();
     let cases = [
         (&get, "/v1/status", 200),
         (&get, "/v1/revision", 200),

@@ -83,11 +83,16 @@ impl<'a> Round<'a> {
         if open && told.loaded == Some(right) {
             return Some(CopyCommand::WentLive { account, right });
         }
-        if open && told.not_whole != Some(right) && !self.gives_up(row, &successor.at) {
+        let loads = open && told.not_whole != Some(right);
+        if loads && !self.gives_up(row, &successor.at) {
             return None;
         }
         if self.is_live(&view.live.at) && self.machine.cordon(&view.live.at).is_none() {
             return Some(CopyCommand::GiveBack { account, on: right });
+        }
+        if loads {
+            // Nobody can take it back. Its Manager tries it again after longer and longer waits; another one would begin with none.
+            return None;
         }
         if told.not_whole == Some(right) {
             // No copy is known to be whole: it waits for the Broker that was live.

@@ -88,7 +88,6 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// What is said at first, and where the customer belongs by it.
     fn hello(&self) -> (Value, (Option<String>, u64)) {
         let (address, version) = &self.home;
         let home =
@@ -323,7 +322,7 @@ async fn serve(edge: Edge, mut socket: WebSocket) {
                     return;
                 }
                 let (hello, at) = edge.stage().hello();
-                if std::mem::replace(&mut home, at.clone()) != at {
+                if at != std::mem::replace(&mut home, at.clone()) {
                     say(&mut socket, &hello).await;
                 }
                 let goaway = edge.stage().goaway.take();

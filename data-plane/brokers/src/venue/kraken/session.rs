@@ -13,7 +13,7 @@ use super::{
     sweep::{self, Sweeper},
 };
 use crate::{
-    limits::{VENUE_EVENTS, VENUE_QUEUE},
+    limits::{ORDER_DIALS, VENUE_EVENTS, VENUE_QUEUE},
     venue::{ConnectError, Connection, Event, Permission, Purpose},
 };
 use serde::Deserialize;
@@ -85,7 +85,7 @@ pub(super) async fn connect(
     kraken.desk().begin(token.clone());
     let sockets = match kraken.settings.orders {
         OrdersBy::Rest => 1,
-        OrdersBy::WebSocket => 2,
+        OrdersBy::WebSocket => ORDER_DIALS,
     };
     // Last, so that what REST refuses costs no connects; both at once, since neither is of use without the other.
     kraken.may_connect(&*may, &kraken.settings.urls.private, (sockets, Purpose::Orders)).await;

@@ -7,6 +7,7 @@
 //! ```
 
 use super::super::dial::{Address, BadAddress};
+use crate::limits::{CONNECT_SHARES, ORDER_DIALS};
 use std::str::FromStr;
 use tradewind_domain::control::trader::Reference;
 use tradewind_kraken::{
@@ -18,8 +19,9 @@ use tradewind_protocol::asks::ConnectsAllowed;
 /// What all Brokers behind one address allow themselves.
 const CONNECTS_ALLOWED: ConnectsAllowed =
     ConnectsAllowed { connects: CONNECTS, within_ms: CONNECT_WINDOW.as_secs() * 1_000 };
-/// Each Broker has a quarter, and its orders take two of that.
-const CONNECTS_LEAST: u32 = 12;
+/// Each Broker has a quarter: an order session takes two of that, and as much is left for feeds.
+const CONNECTS_LEAST: u32 = 16;
+const _: () = assert!(CONNECTS_LEAST >= CONNECT_SHARES * 2 * ORDER_DIALS);
 const REST: &str = "https://api.kraken.com";
 const PUBLIC: &str = "wss://ws.kraken.com/v2";
 const PRIVATE: &str = "wss://ws-auth.kraken.com/v2";
@@ -229,7 +231,8 @@ mod tests {
         let plain = read(&format!("{KEYS} url=http://api.kraken.com")).unwrap_err();
         assert!(plain.to_string().contains("not encrypted"), "{plain}");
         let refused = ["tier=gold", "orders=fix", "depth=10", "key=env:K"];
-        for word in refused.into_iter().chain(["connects=11", "connects=121", "connects=all"]) {
+        assert!(read(&format!("{KEYS} connects=16")).is_ok());
+        for word in refused.into_iter().chain(["connects=15", "connects=121", "connects=all"]) {
             assert!(read(&format!("{KEYS} {word}")).is_err(), "{word}");
         }
     }

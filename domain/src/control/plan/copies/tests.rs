@@ -227,3 +227,19 @@ fn a_broker_that_is_given_up_waits_for_no_copy_that_is_lost() {
     settle(&mut world, &["b.broker-manager"], &[]);
     assert_eq!((view(&world).successor, naming(&world).holder), (None, None));
 }
+
+#[test]
+fn who_gives_up_a_broker_that_nobody_can_take_back_tries_it_again_though_others_could_have_the_ledger()
+ {
+    // given
+    let mut world = whole();
+    check_in(&mut world, "d", 7, 1);
+    let lost = ["a.broker-manager", "c.broker-manager"];
+    settle(&mut world, &lost, &[]);
+    let successor = view(&world).successor.expect("sealed");
+    // when
+    gives_up(&mut world, "b.broker-manager", true);
+    settle(&mut world, &lost, &[]);
+    // then
+    assert_eq!(view(&world).successor, Some(successor));
+}
