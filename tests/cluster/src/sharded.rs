@@ -67,15 +67,28 @@ impl World {
         Self::trading_on(market_managers, &|_| Vec::new()).await
     }
 
-    /// The same, all of whose Managers and services find that in their environment.
+    /// One MarketManager, whose Market has one shard whatever it has to do.
+    pub async fn of_one_shard() -> Self {
+        Self::made(1, &["--shards", "1"], &|_| Vec::new()).await
+    }
+
+    /// The same as `trading`, all of whose Managers and services find that in their environment.
     pub async fn trading_on(
         market_managers: u32,
+        environment: &dyn Fn(&Path) -> Vec<(String, String)>,
+    ) -> Self {
+        Self::made(market_managers, &["--shards", "2", "--shard-busy", "20"], environment).await
+    }
+
+    async fn made(
+        market_managers: u32,
+        options: &[&str],
         environment: &dyn Fn(&Path) -> Vec<(String, String)>,
     ) -> Self {
         let mut site = Site::of(0).await;
         let venue = venue(&site.group.home.path().join("venue"));
         site.start_on("broker-manager", "n1", Passing::All, environment).await;
-        site.options = ["--shards", "2", "--shard-busy", "20"].map(str::to_owned).to_vec();
+        site.options = options.iter().map(|option| (*option).to_owned()).collect();
         for n in 0..market_managers {
             let name = format!("n{}", n + 2);
             site.start_on("market-manager", &name, Passing::All, environment).await;

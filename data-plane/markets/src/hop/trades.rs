@@ -2,9 +2,9 @@
 //! which it came. Decides what is asked for and from which pipe trades are taken; what is missing shows at the edge, by
 //! the number before that each trade names.
 //!
-//! The stream epoch of what is told on names the routes by which its source was chosen, as for quotes: one that comes
-//! back is another, and what was traded meanwhile is missing. Where another pipe takes over the same stream, nothing is:
-//! `hand_over`.
+//! Epoch and numbers are those of the source: no two sources share an epoch, and one that nobody read in between goes on
+//! at another number, so that where routes change and change back everything missing shows. Where another pipe takes
+//! over the same stream, nothing is: `hand_over`.
 
 mod hand_over;
 
@@ -12,7 +12,7 @@ use super::{Act, ReceiverId};
 use hand_over::Next;
 use std::collections::{BTreeMap, BTreeSet};
 use tradewind_domain::{
-    ids::{Epoch, InstrumentId, StreamEpoch},
+    ids::{InstrumentId, StreamEpoch},
     time::Monotonic,
     trading::Trade,
 };
@@ -43,13 +43,11 @@ struct Tape<U> {
 /// All instruments whose trades someone wants on this hop.
 pub(crate) struct Trades<U> {
     tapes: BTreeMap<InstrumentId, Tape<U>>,
-    /// Of the routes that count; `None` on a hop that has none.
-    routes: Option<Epoch>,
 }
 
 impl<U: Clone + Ord> Trades<U> {
     pub(crate) fn new() -> Self {
-        Self { tapes: BTreeMap::new(), routes: None }
+        Self { tapes: BTreeMap::new() }
     }
 
     /// `to` wants the instrument's trades, which `carrier` has; `up` are the pipes that stand.
@@ -103,11 +101,9 @@ impl<U: Clone + Ord> Trades<U> {
     /// Routes have changed: what another pipe is to carry is asked of that one from now on.
     pub(crate) fn reroute(
         &mut self,
-        routes: Epoch,
         carrier_of: impl Fn(&InstrumentId) -> Option<U>,
         up: &BTreeSet<U>,
     ) -> Vec<Act<U>> {
-        self.routes = Some(routes);
         let mut acts = Vec::new();
         for (instrument, tape) in &mut self.tapes {
             let wanted = carrier_of(instrument);
@@ -132,9 +128,7 @@ impl<U: Clone + Ord> Trades<U> {
         stand: Position,
         (up, now): (&BTreeSet<U>, Monotonic),
     ) -> Vec<Act<U>> {
-        let epoch = self.name(&stand.epoch);
         let Some(tape) = self.tapes.get_mut(instrument) else { return Vec::new() };
-        let stand = Position { epoch, seq: stand.seq };
         let mut acts = Vec::new();
         if tape.carrier.as_ref() == Some(via) {
             // One that took over may say where it had begun after more was told.
@@ -156,7 +150,6 @@ impl<U: Clone + Ord> Trades<U> {
         numbered: Numbered,
         up: &BTreeSet<U>,
     ) -> Vec<Act<U>> {
-        let numbered = Numbered { epoch: self.name(&numbered.epoch), ..numbered };
         let Some(tape) = self.tapes.get_mut(instrument) else { return Vec::new() };
         if tape.carrier.as_ref() == Some(via) {
             let mut acts = tape.tell_once(instrument, numbered);
@@ -168,13 +161,6 @@ impl<U: Clone + Ord> Trades<U> {
             Some(false) => tape.switch(instrument, up),
             Some(true) | None => Vec::new(),
         }
-    }
-
-    /// The epoch under which what comes is told on.
-    fn name(&self, own: &StreamEpoch) -> StreamEpoch {
-        let named = self.routes.map(|routes| StreamEpoch::new(&format!("{own}-{routes}")));
-        // Too long by its own name, it is told on under that.
-        named.and_then(Result::ok).unwrap_or_else(|| own.clone())
     }
 }
 

@@ -34,7 +34,7 @@ impl<U> Next<U> {
     pub(super) fn waits(&mut self, numbered: Numbered) -> bool {
         if let Some((begun, _)) = &mut self.begun {
             if begun.epoch != numbered.epoch {
-                // Routes have changed behind it: its numbers begin anew, and nothing reaches where they began before.
+                // Its numbers begin anew, and nothing reaches where they began before.
                 *begun = Position { epoch: numbered.epoch.clone(), seq: numbered.prev };
                 self.trades.clear();
             }
