@@ -324,7 +324,11 @@ impl Keeper {
                 let halted = self.halted.iter().map(|why| format!(": {why}"));
                 let account = self.ledger.account();
                 let copies = self.copies.iter().map(|copies| format!(", ledger: {copies}"));
-                let more: String = copies.chain(halted).collect();
+                let overfilled = Some(self.ledger.overfilled()).filter(|orders| *orders > 0);
+                let overfilled = overfilled.map(|orders| {
+                    format!(", orders that the venue filled beyond what was ordered: {orders}")
+                });
+                let more: String = copies.chain(overfilled).chain(halted).collect();
                 self.reporter.live(format!("account {account}{more}"));
             }
         }

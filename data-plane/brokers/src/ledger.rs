@@ -16,7 +16,10 @@ use record::{Filled, Intent, Number, OrderRecord, Part, Record};
 use replaces::Replaces;
 use stand::Customer;
 pub use stand::Stand;
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    time::Duration,
+};
 use tradewind_domain::{
     ids::{
         AccountId, ClusterIncarnation, CustomerId, Epoch, ExecId, Fence, Scope, StreamEpoch,
@@ -44,6 +47,8 @@ pub struct Entry {
     pub replaces: Option<Box<Replaces>>,
     /// In which it was submitted, of one that is canceled when that is gone.
     pub session: Option<SessionKey>,
+    /// Its place among its customer's orders.
+    place: usize,
 }
 
 /// A record that does not follow from those before it: written by a faulty program, or the log was
@@ -81,6 +86,8 @@ pub struct Ledger {
     replacing: BTreeSet<VenueOrderId>,
     /// Those of them that must only make a position smaller.
     reducing: BTreeSet<VenueOrderId>,
+    /// Orders of which the venue has filled more than was ordered, open or not.
+    overfilled: BTreeSet<VenueOrderId>,
     /// Those of them that are canceled when their session is gone.
     marks: Marks,
     customers: BTreeMap<CustomerId, Customer>,
@@ -114,6 +121,7 @@ impl Ledger {
             unknown: BTreeSet::new(),
             replacing: BTreeSet::new(),
             reducing: BTreeSet::new(),
+            overfilled: BTreeSet::new(),
             marks: Marks::default(),
             customers: BTreeMap::new(),
             executions: HashSet::new(),
@@ -157,6 +165,25 @@ impl Ledger {
         ids.iter().filter_map(|id| self.orders.get(id))
     }
 
+    /// Those of them that have not ended, the newest last.
+    pub fn open_orders_of(&self, customer: &CustomerId) -> impl DoubleEndedIterator<Item = &Entry> {
+        let his = self.customers.get(customer);
+        let ids = his.into_iter().flat_map(|c| c.open.iter().filter_map(|at| c.orders.get(*at)));
+        ids.filter_map(|id| self.orders.get(id))
+    }
+
+    /// Orders accepted within that time, customer by customer, the newest first: looked for from the newest back.
+    pub fn accepted_within(
+        &self,
+        within: Duration,
+        now: UnixNanos,
+    ) -> impl Iterator<Item = &Entry> {
+        self.customers.values().flat_map(move |customer| {
+            let newest = customer.orders.iter().rev().filter_map(|id| self.orders.get(id));
+            newest.take_while(move |entry| now.since(entry.order.created_at) < within)
+        })
+    }
+
     #[must_use]
     pub fn stand(&self, customer: &CustomerId) -> Stand {
         self.customers.get(customer).map(|c| c.stand).unwrap_or_default()
@@ -188,11 +215,6 @@ impl Ledger {
     /// The number that the customer's next event on that channel gets.
     pub(crate) fn next_number(&self, customer: &CustomerId, channel: PrivateChannel) -> Number {
         self.stand(customer).next(channel)
-    }
-
-    /// All orders, in no order.
-    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
-        self.orders.values()
     }
 
     #[must_use]
@@ -280,7 +302,9 @@ impl Ledger {
         }
         let customer = self.customers.entry(order.customer.clone()).or_default();
         customer.stand.take(PrivateChannel::Orders, intent.number)?;
+        let place = customer.orders.len();
         customer.orders.push(id);
+        customer.open.insert(place);
         self.open.insert(id);
         mark(&mut self.reducing, id, order.conditions.reduce_only);
         let trader = intent.trader.clone();
@@ -295,7 +319,8 @@ impl Ledger {
             self.marks.mark(session.clone(), id, away.after());
         }
         let deadline = intent.deadline;
-        let entry = Entry { order, deadline, trader, cancel_asked: false, replaces: None, session };
+        let (cancel_asked, replaces) = (false, None);
+        let entry = Entry { order, deadline, trader, cancel_asked, replaces, session, place };
         self.orders.insert(id, entry);
         Ok(())
     }
@@ -345,8 +370,11 @@ impl Ledger {
         let customer = self.customers.entry(next.customer.clone()).or_default();
         customer.stand.take(PrivateChannel::Orders, number)?;
         let open = !next.state.is_terminal();
+        let place = self.orders.get(&id).ok_or(Broken::Order(id))?.place;
+        mark(&mut customer.open, place, open);
         mark(&mut self.open, id, open);
         mark(&mut self.reducing, id, open && next.conditions.reduce_only);
+        mark(&mut self.overfilled, id, next.is_overfilled());
         mark(&mut self.unknown, id, next.state == OrderState::Unknown);
         mark(&mut self.replacing, id, next.replacement.is_some());
         let entry = self.orders.get_mut(&id).ok_or(Broken::Order(id))?;
@@ -368,6 +396,12 @@ impl Ledger {
         self.reducing.iter().filter_map(|id| self.orders.get(id))
     }
 
+    /// How many orders the venue has filled beyond what was ordered.
+    #[must_use]
+    pub fn overfilled(&self) -> usize {
+        self.overfilled.len()
+    }
+
     /// Open orders that are canceled when their session is gone.
     #[must_use]
     pub fn marks(&self) -> &Marks {
@@ -380,11 +414,11 @@ impl Ledger {
     }
 }
 
-fn mark(set: &mut BTreeSet<VenueOrderId>, id: VenueOrderId, is_in: bool) {
+fn mark<T: Ord>(set: &mut BTreeSet<T>, one: T, is_in: bool) {
     if is_in {
-        set.insert(id);
+        set.insert(one);
     } else {
-        set.remove(&id);
+        set.remove(&one);
     }
 }
 

@@ -12,7 +12,10 @@ use crate::{
     money::{InvalidAmount, Price, Quantity},
     time::UnixNanos,
 };
-use alloc::{string::String, vec::Vec};
+use alloc::{
+    string::{String, ToString as _},
+    vec::Vec,
+};
 use serde::{Deserialize, Serialize};
 pub use terms::{OrderType, Side, TimeInForce};
 
@@ -204,7 +207,7 @@ pub struct Order {
 pub enum IllegalChange {
     #[error("an order in state {from:?} cannot become {to:?}")]
     State { from: OrderState, to: OrderState },
-    #[error("fills would exceed the order's quantity")]
+    #[error("fills would exceed the order's quantity, and what it is replaced by is not known yet")]
     Overfilled,
     #[error("the fill belongs to another order")]
     OtherOrder,
@@ -212,7 +215,16 @@ pub enum IllegalChange {
     Amount(#[from] InvalidAmount),
 }
 
+/// Why an order that has more fills than were ordered is looked into.
+const OVERFILLED: &str = "overfilled: the venue has filled more than was ordered";
+
 impl Order {
+    /// Whether the venue has filled more than was ordered: what it has done counts, and somebody is to look into it.
+    #[must_use]
+    pub fn is_overfilled(&self) -> bool {
+        self.filled_quantity > self.quantity
+    }
+
     /// The order that an accepted intent begins as.
     #[must_use]
     pub fn accepted(
@@ -287,20 +299,24 @@ impl Order {
         Ok(Some(order))
     }
 
-    /// The order after a fill. Fills apply in every state: the venue's word is evidence. The caller has
-    /// made sure that this `exec_id` is new.
+    /// The order after a fill. Fills apply in every state, and beyond what was ordered: the venue's word is evidence,
+    /// and a position is the sum of its fills. While a replace is on its way more may be filled than is known to be
+    /// ordered: such a fill is to be told again once that has ended. The caller has made sure that this `exec_id` is new.
     pub fn filled_by(&self, fill: &Fill) -> Result<Self, IllegalChange> {
         if fill.order_id != self.order_id {
             return Err(IllegalChange::OtherOrder);
         }
         let filled = self.filled_quantity.checked_add(fill.quantity)?;
-        if filled > self.quantity {
+        if filled > self.quantity && self.replacement.is_some() {
             return Err(IllegalChange::Overfilled);
         }
         let mut order = self.clone();
         order.filled_quantity = filled;
+        if order.is_overfilled() {
+            order.reason = Some(OVERFILLED.to_string());
+        }
         order.state = match self.state {
-            _ if filled == self.quantity => OrderState::Filled,
+            _ if filled >= self.quantity => OrderState::Filled,
             OrderState::Canceled
             | OrderState::Expired
             | OrderState::PendingCancel

@@ -91,8 +91,7 @@ impl Guard {
         let limits = controls.limits.iter();
         let limits = limits.flat_map(|limit| [limit.spec.order_rate, limit.spec.equal_orders]);
         let Some(longest) = limits.flatten().map(within).max() else { return };
-        let mut lately: Vec<_> =
-            ledger.entries().filter(|entry| now.since(entry.order.created_at) < longest).collect();
+        let mut lately: Vec<_> = ledger.accepted_within(longest, now).collect();
         lately.sort_by_key(|entry| entry.order.created_at);
         for entry in lately {
             let whose = Whose::new(&entry.order.customer, entry.trader.as_ref());

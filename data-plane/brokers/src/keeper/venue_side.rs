@@ -181,12 +181,18 @@ impl Keeper {
         }
         match self.ledger.fill(said) {
             Some(Ok(record)) => {
+                let before = self.ledger.overfilled();
                 self.put(&record)?;
+                if self.ledger.overfilled() > before {
+                    let (exec_id, order) = (&said.exec_id, &said.venue_order_id);
+                    tracing::error!(%exec_id, %order, "the venue has filled more than was ordered");
+                    self.report();
+                }
                 self.cancel_what_reduces_no_more(&said.venue_order_id)
             }
             Some(Err(illegal)) => {
                 let (exec_id, order) = (&said.exec_id, &said.venue_order_id);
-                tracing::error!(%exec_id, %order, %illegal, "fill does not fit its order");
+                tracing::warn!(%exec_id, %order, %illegal, "fill waits for the end of a replace");
                 Ok(())
             }
             None => {

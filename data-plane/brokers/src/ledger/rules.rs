@@ -225,9 +225,12 @@ impl Ledger {
             let found = self.entry(&id).filter(|e| !open || !e.order.state.is_terminal());
             return found.map(|entry| entry.order.clone()).into_iter().collect();
         }
-        let wanted = |entry: &&Entry| !open || !entry.order.state.is_terminal();
-        let newest = self.orders_of(customer).rev().filter(wanted).take(most);
-        let mut orders: Vec<Order> = newest.map(|entry| entry.order.clone()).collect();
+        let copy = |entry: &Entry| entry.order.clone();
+        let mut orders: Vec<Order> = if open {
+            self.open_orders_of(customer).rev().take(most).map(copy).collect()
+        } else {
+            self.orders_of(customer).rev().take(most).map(copy).collect()
+        };
         orders.reverse();
         orders
     }

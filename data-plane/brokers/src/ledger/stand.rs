@@ -1,6 +1,7 @@
 //! Where a customer stands: the last numbers of his private streams, and his orders. Decides which number follows.
 
 use super::{Broken, record::Number};
+use std::collections::BTreeSet;
 use tradewind_domain::ids::VenueOrderId;
 use tradewind_protocol::trade::PrivateChannel;
 
@@ -44,4 +45,6 @@ pub(super) struct Customer {
     pub(super) stand: Stand,
     /// In the order in which they were accepted.
     pub(super) orders: Vec<VenueOrderId>,
+    /// The places among them of those that have not ended: a customer may have had a million.
+    pub(super) open: BTreeSet<usize>,
 }

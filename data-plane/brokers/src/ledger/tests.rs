@@ -9,7 +9,10 @@ mod replaces;
 
 use super::*;
 use crate::{
-    ledger::rules::{Assignment, Fenced, Submitted},
+    ledger::{
+        exposures::Owner,
+        rules::{Assignment, Fenced, Submitted},
+    },
     venue::{Capabilities, VenueFill, VenueOrder},
 };
 use tradewind_domain::{
@@ -332,8 +335,12 @@ fn fills_are_a_set_and_only_they_make_an_order_filled() {
     book.says(&id, S::Canceled);
     book.fills(&id, "x2", "0.6");
     assert_eq!(book.order(&id).state, S::Filled, "a late fill still counts");
-    let too_much = book.ledger.fill(&fill_of(&id, "x3", "0.1")).unwrap();
-    assert!(too_much.is_err());
+    assert_eq!(book.ledger.overfilled(), 0);
+    book.fills(&id, "x3", "0.1");
+    assert_eq!(book.order(&id).filled_quantity, "1.1".parse().unwrap(), "the venue's word");
+    let has = book.ledger.exposures().of(&Owner::Account, &book.order(&id).instrument);
+    assert_eq!((has.position.to_string(), has.buying.to_string()), ("1.1".into(), "0".into()));
+    assert_eq!(book.ledger.overfilled(), 1);
     let not_ours = book.id("eve", "o");
     assert!(book.ledger.fill(&fill_of(&not_ours, "x4", "1")).is_none(), "external");
 }

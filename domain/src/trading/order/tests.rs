@@ -1,7 +1,10 @@
 //! Claims about the life of an order, over all states.
 
 use super::*;
-use crate::ids::{AccountId, ExecId, VenueOrderId};
+use crate::{
+    ids::{AccountId, ExecId, VenueOrderId},
+    trading::replace::ReplaceOrder,
+};
 use proptest::prelude::*;
 
 pub(crate) fn order(quantity: &str) -> Order {
@@ -56,13 +59,37 @@ fn no_state_leads_back_to_accepted() {
 }
 
 #[test]
-fn an_order_filled_in_parts_ends_filled_and_takes_no_more() {
+fn an_order_filled_in_parts_ends_filled_and_what_is_filled_beyond_it_counts_and_is_said() {
     let order = order("1");
     let half = order.filled_by(&fill(&order, "0.5")).expect("half");
     assert_eq!(half.state, OrderState::PartiallyFilled);
     let whole = half.filled_by(&fill(&order, "0.5")).expect("whole");
     assert_eq!(whole.state, OrderState::Filled);
-    assert_eq!(whole.filled_by(&fill(&order, "0.1")), Err(IllegalChange::Overfilled));
+    assert!(!whole.is_overfilled());
+    let beyond = whole.filled_by(&fill(&order, "0.1")).expect("the venue's word");
+    assert_eq!(
+        (beyond.state, beyond.filled_quantity.to_string()),
+        (OrderState::Filled, "1.1".into())
+    );
+    assert!(beyond.is_overfilled());
+    assert_eq!(beyond.reason.as_deref(), Some(OVERFILLED));
+}
+
+#[test]
+fn what_is_filled_beyond_an_order_waits_for_the_end_of_its_replace() {
+    let mut new = order("1");
+    new.state = OrderState::New;
+    let (replace_id, version) = (ClientOrderId::new("r").expect("legal"), new.version);
+    let ask = ReplaceOrder { replace_id, version, quantity: "2".parse().ok(), limit_price: None };
+    let by = ask.of(&new).expect("possible");
+    let pending = new.replacing(by, UnixNanos(2)).expect("legal");
+    // when
+    let fill = fill(&new, "1.5");
+    assert_eq!(pending.filled_by(&fill), Err(IllegalChange::Overfilled));
+    // then
+    let replaced = pending.replaced(UnixNanos(3)).expect("legal");
+    let filled = replaced.filled_by(&fill).expect("fits now");
+    assert_eq!((filled.state, filled.is_overfilled()), (OrderState::PartiallyFilled, false));
 }
 
 #[test]

@@ -129,3 +129,32 @@ async fn orders_that_reduce_end_with_the_position_and_nobody_else_s_do() {
     assert!(canceled.iter().all(|id| *id == reducing[0].order_id.venue_order_id));
     desk.close().await;
 }
+
+#[tokio::test]
+async fn what_the_venue_fills_beyond_an_order_counts_and_shows_until_somebody_has_looked_into_it() {
+    let (desk, _) = desk().await;
+    let order = desk.submit("o-1").await.unwrap();
+    desk.filled(&order).await;
+    let said = || desk.said.borrow().1.clone();
+    assert_eq!(said(), "account sim-1");
+    // when
+    let beyond = VenueFill {
+        exec_id: ExecId::new("beyond").unwrap(),
+        venue_order_id: order.order_id.venue_order_id,
+        quantity: order.quantity,
+        price: "100".parse().unwrap(),
+        at: clock::now(),
+    };
+    desk.event(Event::Fill(beyond)).await;
+    // then
+    let shown = || said().ends_with("filled beyond what was ordered: 1").then_some(());
+    eventually("it shows", shown).await;
+    let account = order.order_id.account.clone();
+    let positions = match desk.ask(OrderCommand::Positions { account }).await {
+        Some(CommandAnswer::Positions { positions }) => positions.positions,
+        other => panic!("{other:?}"),
+    };
+    let twice = order.quantity.decimal() + order.quantity.decimal();
+    assert_eq!(positions[0].quantity.decimal(), twice);
+    desk.close().await;
+}

@@ -2,7 +2,6 @@
 //! told; nothing told may ever be told otherwise.
 
 use super::*;
-use crate::ledger::exposures::Owner;
 use proptest::prelude::*;
 use tradewind_domain::trading::{Fill, exposure::Exposure};
 
@@ -141,7 +140,9 @@ impl World {
         match *step {
             Step::Submit { customer, name, quantity } => {
                 let customer = if customer { "acme" } else { "bolt" };
+                let side = if name.is_multiple_of(2) { Side::Buy } else { Side::Sell };
                 let new = new_order(&format!("o-{name}"), &quantity.to_string());
+                let new = NewOrder { side, ..new };
                 // Refusals are answers too.
                 let _ = self.book.submit(customer, &new);
             }
@@ -229,16 +230,24 @@ fn check_exposures(ledger: &Ledger, told: &Told) {
             if let PrivateEvent::Fill(fill) = event
                 && fill.customer == *customer
             {
-                expected.position += fill.quantity.decimal();
-                all.0.position += fill.quantity.decimal();
+                for has in [&mut expected, &mut all.0] {
+                    match fill.side {
+                        Side::Buy => has.position += fill.quantity.decimal(),
+                        Side::Sell => has.position -= fill.quantity.decimal(),
+                    }
+                }
             }
         }
         for entry in ledger.orders_of(customer).filter(|e| !e.order.state.is_terminal()) {
             let order = &entry.order;
             let most = order.quantity.decimal();
             let most = order.replacement.as_ref().map_or(most, |r| r.quantity.decimal().max(most));
-            expected.buying += most - order.filled_quantity.decimal();
-            all.0.buying += most - order.filled_quantity.decimal();
+            for has in [&mut expected, &mut all.0] {
+                match order.side {
+                    Side::Buy => has.buying += most - order.filled_quantity.decimal(),
+                    Side::Sell => has.selling += most - order.filled_quantity.decimal(),
+                }
+            }
             open += 1;
         }
         assert_eq!(ledger.exposures().of(&owner, &instrument), expected, "{owner:?}");
@@ -276,20 +285,30 @@ proptest! {
         for entry in world.book.ledger.open_orders() {
             prop_assert!(!entry.order.state.is_terminal());
         }
+        for customer in ["acme", "bolt"].map(|name| CustomerId::new(name).unwrap()) {
+            let ledger = &world.book.ledger;
+            let open = |entry: &&Entry| !entry.order.state.is_terminal();
+            prop_assert!(ledger.open_orders_of(&customer).eq(ledger.orders_of(&customer).filter(open)));
+        }
         for entry in world.book.ledger.replacing() {
             prop_assert!(entry.order.replacement.is_some() && !entry.order.state.is_terminal());
         }
         // no two orders ever have one id at the venue
-        let mut ids = HashSet::new();
+        let (mut ids, mut overfilled) = (HashSet::new(), 0);
         for customer in ["acme", "bolt"] {
             for entry in world.book.ledger.orders_of(&CustomerId::new(customer).unwrap()) {
                 prop_assert!(ids.insert(entry.order.order_id.venue_order_id));
                 for later in &entry.order.later_venue_ids {
                     prop_assert!(ids.insert(*later));
                 }
-                prop_assert!(entry.order.filled_quantity <= entry.order.quantity);
+                // beyond what was ordered nothing is open any more, and it is counted
+                if entry.order.is_overfilled() {
+                    prop_assert!(entry.order.state == OrderState::Filled);
+                    overfilled += 1;
+                }
             }
         }
+        prop_assert_eq!(world.book.ledger.overfilled(), overfilled);
         for entry in world.book.ledger.unknown() {
             prop_assert_eq!(entry.order.state, OrderState::Unknown);
         }
