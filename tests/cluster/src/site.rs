@@ -1,7 +1,7 @@
 //! A location of several nodes, each with a TraderManager behind a door of its own, and a group of three members.
 //! Decides addresses and processes: every node has a host of its own on the loopback; the claims stand in `tests/`.
 
-use crate::{binary, eventually_async, group::Group, send};
+use crate::{binary, eventually_async, group::Group, other_venue::page, send};
 use rustix::process::Signal;
 use std::{
     collections::BTreeMap,
@@ -203,6 +203,13 @@ impl Site {
         managers.iter().map(|row| (row.manager.to_string(), row.epoch.0)).collect()
     }
 
+    /// The life of a node's Manager that the group knows; 0 if none.
+    pub async fn life(&self, node: usize) -> u64 {
+        let mut managers = self.told().await.managers.into_iter();
+        let own = managers.find(|row| row.manager.to_string() == self.nodes[node].manager);
+        own.map_or(0, |row| row.incarnation.0)
+    }
+
     /// Runs a command of an operator, which must succeed.
     pub fn does(&self, words: &[&str], behind: &[&str]) {
         let addresses = self.group.addresses().join(",");
@@ -255,6 +262,21 @@ impl Site {
             Some((service["service"].as_str()?.to_owned(), pid))
         };
         Some(said["services"].as_array()?.iter().filter_map(process).collect())
+    }
+
+    /// Whether all of them are sure of their right, as they say themselves: their Manager has them, and a leader stands behind
+    /// it. Not to be asked while one of them stands still.
+    pub async fn is_confirmed(&self, node: usize) -> bool {
+        let Some(said) = self.said_by(node).await else { return false };
+        for service in said["services"].as_array().into_iter().flatten() {
+            let address = service["address"].as_str().unwrap_or_default();
+            let told = page(address, "/readyz?verbose").await;
+            let mut checks = told["checks"].as_array().into_iter().flatten();
+            if !checks.any(|check| check["name"] == "confirmed" && check["ok"] == true) {
+                return false;
+            }
+        }
+        true
     }
 
     async fn said_by(&self, node: usize) -> Option<serde_json::Value> {

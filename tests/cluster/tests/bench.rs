@@ -99,15 +99,30 @@ fn a_trader_is_taken_over_whatever_is_lost() {
 #[test]
 fn a_manager_with_services_is_measured_idle_killed_and_with_a_broker_that_is_killed() {
     let data = directory();
-    let few = ["--services", "4", "--seconds", "1", "--moved", "6", "--broker-restarts", "2"];
-    let report = bench(&[&["data-plane"], &few[..]].concat(), data.path());
+    let arguments = ["data-plane", "--services", "4", "--seconds", "1", "--beside", "2"];
+    let few = ["--moved", "6", "--broker-restarts", "2"];
+    let report = bench(&[&arguments[..], &few].concat(), data.path());
     above_zero(&report, &["all_live_seconds", "manager_rss_mib", "status_median_ms"]);
+    // So little CPU may not be counted at all: then there is no ratio.
+    let echo = &report["echo"];
+    above_zero(echo, &["frames_per_s"]);
+    assert_eq!(echo["sockets"], 4);
+    let used = echo["cpu_percent"].as_f64().unwrap();
+    assert_eq!(report["manager_by_echo"].is_f64(), used > 0.0, "{report}");
+    let beside = report["beside"].as_array().unwrap();
+    let told: Vec<_> = beside.iter().map(|each| (&each["manager"], &each["services"])).collect();
+    let two = &Value::from(2);
+    assert_eq!(told, [(&"broker_manager".into(), two), (&"market_manager".into(), two)]);
+    for each in beside {
+        assert!(each["manager_cpu_percent"].is_f64() && each["services_cpu_percent"].is_f64());
+    }
     assert_eq!((&report["services"], &report["moved"]["services"]), (&4.into(), &6.into()));
     let moved = &report["moved"];
     above_zero(moved, &["first_live_seconds", "all_live_seconds"]);
     assert!(moved["first_live_seconds"].as_f64() <= moved["all_live_seconds"].as_f64());
     assert_eq!(report["broker_restart"]["kills"], 2);
-    above_zero(&report["broker_restart"], &["median_ms", "worst_ms"]);
+    above_zero(&report["broker_restart"], &["median_ms", "worst_ms", "median_by_start"]);
+    above_zero(&report["broker_restart"]["start"], &["times", "median_ms", "worst_ms"]);
 }
 
 #[test]

@@ -17,7 +17,7 @@ use tokio::{
 };
 use tradewind_domain::{
     control::handed_back::Failure,
-    ids::{Epoch, ManagerId, TraderId},
+    ids::{Epoch, ManagerId, ServiceId, TraderId},
 };
 use tradewind_link::{
     pipe::{Accepted, Event, Events, Question, Questions, Sender},
@@ -70,7 +70,8 @@ pub(super) struct Parent {
     /// Whether the Manager at the other end knows questions.
     answers: bool,
     beats: u64,
-    load: LoadMeter,
+    /// `None` of a Trader: what works there is its algo, in a process of its own.
+    load: Option<LoadMeter>,
     /// When it looked at its right last, and beat if there was somebody to beat to.
     beaten_at: Instant,
     right: Right,
@@ -93,7 +94,9 @@ impl Parent {
         words: Words,
         right: Right,
     ) -> Self {
-        let (now, load) = (Instant::now(), LoadMeter::new(now()));
+        let is_trader = matches!(context.service, ServiceId::Trader { .. });
+        let load = (!is_trader).then(|| LoadMeter::new(self::now()));
+        let now = Instant::now();
         let alone_until = now + context.adopted_within;
         Self {
             context,
@@ -260,7 +263,8 @@ impl Parent {
         // One that finds no room is left out: the next tells the same.
         let venue = self.words.venue.borrow_and_update().clone();
         let ledger = self.words.ledger.borrow_and_update().clone();
-        let (n, load) = (self.beats, self.load.look(now()));
+        let load = self.load.as_mut().and_then(|load| load.look(now()));
+        let n = self.beats;
         let beat = FromService::Beat { n, state, detail, handed_back, fenced, venue, ledger, load };
         if sender.try_send(beat).is_ok() {
             self.right.beat_sent(self.beats, now());

@@ -5,13 +5,17 @@
 #![allow(clippy::unwrap_used)]
 
 mod broker_process;
+mod check_ins;
+mod frames;
 mod leader;
 mod proof;
+mod raw_pipe;
 mod records;
 mod returns;
 mod services;
 mod strangers;
 mod unruly;
+mod watcher;
 mod watching;
 mod world;
 

@@ -1,78 +1,19 @@
 //! Claims about what a Manager and its services tell of themselves, and how long their words are kept.
 
-use crate::world::{World, eventually};
+use crate::{
+    watcher::Watcher,
+    world::{World, eventually},
+};
 use futures_util::{SinkExt as _, StreamExt as _};
-use std::{collections::BTreeMap, fs, time::Duration};
+use std::{fs, time::Duration};
 use tokio::{io::AsyncReadExt as _, io::AsyncWriteExt as _, net::TcpStream, time::timeout};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async, tungstenite::Message};
+use tokio_tungstenite::tungstenite::Message;
 use tradewind_link::rest::{Method, Rest};
 use tradewind_protocol::{
-    Code,
-    events::CLOSE_BAD_FRAME,
-    managers::{STATUS_STREAM, StatusFrame},
-    supervision::{ServiceReport, ServiceState},
+    Code, events::CLOSE_BAD_FRAME, managers::StatusFrame, supervision::ServiceState,
 };
 
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Who watches a Manager, and what he has been told.
-struct Watcher {
-    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
-    services: BTreeMap<String, ServiceReport>,
-    /// The states of each service, in the order told.
-    states: BTreeMap<String, Vec<ServiceState>>,
-}
-
-impl Watcher {
-    async fn start(world: &World) -> Self {
-        let url = format!("ws://{}{STATUS_STREAM}", world.address());
-        let (socket, _) = connect_async(url).await.unwrap();
-        let mut watcher = Self { socket, services: BTreeMap::new(), states: BTreeMap::new() };
-        match watcher.next().await {
-            StatusFrame::Status { status } => {
-                status.services.into_iter().for_each(|report| watcher.note(report));
-            }
-            other => panic!("{other:?}"),
-        }
-        watcher
-    }
-
-    async fn next(&mut self) -> StatusFrame {
-        loop {
-            let frame = timeout(PATIENCE, self.socket.next()).await.unwrap().unwrap().unwrap();
-            if let Message::Text(text) = frame {
-                return serde_json::from_str(&text).unwrap();
-            }
-        }
-    }
-
-    fn note(&mut self, report: ServiceReport) {
-        let name = report.service.to_string();
-        self.states.entry(name.clone()).or_default().push(report.state);
-        self.services.insert(name, report);
-    }
-
-    /// Goes on until what was told is so.
-    async fn until(&mut self, what: &str, told: impl Fn(&Self) -> bool) {
-        let told = async {
-            while !told(self) {
-                match self.next().await {
-                    StatusFrame::Service { service } => self.note(service),
-                    StatusFrame::Gone { service } => {
-                        assert!(self.services.remove(&service.to_string()).is_some());
-                    }
-                    StatusFrame::Standing { .. } | StatusFrame::Beat { .. } => {}
-                    other => panic!("{other:?}"),
-                }
-            }
-        };
-        assert!(timeout(PATIENCE, told).await.is_ok(), "not in time: {what}");
-    }
-
-    fn state(&self, service: &str) -> Option<ServiceState> {
-        self.services.get(service).map(|report| report.state)
-    }
-}
 
 #[tokio::test]
 async fn a_watcher_is_told_the_whole_status_then_each_change_and_a_beat_while_nothing_changes() {
@@ -90,12 +31,12 @@ async fn a_watcher_is_told_the_whole_status_then_each_change_and_a_beat_while_no
     watcher
         .until("the other lives", |w| w.state("broker.other.0") == Some(ServiceState::Live))
         .await;
-    assert_eq!(watcher.states["broker.other.0"][0], ServiceState::Starting);
+    assert_eq!(watcher.states("broker.other.0")[0], ServiceState::Starting);
     // when
     world.want(&["other"]);
     watcher.until("the first is gone", |w| w.state("broker.good.0").is_none()).await;
     // then
-    assert_eq!(watcher.states["broker.good.0"].last(), Some(&ServiceState::Stopping));
+    assert_eq!(watcher.states("broker.good.0").last(), Some(&ServiceState::Stopping));
     let mut beats = 0;
     while beats < 2 {
         beats += u32::from(matches!(watcher.next().await, StatusFrame::Beat { .. }));

@@ -1,5 +1,5 @@
 //! `/metrics` of a Manager. Decides names and labels; all figures are taken when they are asked for. No label names a
-//! service: there may be a thousand. The list is docs/metrics.md.
+//! service: there may be a thousand. Whatever its state, a service is counted, and once. The list is docs/metrics.md.
 
 use super::Api;
 use crate::{
@@ -8,56 +8,78 @@ use crate::{
 };
 use axum::{extract::State, response::Response};
 use std::sync::Arc;
-use tradewind_protocol::{copies::LedgerState, supervision::ServiceState, venue::VenueState};
+use tradewind_protocol::{
+    copies::LedgerState,
+    supervision::{ServiceReport, ServiceState},
+    venue::VenueState,
+};
 
 pub(super) async fn metrics(State(api): State<Arc<Api>>) -> Response {
     answer(figures(&api))
 }
 
-const STATES: [(ServiceState, &str); 6] = [
-    (ServiceState::Starting, "starting"),
-    (ServiceState::Connecting, "connecting"),
-    (ServiceState::Live, "live"),
-    (ServiceState::Waiting, "waiting"),
-    (ServiceState::Stopping, "stopping"),
-    (ServiceState::Away, "away"),
+/// Each state with its value of the label `state`. One that has no row does not compile: what is in it would be counted
+/// nowhere.
+macro_rules! rows {
+    ($of:ident: $($state:ident $name:literal),+ $(,)?) => {{
+        const _: fn($of) = |state| match state { $($of::$state => (),)+ };
+        &[$(($of::$state, $name)),+]
+    }};
+}
+
+const STATES: &[(ServiceState, &str)] = rows![ServiceState:
+    Starting "starting",
+    Connecting "connecting",
+    Live "live",
+    Waiting "waiting",
+    Stopping "stopping",
+    Paused "paused",
+    Completed "completed",
+    Failed "failed",
+    Away "away",
 ];
 
-const LEDGERS: [(LedgerState, &str); 5] = [
-    (LedgerState::Single, "single"),
-    (LedgerState::CatchingUp, "catching_up"),
-    (LedgerState::TwoCopies, "two_copies"),
-    (LedgerState::Loading, "loading"),
-    (LedgerState::Sealed, "sealed"),
+const LEDGERS: &[(LedgerState, &str)] = rows![LedgerState:
+    Single "single",
+    CatchingUp "catching_up",
+    TwoCopies "two_copies",
+    Loading "loading",
+    Sealed "sealed",
 ];
 
-const VENUES: [(VenueState, &str); 4] = [
-    (VenueState::Connecting, "connecting"),
-    (VenueState::Waiting, "waiting"),
-    (VenueState::Live, "live"),
-    (VenueState::Reconnecting, "reconnecting"),
+const VENUES: &[(VenueState, &str)] = rows![VenueState:
+    Connecting "connecting",
+    Waiting "waiting",
+    Live "live",
+    Reconnecting "reconnecting",
 ];
+
+/// How many of these are in each state.
+fn counted<S: PartialEq>(
+    rows: &[(S, &'static str)],
+    of: impl Iterator<Item = S> + Clone,
+) -> Vec<(&'static str, u64)> {
+    let count = |state: &S| of.clone().filter(|one| one == state).count() as u64;
+    rows.iter().map(|(state, name)| (*name, count(state))).collect()
+}
+
+fn by_state(to: &mut Figures, services: &[ServiceReport]) {
+    let states = counted(STATES, services.iter().map(|report| report.state));
+    to.gauges("manager_services", "Services here, by state", "state", states);
+    let told = services.iter().filter_map(|report| report.ledger.as_ref());
+    let ledgers = counted(LEDGERS, told.map(|told| told.state));
+    let help = "Ledgers of accounts with a second copy, by how they stand";
+    to.gauges("manager_ledgers", help, "state", ledgers);
+    let told = services.iter().filter_map(|report| report.venue.as_ref());
+    let venues = counted(VENUES, told.map(|told| told.state));
+    let help = "Brokers, by how they stand with their venues";
+    to.gauges("manager_venues", help, "state", venues);
+}
 
 fn figures(api: &Api) -> Figures {
     let mut to = Figures::default();
     let services = api.supervisor.services().borrow().clone();
-    let of = |state| services.iter().filter(|report| report.state == state).count() as u64;
-    let states = STATES.map(|(state, name)| (name, of(state)));
-    to.gauges("manager_services", "Services here, by state", "state", states.to_vec());
-    let of = |state| {
-        let told = services.iter().filter_map(|report| report.ledger.as_ref());
-        told.filter(|told| told.state == state).count() as u64
-    };
-    let ledgers = LEDGERS.map(|(state, name)| (name, of(state)));
-    let help = "Ledgers of accounts with a second copy, by how they stand";
-    to.gauges("manager_ledgers", help, "state", ledgers.to_vec());
-    let of = |state| {
-        let told = services.iter().filter_map(|report| report.venue.as_ref());
-        told.filter(|told| told.state == state).count() as u64
-    };
-    let venues = VENUES.map(|(state, name)| (name, of(state)));
-    let help = "Brokers, by how they stand with their venues";
-    to.gauges("manager_venues", help, "state", venues.to_vec());
+    by_state(&mut to, &services);
     let stale = services.iter().filter_map(|report| report.venue.as_ref());
     let stale = stale.map(|told| u64::from(told.stale)).sum();
     to.gauge("manager_stale_subscriptions", "Instruments of Brokers that are stale", stale);
@@ -89,4 +111,69 @@ fn figures(api: &Api) -> Figures {
         to.gauge(name, help, value);
     }
     to
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use axum::body::to_bytes;
+    use serde::Serialize;
+    use serde_json::{from_value, json, to_value};
+
+    /// All there are, as they stand in JSON.
+    const NAMES: [&str; 9] = [
+        "starting",
+        "connecting",
+        "live",
+        "waiting",
+        "stopping",
+        "paused",
+        "completed",
+        "failed",
+        "away",
+    ];
+
+    /// So many services in the state of this name.
+    fn reports(count: usize, state: &str) -> Vec<ServiceReport> {
+        let report = |n| ServiceReport {
+            state: from_value(json!(state)).unwrap(),
+            ..ServiceReport::starting(format!("trader.{state}{n}").parse().unwrap())
+        };
+        (0..count).map(report).collect()
+    }
+
+    #[tokio::test]
+    async fn every_service_is_counted_in_the_row_of_its_state_and_in_no_other() {
+        // given: one in the first state, two in the second, and so on
+        let expected: Vec<(&str, usize)> = NAMES.into_iter().zip(1..).collect();
+        let services: Vec<ServiceReport> =
+            expected.iter().flat_map(|(state, count)| reports(*count, state)).collect();
+        // when
+        let mut figures = Figures::default();
+        by_state(&mut figures, &services);
+        // then
+        let told = to_bytes(answer(figures).into_body(), usize::MAX).await.unwrap();
+        let text = String::from_utf8(told.to_vec()).unwrap();
+        let row = |line: &str| {
+            let row = line.strip_prefix("tradewind_manager_services{state=\"")?;
+            let (state, count) = row.split_once("\"} ")?;
+            Some((state.to_owned(), count.parse().unwrap()))
+        };
+        let rows: Vec<(String, usize)> = text.lines().filter_map(row).collect();
+        assert!(rows.iter().map(|(state, count)| (&**state, *count)).eq(expected), "{text}");
+        assert_eq!(rows.iter().map(|(_, count)| count).sum::<usize>(), services.len());
+    }
+
+    #[test]
+    fn a_row_is_named_as_its_state_stands_in_json() {
+        fn all_are<S: Serialize>(rows: &[(S, &str)]) {
+            for (state, name) in rows {
+                assert_eq!(to_value(state).unwrap(), *name);
+            }
+        }
+        all_are(STATES);
+        all_are(LEDGERS);
+        all_are(VENUES);
+    }
 }
