@@ -27,7 +27,7 @@ pub(crate) enum Benchmark {
     Trading(TradingArgs),
     /// Appends of the journal against a bare loop of write and fdatasync
     Journal(JournalArgs),
-    /// A process that `trading` starts
+    /// A process that `trading` or `data-plane` starts
     #[command(hide = true)]
     Peer(PeerArgs),
 }
@@ -131,6 +131,9 @@ pub(crate) struct DataPlaneArgs {
     /// For so long nothing happens, while it is measured
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=3_600))]
     pub(crate) seconds: u64,
+    /// So many Brokers and as many Markets are there meanwhile, at Managers of their own; 0: none
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(..=100))]
+    pub(crate) beside: u32,
     /// Then a Manager with so many services is killed, on a cluster with a second one; 0: none
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(..=1_000))]
     pub(crate) moved: u32,

@@ -4,6 +4,7 @@
 
 mod broadcast;
 mod crowd;
+mod echo;
 mod failover;
 mod fan_out;
 mod nats;
@@ -15,6 +16,8 @@ mod site;
 mod source;
 
 pub(crate) use peers::{PeerArgs, run as run_peer};
+// Of what other benches are measured beside.
+pub(super) use {peers::start as start_peer, relay::dial as dial_peer};
 
 use super::args::{TradingArgs, TradingPart};
 use crate::cli::Format;

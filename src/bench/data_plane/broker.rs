@@ -1,7 +1,10 @@
 //! A Broker that is killed. Decides when its data is live again: when an algo has a quote that the venue made after the
-//! kill, which no other process can have carried.
+//! kill, which no other process can have carried. Before each kill its floor is measured.
 
-use super::site::{API_KEY, Site, WITHIN};
+use super::{
+    floor::{Start, Starts},
+    site::{API_KEY, Site, WITHIN},
+};
 use crate::bench::measured::hundredths;
 use anyhow::{Context as _, anyhow};
 use serde::Serialize;
@@ -27,6 +30,9 @@ pub(super) struct Restart {
     pub(super) kills: u32,
     pub(super) median_ms: f64,
     pub(super) worst_ms: f64,
+    /// In turns with the kills.
+    pub(super) start: Start,
+    pub(super) median_by_start: f64,
 }
 
 /// More kills than a Manager starts again at once would measure how long it waits.
@@ -35,9 +41,10 @@ pub(super) async fn restarts(site: &mut Site, kills: u32) -> anyhow::Result<Rest
     let session = session(site, &account).await?;
     let mut quotes = session.quotes(INSTRUMENT).await?;
     after(&mut quotes, UnixNanos(0)).await?;
-    let mut took = Vec::new();
+    let (mut took, mut starts) = (Vec::new(), Starts::new().await?);
     for _ in 0..kills {
         sleep(REST).await;
+        starts.turn().await?;
         let status = site.client.status(WITHIN).await.context("whom to kill")?;
         let broker = victim(&status, &Part::BrokerOf(account.clone()));
         let broker = broker.map_err(|why| anyhow!("no Broker to kill: {why}"))?;
@@ -49,7 +56,10 @@ pub(super) async fn restarts(site: &mut Site, kills: u32) -> anyhow::Result<Rest
     took.sort_unstable();
     let millis = |took: Duration| hundredths(took.as_secs_f64() * 1e3);
     let (median_ms, worst_ms) = (millis(took[took.len() / 2]), millis(took[took.len() - 1]));
-    Ok(Restart { kills, median_ms, worst_ms })
+    let start = starts.measured();
+    // Some milliseconds: never zero.
+    let median_by_start = hundredths(median_ms / start.median_ms);
+    Ok(Restart { kills, median_ms, worst_ms, start, median_by_start })
 }
 
 /// Reads until a quote comes that was made after `since`, by the machine's clock, which is the venue's too.

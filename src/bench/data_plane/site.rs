@@ -9,8 +9,8 @@ use std::{
 use tokio::time::sleep;
 use tradewind_control_client::{ControlClient, KeySource};
 use tradewind_domain::{
-    control::row::{CustomerSpec, TraderSpec, TraderWish},
-    ids::{ClientId, CustomerId, KeyHash, TraderId},
+    control::row::{AccountSpec, CustomerSpec, MarketSpec, Route, TraderSpec, TraderWish},
+    ids::{AccountId, ClientId, CustomerId, KeyHash, ManagerKind, MarketId, TraderId, VenueId},
 };
 use tradewind_launcher::{Cluster, DataDirectory, Plan};
 use tradewind_link::rest::{Method, Rest};
@@ -34,7 +34,7 @@ pub(super) struct Site {
     rest: Rest,
 }
 
-/// A TraderManager, as it was when it was looked for.
+/// A Manager, as it was when it was looked for.
 pub(super) struct Manager {
     pub(super) name: String,
     pub(super) address: String,
@@ -65,10 +65,20 @@ impl Site {
 
     /// The TraderManager of an implementation.
     pub(super) fn traders_at(&self, implementation: usize) -> anyhow::Result<Manager> {
-        let names = self.cluster.manager_names().into_iter();
-        let name = names.filter(|name| name.contains("trader")).nth(implementation);
-        let name = name.context("no TraderManager")?;
-        let process = self.cluster.manager_process(&name).context("a TraderManager is gone")?;
+        self.manager(ManagerKind::TraderManager, implementation)
+    }
+
+    /// The Manager of this kind of an implementation.
+    pub(super) fn manager(
+        &self,
+        kind: ManagerKind,
+        implementation: usize,
+    ) -> anyhow::Result<Manager> {
+        let (names, end) = (self.cluster.manager_names().into_iter(), format!(".{kind}"));
+        let name = names.filter(|name| name.ends_with(&end)).nth(implementation);
+        let name = name.with_context(|| format!("no {kind}"))?;
+        let process = self.cluster.manager_process(&name);
+        let process = process.with_context(|| format!("{name} is gone"))?;
         let (address, pid) = (process.address().to_owned(), process.pid());
         Ok(Manager { name, address, pid })
     }
@@ -80,6 +90,27 @@ impl Site {
             let spec = TraderSpec { customer, command, state: TraderWish::Running };
             let trader = TraderId::new(&format!("bench-{n}"))?;
             self.client.put_trader(&trader, &spec, &self.keys.next(), WITHIN).await.accepted()?;
+        }
+        Ok(())
+    }
+
+    /// Accounts that no customer may use, and Markets that reach their Brokers, each with an instrument of its own.
+    pub(super) async fn declare_beside(&self, count: u32) -> anyhow::Result<()> {
+        let venue: VenueId = "sim".parse()?;
+        for n in 0..count {
+            let spec = AccountSpec {
+                venue: venue.clone(),
+                adapter: "sim".to_string(),
+                endpoint: self.cluster.venue_address(),
+                customers: BTreeSet::new(),
+            };
+            let account = AccountId::new(&format!("beside-{n}"))?;
+            self.client.put_account(&account, &spec, &self.keys.next(), WITHIN).await.accepted()?;
+            let instrument = format!("BESIDE{n}/USD").parse()?;
+            let (data_venue, order_venue) = (venue.clone(), venue.clone());
+            let spec = MarketSpec { routes: vec![Route { instrument, data_venue, order_venue }] };
+            let market = MarketId::new(&format!("beside-{n}"))?;
+            self.client.put_market(&market, &spec, &self.keys.next(), WITHIN).await.accepted()?;
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
-//! Processes that the trading bench starts beside the cluster: what its figures are compared with, and who sends and
+//! Processes that benches start beside the cluster: what their figures are compared with, and who sends and
 //! reads. Decides their command lines and how they are started; each stands in a file of its own.
 
-use super::{broadcast, crowd, relay, source};
+use super::{broadcast, crowd, echo, relay, source};
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use std::{
@@ -35,6 +35,8 @@ enum Peer {
         #[arg(long)]
         rate: u32,
     },
+    /// Sends each frame back as it came
+    Echo,
     /// A venue that has nothing but quotes
     Source {
         /// Quotes a second; 0: as many as are taken
@@ -61,6 +63,7 @@ pub(crate) fn run(args: PeerArgs) -> anyhow::Result<ExitCode> {
         match args.peer {
             Peer::Relay { to } => relay::run(to).await,
             Peer::Broadcast { frame, rate } => broadcast::run(frame, rate).await,
+            Peer::Echo => echo::run().await,
             Peer::Source { rate, listen } => source::run(rate, listen).await,
             Peer::Crowd { sessions, history } => crowd::run(sessions, history).await,
         }
@@ -80,7 +83,7 @@ pub(super) async fn listen(at: Option<SocketAddr>) -> anyhow::Result<TcpListener
 }
 
 /// Starts a peer of this very program; it ends when it is dropped, or when this process does.
-pub(super) async fn start(data: &Path, arguments: &[&str]) -> anyhow::Result<Process> {
+pub(in crate::bench) async fn start(data: &Path, arguments: &[&str]) -> anyhow::Result<Process> {
     let name = arguments.first().copied().unwrap_or_default().to_string();
     let (binary, mut ended) = ending_with_us()?;
     ended.push(binary.display().to_string());

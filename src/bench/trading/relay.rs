@@ -18,7 +18,7 @@ use tradewind_protocol::trade::{CommandAnswer, OrderCommand, TradeDown, TradeUp}
 type Socket = WebSocketStream<TcpStream>;
 
 /// As on every link of ours: tungstenite fills the whole buffer with zeros before each read.
-fn config() -> WebSocketConfig {
+pub(super) fn config() -> WebSocketConfig {
     WebSocketConfig::default().read_buffer_size(8 << 10)
 }
 
@@ -50,8 +50,8 @@ async fn serve(stream: TcpStream, to: Option<SocketAddr>) -> anyhow::Result<()> 
     }
 }
 
-/// A connection to a relay.
-pub(super) async fn dial(to: SocketAddr) -> anyhow::Result<Socket> {
+/// A connection to a relay, or to another peer.
+pub(in crate::bench) async fn dial(to: SocketAddr) -> anyhow::Result<Socket> {
     let stream = TcpStream::connect(to).await?;
     stream.set_nodelay(true)?;
     let url = format!("ws://{to}/");
