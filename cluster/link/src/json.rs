@@ -8,14 +8,14 @@ use axum::{
         FromRequest, FromRequestParts, Request,
         rejection::{JsonRejection, PathRejection, QueryRejection},
     },
-    http::{StatusCode, request::Parts},
+    http::{StatusCode, header::CONTENT_ENCODING, request::Parts},
     response::IntoResponse,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use tradewind_protocol::Code;
 
 /// A body, read or answered. Not JSON, a field unknown or of another type: 400; another content type:
-/// 415; larger than allowed: 413.
+/// 415, as is one that is compressed; larger than allowed: 413.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Json<T>(pub T);
 
@@ -59,6 +59,11 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     type Rejection = Failure;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
+        let coding = request.headers().get(CONTENT_ENCODING);
+        if let Some(coding) = coding.filter(|coding| *coding != "identity") {
+            let detail = format!("the body is coded as {coding:?}: send it as it is");
+            return Err(Failure::new(Code::UnsupportedMediaType, detail));
+        }
         let axum::Json(value) = axum::Json::from_request(request, state).await?;
         Ok(Self(value))
     }

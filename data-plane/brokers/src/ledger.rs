@@ -5,6 +5,7 @@
 //! G2 a customer's numbers rise by one over both channels, each in the record that makes its event. G3 fills are a set.
 
 pub mod exposures;
+mod listing;
 pub mod record;
 pub mod replaces;
 pub mod rules;
@@ -16,10 +17,7 @@ use record::{Filled, Intent, Number, OrderRecord, Part, Record};
 use replaces::Replaces;
 use stand::Customer;
 pub use stand::Stand;
-use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
-    time::Duration,
-};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use tradewind_domain::{
     ids::{
         AccountId, ClusterIncarnation, CustomerId, Epoch, ExecId, Fence, Scope, StreamEpoch,
@@ -147,41 +145,6 @@ impl Ledger {
     #[must_use]
     pub fn entry(&self, order: &VenueOrderId) -> Option<&Entry> {
         self.orders.get(order)
-    }
-
-    /// Orders that have not ended, by id.
-    pub fn open_orders(&self) -> impl Iterator<Item = &Entry> {
-        self.open.iter().filter_map(|id| self.orders.get(id))
-    }
-
-    #[must_use]
-    pub fn has_open_orders(&self) -> bool {
-        !self.open.is_empty()
-    }
-
-    /// A customer's orders, the newest last.
-    pub fn orders_of(&self, customer: &CustomerId) -> impl DoubleEndedIterator<Item = &Entry> {
-        let ids = self.customers.get(customer).map(|c| c.orders.as_slice()).unwrap_or_default();
-        ids.iter().filter_map(|id| self.orders.get(id))
-    }
-
-    /// Those of them that have not ended, the newest last.
-    pub fn open_orders_of(&self, customer: &CustomerId) -> impl DoubleEndedIterator<Item = &Entry> {
-        let his = self.customers.get(customer);
-        let ids = his.into_iter().flat_map(|c| c.open.iter().filter_map(|at| c.orders.get(*at)));
-        ids.filter_map(|id| self.orders.get(id))
-    }
-
-    /// Orders accepted within that time, customer by customer, the newest first: looked for from the newest back.
-    pub fn accepted_within(
-        &self,
-        within: Duration,
-        now: UnixNanos,
-    ) -> impl Iterator<Item = &Entry> {
-        self.customers.values().flat_map(move |customer| {
-            let newest = customer.orders.iter().rev().filter_map(|id| self.orders.get(id));
-            newest.take_while(move |entry| now.since(entry.order.created_at) < within)
-        })
     }
 
     #[must_use]
@@ -389,28 +352,6 @@ impl Ledger {
         self.exposures.stands(entry.trader.as_ref(), Some(&entry.order), &next);
         entry.order = next;
         Ok(())
-    }
-
-    /// Open orders that must only make a position smaller.
-    pub fn reducing(&self) -> impl Iterator<Item = &Entry> {
-        self.reducing.iter().filter_map(|id| self.orders.get(id))
-    }
-
-    /// How many orders the venue has filled beyond what was ordered.
-    #[must_use]
-    pub fn overfilled(&self) -> usize {
-        self.overfilled.len()
-    }
-
-    /// Open orders that are canceled when their session is gone.
-    #[must_use]
-    pub fn marks(&self) -> &Marks {
-        &self.marks
-    }
-
-    /// Orders whose outcome is not known.
-    pub fn unknown(&self) -> impl Iterator<Item = &Entry> {
-        self.unknown.iter().filter_map(|id| self.orders.get(id))
     }
 }
 

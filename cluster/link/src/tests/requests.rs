@@ -84,10 +84,11 @@ async fn bytes_that_are_no_text_are_refused() {
 }
 
 #[tokio::test]
-async fn a_body_of_another_type_is_refused_with_415() {
+async fn a_body_of_another_type_or_coding_is_refused_with_415() {
     let server = server().await;
     let mut raw = Raw::connect(server.address).await;
-    for kind in ["content-type: text/plain\r\n", ""] {
+    let coded = "content-type: application/json\r\ncontent-encoding: gzip\r\n";
+    for kind in ["content-type: text/plain\r\n", "", coded] {
         raw.write(format!("POST /echo HTTP/1.1\r\nhost: h\r\n{kind}content-length: 2\r\n\r\n{{}}"))
             .await;
         let problem = raw.answer().await.unwrap().problem();

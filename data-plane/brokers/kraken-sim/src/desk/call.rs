@@ -76,7 +76,10 @@ impl Task {
         let (result, done) = match (admitted, self.faults.error(&name), fields) {
             (Err(error), _, _) => (Err(error.to_owned()), Done::default()),
             (Ok(()), Some(error), _) => (Err(error), Done::default()),
-            (Ok(()), None, Some(fields)) => self.call(&name, &fields, now)?,
+            (Ok(()), None, Some(fields)) => {
+                let (result, done) = self.call(&name, &fields, now)?;
+                (self.faults.error_after(&name).map_or(result, Err), done)
+            }
             (Ok(()), None, None) => (Err(errors::invalid("body")), Done::default()),
         };
         let mut body = match result {

@@ -94,7 +94,7 @@ impl Task {
     /// Frames for all that was told, in order.
     pub(super) fn compose(&mut self, told: Vec<Told>) -> Result<Vec<Output>, DeskError> {
         let mut outputs = Vec::new();
-        for told in told {
+        for told in self.disordered(told) {
             match told {
                 Told::Status => {
                     let frame = data("status", Kind::Update, [self.status(None)])?;
@@ -108,6 +108,22 @@ impl Task {
             }
         }
         Ok(outputs)
+    }
+
+    /// The same, its fills where a fault wants them.
+    fn disordered(&mut self, mut told: Vec<Told>) -> Vec<Told> {
+        let fills = told.iter().enumerate().filter(|(_, told)| is_fill(told));
+        let fills: Vec<usize> = fills.map(|(place, _)| place).collect();
+        if fills.len() > 1 && self.faults.reverses_fills() {
+            let pairs = fills.iter().zip(fills.iter().rev()).take(fills.len() / 2);
+            pairs.for_each(|(first, last)| told.swap(*first, *last));
+        }
+        if !fills.is_empty() && told.iter().any(is_end) && self.faults.is_late_with_fills() {
+            let (late, mut rest): (Vec<Told>, Vec<Told>) = told.into_iter().partition(is_fill);
+            rest.extend(late);
+            return rest;
+        }
+        told
     }
 
     fn executions(
@@ -267,6 +283,19 @@ impl Task {
         }
         Ok(())
     }
+}
+
+fn is_fill(told: &Told) -> bool {
+    has(told, |kind| kind == ExecType::Trade)
+}
+
+/// Of an order.
+fn is_end(told: &Told) -> bool {
+    has(told, |kind| matches!(kind, ExecType::Filled | ExecType::Canceled | ExecType::Expired))
+}
+
+fn has(told: &Told, is: impl Fn(ExecType) -> bool) -> bool {
+    matches!(told, Told::Executions(list) if list.iter().any(|event| is(event.exec_type)))
 }
 
 /// A message whose checksum is not that of the book.

@@ -47,6 +47,13 @@ pub(crate) enum Fault {
         #[serde(default = "once")]
         times: u32,
     },
+    /// The request is done and answered with that text.
+    ErrorAfter {
+        method: String,
+        error: String,
+        #[serde(default = "once")]
+        times: u32,
+    },
     /// A frame is dropped with `Exceeded msg rate`.
     DropFrame {
         #[serde(default = "once")]
@@ -60,6 +67,16 @@ pub(crate) enum Fault {
     },
     /// A fill is told twice.
     RepeatFill {
+        #[serde(default = "once")]
+        times: u32,
+    },
+    /// Fills that end an order are told after that end.
+    LateFills {
+        #[serde(default = "once")]
+        times: u32,
+    },
+    /// Several fills of one order are told the last one first.
+    ReverseFills {
         #[serde(default = "once")]
         times: u32,
     },
@@ -107,9 +124,12 @@ impl Faults {
         | Fault::BadGateway { times, .. }
         | Fault::DelayAnswer { times, .. }
         | Fault::Error { times, .. }
+        | Fault::ErrorAfter { times, .. }
         | Fault::DropFrame { times }
         | Fault::SkipSequence { times, .. }
         | Fault::RepeatFill { times }
+        | Fault::LateFills { times }
+        | Fault::ReverseFills { times }
         | Fault::CorruptBook { times, .. }) = &mut self.waiting[place]
         else {
             self.waiting.remove(place);
@@ -126,6 +146,16 @@ impl Faults {
     pub(crate) fn error(&mut self, asked: &str) -> Option<String> {
         match self.take(|fault| matches!(fault, Fault::Error { method, .. } if method == asked))? {
             Fault::Error { error, .. } => Some(error),
+            _ => None,
+        }
+    }
+
+    /// The text a request that was done is to be answered with.
+    pub(crate) fn error_after(&mut self, asked: &str) -> Option<String> {
+        let is =
+            |fault: &Fault| matches!(fault, Fault::ErrorAfter { method, .. } if method == asked);
+        match self.take(is)? {
+            Fault::ErrorAfter { error, .. } => Some(error),
             _ => None,
         }
     }
@@ -164,6 +194,14 @@ impl Faults {
 
     pub(crate) fn repeats_fill(&mut self) -> bool {
         self.take(|fault| matches!(fault, Fault::RepeatFill { .. })).is_some()
+    }
+
+    pub(crate) fn is_late_with_fills(&mut self) -> bool {
+        self.take(|fault| matches!(fault, Fault::LateFills { .. })).is_some()
+    }
+
+    pub(crate) fn reverses_fills(&mut self) -> bool {
+        self.take(|fault| matches!(fault, Fault::ReverseFills { .. })).is_some()
     }
 
     pub(crate) fn corrupts(&mut self, of: &str) -> bool {

@@ -170,6 +170,8 @@ impl Task {
     ) -> Result<(), DeskError> {
         let mut outputs = Vec::new();
         for frame in frames {
+            let error = self.faults.error_after(asked.method);
+            let frame = error.map_or(Ok(frame), |error| asked.bad(&error, None))?;
             outputs.extend(self.hold(asked.method, Output::Frame(asked.number, frame)));
         }
         self.finish(outputs, done)

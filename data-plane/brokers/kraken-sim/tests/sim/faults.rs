@@ -86,6 +86,49 @@ async fn a_message_that_is_skipped_leaves_a_hole_and_a_repeated_fill_its_name() 
 }
 
 #[tokio::test]
+async fn a_call_and_a_frame_that_were_done_may_be_answered_with_an_error() {
+    let (mut sim, _data) = sim().await;
+    let (mut socket, token) = sim.private().await;
+    let after = |method: &str| {
+        format!(
+            r#"{{"fault":"error_after","method":"{method}","error":"EGeneral:Internal error"}}"#
+        )
+    };
+    sim.fault(&after("add_order")).await;
+    socket.send("add_order", buy("0.01", Some("20000.0"), "taken", &token), 2).await;
+    assert_eq!(socket.answer(2).await["error"], "EGeneral:Internal error");
+    sim.fault(&after("CancelOrder")).await;
+    let refused = sim.ask("CancelOrder", &[("cl_ord_id", "taken")]).await.unwrap_err();
+    assert_eq!(refused.outcome(), Outcome::Unknown);
+    let order = sim.ledger().await["orders"][0].clone();
+    assert_eq!((&order["cl_ord_id"], &order["status"]), (&"taken".into(), &"canceled".into()));
+    sim.stop().await;
+}
+
+#[tokio::test]
+async fn fills_may_come_backwards_and_after_the_end_of_their_order() {
+    let (mut sim, _data) = sim().await;
+    let (mut socket, token) = sim.private().await;
+    // More than stands in the book: its rest is canceled. The first of its fills has filled least of it.
+    sim.fault(r#"{"fault":"reverse_fills"}"#).await;
+    socket.send("add_order", buy("100", None, "backwards", &token), 2).await;
+    let (_, first) = socket.execution(ExecType::Trade).await;
+    let (_, second) = socket.execution(ExecType::Trade).await;
+    assert!(first.cum_qty > second.cum_qty, "{first:?} before {second:?}");
+    let (_, canceled) = socket.execution(ExecType::Canceled).await;
+    assert_eq!(canceled.cum_qty, first.cum_qty);
+    sim.stop().await;
+    let (mut sim, _data) = self::sim().await;
+    let (mut socket, token) = sim.private().await;
+    sim.fault(r#"{"fault":"late_fills"}"#).await;
+    socket.send("add_order", buy("0.01", None, "late", &token), 2).await;
+    let (end, _) = socket.execution(ExecType::Filled).await;
+    let (fill, late) = socket.execution(ExecType::Trade).await;
+    assert_eq!((fill, late.cl_ord_id.as_deref()), (end + 1, Some("late")), "it has its number");
+    sim.stop().await;
+}
+
+#[tokio::test]
 async fn a_corrupt_book_is_found_and_is_whole_again_when_subscribed_anew() {
     let (sim, _data) = sim().await;
     let mut socket = sim.connect().await;

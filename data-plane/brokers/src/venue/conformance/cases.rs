@@ -1,22 +1,25 @@
-//! The cases. Each is one claim of the `Venue` trait's words; a number is never given to another claim.
+//! The cases. Each is one claim of the `Venue` trait's words; a number is never given to another claim. One that needs
+//! a fault names it behind its function.
 
 use super::{
-    Case, Stage, Verdict,
+    Case, Fault, Stage, Verdict,
     conditions::{
-        day_stays, expires, fills_whole_or_not, has_day, has_fok, has_gtd, has_stop_limits,
+        day_stays, end, expires, fills_whole_or_not, has_day, has_fok, has_gtd, has_stop_limits,
         has_stops, not_reducing, not_taking, offers_post_only, offers_reduce_only, stays_post_only,
         stop_trades, stops_at_its_limit,
     },
-    crossing, fresh_id,
+    crossing, faults, fresh_id,
     line::{Line, expect, sent},
-    market_data, permission, resting,
+    market_data, permission,
+    replaces::{self, offers_replaces},
+    resting,
 };
-use crate::venue::{Capabilities, Event, Placed, Refusal, Replace, Submission, VenueOrder};
+use crate::venue::{Capabilities, Event, Placed, Refusal, Submission, VenueOrder};
 use futures_util::FutureExt as _;
 use std::{collections::HashSet, time::Duration};
 use tradewind_domain::{
     ids::VenueOrderId,
-    limits::{INTENT_DEADLINE, SWEEP_MARGIN},
+    limits::SWEEP_MARGIN,
     money::Quantity,
     time::UnixNanos,
     trading::{OrderState, OrderType},
@@ -35,11 +38,21 @@ fn has_deadlines(offered: &Capabilities) -> bool {
     offered.order_deadline
 }
 
+macro_rules! fault {
+    () => {
+        None
+    };
+    ($fault:ident) => {
+        Some(Fault::$fault)
+    };
+}
+
 macro_rules! cases {
-    ($($number:literal $needs:path, $run:path: $claim:literal;)+) => {
+    ($($number:literal $needs:path, $run:path $(, $fault:ident)?: $claim:literal;)+) => {
         pub(super) const ALL: &[Case] = &[$(Case {
             number: $number,
             claim: $claim,
+            fault: fault!($($fault)?),
             needs: $needs,
             run: |stage| $run(stage).boxed(),
         }),+];
@@ -60,9 +73,9 @@ cases! {
     11 by_id, queries: "an order is found by our id, and one that is not there is not invented";
     12 always, lost: "an order whose answer was lost is listed on the next connection";
     13 always, ends: "a connection that is lost ends, and another one is whole";
-    14 replaces, replaced: "a replace is answered under its id and leaves one order of the two";
-    15 replaces, not_replaced: "a replace that is not possible is refused and leaves the order as it was";
-    16 replaces, replace_lost: "a replace whose answer was lost is listed under its id on the next connection";
+    14 offers_replaces, replaces::replaced: "a replace is answered under its id and leaves one order of the two";
+    15 offers_replaces, replaces::not_replaced: "a replace that is not possible is refused and leaves the order as it was";
+    16 offers_replaces, replaces::replace_lost: "a replace whose answer was lost is listed under its id on the next connection";
     17 has_fok, fills_whole_or_not: "a fok order fills whole or ends without a fill";
     18 offers_post_only, stays_post_only: "a post_only order that takes nothing stays";
     19 offers_post_only, not_taking: "a post_only order that would take is refused as not placed";
@@ -76,6 +89,11 @@ cases! {
     27 trade_side_by_side, market_data::apart: "a connection for market data stands beside the first and says nothing of orders";
     28 trade_side_by_side, market_data::numbers: "numbers of trades rise by one, alike on each connection";
     29 always, permission::asks: "the right to connect is asked for before each connect";
+    30 trades_at_market, faults::fill_twice, FillTwice: "a fill that the venue tells twice is told once";
+    31 trades_at_market, faults::fills_after_the_end, FillsAfterTheEnd: "fills that come after their order was canceled count, and it is not told to have ended before them";
+    32 trades_at_market, faults::fills_backwards, FillsBackwards: "fills that come out of order are each told once, the last before or with the order's end";
+    33 always, faults::taken_and_refused, TakenAndRefused: "an order that was taken and answered with an error is what the venue has, once";
+    34 always, market_data::begins_anew_alone, BookBroken: "an instrument that has to begin anew says so, and another one goes on undisturbed";
 }
 
 fn trade_side_by_side(offered: &Capabilities) -> bool {
@@ -90,10 +108,6 @@ fn by_id(offered: &Capabilities) -> bool {
     offered.query_by_our_id
 }
 
-fn replaces(offered: &Capabilities) -> bool {
-    offered.replace
-}
-
 pub(super) fn a_minute_ago() -> UnixNanos {
     let back = u64::try_from(SWEEP_MARGIN.as_nanos()).unwrap_or(u64::MAX);
     UnixNanos(clock::now().0.saturating_sub(back))
@@ -105,7 +119,7 @@ pub(super) async fn submit(
     order: Submission,
 ) -> Result<Result<VenueOrder, Refusal>, String> {
     let id = order.venue_order_id;
-    sent(line.connection.link.submit(order))?;
+    line.send(|link| link.submit(order.clone())).await?;
     let answer = |event: &Event| match event {
         Event::Submitted { order, result } if *order == id => Some(result.clone()),
         _ => None,
@@ -117,16 +131,21 @@ pub(super) async fn placed(line: &mut Line, order: Submission) -> Result<VenueOr
     submit(line, order).await?.map_err(|refusal| format!("refused: {refusal:?}"))
 }
 
-pub(super) async fn cancel(
-    line: &mut Line,
-    id: VenueOrderId,
-) -> Result<Result<VenueOrder, Refusal>, String> {
+async fn cancel(line: &mut Line, id: VenueOrderId) -> Result<Result<VenueOrder, Refusal>, String> {
     sent(line.connection.link.cancel(id))?;
     let answer = |event: &Event| match event {
         Event::Canceled { order, result } if *order == id => Some(result.clone()),
         _ => None,
     };
     line.until("the answer to a cancel", answer).await
+}
+
+/// Cancels it, and sees its end: with the answer, or told apart from it.
+pub(super) async fn canceled(line: &mut Line, id: VenueOrderId) -> Verdict {
+    let answer = cancel(line, id).await?;
+    let order = answer.map_err(|refusal| format!("refused: {refusal:?}"))?;
+    let state = if order.state.is_terminal() { order.state } else { end(line, id).await? };
+    expect(state == OrderState::Canceled, || format!("it ended as {state:?}"))
 }
 
 async fn connects(stage: &dyn Stage) -> Verdict {
@@ -151,8 +170,9 @@ async fn quotes(stage: &dyn Stage) -> Verdict {
         let crossed = told.bid.zip(told.ask).is_some_and(|(bid, ask)| bid >= ask);
         expect(!crossed, || format!("crossed: {told:?}"))?;
         sent(line.connection.link.unsubscribe(&stage.instrument()))?;
-        // What was on its way may come; an answer that was asked for later comes behind it.
-        placed(&mut line, resting(stage, fresh_id(stage))).await?;
+        // What was on its way may come before.
+        let left = |event: &Event| matches!(event, Event::Unsubscribed { .. }).then_some(());
+        line.until("the word that it is left", left).await?;
     }
     Ok(())
 }
@@ -171,13 +191,7 @@ async fn fills(stage: &dyn Stage) -> Verdict {
     let mut line = Line::connect(stage).await?;
     let id = fresh_id(stage);
     placed(&mut line, crossing(stage, id)).await?;
-    let end = |event: &Event| match event {
-        Event::Order(order) if order.venue_order_id == id && order.state.is_terminal() => {
-            Some(order.state)
-        }
-        _ => None,
-    };
-    let state = line.until("the order's end", end).await?;
+    let state = end(&mut line, id).await?;
     let told = line.fills_of(id);
     let names: HashSet<_> = told.iter().map(|fill| &fill.exec_id).collect();
     expect(names.len() == told.len(), || format!("a fill is told twice: {told:?}"))?;
@@ -191,8 +205,7 @@ async fn cancels(stage: &dyn Stage) -> Verdict {
     let mut line = Line::connect(stage).await?;
     let id = fresh_id(stage);
     placed(&mut line, resting(stage, id)).await?;
-    let order = cancel(&mut line, id).await?.map_err(|refusal| format!("refused: {refusal:?}"))?;
-    expect(order.state == OrderState::Canceled, || format!("not ended: {order:?}"))?;
+    canceled(&mut line, id).await?;
     let listed = line.sweep(a_minute_ago()).await?;
     let state = listed.order(id).map(|order| order.state);
     expect(state == Some(OrderState::Canceled), || format!("listed as {state:?}"))
@@ -240,8 +253,11 @@ async fn repeats(stage: &dyn Stage) -> Verdict {
 async fn late(stage: &dyn Stage) -> Verdict {
     let mut line = Line::connect(stage).await?;
     let id = fresh_id(stage);
-    let deadline = UnixNanos(line.connection.time.0.saturating_sub(1_000_000_000));
-    let answer = submit(&mut line, Submission { deadline, ..resting(stage, id) }).await?;
+    // It went out in time, and was long on its way: one that is late already an adapter need not send.
+    let now = line.connection.time.0;
+    let ago = |seconds: u64| UnixNanos(now.saturating_sub(seconds * 1_000_000_000));
+    let order = Submission { sent_at: ago(2), deadline: ago(1), ..resting(stage, id) };
+    let answer = submit(&mut line, order).await?;
     let not_placed = matches!(&answer, Err(refusal) if refusal.placed == Placed::No);
     expect(not_placed, || format!("{answer:?}"))?;
     let listed = line.sweep(a_minute_ago()).await?;
@@ -272,9 +288,10 @@ async fn sweeps(stage: &dyn Stage) -> Verdict {
             format!("filled, and of its fills {fills:?} listed")
         })?;
     }
-    // Nothing of before: the listing says what it covers.
+    // Nothing that was over before: the listing says what it covers. What is open may be listed at any time.
     let later = line.sweep(UnixNanos(clock::now().0 + 3_600_000_000_000)).await?;
-    expect(later.orders.is_empty() && later.fills.is_empty(), || format!("{later:?}"))
+    let over = later.orders.iter().any(|order| order.state.is_terminal());
+    expect(!over && later.fills.is_empty(), || format!("{later:?}"))
 }
 
 async fn queries(stage: &dyn Stage) -> Verdict {
@@ -296,7 +313,7 @@ async fn queries(stage: &dyn Stage) -> Verdict {
     expect(!invented, || "an order that is not there".to_string())
 }
 
-async fn arrived(stage: &dyn Stage, id: VenueOrderId) -> Verdict {
+pub(super) async fn arrived(stage: &dyn Stage, id: VenueOrderId) -> Verdict {
     let deadline = std::time::Instant::now() + Duration::from_secs(20);
     while stage.arrivals(id).await == 0 {
         expect(std::time::Instant::now() < deadline, || "it never arrived".to_string())?;
@@ -327,74 +344,4 @@ async fn ends(stage: &dyn Stage) -> Verdict {
     line.ended().await?;
     let mut line = Line::connect(stage).await?;
     placed(&mut line, resting(stage, fresh_id(stage))).await.map(drop)
-}
-
-fn replace(stage: &dyn Stage, id: VenueOrderId, by: VenueOrderId) -> Replace {
-    let now = clock::now();
-    Replace {
-        venue_order_id: id,
-        by,
-        quantity: stage.quantity(),
-        limit_price: Some(stage.farther_price()),
-        sent_at: now,
-        deadline: now + INTENT_DEADLINE,
-    }
-}
-
-async fn ask_replace(
-    line: &mut Line,
-    replace: Replace,
-) -> Result<Result<VenueOrder, Refusal>, String> {
-    let wanted = replace.by;
-    sent(line.connection.link.replace(replace))?;
-    let answer = |event: &Event| match event {
-        Event::Replaced { by, result } if *by == wanted => Some(result.clone()),
-        _ => None,
-    };
-    line.until("the answer to a replace", answer).await
-}
-
-async fn replaced(stage: &dyn Stage) -> Verdict {
-    let mut line = Line::connect(stage).await?;
-    let (id, by) = (fresh_id(stage), fresh_id(stage));
-    placed(&mut line, resting(stage, id)).await?;
-    let order = ask_replace(&mut line, replace(stage, id, by)).await?;
-    let order = order.map_err(|refusal| format!("refused: {refusal:?}"))?;
-    expect((order.venue_order_id, order.state) == (by, OrderState::New), || format!("{order:?}"))?;
-    let listed = line.sweep(a_minute_ago()).await?;
-    let open = |id| listed.order(id).is_some_and(|order| !order.state.is_terminal());
-    expect(open(by) && !open(id), || format!("{:?} and {:?}", listed.order(id), listed.order(by)))?;
-    let former = listed.order(id).is_none_or(|order| order.replaced);
-    expect(former, || "the former order is not said to be replaced".to_string())
-}
-
-async fn not_replaced(stage: &dyn Stage) -> Verdict {
-    let mut line = Line::connect(stage).await?;
-    let (id, by) = (fresh_id(stage), fresh_id(stage));
-    placed(&mut line, resting(stage, id)).await?;
-    let off = Replace { limit_price: "0.000000000001".parse().ok(), ..replace(stage, id, by) };
-    let gone = replace(stage, fresh_id(stage), fresh_id(stage));
-    for impossible in [off, gone] {
-        let answer = ask_replace(&mut line, impossible).await?;
-        let no = matches!(&answer, Err(refusal) if refusal.placed == Placed::No);
-        expect(no, || format!("{answer:?}"))?;
-    }
-    let listed = line.sweep(a_minute_ago()).await?;
-    let state = listed.order(id).map(|order| order.state);
-    expect(state == Some(OrderState::New), || format!("the order is {state:?}"))
-}
-
-async fn replace_lost(stage: &dyn Stage) -> Verdict {
-    let mut line = Line::connect(stage).await?;
-    let (id, by) = (fresh_id(stage), fresh_id(stage));
-    placed(&mut line, resting(stage, id)).await?;
-    stage.deafen();
-    sent(line.connection.link.replace(replace(stage, id, by)))?;
-    arrived(stage, by).await?;
-    stage.cut();
-    line.ended().await?;
-    let mut line = Line::connect(stage).await?;
-    let listed = line.sweep(a_minute_ago()).await?;
-    let state = listed.order(by).map(|order| order.state);
-    expect(state == Some(OrderState::New), || format!("listed as {state:?}"))
 }

@@ -2,7 +2,7 @@
 
 use super::{
     Stage, Verdict,
-    cases::{a_minute_ago, cancel, placed, submit},
+    cases::{a_minute_ago, canceled, placed, submit},
     crossing, fresh_id,
     line::{Line, expect},
     resting,
@@ -45,7 +45,7 @@ pub(super) fn has_stop_limits(offered: &Capabilities) -> bool {
 }
 
 /// The state an order ends in, as it is told.
-async fn end(line: &mut Line, id: VenueOrderId) -> Result<OrderState, String> {
+pub(super) async fn end(line: &mut Line, id: VenueOrderId) -> Result<OrderState, String> {
     let ended = |event: &Event| match event {
         Event::Order(order) if order.venue_order_id == id && order.state.is_terminal() => {
             Some(order.state)
@@ -126,8 +126,7 @@ pub(super) async fn day_stays(stage: &dyn Stage) -> Verdict {
     let order = Submission { time_in_force: TimeInForce::Day, ..resting(stage, id) };
     let order = placed(&mut line, order).await?;
     expect(order.state == OrderState::New, || format!("{order:?}"))?;
-    let order = cancel(&mut line, id).await?.map_err(|refusal| format!("refused: {refusal:?}"))?;
-    expect(order.state == OrderState::Canceled, || format!("not ended: {order:?}"))
+    canceled(&mut line, id).await
 }
 
 pub(super) async fn expires(stage: &dyn Stage) -> Verdict {
@@ -166,9 +165,7 @@ pub(super) async fn stop_trades(stage: &dyn Stage) -> Verdict {
     expect(done, || format!("{state:?}, {sum} filled"))?;
     let sum = filled(&line, waits)?;
     expect(sum.is_zero(), || format!("it did not wait: {sum} filled"))?;
-    let answer = cancel(&mut line, waits).await?;
-    let order = answer.map_err(|refusal| format!("refused: {refusal:?}"))?;
-    expect(order.state == OrderState::Canceled, || format!("not ended: {order:?}"))
+    canceled(&mut line, waits).await
 }
 
 pub(super) async fn stops_at_its_limit(stage: &dyn Stage) -> Verdict {

@@ -1,16 +1,19 @@
-//! A connection as a case uses it. Decides how long anything is waited for; keeps all that was heard, so that nothing is
-//! missed whatever is asked for first.
+//! A connection as a case uses it. Decides how long anything is waited for, and what is tried again; keeps all that was
+//! heard, so that nothing is missed whatever is asked for first.
 
 use super::{Stage, permission::Asked};
 use crate::venue::{
-    ConnectError, Connection, Event, NotSent, Page, Permission, Rest, VenueFill, VenueOrder,
+    ConnectError, Connection, Event, Link, NotSent, Page, Permission, Rest, VenueFill, VenueOrder,
 };
+use futures_util::future::BoxFuture;
 use std::{sync::Arc, time::Duration};
-use tokio::time::{error::Elapsed, timeout};
-use tradewind_domain::{ids::VenueOrderId, time::UnixNanos};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tradewind_domain::{ids::VenueOrderId, limits::INTENT_DEADLINE, time::UnixNanos};
 
 /// Any answer of a simulator on a busy machine.
 const WITHIN: Duration = Duration::from_secs(20);
+/// What did not go is tried again so often.
+const AGAIN: Duration = Duration::from_millis(5);
 
 pub(super) struct Line {
     pub(super) connection: Connection,
@@ -26,7 +29,8 @@ impl Line {
         stage: &dyn Stage,
         may: Arc<dyn Permission>,
     ) -> Result<Self, String> {
-        Self::stands(timeout(WITHIN, stage.venue().connect(may)).await)
+        let venue = stage.venue();
+        Self::stands(|| venue.connect(may.clone())).await
     }
 
     /// One more, for market data alone.
@@ -38,15 +42,39 @@ impl Line {
         stage: &dyn Stage,
         may: Arc<dyn Permission>,
     ) -> Result<Self, String> {
-        Self::stands(timeout(WITHIN, stage.venue().connect_for_data(may)).await)
+        let venue = stage.venue();
+        Self::stands(|| venue.connect_for_data(may.clone())).await
     }
 
-    fn stands(
-        connected: Result<Result<Connection, ConnectError>, Elapsed>,
+    /// As a Broker does, again if it fails: an adapter may speak over what was cut before it has seen that.
+    async fn stands<'a>(
+        dial: impl Fn() -> BoxFuture<'a, Result<Connection, ConnectError>>,
     ) -> Result<Self, String> {
-        let connected = connected.map_err(|_| "connecting does not end".to_string())?;
-        let connection = connected.map_err(|error| format!("does not connect: {error}"))?;
-        Ok(Self { connection, heard: Vec::new() })
+        let deadline = Instant::now() + WITHIN;
+        let mut why = "connecting does not end".to_owned();
+        loop {
+            match timeout_at(deadline, dial()).await {
+                Ok(Ok(connection)) => return Ok(Self { connection, heard: Vec::new() }),
+                Ok(Err(error)) => why = format!("does not connect: {error}"),
+                Err(_) => return Err(why),
+            }
+            expect(Instant::now() < deadline, || why.clone())?;
+            sleep(AGAIN).await;
+        }
+    }
+
+    /// As a Broker does, again as long as it was surely not sent: a venue may take only so many orders a second.
+    pub(super) async fn send(
+        &mut self,
+        send: impl Fn(&dyn Link) -> Result<(), NotSent>,
+    ) -> Result<(), String> {
+        let deadline = Instant::now() + INTENT_DEADLINE;
+        while send(&*self.connection.link).is_err() {
+            let nothing = || format!("within {INTENT_DEADLINE:?} nothing is sent");
+            expect(Instant::now() < deadline, nothing)?;
+            sleep(AGAIN).await;
+        }
+        Ok(())
     }
 
     /// All that was heard so far.

@@ -28,11 +28,19 @@ fn of(event: &Event) -> Option<&InstrumentId> {
 
 async fn subscribe(line: &mut Line, instrument: &InstrumentId) -> Verdict {
     sent(line.connection.link.subscribe(instrument))?;
+    begins(line, instrument).await
+}
+
+async fn begins(line: &mut Line, instrument: &InstrumentId) -> Verdict {
     let confirmed = |event: &Event| {
         let Event::Subscribed { instrument: told, .. } = event else { return None };
         (told == instrument).then_some(())
     };
     line.until("the word that it is subscribed", confirmed).await?;
+    quoted(line, instrument).await
+}
+
+async fn quoted(line: &mut Line, instrument: &InstrumentId) -> Verdict {
     let quoted = |event: &Event| {
         let Event::Quote { instrument: told, .. } = event else { return None };
         (told == instrument).then_some(())
@@ -117,4 +125,30 @@ pub(super) async fn numbers(stage: &dyn Stage) -> Verdict {
         lasts.push(last);
     }
     expect(lasts[0] == lasts[1], || format!("one stands at {:?}, one at {:?}", lasts[0], lasts[1]))
+}
+
+pub(super) async fn begins_anew_alone(stage: &dyn Stage) -> Verdict {
+    let mut line = Line::connect(stage).await?;
+    let broken = stage.instrument();
+    let other = stage.instruments().into_iter().find(|instrument| *instrument != broken);
+    let other = other.ok_or("the stage has no other instrument")?;
+    subscribe(&mut line, &other).await?;
+    subscribe(&mut line, &broken).await?;
+    line.forget();
+    begins(&mut line, &broken).await?;
+    undisturbed(&line, &other)?;
+    line.forget();
+    quoted(&mut line, &other).await?;
+    undisturbed(&line, &other)?;
+    placed(&mut line, resting(stage, fresh_id(stage))).await.map(drop)
+}
+
+fn undisturbed(line: &Line, other: &InstrumentId) -> Verdict {
+    let word = line.heard().iter().find(|event| match event {
+        Event::Subscribed { instrument, .. } | Event::Unsubscribed { instrument } => {
+            instrument == other
+        }
+        _ => false,
+    });
+    expect(word.is_none(), || format!("of another instrument comes {word:?}"))
 }

@@ -50,6 +50,9 @@ impl Stage for SimStage {
     fn quantity(&self) -> Quantity {
         "0.001".parse().expect("legal")
     }
+    fn deep_quantity(&self) -> Quantity {
+        "100".parse().expect("legal")
+    }
     fn arrivals(&self, id: VenueOrderId) -> BoxFuture<'_, usize> {
         async move { self.venue.arrivals(&id).await }.boxed()
     }
@@ -66,4 +69,5 @@ async fn the_sim_venue_does_what_every_venue_must() {
     let outcome = run(&SimStage::new().await).await;
     assert!(outcome.failed.is_empty(), "{:#?}", outcome.words());
     assert_eq!(outcome.ran, (1..=29).collect::<Vec<_>>(), "it offers all of it");
+    assert_eq!(outcome.left, (30..=34).collect::<Vec<_>>(), "it does nothing wrong");
 }

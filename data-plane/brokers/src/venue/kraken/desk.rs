@@ -328,7 +328,8 @@ impl Desk {
     }
 }
 
-fn open(venue_order_id: VenueOrderId) -> VenueOrder {
+/// At Kraken, as far as is known.
+pub(super) fn open(venue_order_id: VenueOrderId) -> VenueOrder {
     VenueOrder { venue_order_id, state: OrderState::New, reason: None, replaced: false }
 }
 

@@ -3,7 +3,7 @@
 
 use super::{
     Kraken,
-    books::Books,
+    books::{Books, Saying},
     limits::{CONNECT_WITHIN, FEED_QUEUE, PING_EVERY},
     socket::{self, Over},
 };
@@ -137,6 +137,10 @@ impl Feed {
             }
             while books.has_more() && room.admit(1_000_000_000, 0, clock.now()).is_ok() {
                 let Some(saying) = books.next() else { break };
+                // Once more: it begins anew, which is to be said.
+                if let Saying::Subscribe(instrument) = &saying {
+                    begun.remove(instrument);
+                }
                 if let Err(over) = sender.send(saying.frame()).await {
                     return over;
                 }

@@ -2,7 +2,7 @@
 //! request; whether it may go out is the desk's to say. K4 an order that was handed over is sent once, whatever becomes
 //! of it: an HTTP error says nothing of it (Kraken has answered 502 to orders it took).
 
-use super::{Kraken, rest::CallError, socket::Over};
+use super::{Kraken, desk::open, rest::CallError, socket::Over};
 use crate::venue::{Event, Placed, Refusal};
 use serde::Deserialize;
 use std::sync::Arc;
@@ -102,8 +102,8 @@ async fn cancel(kraken: &Kraken, order: VenueOrderId) -> Vec<Event> {
     let name = order.to_string();
     let asked = kraken.rest.private::<CancelResult>("CancelOrder", &[("cl_ord_id", &name)]).await;
     match asked {
-        // It is gone when the executions say so.
-        Ok(CancelResult { count: 1.. }) => Vec::new(),
+        // It is gone when the executions say so; that it was there is known by this.
+        Ok(CancelResult { count: 1.. }) => vec![Event::Canceled { order, result: Ok(open(order)) }],
         Ok(CancelResult { count: 0 }) => {
             let reason = "no order was canceled".to_owned();
             let result = Err(Refusal { placed: Placed::Perhaps, reason });
