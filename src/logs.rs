@@ -1,6 +1,6 @@
 //! `tradewind broker | market | trader logs ID`: a service's words. Decides whom to ask: the Manager that runs it,
-//! which any InfrastructureManager knows; with `--follow` also the one that runs it next. What is told is decided
-//! there.
+//! which any InfrastructureManager knows; with `--follow`, each time one tells no more, the one that runs it then. What is
+//! told is decided there.
 
 use crate::{
     cli::logs::{LogArgs, Logs},
@@ -16,7 +16,8 @@ use std::{
 use tokio::time::sleep;
 use tradewind_domain::ids::ServiceId;
 use tradewind_link::rest::{Method, Rest, RestError};
-use tradewind_protocol::{control::Status, managers::OwnStatus};
+use tradewind_node::limits::LOG_LINES;
+use tradewind_protocol::{Code, control::Status, managers::OwnStatus};
 
 const WITHIN: Duration = Duration::from_secs(5);
 /// A log may say nothing for days; a connection that breaks ends the wait by itself.
@@ -37,24 +38,37 @@ pub(crate) async fn run(logs: Logs) -> anyhow::Result<ExitCode> {
 async fn tell(logs: &Logs) -> anyhow::Result<()> {
     let (Logs { service, args }, rest) = (logs, Rest::default());
     let mut place = place(&rest, service, args).await?;
-    let mut lines = args.lines;
+    let (mut told_at, mut looked_again): (Option<String>, bool) = (None, false);
     loop {
-        let told = read(&rest, &place, service, args, lines).await;
-        if !args.follow {
-            return told.with_context(|| format!("no log of {service} from {place}"));
-        }
-        if let Err(error @ RestError::Refused(_)) = told {
-            return Err(error).with_context(|| format!("no log of {service} from {place}"));
-        }
-        // What it says there from now on; what it said meanwhile stands in the log.
-        lines = 0;
-        eprintln!("tradewind: {place} tells no more of {service}; looking for where it runs");
-        place = loop {
-            sleep(LOOK_AGAIN).await;
-            if let Ok(place) = self::place(&rest, service, args).await {
-                break place;
+        let lines = lines(args, told_at.as_deref(), &place);
+        match read(&rest, &place, service, args, lines).await {
+            Ok(()) if !args.follow => return Ok(()),
+            // Whoever has just got it has no word of it yet.
+            Err(RestError::Refused(problem)) if looked_again && problem.code == Code::NotFound => {}
+            Err(error) if !args.follow || matches!(error, RestError::Refused(_)) => {
+                return Err(error).with_context(|| format!("no log of {service} from {place}"));
             }
-        };
+            told => {
+                eprintln!(
+                    "tradewind: {place} tells no more of {service}; looking for where it runs"
+                );
+                if !matches!(told, Err(RestError::NotSent { .. })) {
+                    told_at = Some(place);
+                }
+            }
+        }
+        looked_again = true;
+        place = place_next(&rest, service, args).await;
+    }
+}
+
+/// How many of the last lines are asked for. Where it was told last none: what it said there meanwhile stands in the log.
+/// At the next place as many as usual: what it said before it was found is among them.
+fn lines(args: &LogArgs, told_at: Option<&str>, place: &str) -> usize {
+    match told_at {
+        None => args.lines,
+        Some(last) if last == place => 0,
+        Some(_) => LOG_LINES,
     }
 }
 
@@ -78,6 +92,26 @@ async fn read(
         out.flush()
     };
     rest.download(place, &path, within, take).await.map(drop)
+}
+
+/// Waits for a Manager that says itself that it runs the service: others name the last one until they hear of the next, and
+/// that has told all its words.
+async fn place_next(rest: &Rest, service: &ServiceId, args: &LogArgs) -> String {
+    loop {
+        sleep(LOOK_AGAIN).await;
+        if let Ok(place) = place(rest, service, args).await
+            && runs_at(rest, &place, service).await
+        {
+            return place;
+        }
+    }
+}
+
+async fn runs_at(rest: &Rest, place: &str, service: &ServiceId) -> bool {
+    let (path, none) = (format!("/v1/services/{service}"), None::<&()>);
+    let asked: Result<(u16, Value), _> =
+        rest.request(Method::GET, place, &path, &[], none, WITHIN).await;
+    asked.is_ok()
 }
 
 /// The address of the Manager that has the service, as the first tells it that can be asked.

@@ -1,17 +1,18 @@
 //! `tradewind broker|market|trader logs ID --follow`, of services of a running cluster: what is written after it has begun to
-//! follow is told, also what a service's next life writes.
+//! follow is told, also what a service's next life writes, and also when a log is set aside meanwhile.
 #![allow(clippy::unwrap_used)]
 
 use rustix::process::Signal;
 use std::{
-    fs::File,
+    fs::{self, File},
     io::{BufRead as _, BufReader},
+    path::Path,
     process::{Child, Command, Stdio},
     sync::mpsc::{self, Receiver},
     thread,
     time::{Duration, Instant},
 };
-use tradewind_tests_cluster::{Demo, binary, send};
+use tradewind_tests_cluster::{Demo, binary, eventually, send};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -34,8 +35,12 @@ impl Followed {
             out.lines().map_while(Result::ok).all(|line| told.send(line).is_ok())
         });
         let followed = Self { child, lines };
-        followed.lines.recv_timeout(PATIENCE).unwrap();
+        followed.line();
         followed
+    }
+
+    fn line(&self) -> String {
+        self.lines.recv_timeout(PATIENCE).unwrap()
     }
 
     /// Waits for a line with these words among those told from now on.
@@ -59,6 +64,20 @@ impl Drop for Followed {
     }
 }
 
+/// Runs an algo that begins with these very words, and waits for them.
+fn runs(demo: &Demo, name: &str, script: &str) {
+    let members = demo.members().join(",");
+    let mut put = Command::new(binary());
+    put.args(["trader", "put", name, "--customer", "guest", "--addr", &members, "--"]);
+    let put = put.args(["sh", "-c", script]).output().unwrap();
+    assert!(put.status.success(), "{}", String::from_utf8_lossy(&put.stderr));
+    let told = || {
+        let mut logs = Command::new(binary());
+        logs.args(["trader", "logs", name, "--addr", &members]).output().unwrap().stdout
+    };
+    eventually("it runs", PATIENCE, || told() == b"begun\n");
+}
+
 #[test]
 fn what_a_service_writes_after_its_log_is_followed_is_told_by_the_command() {
     let demo = Demo::trading();
@@ -68,20 +87,7 @@ fn what_a_service_writes_after_its_log_is_followed_is_told_by_the_command() {
         "echo begun; until [ -e {} ]; do sleep 0.05; done; echo went on; exec sleep 600",
         go.display()
     );
-    let members = demo.members().join(",");
-    let mut put = Command::new(binary());
-    put.args(["trader", "put", "talks", "--customer", "guest", "--addr", &members, "--"]);
-    let put = put.args(["sh", "-c", &script]).output().unwrap();
-    assert!(put.status.success(), "{}", String::from_utf8_lossy(&put.stderr));
-    let begun = Instant::now();
-    let told = || {
-        let mut logs = Command::new(binary());
-        logs.args(["trader", "logs", "talks", "--addr", &members]).output().unwrap().stdout
-    };
-    while told() != b"begun\n" {
-        assert!(begun.elapsed() < PATIENCE, "it does not run");
-        thread::sleep(Duration::from_millis(50));
-    }
+    runs(&demo, "talks", &script);
     // when
     let followed = Followed::start(&demo, "trader", "talks");
     File::create(&go).unwrap();
@@ -95,4 +101,60 @@ fn what_a_service_writes_after_its_log_is_followed_is_told_by_the_command() {
         lives.into_iter().for_each(|pid| send(pid, Signal::KILL));
         followed.until("manager's pipe is up");
     }
+}
+
+/// Lines of a hundred bytes: nearly as many as a log of 8 MiB holds, and so many that it is too large with them.
+const HELD: u64 = (8 << 20) / 100 - 1;
+const MORE: u64 = 10;
+
+#[test]
+fn of_a_log_that_is_set_aside_twice_every_word_is_told_in_its_order_also_to_who_lags_behind_both() {
+    let demo = Demo::trading();
+    // given: an algo that counts once it is let, by far more than a log holds. It goes past that in one write and rests until
+    // it is set aside: what is written meanwhile may be lost
+    let (go, place) = (demo.data.path().join("go"), demo.data.path().join("place"));
+    let last = 2 * (HELD + MORE) + HELD / 2;
+    let script = format!(
+        "echo begun
+        log=$(readlink /proc/$$/fd/1)
+        echo \"$log\" > {}
+        until [ -e {} ]; do sleep 0.05; done
+        from=1
+        count() {{ seq -f %099.0f $from $((from + $1 - 1)); from=$((from + $1)); }}
+        for part in 1 2; do
+            count {HELD}
+            count {MORE}
+            until [ $(stat -c %s \"$log\") -eq 0 ]; do sleep 0.05; done
+        done
+        count $(({HELD} / 2))
+        echo all said
+        exec sleep 600",
+        place.display(),
+        go.display()
+    );
+    runs(&demo, "counts", &script);
+    // and two who follow it, of whom one stands still
+    let reads = Followed::start(&demo, "trader", "counts");
+    let lags = Followed::start(&demo, "trader", "counts");
+    send(lags.child.id(), Signal::STOP);
+    // when
+    File::create(&go).unwrap();
+    // then
+    let every_word = |followed: &Followed| {
+        for number in 1..=last {
+            let line = followed.line();
+            assert_eq!(line.parse::<u64>(), Ok(number), "{line}");
+        }
+        assert_eq!(followed.line(), "all said");
+    };
+    every_word(&reads);
+    let log = fs::read_to_string(place).unwrap();
+    for aside in [".1", ".2"] {
+        let aside = format!("{}{aside}", log.trim_end());
+        assert!(Path::new(&aside).exists(), "there is no {aside}");
+    }
+    // when: the other goes on
+    send(lags.child.id(), Signal::CONT);
+    // then
+    every_word(&lags);
 }

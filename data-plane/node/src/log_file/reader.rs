@@ -1,22 +1,39 @@
 //! Reading a log that somebody else writes. Decides what the last lines are, over the younger of the files set aside
-//! too, and how a reader goes on behind a file that was emptied; never more than `limits::LOG_TOLD_BYTES` at once.
+//! too, and how a reader goes on behind a file that was emptied: with the rest of it where it was set aside, then with
+//! what was begun since. What is kept nowhere is said to be missing. Never more than `limits::LOG_TOLD_BYTES` at once.
 
 use super::LogFile;
 use crate::limits;
 use std::{
     fs::File,
     io::{self, Read as _, Seek as _, SeekFrom},
-    path::Path,
+    os::unix::fs::FileExt as _,
+    path::{Path, PathBuf},
 };
+
+/// A place is known again by so much of what stands before it: many lines, each with its time. Only where the same words
+/// stand before two places, one may be taken for the other.
+const KNOWN_BY: usize = 4 << 10;
+/// Told in place of what is kept nowhere.
+pub(super) const MISSING: &str =
+    "tradewind: words may be missing here: the log was emptied before they were read\n";
 
 /// The last `lines` lines, each with its end, the newest last; and where to go on.
 /// Fails with `NotFound` where nothing was ever written.
 pub fn last_lines(log: &LogFile, lines: usize) -> io::Result<(Vec<u8>, Follower)> {
-    let (mut text, at) = end_of(&log.path, limits::LOG_TOLD_BYTES)?;
-    let follower = Follower { log: log.clone(), at };
+    let (end, at) = end_of(&log.path, limits::LOG_TOLD_BYTES)?;
+    let mut follower = Follower::behind(log, at, &end);
+    let mut text = whole_lines(end, at);
     // One look behind: it was emptied a moment ago, and its lines stand in the file set aside.
     let short = count(&text) < lines && (text.len() as u64) < limits::LOG_TOLD_BYTES;
-    if short && let Ok((mut before, _)) = end_of(&log.older(1), limits::LOG_TOLD_BYTES) {
+    if (short || at == 0)
+        && let Ok((end, reaches)) = end_of(&log.older(1), limits::LOG_TOLD_BYTES)
+    {
+        if at == 0 {
+            // Nothing stands before the start of a file that it could be known by.
+            follower = Follower::behind(log, reaches, &end);
+        }
+        let mut before = whole_lines(end, reaches);
         before.append(&mut text);
         text = before;
     }
@@ -34,43 +51,163 @@ fn count(text: &[u8]) -> usize {
     text.iter().filter(|byte| **byte == b'\n').count()
 }
 
-/// What a file ends with, whole lines if it has them, and how far that reaches.
+/// What a file ends with, `most` bytes of it, and how far that reaches.
 fn end_of(path: &Path, most: u64) -> io::Result<(Vec<u8>, u64)> {
     let mut file = File::open(path)?;
     let bytes = file.metadata()?.len();
     let begin = file.seek(SeekFrom::Start(bytes.saturating_sub(most)))?;
     let mut end = Vec::new();
     file.take(most).read_to_end(&mut end)?;
-    let reaches = begin + end.len() as u64;
-    if bytes > most
-        && let Some(first) = end.iter().position(|byte| *byte == b'\n')
-    {
-        // It begins in the middle of a line.
-        end.drain(..=first);
-    }
+    // Emptied in between, it is as good as begun just now.
+    let reaches = if end.is_empty() { 0 } else { begin + end.len() as u64 };
     Ok((end, reaches))
 }
 
-/// A reader's place in a log.
+/// The end of a file that reaches so far, without a line that it has no beginning of.
+fn whole_lines(mut end: Vec<u8>, reaches: u64) -> Vec<u8> {
+    if reaches > end.len() as u64
+        && let Some(first) = end.iter().position(|byte| *byte == b'\n')
+    {
+        end.drain(..=first);
+    }
+    end
+}
+
+/// What a file holds from there on, `most` bytes of it; nothing if it was emptied while it was read.
+fn read(path: &Path, from: u64, most: u64) -> io::Result<Vec<u8>> {
+    let mut file = File::open(path)?;
+    file.seek(SeekFrom::Start(from))?;
+    let mut read = Vec::new();
+    (&file).take(most).read_to_end(&mut read)?;
+    // What it begins with stands there still: no later words were read behind it.
+    let mut again = vec![0; read.len().min(KNOWN_BY)];
+    let stands = file.read_exact_at(&mut again, from).is_ok() && read.starts_with(&again);
+    Ok(if stands { read } else { Vec::new() })
+}
+
+/// A reader's place in a log, wherever the file that it is in was set aside to.
 #[derive(Clone, Debug)]
 pub struct Follower {
     log: LogFile,
     at: u64,
+    /// What stands right before it, as much as it is known by. Nothing only at the start of a file that was written while
+    /// none was set aside.
+    before: Vec<u8>,
 }
 
 impl Follower {
-    /// What was written since; empty if nothing was. Behind an emptied file it begins at its start: what was written
-    /// between the last look and that is left out.
+    /// The place `at`, behind these bytes.
+    fn behind(log: &LogFile, at: u64, end: &[u8]) -> Self {
+        let begin = at - end.len() as u64;
+        let mut place = Self { log: log.clone(), at: begin, before: Vec::new() };
+        place.advance(end);
+        place
+    }
+
+    /// What was written since, over the ends of files that were set aside: a piece of `limits::LOG_PIECE_BYTES`, longer at most
+    /// by the line that says that words are missing. Less only where it is all there was; empty if nothing was written.
     pub fn more(&mut self) -> io::Result<Vec<u8>> {
-        let mut file = File::open(&self.log.path)?;
-        let bytes = file.metadata()?.len();
-        if bytes < self.at {
-            self.at = 0;
-        }
-        file.seek(SeekFrom::Start(self.at))?;
         let mut more = Vec::new();
-        file.take(limits::LOG_PIECE_BYTES).read_to_end(&mut more)?;
-        self.at += more.len() as u64;
+        while (more.len() as u64) < limits::LOG_PIECE_BYTES {
+            match self.next(limits::LOG_PIECE_BYTES - more.len() as u64) {
+                Ok(next) if next.is_empty() => break,
+                Ok(mut next) => more.append(&mut next),
+                // The next look meets it again.
+                Err(_) if !more.is_empty() => break,
+                Err(error) => return Err(error),
+            }
+        }
         Ok(more)
+    }
+
+    /// What stands next behind the place, `most` bytes of it.
+    fn next(&mut self, most: u64) -> io::Result<Vec<u8>> {
+        if self.before.is_empty() {
+            return self.begin(most);
+        }
+        // The youngest first: until it is emptied, one that is being set aside is there twice, and its copy is not whole.
+        let files: Vec<PathBuf> = self.log.files().collect();
+        let mut younger: Option<&PathBuf> = None;
+        for file in &files {
+            match (self.rest_of(file, most)?, younger) {
+                (None, _) => younger = Some(file),
+                (Some(rest), Some(younger)) if rest.is_empty() => {
+                    return self.go_over(file, younger, most);
+                }
+                (Some(rest), _) => {
+                    self.advance(&rest);
+                    return Ok(rest);
+                }
+            }
+        }
+        self.pass_over(most)
+    }
+
+    /// From the start of a file: if one is set aside now, it was this one.
+    fn begin(&mut self, most: u64) -> io::Result<Vec<u8>> {
+        let start = read(&self.log.path, 0, most)?;
+        let aside = read(&self.log.older(1), 0, most).unwrap_or_default();
+        let start = if aside.is_empty() { start } else { aside };
+        self.advance(&start);
+        Ok(start)
+    }
+
+    /// What a file holds behind the place, `most` bytes of it. `None`: the place is not in this file.
+    fn rest_of(&self, file: &Path, most: u64) -> io::Result<Option<Vec<u8>>> {
+        let known_by = self.before.len() as u64;
+        let mut read = match read(file, self.at - known_by, known_by + most) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            read => read?,
+        };
+        if !read.starts_with(&self.before) {
+            return Ok(None);
+        }
+        Ok(Some(read.split_off(self.before.len())))
+    }
+
+    /// From the end of a file that was set aside to the start of the one begun after it.
+    fn go_over(&mut self, file: &Path, younger: &Path, most: u64) -> io::Result<Vec<u8>> {
+        let start = match read(younger, 0, most) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                // Either its copy is about to be made, and it is not emptied before that, or none could be.
+                let comes = self.log.bytes() > limits::LOG_BYTES || younger.exists();
+                return if comes { Ok(Vec::new()) } else { self.pass_over(most) };
+            }
+            start => start?,
+        };
+        // If the first is elsewhere by now, what was read may be of a later one than the second: the next look finds them.
+        if start.is_empty() || self.rest_of(file, 0)?.is_none() {
+            return Ok(Vec::new());
+        }
+        self.begin_with(&start);
+        Ok(start)
+    }
+
+    /// To what is written now: the place is in no file that is kept, or the next one is not.
+    fn pass_over(&mut self, most: u64) -> io::Result<Vec<u8>> {
+        let start = read(&self.log.path, 0, most)?;
+        let ends_a_line = self.before.last().is_none_or(|byte| *byte == b'\n');
+        let mut told = if ends_a_line { Vec::new() } else { vec![b'\n'] };
+        told.extend_from_slice(MISSING.as_bytes());
+        told.extend_from_slice(&start);
+        if start.is_empty() {
+            *self = last_lines(&self.log, 0)?.1;
+        } else {
+            self.begin_with(&start);
+        }
+        Ok(told)
+    }
+
+    fn begin_with(&mut self, start: &[u8]) {
+        self.at = 0;
+        self.before.clear();
+        self.advance(start);
+    }
+
+    fn advance(&mut self, read: &[u8]) {
+        self.at += read.len() as u64;
+        self.before.extend_from_slice(&read[read.len().saturating_sub(KNOWN_BY)..]);
+        let over = self.before.len().saturating_sub(KNOWN_BY);
+        self.before.drain(..over);
     }
 }

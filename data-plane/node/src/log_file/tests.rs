@@ -1,8 +1,8 @@
 //! Claims about logs: what is told of them, how they are bounded, and what a full disk does to them.
 
 #![allow(clippy::unwrap_used)]
-use super::*;
-use std::io::Write as _;
+use super::{reader::MISSING, *};
+use std::{io::Write as _, ops::Range};
 use tempfile::TempDir;
 
 fn log() -> (TempDir, LogFile) {
@@ -17,6 +17,32 @@ fn too_long() -> Vec<u8> {
 
 fn told(log: &LogFile, lines: usize) -> String {
     String::from_utf8(last_lines(log, lines).unwrap().0).unwrap()
+}
+
+fn more(follower: &mut Follower) -> String {
+    String::from_utf8(follower.more().unwrap()).unwrap()
+}
+
+/// Lines of a hundred bytes, each its number.
+fn numbered(numbers: Range<u32>) -> Vec<u8> {
+    let mut lines: Vec<u8> = Vec::new();
+    for number in numbers {
+        writeln!(lines, "{number:099}").unwrap();
+    }
+    lines
+}
+
+/// All that a follower is told, in pieces of which the last alone is not full.
+fn all_told(follower: &mut Follower) -> Vec<u8> {
+    let mut all = Vec::new();
+    loop {
+        let piece = follower.more().unwrap();
+        let full = piece.len() as u64 >= limits::LOG_PIECE_BYTES;
+        all.extend(piece);
+        if !full {
+            return all;
+        }
+    }
 }
 
 #[test]
@@ -69,18 +95,146 @@ fn the_last_lines_are_told_also_from_before_it_was_emptied_and_while_one_is_bein
 }
 
 #[test]
-fn a_follower_goes_on_where_it_was_and_at_the_start_of_an_emptied_file() {
+fn a_follower_goes_on_where_it_was_and_behind_the_end_of_what_was_set_aside() {
     let (_dir, log) = log();
     let mut file = log.open().unwrap();
     file.write_all(b"one\n").unwrap();
     let (_, mut follower) = last_lines(&log, 0).unwrap();
-    assert_eq!(follower.more().unwrap(), b"");
+    assert_eq!(more(&mut follower), "");
     file.write_all(b"two\n").unwrap();
-    assert_eq!(follower.more().unwrap(), b"two\n");
+    assert_eq!(more(&mut follower), "two\n");
+    // when: what it has not read is set aside
+    file.write_all(b"three\n").unwrap();
+    fs::copy(log.path(), log.older(1)).unwrap();
     file.set_len(0).unwrap();
+    // then
+    assert_eq!(more(&mut follower), "three\n");
+    assert_eq!(more(&mut follower), "");
+    file.write_all(b"4\n").unwrap();
+    assert_eq!(more(&mut follower), "4\n");
+    assert_eq!(more(&mut follower), "");
+}
+
+#[test]
+fn a_follower_that_lags_is_told_what_was_set_aside_in_its_order_and_then_what_was_begun_since() {
+    // given: two files are set aside since it was told a piece, and there is more in the third than it was told
+    let (_dir, log) = log();
+    let mut file = log.open().unwrap();
+    let (_, mut follower) = last_lines(&log, 0).unwrap();
+    let (lines, mut told) = (numbered(0..180_000), Vec::new());
+    for part in lines.chunks(84_000 * 100) {
+        file.write_all(part).unwrap();
+        if told.is_empty() {
+            told = follower.more().unwrap();
+        }
+        log.bound().unwrap();
+    }
+    assert!(log.older(limits::LOGS_ASIDE).exists() && log.bytes() > told.len() as u64);
+    // when
+    told.extend(all_told(&mut follower));
+    // then
+    assert!(told == lines, "{} bytes are told of {}", told.len(), lines.len());
+    assert_eq!(more(&mut follower), "");
+}
+
+#[test]
+fn while_a_log_is_being_set_aside_nothing_of_it_is_told_twice_or_left_out() {
+    // given: the place is in the older of two set aside, and the copy that is the younger is not whole
+    let (_dir, log) = log();
+    let mut file = log.open().unwrap();
+    file.write_all(b"one\n").unwrap();
+    let (_, mut follower) = last_lines(&log, 0).unwrap();
+    fs::copy(log.path(), log.older(2)).unwrap();
+    file.set_len(0).unwrap();
+    file.write_all(b"two\nthree\n").unwrap();
+    fs::write(log.older(1), "two\n").unwrap();
+    // when, then
+    assert_eq!(more(&mut follower), "two\nthree\n");
+    // when: it is whole, and the log is emptied
+    file.write_all(b"four\n").unwrap();
+    fs::copy(log.path(), log.older(1)).unwrap();
+    file.set_len(0).unwrap();
+    file.write_all(b"five\n").unwrap();
+    // then
+    assert_eq!(more(&mut follower), "four\nfive\n");
+    assert_eq!(more(&mut follower), "");
+}
+
+#[test]
+fn a_follower_waits_for_the_copy_of_a_log_that_is_too_large_rather_than_pass_over_it() {
+    // given: the place is in the older of two set aside, and the copy that is the younger is not begun
+    let (_dir, log) = log();
+    let mut file = log.open().unwrap();
+    file.write_all(b"one\n").unwrap();
+    let (_, mut follower) = last_lines(&log, 0).unwrap();
+    fs::copy(log.path(), log.older(2)).unwrap();
+    file.set_len(0).unwrap();
+    file.write_all(&too_long()).unwrap();
+    // when, then
+    assert_eq!(more(&mut follower), "");
+    // when
+    fs::copy(log.path(), log.older(1)).unwrap();
+    file.set_len(0).unwrap();
+    // then
+    assert!(all_told(&mut follower) == too_long());
+}
+
+#[test]
+fn who_begins_to_follow_a_log_that_is_empty_is_told_all_that_comes_however_late_he_looks() {
+    for emptied in [true, false] {
+        // given: it was emptied a moment ago, or nothing was ever written
+        let (_dir, log) = log();
+        let mut file = log.open().unwrap();
+        if emptied {
+            fs::write(log.older(1), "one\n").unwrap();
+        }
+        let (_, mut follower) = last_lines(&log, 0).unwrap();
+        assert_eq!(more(&mut follower.clone()), "");
+        // when: it is set aside before he looks
+        if emptied {
+            fs::rename(log.older(1), log.older(2)).unwrap();
+        }
+        file.write_all(b"two\n").unwrap();
+        fs::copy(log.path(), log.older(1)).unwrap();
+        file.set_len(0).unwrap();
+        file.write_all(b"three\n").unwrap();
+        // then
+        assert_eq!(more(&mut follower), "two\nthree\n", "{emptied}");
+        assert_eq!(more(&mut follower), "");
+    }
+}
+
+#[test]
+fn of_words_that_are_kept_nowhere_a_follower_is_told_that_they_may_be_missing() {
+    // given
+    let (_dir, log) = log();
+    let mut file = log.open().unwrap();
+    fs::write(log.older(1), "zero\n").unwrap();
+    file.write_all(b"one\ntw").unwrap();
+    let (_, mut follower) = last_lines(&log, 0).unwrap();
+    // when: it is emptied, and no copy was made
+    file.set_len(0).unwrap();
+    // then
+    assert_eq!(more(&mut follower), format!("\n{MISSING}"));
+    assert_eq!(more(&mut follower), "");
     file.write_all(b"3\n").unwrap();
-    assert_eq!(follower.more().unwrap(), b"3\n");
-    assert_eq!(follower.more().unwrap(), b"");
+    assert_eq!(more(&mut follower), "3\n");
+    // when: once more than copies are kept
+    for _ in 0..=limits::LOGS_ASIDE {
+        file.write_all(&too_long()).unwrap();
+        log.bound().unwrap();
+    }
+    file.write_all(b"last\n").unwrap();
+    // then
+    assert_eq!(more(&mut follower), format!("{MISSING}last\n"));
+    assert_eq!(more(&mut follower), "");
+    // when: of what came next there is no copy, of what was told there is
+    fs::copy(log.path(), log.older(2)).unwrap();
+    fs::remove_file(log.older(1)).unwrap();
+    file.set_len(0).unwrap();
+    // then
+    assert_eq!(more(&mut follower), MISSING);
+    assert_eq!(more(&mut follower), "");
 }
 
 #[test]

@@ -229,7 +229,9 @@ mod tests {
         };
         let access =
             Access { public_keys: Vec::new(), customers: (0..count).map(customer).collect() };
-        Desired { work: Work::Markets { markets: Vec::new(), access }, ..desired(1, 5, 10) }
+        let exchange_days = Default::default();
+        let work = Work::Markets { markets: Vec::new(), access, exchange_days };
+        Desired { work, ..desired(1, 5, 10) }
     }
 
     fn kept(path: &Path) -> Option<Desired> {

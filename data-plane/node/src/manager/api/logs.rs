@@ -1,6 +1,7 @@
 //! `GET /v1/services/{id}/logs`: the last lines of a service's log, and with `follow` what is written from then on.
-//! Decides what is told and for how long; the logs are kept by `log_file`. A reader that takes nothing holds up
-//! nobody: what he is told is read when he takes it.
+//! Decides what is told and for how long: until the service runs here no more and all its words were told, so that a reader
+//! looks for it elsewhere; of one that does not run here only what is there. The logs are kept by `log_file`. A reader that
+//! takes nothing holds up nobody: what he is told is read when he takes it.
 
 use super::Api;
 use crate::{
@@ -19,7 +20,7 @@ use std::{io, sync::Arc};
 use tokio::{
     sync::OwnedSemaphorePermit,
     task::spawn_blocking,
-    time::{MissedTickBehavior, interval},
+    time::{Interval, MissedTickBehavior, interval},
 };
 use tradewind_domain::ids::ServiceId;
 use tradewind_link::{
@@ -66,6 +67,8 @@ pub(super) async fn logs(
             return Err(Failure::new(Code::MalformedRequest, detail));
         }
     };
+    // Seen before its words are read: what it said last is among them.
+    let runs_here = api.handle.service(&service).is_some();
     let (text, follower) = blocking(move || last_lines(&log, lines)).await.map_err(|error| {
         if error.kind() == io::ErrorKind::NotFound {
             let detail = format!("{service} has said nothing here; see where it runs");
@@ -74,46 +77,79 @@ pub(super) async fn logs(
         tracing::warn!(%error, %service, "a log cannot be read");
         Failure::new(Code::InternalError, format!("the log cannot be read: {error}"))
     })?;
-    let body = if options.follow {
+    let body = if options.follow && runs_here {
         let seat = api.seats.followers.clone().try_acquire_owned().map_err(|_| {
             let detail = "too many follow logs here; close one";
             Failure::new(Code::TooManyRequests, detail)
         })?;
-        followed(text, follower, seat)
+        followed(text, follower, seat, move || api.handle.service(&service).is_some())
     } else {
         Body::from(text)
     };
     Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], body).into_response())
 }
 
-/// Goes on until the other side has gone: its connection is dropped with this.
-fn followed(text: Vec<u8>, follower: Follower, seat: OwnedSemaphorePermit) -> Body {
+/// Goes on until the service runs here no more, or the other side has gone: its connection is dropped with this.
+fn followed(
+    text: Vec<u8>,
+    follower: Follower,
+    seat: OwnedSemaphorePermit,
+    runs_here: impl Fn() -> bool + Send + 'static,
+) -> Body {
     let mut look = interval(limits::LOG_FOLLOW_EVERY);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let begin: Option<Vec<u8>> = Some(text).filter(|text| !text.is_empty());
-    let told = stream::unfold((begin, follower, look, seat), |place| async move {
-        let (mut begin, mut follower, mut look, seat) = place;
-        if let Some(text) = begin.take() {
-            return Some((Ok(text), (begin, follower, look, seat)));
-        }
-        loop {
-            look.tick().await;
-            let mut reader = follower.clone();
-            let more = blocking(move || Ok((reader.more()?, reader)));
-            match more.await {
-                Ok((more, reader)) => {
-                    follower = reader;
-                    if !more.is_empty() {
-                        return Some((Ok(more), (begin, follower, look, seat)));
-                    }
-                }
-                // Not there at the moment: it is begun anew.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Some((Err(error), (begin, follower, look, seat))),
-            }
-        }
+    let begin = Some(text).filter(|text| !text.is_empty());
+    let followed = Followed { begin, follower, look, full: false, runs_here, _seat: seat };
+    let told = stream::unfold(followed, |mut followed| async move {
+        let words = followed.next().await?;
+        Some((words, followed))
     });
     Body::from_stream(told)
+}
+
+/// A log that is told while it is written.
+struct Followed<R> {
+    begin: Option<Vec<u8>>,
+    follower: Follower,
+    look: Interval,
+    /// Whether the last piece was: then more stands there already.
+    full: bool,
+    runs_here: R,
+    _seat: OwnedSemaphorePermit,
+}
+
+impl<R: Fn() -> bool> Followed<R> {
+    /// The next words. `None`: all were told, and no more are said here.
+    async fn next(&mut self) -> Option<io::Result<Vec<u8>>> {
+        if let Some(text) = self.begin.take() {
+            return Some(Ok(text));
+        }
+        loop {
+            if !self.full {
+                self.look.tick().await;
+            }
+            // Seen before its words are read: what it said last is among them.
+            let runs_here = (self.runs_here)();
+            let mut reader = self.follower.clone();
+            let more = blocking(move || Ok((reader.more()?, reader)));
+            let more = match more.await {
+                Ok((more, reader)) => {
+                    self.follower = reader;
+                    more
+                }
+                // Not there at the moment: it is begun anew.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+                Err(error) => return Some(Err(error)),
+            };
+            self.full = more.len() as u64 >= limits::LOG_PIECE_BYTES;
+            if !more.is_empty() {
+                return Some(Ok(more));
+            }
+            if !runs_here {
+                return None;
+            }
+        }
+    }
 }
 
 /// Disks are waited for elsewhere than where pipes are read.
@@ -122,3 +158,6 @@ async fn blocking<T: Send + 'static>(
 ) -> io::Result<T> {
     spawn_blocking(work).await.map_err(io::Error::other)?
 }
+
+#[cfg(test)]
+mod tests;
