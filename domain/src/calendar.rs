@@ -27,6 +27,14 @@ pub enum Exchange {
 
 impl Exchange {
     pub const ALL: [Self; 1] = [Self::Xnys];
+
+    /// Where its clocks stand, by its name in the time zone database.
+    #[must_use]
+    pub fn time_zone(self) -> &'static str {
+        match self {
+            Self::Xnys => "America/New_York",
+        }
+    }
 }
 
 impl fmt::Display for Exchange {
@@ -56,6 +64,9 @@ pub struct Session {
     pub day: Day,
     pub open: UnixNanos,
     pub close: UnixNanos,
+    /// Both in the exchange's own time.
+    pub opens: MinuteOfDay,
+    pub closes: MinuteOfDay,
 }
 
 /// Nothing is known of the day.
@@ -101,19 +112,20 @@ impl<'a> Calendar<'a> {
         let times = match self.exchange {
             Exchange::Xnys => xnys::times(day),
         };
-        let Some((open, mut close)) = times else { return Ok(None) };
+        let Some((opens, mut closes)) = times else { return Ok(None) };
         match self.operator.get(&day) {
             None => {}
             Some(OperatorDay::Closed) => return Ok(None),
-            Some(OperatorDay::EarlyClose { at }) => close = close.min(*at),
+            Some(OperatorDay::EarlyClose { at }) => closes = closes.min(*at),
         }
-        if close <= open {
+        if closes <= opens {
             return Ok(None);
         }
         let moment = |minute| match self.exchange {
             Exchange::Xnys => day.at_second(xnys::in_utc(day, minute)),
         };
-        Ok(Some(Session { day, open: moment(open), close: moment(close) }))
+        let (open, close) = (moment(opens), moment(closes));
+        Ok(Some(Session { day, open, close, opens, closes }))
     }
 
     /// The session that is open at a moment, the opening included and the close not.

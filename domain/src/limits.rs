@@ -107,7 +107,7 @@ pub const PIPE_FRAME_BYTES: usize = 4 << 20;
 pub const DESIRED_PART_BYTES: usize = 256 << 10;
 /// The largest thing that a Manager is told at once: a Broker with 1,000 customers, limits and trading states of each, those of
 /// single Traders (`SINGLE_TRADERS_PER_ACCOUNT`) and their rights (`FENCES_AT_ONCE`), all with the longest names. And what stands
-/// before the things: 1,000 Managers of the edge.
+/// before the things: 1,000 Managers of the edge, and an operator's days of the exchanges.
 pub const DESIRED_ITEM_BYTES: usize = 3 << 20;
 pub const DESIRED_HEAD_BYTES: usize = 512 << 10;
 const _: () = assert!(

@@ -5,12 +5,14 @@
 pub mod admission;
 pub mod asks;
 pub mod attach;
+pub mod calendar;
 pub mod check_in;
 pub mod control;
 pub mod copies;
 pub mod drains;
 pub mod events;
 pub mod history;
+pub mod instruments;
 pub mod judge;
 pub mod link;
 pub mod managers;

@@ -5,7 +5,7 @@
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use tradewind_protocol::{
-    Problem, attach, check_in, control, copies,
+    Problem, attach, calendar, check_in, control, copies,
     domain::control::{
         copies::AccountDeclaration,
         risk::RiskSpec,
@@ -14,8 +14,8 @@ use tradewind_protocol::{
         trader::TraderDeclaration,
     },
     domain::trading::ReplaceOrder,
-    drains, events, history, link, managers, members, orders, placed, rebalance, resources, scale,
-    session, stream, supervision, token, trade,
+    drains, events, history, instruments, link, managers, members, orders, placed, rebalance,
+    resources, scale, session, stream, supervision, token, trade,
 };
 
 /// What a value of this type makes of a sample: the same, if the sample is one of its.
@@ -66,6 +66,9 @@ fn again_as(message: &str, body: &Value) -> serde_json::Result<Value> {
         "cancel_timers" => again::<orders::CancelTimers>(body),
         "positions" => again::<orders::Positions>(body),
         "account_trading_state" => again::<orders::AccountTradingState>(body),
+        "calendar" => again::<calendar::CalendarTold>(body),
+        "instrument" => again::<instruments::InstrumentInfo>(body),
+        "instruments" => again::<instruments::Instruments>(body),
         "from_algo" => again::<stream::FromAlgo>(body),
         "to_algo" => again::<stream::ToAlgo>(body),
         "trade_down" => again::<trade::TradeDown>(body),
@@ -129,9 +132,11 @@ fn declared_again_as(message: &str, body: &Value) -> serde_json::Result<Value> {
     }
 }
 
-const FILES: [(&str, &str); 17] = [
+const FILES: [(&str, &str); 19] = [
     ("copies", include_str!("../golden/copies.jsonl")),
     ("attach", include_str!("../golden/attach.jsonl")),
+    ("calendar", include_str!("../golden/calendar.jsonl")),
+    ("instruments", include_str!("../golden/instruments.jsonl")),
     ("events", include_str!("../golden/events.jsonl")),
     ("problem", include_str!("../golden/problem.jsonl")),
     ("check_in", include_str!("../golden/check_in.jsonl")),

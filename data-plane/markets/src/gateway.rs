@@ -3,9 +3,11 @@
 //! orders the Brokers'.
 
 mod auth;
+mod calendar;
 mod directory;
 mod fan_out;
 mod home;
+mod instruments;
 mod port;
 mod presence;
 mod rest;
@@ -138,7 +140,8 @@ impl Gateway {
     /// What is served to algos.
     pub(crate) fn router(&self) -> Router {
         let counted = middleware::from_fn_with_state(self.0.sessions.clone(), rest::counted);
-        let rest = rest::routes().layer(counted);
+        let rest = rest::routes().merge(calendar::routes()).merge(instruments::routes());
+        let rest = rest.layer(counted);
         rest.route("/v1/stream", get(stream)).with_state(self.clone())
     }
 

@@ -62,6 +62,14 @@ pub(crate) const QUOTE_LINGER: Duration = Duration::from_secs(10);
 /// How long such a question waits for the first quote.
 pub(crate) const QUOTE_WITHIN: Duration = Duration::from_millis(1_000);
 
+/// Days of a calendar that are told at once, those without a session among them: three years of an exchange are some 110 KiB.
+pub(crate) const CALENDAR_DAYS: u32 = 1_100;
+/// How many follow the first where nobody said which is the last.
+pub(crate) const CALENDAR_DAYS_UNASKED: u32 = 30;
+const _: () = assert!(CALENDAR_DAYS_UNASKED < CALENDAR_DAYS);
+/// Instruments that are told at once: all of a large Market, some 90 KiB, 280 with the longest names.
+pub(crate) const INSTRUMENTS_AT_ONCE: usize = 1_000;
+
 /// A session that left so recently and comes back is not new, while nothing new is taken.
 pub(crate) const RESUMED_WITHIN: Duration = Duration::from_secs(60);
 

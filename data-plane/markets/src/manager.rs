@@ -94,7 +94,7 @@ impl MarketManager {
 impl Work for MarketManager {
     fn wanted(&self, desired: &Desired) -> Vec<Wanted> {
         match &desired.work {
-            desired::Work::Markets { markets, access: _ } => {
+            desired::Work::Markets { markets, .. } => {
                 markets.iter().flat_map(|wanted| self.shards(wanted)).collect()
             }
             desired::Work::Brokers { .. } | desired::Work::Traders { .. } => {
@@ -193,7 +193,7 @@ impl MarketManager {
                 Ok(()) = services.changed() => {}
             }
             let Some(wanted) = desired.borrow().clone() else { continue };
-            let desired::Work::Markets { markets, access: _ } = &wanted.work else { continue };
+            let desired::Work::Markets { markets, .. } = &wanted.work else { continue };
             let told = services.borrow_and_update().clone();
             let looked = self.scaling.look(&Scene {
                 markets,

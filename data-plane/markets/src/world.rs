@@ -7,7 +7,10 @@ pub(crate) mod broker;
 pub(crate) mod edge;
 
 use ed25519_dalek::SigningKey;
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 use tradewind_domain::{
     control::{
         Desired,
@@ -156,6 +159,7 @@ pub(crate) fn desired(markets: Vec<MarketWanted>) -> Desired {
                 public_keys: vec![PublicKey { node: NodeId(1), key }],
                 customers: vec![acme].into(),
             },
+            exchange_days: BTreeMap::new(),
         },
         market_managers: vec![
             endpoint("a1.market-manager", "127.0.0.1:1"),

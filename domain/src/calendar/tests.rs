@@ -92,6 +92,8 @@ fn every_day_of_28_years_is_as_the_table_and_the_clock_changes_say() {
             day,
             open: at(&format!("{day}T{:02}:30:00Z", 9 + behind)),
             close: at(&format!("{day}T{:02}:00:00Z", close + behind)),
+            opens: MinuteOfDay::new(9, 30).expect("legal"),
+            closes: MinuteOfDay::new(close, 0).expect("legal"),
         });
         assert_eq!(without_operator(|calendar| calendar.session_on(day)), Ok(expected), "{day}");
     }

@@ -13,7 +13,7 @@ use super::{
     trader::Turn,
 };
 use crate::{
-    calendar::{Day, Exchange, Hours, OperatorDay},
+    calendar::{Day, Exchange, Hours, OperatorDay, hours::OperatorDays},
     ids::{
         AccountId, CustomerId, Epoch, LocationId, ManagerId, MarketId, RegisterId, Revision,
         ServiceId, TraderId,
@@ -221,5 +221,11 @@ impl Machine {
     #[must_use]
     pub fn exchange_days(&self, exchange: Exchange) -> Option<&BTreeMap<Day, OperatorDay>> {
         self.tables.exchanges.get(&exchange).map(|row| &row.days)
+    }
+
+    /// The same of all exchanges of which something was said.
+    #[must_use]
+    pub fn operator_days(&self) -> OperatorDays {
+        self.exchanges().map(|row| (row.exchange, row.days.clone())).collect()
     }
 }

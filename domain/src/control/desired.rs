@@ -18,13 +18,16 @@ use super::{
     row::{CustomerRow, ManagerRow, ManagerState, MarketRow, MarketSpec, TraderWish},
     trader::TraderRun,
 };
-use crate::ids::{
-    AccountId, CustomerId, Epoch, Fence, ManagerId, ManagerKind, MarketId, NodeId, Revision,
-    TraderId, VenueId,
-};
 #[cfg(feature = "schema")]
 #[allow(unused_imports)]
 use crate::schema::prelude::*;
+use crate::{
+    calendar::hours::OperatorDays,
+    ids::{
+        AccountId, CustomerId, Epoch, Fence, ManagerId, ManagerKind, MarketId, NodeId, Revision,
+        TraderId, VenueId,
+    },
+};
 use alloc::{collections::BTreeSet, string::String, vec::Vec};
 use serde::{Deserialize, Serialize};
 
@@ -71,6 +74,9 @@ pub enum Work {
     Markets {
         markets: Vec<MarketWanted>,
         access: Access,
+        /// To tell algos on which days an exchange trades.
+        #[serde(default, skip_serializing_if = "OperatorDays::is_empty")]
+        exchange_days: OperatorDays,
     },
     Traders {
         traders: Vec<TraderWanted>,
@@ -193,9 +199,11 @@ pub struct TraderWanted {
 pub fn desired(machine: &Machine, revision: Revision, manager: &ManagerId) -> Option<Desired> {
     let row = machine.manager(manager).filter(|row| row.state == ManagerState::Live)?;
     let work = match manager.kind {
-        ManagerKind::MarketManager => {
-            Work::Markets { markets: markets(machine), access: access(machine) }
-        }
+        ManagerKind::MarketManager => Work::Markets {
+            markets: markets(machine),
+            access: access(machine),
+            exchange_days: machine.operator_days(),
+        },
         ManagerKind::BrokerManager | ManagerKind::TraderManager => {
             work_but_customers(machine, manager)
         }
@@ -214,9 +222,11 @@ pub(super) fn work_but_customers(machine: &Machine, manager: &ManagerId) -> Work
             let brokers = brokers.chain(copies::successors(machine, manager)).collect();
             Work::Brokers { brokers, copies: copies::kept(machine, manager) }
         }
-        ManagerKind::MarketManager => {
-            Work::Markets { markets: markets(machine), access: Access::default() }
-        }
+        ManagerKind::MarketManager => Work::Markets {
+            markets: markets(machine),
+            access: Access::default(),
+            exchange_days: machine.operator_days(),
+        },
         ManagerKind::TraderManager => {
             let traders = traders(machine, manager);
             let access = access_of_attached(machine, &traders);

@@ -18,8 +18,11 @@ use super::{
     machine::Machine,
     row::{ManagerRow, ManagerState},
 };
-use crate::ids::{
-    AccountId, CustomerId, Epoch, Fence, ManagerId, ManagerKind, MarketId, Revision, TraderId,
+use crate::{
+    calendar::hours::OperatorDays,
+    ids::{
+        AccountId, CustomerId, Epoch, Fence, ManagerId, ManagerKind, MarketId, Revision, TraderId,
+    },
 };
 use alloc::{
     collections::{BTreeMap, BTreeSet},
@@ -39,6 +42,9 @@ pub struct Head {
     pub cordons: BTreeSet<Epoch>,
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub empties: bool,
+    /// To a MarketManager. Here and not among the items: builds that do not know it pass it over.
+    #[serde(default, skip_serializing_if = "OperatorDays::is_empty")]
+    pub exchange_days: OperatorDays,
 }
 
 /// One thing that a Manager is to run or to know.
@@ -107,13 +113,24 @@ impl Part {
     #[must_use]
     pub fn whole_of(desired: &Desired) -> Self {
         let Desired { revision, fence, work, market_managers, cordons, empties } = desired.clone();
-        let kind = match work {
-            Work::Brokers { .. } => ManagerKind::BrokerManager,
-            Work::Markets { .. } => ManagerKind::MarketManager,
-            Work::Traders { .. } => ManagerKind::TraderManager,
+        let (kind, exchange_days) = match &work {
+            Work::Brokers { .. } => (ManagerKind::BrokerManager, OperatorDays::new()),
+            Work::Markets { exchange_days, .. } => {
+                (ManagerKind::MarketManager, exchange_days.clone())
+            }
+            Work::Traders { .. } => (ManagerKind::TraderManager, OperatorDays::new()),
         };
         let (public_keys, items) = split(work);
-        let head = Head { revision, fence, kind, market_managers, public_keys, cordons, empties };
+        let head = Head {
+            revision,
+            fence,
+            kind,
+            market_managers,
+            public_keys,
+            cordons,
+            empties,
+            exchange_days,
+        };
         Self { head: Some(head), whole: true, items, gone: Vec::new(), last: true }
     }
 }
@@ -278,18 +295,31 @@ const GONE_BYTES: usize = 192;
 impl Head {
     /// The revision alone is no news.
     fn says_the_same(&self, other: &Self) -> bool {
-        let Self { revision: _, fence, kind, market_managers, public_keys, cordons, empties } =
-            self;
+        let Self {
+            revision: _,
+            fence,
+            kind,
+            market_managers,
+            public_keys,
+            cordons,
+            empties,
+            exchange_days,
+        } = self;
         *fence == other.fence
             && *kind == other.kind
             && *market_managers == other.market_managers
             && *public_keys == other.public_keys
             && *cordons == other.cordons
             && *empties == other.empties
+            && *exchange_days == other.exchange_days
     }
 }
 
 fn head(machine: &Machine, revision: Revision, row: &ManagerRow) -> Head {
+    let exchange_days = match row.manager.kind {
+        ManagerKind::MarketManager => machine.operator_days(),
+        ManagerKind::BrokerManager | ManagerKind::TraderManager => OperatorDays::new(),
+    };
     Head {
         revision,
         fence: machine.fence(row.epoch),
@@ -298,6 +328,7 @@ fn head(machine: &Machine, revision: Revision, row: &ManagerRow) -> Head {
         public_keys: desired::public_keys(machine),
         cordons: machine.cordons(&row.manager).map(|row| row.epoch).collect(),
         empties: machine.empties(&row.manager),
+        exchange_days,
     }
 }
 
@@ -313,7 +344,7 @@ fn split(work: Work) -> (Vec<PublicKey>, Vec<Item>) {
             let brokers = brokers.into_iter().map(Item::Broker);
             (Access::default(), brokers.chain(copies.into_iter().map(Item::Copy)).collect())
         }
-        Work::Markets { markets, access } => {
+        Work::Markets { markets, access, exchange_days: _ } => {
             let each = markets.into_iter().flat_map(|mut wanted| {
                 let accounts = core::mem::take(&mut wanted.accounts).into_iter();
                 let market = wanted.market.clone();

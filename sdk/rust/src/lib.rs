@@ -30,6 +30,7 @@ mod attach;
 mod attachment;
 mod brakes;
 mod builder;
+mod calendar;
 mod clock;
 mod connection;
 mod dial;
@@ -37,6 +38,7 @@ mod edges;
 mod error;
 mod history;
 mod home;
+mod instruments;
 mod orders;
 mod positions;
 mod requests;
@@ -47,6 +49,7 @@ mod tape;
 
 pub use attachment::{Attachment, Ended, TraderEvent};
 pub use builder::Builder;
+pub use calendar::CalendarOf;
 pub use error::{Error, OrderError};
 pub use orders::{OrderRequest, ReplaceRequest};
 pub use session::Session;
@@ -54,11 +57,14 @@ pub use streams::{Fills, OrderUpdates, Quotes};
 pub use tape::{TradeEvent, Trades};
 pub use tradewind_protocol::{
     Code, Problem, Retry,
+    calendar::{CalendarDay, CalendarTold},
     domain::{
+        calendar::{Day, Exchange, MinuteOfDay},
         control::risk::TradingState,
-        ids::{AccountId, ClientOrderId, Epoch, InstrumentId, OrderId, TraderId},
+        ids::{AccountId, ClientOrderId, Epoch, InstrumentId, MarketId, OrderId, TraderId},
         money::{Price, Quantity},
         trading::{Fill, Order, OrderState, OrderType, Quote, Side, TimeInForce, Trade},
     },
+    instruments::InstrumentInfo,
     orders::{AccountPositions, Held},
 };

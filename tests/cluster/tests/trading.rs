@@ -9,8 +9,12 @@ use std::{
     process::{Command, Stdio},
     time::Duration,
 };
-use tradewind_sdk::{OrderError, OrderRequest, OrderState, Session, Side};
-use tradewind_tests_cluster::{Demo, binary, eventually, eventually_async, send};
+use tradewind_sdk::{
+    CalendarOf, CalendarTold, Day, Exchange, OrderError, OrderRequest, OrderState, Session, Side,
+};
+use tradewind_tests_cluster::{
+    Demo, binary, eventually, eventually_async, operator::Operator, send,
+};
 
 async fn session(demo: &Demo) -> Session {
     let builder = Session::builder().infrastructure_managers(demo.members()).api_key("guest-key");
@@ -46,6 +50,32 @@ async fn an_order_is_one_order_however_often_it_is_submitted() {
     let ended =
         async || session.order(&first.order_id).await.unwrap().state == OrderState::Canceled;
     eventually_async("the order is canceled", Duration::from_secs(5), ended).await;
+}
+
+#[tokio::test]
+async fn what_an_algo_looks_up_is_what_an_operator_has_declared() {
+    // given
+    let demo = Demo::trading();
+    let (session, operator) = (session(&demo).await, Operator::at(&demo.members()));
+    let day: Day = "2026-11-24".parse().unwrap();
+    let close = async || {
+        let of = CalendarOf::Exchange(Exchange::Xnys);
+        match session.calendar(&of, day, day).await.unwrap() {
+            CalendarTold::InSessions { days, .. } => days.first().map(|day| day.close.to_string()),
+            told @ CalendarTold::AroundTheClock { .. } => panic!("{told:?}"),
+        }
+    };
+    assert_eq!(close().await.as_deref(), Some("16:00"));
+    let instrument = session.instrument("BTC/USD").await.unwrap();
+    assert!(session.instruments().await.unwrap().contains(&instrument));
+    // when, then
+    operator.does("exchange-days put XNYS --early-close 2026-11-24=11:00");
+    let early = async || close().await.as_deref() == Some("11:00");
+    eventually_async("the early close is told", Duration::from_secs(5), early).await;
+    // when, then
+    operator.does("exchange-days rm XNYS");
+    let usual = async || close().await.as_deref() == Some("16:00");
+    eventually_async("it is taken back", Duration::from_secs(5), usual).await;
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ mod verified;
 use crate::market::routes::Routes;
 use std::collections::BTreeMap;
 use tradewind_domain::{
+    calendar::hours::OperatorDays,
     control::{
         Desired,
         desired::{CustomerAccess, ManagerEndpoint, MarketWanted, Work},
@@ -18,6 +19,7 @@ pub(crate) use tradewind_protocol::admission::revoked;
 use tradewind_protocol::{
     Code, Problem,
     admission::{Admission, NotAdmitted},
+    instruments::InstrumentInfo,
     token::Claims,
 };
 use verified::Verified;
@@ -29,13 +31,14 @@ pub(crate) struct Directory {
     by_instrument: BTreeMap<InstrumentId, MarketId>,
     by_account: BTreeMap<AccountId, MarketId>,
     market_managers: Vec<ManagerEndpoint>,
+    exchange_days: OperatorDays,
     verified: Verified,
 }
 
 impl Directory {
     /// `None` if the desired state is not a MarketManager's.
     pub(crate) fn new(desired: &Desired) -> Option<Self> {
-        let Work::Markets { markets, access } = &desired.work else { return None };
+        let Work::Markets { markets, access, exchange_days } = &desired.work else { return None };
         let mut directory = Self {
             fence: desired.fence,
             admission: Admission::new(access, desired.fence.cluster),
@@ -43,6 +46,7 @@ impl Directory {
             by_instrument: BTreeMap::new(),
             by_account: BTreeMap::new(),
             market_managers: desired.market_managers.clone(),
+            exchange_days: exchange_days.clone(),
             verified: Verified::default(),
         };
         for wanted in markets {
@@ -113,10 +117,40 @@ impl Directory {
         self.admission.is_good(claims)
     }
 
+    /// What an operator says of the exchanges' days.
+    pub(crate) fn exchange_days(&self) -> &OperatorDays {
+        &self.exchange_days
+    }
+
+    /// A Market's routes, if there is such a Market.
+    pub(crate) fn market(&self, market: &MarketId) -> Result<&Routes, Problem> {
+        let none = || Problem::new(Code::NotFound, format!("there is no market {market} here"));
+        self.markets.get(market).ok_or_else(none)
+    }
+
     /// The Market that has the instrument.
     pub(crate) fn market_of(&self, instrument: &InstrumentId) -> Result<&MarketId, Problem> {
-        self.by_instrument.get(instrument).ok_or_else(|| {
-            Problem::new(Code::NotFound, format!("{instrument} is not traded on any market here"))
+        self.by_instrument.get(instrument).ok_or_else(|| not_traded(instrument))
+    }
+
+    /// What is traded, in order of the names.
+    pub(crate) fn instruments(&self) -> impl Iterator<Item = InstrumentInfo> {
+        let known = self.by_instrument.iter();
+        known.filter_map(move |(instrument, market)| self.info(instrument, market))
+    }
+
+    pub(crate) fn instrument(&self, instrument: &InstrumentId) -> Result<InstrumentInfo, Problem> {
+        let market = self.market_of(instrument)?;
+        self.info(instrument, market).ok_or_else(|| not_traded(instrument))
+    }
+
+    fn info(&self, instrument: &InstrumentId, market: &MarketId) -> Option<InstrumentInfo> {
+        let route = self.markets.get(market)?.route(instrument)?;
+        Some(InstrumentInfo {
+            instrument: instrument.clone(),
+            market: market.clone(),
+            data_venue: route.data_venue.clone(),
+            order_venue: route.order_venue.clone(),
         })
     }
 
@@ -144,6 +178,10 @@ impl Directory {
         };
         self.by_account.iter().filter(his).map(|(account, _)| account.clone()).collect()
     }
+}
+
+fn not_traded(instrument: &InstrumentId) -> Problem {
+    Problem::new(Code::NotFound, format!("{instrument} is not traded on any market here"))
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use futures_util::{
     stream::{FuturesUnordered, SplitSink, SplitStream},
 };
 use std::{convert::Infallible, sync::Arc, time::Duration};
-use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout, timeout_at};
 use tradewind_domain::limits::CLIENT_FRAME_BYTES;
 use tradewind_protocol::{
     Code,
@@ -112,6 +112,7 @@ async fn read(
     port: &Port,
     settings: &Settings,
 ) -> End {
+    let mut heard = Instant::now();
     loop {
         // A reader who takes no answers is not asked for more questions.
         if !wishes.relieved(settings.silence).await {
@@ -119,7 +120,8 @@ async fn read(
             return bad_or_gone(close::SLOW_CONSUMER, Code::TooManyRequests, detail);
         }
         let received = tokio::select! {
-            received = timeout(settings.silence, stream.next()) => received,
+            // By when something was heard last: what the leader tells meanwhile is no word of the algo's.
+            received = timeout_at(heard + settings.silence, stream.next()) => received,
             () = wishes.changed() => {
                 wishes.follow().await;
                 continue;
@@ -131,6 +133,7 @@ async fn read(
         };
         if let Some(Ok(_)) = received {
             port.heard();
+            heard = Instant::now();
         }
         let text = match received {
             None | Some(Ok(Message::Close(_))) => return End::Left,

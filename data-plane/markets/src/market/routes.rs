@@ -77,6 +77,10 @@ impl Routes {
         self.by_instrument.keys()
     }
 
+    pub(crate) fn route(&self, instrument: &InstrumentId) -> Option<&Route> {
+        self.by_instrument.get(instrument)
+    }
+
     /// The account whose Broker carries the instrument's data: the first by name at its data venue.
     pub(crate) fn carrier(&self, instrument: &InstrumentId) -> Option<AccountId> {
         let venue = &self.by_instrument.get(instrument)?.data_venue;

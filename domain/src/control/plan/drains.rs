@@ -4,10 +4,7 @@
 
 use super::Observed;
 use crate::{
-    calendar::{
-        Exchange, OutsideTable, Span,
-        hours::{OperatorDays, after_all},
-    },
+    calendar::{OutsideTable, Span, hours::after_all},
     control::{
         Command, Machine,
         drain::{DrainCommand, DrainRow, DrainState, DropSchedule, remains},
@@ -159,8 +156,5 @@ pub fn after_hours_known(
         }
         hours.extend(said);
     }
-    let exchanges = Exchange::ALL.into_iter();
-    let days: OperatorDays =
-        exchanges.filter_map(|e| Some((e, machine.exchange_days(e)?.clone()))).collect();
-    Ok(after_all(hours, at, &days)?)
+    Ok(after_all(hours, at, &machine.operator_days())?)
 }

@@ -23,7 +23,7 @@ impl Tables {
             admissions: _,
             forgotten: _,
             locations: _,
-            exchanges: _,
+            exchanges,
             drains,
             dropped: _,
             rebalance: _,
@@ -56,6 +56,7 @@ impl Tables {
             && customers.ptr_eq(&other.customers)
             && markets.ptr_eq(&other.markets)
             && traders.ptr_eq(&other.traders)
+            && exchanges.ptr_eq(&other.exchanges)
             && drains.ptr_eq(&other.drains)
             && risks.ptr_eq(&other.risks)
             && trading_states.ptr_eq(&other.trading_states)

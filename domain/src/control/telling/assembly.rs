@@ -59,8 +59,16 @@ impl Assembly {
     }
 
     fn desired(&self) -> Result<Desired, Disordered> {
-        let Head { revision, fence, kind, market_managers, public_keys, cordons, empties } =
-            self.head.clone().ok_or(Disordered)?;
+        let Head {
+            revision,
+            fence,
+            kind,
+            market_managers,
+            public_keys,
+            cordons,
+            empties,
+            exchange_days,
+        } = self.head.clone().ok_or(Disordered)?;
         let items = self.items.values().cloned();
         let access = || Access { public_keys, customers: self.customers.clone() };
         let work = match kind {
@@ -93,7 +101,8 @@ impl Assembly {
                         }
                     }
                 }
-                Work::Markets { markets: markets.into_values().collect(), access: access() }
+                let markets = markets.into_values().collect();
+                Work::Markets { markets, access: access(), exchange_days }
             }
             ManagerKind::TraderManager => {
                 let traders = items.map(|item| match item {

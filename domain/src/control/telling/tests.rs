@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::{
+    calendar::{Day, Exchange, MinuteOfDay, OperatorDay},
     control::{
         Command,
         desired::desired,
@@ -109,6 +110,11 @@ fn market(world: &mut World, market: &str, venue: &str) {
     );
 }
 
+fn exchange_days(world: &mut World, days: &[(Day, OperatorDay)]) {
+    let (exchange, days) = (Exchange::Xnys, days.iter().copied().collect());
+    put(world, Declaration::ExchangeDays { exchange, days });
+}
+
 /// A Trader that is spawned, or with no command one that its customer runs.
 fn trader(world: &mut World, trader: &str, customer: &str, command: &[&str]) {
     let command = command.iter().map(ToString::to_string).collect();
@@ -169,7 +175,9 @@ fn steps() -> Vec<fn(&mut World)> {
                 expected: None,
             });
         },
+        |world| exchange_days(world, &[(name("2026-11-24"), OperatorDay::Closed)]),
         |world| delete(world, Resource::Trader(name("own"))),
+        |world| delete(world, Resource::ExchangeDays(Exchange::Xnys)),
         |world| account(world, "acc", &["acme"]),
         |world| delete(world, Resource::Customer(name("zeta"))),
     ]
@@ -215,6 +223,49 @@ fn what_has_not_changed_is_not_told_again() {
     world.accept(Command::PutRegister { register, value, expected: None });
     listener.hear(&world.machine, world.revision, limits::DESIRED_PART_BYTES);
     assert!(listener.parts.is_empty());
+}
+
+#[test]
+fn an_operators_day_is_told_at_once_and_to_market_managers_alone() {
+    // given
+    let mut world = World::new();
+    steps().into_iter().take(11).for_each(|step| step(&mut world));
+    let managers = ["a.market-manager", "a.broker-manager", "a.trader-manager"];
+    let mut listeners = managers.map(Listener::new);
+    let hear = |listeners: &mut [Listener], world: &World| {
+        for listener in listeners {
+            listener.hear(&world.machine, world.revision, limits::DESIRED_PART_BYTES);
+        }
+    };
+    hear(&mut listeners, &world);
+    // when
+    let days: [(Day, OperatorDay); 1] = [(name("2026-11-24"), OperatorDay::Closed)];
+    exchange_days(&mut world, &days);
+    hear(&mut listeners, &world);
+    // then
+    let told = listeners.each_ref().map(|listener| (listener.parts.len(), listener.items()));
+    assert_eq!(told, [(1, 0), (0, 0), (0, 0)]);
+    let Some(Work::Markets { exchange_days, .. }) = listeners[0].held.as_ref().map(|d| &d.work)
+    else {
+        panic!("no Markets")
+    };
+    assert_eq!(*exchange_days, OperatorDays::from([(Exchange::Xnys, days.into())]));
+}
+
+#[test]
+fn as_many_days_as_an_operator_may_declare_leave_room_in_a_head() {
+    let mut world = World::new();
+    world.check_in("a.market-manager", 1);
+    let early = OperatorDay::EarlyClose { at: MinuteOfDay::new(13, 0).expect("legal") };
+    let days = (20_000..).take(limits::OPERATOR_DAYS).map(|day| (Day(day), early));
+    exchange_days(&mut world, &days.collect::<Vec<_>>());
+    // when
+    let mut listener = Listener::new("a.market-manager");
+    listener.hear(&world.machine, world.revision, limits::DESIRED_PART_BYTES);
+    // then
+    let head = serde_json::to_vec(&listener.parts[0].head).expect("a form").len();
+    assert!(head > limits::OPERATOR_DAYS * 40, "{head} bytes: they are not in it");
+    assert!(head * Exchange::ALL.len() < limits::DESIRED_HEAD_BYTES / 16, "{head} bytes");
 }
 
 #[test]

@@ -2,6 +2,8 @@
 //! nothing about trading: tests set what it answers and read what it was asked.
 #![allow(clippy::unwrap_used, dead_code, unreachable_pub)]
 
+mod reference;
+
 use axum::{
     Json, Router,
     extract::{
@@ -136,6 +138,7 @@ impl Edge {
             .route("/v1/orders", get(open_orders).post(submit))
             .route("/v1/orders/{order}", get(order).patch(submit).delete(too_late))
             .route("/v1/accounts/{account}/trading_state", put(tighten))
+            .merge(reference::routes())
             .with_state(edge.clone());
         let serving = tokio::spawn(async move { axum::serve(listener, routes).await.unwrap() });
         *edge.server.lock().unwrap() = Some(serving);
@@ -389,12 +392,9 @@ async fn push(edge: &Edge, socket: &mut WebSocket, sent: &mut Option<usize>) {
         let fill = json!({"exec_id": exec_id, "order_id": "sim-1.0123456789abcdef0123456789abcdef",
             "customer": "acme", "client_order_id": "x", "instrument": "BTC/USD", "side": "buy",
             "quantity": "1", "price": "1", "at": now()});
-        say(
-            socket,
-            &json!({"type": "fill", "account": "sim-1", "epoch": "e", "seq": seq,
-            "prev": seq - 1, "fill": fill}),
-        )
-        .await;
+        let frame = json!({"type": "fill", "account": "sim-1", "epoch": "e", "seq": seq,
+            "prev": seq - 1, "fill": fill});
+        say(socket, &frame).await;
     }
     *sent = Some(done + new.len());
 }

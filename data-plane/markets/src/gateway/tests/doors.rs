@@ -28,6 +28,14 @@ async fn a_wrong_token_is_refused_at_every_door_in_the_same_words_before_anythin
         (Method::GET, "/v1/accounts", None),
         (Method::GET, "/v1/quotes/BTC/USD", None),
         (Method::GET, "/v1/quotes/UNHEARD/OF", None),
+        (Method::GET, "/v1/calendar?market=crypto", None),
+        (Method::GET, "/v1/calendar?exchange=UNHEARD", None),
+        (Method::GET, "/v1/calendar/XNYS", None),
+        (Method::GET, "/v1/calendar/UNHEARD", None),
+        (Method::GET, "/v1/instruments", None),
+        (Method::GET, "/v1/instruments?after=none", None),
+        (Method::GET, "/v1/instruments/BTC/USD", None),
+        (Method::GET, "/v1/instruments/unheard/of", None),
     ];
     let good = token(&claims("acme"));
     let (body, signature) = good.rsplit_once('.').unwrap();

@@ -6,7 +6,7 @@ use crate::world::{
     algo::Algo,
     claims, desired,
     edge::{Edge, quick_settings},
-    epoch, eventually, instrument, token,
+    epoch, eventually, instrument, market_wanted, token,
 };
 use std::time::Duration;
 use tokio_tungstenite::tungstenite::{Message, protocol::CloseFrame};
@@ -270,6 +270,30 @@ async fn a_peer_that_says_nothing_for_too_long_is_let_go() {
     let mut algo = edge.algo().await;
     // then
     assert_eq!(algo.end().await.1, close::GOING_AWAY);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_that_says_nothing_is_let_go_however_often_the_leader_has_news() {
+    // given
+    let mut settings = quick_settings();
+    settings.silence = Duration::from_millis(300);
+    settings.ping_every = Duration::from_secs(60);
+    let edge = Edge::start(settings).await;
+    let mut algo = edge.algo().await;
+    // when
+    let news = async {
+        let mut every = tokio::time::interval(Duration::from_millis(50));
+        loop {
+            every.tick().await;
+            edge.gateway.follow(&desired(vec![market_wanted("crypto")]));
+        }
+    };
+    // then
+    let ended = tokio::select! {
+        (_, code) = algo.end() => code,
+        never = news => never,
+    };
+    assert_eq!(ended, close::GOING_AWAY);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
