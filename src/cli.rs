@@ -290,9 +290,20 @@ pub(crate) struct SimVenueArgs {
     /// Instruments that one connection may subscribe to
     #[arg(long, value_name = "COUNT", default_value_t = tradewind_sim::limits::SUBSCRIPTIONS)]
     pub(crate) subscriptions: u32,
-    /// Trades this beside BTC/USD, on the same recorded street; may be given several times
+    /// Plays data generated from this seed in place of the recording: each instrument has its own
+    #[arg(long, value_name = "SEED")]
+    pub(crate) generated: Option<u64>,
+    /// Trades this beside BTC/USD, on the same street if that is recorded; may be given several times
     #[arg(long = "instrument", value_name = "INSTRUMENT")]
     pub(crate) instruments: Vec<InstrumentId>,
+    /// What a fill costs who took, in hundredths of a percent of its worth
+    #[arg(long, value_name = "BPS", default_value_t = 0,
+          value_parser = clap::value_parser!(u32).range(0..=10_000))]
+    pub(crate) taker_fee_bps: u32,
+    /// What a fill costs who was there
+    #[arg(long, value_name = "BPS", default_value_t = 0,
+          value_parser = clap::value_parser!(u32).range(0..=10_000))]
+    pub(crate) maker_fee_bps: u32,
     /// Listen beyond the loopback although nothing is encrypted and nobody is asked who he is
     #[arg(long)]
     pub(crate) insecure: bool,

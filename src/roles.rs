@@ -186,6 +186,9 @@ fn sim_options(args: SimVenueArgs) -> anyhow::Result<tradewind_sim::Options> {
     options.speed = NonZeroU32::new(args.speed).context("--speed must be above zero")?;
     let within_ms = u64::try_from(args.connects_within.as_millis()).unwrap_or(u64::MAX);
     options.subscriptions = args.subscriptions;
+    options.generated = args.generated;
+    let (taker_bps, maker_bps) = (args.taker_fee_bps, args.maker_fee_bps);
+    options.fees = tradewind_sim::Fees { taker_bps, maker_bps };
     options.instruments = args.instruments;
     options.connects = args.connects.map(|connects| ConnectsAllowed { connects, within_ms });
     Ok(options)

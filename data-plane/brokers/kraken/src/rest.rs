@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use rust_decimal::{Decimal, prelude::ToPrimitive};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use serde_json::value::RawValue;
-use tradewind_domain::time::UnixNanos;
+use serde_json::{Value, value::RawValue};
+use tradewind_domain::{money::Price, time::UnixNanos, trading::Side};
 
 use crate::number::Number;
 use crate::outcome::{self, Outcome};
@@ -107,6 +107,41 @@ pub struct RestOrder {
     pub vol_exec: Number,
     #[serde(default)]
     pub reason: Option<String>,
+    /// Whatever it is, a listing stays readable: it is looked at where an order is not ours.
+    #[serde(default)]
+    pub descr: Value,
+}
+
+impl RestOrder {
+    /// The altname of its pair.
+    #[must_use]
+    pub fn pair(&self) -> Option<&str> {
+        self.described("pair")
+    }
+
+    #[must_use]
+    pub fn side(&self) -> Option<Side> {
+        match self.described("type")? {
+            "buy" => Some(Side::Buy),
+            "sell" => Some(Side::Sell),
+            _ => None,
+        }
+    }
+
+    /// None of one without; one that waits for another price has it in the second place.
+    #[must_use]
+    pub fn limit_price(&self) -> Option<Price> {
+        let place = match self.described("ordertype")? {
+            "limit" => "price",
+            "stop-loss-limit" | "take-profit-limit" => "price2",
+            _ => return None,
+        };
+        self.described(place)?.parse().ok()
+    }
+
+    fn described(&self, what: &str) -> Option<&str> {
+        self.descr.get(what)?.as_str()
+    }
 }
 
 /// `OpenOrders`, by the order's id.
@@ -211,6 +246,21 @@ mod tests {
             (order.status, order.vol.to_string().as_str()),
             (RestStatus::Open, "0.50000000")
         );
+        let price = order.limit_price().map(|price| price.to_string());
+        assert_eq!(
+            (order.pair(), order.side(), price.as_deref()),
+            (Some("XBTUSDT"), Some(Side::Buy), Some("29500.0"))
+        );
+        for (descr, price) in [
+            (r#"{"ordertype":"stop-loss-limit","price":"+5%","price2":"29400"}"#, Some("29400")),
+            (r#"{"ordertype":"stop-loss","price":"29000","price2":"0"}"#, None),
+            (r#"{"ordertype":"limit","price":"+5%"}"#, None),
+            ("7", None),
+        ] {
+            let order = RestOrder { descr: serde_json::from_str(descr).unwrap(), ..order.clone() };
+            assert_eq!(order.limit_price().map(|p| p.to_string()).as_deref(), price, "{descr}");
+            assert_eq!((order.pair(), order.side()), (None, None));
+        }
         let text = r#"{"trades":{"TGBB7L-HT5LX-J3BZ4A":{"ordertxid":"O26VBY-ISGAE-JP5TLU","postxid":"x","pair":"XBTUSDT","time":1688585840.8921,"type":"buy","ordertype":"limit","price":"29500.50","cost":"14750.25","fee":"23.60","vol":"0.50000000","margin":"0.00000","misc":"","trade_id":1001,"maker":true}},"count":1}"#;
         let page: TradesHistory = serde_json::from_str(text).unwrap();
         assert_eq!(page.trades["TGBB7L-HT5LX-J3BZ4A"].at().unwrap().0, 1_688_585_840_892_100_000);

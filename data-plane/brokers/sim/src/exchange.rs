@@ -21,6 +21,7 @@ use tradewind_domain::{
 };
 
 use crate::engine::{OrderKey, StreetLevel};
+use crate::fees::Fees;
 use crate::instrument::Instrument;
 use crate::ledger::event::{CancelCause, Event, Fate};
 use crate::ledger::state::{Entry, Inconsistent, State};
@@ -53,6 +54,7 @@ pub(crate) struct Exchange {
     markets: BTreeMap<InstrumentId, Market>,
     /// When the time of open orders is over, of those that have one.
     ends: BTreeSet<(UnixNanos, OrderKey)>,
+    fees: Fees,
 }
 
 impl Exchange {
@@ -71,7 +73,7 @@ impl Exchange {
         }
         let markets = instruments.into_iter().map(|i| (i.id.clone(), Market::new(i, now)));
         let (markets, ends) = (markets.collect(), BTreeSet::new());
-        let mut exchange = Self { state, markets, ends };
+        let mut exchange = Self { state, markets, ends, fees: Fees::default() };
         for (account, fill) in exchange.state.fills() {
             let Some(market) = exchange.markets.get_mut(&fill.instrument) else { continue };
             let quantity = market.instrument.lots(fill.quantity).unwrap_or_default();
@@ -97,6 +99,11 @@ impl Exchange {
         Ok((exchange, done))
     }
 
+    /// What trades cost from now on: nothing unless told.
+    pub(crate) fn with_fees(self, fees: Fees) -> Self {
+        Self { fees, ..self }
+    }
+
     /// An order arrives. The outcome is to be told first.
     pub(crate) fn submit(
         &mut self,
@@ -104,9 +111,31 @@ impl Exchange {
         order: Submission,
         now: UnixNanos,
     ) -> Result<(Outcome, Done), Inconsistent> {
+        self.arrive(account, order, None, now)
+    }
+
+    /// An order arrives and is refused whatever it is, on demand.
+    pub(crate) fn refuse(
+        &mut self,
+        account: &AccountId,
+        order: Submission,
+        now: UnixNanos,
+    ) -> Result<(Outcome, Done), Inconsistent> {
+        let demanded = (RefusalCode::InvalidOrder, "refused on demand".to_owned());
+        self.arrive(account, order, Some(demanded), now)
+    }
+
+    fn arrive(
+        &mut self,
+        account: &AccountId,
+        order: Submission,
+        demanded: Option<Refused>,
+        now: UnixNanos,
+    ) -> Result<(Outcome, Done), Inconsistent> {
         let mut done = Done::default();
         self.expire_into(now, &mut done)?;
         let admitted = self.admit(account, &order, now);
+        let admitted = admitted.and_then(|conditions| demanded.map_or(Ok(conditions), Err));
         let fate = match &admitted {
             Ok(_) => Fate::Placed,
             Err((RefusalCode::Duplicate, _)) => Fate::Duplicate,

@@ -1,4 +1,4 @@
-//! The venue's addresses: the WebSocket, the judge's pages and the probes. Decides nothing else.
+//! The venue's addresses: the WebSocket, the judge's pages, the faults and the probes. Decides nothing else.
 
 use axum::Router;
 use std::net::SocketAddr;
@@ -17,6 +17,7 @@ use tradewind_protocol::{Code, Problem};
 
 use crate::connection;
 use crate::door::Door;
+use crate::fault::{FAULTS_PATH, Fault, NotTaken};
 use crate::limits::{CLIENT_FRAME_BYTES, READ_BUFFER_BYTES};
 use crate::venue::{Stopped, Venue};
 use crate::wire::{
@@ -43,6 +44,7 @@ pub(crate) fn router(venue: Venue, door: Door, shutdown: CancellationToken) -> R
         .route(CONNECTS_PATH, get(connects))
         .route(CONNECTIONS_PATH, get(connections))
         .route(&format!("{CONNECTIONS_PATH}/{{number}}"), delete(cut))
+        .route(FAULTS_PATH, get(faults).post(cause).delete(forget))
         .route("/livez", get(async || "ok"))
         .route("/readyz", get(async || "ok"))
         .with_state(Desk { venue, door, shutdown })
@@ -79,6 +81,28 @@ async fn cut(State(desk): State<Desk>, Path(number): Path<u64>) -> Result<Status
         true => Ok(StatusCode::NO_CONTENT),
         false => Err(Failure::new(Code::NotFound, "There is no connection of that number.")),
     }
+}
+
+/// Those that wait.
+async fn faults(State(desk): State<Desk>) -> Result<Json<Vec<Fault>>, Failure> {
+    desk.venue.waiting().await.map(Json).map_err(stopped)
+}
+
+async fn cause(State(desk): State<Desk>, body: String) -> Result<StatusCode, Failure> {
+    let one = serde_json::from_str::<Fault>(&body).map(|fault| vec![fault]);
+    let faults = one.or_else(|why| serde_json::from_str(&body).map_err(|_| why));
+    let malformed = |why: serde_json::Error| Failure::new(Code::MalformedRequest, why.to_string());
+    match desk.venue.cause(faults.map_err(malformed)?).await.map_err(stopped)? {
+        Ok(()) => Ok(StatusCode::NO_CONTENT),
+        Err(NotTaken::Full) => Err(Failure::new(Code::TooManyRequests, "Too many faults wait.")),
+        Err(NotTaken::TooLong) => {
+            Err(Failure::new(Code::MalformedRequest, "A fault lasts a minute at most."))
+        }
+    }
+}
+
+async fn forget(State(desk): State<Desk>) -> Result<StatusCode, Failure> {
+    desk.venue.forget().await.map(|()| StatusCode::NO_CONTENT).map_err(stopped)
 }
 
 fn stopped(Stopped: Stopped) -> Failure {

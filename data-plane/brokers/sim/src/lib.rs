@@ -1,9 +1,10 @@
 //! The sim venue: a market place of its own, in a process of its own, that Brokers trade at as they would
 //! at any other. Decides how it starts and stops; the parts say what they decide.
 //!
-//! Recorded market data is its street ([`recording`]), a small matching engine lets orders trade with the
-//! street and with each other, and a durable ledger keeps everything that ever arrived: that ledger is the
-//! judge of what Brokers did. [`wire`] is its protocol.
+//! Recorded market data is its street ([`recording`]), or generated data ([`generated`]). A small matching engine
+//! lets orders trade with the street and with each other, and a durable ledger keeps everything that ever
+//! arrived: that ledger is the judge of what Brokers did. [`wire`] is its protocol, [`fault`] what it does wrong
+//! on demand.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
@@ -12,6 +13,9 @@ mod connection;
 mod door;
 pub mod engine;
 mod exchange;
+pub mod fault;
+mod fees;
+pub mod generated;
 mod http;
 pub mod instrument;
 mod ledger;
@@ -36,9 +40,12 @@ use tradewind_link::listen::{self, BindError};
 use tradewind_protocol::asks::ConnectsAllowed;
 
 use door::Door;
+use generated::Streets;
+use instrument::Instrument;
 use ledger::Ledger;
 use recording::{Recording, Replay};
 
+pub use fees::Fees;
 pub use ledger::LedgerError;
 pub use venue::VenueError;
 
@@ -49,18 +56,22 @@ pub struct Options {
     pub listen: SocketAddr,
     /// Where the ledger is kept; made if need be.
     pub state_dir: PathBuf,
-    /// How many times faster than recorded the market data comes.
+    /// How many times faster than recorded, or than [`limits::GENERATED_EVERY`], the market data comes.
     pub speed: NonZeroU32,
     /// The longest pause between two of its messages.
     pub pause_max: Duration,
     /// What is played.
     pub recording: Recording,
+    /// By this seed a street is generated for each instrument; nothing recorded is played.
+    pub generated: Option<u64>,
     /// Connects from one address; more are refused. `None`: as many as come.
     pub connects: Option<ConnectsAllowed>,
     /// Instruments that one connection may subscribe to.
     pub subscriptions: u32,
-    /// What is traded beside BTC/USD, on the same recorded street.
+    /// What is traded beside BTC/USD: on the same recorded street, or each on its own generated one.
     pub instruments: Vec<InstrumentId>,
+    /// What trades cost from now on; those before it are in the ledger as they were.
+    pub fees: Fees,
 }
 
 impl Options {
@@ -73,9 +84,11 @@ impl Options {
             speed: const { NonZeroU32::new(limits::SPEED).expect("a speed above zero") },
             pause_max: limits::PAUSE_MAX,
             recording: Recording::kraken_btc_usd(),
+            generated: None,
             connects: None,
             subscriptions: limits::SUBSCRIPTIONS,
             instruments: Vec::new(),
+            fees: Fees::default(),
         }
     }
 }
@@ -125,12 +138,19 @@ pub struct Bound {
 /// Opens the ledger and takes the port.
 pub async fn bind(options: Options) -> Result<Bound, Error> {
     let Options { listen, state_dir, speed, pause_max, recording, .. } = options;
-    let Options { connects, subscriptions, instruments, .. } = options;
+    let Options { generated, connects, subscriptions, instruments, fees, .. } = options;
     let opening = tokio::task::spawn_blocking(move || Ledger::open(&state_dir.join("ledger")));
     let (ledger, state) = opening.await?.map_err(VenueError::from)?;
-    let replay = Replay::new(recording, speed, pause_max);
-    let offer = venue::Offer { instruments, subscriptions };
-    let (venue, task) = venue::Task::new(ledger, state, replay, offer)?;
+    let streets = match generated {
+        Some(seed) => {
+            let btc_usd = Instrument::btc_usd().id;
+            let all = core::iter::once(&btc_usd).chain(&instruments);
+            Streets::generated(seed, all, (limits::GENERATED_EVERY / speed.get()).min(pause_max))
+        }
+        None => Streets::recorded(Replay::new(recording, speed, pause_max)),
+    };
+    let offer = venue::Offer { instruments, subscriptions, fees };
+    let (venue, task) = venue::Task::new(ledger, state, streets, offer)?;
     let listener = listen::bind_or_next(listen).await?;
     Ok(Bound { listener, venue, task, door: Door::new(connects) })
 }

@@ -23,6 +23,8 @@ pub const SUBSCRIPTIONS: u32 = 64;
 pub(crate) const CLOSE_WITHIN: Duration = Duration::from_secs(1);
 /// The longest pause between two recorded messages: quiet stretches of a recording show nobody anything.
 pub const PAUSE_MAX: Duration = Duration::from_millis(100);
+/// How often a generated street changes, at the speed it is generated for.
+pub const GENERATED_EVERY: Duration = Duration::from_millis(500);
 /// How much faster than recorded the messages come, unless told otherwise.
 pub const SPEED: u32 = 5;
 /// Most lots of one order (ten million units of BTC/USD): sums over any book there can be stay within 64 bits.
@@ -31,6 +33,11 @@ pub(crate) const ORDER_LOTS: u64 = 1_000_000_000_000_000;
 pub(crate) const PRICE_TICKS: u64 = 1_000_000_000_000;
 /// How late an order may end whose time is over: nothing trades with it meanwhile, it is only told late.
 pub(crate) const EXPIRE_EVERY: Duration = Duration::from_millis(50);
+/// Faults that wait for their occasion, answers that they hold back, and how long they may: a fault is for a test, and a
+/// test has a minute.
+pub(crate) const FAULTS: usize = 1_024;
+pub(crate) const FAULT_HELD: usize = 1_024;
+pub(crate) const FAULT_LASTS: Duration = Duration::from_secs(60);
 /// From the last connection's end to the last step on disk, when the venue stops.
 pub(crate) const STOP_WITHIN: Duration = Duration::from_secs(2);
 

@@ -8,6 +8,8 @@
 mod clients;
 mod market_data;
 mod queue;
+mod telling;
+mod trouble;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -21,15 +23,18 @@ use tradewind_domain::limits::HEARTBEAT_EVERY;
 use tradewind_journal::{Failure, Ticket};
 
 use crate::clock::Clock;
-use crate::exchange::{Done, Exchange, Told};
+use crate::exchange::{Done, Exchange};
+use crate::fault::{About, Fault, Method, NotTaken};
+use crate::fees::Fees;
+use crate::generated::Streets;
 use crate::instrument::Instrument;
 use crate::ledger::event::Step;
 use crate::ledger::state::{Inconsistent, State};
 use crate::ledger::{Ledger, LedgerError};
 use crate::limits::{EXPIRE_EVERY, INBOX_REQUESTS, PAUSE_MAX, STEPS_IN_FLIGHT};
-use crate::recording::Replay;
 use crate::wire::{Connected, FromVenue, LedgerPage, Outcome, RefusalCode, ToVenue};
 use clients::{Client, ClientNumber, Clients};
+use trouble::Trouble;
 
 pub(crate) use queue::QueueReader;
 
@@ -51,6 +56,9 @@ enum Request {
     Page { account: Option<AccountId>, answer: oneshot::Sender<LedgerPage> },
     List { answer: oneshot::Sender<Vec<Connected>> },
     Cut { number: u64, answer: oneshot::Sender<bool> },
+    Cause { faults: Vec<Fault>, answer: oneshot::Sender<Result<(), NotTaken>> },
+    Waiting { answer: oneshot::Sender<Vec<Fault>> },
+    Forget { answer: oneshot::Sender<()> },
 }
 
 /// What the venue offers.
@@ -59,6 +67,7 @@ pub(crate) struct Offer {
     pub(crate) instruments: Vec<InstrumentId>,
     /// Subscriptions of one connection.
     pub(crate) subscriptions: u32,
+    pub(crate) fees: Fees,
 }
 
 /// The handle. Clones speak to the same venue; when the last one is gone the task ends.
@@ -145,13 +154,14 @@ pub(crate) struct Task {
     exchange: Exchange,
     ledger: Ledger,
     clock: Clock,
-    /// What is traded: each has the recorded street.
+    /// What is traded, as its streets are.
     instruments: Vec<InstrumentId>,
     subscriptions: u32,
     /// Names this life of the process.
     life: u64,
-    replay: Replay,
+    streets: Streets,
     clients: Clients,
+    trouble: Trouble,
     /// In the order of the steps.
     pending: VecDeque<Pending>,
     inbox: mpsc::Receiver<Request>,
@@ -162,11 +172,11 @@ impl Task {
     pub(crate) fn new(
         ledger: Ledger,
         state: State,
-        replay: Replay,
+        streets: Streets,
         offer: Offer,
     ) -> Result<(Venue, Self), VenueError> {
         let mut clock = Clock::from(state.latest());
-        let Offer { instruments, subscriptions } = offer;
+        let Offer { instruments, subscriptions, fees } = offer;
         let mut instruments: Vec<_> =
             instruments.into_iter().map(Instrument::like_btc_usd).collect();
         instruments.insert(0, Instrument::btc_usd());
@@ -176,14 +186,15 @@ impl Task {
         let (sender, inbox) = mpsc::channel(INBOX_REQUESTS);
         let venue = Venue { inbox: sender, numbers: Arc::default() };
         let mut task = Self {
-            exchange,
+            exchange: exchange.with_fees(fees),
             ledger,
             clock,
             instruments: names,
             subscriptions,
             life,
-            replay,
+            streets,
             clients: Clients::new(subscriptions),
+            trouble: Trouble::default(),
             pending: VecDeque::new(),
             inbox,
         };
@@ -194,12 +205,13 @@ impl Task {
 
     /// Runs until the last handle is gone and everything is told, or the ledger stops.
     pub(crate) async fn run(mut self) -> Result<(), VenueError> {
-        let mut due = Instant::now() + self.replay.pause();
+        let mut due = Instant::now() + self.streets.pause();
         let mut heartbeat = interval(HEARTBEAT_EVERY);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut expiry = interval(EXPIRE_EVERY);
         expiry.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
+            let over = self.trouble.over_at();
             let has_room = self.pending.len() < STEPS_IN_FLIGHT;
             tokio::select! {
                 outcome = durable(&mut self.pending), if !self.pending.is_empty() => {
@@ -214,8 +226,9 @@ impl Task {
                     self.play()?;
                     // Late by more than a pause, what was missed is not made up for in a burst.
                     let earliest = Instant::now().checked_sub(PAUSE_MAX).unwrap_or(due);
-                    due = due.max(earliest) + self.replay.pause();
+                    due = due.max(earliest) + self.streets.pause();
                 }
+                () = sleep_until(over.unwrap_or(due)), if has_room && over.is_some() => self.end_trouble(),
                 _ = heartbeat.tick(), if has_room => self.beat()?,
                 _ = expiry.tick(), if has_room => {
                     let done = self.exchange.expire(self.clock.now())?;
@@ -241,6 +254,15 @@ impl Task {
             }
             Request::List { answer } => drop(answer.send(self.clients.list())),
             Request::Cut { number, answer } => drop(answer.send(self.clients.cut(number))),
+            Request::Cause { faults, answer } => drop(answer.send(self.begin_trouble(faults))),
+            Request::Waiting { answer } => {
+                drop(answer.send(self.trouble.faults.waiting().to_vec()))
+            }
+            Request::Forget { answer } => {
+                self.forget_trouble();
+                // Whoever asked may have gone.
+                let _ = answer.send(());
+            }
             Request::Frame { number, frame } => self.frame(number, frame)?,
         }
         Ok(())
@@ -254,27 +276,35 @@ impl Task {
             ToVenue::Observe {} => self.observe(number, time),
             ToVenue::Subscribe { instrument } => self.subscribe(number, instrument),
             ToVenue::Unsubscribe { instrument } => self.unsubscribe(number, instrument),
-            ToVenue::Submit { request, order } => self.act(number, request, |venue, account| {
-                let (result, done) = venue.exchange.submit(account, order, time)?;
-                Ok((result, done))
-            }),
+            ToVenue::Submit { request, order } => {
+                let instrument = Some(order.instrument.clone());
+                let about = About { method: Method::Submit, instrument };
+                self.act((number, request), Some(&about), |venue, account| {
+                    if venue.trouble.faults.refuses(&order.instrument) {
+                        return Ok(venue.exchange.refuse(account, order, time)?);
+                    }
+                    Ok(venue.exchange.submit(account, order, time)?)
+                })
+            }
             ToVenue::Cancel { request, venue_order_id } => {
-                self.act(number, request, |venue, account| {
+                let about = self.about(number, Method::Cancel, venue_order_id);
+                self.act((number, request), Some(&about), |venue, account| {
                     Ok(venue.exchange.cancel(account, venue_order_id, time)?)
                 })
             }
             ToVenue::Replace { request, venue_order_id, by } => {
-                self.act(number, request, |venue, account| {
+                let about = self.about(number, Method::Replace, venue_order_id);
+                self.act((number, request), Some(&about), |venue, account| {
                     Ok(venue.exchange.replace(account, venue_order_id, &by, time)?)
                 })
             }
             ToVenue::QueryOrder { request, venue_order_id } => {
-                self.act(number, request, |venue, account| {
+                self.act((number, request), None, |venue, account| {
                     Ok((venue.exchange.query(account, venue_order_id), Done::default()))
                 })
             }
             ToVenue::Sweep { request, since, cursor } => {
-                self.act(number, request, |venue, account| {
+                self.act((number, request), None, |venue, account| {
                     let page = venue.exchange.sweep(account, since, cursor);
                     Ok((Outcome::Page(page), Done::default()))
                 })
@@ -285,19 +315,17 @@ impl Task {
     /// Does something for the client's account and answers; whoever has not logged in has none.
     fn act(
         &mut self,
-        number: ClientNumber,
-        request: u64,
+        (number, request): (ClientNumber, u64),
+        about: Option<&About>,
         act: impl FnOnce(&mut Self, &AccountId) -> Result<(Outcome, Done), VenueError>,
     ) -> Result<(), VenueError> {
-        let (result, done) = match self.clients.account(number) {
-            Some(account) => act(self, &account)?,
-            None => {
-                let reason = "log in first".to_owned();
-                (Outcome::Refused { code: RefusalCode::NotLoggedIn, reason }, Done::default())
-            }
+        let Some(account) = self.clients.account(number) else {
+            let reason = "log in first".to_owned();
+            let result = Outcome::Refused { code: RefusalCode::NotLoggedIn, reason };
+            return self.answer((number, request), None, result, Done::default());
         };
-        let answer = FromVenue::Answer { request, time: self.clock.now(), result };
-        self.finish(vec![(number, encode(&answer)?)], done)
+        let (result, done) = act(self, &account)?;
+        self.answer((number, request), about, result, done)
     }
 
     fn beat(&mut self) -> Result<(), VenueError> {
@@ -320,28 +348,7 @@ impl Task {
         mut frames: Vec<(ClientNumber, Utf8Bytes)>,
         done: Done,
     ) -> Result<(), VenueError> {
-        for told in done.told {
-            let (readers, frame) = match told {
-                Told::Order(account, order) => {
-                    (self.clients.of_account(&account), FromVenue::OrderUpdate { order })
-                }
-                Told::Fill(account, fill) => {
-                    (self.clients.of_account(&account), FromVenue::Fill { fill })
-                }
-                Told::Quote { instrument, seq, quote } => (
-                    self.clients.subscribed(&instrument),
-                    FromVenue::Quote { instrument, seq, quote },
-                ),
-                Told::Trade { instrument, number, trade } => (
-                    self.clients.subscribed(&instrument),
-                    FromVenue::Trade { instrument, number, trade },
-                ),
-            };
-            if !readers.is_empty() {
-                let frame = encode(&frame)?;
-                frames.extend(readers.into_iter().map(|number| (number, frame.clone())));
-            }
-        }
+        frames.extend(self.frames(done.told)?);
         let ticket = if done.events.is_empty() {
             None
         } else {
@@ -357,7 +364,7 @@ impl Task {
     fn tell(&mut self) {
         let Some(pending) = self.pending.pop_front() else { return };
         for (number, frame) in pending.frames {
-            self.clients.send(number, frame);
+            self.send(number, frame);
         }
         if let Some((answer, page)) = pending.page {
             // Whoever asked may have gone.

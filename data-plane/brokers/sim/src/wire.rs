@@ -9,7 +9,7 @@
 use serde::{Deserialize, Serialize};
 use tradewind_domain::{
     ids::{AccountId, ExecId, InstrumentId, VenueOrderId},
-    money::{Price, Quantity},
+    money::{Notional, Price, Quantity},
     time::UnixNanos,
     trading::{self, Conditions, OrderType, Quote, Side, TimeInForce, Trade},
 };
@@ -241,6 +241,8 @@ pub enum RefusalCode {
     WouldTake,
     /// It must make the position smaller, and would not.
     WouldNotReduce,
+    /// What became of it is not said: it may have been done. Only by a fault on demand, and in no ledger.
+    Unavailable,
 }
 
 /// The venue's states of an order.
@@ -331,6 +333,9 @@ pub struct VenueFill {
     pub quantity: Quantity,
     pub price: Price,
     pub time: UnixNanos,
+    /// What it has cost, in the quote currency; none if that is nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fee: Option<Notional>,
 }
 
 /// What became of a submit or a replace that arrived.

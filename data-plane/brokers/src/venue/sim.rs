@@ -2,6 +2,7 @@
 //! ours; it re-dials nothing and repeats nothing, `connection` and the ledger do.
 
 mod heard;
+mod told;
 mod words;
 
 use super::{
@@ -18,8 +19,8 @@ use futures_util::{
     stream::{SplitSink, SplitStream},
 };
 use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use tokio::{net::TcpStream, sync::mpsc, task::JoinSet, time::timeout};
 use tokio_tungstenite::{
@@ -34,6 +35,9 @@ use tradewind_domain::{
 use tradewind_link::rest::{Method, Rest as HttpClient};
 use tradewind_protocol::asks::ConnectsAllowed;
 use tradewind_sim::wire::{self, FromVenue, ToVenue};
+
+use heard::Ear;
+use told::Told;
 
 type Socket = WebSocketStream<TcpStream>;
 
@@ -194,6 +198,8 @@ struct Requests {
     last: u64,
     /// At most as many as the venue has not answered.
     asked: HashMap<u64, Asked>,
+    /// Instruments that are subscribed, as far as that was sent.
+    wanted: HashSet<InstrumentId>,
 }
 
 struct SimLink {
@@ -205,7 +211,7 @@ impl SimLink {
     fn ask(&self, asked: Asked, frame: impl FnOnce(u64) -> ToVenue) -> Result<(), NotSent> {
         // The place in the queue first: only what will be sent is remembered.
         let permit = self.outbound.try_reserve().map_err(|_| NotSent)?;
-        let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut requests = self.requests();
         requests.last += 1;
         let number = requests.last;
         requests.asked.insert(number, asked);
@@ -213,8 +219,8 @@ impl SimLink {
         Ok(())
     }
 
-    fn tell(&self, frame: ToVenue) -> Result<(), NotSent> {
-        self.outbound.try_send(frame).map_err(|_| NotSent)
+    fn requests(&self) -> MutexGuard<'_, Requests> {
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -268,12 +274,24 @@ impl Link for SimLink {
         })
     }
 
+    fn lists_from_the_beginning(&self) -> bool {
+        true
+    }
+
     fn subscribe(&self, instrument: &InstrumentId) -> Result<(), NotSent> {
-        self.tell(ToVenue::Subscribe { instrument: instrument.clone() })
+        let mut requests = self.requests();
+        let frame = ToVenue::Subscribe { instrument: instrument.clone() };
+        self.outbound.try_send(frame).map_err(|_| NotSent)?;
+        requests.wanted.insert(instrument.clone());
+        Ok(())
     }
 
     fn unsubscribe(&self, instrument: &InstrumentId) -> Result<(), NotSent> {
-        self.tell(ToVenue::Unsubscribe { instrument: instrument.clone() })
+        let mut requests = self.requests();
+        let frame = ToVenue::Unsubscribe { instrument: instrument.clone() };
+        self.outbound.try_send(frame).map_err(|_| NotSent)?;
+        requests.wanted.remove(instrument);
+        Ok(())
     }
 }
 
@@ -291,7 +309,9 @@ fn carry(socket: Socket, time: UnixNanos, room: Option<usize>) -> Connection {
         let _ends_reader = ends_reader;
         write(sink, queue).await;
     });
-    let reader = read(stream, told, Arc::clone(&requests));
+    let (weak, asked) = (outbound.downgrade(), Arc::clone(&requests));
+    let ear = Ear { requests: asked, told: Told::default(), outbound: weak };
+    let reader = read(stream, told, ear);
     tasks.spawn(async move {
         tokio::select! {
             () = reader => {}
@@ -316,11 +336,7 @@ async fn write(mut sink: SplitSink<Socket, Message>, mut queue: mpsc::Receiver<T
     }
 }
 
-async fn read(
-    mut stream: SplitStream<Socket>,
-    told: mpsc::Sender<Event>,
-    requests: Arc<Mutex<Requests>>,
-) {
+async fn read(mut stream: SplitStream<Socket>, told: mpsc::Sender<Event>, mut ear: Ear) {
     loop {
         let text = match timeout(VENUE_SILENCE, stream.next()).await {
             Ok(Some(Ok(Message::Text(text)))) => text,
@@ -335,18 +351,18 @@ async fn read(
                 return;
             }
         };
-        let event = match serde_json::from_str(&text) {
-            Ok(frame) => heard::understand(frame, &requests),
+        let events = match serde_json::from_str(&text) {
+            Ok(frame) => ear.hear(frame),
             Err(error) => {
                 // Whatever it was is found by the sweep after the next connect.
                 tracing::error!(%error, "venue frame not understood");
                 return;
             }
         };
-        if let Some(event) = event
-            && told.send(event).await.is_err()
-        {
-            return;
+        for event in events.into_iter().flatten() {
+            if told.send(event).await.is_err() {
+                return;
+            }
         }
     }
 }

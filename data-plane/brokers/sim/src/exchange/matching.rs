@@ -200,8 +200,8 @@ impl Exchange {
         done.told.push(Told::Trade { instrument: name.clone(), number, trade: told });
         for key in [trade.taker, trade.maker].into_iter().flatten() {
             let exec = self.state.next_exec();
-            let event = Event::Filled { order: key.0, exec, quantity, price, at: now };
-            self.record(event, done)?;
+            let fee = self.fees.of(trade.taker == Some(key), quantity, price)?;
+            self.record(Event::filled((key.0, exec), quantity, price, fee, now), done)?;
             let entry = self.entry(key)?;
             let (account, order) = (entry.account.clone(), entry.order.clone());
             if let Some(market) = self.markets.get_mut(name) {

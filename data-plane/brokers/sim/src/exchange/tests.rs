@@ -207,6 +207,25 @@ fn what_of_an_ioc_or_market_order_does_not_trade_is_canceled() {
 }
 
 #[test]
+fn who_takes_and_who_was_there_pay_each_his_own_fee_and_a_restart_keeps_it() {
+    let mut world = World::open();
+    world.exchange = world.exchange.with_fees(Fees { taker_bps: 25, maker_bps: 10 });
+    world.submit(world.limit(1, Side::Buy, "100.0", "2"));
+    world.submit(world.limit(2, Side::Sell, "100.0", "1"));
+    world.street(&[street(Side::Sell, "99.7", "1")]);
+    let fees = |world: &World| {
+        let fills = world.page().fills.into_iter();
+        let fees = fills.map(|fill| (fill.venue_order_id, fill.fee.unwrap().to_string()));
+        fees.collect::<Vec<_>>()
+    };
+    // The first order was there both times: the street takes too.
+    let expected = [(2, "0.25"), (1, "0.1"), (1, "0.1")];
+    let expected = expected.map(|(number, fee)| (id(number), fee.to_owned()));
+    assert_eq!(fees(&world), expected);
+    assert_eq!(fees(&world.restart()), expected);
+}
+
+#[test]
 fn a_resting_order_is_filled_in_parts_when_the_street_comes_through() {
     let mut world = World::open();
     world.submit(world.limit(1, Side::Buy, "100.0", "3"));

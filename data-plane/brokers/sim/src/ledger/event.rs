@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 use tradewind_domain::{
     ids::{AccountId, InstrumentId, VenueOrderId},
-    money::{Price, Quantity},
+    money::{Notional, Price, Quantity},
     time::UnixNanos,
     trading::{self, OrderType, Side, TimeInForce},
 };
@@ -90,6 +90,15 @@ pub(crate) enum Event {
         order: u64,
         at: UnixNanos,
     },
+    /// As `Filled`, of a fill that has cost something.
+    FilledWithFee {
+        order: u64,
+        exec: u64,
+        quantity: Quantity,
+        price: Price,
+        fee: Notional,
+        at: UnixNanos,
+    },
 }
 
 /// As the venue holds an order to them: the end of the trading day is among them.
@@ -142,6 +151,20 @@ impl Event {
             return Self::Arrived { account, order, at, fate };
         }
         Self::ArrivedWith { account, order, conditions: conditions.into(), at, fate }
+    }
+
+    /// A fill of the order, and what it has cost.
+    pub(crate) fn filled(
+        (order, exec): (u64, u64),
+        quantity: Quantity,
+        price: Price,
+        fee: Option<Notional>,
+        at: UnixNanos,
+    ) -> Self {
+        match fee {
+            None => Self::Filled { order, exec, quantity, price, at },
+            Some(fee) => Self::FilledWithFee { order, exec, quantity, price, fee, at },
+        }
     }
 }
 

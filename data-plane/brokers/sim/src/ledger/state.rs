@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use tradewind_domain::{
     ids::{AccountId, ExecId, VenueOrderId},
-    money::{InvalidAmount, Price, Quantity},
+    money::{InvalidAmount, Notional, Price, Quantity},
     time::UnixNanos,
     trading::Conditions,
 };
@@ -83,7 +83,10 @@ impl State {
                 self.arrive((account, order, (*conditions).into()), *at, fate);
             }
             Event::Filled { order, exec, quantity, price, at } => {
-                self.fill(OrderKey(*order), *exec, *quantity, *price, *at)?;
+                self.fill((OrderKey(*order), *exec), *quantity, *price, None, *at)?;
+            }
+            Event::FilledWithFee { order, exec, quantity, price, fee, at } => {
+                self.fill((OrderKey(*order), *exec), *quantity, *price, Some(*fee), *at)?;
             }
             Event::Canceled { order, cause, at } => {
                 let reason = cause.as_str();
@@ -198,10 +201,10 @@ impl State {
 
     fn fill(
         &mut self,
-        key: OrderKey,
-        exec: u64,
+        (key, exec): (OrderKey, u64),
         quantity: Quantity,
         price: Price,
+        fee: Option<Notional>,
         at: UnixNanos,
     ) -> Result<(), Inconsistent> {
         let expected = self.next_exec();
@@ -227,6 +230,7 @@ impl State {
             quantity,
             price,
             time: at,
+            fee,
         };
         if whole {
             self.open.remove(&key);

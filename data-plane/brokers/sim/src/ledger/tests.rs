@@ -126,6 +126,39 @@ fn the_bytes_of_conditions_never_change() {
     assert_eq!(Step::from_bytes(&bytes).unwrap(), step);
 }
 
+fn filled_with_fee(order: u64, exec: u64, quantity: &str) -> Event {
+    let (quantity, price) = (quantity.parse().unwrap(), "29430.2".parse().unwrap());
+    let fee = "7.651852".parse().ok();
+    Event::filled((order, exec), quantity, price, fee, UnixNanos(9))
+}
+
+#[test]
+fn the_bytes_of_fees_never_change() {
+    let step = Step { events: vec![filled_with_fee(0, 1, "0.1")] };
+    let bytes = step.to_bytes().unwrap();
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(hex, include_str!("golden/step_4.hex").trim());
+    assert_eq!(Step::from_bytes(&bytes).unwrap(), step);
+}
+
+#[test]
+fn a_ledger_without_fees_is_read_and_goes_on_with_them() {
+    let events = [opened(), arrived(1, 3, Fate::Placed), filled(0, 1, "0.5")];
+    let state = state(&[&events[..], &[filled_with_fee(0, 2, "0.1")]].concat()).unwrap();
+    let fees: Vec<_> = state.page(None, UnixNanos(0)).fills.iter().map(|fill| fill.fee).collect();
+    assert_eq!(fees, [None, "7.651852".parse().ok()]);
+    assert_eq!(
+        Event::filled(
+            (0, 1),
+            "0.5".parse().unwrap(),
+            "29430.2".parse().unwrap(),
+            None,
+            UnixNanos(9)
+        ),
+        events[2]
+    );
+}
+
 #[test]
 fn a_stop_is_triggered_once_and_nothing_else_is() {
     let triggered = || Event::Triggered { order: 0, at: UnixNanos(5) };

@@ -65,12 +65,13 @@ impl Task {
         self.say(number, &FromVenue::Unsubscribed { instrument })
     }
 
-    /// The next message of the recording.
+    /// The next step of each street.
     pub(super) fn play(&mut self) -> Result<(), VenueError> {
-        let levels = self.replay.step();
+        self.streets.step();
         let now = self.clock.now();
         for n in 0..self.instruments.len() {
-            let done = self.exchange.set_street(&self.instruments[n], &levels, now)?;
+            let done =
+                self.exchange.set_street(&self.instruments[n], self.streets.levels(n), now)?;
             self.finish(Vec::new(), done)?;
         }
         Ok(())

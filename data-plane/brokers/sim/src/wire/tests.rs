@@ -52,6 +52,16 @@ fn every_message_from_the_venue_has_its_sample() {
         "observing",
         "subscribed",
         "unsubscribed",
+        "fill",
     ];
     assert_eq!(samples::<FromVenue>(include_str!("golden/from_venue.jsonl")), expected);
+}
+
+#[test]
+fn what_a_later_venue_says_of_a_fill_is_passed_over() {
+    let fill = include_str!("golden/from_venue.jsonl").lines().last().unwrap();
+    let later = fill.replace(r#","fee":"#, r#","surcharge":"1","fee":"#);
+    assert_ne!(later, fill);
+    let read = |text| serde_json::from_str::<FromVenue>(text).unwrap();
+    assert_eq!(read(&later), read(fill));
 }

@@ -16,11 +16,12 @@ use tokio_util::sync::CancellationToken;
 use tradewind_domain::ids::{AccountId, InstrumentId, VenueOrderId};
 use tradewind_domain::time::UnixNanos;
 use tradewind_domain::trading::{Conditions, OrderType, Side, TimeInForce};
+use tradewind_sim::fault::FAULTS_PATH;
 use tradewind_sim::recording::Recording;
 use tradewind_sim::wire::{
     FromVenue, LEDGER_PATH, LedgerPage, Outcome, PATH, Page, Submission, ToVenue, VenueOrderState,
 };
-use tradewind_sim::{Error, Options};
+use tradewind_sim::{Error, Fees, Options};
 
 pub(crate) const WITHIN: Duration = Duration::from_secs(10);
 
@@ -41,13 +42,18 @@ impl Running {
 
     /// The book stands still: best bid 29430.2 (0.18967538), best ask 29430.3 (8.25215653), then 29430.4.
     pub(crate) async fn still(home: &Path) -> Self {
+        Self::still_with(home, Fees::default()).await
+    }
+
+    /// The same, where trades cost something.
+    pub(crate) async fn still_with(home: &Path, fees: Fees) -> Self {
         let recording = Recording::read(RECORDED.lines().next().unwrap()).unwrap();
         let options = Options::new(([127, 0, 0, 1], 0).into(), home);
         let pause_max = Duration::from_secs(3_600);
-        Self::start(Options { recording, pause_max, ..options }).await
+        Self::start(Options { recording, pause_max, fees, ..options }).await
     }
 
-    async fn start(options: Options) -> Self {
+    pub(crate) async fn start(options: Options) -> Self {
         let bound = tradewind_sim::bind(options).await.unwrap();
         let address = bound.address().unwrap();
         let shutdown = CancellationToken::new();
@@ -65,6 +71,17 @@ impl Running {
     pub(crate) async fn kill(self) {
         self.task.abort();
         let _ = self.task.await;
+    }
+
+    /// Asks for faults. Gives the status of the answer.
+    pub(crate) async fn fault(&self, body: &str) -> u16 {
+        let asked = reqwest::Client::new().post(self.faults()).body(body.to_owned());
+        asked.send().await.unwrap().status().as_u16()
+    }
+
+    /// Where they are asked for.
+    pub(crate) fn faults(&self) -> String {
+        format!("http://{}{FAULTS_PATH}", self.address)
     }
 
     pub(crate) async fn ledger(&self) -> LedgerPage {

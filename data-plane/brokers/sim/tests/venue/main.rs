@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod client;
+mod faults;
 mod hostile;
 mod market;
 mod orders;

@@ -3,6 +3,9 @@
 use core::time::Duration;
 use std::time::Instant;
 
+use tradewind_domain::ids::InstrumentId;
+use tradewind_domain::money::Price;
+use tradewind_sim::Options;
 use tradewind_sim::wire::{FromVenue, RefusalCode, ToVenue};
 
 use crate::client::{Client, Running, btc_usd, now};
@@ -90,4 +93,52 @@ async fn the_probes_answer() {
         assert_eq!(answer.status(), 200);
     }
     venue.stop().await;
+}
+
+/// What is quoted of an instrument, and as its how manyth quote.
+async fn quoted(client: &mut Client, wanted: &InstrumentId) -> (u64, [String; 4]) {
+    let text = |price: Option<Price>| price.unwrap().to_string();
+    let of = |frame| match frame {
+        FromVenue::Quote { instrument, seq, quote } if instrument == *wanted => {
+            let (bid_size, ask_size) = (quote.bid_size.to_string(), quote.ask_size.to_string());
+            Some((seq, [text(quote.bid), bid_size, text(quote.ask), ask_size]))
+        }
+        _ => None,
+    };
+    client.until(of).await
+}
+
+#[tokio::test]
+async fn by_the_same_seed_every_instrument_has_the_same_street_and_none_has_that_of_another() {
+    let homes = [(); 3].map(|()| tempfile::tempdir().unwrap());
+    let eth = InstrumentId::new("ETH/USD").unwrap();
+    let (mut venues, mut clients, mut latest) = (Vec::new(), Vec::new(), 0);
+    for (home, seed) in homes.iter().zip([7, 7, 8]) {
+        let options = Options::new(([127, 0, 0, 1], 0).into(), home.path());
+        let instruments = vec![eth.clone()];
+        let venue = Running::start(Options { generated: Some(seed), instruments, ..options }).await;
+        for instrument in [btc_usd(), eth.clone()] {
+            let mut client = Client::connect(&venue).await;
+            client.send(&ToVenue::Subscribe { instrument: instrument.clone() }).await;
+            latest = latest.max(quoted(&mut client, &instrument).await.0);
+            clients.push((client, instrument));
+        }
+        venues.push(venue);
+    }
+    let mut quotes = Vec::new();
+    for (client, instrument) in &mut clients {
+        // It has yet to come, or is on its way.
+        let mut next = quoted(client, instrument).await;
+        while next.0 <= latest {
+            next = quoted(client, instrument).await;
+        }
+        assert_eq!(next.0, latest + 1);
+        quotes.push(next.1);
+    }
+    assert_eq!(quotes[..2], quotes[2..4]);
+    assert_ne!(quotes[0], quotes[1]);
+    assert_ne!(quotes[0], quotes[4]);
+    for venue in venues {
+        venue.stop().await;
+    }
 }

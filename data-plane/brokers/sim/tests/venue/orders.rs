@@ -4,6 +4,7 @@ use core::time::Duration;
 
 use tradewind_domain::time::UnixNanos;
 use tradewind_domain::trading::{Side, TimeInForce};
+use tradewind_sim::Fees;
 use tradewind_sim::wire::{
     ArrivalOutcome, FromVenue, Outcome, RefusalCode, Submission, ToVenue, VenueOrderState,
 };
@@ -209,5 +210,31 @@ async fn sweep_pages_list_every_order_and_every_fill() {
     assert_eq!(orders, (1..=150).map(id).collect::<Vec<_>>());
     assert_eq!(fills, venue.ledger().await.fills);
     assert_eq!(fills.len(), 150);
+    venue.stop().await;
+}
+
+#[tokio::test]
+async fn what_a_fill_costs_is_told_and_in_the_ledger() {
+    let home = tempfile::tempdir().unwrap();
+    let fees = Fees { taker_bps: 25, maker_bps: 10 };
+    let venue = Running::still_with(home.path(), fees).await;
+    let mut client = Client::log_in(&venue).await;
+    let order = market(1, Side::Buy, "0.5");
+    client.send(&ToVenue::Submit { request: 1, order }).await;
+    let fee = client.until(|frame| match frame {
+        FromVenue::Fill { fill } => fill.fee,
+        _ => None,
+    });
+    assert_eq!(fee.await.to_string(), "36.787875");
+    let page = venue.ledger().await;
+    let fees: Vec<_> = page.fills.iter().map(|fill| fill.fee.unwrap().to_string()).collect();
+    assert_eq!(fees, ["36.787875"]);
+    venue.stop().await;
+    // What it has cost is kept, whatever it costs now.
+    let venue = Running::still(home.path()).await;
+    let mut client = Client::log_in(&venue).await;
+    client.submit(market(2, Side::Buy, "0.5")).await;
+    let fills = venue.ledger().await.fills;
+    assert_eq!((fills[0].fee, fills[1].fee), (page.fills[0].fee, None));
     venue.stop().await;
 }

@@ -244,7 +244,8 @@ async fn so_does_every_bug_in_cancels() {
         ("a cancel is said to be done and is not", 6, |event| match event {
             Event::Canceled { order, .. } => {
                 let (state, reason) = (OrderState::Canceled, None);
-                let said = VenueOrder { venue_order_id: order, state, reason, replaced: false };
+                let (replaced, terms) = (false, None);
+                let said = VenueOrder { venue_order_id: order, state, reason, replaced, terms };
                 vec![Event::Canceled { order, result: Ok(said) }]
             }
             other => vec![other],
@@ -307,7 +308,8 @@ async fn so_does_every_bug_that_shows_only_where_the_venue_does_wrong() {
         ("an order has ended with the fill that is told first", 32, |event| match event {
             Event::Fill(fill) => {
                 let (venue_order_id, state) = (fill.venue_order_id, OrderState::Filled);
-                let ended = VenueOrder { venue_order_id, state, reason: None, replaced: false };
+                let (reason, replaced, terms) = (None, false, None);
+                let ended = VenueOrder { venue_order_id, state, reason, replaced, terms };
                 vec![Event::Fill(fill), Event::Order(ended)]
             }
             other => vec![other],
@@ -345,6 +347,6 @@ async fn what_an_adapter_does_not_offer_it_is_not_asked_for() {
     let bug: Bug = |event| vec![event];
     let outcome = run(&Planted { offers, ..Planted::new(bug).await }).await;
     assert!(outcome.failed.is_empty(), "{:#?}", outcome.words());
-    assert_eq!(outcome.ran, [1, 2, 3, 5, 6, 7, 8, 10, 12, 13, 25, 29]);
-    assert_eq!(outcome.left, [33, 34]);
+    assert_eq!(outcome.ran, [1, 2, 3, 5, 6, 7, 8, 10, 12, 13, 25, 29, 33, 34]);
+    assert!(outcome.left.is_empty(), "{:?}", outcome.left);
 }

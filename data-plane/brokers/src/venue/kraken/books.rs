@@ -29,6 +29,8 @@ use tradewind_node::clock;
 pub(super) enum Saying {
     Instruments,
     Subscribe(InstrumentId),
+    /// Of a book that was broken: what it has missed is not known.
+    SubscribeBroken(InstrumentId),
     Unsubscribe(InstrumentId),
 }
 
@@ -44,7 +46,9 @@ impl Saying {
             Self::Instruments => {
                 socket::frame("subscribe", Some(Subscription::to("instrument")), 0)
             }
-            Self::Subscribe(instrument) => socket::frame("subscribe", Some(book(instrument)), 0),
+            Self::Subscribe(instrument) | Self::SubscribeBroken(instrument) => {
+                socket::frame("subscribe", Some(book(instrument)), 0)
+            }
             Self::Unsubscribe(instrument) => {
                 socket::frame("unsubscribe", Some(book(instrument)), 0)
             }
@@ -182,7 +186,7 @@ impl Books {
             Told::Resubscribe(fault) => {
                 tracing::warn!(%instrument, %fault, "book is asked for anew");
                 self.sayings.push_back(Saying::Unsubscribe(instrument.clone()));
-                self.sayings.push_back(Saying::Subscribe(instrument));
+                self.sayings.push_back(Saying::SubscribeBroken(instrument));
                 return None;
             }
             Told::Stale | Told::NotOurs => return None,

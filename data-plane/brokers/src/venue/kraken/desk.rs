@@ -321,6 +321,7 @@ impl Desk {
                     state,
                     reason,
                     replaced: false,
+                    terms: None,
                 }));
             }
             (What::Open | What::Ended { .. } | What::Amended { .. }, _) => {}
@@ -330,7 +331,8 @@ impl Desk {
 
 /// At Kraken, as far as is known.
 pub(super) fn open(venue_order_id: VenueOrderId) -> VenueOrder {
-    VenueOrder { venue_order_id, state: OrderState::New, reason: None, replaced: false }
+    let state = OrderState::New;
+    VenueOrder { venue_order_id, state, reason: None, replaced: false, terms: None }
 }
 
 /// The order's type and time in force in Kraken's words. What this adapter does not offer is refused long before; sent as

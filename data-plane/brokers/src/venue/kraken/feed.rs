@@ -137,8 +137,8 @@ impl Feed {
             }
             while books.has_more() && room.admit(1_000_000_000, 0, clock.now()).is_ok() {
                 let Some(saying) = books.next() else { break };
-                // Once more: it begins anew, which is to be said.
-                if let Saying::Subscribe(instrument) = &saying {
+                // It begins anew, which is to be said. One that was only silent has most likely nothing to tell.
+                if let Saying::SubscribeBroken(instrument) = &saying {
                     begun.remove(instrument);
                 }
                 if let Err(over) = sender.send(saying.frame()).await {

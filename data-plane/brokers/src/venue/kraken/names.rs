@@ -23,7 +23,7 @@ pub(super) struct Unnamed {
 impl Unnamed {
     pub(super) fn of(self, venue_order_id: VenueOrderId) -> VenueFill {
         let Self { exec_id, quantity, price, at, .. } = self;
-        VenueFill { exec_id, venue_order_id, quantity, price, at }
+        VenueFill { exec_id, venue_order_id, quantity, price, at, traded: None }
     }
 }
 

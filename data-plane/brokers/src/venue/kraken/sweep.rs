@@ -12,16 +12,31 @@ use super::{
     session::VenueClock,
     socket::Over,
 };
-use crate::venue::{Event, Page, Rest, VenueOrder};
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use crate::venue::{
+    Event, Page, Rest, VenueFill, VenueOrder,
+    external::{ExternalFill, ExternalId, ExternalOrder, Externals, Terms},
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 use tokio::{
     sync::{mpsc, watch},
     time::{Instant, sleep_until},
 };
-use tradewind_domain::{ids::ExecId, time::UnixNanos, trading::OrderState};
+use tradewind_domain::{
+    ids::{ExecId, InstrumentId},
+    time::UnixNanos,
+    trading::{OrderState, Side},
+};
 use tradewind_kraken::{
     limits::{DEADLINE_MARGIN, PAGE},
-    rest::{ClosedOrders, OpenOrders, RestOrder, RestStatus, RestTrade, TradesHistory, seconds},
+    rest::{
+        AssetPair, ClosedOrders, OpenOrders, RestOrder, RestStatus, RestTrade, TradesHistory,
+        seconds,
+    },
+    symbol,
 };
 
 /// Of one connection.
@@ -31,21 +46,25 @@ pub(super) struct Sweeper {
     clock: VenueClock,
     /// What happened from here on, the stream has to tell.
     connected: UnixNanos,
+    /// Instruments by the altnames of their pairs, as far as they were asked for: none of one that Kraken does not tell.
+    pairs: BTreeMap<String, Option<InstrumentId>>,
 }
 
 /// All that Kraken lists since some time.
 struct Listed {
     orders: BTreeMap<String, RestOrder>,
     fills: BTreeMap<String, RestTrade>,
+    /// Orders of those fills that are not among the orders.
+    strangers: BTreeMap<String, RestOrder>,
 }
 
 impl Sweeper {
     pub(super) fn new(kraken: Arc<Kraken>, told: mpsc::Sender<Event>, clock: VenueClock) -> Self {
-        Self { kraken, told, clock, connected: clock.now() }
+        Self { kraken, told, clock, connected: clock.now(), pairs: BTreeMap::new() }
     }
 
     /// One listing after another, each for the latest wish. May be cancelled.
-    pub(super) async fn run(self, mut asked: watch::Receiver<Option<UnixNanos>>) -> Over {
+    pub(super) async fn run(mut self, mut asked: watch::Receiver<Option<UnixNanos>>) -> Over {
         loop {
             if asked.changed().await.is_err() {
                 return Over("nobody asks any more".to_owned());
@@ -79,8 +98,9 @@ impl Sweeper {
         }
     }
 
-    async fn list(&self, since: UnixNanos) -> Result<Listed, CallError> {
-        let rest = &self.kraken.rest;
+    async fn list(&mut self, since: UnixNanos) -> Result<Listed, CallError> {
+        let kraken = Arc::clone(&self.kraken);
+        let rest = &kraken.rest;
         let open: OpenOrders = rest.private("OpenOrders", &[]).await?;
         let mut orders = open.open;
         // Kraken's start is not within.
@@ -111,8 +131,41 @@ impl Sweeper {
             }
         }
         self.name(&orders).await;
-        self.name_strangers(&fills).await?;
-        Ok(Listed { orders, fills })
+        let strangers = self.name_strangers(&fills).await?;
+        let open = |order: &&RestOrder| order.status == RestStatus::Open;
+        self.learn_pairs(orders.values().filter(open).chain(strangers.values())).await;
+        Ok(Listed { orders, fills, strangers })
+    }
+
+    /// Asks, once, for what the orders are of. Without an answer they are listed without their terms.
+    async fn learn_pairs(&mut self, orders: impl Iterator<Item = &RestOrder>) {
+        let plain = |pair: &&str| pair.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        let pairs: BTreeSet<&str> = orders.filter_map(RestOrder::pair).filter(plain).collect();
+        for pair in pairs {
+            if self.pairs.contains_key(pair) {
+                continue;
+            }
+            let call = format!("AssetPairs?pair={pair}");
+            let told = self.kraken.rest.public::<BTreeMap<String, AssetPair>>(&call).await;
+            let instrument = match told {
+                Ok(told) => told.values().find_map(|told| symbol::instrument(&told.wsname)),
+                Err(error) => {
+                    tracing::warn!(pair, %error, "Kraken does not tell of a pair");
+                    None
+                }
+            };
+            self.pairs.insert(pair.to_owned(), instrument);
+        }
+    }
+
+    fn traded(&self, order: &RestOrder) -> Option<(InstrumentId, Side)> {
+        Some((self.pairs.get(order.pair()?)?.clone()?, order.side()?))
+    }
+
+    fn terms(&self, order: &RestOrder) -> Option<Terms> {
+        let (instrument, side) = self.traded(order)?;
+        let (quantity, filled) = (order.vol.quantity()?, order.vol_exec.quantity()?);
+        Some(Terms { instrument, side, quantity, filled, limit_price: order.limit_price() })
     }
 
     /// Learns under which of our names orders go.
@@ -129,8 +182,11 @@ impl Sweeper {
         }
     }
 
-    /// Fills of orders that no listing named: they were open before.
-    async fn name_strangers(&self, fills: &BTreeMap<String, RestTrade>) -> Result<(), CallError> {
+    /// Fills of orders that no listing named: they were open before. Gives those orders.
+    async fn name_strangers(
+        &self,
+        fills: &BTreeMap<String, RestTrade>,
+    ) -> Result<BTreeMap<String, RestOrder>, CallError> {
         let mut strangers: Vec<&str> = {
             let desk = self.kraken.desk();
             let of = fills.values().map(|fill| fill.ordertxid.as_str());
@@ -138,13 +194,15 @@ impl Sweeper {
         };
         strangers.sort_unstable();
         strangers.dedup();
+        let mut found = BTreeMap::new();
         for page in strangers.chunks(PAGE) {
             let ids = page.join(",");
             let orders: BTreeMap<String, RestOrder> =
                 self.kraken.rest.private("QueryOrders", &[("txid", &ids)]).await?;
             self.name(&orders).await;
+            found.extend(orders);
         }
-        Ok(())
+        Ok(found)
     }
 
     /// What the stream should have told by now, if there is such.
@@ -172,45 +230,65 @@ impl Sweeper {
 
     fn page(&self, since: UnixNanos, begun: UnixNanos, listed: Listed) -> Page {
         let desk = self.kraken.desk();
-        let orders = listed.orders.into_values().filter_map(|order| {
-            let venue_order_id = order.cl_ord_id.as_deref().and_then(own)?;
-            let state = match order.status {
-                RestStatus::Pending | RestStatus::Open => OrderState::New,
-                RestStatus::Closed => OrderState::Filled,
-                RestStatus::Canceled => OrderState::Canceled,
-                RestStatus::Expired => OrderState::Expired,
-            };
-            Some(VenueOrder { venue_order_id, state, reason: order.reason, replaced: false })
-        });
-        let mut fills: Vec<_> = listed.fills.into_iter().collect();
+        let mut external = Externals { all_open: true, ..Externals::default() };
+        let (mut orders, mut fills) = (Vec::new(), Vec::new());
+        let mut trades: Vec<_> = listed.fills.iter().collect();
         // In the order they happened.
-        fills.sort_by_key(|(_, fill)| fill.time);
-        let fills = fills.into_iter().filter_map(|(exec_id, fill)| {
-            let name = desk.name(&fill.ordertxid)?;
-            let fill = Unnamed {
-                exec_id: ExecId::new(&exec_id).ok()?,
-                quantity: fill.vol.quantity().filter(|quantity| !quantity.is_zero())?,
-                price: fill.price.price()?,
-                at: fill.at()?,
-                order_id: fill.ordertxid,
-            };
-            Some(fill.of(name))
-        });
-        Page {
-            since,
-            cursor: None,
-            orders: orders.collect(),
-            fills: fills.collect(),
-            at: earlier(begun, DEADLINE_MARGIN),
-            rest: Rest::Nothing { resume: None },
+        trades.sort_by_key(|(_, trade)| trade.time);
+        for (exec_id, trade) in trades {
+            let Some(fill) = unnamed(exec_id, trade) else { continue };
+            let order = &fill.order_id;
+            let order = listed.orders.get(order).or_else(|| listed.strangers.get(order));
+            let traded = order.and_then(|order| self.traded(order));
+            if let Some(name) = desk.name(&fill.order_id) {
+                fills.push(VenueFill { traded, ..fill.of(name) });
+            } else if order.is_some() {
+                // Without its order nobody can say that it is not ours.
+                let Unnamed { order_id, exec_id, quantity, price, at } = fill;
+                let order = ExternalId::new(&order_id);
+                external.fills.push(ExternalFill { exec_id, order, quantity, price, at, traded });
+            }
         }
+        for (order_id, order) in listed.orders {
+            let terms = self.terms(&order);
+            let state = state(order.status);
+            let name = order.cl_ord_id.as_deref().and_then(own);
+            if let Some(venue_order_id) = name.or_else(|| desk.name(&order_id)) {
+                let (reason, replaced) = (order.reason, false);
+                orders.push(VenueOrder { venue_order_id, state, reason, replaced, terms });
+            } else {
+                let (id, open) = (ExternalId::new(&order_id), state == OrderState::New);
+                external.orders.push(ExternalOrder { id, open, terms });
+            }
+        }
+        let (at, rest) = (earlier(begun, DEADLINE_MARGIN), Rest::Nothing { resume: None });
+        Page { since, cursor: None, orders, fills, external, at, rest }
     }
+}
+
+fn state(status: RestStatus) -> OrderState {
+    match status {
+        RestStatus::Pending | RestStatus::Open => OrderState::New,
+        RestStatus::Closed => OrderState::Filled,
+        RestStatus::Canceled => OrderState::Canceled,
+        RestStatus::Expired => OrderState::Expired,
+    }
+}
+
+fn unnamed(exec_id: &str, trade: &RestTrade) -> Option<Unnamed> {
+    Some(Unnamed {
+        order_id: trade.ordertxid.clone(),
+        exec_id: ExecId::new(exec_id).ok()?,
+        quantity: trade.vol.quantity().filter(|quantity| !quantity.is_zero())?,
+        price: trade.price.price()?,
+        at: trade.at()?,
+    })
 }
 
 /// The listing of an account that has nothing.
 pub(super) fn nothing(since: UnixNanos, at: UnixNanos) -> Page {
     let (orders, fills, rest) = (Vec::new(), Vec::new(), Rest::Nothing { resume: None });
-    Page { since, cursor: None, orders, fills, at, rest }
+    Page { since, cursor: None, orders, fills, external: Externals::default(), at, rest }
 }
 
 fn earlier(at: UnixNanos, by: Duration) -> UnixNanos {

@@ -1,6 +1,6 @@
 //! What the sim venue's words mean for an order. Decides what each refusal says of where the order is.
 
-use crate::venue::{Placed, Refusal, VenueFill, VenueOrder};
+use crate::venue::{Placed, Refusal, VenueFill, VenueOrder, external::Terms};
 use tradewind_sim::wire::{self, RefusalCode, VenueOrderState};
 
 pub(super) fn refusal(code: RefusalCode, reason: String) -> Refusal {
@@ -16,7 +16,8 @@ pub(super) fn refusal(code: RefusalCode, reason: String) -> Refusal {
         | RefusalCode::TooLate
         | RefusalCode::AlreadyLoggedIn
         | RefusalCode::BadFrame
-        | RefusalCode::TooMany => Placed::Perhaps,
+        | RefusalCode::TooMany
+        | RefusalCode::Unavailable => Placed::Perhaps,
     };
     Refusal { placed, reason }
 }
@@ -34,17 +35,22 @@ pub(super) fn not_replaced(code: RefusalCode, reason: String) -> Refusal {
         | RefusalCode::Duplicate
         | RefusalCode::AlreadyLoggedIn
         | RefusalCode::BadFrame
-        | RefusalCode::TooMany => refusal(code, reason),
+        | RefusalCode::TooMany
+        | RefusalCode::Unavailable => refusal(code, reason),
     }
 }
 
 pub(super) fn venue_order(order: wire::VenueOrder) -> VenueOrder {
     let wire::VenueOrder { venue_order_id, state, reason, .. } = order;
     let replaced = state == VenueOrderState::Replaced;
-    VenueOrder { venue_order_id, state: state.into(), reason, replaced }
+    let wire::VenueOrder { instrument, side, quantity, filled, limit_price, .. } = order;
+    let terms = Some(Terms { instrument, side, quantity, filled, limit_price });
+    VenueOrder { venue_order_id, state: state.into(), reason, replaced, terms }
 }
 
 pub(super) fn venue_fill(fill: wire::VenueFill) -> VenueFill {
     let wire::VenueFill { exec_id, venue_order_id, quantity, price, time, .. } = fill;
-    VenueFill { exec_id, venue_order_id, quantity, price, at: time }
+    let wire::VenueFill { instrument, side, .. } = fill;
+    let traded = Some((instrument, side));
+    VenueFill { exec_id, venue_order_id, quantity, price, at: time, traded }
 }

@@ -57,7 +57,7 @@ fn a_proven_book_makes_a_quote_and_a_broken_one_is_asked_for_anew_once_a_second(
         (quote.ask.unwrap().to_string().as_str(), quote.ask_size.to_string().as_str()),
         ("100.1", "1.00000000")
     );
-    let anew = [Saying::Unsubscribe(btc()), Saying::Subscribe(btc())];
+    let anew = [Saying::Unsubscribe(btc()), Saying::SubscribeBroken(btc())];
     assert_eq!(apply(&mut books, Kind::Update, &message(1_000, 1_001, false), 3), None);
     assert_eq!(sayings(&mut books), anew);
     for _ in 0..5 {

@@ -202,7 +202,8 @@ impl Auditor {
                 assert!(known.order.order_type.waits() && !known.triggered, "triggered twice");
                 known.triggered = true;
             }
-            Event::Filled { order, quantity, price, at, .. } => {
+            Event::Filled { order, quantity, price, at, .. }
+            | Event::FilledWithFee { order, quantity, price, at, .. } => {
                 self.fill(*order, *quantity, *price, *at);
                 return;
             }
