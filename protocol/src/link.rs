@@ -7,10 +7,12 @@ use tradewind_domain::ids::{Fence, Incarnation};
 
 /// The protocol spoken by this build. Both sides say what they speak; no overlap, no pipe.
 /// 1: as at first. 2: a Manager's beat may say that nothing has changed, and a service may be asked. 3: a Manager is told
-/// what it should be in parts. 4: a Broker is told which sessions are connected.
-pub const PROTOCOL: ProtocolRange = ProtocolRange { min: 1, max: 4 };
+/// what it should be in parts. 4: a Broker is told which sessions are connected. 5: a copy holder reads what is external.
+pub const PROTOCOL: ProtocolRange = ProtocolRange { min: 1, max: 5 };
 /// From here on the other side of a trading link knows of sessions that are connected, and of orders tied to them.
 pub const PRESENCE_SINCE: u32 = 4;
+/// From here on a copy holder reads records of what is external.
+pub const EXTERNAL_SINCE: u32 = 5;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProtocolRange {

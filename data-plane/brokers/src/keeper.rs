@@ -8,6 +8,7 @@
 
 mod command;
 mod conditions;
+mod external;
 mod guard;
 mod handle;
 mod presence;
@@ -97,6 +98,8 @@ pub(crate) struct Keeper {
     halted: Option<String>,
     /// On how many disks the ledger is, in words, of an account for which a copy is named.
     copies: Option<&'static str>,
+    /// Something external was seen that could not be written down.
+    external_missed: bool,
     reconcile: Reconcile,
     reporter: StateReporter,
     /// Bounded by what the journal takes before it is waited for.
@@ -131,6 +134,7 @@ impl Keeper {
         let mut keeper = Self {
             reconcile: Reconcile::new(ledger.swept_to()),
             copies: store.copies().in_words(),
+            external_missed: false,
             store,
             ledger,
             streams,
@@ -328,7 +332,10 @@ impl Keeper {
                 let overfilled = overfilled.map(|orders| {
                     format!(", orders that the venue filled beyond what was ordered: {orders}")
                 });
-                let more: String = copies.chain(overfilled).chain(halted).collect();
+                // The longest last: what is too long for a beat is cut there.
+                let external = Some(self.external_in_words());
+                let more = copies.chain(overfilled).chain(halted).chain(external);
+                let more: String = more.collect();
                 self.reporter.live(format!("account {account}{more}"));
             }
         }

@@ -5,6 +5,7 @@
 //! G2 a customer's numbers rise by one over both channels, each in the record that makes its event. G3 fills are a set.
 
 pub mod exposures;
+pub mod external;
 mod listing;
 pub mod record;
 pub mod replaces;
@@ -13,6 +14,7 @@ mod stand;
 pub mod stream;
 
 use exposures::Exposures;
+use external::External;
 use record::{Filled, Intent, Number, OrderRecord, Part, Record};
 use replaces::Replaces;
 use stand::Customer;
@@ -84,13 +86,14 @@ pub struct Ledger {
     replacing: BTreeSet<VenueOrderId>,
     /// Those of them that must only make a position smaller.
     reducing: BTreeSet<VenueOrderId>,
-    /// Orders of which the venue has filled more than was ordered, open or not.
-    overfilled: BTreeSet<VenueOrderId>,
     /// Those of them that are canceled when their session is gone.
     marks: Marks,
+    /// Orders of which the venue has filled more than was ordered.
+    overfilled: BTreeSet<VenueOrderId>,
     customers: BTreeMap<CustomerId, Customer>,
     executions: HashSet<ExecId>,
     exposures: Exposures,
+    external: External,
     /// What was tightened here.
     tightened: BTreeMap<Scope, Word>,
     /// When all open orders of a customer are canceled.
@@ -124,6 +127,7 @@ impl Ledger {
             customers: BTreeMap::new(),
             executions: HashSet::new(),
             exposures: Exposures::default(),
+            external: External::default(),
             tightened: BTreeMap::new(),
             cancel_all: BTreeMap::new(),
             traders: BTreeMap::new(),
@@ -173,6 +177,12 @@ impl Ledger {
     #[must_use]
     pub fn swept_to(&self) -> UnixNanos {
         self.swept_to.unwrap_or(self.opened_at)
+    }
+
+    /// Whether a complete sweep stands in it.
+    #[must_use]
+    pub fn was_swept(&self) -> bool {
+        self.swept_to.is_some()
     }
 
     /// The number that the customer's next event on that channel gets.
@@ -239,6 +249,11 @@ impl Ledger {
                 self.swept_to = Some(*to);
                 Ok(())
             }
+            Record::ExternalSeen { order, at } => {
+                self.take_external(order, *at);
+                Ok(())
+            }
+            Record::ExternalFilled(fill) => self.take_external_fill(fill),
             // What counts is decided beside the ledger, in `copies`.
             Record::CopyJoins { .. } => Ok(()),
             Record::CancelAllAfter { customer, at } => {

@@ -29,6 +29,8 @@ pub const MARKETS_KNOWN: usize = 1_024;
 pub const PRICES_WATCHED: usize = 1_024;
 /// Trades that are kept of a connection that an instrument moves to, until the one before has said its last: a busy second.
 pub const TRADES_KEPT: usize = 1_024;
+/// External orders that a Broker's detail names one by one: what an operator looks up first. The rest he sees at the venue.
+pub const EXTERNAL_SHOWN: usize = 8;
 /// Characters of a reason kept with an order.
 pub const REASON_CHARS: usize = 200;
 
@@ -91,10 +93,14 @@ pub const COPY_UNDER_WAY: u64 = 65_536;
 pub const COPY_JOINS_WITHIN: u64 = 1_024;
 /// That a copy cannot be kept is told after this: where nobody else can keep it, the same one is asked again.
 pub const COPY_FAILED_TOLD_AFTER: Duration = Duration::from_secs(2);
+/// Fills that an adapter knows by name, of those told last over a connection: one that is told twice is told twice soon.
+pub const VENUE_FILLS_KNOWN: usize = 4_096;
 /// A Broker that stops waits so long for its copy, which may be out of reach.
 pub const CLOSE_WITHIN: Duration = Duration::from_secs(1);
 /// What a caller is told to wait for while the venue is away or an epoch is in doubt, in milliseconds.
 pub const RETRY_AFTER_MS: u64 = 100;
+/// How far the clock may have been set back while orders were accepted that are looked for by their time.
+pub const CLOCK_SET_BACK: Duration = Duration::from_secs(60);
 
 const _: () = assert!(
     ORDER_ANSWER_WITHIN.as_millis() > INTENT_DEADLINE.as_millis(),

@@ -78,6 +78,14 @@ impl Reconcile {
         }
     }
 
+    /// Nothing is known yet: the next sweep begins with the first thing that the venue has.
+    pub(crate) fn begin_with_all(&mut self) {
+        // What was swept in this life need not be again.
+        if self.swept_to == self.written_to {
+            self.swept_to = UnixNanos(0);
+        }
+    }
+
     /// A connection ended or began: whatever was under way is lost, and all must be swept anew.
     pub(crate) fn connection_changed(&mut self) {
         self.sweep = None;

@@ -4,9 +4,11 @@
 #[cfg(test)]
 pub(crate) mod conformance;
 pub mod dial;
+pub mod external;
 pub mod kraken;
 pub mod sim;
 
+use external::{Externals, Terms};
 use futures_util::{FutureExt as _, future::BoxFuture};
 use std::{collections::BTreeSet, sync::Arc};
 use tokio::{sync::mpsc, task::JoinSet};
@@ -147,6 +149,11 @@ pub trait Link: Send + Sync + 'static {
     fn query(&self, order: VenueOrderId) -> Result<(), NotSent>;
     /// One page of what changed at or after `since`; answered by [`Event::Page`].
     fn sweep(&self, since: UnixNanos, cursor: Option<u64>) -> Result<(), NotSent>;
+    /// All that the account ever had can be listed: a ledger that knows nothing yet begins there. Otherwise a listing shows
+    /// what is open, whenever that came.
+    fn lists_from_the_beginning(&self) -> bool {
+        false
+    }
     /// Its quotes and, where the venue tells them, its trades. Answered by [`Event::Subscribed`].
     fn subscribe(&self, instrument: &InstrumentId) -> Result<(), NotSent>;
     /// Answered by [`Event::Unsubscribed`].
@@ -236,6 +243,7 @@ pub struct Page {
     pub cursor: Option<u64>,
     pub orders: Vec<VenueOrder>,
     pub fills: Vec<VenueFill>,
+    pub external: Externals,
     /// By the venue's clock, when the page was made.
     pub at: UnixNanos,
     pub rest: Rest,
@@ -258,6 +266,8 @@ pub struct VenueOrder {
     pub reason: Option<String>,
     /// Ended, and another one stands in its place.
     pub replaced: bool,
+    /// What it is, where the venue tells: of orders from here that is known.
+    pub terms: Option<Terms>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -267,6 +277,8 @@ pub struct VenueFill {
     pub quantity: Quantity,
     pub price: Price,
     pub at: UnixNanos,
+    /// Of what and on which side, where the venue tells: of orders from here that is known.
+    pub traded: Option<(InstrumentId, Side)>,
 }
 
 /// The venue did not do it.

@@ -207,8 +207,6 @@ pub struct Order {
 pub enum IllegalChange {
     #[error("an order in state {from:?} cannot become {to:?}")]
     State { from: OrderState, to: OrderState },
-    #[error("fills would exceed the order's quantity, and what it is replaced by is not known yet")]
-    Overfilled,
     #[error("the fill belongs to another order")]
     OtherOrder,
     #[error(transparent)]
@@ -223,6 +221,12 @@ impl Order {
     #[must_use]
     pub fn is_overfilled(&self) -> bool {
         self.filled_quantity > self.quantity
+    }
+
+    pub(super) fn say_if_overfilled(&mut self) {
+        if self.is_overfilled() {
+            self.reason = Some(OVERFILLED.to_string());
+        }
     }
 
     /// The order that an accepted intent begins as.
@@ -300,21 +304,15 @@ impl Order {
     }
 
     /// The order after a fill. Fills apply in every state, and beyond what was ordered: the venue's word is evidence,
-    /// and a position is the sum of its fills. While a replace is on its way more may be filled than is known to be
-    /// ordered: such a fill is to be told again once that has ended. The caller has made sure that this `exec_id` is new.
+    /// and a position is the sum of its fills. The caller has made sure that this `exec_id` is new.
     pub fn filled_by(&self, fill: &Fill) -> Result<Self, IllegalChange> {
         if fill.order_id != self.order_id {
             return Err(IllegalChange::OtherOrder);
         }
         let filled = self.filled_quantity.checked_add(fill.quantity)?;
-        if filled > self.quantity && self.replacement.is_some() {
-            return Err(IllegalChange::Overfilled);
-        }
         let mut order = self.clone();
         order.filled_quantity = filled;
-        if order.is_overfilled() {
-            order.reason = Some(OVERFILLED.to_string());
-        }
+        order.say_if_overfilled();
         order.state = match self.state {
             _ if filled >= self.quantity => OrderState::Filled,
             OrderState::Canceled

@@ -113,15 +113,13 @@ impl Order {
         let (Some(asked), Some(id)) = (&self.replacement, self.next_venue_id()) else {
             return Err(none);
         };
-        if asked.quantity < self.filled_quantity {
-            return Err(IllegalChange::Overfilled);
-        }
         let mut order = self.clone();
         (order.quantity, order.limit_price) = (asked.quantity, asked.limit_price);
         order.later_venue_ids.push(id);
         order.replacement = None;
+        order.say_if_overfilled();
         order.state = match self.state {
-            _ if order.filled_quantity == order.quantity => OrderState::Filled,
+            _ if order.filled_quantity >= order.quantity => OrderState::Filled,
             OrderState::PendingCancel => OrderState::PendingCancel,
             OrderState::PendingReplace => standing(&order),
             OrderState::Accepted

@@ -6,6 +6,7 @@
 mod conditions;
 mod connections;
 mod copies;
+mod external;
 mod failures;
 mod market;
 mod replaces;

@@ -2,14 +2,17 @@
 //! the `Writer`, and what that makes of it is told to those who wait.
 
 use crate::limits::COPY_JOINS_WITHIN;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicU32, Ordering},
+};
 use tokio::sync::watch;
 use tradewind_domain::{
     control::desired::{BrokerWanted, CopiesWanted},
     ids::{Fence, ManagerId},
     trading::copies::{Joined, Naming, Standing, Writer},
 };
-use tradewind_protocol::copies::LedgerState;
+use tradewind_protocol::{copies::LedgerState, link::EXTERNAL_SINCE};
 
 /// A cheap handle.
 #[derive(Clone)]
@@ -20,6 +23,8 @@ struct Inner {
     durable: watch::Sender<u64>,
     /// Wakes whoever looks at the writer: something of it has changed.
     changed: watch::Sender<()>,
+    /// The protocol of whoever keeps the copy; 0 while nobody is connected.
+    speaks: AtomicU32,
 }
 
 /// What a Broker was told of its copies; without anything its own ledger is the only one.
@@ -40,7 +45,8 @@ impl Durable {
         let writer = Writer::opened(told.0, told.1, joined, last);
         let durable = watch::channel(writer.durable()).0;
         let changed = watch::channel(()).0;
-        Self(Arc::new(Inner { writer: Mutex::new(writer), durable, changed }))
+        let (writer, speaks) = (Mutex::new(writer), AtomicU32::new(0));
+        Self(Arc::new(Inner { writer, durable, changed, speaks }))
     }
 
     /// Does something with the writer and tells what came of it.
@@ -67,6 +73,17 @@ impl Durable {
     /// What was put is in the journal, where the copy's stream finds it.
     pub(crate) fn submitted(&self) {
         self.0.changed.send_replace(());
+    }
+
+    /// What the copy's holder speaks; 0: it is gone.
+    pub(crate) fn holder_speaks(&self, protocol: u32) {
+        self.0.speaks.store(protocol, Ordering::Relaxed);
+    }
+
+    /// Whether all who keep this ledger can read what is external in it, as far as is known.
+    pub(crate) fn reads_external(&self) -> bool {
+        self.0.speaks.load(Ordering::Relaxed) >= EXTERNAL_SINCE
+            || self.read(|writer| writer.naming().holder.is_none())
     }
 
     /// The naming whose copy may join now.

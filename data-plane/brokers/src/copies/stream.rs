@@ -120,6 +120,7 @@ impl Stream {
                 }
             }
         };
+        self.durable.holder_speaks(0);
         self.durable.with(|writer| writer.broken());
         lost
     }
@@ -132,13 +133,15 @@ impl Stream {
         sender: &Sender<CopyDown>,
     ) -> Result<(), Over> {
         match event {
-            Event::Up { .. } => {
+            Event::Up { protocol, .. } => {
+                self.durable.holder_speaks(protocol);
                 let (account, right) = (self.dialler.account.clone(), way.target.right);
                 // One that is down again is greeted when it is up.
                 let _ = sender.try_send(CopyDown::Greet { account, right });
             }
             Event::Down(_) => {
                 *at = At::Waiting;
+                self.durable.holder_speaks(0);
                 self.durable.with(|writer| writer.broken());
             }
             Event::Message(CopyUp::Greeted { greeting }) => {

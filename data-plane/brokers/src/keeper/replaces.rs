@@ -242,6 +242,9 @@ impl Keeper {
 
     /// A word of the venue on an order, and all that follows from it.
     pub(super) fn evidence(&mut self, said: &VenueOrder) -> Result<(), StoreError> {
+        if self.ledger.entry_at(&said.venue_order_id).is_none() {
+            return self.not_ours(said);
+        }
         while let Some(record) = self.ledger.evidence(said, clock::now()) {
             self.put(&record)?;
             if matches!(record, Record::Replaced { .. } | Record::NotReplaced { .. }) {

@@ -5,14 +5,16 @@
 
 use super::*;
 use crate::{
+    copies::durable::Durable,
     limits::CANCEL_AGAIN,
-    venue::{Event, Page, Placed, Refusal, Replace, Rest, VenueOrder},
+    venue::{Event, Page, Placed, Refusal, Replace, Rest, VenueOrder, external::Externals},
 };
 use std::{path::Path, sync::atomic::Ordering, time::Duration};
 use tokio::task::JoinSet;
 use tradewind_domain::{
     ids::{
-        AccountId, ClientOrderId, ClusterIncarnation, Epoch, Incarnation, InstrumentId, VenueId,
+        AccountId, ClientOrderId, ClusterIncarnation, Epoch, Incarnation, InstrumentId, ManagerId,
+        VenueId,
     },
     limits::INTENT_DEADLINE,
     trading::{
@@ -27,6 +29,7 @@ use tradewind_protocol::{
 };
 
 mod conditions;
+mod external;
 mod fences;
 mod limits;
 mod noted;
@@ -86,15 +89,24 @@ async fn eventually<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> 
 
 impl Desk {
     async fn try_open(disk: &SimulatedDisk) -> Result<Self, StoreError> {
+        let alone = Naming { since: fence(), holder: None };
+        Ok(Self::try_open_with(disk, alone).await?.0)
+    }
+
+    /// With a copy as it is named.
+    async fn try_open_with(
+        disk: &SimulatedDisk,
+        naming: Naming<ManagerId>,
+    ) -> Result<(Self, Durable), StoreError> {
         let (venue, from_venue) = mpsc::channel(64);
         let (reporter, said) = StateReporter::new();
         let quotes = Quotes::new(fence(), Incarnation(1), false).unwrap();
         let disk = Arc::new(disk.clone());
-        let naming = Naming { since: fence(), holder: None };
         let opened = tokio::task::spawn_blocking(move || {
             Store::open(Path::new("/ledger"), &account(), disk, clock::now(), (fence(), naming))
         });
         let opened = opened.await.unwrap()?;
+        let copies = opened.store.copies().clone();
         let setup = Setup {
             assignment: Assignment {
                 fence: fence(),
@@ -113,7 +125,7 @@ impl Desk {
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
         tasks.spawn(keeper.run(stop.clone()));
-        Ok(Self { ledger, venue, quotes, said, reporter, stop, tasks })
+        Ok((Self { ledger, venue, quotes, said, reporter, stop, tasks }, copies))
     }
 
     async fn open(disk: &SimulatedDisk) -> Self {
@@ -126,7 +138,8 @@ impl Desk {
         let (since, cursor) =
             eventually("a sweep", || link.sweeps.lock().unwrap().last().copied()).await;
         let (at, rest) = (clock::now(), Rest::Nothing { resume: None });
-        let page = Page { since, cursor, orders: Vec::new(), fills: Vec::new(), at, rest };
+        let (orders, fills, external) = (Vec::new(), Vec::new(), Externals::default());
+        let page = Page { since, cursor, orders, fills, external, at, rest };
         self.event(Event::Page(page)).await;
         eventually("live", || (self.said.borrow().0 == ServiceState::Live).then_some(())).await;
     }
@@ -185,7 +198,7 @@ impl Desk {
 
 fn taken(order: &Order, state: OrderState) -> VenueOrder {
     let venue_order_id = order.order_id.venue_order_id;
-    VenueOrder { venue_order_id, state, reason: None, replaced: false }
+    VenueOrder { venue_order_id, state, reason: None, replaced: false, terms: None }
 }
 
 #[tokio::test]

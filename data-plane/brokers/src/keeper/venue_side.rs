@@ -7,7 +7,7 @@ use crate::{
     limits::{CANCEL_AGAIN, LEDGER_BATCH},
     reconcile::{After, Ask, Need},
     store::StoreError,
-    venue::{Event, Page, Placed, Refusal, Submission, VenueFill},
+    venue::{Event, Page, Placed, Refusal, Submission, VenueFill, external::ExternalFill},
 };
 use std::time::Instant;
 use tradewind_domain::{
@@ -112,6 +112,7 @@ impl Keeper {
                 self.halted = None;
                 self.line = Line::Sweeping(link);
                 self.reconcile.connection_changed();
+                self.begin_with_all();
                 self.report();
                 self.sweep_if_due();
                 Ok(())
@@ -179,28 +180,32 @@ impl Keeper {
             self.put(&record)?;
             self.replace_is_over(&said.venue_order_id);
         }
+        let overfills = self.ledger.overfills(said);
+        if overfills {
+            let (exec_id, order) = (&said.exec_id, &said.venue_order_id);
+            tracing::error!(%exec_id, %order, "the venue has filled more than was ordered");
+            // An earlier build could not read such a record.
+            if !self.writes_external() {
+                return Ok(());
+            }
+        }
         match self.ledger.fill(said) {
             Some(Ok(record)) => {
-                let before = self.ledger.overfilled();
                 self.put(&record)?;
-                if self.ledger.overfilled() > before {
-                    let (exec_id, order) = (&said.exec_id, &said.venue_order_id);
-                    tracing::error!(%exec_id, %order, "the venue has filled more than was ordered");
+                if overfills {
                     self.report();
                 }
                 self.cancel_what_reduces_no_more(&said.venue_order_id)
             }
             Some(Err(illegal)) => {
                 let (exec_id, order) = (&said.exec_id, &said.venue_order_id);
-                tracing::warn!(%exec_id, %order, %illegal, "fill waits for the end of a replace");
+                tracing::error!(%exec_id, %order, %illegal, "fill does not fit its order");
                 Ok(())
             }
-            None => {
-                if self.ledger.entry_at(&said.venue_order_id).is_none() {
-                    tracing::debug!(order = %said.venue_order_id, "fill of an external order");
-                }
-                Ok(())
+            None if self.ledger.entry_at(&said.venue_order_id).is_none() => {
+                self.external_fill(&ExternalFill::of(said))
             }
+            None => Ok(()),
         }
     }
 
@@ -212,6 +217,7 @@ impl Keeper {
         for said in &page.orders {
             self.evidence(said)?;
         }
+        self.external_page(&page)?;
         let ask = Ask { since: page.since, cursor: page.cursor };
         match self.reconcile.page(ask, page.at, page.rest, Instant::now()) {
             After::Ask(ask) => {
@@ -220,7 +226,7 @@ impl Keeper {
             }
             After::Complete { since, listed_at, write_down } => {
                 self.swept(since, listed_at)?;
-                if write_down {
+                if write_down && !self.external_missed {
                     self.put(&Record::Swept { to: listed_at })?;
                 }
                 Ok(())
@@ -285,6 +291,7 @@ impl Keeper {
             }
         }
         self.replaces_overdue();
+        self.look_for_what_was_missed();
         self.run_timers()?;
         self.cancel_of_the_gone()?;
         self.catch_up()?;
@@ -308,7 +315,7 @@ impl Keeper {
         let unknown = self.ledger.unknown().map(|entry| entry.order.created_at);
         let in_doubt = self.replaces_in_doubt().into_iter().map(|(_, accepted)| accepted);
         let need = Need {
-            open_orders: self.ledger.has_open_orders(),
+            open_orders: self.ledger.has_open_orders() || self.ledger.external().open().len() > 0,
             unknown_since: unknown.chain(in_doubt).min(),
         };
         if let Some(ask) = self.reconcile.due(need, Instant::now()) {

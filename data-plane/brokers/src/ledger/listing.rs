@@ -2,6 +2,7 @@
 //! all of them. Decides nothing; what becomes of them is `rules`.
 
 use super::{Entry, Ledger};
+use crate::limits::CLOCK_SET_BACK;
 use std::time::Duration;
 use tradewind_domain::{ids::CustomerId, time::UnixNanos, trading::presence::Marks};
 
@@ -29,7 +30,8 @@ impl Ledger {
         ids.filter_map(|id| self.orders.get(id))
     }
 
-    /// Orders accepted within that time, customer by customer, the newest first: looked for from the newest back.
+    /// Orders accepted within that time, customer by customer, the newest first: looked for from the newest back, and so much
+    /// further than the clock may have been set back meanwhile.
     pub fn accepted_within(
         &self,
         within: Duration,
@@ -37,7 +39,10 @@ impl Ledger {
     ) -> impl Iterator<Item = &Entry> {
         self.customers.values().flat_map(move |customer| {
             let newest = customer.orders.iter().rev().filter_map(|id| self.orders.get(id));
-            newest.take_while(move |entry| now.since(entry.order.created_at) < within)
+            let ago = move |entry: &&Entry| now.since(entry.order.created_at);
+            newest
+                .take_while(move |e| ago(e) < within + CLOCK_SET_BACK)
+                .filter(move |e| ago(e) < within)
         })
     }
 

@@ -3,9 +3,11 @@
 //!
 //! Every numbered event carries its number and all that is told of it, so a replay tells the same words under them.
 
+mod external;
 mod order;
 
 use bytes::Bytes;
+pub use external::{ExternalFillRecord, ExternalRecord, TermsRecord};
 pub use order::{
     OrderRecord, OrderTypeRecord, Part, SideRecord, StateRecord, TimeInForceRecord,
     TradingStateRecord,
@@ -62,6 +64,10 @@ pub enum Record {
     IntentWith { intent: Intent, parts: Vec<Part> },
     /// The copy of this naming joins: from here on everything waits for both.
     CopyJoins { cluster: u64, epoch: u64 },
+    /// An order at the venue that is none of these, as the venue shows it at that time.
+    ExternalSeen { order: ExternalRecord, at: UnixNanos },
+    /// A fill of such an order.
+    ExternalFilled(ExternalFillRecord),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -234,7 +240,9 @@ impl Record {
             | Self::Swept { .. }
             | Self::Tightened { .. }
             | Self::CancelAllAfter { .. }
-            | Self::CopyJoins { .. } => Vec::new(),
+            | Self::CopyJoins { .. }
+            | Self::ExternalSeen { .. }
+            | Self::ExternalFilled(_) => Vec::new(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The rules of the ledger: from a command or a venue's word to the records it makes. Decides who may do
 //! what and what becomes of an order; every function is pure: state, values and a time in, records out.
 
+mod fills;
 mod presence;
 mod replace;
 
@@ -8,11 +9,11 @@ pub use replace::Replacing;
 
 use super::{
     Entry, Ledger,
-    record::{Filled, Intent, OrderRecord, Record},
+    record::{Intent, OrderRecord, Record},
 };
 use crate::{
     limits::{REASON_CHARS, RETRY_AFTER_MS},
-    venue::{Capabilities, VenueFill, VenueOrder},
+    venue::{Capabilities, VenueOrder},
 };
 use std::collections::BTreeSet;
 use tradewind_domain::{
@@ -20,7 +21,7 @@ use tradewind_domain::{
     ids::{ClientOrderId, CustomerId, Epoch, Fence, OrderId, TraderId, VenueId, VenueOrderId},
     limits::{INTENT_DEADLINE, SWEEP_MARGIN},
     time::UnixNanos,
-    trading::{Fill, NewOrder, Order, OrderState},
+    trading::{NewOrder, Order, OrderState},
 };
 use tradewind_protocol::{
     problem::{Code, Problem},
@@ -180,9 +181,7 @@ impl Ledger {
         if let Some(before) = self.entry(&id) {
             return same_order(before, new).map(|()| Submitted::Before(id));
         }
-        if self.replaced_under(&id).is_some() {
-            return Err(used(&new.client_order_id, "a replace"));
-        }
+        self.check_unused(&id, &new.client_order_id)?;
         new.check(now).map_err(|why| Problem::new(Code::InvalidOrder, why.to_string()))?;
         capabilities.check(new).map_err(|why| Problem::new(Code::Unsupported, why))?;
         let session = self.tied_to(principal, new)?;
@@ -316,43 +315,6 @@ impl Ledger {
             | OrderState::Unknown => return None,
         };
         self.change(order, next, said.reason.clone(), now)
-    }
-
-    /// A fill the venue tells of: `None` if it is known or of no order of ours.
-    #[must_use]
-    pub fn fill(
-        &self,
-        said: &VenueFill,
-    ) -> Option<Result<Record, tradewind_domain::trading::order::IllegalChange>> {
-        if self.knows_execution(&said.exec_id) {
-            return None;
-        }
-        let order = &self.entry_at(&said.venue_order_id)?.order;
-        let fill = Fill {
-            exec_id: said.exec_id.clone(),
-            order_id: order.order_id.clone(),
-            customer: order.customer.clone(),
-            client_order_id: order.client_order_id.clone(),
-            instrument: order.instrument.clone(),
-            side: order.side,
-            quantity: said.quantity,
-            price: said.price,
-            at: said.at,
-        };
-        Some(order.filled_by(&fill).map(|next| {
-            let fill_number = self.next_number(&order.customer, PrivateChannel::Fills);
-            let orders = self.stand(&order.customer).on(PrivateChannel::Orders);
-            let filled = Filled {
-                fill_number,
-                exec_id: fill.exec_id,
-                quantity: fill.quantity,
-                price: fill.price,
-                at: fill.at,
-                order_number: super::record::Number { seq: fill_number.seq + 1, prev: orders },
-                order: OrderRecord::of(&next),
-            };
-            Record::filled(filled, &next)
-        }))
     }
 
     /// An `unknown` order that a complete sweep did not name: once the venue's clock has passed the

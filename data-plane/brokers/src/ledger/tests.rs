@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod evidence;
+mod external;
 mod histories;
 mod lives;
 mod presence;
@@ -140,7 +141,8 @@ impl Book {
     }
 
     fn says(&mut self, id: &VenueOrderId, state: OrderState) {
-        let said = VenueOrder { venue_order_id: *id, state, reason: None, replaced: false };
+        let (venue_order_id, reason, replaced, terms) = (*id, None, false, None);
+        let said = VenueOrder { venue_order_id, state, reason, replaced, terms };
         while let Some(record) = self.ledger.evidence(&said, NOW) {
             self.put(record);
         }
@@ -161,6 +163,7 @@ pub(super) fn fill_of(id: &VenueOrderId, exec: &str, quantity: &str) -> VenueFil
         quantity: quantity.parse().unwrap(),
         price: "100".parse().unwrap(),
         at: NOW,
+        traded: None,
     }
 }
 

@@ -76,20 +76,20 @@ fn an_order_filled_in_parts_ends_filled_and_what_is_filled_beyond_it_counts_and_
 }
 
 #[test]
-fn what_is_filled_beyond_an_order_waits_for_the_end_of_its_replace() {
-    let mut new = order("1");
+fn an_order_of_which_more_is_filled_than_its_replace_leaves_ends_filled_and_says_so() {
+    let mut new = order("2");
     new.state = OrderState::New;
     let (replace_id, version) = (ClientOrderId::new("r").expect("legal"), new.version);
-    let ask = ReplaceOrder { replace_id, version, quantity: "2".parse().ok(), limit_price: None };
+    let ask = ReplaceOrder { replace_id, version, quantity: "1".parse().ok(), limit_price: None };
     let by = ask.of(&new).expect("possible");
     let pending = new.replacing(by, UnixNanos(2)).expect("legal");
+    let pending = pending.filled_by(&fill(&new, "1.3")).expect("the venue's word");
+    assert_eq!((pending.state, pending.is_overfilled()), (OrderState::PendingReplace, false));
     // when
-    let fill = fill(&new, "1.5");
-    assert_eq!(pending.filled_by(&fill), Err(IllegalChange::Overfilled));
-    // then
     let replaced = pending.replaced(UnixNanos(3)).expect("legal");
-    let filled = replaced.filled_by(&fill).expect("fits now");
-    assert_eq!((filled.state, filled.is_overfilled()), (OrderState::PartiallyFilled, false));
+    // then
+    assert_eq!((replaced.state, replaced.is_overfilled()), (OrderState::Filled, true));
+    assert_eq!(replaced.reason.as_deref(), Some(OVERFILLED));
 }
 
 #[test]

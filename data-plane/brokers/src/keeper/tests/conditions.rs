@@ -37,6 +37,7 @@ impl Desk {
             quantity: order.quantity,
             price: "100".parse().unwrap(),
             at: clock::now(),
+            traded: None,
         };
         self.event(Event::Fill(fill)).await;
         let told = || self.ledger.streams().stand(&order.customer, PrivateChannel::Fills);
@@ -131,7 +132,7 @@ async fn orders_that_reduce_end_with_the_position_and_nobody_else_s_do() {
 }
 
 #[tokio::test]
-async fn what_the_venue_fills_beyond_an_order_counts_and_shows_until_somebody_has_looked_into_it() {
+async fn what_the_venue_fills_beyond_an_order_counts_and_shows_in_the_detail() {
     let (desk, _) = desk().await;
     let order = desk.submit("o-1").await.unwrap();
     desk.filled(&order).await;
@@ -144,6 +145,7 @@ async fn what_the_venue_fills_beyond_an_order_counts_and_shows_until_somebody_ha
         quantity: order.quantity,
         price: "100".parse().unwrap(),
         at: clock::now(),
+        traded: None,
     };
     desk.event(Event::Fill(beyond)).await;
     // then

@@ -219,6 +219,7 @@ async fn reducing_takes_only_what_makes_the_position_smaller() {
         quantity: "1".parse().unwrap(),
         price: "100".parse().unwrap(),
         at: clock::now(),
+        traded: None,
     }))
     .await;
     desk.until(&order, OrderState::Filled).await;

@@ -14,6 +14,7 @@ use tradewind_domain::{
 #[derive(Default)]
 pub(super) struct Noted {
     pub(super) full: AtomicBool,
+    pub(super) lists_all: AtomicBool,
     pub(super) submits: Mutex<Vec<VenueOrderId>>,
     pub(super) cancels: Mutex<Vec<VenueOrderId>>,
     pub(super) replaces: Mutex<Vec<Replace>>,
@@ -55,6 +56,9 @@ impl Link for Noted {
     fn sweep(&self, since: UnixNanos, cursor: Option<u64>) -> Result<(), NotSent> {
         self.sweeps.lock().unwrap().push((since, cursor));
         Ok(())
+    }
+    fn lists_from_the_beginning(&self) -> bool {
+        self.lists_all.load(Ordering::SeqCst)
     }
     fn subscribe(&self, _: &InstrumentId) -> Result<(), NotSent> {
         Ok(())

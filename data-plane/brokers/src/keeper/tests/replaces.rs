@@ -162,6 +162,7 @@ async fn a_fill_of_the_order_that_a_replace_placed_is_evidence_of_the_replace() 
         quantity: "2".parse().unwrap(),
         price: "100".parse().unwrap(),
         at: clock::now(),
+        traded: None,
     }))
     .await;
     desk.until(&order, OrderState::Filled).await;

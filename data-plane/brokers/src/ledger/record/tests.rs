@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
+use crate::venue::external::ExternalId;
 use tradewind_domain::{
     ids::{ClientOrderId, InstrumentId, VenueId},
     trading::OrderState,
@@ -93,6 +94,29 @@ fn tied() -> Record {
     }
 }
 
+/// With its terms, or ended.
+fn external(open: bool) -> ExternalRecord {
+    let terms = open.then(|| TermsRecord {
+        instrument: InstrumentId::new("BTC/USD").unwrap(),
+        side: SideRecord::Sell,
+        quantity: "0.50".parse().unwrap(),
+        filled: "0.1".parse().unwrap(),
+        limit_price: Some("29430.2".parse().unwrap()),
+    });
+    ExternalRecord { id: ExternalId::new("OABC-1"), open, terms }
+}
+
+fn external_fill() -> ExternalFillRecord {
+    ExternalFillRecord {
+        exec_id: ExecId::new("x1").unwrap(),
+        order: ExternalId::new("OABC-1"),
+        quantity: "0.1".parse().unwrap(),
+        price: "29430".parse().unwrap(),
+        at: UnixNanos(1_700_000_000_000_000_000),
+        traded: Some((InstrumentId::new("BTC/USD").unwrap(), SideRecord::Sell)),
+    }
+}
+
 // A list: there is nothing in it to take apart.
 #[allow(clippy::too_many_lines)]
 fn samples() -> Vec<(Record, &'static str)> {
@@ -166,6 +190,9 @@ fn samples() -> Vec<(Record, &'static str)> {
             INTENT_WITH,
         ),
         (tied(), INTENT_TIED),
+        (Record::ExternalSeen { order: external(true), at }, EXTERNAL_SEEN),
+        (Record::ExternalSeen { order: external(false), at }, EXTERNAL_ENDED),
+        (Record::ExternalFilled(external_fill()), EXTERNAL_FILLED),
         (Record::NotReplaced { number, order: known, parts: Vec::new() }, NOT_REPLACED),
     ]
 }
@@ -240,3 +267,7 @@ const INTENT_WITH: &str = "01010f07052065303930656666343965366338366534353062363
 const COPY_JOINS: &str = "01011009fb2c016e18081a";
 const TIMER: &str = "01010e0461636d6501fd00002a36fe9c9717eb33cabf";
 const INTENT_TIED: &str = "01010f07052065303930656666343965366338366534353062363935623964613337383835660461636d65036f2d310373696d074254432f555344010104302e3530010732393433302e32010003302e3100fd00002a36fe9c9717fd01002a36fe9c971703fd00002a36fe9c9717000009fb2c010203fb88130403732d31c323ad85";
+const EXTERNAL_SEEN: &str = "010111064f4142432d310101074254432f5553440104302e353003302e31010732393433302e32fd00002a36fe9c97171c5c9391";
+const EXTERNAL_ENDED: &str = "010111064f4142432d310000fd00002a36fe9c971749f4408e";
+const EXTERNAL_FILLED: &str =
+    "010112027831064f4142432d3103302e31053239343330fd00002a36fe9c971701074254432f55534401d61cd301";

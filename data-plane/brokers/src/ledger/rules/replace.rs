@@ -11,7 +11,7 @@ use crate::{
     venue::{Capabilities, VenueOrder},
 };
 use tradewind_domain::{
-    ids::{OrderId, VenueOrderId},
+    ids::{ClientOrderId, OrderId, VenueOrderId},
     limits::INTENT_DEADLINE,
     time::UnixNanos,
     trading::{Order, OrderState, ReplaceOrder},
@@ -31,6 +31,21 @@ pub enum Replacing {
 }
 
 impl Ledger {
+    /// Whether an id is free for an order, by what the venue had under it beside orders.
+    pub(super) fn check_unused(
+        &self,
+        id: &VenueOrderId,
+        name: &ClientOrderId,
+    ) -> Result<(), Problem> {
+        if self.replaced_under(id).is_some() {
+            return Err(used(name, "a replace"));
+        }
+        if self.is_external(id) {
+            return Err(used(name, "an order at the venue that this ledger does not know"));
+        }
+        Ok(())
+    }
+
     /// What a replace comes to; fence, Trader and grant have been checked. `ready`: it could be sent now, or why not.
     pub fn replace(
         &self,
@@ -55,6 +70,7 @@ impl Ledger {
                 Err(used(&ask.replace_id, "another replace"))
             };
         }
+        self.check_unused(&by, &ask.replace_id)?;
         check_state(order)?;
         if ask.version != order.version {
             let detail = format!(

@@ -1,7 +1,10 @@
 //! Any history: random commands, words of the venue, and crashes after any record. What was durable is
 //! told; nothing told may ever be told otherwise.
 
-use super::*;
+use super::{
+    external::{stranger, stranger_fill},
+    *,
+};
 use proptest::prelude::*;
 use tradewind_domain::trading::{Fill, exposure::Exposure};
 
@@ -39,6 +42,18 @@ enum Step {
         pick: u8,
         end: u8,
     },
+    /// The venue shows an order that is none of these, or the end of one.
+    Stranger {
+        id: u8,
+        quantity: u8,
+        open: bool,
+    },
+    /// And a fill of it, perhaps under an execution's name that was heard before.
+    StrangerFills {
+        id: u8,
+        exec: u8,
+        quantity: u8,
+    },
     /// So many of the newest records are lost, and the process with them.
     Crash {
         lost: u8,
@@ -59,6 +74,10 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (any::<u8>(), 0_u8..8, 1_u8..5)
             .prop_map(|(pick, name, quantity)| Step::Replace { pick, name, quantity }),
         3 => (any::<u8>(), any::<u8>()).prop_map(|(pick, end)| Step::Ends { pick, end }),
+        2 => (0_u8..3, 1_u8..4, any::<bool>())
+            .prop_map(|(id, quantity, open)| Step::Stranger { id, quantity, open }),
+        2 => (0_u8..3, 0_u8..12, 1_u8..3)
+            .prop_map(|(id, exec, quantity)| Step::StrangerFills { id, exec, quantity }),
         1 => (0_u8..8).prop_map(|lost| Step::Crash { lost }),
         2 => Just(Step::Synced),
     ]
@@ -162,8 +181,9 @@ impl World {
             Step::Fills { pick, exec, quantity } => {
                 let Some(id) = self.any_venue_id(pick) else { return };
                 let said = fill_of(&id, &format!("x-{exec}"), &quantity.to_string());
-                if let Some(Ok(record)) = self.book.ledger.fill(&said) {
-                    self.book.put(record);
+                // Nothing that the venue says of its fills is left out.
+                if let Some(record) = self.book.ledger.fill(&said) {
+                    self.book.put(record.unwrap());
                 }
             }
             Step::Cancel { pick } => {
@@ -178,6 +198,13 @@ impl World {
             Step::Ends { pick, end } => {
                 let Some(id) = self.any_order(pick) else { return };
                 self.ends(id, end);
+            }
+            Step::Stranger { id, quantity, open } => {
+                self.book.shows(&stranger(&format!("X-{id}"), &quantity.to_string(), "0", open));
+            }
+            Step::StrangerFills { id, exec, quantity } => {
+                let (id, exec) = (format!("X-{id}"), format!("x-{exec}"));
+                self.book.shows_fill(&stranger_fill(&id, &exec, &quantity.to_string()));
             }
             Step::Crash { lost } => self.crash(lost),
             Step::Synced => self.sync(),
@@ -218,11 +245,29 @@ fn check_fills(ledger: &Ledger, told: &Told) {
     }
 }
 
-/// The position is the sum of the fills, and what is open counts in full.
-fn check_exposures(ledger: &Ledger, told: &Told) {
+/// What is external, and how much of it is open, by the records alone.
+fn external_of(records: &[Record]) -> (Exposure, u32) {
+    let (mut has, mut open) = (Exposure::default(), BTreeMap::new());
+    for record in records {
+        match record {
+            Record::ExternalFilled(fill) => has.position += fill.quantity.decimal(),
+            Record::ExternalSeen { order, .. } if order.open => {
+                open.insert(&order.id, order.terms.as_ref().unwrap().quantity.decimal());
+            }
+            Record::ExternalSeen { order, .. } => drop(open.remove(&order.id)),
+            _ => {}
+        }
+    }
+    has.buying = open.values().sum();
+    (has, u32::try_from(open.len()).unwrap())
+}
+
+/// The position is the sum of the fills, and what is open counts in full; the account's is that of its customers and of
+/// what is external.
+fn check_exposures(ledger: &Ledger, told: &Told, external: (Exposure, u32)) {
     let instrument = InstrumentId::new("BTC/USD").unwrap();
     let owners = ["acme", "bolt"].map(|name| Owner::Customer(CustomerId::new(name).unwrap()));
-    let mut all = (Exposure::default(), 0);
+    let mut all = external;
     for owner in owners {
         let Owner::Customer(customer) = &owner else { continue };
         let (mut expected, mut open) = (Exposure::default(), 0);
@@ -274,7 +319,7 @@ proptest! {
         prop_assert_eq!(&replay(&world.book.records), &world.book.ledger);
         check_numbers(&world.told);
         check_fills(&world.book.ledger, &world.told);
-        check_exposures(&world.book.ledger, &world.told);
+        check_exposures(&world.book.ledger, &world.told, external_of(&world.book.records));
         // what was told stands in the records, unchanged
         let events = world.book.records.iter().flat_map(|record| record.events(&account()));
         let found: Told = events

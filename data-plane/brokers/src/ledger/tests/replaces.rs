@@ -132,6 +132,7 @@ fn an_order_in_whose_place_another_stands_has_ended_unless_a_replace_of_ours_is_
         state: OrderState::Canceled,
         reason: None,
         replaced: true,
+        terms: None,
     };
     assert_eq!(book.ledger.evidence(&gone(id), NOW), None);
     book.says(&by, OrderState::New);
