@@ -125,6 +125,15 @@ pub const SESSIONS_PER_MARKET_MANAGER: usize = 20_000;
 pub const SUBSCRIPTIONS_PER_SESSION: usize = 4_096;
 /// Frames queued for one session. A public stream is conflated beyond it, a private one disconnected.
 pub const SESSION_QUEUE_FRAMES: usize = 1_024;
+/// Operations of one connection of a session that are not answered yet: an algo that waits 3 ms for each has 20,000 a second.
+pub const OPERATIONS_PER_SESSION: usize = 64;
+const _: () = assert!(
+    OPERATIONS_PER_SESSION < SESSION_QUEUE_FRAMES / 8,
+    "all answers find room in what a private stream leaves"
+);
+/// Requests a second of one session, which may have as many connections as there are: the orders that a MarketManager is made
+/// for in all. It ends floods, and shares nothing out.
+pub const SESSION_REQUESTS_PER_SECOND: u32 = 20_000;
 /// The shortest and the longest time after which a session that is away has its orders canceled: below it a failover
 /// would, above it the algo had better cancel them.
 pub const AWAY_MIN: Duration = Duration::from_secs(5);
@@ -312,3 +321,10 @@ pub const BRAKE_REMEMBERED: Duration = Duration::from_secs(600);
 /// Connections of one Broker to its venue: a few thousand instruments at a venue that takes fifty on one, and what a venue
 /// that takes one costs at most.
 pub const VENUE_CONNECTIONS: usize = 64;
+
+/// Minutes of an instrument that are kept for its bars, the running one among them: yesterday is whole at any time of today. With
+/// trades in each of them some 400 KiB.
+pub const BAR_MINUTES: u32 = 2 * 24 * 60;
+/// How far a venue's clock may be ahead of the reader's, and how late a trade is told after that.
+pub const VENUE_CLOCK_SKEW: Duration = Duration::from_secs(5);
+const _: () = assert!(VENUE_CLOCK_SKEW.as_secs() < 60, "a bar of a minute is over within the next");

@@ -5,6 +5,7 @@
 pub mod admission;
 pub mod asks;
 pub mod attach;
+pub mod bars;
 pub mod calendar;
 pub mod check_in;
 pub mod control;

@@ -2,13 +2,16 @@
 //! stream's position is `{epoch, seq}`; `prev` names the number before on the same channel, so that an
 //! untold hole shows at the next frame.
 
-use crate::problem::Code;
+use crate::{
+    orders::SubmitOrder,
+    problem::{Code, Problem},
+};
 use serde::{Deserialize, Serialize};
 use tradewind_domain::{
-    control::desired::ManagerEndpoint,
-    ids::{AccountId, InstrumentId, StreamEpoch},
+    control::{desired::ManagerEndpoint, risk::TradingState},
+    ids::{AccountId, ClientOrderId, InstrumentId, OrderId, StreamEpoch},
     time::UnixNanos,
-    trading::{Fill, Order, Quote, Trade},
+    trading::{Fill, Order, Quote, ReplaceOrder, Trade},
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -40,7 +43,8 @@ pub enum Topic {
     Trades { instrument: InstrumentId },
 }
 
-/// From the algo.
+/// From the algo. What has a `request` is an operation as REST has it: that number is the algo's choice and stands in the
+/// answer, until which it is no other operation's of this connection.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 pub enum FromAlgo {
@@ -62,6 +66,46 @@ pub enum FromAlgo {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         account: Option<AccountId>,
     },
+    /// `POST /v1/orders`.
+    Submit { request: u64, order: Box<SubmitOrder> },
+    /// `GET /v1/orders/{order_id}`.
+    Get { request: u64, order_id: OrderId },
+    /// `PATCH /v1/orders/{order_id}`.
+    Replace { request: u64, order_id: OrderId, replace: ReplaceOrder },
+    /// `DELETE /v1/orders/{order_id}`.
+    Cancel { request: u64, order_id: OrderId },
+    /// `GET /v1/orders`.
+    List {
+        request: u64,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        account: Option<AccountId>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        client_order_id: Option<ClientOrderId>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        open: Option<bool>,
+    },
+    /// `GET /v1/fills`.
+    Fills {
+        request: u64,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        account: Option<AccountId>,
+    },
+    /// `GET /v1/positions`.
+    Positions {
+        request: u64,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        account: Option<AccountId>,
+    },
+    /// `POST /v1/cancel_all_after`.
+    CancelAllAfter {
+        request: u64,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        account: Option<AccountId>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        after_ms: Option<u64>,
+    },
+    /// `PUT /v1/accounts/{account}/trading_state`.
+    Tighten { request: u64, account: AccountId, state: TradingState },
 }
 
 /// How a subscription begins.
@@ -95,6 +139,9 @@ pub enum ToAlgo {
         heartbeat_ms: u64,
         trader_manager: Option<ManagerEndpoint>,
         affinity_version: u64,
+        /// So many operations may be under way over this connection; a build before them does not say, and takes none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        operations: Option<u64>,
     },
     Subscribed {
         topic: Topic,
@@ -160,6 +207,16 @@ pub enum ToAlgo {
         prev: u64,
         #[serde(flatten)]
         trade: Trade,
+    },
+    /// To an operation: what REST answers to it, the one that is asked for or the problem. Answers come in any order.
+    Answer {
+        request: u64,
+        /// HTTP's.
+        status: u16,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        body: Option<serde_json::Value>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        problem: Option<Problem>,
     },
 }
 

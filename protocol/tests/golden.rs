@@ -5,7 +5,7 @@
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use tradewind_protocol::{
-    Problem, attach, calendar, check_in, control, copies,
+    Problem, attach, bars, calendar, check_in, control, copies,
     domain::control::{
         copies::AccountDeclaration,
         risk::RiskSpec,
@@ -66,6 +66,7 @@ fn again_as(message: &str, body: &Value) -> serde_json::Result<Value> {
         "cancel_timers" => again::<orders::CancelTimers>(body),
         "positions" => again::<orders::Positions>(body),
         "account_trading_state" => again::<orders::AccountTradingState>(body),
+        "bars" => again::<bars::Bars>(body),
         "calendar" => again::<calendar::CalendarTold>(body),
         "instrument" => again::<instruments::InstrumentInfo>(body),
         "instruments" => again::<instruments::Instruments>(body),
@@ -132,9 +133,10 @@ fn declared_again_as(message: &str, body: &Value) -> serde_json::Result<Value> {
     }
 }
 
-const FILES: [(&str, &str); 19] = [
+const FILES: [(&str, &str); 20] = [
     ("copies", include_str!("../golden/copies.jsonl")),
     ("attach", include_str!("../golden/attach.jsonl")),
+    ("bars", include_str!("../golden/bars.jsonl")),
     ("calendar", include_str!("../golden/calendar.jsonl")),
     ("instruments", include_str!("../golden/instruments.jsonl")),
     ("events", include_str!("../golden/events.jsonl")),

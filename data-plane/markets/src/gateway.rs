@@ -3,13 +3,16 @@
 //! orders the Brokers'.
 
 mod auth;
+mod bars;
 mod calendar;
 mod directory;
 mod fan_out;
 mod home;
 mod instruments;
+mod operations;
 mod port;
 mod presence;
+mod rate;
 mod rest;
 mod session;
 mod sessions;
@@ -28,6 +31,7 @@ use axum::{
 use directory::Directory;
 use futures_util::FutureExt as _;
 use home::Home;
+use rate::Rates;
 pub(crate) use sessions::Sessions;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -55,7 +59,6 @@ use tradewind_protocol::{
     stream::ToAlgo,
     supervision::ServiceReport,
     token::Claims,
-    trade::{CommandAnswer, OrderCommand, Principal},
 };
 
 use crate::hop::unavailable;
@@ -66,6 +69,10 @@ pub(crate) struct Settings {
     pub(crate) sessions: usize,
     /// Of one session.
     pub(crate) subscriptions: usize,
+    /// Of one connection, not answered yet.
+    pub(crate) operations: usize,
+    /// Of one session, by REST and over its stream together.
+    pub(crate) requests_per_second: u32,
     /// Frames waiting for one session that must not be left out.
     pub(crate) queue_frames: usize,
     /// A session that has no room for a private stream and takes nothing is disconnected after that.
@@ -87,6 +94,8 @@ impl Default for Settings {
         Self {
             sessions: system::SESSIONS_PER_MARKET_MANAGER,
             subscriptions: system::SUBSCRIPTIONS_PER_SESSION,
+            operations: system::OPERATIONS_PER_SESSION,
+            requests_per_second: system::SESSION_REQUESTS_PER_SECOND,
             queue_frames: system::SESSION_QUEUE_FRAMES,
             slow_after: limits::SLOW_AFTER,
             heartbeat_every: system::HEARTBEAT_EVERY,
@@ -121,6 +130,7 @@ struct Shared {
     directory: watch::Sender<Option<Arc<Directory>>>,
     links: Mutex<BTreeMap<MarketId, TradeLink>>,
     sessions: Arc<Sessions>,
+    rates: Rates,
 }
 
 impl Gateway {
@@ -134,18 +144,21 @@ impl Gateway {
     ) -> Self {
         let directory = watch::Sender::new(None);
         let links = Mutex::default();
-        Self(Arc::new(Shared { settings, identity, services, directory, links, sessions }))
+        let rates = Rates::new(settings.requests_per_second);
+        let shared = Shared { settings, identity, services, directory, links, sessions, rates };
+        Self(Arc::new(shared))
     }
 
     /// What is served to algos.
     pub(crate) fn router(&self) -> Router {
         let counted = middleware::from_fn_with_state(self.0.sessions.clone(), rest::counted);
         let rest = rest::routes().merge(calendar::routes()).merge(instruments::routes());
+        let rest = rest.merge(bars::routes());
         let rest = rest.layer(counted);
         rest.route("/v1/stream", get(stream)).with_state(self.clone())
     }
 
-    /// Whether an order may be submitted by REST in the caller's session. All else that is asked goes on behind a cordon:
+    /// Whether an order may be submitted in the caller's session. All else that is asked goes on behind a cordon:
     /// what is there is looked at and cancelled.
     fn submits(&self, caller: &Caller) -> Result<(), Problem> {
         self.0.sessions.submits(caller.0.session.as_str())
@@ -194,6 +207,10 @@ impl Gateway {
         &self.0.settings
     }
 
+    pub(crate) fn rates(&self) -> &Rates {
+        &self.0.rates
+    }
+
     pub(crate) fn directory(&self) -> watch::Receiver<Option<Arc<Directory>>> {
         self.0.directory.subscribe()
     }
@@ -209,15 +226,6 @@ impl Gateway {
         let links = self.0.links.lock().unwrap_or_else(PoisonError::into_inner);
         let none = || Problem::new(Code::NotFound, format!("there is no market {market} here"));
         links.get(market).cloned().ok_or_else(none)
-    }
-
-    pub(crate) async fn command(
-        &self,
-        market: &MarketId,
-        principal: Principal,
-        command: OrderCommand,
-    ) -> Result<CommandAnswer, Problem> {
-        Ok(self.link(market)?.command(principal, command).await)
     }
 
     pub(crate) async fn latest_quote(
@@ -250,6 +258,7 @@ impl Gateway {
             heartbeat_ms: u64::try_from(every).unwrap_or(u64::MAX),
             trader_manager,
             affinity_version,
+            operations: u64::try_from(self.0.settings.operations).ok(),
         }
     }
 

@@ -38,6 +38,8 @@ pub(crate) const EDGE_SILENCE: Duration = Duration::from_secs(45);
 pub(crate) const EDGE_PING_EVERY: Duration = Duration::from_secs(15);
 /// A session is read in pieces of this size: tungstenite fills the whole buffer with zeros first.
 pub(crate) const READ_BUFFER_BYTES: usize = 8 << 10;
+/// A session's frames are read so many times as fast as it may ask: what is too fast is answered, and costs no more than what is not.
+pub(crate) const READ_AHEAD: u32 = 2;
 /// Quotes of one instrument that wait for one reader before some are left out: far less than the kernel holds for him anyhow, and a
 /// write of 32 costs little more than a write of one.
 pub(crate) const QUOTES_WAITING: usize = 32;
@@ -69,6 +71,10 @@ pub(crate) const CALENDAR_DAYS_UNASKED: u32 = 30;
 const _: () = assert!(CALENDAR_DAYS_UNASKED < CALENDAR_DAYS);
 /// Instruments that are told at once: all of a large Market, some 90 KiB, 280 with the longest names.
 pub(crate) const INSTRUMENTS_AT_ONCE: usize = 1_000;
+/// Bars that are told at once: sixteen hours of minutes, some 230 KiB.
+pub(crate) const BARS_AT_ONCE: usize = 1_000;
+/// Instruments of a Market for which bars are kept: with trades in each minute of two days some 50 MiB.
+pub(crate) const BARS_INSTRUMENTS: usize = 128;
 
 /// A session that left so recently and comes back is not new, while nothing new is taken.
 pub(crate) const RESUMED_WITHIN: Duration = Duration::from_secs(60);

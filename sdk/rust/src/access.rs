@@ -4,6 +4,7 @@
 use crate::{
     clock,
     edges::Edges,
+    events::{Events, SessionEvent},
     requests::{Failed, Requests},
 };
 use std::{
@@ -24,6 +25,7 @@ const RENEW_AT_MOST_EVERY: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Access {
     pub(crate) edges: Edges,
+    pub(crate) events: Events,
     requests: Requests,
     api_key: Option<String>,
     held: Mutex<Held>,
@@ -59,7 +61,8 @@ impl Access {
         let renew_at = Instant::now() + renewed_in(&token);
         let held = Mutex::new(Held { token, renew_at, members });
         let renewing = tokio::sync::Mutex::new(());
-        Self { edges: Edges::new(edges), requests, api_key, held, renewing }
+        let (edges, events) = (Edges::new(edges), Events::default());
+        Self { edges, events, requests, api_key, held, renewing }
     }
 
     // A panic while the lock is held leaves values that are still whole.
@@ -114,6 +117,8 @@ impl Access {
         held.renew_at = Instant::now() + renewed_in(&opened.token);
         held.token = opened.token;
         held.learn(opened.infrastructure_managers);
+        drop(held);
+        self.events.tell(SessionEvent::TokenRenewed);
     }
 
     /// What a TraderManager has given: its token is the newest of this copy's right.
@@ -128,6 +133,7 @@ impl Access {
         held.learn(given.infrastructure_managers);
         drop(held);
         self.edges.replace(given.market_managers);
+        self.events.tell(SessionEvent::TokenRenewed);
     }
 
     /// Renews the token from half of its life on, for ever.

@@ -4,10 +4,12 @@
 use crate::{
     access::Access,
     dial::{self, Socket},
+    events::SessionEvent,
     history::Recorder,
     home::Homes,
     subscriptions::{Sink, Subscriptions, Verdict},
     tape::TradeEvent,
+    tracked::Tracked,
 };
 use futures_util::{SinkExt as _, StreamExt as _};
 use std::{sync::Arc, time::Duration};
@@ -20,6 +22,7 @@ use tradewind_protocol::{
     domain::{
         ids::{AccountId, StreamEpoch},
         limits,
+        trading::Order,
     },
     history::OperationType,
     stream::{FromAlgo, ToAlgo, Topic},
@@ -67,6 +70,7 @@ pub(crate) struct Connection {
     pub(crate) progress: watch::Sender<Progress>,
     pub(crate) subscriptions: Subscriptions,
     pub(crate) homes: Homes,
+    pub(crate) tracked: Tracked,
 }
 
 /// Why a connection ended.
@@ -104,6 +108,8 @@ impl Connection {
             let failure = match dialled {
                 Ok(socket) => {
                     self.recorder.write(OperationType::Info, "connect", address.as_str());
+                    let market_manager = address.clone();
+                    self.access.events.tell(SessionEvent::Connected { market_manager });
                     match self.serve(&address, socket).await {
                         End::Closed => return,
                         End::Lost(reason) => reason,
@@ -123,6 +129,8 @@ impl Connection {
                 address.as_str(),
                 failure.clone(),
             );
+            let (market_manager, why) = (address.clone(), failure.clone());
+            self.access.events.tell(SessionEvent::Lost { market_manager, why });
             self.progress.send_modify(|progress| progress.last_failure = failure);
             self.access.edges.leave(&address);
             if failures as usize >= self.access.edges.len() {
@@ -243,6 +251,8 @@ impl Connection {
     /// Dials those the server named, in turn. `None` if none of them answers: the old connection is used
     /// for as long as it lasts.
     async fn go(&self, from: &str, reconnect_to: Vec<String>) -> Option<End> {
+        let (market_manager, to) = (from.to_string(), reconnect_to.clone());
+        self.access.events.tell(SessionEvent::Goaway { market_manager, reconnect_to: to });
         for address in reconnect_to.into_iter().filter(|address| address != from) {
             match self.dial(&address, limits::DIAL_WITHIN).await {
                 Ok(socket) => {
@@ -258,11 +268,14 @@ impl Connection {
     async fn take(&mut self, frame: ToAlgo) {
         match frame {
             ToAlgo::Subscribed { topic, mode, position } => {
+                let (was, stands) = (self.subscriptions.source(&topic), position.as_ref());
+                self.access.events.opened(&topic, was, stands.map(|stands| &stands.epoch));
                 self.subscriptions.opened(&topic, mode, position);
             }
             ToAlgo::Quote { instrument, epoch, seq, quote } => {
                 let topic = Topic::Quotes { instrument };
                 self.recorder.write(OperationType::Ok, "quote", seq);
+                self.access.events.heard(&topic, self.subscriptions.source(&topic), &epoch);
                 self.subscriptions.quoted(&topic, epoch, seq);
                 for sink in self.subscriptions.sinks(&topic) {
                     if let Sink::Quotes(latest) = sink {
@@ -273,15 +286,7 @@ impl Connection {
             ToAlgo::Order { account, epoch, seq, prev, order } => {
                 let topic = Topic::Orders { account };
                 if self.is_new(&topic, &epoch, seq, prev) {
-                    let state = serde_json::to_value(order.state).unwrap_or_default();
-                    let value = serde_json::json!([order.client_order_id, state]);
-                    self.recorder.write(OperationType::Ok, "order", value);
-                    for sink in self.subscriptions.sinks(&topic) {
-                        if let Sink::Orders(orders) = sink {
-                            // Waiting here is the backpressure: the server sees a slow reader.
-                            let _ = orders.send(order.clone()).await;
-                        }
-                    }
+                    self.take_order(&topic, order).await;
                 }
             }
             ToAlgo::Fill { account, epoch, seq, prev, fill } => {
@@ -304,7 +309,7 @@ impl Connection {
                 }
             }
             ToAlgo::Gap { topic, reason, .. } => {
-                self.tell_tape(&topic, &TradeEvent::Gap { reason: reason.clone() });
+                self.tell_gap(&topic, &reason);
                 let value = serde_json::to_value(&topic).unwrap_or_default();
                 self.recorder.write_error(OperationType::Info, "gap", value, reason);
                 self.subscriptions.gap_told(&topic);
@@ -321,7 +326,24 @@ impl Connection {
             ToAlgo::Hello { trader_manager, affinity_version, .. } => {
                 self.homes.heard(trader_manager, affinity_version);
             }
-            ToAlgo::Unsubscribed { .. } | ToAlgo::Status { .. } | ToAlgo::Goaway { .. } => {}
+            // An answer is to an operation over the stream: here all are asked by REST.
+            ToAlgo::Unsubscribed { .. }
+            | ToAlgo::Status { .. }
+            | ToAlgo::Goaway { .. }
+            | ToAlgo::Answer { .. } => {}
+        }
+    }
+
+    async fn take_order(&self, topic: &Topic, order: Order) {
+        let state = serde_json::to_value(order.state).unwrap_or_default();
+        let value = serde_json::json!([order.client_order_id, state]);
+        self.recorder.write(OperationType::Ok, "order", value);
+        self.tracked.told(&order);
+        for sink in self.subscriptions.sinks(topic) {
+            if let Sink::Orders(orders) = sink {
+                // Waiting here is the backpressure: the server sees a slow reader.
+                let _ = orders.send(order.clone()).await;
+            }
         }
     }
 
@@ -334,7 +356,16 @@ impl Connection {
         }
     }
 
+    /// To those who read its trades; whoever follows an order of an account asks for it.
+    fn tell_gap(&self, topic: &Topic, reason: &str) {
+        self.tell_tape(topic, &TradeEvent::Gap { reason: reason.to_string() });
+        if let Topic::Orders { account } = topic {
+            self.tracked.doubt(account);
+        }
+    }
+
     fn is_new(&mut self, topic: &Topic, epoch: &StreamEpoch, seq: u64, prev: u64) -> bool {
+        self.access.events.heard(topic, self.subscriptions.source(topic), epoch);
         match self.subscriptions.judge(topic, epoch, seq, prev) {
             Verdict::New => true,
             Verdict::Seen => false,
@@ -342,8 +373,7 @@ impl Connection {
                 let value = serde_json::to_value(topic).unwrap_or_default();
                 self.recorder.write(OperationType::Fail, "untold-gap", value);
                 tracing::error!(?topic, seq, prev, "events are missing and nobody said so");
-                let reason = "trades are missing and nobody said so".to_string();
-                self.tell_tape(topic, &TradeEvent::Gap { reason });
+                self.tell_gap(topic, "trades are missing and nobody said so");
                 true
             }
         }

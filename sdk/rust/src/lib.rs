@@ -21,6 +21,9 @@
 //! again only under its own `client_order_id`; an outcome that is not known is said to be
 //! [`OrderError::Unknown`], never guessed.
 //!
+//! What it reads are `Stream`s, too. [`Session::submit_tracked`] gives a handle of an order, with futures for what becomes of it;
+//! [`Session::on_event`] tells the curious what happens to the session.
+//!
 //! An algo that its customer runs himself names its Trader (`TRADEWIND_TRADER` beside `TRADEWIND_API_KEY`, or
 //! [`Builder::trader`]): it is then attached at his TraderManager, seen and fenced like those that are spawned there.
 //! [`Session::attachment`] tells what becomes of it.
@@ -28,6 +31,7 @@
 mod access;
 mod attach;
 mod attachment;
+mod bars;
 mod brakes;
 mod builder;
 mod calendar;
@@ -36,6 +40,7 @@ mod connection;
 mod dial;
 mod edges;
 mod error;
+mod events;
 mod history;
 mod home;
 mod instruments;
@@ -46,25 +51,33 @@ mod session;
 mod streams;
 mod subscriptions;
 mod tape;
+mod tracked;
 
 pub use attachment::{Attachment, Ended, TraderEvent};
 pub use builder::Builder;
 pub use calendar::CalendarOf;
 pub use error::{Error, OrderError};
+pub use events::{SessionEvent, SessionEvents};
 pub use orders::{OrderRequest, ReplaceRequest};
-pub use session::Session;
+pub use session::{OrderHandle, Session};
 pub use streams::{Fills, OrderUpdates, Quotes};
 pub use tape::{TradeEvent, Trades};
 pub use tradewind_protocol::{
     Code, Problem, Retry,
+    bars::Bars,
     calendar::{CalendarDay, CalendarTold},
     domain::{
         calendar::{Day, Exchange, MinuteOfDay},
         control::risk::TradingState,
         ids::{AccountId, ClientOrderId, Epoch, InstrumentId, MarketId, OrderId, TraderId},
         money::{Price, Quantity},
-        trading::{Fill, Order, OrderState, OrderType, Quote, Side, TimeInForce, Trade},
+        time::UnixNanos,
+        trading::{
+            Bar, Fill, Order, OrderState, OrderType, Quote, Side, TimeInForce, Trade,
+            bars::{Gap, Timeframe},
+        },
     },
     instruments::InstrumentInfo,
     orders::{AccountPositions, Held},
+    stream::Topic,
 };

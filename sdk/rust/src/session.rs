@@ -2,6 +2,9 @@
 //! its own id, until it is answered or the time is up.
 
 mod ending;
+mod order_handle;
+
+pub use order_handle::OrderHandle;
 
 use crate::{
     access::Access,
@@ -9,12 +12,14 @@ use crate::{
     builder::Builder,
     connection::{Ask, Connection, Progress},
     error::{Error, OrderError},
+    events::SessionEvents,
     history::Recorder,
     orders::{OrderRequest, ReplaceRequest},
     requests::{Failed, Requests},
     streams::{Fills, OrderUpdates, Quotes},
     subscriptions::{Sink, Subscriptions},
     tape::{Trades, tape},
+    tracked::Tracked,
 };
 use reqwest::Method;
 use serde::{Serialize, de::DeserializeOwned};
@@ -55,6 +60,7 @@ pub struct Session {
     asks: mpsc::Sender<Ask>,
     progress: watch::Receiver<Progress>,
     attachment: Option<Attachment>,
+    tracked: Tracked,
 }
 
 /// Why a request was not answered with what was asked for.
@@ -88,6 +94,7 @@ impl Session {
         let access = Arc::new(access);
         let recorder = Arc::new(recorder);
         let (asks, asked) = mpsc::channel(64);
+        let tracked = Tracked::default();
         let (publish, mut progress) = watch::channel(Progress::default());
         let connection = Connection {
             access: access.clone(),
@@ -96,6 +103,7 @@ impl Session {
             progress: publish,
             subscriptions: Subscriptions::default(),
             homes: attachment.as_ref().map(|of| of.homes.clone()).unwrap_or_default(),
+            tracked: tracked.clone(),
         };
         // Ends by itself when the last handle is dropped: the asks are closed then.
         tokio::spawn(connection.run());
@@ -112,7 +120,8 @@ impl Session {
             });
         }
         let accounts = Arc::default();
-        let session = Self { requests, access, recorder, accounts, asks, progress, attachment };
+        let session =
+            Self { requests, access, recorder, accounts, asks, progress, attachment, tracked };
         let accounts = session.get::<Accounts>("/v1/accounts").await?.accounts;
         session.known().clone_from(&accounts);
         // Followed from the start: no change of an order of ours goes by unseen.
@@ -126,6 +135,12 @@ impl Session {
     #[must_use]
     pub fn attachment(&self) -> Option<Attachment> {
         self.attachment.clone()
+    }
+
+    /// What happens to the session, for the curious: connections, streams, tokens. Nothing waits for it to be read.
+    #[must_use]
+    pub fn on_event(&self) -> SessionEvents {
+        self.access.events.subscribe()
     }
 
     /// The accounts the customer may trade on.
@@ -160,7 +175,7 @@ impl Session {
         let (publish, latest) = watch::channel(None);
         let instrument = InstrumentId::new(instrument)?;
         self.subscribe(Topic::Quotes { instrument }, Sink::Quotes(publish)).await?;
-        Ok(Quotes { latest })
+        Ok(Quotes::of(latest))
     }
 
     /// Trades of an instrument, from now on: everybody's.

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use tokio::sync::{mpsc, oneshot, watch};
 use tradewind_protocol::{
     domain::{
-        ids::{AccountId, ExecId, StreamEpoch},
+        ids::{AccountId, ExecId, InstrumentId, StreamEpoch},
         trading::{Fill, Order, Quote},
     },
     stream::{Channel, FromAlgo, Mode, Position, StreamStand, Topic},
@@ -14,6 +14,9 @@ use tradewind_protocol::{
 
 /// Executions remembered beyond a ledger's change of epoch, when all it keeps is sent again.
 const EXECUTIONS_REMEMBERED: usize = 65_536;
+
+/// The epoch of no stream: what is resumed from it is read from its beginning.
+const NONE: &str = "none";
 
 /// Where a stream's events go.
 #[derive(Debug)]
@@ -116,7 +119,7 @@ impl Subscriptions {
     /// An account of which nothing was known: whoever reads orders or fills of the others reads its too. It is read
     /// from its beginning, since things have happened there already. Returns the frames to send.
     pub(crate) fn follow(&mut self, account: &AccountId) -> Vec<FromAlgo> {
-        let Ok(none) = StreamEpoch::new("none") else { return Vec::new() };
+        let Ok(none) = StreamEpoch::new(NONE) else { return Vec::new() };
         let mut frames = Vec::new();
         let of = |account: &AccountId| {
             [Topic::Orders { account: account.clone() }, Topic::Fills { account: account.clone() }]
@@ -132,8 +135,11 @@ impl Subscriptions {
                     sinks.push(sink.again());
                 }
             }
-            if sinks.is_empty() {
-                continue;
+            match &topic {
+                // As those that are known from the start: no change of an order of ours goes by unseen.
+                Topic::Orders { .. } if sinks.is_empty() => sinks.push(Sink::Nobody),
+                _ if sinks.is_empty() => continue,
+                _ => {}
             }
             let position = Some(Position { epoch: none.clone(), seq: 0 });
             frames.push(subscribe(&topic, position.clone()));
@@ -181,6 +187,12 @@ impl Subscriptions {
         for waiting in held.waiting.drain(..) {
             let _ = waiting.send(());
         }
+    }
+
+    /// From which source a stream has come so far; `None` if nothing is known of it.
+    pub(crate) fn source(&self, topic: &Topic) -> Option<&StreamEpoch> {
+        let position = self.by_topic.get(topic)?.position.as_ref();
+        position.map(|position| &position.epoch).filter(|epoch| epoch.as_str() != NONE)
     }
 
     pub(crate) fn gap_told(&mut self, topic: &Topic) {
@@ -264,21 +276,21 @@ fn numbered(topic: &Topic) -> bool {
 }
 
 fn subscribe(topic: &Topic, from: Option<Position>) -> FromAlgo {
-    let (channel, instrument, account) = match topic.clone() {
-        Topic::Quotes { instrument } => (Channel::Quotes, Some(instrument), None),
-        Topic::Trades { instrument } => (Channel::Trades, Some(instrument), None),
-        Topic::Orders { account } => (Channel::Orders, None, Some(account)),
-        Topic::Fills { account } => (Channel::Fills, None, Some(account)),
-    };
+    let (channel, instrument, account) = channel_of(topic);
     FromAlgo::Subscribe { channel, instrument, account, from }
 }
 
 fn unsubscribe(topic: &Topic) -> FromAlgo {
-    match subscribe(topic, None) {
-        FromAlgo::Subscribe { channel, instrument, account, .. }
-        | FromAlgo::Unsubscribe { channel, instrument, account } => {
-            FromAlgo::Unsubscribe { channel, instrument, account }
-        }
+    let (channel, instrument, account) = channel_of(topic);
+    FromAlgo::Unsubscribe { channel, instrument, account }
+}
+
+fn channel_of(topic: &Topic) -> (Channel, Option<InstrumentId>, Option<AccountId>) {
+    match topic.clone() {
+        Topic::Quotes { instrument } => (Channel::Quotes, Some(instrument), None),
+        Topic::Trades { instrument } => (Channel::Trades, Some(instrument), None),
+        Topic::Orders { account } => (Channel::Orders, None, Some(account)),
+        Topic::Fills { account } => (Channel::Fills, None, Some(account)),
     }
 }
 

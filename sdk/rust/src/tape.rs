@@ -2,9 +2,14 @@
 //! next one, and holds up nothing else of its session.
 
 use crate::error::Error;
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use futures_util::Stream;
+use std::{
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll},
 };
 use tokio::sync::mpsc;
 use tradewind_protocol::domain::trading::Trade;
@@ -26,6 +31,14 @@ pub enum TradeEvent {
 #[derive(Debug)]
 pub struct Trades {
     events: mpsc::Receiver<TradeEvent>,
+}
+
+impl Stream for Trades {
+    type Item = TradeEvent;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<TradeEvent>> {
+        self.events.poll_recv(context)
+    }
 }
 
 impl Trades {

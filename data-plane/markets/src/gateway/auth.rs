@@ -1,5 +1,5 @@
-//! Who asks. Decides how a token is read from a request; whether it is good is decided in `directory`,
-//! from what is known here: nobody is asked.
+//! Who asks. Decides how a token is read from a request, and that each request is one of its session's; whether the token is
+//! good is decided in `directory`, from what is known here: nobody is asked; how many there may be in `rate`.
 
 use super::Gateway;
 use crate::clock;
@@ -35,6 +35,8 @@ impl FromRequestParts<Gateway> for Caller {
                 open a session with POST /v1/sessions at an InfrastructureManager";
             Problem::new(Code::Unauthorized, detail)
         })?;
-        Ok(Self(directory.admit(token, clock::unix())?))
+        let claims = directory.admit(token, clock::unix())?;
+        gateway.rates().admit(&claims.session)?;
+        Ok(Self(claims))
     }
 }

@@ -1,7 +1,11 @@
-//! Orders, fills, accounts and quotes over REST. Decides how a request becomes a command and an answer a
-//! response; which Market is asked is `directory`'s, what is done the Broker's decision.
+//! Orders, fills, accounts and quotes over REST. Decides how a request becomes an operation and its answer a response; which
+//! Markets are asked is `operations`' decision, what is done the Broker's.
 
-use super::{Gateway, Sessions, auth::Caller, directory::Directory};
+use super::{
+    Gateway, Sessions,
+    auth::Caller,
+    operations::{self, Body, Done, Operation},
+};
 use axum::{
     Router,
     extract::{Request, State},
@@ -12,21 +16,17 @@ use axum::{
 };
 use std::sync::Arc;
 use tradewind_domain::{
-    ids::{AccountId, InstrumentId, MarketId, OrderId},
-    trading::{Order, ReplaceOrder},
+    ids::{AccountId, InstrumentId, OrderId},
+    trading::ReplaceOrder,
 };
 use tradewind_link::{
     Failure,
     json::{Json, Path, Query},
 };
 use tradewind_protocol::{
-    Code, Problem,
-    orders::{
-        AccountTradingState, Accounts, CancelAllAfter, CancelTimers, Fills, LatestQuote,
-        OrderQuery, Orders, Positions, SubmitOrder,
-    },
+    Code,
+    orders::{Accounts, CancelAllAfter, LatestQuote, OrderQuery, SubmitOrder},
     resources::TradingStateSpec,
-    trade::{CommandAnswer, OrderCommand},
 };
 
 pub(crate) fn routes() -> Router<Gateway> {
@@ -52,123 +52,88 @@ pub(crate) async fn counted(
     next.run(request).await
 }
 
+/// An operation's answer.
+type Answer = Result<(StatusCode, Json<Body>), Failure>;
+
+async fn carried_out(gateway: &Gateway, caller: &Caller, operation: Operation) -> Answer {
+    let Done { status, body } = operations::begin(gateway, caller, operation).await?.done().await?;
+    Ok((status, Json(body)))
+}
+
 async fn submit(
     State(gateway): State<Gateway>,
     caller: Caller,
-    Json(body): Json<SubmitOrder>,
-) -> Result<(StatusCode, Json<Order>), Failure> {
-    let market = gateway.known()?.market_of(&body.instrument)?.clone();
-    gateway.submits(&caller)?;
-    let order = body.new_order();
-    let command = OrderCommand::Submit { account: body.account, order };
-    let (order, created) = one(gateway.command(&market, caller.principal(), command).await?)?;
-    let status = if created { StatusCode::CREATED } else { StatusCode::OK };
-    Ok((status, Json(order)))
+    Json(body): Json<Box<SubmitOrder>>,
+) -> Answer {
+    carried_out(&gateway, &caller, Operation::Submit(body)).await
 }
 
 async fn order(
     State(gateway): State<Gateway>,
     caller: Caller,
     Path(order_id): Path<OrderId>,
-) -> Result<Json<Order>, Failure> {
-    let market = market_for(&*gateway.known()?, &caller, &order_id.account)?;
-    let command = OrderCommand::Get { order_id };
-    let (order, _) = one(gateway.command(&market, caller.principal(), command).await?)?;
-    Ok(Json(order))
+) -> Answer {
+    carried_out(&gateway, &caller, Operation::Get(order_id)).await
 }
 
-/// Answers the order as it is once the replace is durable; what becomes of it comes over the stream.
 async fn replace(
     State(gateway): State<Gateway>,
     caller: Caller,
     Path(order_id): Path<OrderId>,
     Json(replace): Json<ReplaceOrder>,
-) -> Result<Json<Order>, Failure> {
-    let market = market_for(&*gateway.known()?, &caller, &order_id.account)?;
-    let command = OrderCommand::Replace { order_id, replace };
-    let (order, _) = one(gateway.command(&market, caller.principal(), command).await?)?;
-    Ok(Json(order))
+) -> Answer {
+    carried_out(&gateway, &caller, Operation::Replace(order_id, replace)).await
 }
 
-/// Answers the order as it is once the cancel was taken down; its end comes over the stream.
 async fn cancel(
     State(gateway): State<Gateway>,
     caller: Caller,
     Path(order_id): Path<OrderId>,
-) -> Result<Json<Order>, Failure> {
-    let market = market_for(&*gateway.known()?, &caller, &order_id.account)?;
-    let command = OrderCommand::Cancel { order_id };
-    let (order, _) = one(gateway.command(&market, caller.principal(), command).await?)?;
-    Ok(Json(order))
+) -> Answer {
+    carried_out(&gateway, &caller, Operation::Cancel(order_id)).await
 }
 
 async fn list(
     State(gateway): State<Gateway>,
     caller: Caller,
     Query(query): Query<OrderQuery>,
-) -> Result<Json<Orders>, Failure> {
-    let OrderQuery { account, client_order_id, open } = query;
-    let mut orders = Vec::new();
-    for (account, market) in asked_accounts(&*gateway.known()?, &caller, account)? {
-        let (client_order_id, open) = (client_order_id.clone(), open.unwrap_or(false));
-        let command = OrderCommand::List { account, client_order_id, open };
-        match gateway.command(&market, caller.principal(), command).await? {
-            CommandAnswer::Orders { orders: more } => orders.extend(more),
-            other => return Err(unexpected(other)),
-        }
-    }
-    Ok(Json(Orders { orders }))
+) -> Answer {
+    carried_out(&gateway, &caller, Operation::List(query)).await
 }
 
 async fn fills(
     State(gateway): State<Gateway>,
     caller: Caller,
     Query(query): Query<OrderQuery>,
-) -> Result<Json<Fills>, Failure> {
-    let asked = by_account_alone(query, "fills")?;
-    let mut fills = Vec::new();
-    for (account, market) in asked_accounts(&*gateway.known()?, &caller, asked)? {
-        let command = OrderCommand::Fills { account };
-        match gateway.command(&market, caller.principal(), command).await? {
-            CommandAnswer::Fills { fills: more } => fills.extend(more),
-            other => return Err(unexpected(other)),
-        }
-    }
-    Ok(Json(Fills { fills }))
+) -> Answer {
+    let named = by_account_alone(query, "fills")?;
+    carried_out(&gateway, &caller, Operation::Fills(named)).await
 }
 
 async fn positions(
     State(gateway): State<Gateway>,
     caller: Caller,
     Query(query): Query<OrderQuery>,
-) -> Result<Json<Positions>, Failure> {
-    let asked = by_account_alone(query, "positions")?;
-    let mut accounts = Vec::new();
-    for (account, market) in asked_accounts(&*gateway.known()?, &caller, asked)? {
-        let command = OrderCommand::Positions { account };
-        match gateway.command(&market, caller.principal(), command).await? {
-            CommandAnswer::Positions { positions } => accounts.push(positions),
-            other => return Err(unexpected(other)),
-        }
-    }
-    Ok(Json(Positions { accounts }))
+) -> Answer {
+    let named = by_account_alone(query, "positions")?;
+    carried_out(&gateway, &caller, Operation::Positions(named)).await
 }
 
 async fn cancel_all_after(
     State(gateway): State<Gateway>,
     caller: Caller,
     Json(body): Json<CancelAllAfter>,
-) -> Result<Json<CancelTimers>, Failure> {
-    let CancelAllAfter { account, after_ms } = body;
-    let mut accounts = Vec::new();
-    for (account, market) in asked_accounts(&*gateway.known()?, &caller, account)? {
-        let command = OrderCommand::CancelAllAfter { account, after_ms };
-        match gateway.command(&market, caller.principal(), command).await? {
-            CommandAnswer::CancelTimer { timer } => accounts.push(timer),
-            other => return Err(unexpected(other)),
-        }
-    }
-    Ok(Json(CancelTimers { accounts }))
+) -> Answer {
+    carried_out(&gateway, &caller, Operation::CancelAllAfter(body)).await
+}
+
+async fn tighten(
+    State(gateway): State<Gateway>,
+    caller: Caller,
+    Path(account): Path<AccountId>,
+    Json(spec): Json<TradingStateSpec>,
+) -> Answer {
+    carried_out(&gateway, &caller, Operation::Tighten(account, spec.state)).await
 }
 
 async fn accounts(
@@ -177,23 +142,6 @@ async fn accounts(
 ) -> Result<Json<Accounts>, Failure> {
     let accounts = gateway.known()?.accounts(&caller.0.customer);
     Ok(Json(Accounts { accounts }))
-}
-
-/// Tightens the caller's own trading on an account. It goes straight to the account's Broker, whoever leads above.
-async fn tighten(
-    State(gateway): State<Gateway>,
-    caller: Caller,
-    Path(account): Path<AccountId>,
-    Json(spec): Json<TradingStateSpec>,
-) -> Result<Json<AccountTradingState>, Failure> {
-    let market = market_for(&*gateway.known()?, &caller, &account)?;
-    let command = OrderCommand::Tighten { account, state: spec.state };
-    match gateway.command(&market, caller.principal(), command).await? {
-        CommandAnswer::TradingState { account, word } => {
-            Ok(Json(AccountTradingState { account, word }))
-        }
-        other => Err(unexpected(other)),
-    }
 }
 
 async fn quote(
@@ -211,53 +159,4 @@ fn by_account_alone(query: OrderQuery, what: &str) -> Result<Option<AccountId>, 
         return Err(Failure::new(Code::MalformedRequest, detail));
     }
     Ok(query.account)
-}
-
-fn market_for(
-    directory: &Directory,
-    caller: &Caller,
-    account: &AccountId,
-) -> Result<MarketId, Problem> {
-    directory.market_for(&caller.0.customer, account).cloned()
-}
-
-/// The account that was named, or all of the caller's, each with its Market.
-fn asked_accounts(
-    directory: &Directory,
-    caller: &Caller,
-    named: Option<AccountId>,
-) -> Result<Vec<(AccountId, MarketId)>, Problem> {
-    let asked = match named {
-        Some(account) => vec![account],
-        None => directory.accounts(&caller.0.customer),
-    };
-    let with_market = |account: AccountId| {
-        let market = market_for(directory, caller, &account)?;
-        Ok((account, market))
-    };
-    asked.into_iter().map(with_market).collect()
-}
-
-/// The order an answer must hold, and whether it is new.
-fn one(answer: CommandAnswer) -> Result<(Order, bool), Failure> {
-    match answer {
-        CommandAnswer::Order { order, created } => Ok((*order, created)),
-        other => Err(unexpected(other)),
-    }
-}
-
-fn unexpected(answer: CommandAnswer) -> Failure {
-    match answer {
-        CommandAnswer::Problem { problem } => Failure(problem),
-        CommandAnswer::Order { .. }
-        | CommandAnswer::Orders { .. }
-        | CommandAnswer::Fills { .. }
-        | CommandAnswer::Positions { .. }
-        | CommandAnswer::CancelTimer { .. }
-        | CommandAnswer::TradingState { .. }
-        | CommandAnswer::Watched { .. } => {
-            tracing::error!("an answer is not of the kind that was asked for");
-            Failure::new(Code::InternalError, "the Broker's answer was not to what was asked")
-        }
-    }
 }

@@ -2,6 +2,7 @@
 //! writing and heartbeats go on side by side, so that a reader who takes nothing is still noticed.
 //! The task may be cancelled: its seat tells the rest.
 
+mod requests;
 mod wishes;
 
 use super::{
@@ -17,12 +18,13 @@ use futures_util::{
     future::BoxFuture,
     stream::{FuturesUnordered, SplitSink, SplitStream},
 };
+use requests::{Requests, answers};
 use std::{convert::Infallible, sync::Arc, time::Duration};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout, timeout_at};
 use tradewind_domain::limits::CLIENT_FRAME_BYTES;
 use tradewind_protocol::{
     Code,
-    stream::{FromAlgo, ToAlgo, close},
+    stream::{ToAlgo, close},
     token::Claims,
 };
 use wishes::Wishes;
@@ -76,7 +78,8 @@ async fn first_end(
     home: Home,
 ) -> End {
     let settings = gateway.settings();
-    let wishes = Wishes::new(gateway.clone(), port.clone(), claims);
+    let (requests, started) = Requests::new(gateway.clone(), port.clone(), claims);
+    let wishes = Wishes::new(gateway.clone(), port.clone(), claims, requests);
     let mut all = FuturesUnordered::<BoxFuture<'_, End>>::new();
     all.push(read(stream, wishes, port, settings).boxed());
     all.push(
@@ -101,7 +104,8 @@ async fn first_end(
         .boxed(),
     );
     all.push(async { match heartbeats(gateway, claims, port, home).await {} }.boxed());
-    // There are five of them, none of which has ended.
+    all.push(async { match answers(started, port).await {} }.boxed());
+    // There are six of them, none of which has ended.
     all.next().await.unwrap_or(End::Left)
 }
 
@@ -114,11 +118,14 @@ async fn read(
 ) -> End {
     let mut heard = Instant::now();
     loop {
+        let paused = Instant::now();
         // A reader who takes no answers is not asked for more questions.
         if !wishes.relieved(settings.silence).await {
             let detail = "nothing was taken for too long; resume from your last position";
             return bad_or_gone(close::SLOW_CONSUMER, Code::TooManyRequests, detail);
         }
+        // While nothing is read here nobody is silent.
+        heard += paused.elapsed();
         let received = tokio::select! {
             // By when something was heard last: what the leader tells meanwhile is no word of the algo's.
             received = timeout_at(heard + settings.silence, stream.next()) => received,
@@ -149,13 +156,11 @@ async fn read(
             }
             Some(Ok(Message::Text(text))) => text,
         };
-        match serde_json::from_str::<FromAlgo>(&text) {
-            Ok(frame) => wishes.grant(frame).await,
-            Err(error) => {
-                let detail = format!("the frame is not a message: {error}");
-                return bad_or_gone(close::BAD_FRAME, Code::MalformedRequest, &detail);
-            }
+        let paused = Instant::now();
+        if let Err(detail) = wishes.take(&text).await {
+            return bad_or_gone(close::BAD_FRAME, Code::MalformedRequest, &detail);
         }
+        heard += paused.elapsed();
     }
 }
 

@@ -1,8 +1,10 @@
 //! Claims about the edge over real sockets: algo, gateway, Market and a Broker that does as it is told.
 #![allow(clippy::unwrap_used)]
 
+mod bars;
 mod doors;
 mod hostile;
+mod operations;
 mod orders;
 mod presence;
 mod reference;

@@ -5,7 +5,7 @@ mod pipes;
 mod private;
 mod task;
 
-use super::{fan_out::QuoteReply, port::Port};
+use super::{bars::Asked, fan_out::QuoteReply, port::Port};
 use crate::{
     hop::{ReceiverId, unavailable, unknown},
     limits,
@@ -21,6 +21,7 @@ use tradewind_domain::{
     trading::presence::SessionKey,
 };
 use tradewind_protocol::{
+    bars::Bars,
     stream::{Position, Topic},
     trade::{CommandAnswer, OrderCommand, Principal, PrivateChannel, Seen},
 };
@@ -59,6 +60,12 @@ pub(crate) enum Ask {
     LatestQuote {
         instrument: InstrumentId,
         reply: QuoteReply,
+    },
+    /// From then on the instrument's trades are read, while there is room.
+    Bars {
+        instrument: InstrumentId,
+        asked: Asked,
+        reply: oneshot::Sender<Bars>,
     },
 }
 
@@ -160,17 +167,24 @@ impl TradeLink {
         }
     }
 
-    /// Has a command carried out, and says what became of it.
-    pub(crate) async fn command(
-        &self,
-        principal: Principal,
-        command: OrderCommand,
-    ) -> CommandAnswer {
+    /// Sends a command. Waits while the link is busy; what it has taken is carried out, whether anybody waits for the answer or not.
+    pub(crate) async fn send(&self, principal: Principal, command: OrderCommand) -> Sent {
         let (reply, answer) = oneshot::channel();
-        if !self.ask(Ask::Command { principal, command, reply }).await {
+        let taken = self.ask(Ask::Command { principal, command, reply }).await;
+        Sent(taken.then_some(answer))
+    }
+}
+
+/// A command that was sent; `None`: it was not, the link has ended.
+pub(crate) struct Sent(Option<oneshot::Receiver<CommandAnswer>>);
+
+impl Sent {
+    /// What became of it.
+    pub(crate) async fn answer(self) -> CommandAnswer {
+        let Some(answer) = self.0 else {
             let problem = unavailable("this MarketManager is stopping");
             return CommandAnswer::Problem { problem };
-        }
+        };
         answer.await.unwrap_or_else(|_| {
             let problem = unknown("this MarketManager stopped before the Market answered");
             CommandAnswer::Problem { problem }

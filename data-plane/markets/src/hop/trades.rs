@@ -2,9 +2,9 @@
 //! which it came. Decides what is asked for and from which pipe trades are taken; what is missing shows at the edge, by
 //! the number before that each trade names.
 //!
-//! Epoch and numbers are those of the source: no two sources share an epoch, and one that nobody read in between goes on
-//! at another number, so that where routes change and change back everything missing shows. Where another pipe takes
-//! over the same stream, nothing is: `hand_over`.
+//! The stream epoch of what is told on names the routes by which the instrument's own source was chosen, as for quotes: one
+//! that comes back is another, and what was traded meanwhile is missing. Where another pipe takes over the same stream,
+//! nothing is: `hand_over`.
 
 mod hand_over;
 
@@ -12,7 +12,7 @@ use super::{Act, ReceiverId};
 use hand_over::Next;
 use std::collections::{BTreeMap, BTreeSet};
 use tradewind_domain::{
-    ids::{InstrumentId, StreamEpoch},
+    ids::{Epoch, InstrumentId, StreamEpoch},
     time::Monotonic,
     trading::Trade,
 };
@@ -33,6 +33,8 @@ pub(crate) struct Numbered {
 
 struct Tape<U> {
     carrier: Option<U>,
+    /// Of the routes by which that was chosen; `None` on a hop that has none.
+    routes: Option<Epoch>,
     /// Is to take over.
     next: Option<Next<U>>,
     wanted_by: BTreeSet<ReceiverId>,
@@ -43,11 +45,13 @@ struct Tape<U> {
 /// All instruments whose trades someone wants on this hop.
 pub(crate) struct Trades<U> {
     tapes: BTreeMap<InstrumentId, Tape<U>>,
+    /// Of the routes that count; `None` on a hop that has none.
+    routes: Option<Epoch>,
 }
 
 impl<U: Clone + Ord> Trades<U> {
     pub(crate) fn new() -> Self {
-        Self { tapes: BTreeMap::new() }
+        Self { tapes: BTreeMap::new(), routes: None }
     }
 
     /// `to` wants the instrument's trades, which `carrier` has; `up` are the pipes that stand.
@@ -63,7 +67,8 @@ impl<U: Clone + Ord> Trades<U> {
             return tape.stand.as_ref().map(|stand| tell_stand(to, instrument, stand));
         }
         let asked = carrier.clone().filter(|via| up.contains(via));
-        let tape = Tape { carrier, next: None, wanted_by: BTreeSet::from([to]), stand: None };
+        let (wanted_by, routes) = (BTreeSet::from([to]), self.routes);
+        let tape = Tape { carrier, routes, next: None, wanted_by, stand: None };
         self.tapes.insert(instrument.clone(), tape);
         asked.map(|via| subscribe(via, instrument))
     }
@@ -101,15 +106,18 @@ impl<U: Clone + Ord> Trades<U> {
     /// Routes have changed: what another pipe is to carry is asked of that one from now on.
     pub(crate) fn reroute(
         &mut self,
+        routes: Epoch,
         carrier_of: impl Fn(&InstrumentId) -> Option<U>,
         up: &BTreeSet<U>,
     ) -> Vec<Act<U>> {
+        self.routes = Some(routes);
         let mut acts = Vec::new();
         for (instrument, tape) in &mut self.tapes {
             let wanted = carrier_of(instrument);
             if wanted == tape.carrier {
                 continue;
             }
+            tape.routes = Some(routes);
             let stands = |via: &U| up.contains(via);
             // What the new one says first is where it stands.
             tape.stand = None;
@@ -129,6 +137,7 @@ impl<U: Clone + Ord> Trades<U> {
         (up, now): (&BTreeSet<U>, Monotonic),
     ) -> Vec<Act<U>> {
         let Some(tape) = self.tapes.get_mut(instrument) else { return Vec::new() };
+        let stand = Position { epoch: tape.name(&stand.epoch), seq: stand.seq };
         let mut acts = Vec::new();
         if tape.carrier.as_ref() == Some(via) {
             // One that took over may say where it had begun after more was told.
@@ -151,6 +160,7 @@ impl<U: Clone + Ord> Trades<U> {
         up: &BTreeSet<U>,
     ) -> Vec<Act<U>> {
         let Some(tape) = self.tapes.get_mut(instrument) else { return Vec::new() };
+        let numbered = Numbered { epoch: tape.name(&numbered.epoch), ..numbered };
         if tape.carrier.as_ref() == Some(via) {
             let mut acts = tape.tell_once(instrument, numbered);
             acts.extend(tape.switch_if_whole(instrument, up));
@@ -165,6 +175,13 @@ impl<U: Clone + Ord> Trades<U> {
 }
 
 impl<U: Clone + Ord> Tape<U> {
+    /// The epoch under which what comes is told on.
+    fn name(&self, own: &StreamEpoch) -> StreamEpoch {
+        let named = self.routes.map(|routes| StreamEpoch::new(&format!("{own}-{routes}")));
+        // Too long by its own name, it is told on under that.
+        named.and_then(Result::ok).unwrap_or_else(|| own.clone())
+    }
+
     fn stand_at(&mut self, instrument: &InstrumentId, stand: Position) -> Vec<Act<U>> {
         let acts = self.wanted_by.iter().map(|to| tell_stand(*to, instrument, &stand)).collect();
         self.stand = Some(stand);

@@ -110,7 +110,7 @@ impl Relay {
         let routes = Routes::new(wanted);
         let epoch = wanted.fence.epoch;
         let mut acts = self.quotes.reroute(epoch, |which| routes.carrier(which), &self.up);
-        acts.extend(self.trades.reroute(|which| routes.carrier(which), &self.up));
+        acts.extend(self.trades.reroute(epoch, |which| routes.carrier(which), &self.up));
         self.routes = Some(routes);
         // Who is to be asked may be others now: what was asked is asked anew.
         self.held.extend(self.searches.take_all());

@@ -2,6 +2,7 @@
 //! nothing about trading: tests set what it answers and read what it was asked.
 #![allow(clippy::unwrap_used, dead_code, unreachable_pub)]
 
+pub mod orders;
 mod reference;
 
 use axum::{
@@ -15,6 +16,7 @@ use axum::{
     routing::{get, post, put},
 };
 use ed25519_dalek::SigningKey;
+use orders::{Sent, push};
 use serde_json::{Value, json};
 use std::{
     collections::VecDeque,
@@ -49,6 +51,18 @@ pub struct Ledger {
     pub fills: Vec<String>,
     /// Bodies of all submits that arrived, at whichever edge.
     pub submits: Vec<Value>,
+    /// Orders as they change; the first has number 1.
+    pub orders: Vec<Value>,
+    /// Orders that submits are answered with, before filled ones.
+    pub answers: VecDeque<Value>,
+    /// What whoever asks for an order by its client's id is told.
+    pub found: Vec<Value>,
+    /// Questions for that.
+    pub asked: Vec<String>,
+    /// All that was subscribed, on whichever connection.
+    pub subscribed: Vec<Value>,
+    /// The epoch of all streams.
+    pub source: &'static str,
     /// Answers to submits, before they are accepted.
     pub refusals: VecDeque<Code>,
     /// Answers to cancels, before they are too late.
@@ -85,6 +99,8 @@ pub struct Stage {
     pub cut_below: usize,
     /// Told once to whoever is connected.
     pub goaway: Option<Vec<String>>,
+    /// Frames that are said once to whoever is connected.
+    pub says: Vec<Value>,
     /// Where the customer belongs, by which version; said when it changes.
     pub home: (Option<String>, u64),
 }
@@ -110,7 +126,8 @@ pub struct Edge {
 
 pub fn ledger() -> Arc<Mutex<Ledger>> {
     let token_life = Duration::from_secs(3_600);
-    Arc::new(Mutex::new(Ledger { token_life, accounts: vec!["sim-1"], ..Ledger::default() }))
+    let (accounts, source) = (vec!["sim-1"], "e");
+    Arc::new(Mutex::new(Ledger { token_life, accounts, source, ..Ledger::default() }))
 }
 
 pub async fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
@@ -135,10 +152,9 @@ impl Edge {
             .route("/v1/sessions", post(open_session))
             .route("/v1/stream", get(stream))
             .route("/v1/accounts", get(accounts))
-            .route("/v1/orders", get(open_orders).post(submit))
-            .route("/v1/orders/{order}", get(order).patch(submit).delete(too_late))
             .route("/v1/accounts/{account}/trading_state", put(tighten))
             .merge(reference::routes())
+            .merge(orders::routes())
             .with_state(edge.clone());
         let serving = tokio::spawn(async move { axum::serve(listener, routes).await.unwrap() });
         *edge.server.lock().unwrap() = Some(serving);
@@ -232,51 +248,12 @@ async fn accounts(State(edge): State<Edge>) -> Json<Value> {
     Json(json!({"accounts": edge.ledger().accounts}))
 }
 
-fn an_order(client_order_id: &str) -> Value {
-    json!({
-        "order_id": "sim-1.0123456789abcdef0123456789abcdef", "customer": "acme",
-        "client_order_id": client_order_id, "venue": "sim", "instrument": "BTC/USD", "side": "buy",
-        "type": "limit", "quantity": "1", "limit_price": "1", "time_in_force": "gtc",
-        "state": "filled", "filled_quantity": "1", "reason": null,
-        "created_at": now(), "updated_at": now(), "version": 1,
-    })
-}
-
-/// A submit, or a replace.
-async fn submit(State(edge): State<Edge>, headers: HeaderMap, Json(body): Json<Value>) -> Response {
-    if !is_good(&edge, &headers) {
-        return problem(Code::Unauthorized);
-    }
-    let mut ledger = edge.ledger();
-    let id = body["client_order_id"].as_str().unwrap_or("filled").to_string();
-    ledger.submits.push(body);
-    ledger.sessions.push(session_of(&headers));
-    match ledger.refusals.pop_front() {
-        Some(code) => problem(code),
-        None => Json(an_order(&id)).into_response(),
-    }
-}
-
 /// As a Broker of which the account is reducing already.
 async fn tighten(Path(account): Path<String>, Json(body): Json<Value>) -> Response {
     match body["state"].as_str().unwrap() {
         "active" => problem(Code::Forbidden),
         state => Json(json!({"account": account, "state": state, "version": 7})).into_response(),
     }
-}
-
-async fn open_orders(State(edge): State<Edge>) -> Json<Value> {
-    edge.ledger().listed = true;
-    Json(json!({"orders": []}))
-}
-
-async fn order() -> Json<Value> {
-    Json(an_order("filled"))
-}
-
-async fn too_late(State(edge): State<Edge>) -> Response {
-    let said = edge.ledger().cancels.pop_front();
-    problem(said.unwrap_or(Code::Conflict))
 }
 
 async fn stream(State(edge): State<Edge>, headers: HeaderMap, asked: WebSocketUpgrade) -> Response {
@@ -305,7 +282,7 @@ async fn serve(edge: Edge, mut socket: WebSocket) {
     if greeting == Greeting::HelloAndGone {
         return;
     }
-    let mut sent = None;
+    let mut sent = Sent::default();
     let mut beat = tokio::time::interval(HEARTBEAT);
     let mut look = tokio::time::interval(Duration::from_millis(5));
     loop {
@@ -318,7 +295,7 @@ async fn serve(edge: Edge, mut socket: WebSocket) {
             }
             _ = beat.tick() => {
                 push(&edge, &mut socket, &mut sent).await;
-                heartbeat(&edge, &mut socket, sent).await;
+                heartbeat(&edge, &mut socket, &sent).await;
             }
             _ = look.tick() => {
                 if edge.stage().cut_below > number {
@@ -332,39 +309,57 @@ async fn serve(edge: Edge, mut socket: WebSocket) {
                 if let Some(to) = goaway {
                     say(&mut socket, &json!({"type": "goaway", "reconnect_to": to, "within_ms": 5_000})).await;
                 }
+                let frames = std::mem::take(&mut edge.stage().says);
+                for frame in frames {
+                    say(&mut socket, &frame).await;
+                }
                 push(&edge, &mut socket, &mut sent).await;
             }
         }
     }
 }
 
-async fn subscribed(edge: &Edge, socket: &mut WebSocket, asked: &Value, sent: &mut Option<usize>) {
+async fn subscribed(edge: &Edge, socket: &mut WebSocket, asked: &Value, sent: &mut Sent) {
     let channel = asked["channel"].as_str().unwrap_or_default();
-    let stand = if channel == "fills" { edge.ledger().fills.len() } else { 0 };
+    let (stand, source) = {
+        let mut ledger = edge.ledger();
+        ledger.subscribed.push(asked.clone());
+        let stand = match channel {
+            "fills" => ledger.fills.len(),
+            "orders" => ledger.orders.len(),
+            _ => 0,
+        };
+        (stand, ledger.source)
+    };
     let (mode, position) = match asked["from"]["seq"].as_u64() {
-        Some(seq) => ("replay", usize::try_from(seq).unwrap()),
+        Some(seq) if asked["from"]["epoch"] == source => ("replay", usize::try_from(seq).unwrap()),
+        Some(_) => ("snapshot", 0),
         None => ("live", stand),
     };
-    if channel == "fills" {
-        // At least once: what was seen last comes again.
-        *sent = Some(position.saturating_sub(1));
+    // At least once: what was seen last comes again.
+    match channel {
+        "fills" => sent.fills = Some(position.saturating_sub(1)),
+        "orders" => sent.orders = Some(position.saturating_sub(1)),
+        _ => {}
     }
     let topic = match asked["account"].as_str() {
         Some(account) => json!({channel: {"account": account}}),
         None => json!({channel: {"instrument": asked["instrument"]}}),
     };
-    let position = json!({"epoch": "e", "seq": stand});
+    let position = json!({"epoch": source, "seq": stand});
     say(socket, &json!({"type": "subscribed", "topic": topic, "mode": mode, "position": position}))
         .await;
 }
 
-async fn heartbeat(edge: &Edge, socket: &mut WebSocket, sent: Option<usize>) {
+async fn heartbeat(edge: &Edge, socket: &mut WebSocket, sent: &Sent) {
+    let source = edge.ledger().source;
     let stand = |channel: &str, seq: usize| {
-        let position = json!({"epoch": "e", "seq": seq});
+        let position = json!({"epoch": source, "seq": seq});
         json!({"topic": {channel: {"account": "sim-1"}}, "position": position})
     };
-    let fills = sent.map(|seq| stand("fills", seq));
-    let streams: Vec<Value> = fills.into_iter().chain([stand("orders", 0)]).collect();
+    let fills = sent.fills.map(|seq| stand("fills", seq));
+    let orders = stand("orders", sent.orders.unwrap_or(0));
+    let streams: Vec<Value> = fills.into_iter().chain([orders]).collect();
     let late = edge.ledger().late_fill.take();
     if let Some(late) = late {
         all_is_read(socket).await;
@@ -381,20 +376,4 @@ async fn heartbeat(edge: &Edge, socket: &mut WebSocket, sent: Option<usize>) {
 async fn all_is_read(socket: &mut WebSocket) {
     socket.send(Message::Ping("read".into())).await.unwrap();
     while !matches!(socket.recv().await.unwrap().unwrap(), Message::Pong(_)) {}
-}
-
-/// Sends the fills that were not sent on this connection.
-async fn push(edge: &Edge, socket: &mut WebSocket, sent: &mut Option<usize>) {
-    let Some(done) = *sent else { return };
-    let new: Vec<String> = edge.ledger().fills.iter().skip(done).cloned().collect();
-    for (n, exec_id) in new.iter().enumerate() {
-        let seq = done + n + 1;
-        let fill = json!({"exec_id": exec_id, "order_id": "sim-1.0123456789abcdef0123456789abcdef",
-            "customer": "acme", "client_order_id": "x", "instrument": "BTC/USD", "side": "buy",
-            "quantity": "1", "price": "1", "at": now()});
-        let frame = json!({"type": "fill", "account": "sim-1", "epoch": "e", "seq": seq,
-            "prev": seq - 1, "fill": fill});
-        say(socket, &frame).await;
-    }
-    *sent = Some(done + new.len());
 }

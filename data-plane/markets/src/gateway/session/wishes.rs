@@ -1,21 +1,37 @@
 //! What an algo asks for over its session. Decides whether it may and which Market is asked; what follows
-//! is queued to the session by that Market's link. A wish that cannot be granted is told and ends nothing.
+//! is queued to the session by that Market's link. A wish that cannot be granted is told and ends nothing. Operations are
+//! `requests`' decision.
 
-use crate::gateway::{
-    Gateway,
-    directory::Directory,
-    port::Port,
-    trade_link::{Ask, PrivateStream, Wanted},
+use super::requests::Requests;
+use crate::{
+    clock::Clock,
+    gateway::{
+        Gateway,
+        directory::Directory,
+        operations::Operation,
+        port::Port,
+        rate::Bucket,
+        trade_link::{Ask, PrivateStream, Wanted},
+    },
+    limits,
 };
+use serde::Deserialize;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
-use tokio::sync::watch;
+use tokio::{sync::watch, time::sleep};
 use tradewind_domain::ids::{AccountId, CustomerId, InstrumentId, MarketId};
 use tradewind_protocol::{
     Code, Problem,
+    orders::{CancelAllAfter, OrderQuery},
     stream::{Channel, FromAlgo, Position, ToAlgo, Topic},
     token::Claims,
     trade::PrivateChannel,
 };
+
+/// Of a frame that cannot be read, the number under which it can be answered.
+#[derive(Deserialize)]
+struct Numbered {
+    request: u64,
+}
 
 /// The wishes of one session.
 pub(super) struct Wishes {
@@ -25,12 +41,22 @@ pub(super) struct Wishes {
     customer: CustomerId,
     /// Where each topic was subscribed: routes may have changed when it is unsubscribed.
     granted: BTreeMap<Topic, MarketId>,
+    requests: Requests,
+    clock: Clock,
+    /// Of the frames that are read.
+    frames: Bucket,
 }
 
 impl Wishes {
-    pub(super) fn new(gateway: Gateway, port: Arc<Port>, claims: &Claims) -> Self {
+    pub(super) fn new(
+        gateway: Gateway,
+        port: Arc<Port>,
+        claims: &Claims,
+        requests: Requests,
+    ) -> Self {
         let (customer, directory) = (claims.customer.clone(), gateway.directory());
-        Self { gateway, directory, port, customer, granted: BTreeMap::new() }
+        let (granted, clock, frames) = (BTreeMap::new(), Clock::start(), Bucket::default());
+        Self { gateway, directory, port, customer, granted, requests, clock, frames }
     }
 
     /// Waits until the algo has taken so much that it may ask for more; false if it takes nothing.
@@ -38,24 +64,75 @@ impl Wishes {
         self.port.relieved(within).await
     }
 
+    /// Takes a frame, and the time that a session has for one. What cannot be read, nor answered, is the error.
+    pub(super) async fn take(&mut self, text: &str) -> Result<(), String> {
+        let a_second = self.gateway.settings().requests_per_second;
+        let a_second = a_second.saturating_mul(limits::READ_AHEAD);
+        while let Err(wait) = self.frames.take(a_second, self.clock.now()) {
+            sleep(wait).await;
+        }
+        let error = match serde_json::from_str::<FromAlgo>(text) {
+            Ok(frame) => {
+                self.grant(frame).await;
+                return Ok(());
+            }
+            Err(error) => format!("the frame is not a message: {error}"),
+        };
+        let Ok(Numbered { request }) = serde_json::from_str(text) else { return Err(error) };
+        self.requests.refuse(request, Problem::new(Code::MalformedRequest, error));
+        Ok(())
+    }
+
     /// Grants a wish or tells why not.
-    pub(super) async fn grant(&mut self, frame: FromAlgo) {
-        let granted = match frame {
+    async fn grant(&mut self, frame: FromAlgo) {
+        let (request, operation) = match frame {
             FromAlgo::Subscribe { channel, instrument, account, from } => {
-                match topic_of(channel, instrument, account) {
+                self.paced().await;
+                let granted = match topic_of(channel, instrument, account) {
                     Ok(topic) => self.subscribe(topic, from).await,
                     Err(problem) => Err(problem),
-                }
+                };
+                return self.tell(granted);
             }
             FromAlgo::Unsubscribe { channel, instrument, account } => {
-                match topic_of(channel, instrument, account) {
+                self.paced().await;
+                let granted = match topic_of(channel, instrument, account) {
                     Ok(topic) => self.unsubscribe(topic).await,
                     Err(problem) => Err(problem),
-                }
+                };
+                return self.tell(granted);
+            }
+            FromAlgo::Submit { request, order } => (request, Operation::Submit(order)),
+            FromAlgo::Get { request, order_id } => (request, Operation::Get(order_id)),
+            FromAlgo::Replace { request, order_id, replace } => {
+                (request, Operation::Replace(order_id, replace))
+            }
+            FromAlgo::Cancel { request, order_id } => (request, Operation::Cancel(order_id)),
+            FromAlgo::List { request, account, client_order_id, open } => {
+                (request, Operation::List(OrderQuery { account, client_order_id, open }))
+            }
+            FromAlgo::Fills { request, account } => (request, Operation::Fills(account)),
+            FromAlgo::Positions { request, account } => (request, Operation::Positions(account)),
+            FromAlgo::CancelAllAfter { request, account, after_ms } => {
+                (request, Operation::CancelAllAfter(CancelAllAfter { account, after_ms }))
+            }
+            FromAlgo::Tighten { request, account, state } => {
+                (request, Operation::Tighten(account, state))
             }
         };
+        self.requests.ask(request, operation).await;
+    }
+
+    fn tell(&self, granted: Result<(), Problem>) {
         if let Err(Problem { code, detail, .. }) = granted {
             self.port.ordered(&ToAlgo::Error { code, detail });
+        }
+    }
+
+    /// Waits until the session may ask for more: what has no answer of its own is read later, not refused.
+    async fn paced(&self) {
+        while let Err(wait) = self.gateway.rates().take(self.requests.session()) {
+            sleep(wait).await;
         }
     }
 

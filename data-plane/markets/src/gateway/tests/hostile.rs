@@ -67,9 +67,8 @@ async fn end(reads: &mut OwnedReadHalf) -> (Option<(Code, String)>, Option<u16>)
         while let Some((kind, payload)) = next(reads).await {
             match kind {
                 TEXT => {
-                    if let ToAlgo::Error { code, detail } =
-                        serde_json::from_slice(&payload).unwrap()
-                    {
+                    let said: ToAlgo = serde_json::from_slice(&payload).unwrap();
+                    if let ToAlgo::Error { code, detail } = said {
                         error = Some((code, detail));
                     }
                 }
@@ -243,14 +242,16 @@ async fn a_message_of_all_the_bytes_there_may_be_is_read_a_byte_at_a_time_and_on
 async fn a_message_that_never_ends_is_taken_up_to_its_limit_and_no_longer_than_silence_may_last() {
     // given
     let (silence, ping_every) = (Duration::from_secs(3), Duration::from_millis(500));
-    let edge = Edge::start(Settings { silence, ping_every, ..quick_settings() }).await;
-    let mut witness = Witness::of(&edge).await;
-    let (large, empty) = (frame(CONTINUATION, &[b' '; 1_024]), frame(CONTINUATION, b""));
+    let soon = Settings { silence, ping_every, ..quick_settings() };
+    let large = frame(CONTINUATION, &[b' '; 1_024]);
+    let empty = frame(CONTINUATION, b"").repeat(1_000);
     let cases = [
-        (large, Code::MalformedRequest, close::BAD_FRAME, "66560 > 65536"),
-        (empty.repeat(1_000), Code::RequestTimeout, close::GOING_AWAY, "nothing came for too long"),
+        (quick_settings(), large, Code::MalformedRequest, close::BAD_FRAME, "66560 > 65536"),
+        (soon, empty, Code::RequestTimeout, close::GOING_AWAY, "nothing came for too long"),
     ];
-    for (piece, problem, code, says) in cases {
+    for (settings, piece, problem, code, says) in cases {
+        let edge = Edge::start(settings).await;
+        let mut witness = Witness::of(&edge).await;
         // when
         let attack = async {
             let Raw { mut reads, mut writes } = Raw::session(&edge).await;
@@ -313,8 +314,7 @@ async fn a_price_that_is_none_is_told_with_its_field_and_reaches_no_broker() {
     // given
     let edge = Edge::start(quick_settings()).await;
     let mut witness = Witness::of(&edge).await;
-    let long = "1".repeat(40);
-    let quoted = format!("\"{long}\"");
+    let (long, quoted) = ("1".repeat(40), format!("\"{}\"", "1".repeat(40)));
     let cases = [
         (&*quoted, "not a decimal"),
         (r#""NaN""#, "not a decimal"),

@@ -195,7 +195,7 @@ async fn an_order_on_its_way_when_a_pipe_is_lost_is_unknown() {
             let market = gateway.known().unwrap().markets().next().unwrap().clone();
             let principal = Principal { customer: customer("acme"), trader: None, session: None };
             let command = OrderCommand::Submit { account: None, order: new_order("1") };
-            gateway.command(&market, principal, command).await.unwrap()
+            gateway.link(&market).unwrap().send(principal, command).await.answer().await
         });
         eventually("arrived", || !edge.broker.scene().commands.is_empty()).await;
         // when

@@ -302,6 +302,7 @@ async fn an_algo_that_asks_and_never_reads_the_answers_is_let_go() {
     let mut settings = quick_settings();
     settings.silence = Duration::from_millis(200);
     settings.ping_every = Duration::from_secs(60);
+    settings.requests_per_second = u32::MAX;
     let edge = Edge::start(settings).await;
     let mut algo = edge.algo().await;
     // when

@@ -1,8 +1,9 @@
 //! The task of a link to a Market. Decides what a session is told when the Market goes and comes back; positions, numbers and
-//! deadlines are `hop`'s work, quotes `fan_out`'s. Commands and shards stand beside.
+//! deadlines are `hop`'s work, quotes `fan_out`'s. Commands, shards and bars stand beside.
 //!
 //! It waits for nobody: sessions are queued to, the pipe is tried, so no slow one slows another.
 
+mod bars;
 mod commands;
 mod presence;
 mod serving;
@@ -14,7 +15,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    gateway::{fan_out::FanOut, port::Port, tape::Tapes},
+    gateway::{bars::Kept, fan_out::FanOut, port::Port, tape::Tapes},
     hop::{
         Act, ReceiverId,
         privates::{Numbered, Privates},
@@ -25,6 +26,7 @@ use crate::{
     limits,
     market::Waits,
 };
+use bars::BARS;
 use commands::Held;
 use serving::Wish;
 use std::{
@@ -60,6 +62,7 @@ pub(super) struct Task {
     fan_out: FanOut,
     trades: Trades<Shard>,
     tapes: Tapes,
+    bars: Kept,
     privates: Privates<Shard>,
     topics: PrivateTopics,
     /// Instruments by session, for its end.
@@ -89,6 +92,7 @@ impl Task {
             fan_out: FanOut::default(),
             trades: Trades::new(),
             tapes: Tapes::default(),
+            bars: Kept::new(limits::BARS_INSTRUMENTS),
             privates: Privates::new(),
             topics: PrivateTopics::default(),
             sessions: BTreeMap::new(),
@@ -128,9 +132,7 @@ impl Task {
                 if !self.tapes.subscribe(&port, &instrument, from) {
                     return Vec::new();
                 }
-                let shard = Some(self.shard(&instrument));
-                let wanted = self.trades.want(FAN_OUT, &instrument, shard, self.pipes.up());
-                wanted.into_iter().collect()
+                self.tape_begins(&instrument)
             }
             Ask::Subscribe { port, wanted: Wanted::Private(stream), from } => {
                 self.session(&port);
@@ -156,6 +158,10 @@ impl Task {
                 let new = self.fan_out.ask(&instrument, reply, now);
                 self.want(&instrument, new)
             }
+            Ask::Bars { instrument, asked, reply } => {
+                self.bars_asked((instrument, asked), reply, now);
+                Vec::new()
+            }
         }
     }
 
@@ -179,7 +185,7 @@ impl Task {
                 if !over {
                     return (None, Vec::new());
                 }
-                (None, self.trades.unwant(FAN_OUT, &instrument, self.pipes.up()))
+                (None, self.tape_ends(&instrument))
             }
             Wanted::Private(stream) => {
                 self.topics.close(session, &stream, &mut self.privates, self.pipes.up())
@@ -214,8 +220,7 @@ impl Task {
             }
         }
         let over = self.tapes.forget(session).into_iter();
-        let left = over.flat_map(|which| self.trades.unwant(FAN_OUT, &which, self.pipes.up()));
-        let mut acts: Acts = left.collect();
+        let mut acts: Acts = over.flat_map(|which| self.tape_ends(&which)).collect();
         self.topics.forget(session);
         acts.extend(self.privates.forget(session, self.pipes.up()));
         acts
@@ -315,6 +320,7 @@ impl Task {
             match act {
                 Act::Up { via, frame } => self.send(via, frame),
                 Act::Down { to: FAN_OUT, frame } => self.publish(frame),
+                Act::Down { to: BARS, frame } => self.count(frame),
                 Act::Down { to, frame } => self.topics.tell(to, frame),
             }
         }

@@ -53,36 +53,53 @@ fn a_pipe_that_stands_again_is_asked_again_and_a_lost_one_is_not() {
 }
 
 #[test]
-fn after_a_change_of_routes_trades_come_from_the_new_source_by_its_own_numbers() {
+fn after_a_change_of_routes_trades_come_from_the_new_source_under_another_epoch() {
     let (mut hop, up) = (Hop::new(), BTreeSet::from(["a", "b"]));
-    let (to, of_b) = (ReceiverId(1), StreamEpoch::new("f").unwrap());
+    let to = ReceiverId(1);
+    hop.reroute(Epoch(1), |_| Some("a"), &up);
     hop.want(to, &btc(), Some("a"), &up);
-    assert_eq!(told(&hop.trade(&"a", &btc(), numbered(3), &up)), [(to, "e".to_string(), 3, 2)]);
-    let acts = hop.reroute(|_| Some("b"), &up);
+    assert_eq!(told(&hop.trade(&"a", &btc(), numbered(3), &up)), [(to, "e-1".to_string(), 3, 2)]);
+    let acts = hop.reroute(Epoch(2), |_| Some("b"), &up);
     assert_eq!(acts, [unsubscribe("a", &btc()), subscribe("b", &btc())]);
     assert!(hop.trade(&"a", &btc(), numbered(4), &up).is_empty(), "late from the old one");
-    let late = Position { epoch: StreamEpoch::new("e").unwrap(), seq: 0 };
-    assert!(hop.stands(&"a", &btc(), late, (&up, NOW)).is_empty());
-    let stand = Position { epoch: of_b.clone(), seq: 0 };
-    let acts = hop.stands(&"b", &btc(), stand.clone(), (&up, NOW));
+    let none = Position { epoch: StreamEpoch::new("e").unwrap(), seq: 0 };
+    assert!(hop.stands(&"a", &btc(), none.clone(), (&up, NOW)).is_empty());
+    let stand = Position { epoch: StreamEpoch::new("e-2").unwrap(), seq: 0 };
+    assert_eq!(hop.stands(&"b", &btc(), none, (&up, NOW)), [tell_stand(to, &btc(), &stand)]);
+    assert_eq!(told(&hop.trade(&"b", &btc(), numbered(1), &up)), [(to, "e-2".to_string(), 1, 0)]);
+}
+
+#[test]
+fn a_source_that_comes_back_is_another_one_also_where_nothing_was_traded_there_meanwhile() {
+    let (mut hop, up) = (Hop::new(), BTreeSet::from(["a", "b"]));
+    let to = ReceiverId(1);
+    hop.reroute(Epoch(1), |_| Some("a"), &up);
+    hop.want(to, &btc(), Some("a"), &up);
+    hop.trade(&"a", &btc(), numbered(3), &up);
+    // when: others read there all the time, so that it stands where it stood
+    hop.reroute(Epoch(2), |_| Some("b"), &up);
+    hop.reroute(Epoch(3), |_| Some("a"), &up);
+    let stood = Position { epoch: StreamEpoch::new("e").unwrap(), seq: 3 };
+    let acts = hop.stands(&"a", &btc(), stood, (&up, NOW));
+    // then: whoever has seen everything up to there is told that something is missing
+    let stand = Position { epoch: StreamEpoch::new("e-3").unwrap(), seq: 3 };
     assert_eq!(acts, [tell_stand(to, &btc(), &stand)]);
-    let first = Numbered { epoch: of_b, ..numbered(1) };
-    assert_eq!(told(&hop.trade(&"b", &btc(), first, &up)), [(to, "f".to_string(), 1, 0)]);
 }
 
 #[test]
 fn a_change_of_routes_that_moves_another_instrument_changes_nothing_of_this_one() {
     let (mut hop, up) = (Hop::new(), BTreeSet::from(["a", "b"]));
     let (to, eth): (_, InstrumentId) = (ReceiverId(1), "ETH/USD".parse().unwrap());
+    hop.reroute(Epoch(1), |_| Some("a"), &up);
     for instrument in [&btc(), &eth] {
         hop.want(to, instrument, Some("a"), &up);
         hop.trade(&"a", instrument, numbered(3), &up);
     }
     // when
-    let acts = hop.reroute(|which| Some(if *which == eth { "b" } else { "a" }), &up);
+    let acts = hop.reroute(Epoch(2), |which| Some(if *which == eth { "b" } else { "a" }), &up);
     // then
     assert_eq!(acts, [unsubscribe("a", &eth), subscribe("b", &eth)]);
-    assert_eq!(told(&hop.trade(&"a", &btc(), numbered(4), &up)), [(to, "e".to_string(), 4, 3)]);
+    assert_eq!(told(&hop.trade(&"a", &btc(), numbered(4), &up)), [(to, "e-1".to_string(), 4, 3)]);
 }
 
 #[test]

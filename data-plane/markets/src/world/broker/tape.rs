@@ -3,7 +3,7 @@
 use super::{Broker, Pipe};
 use crate::world::{epoch, trade_at};
 use std::collections::BTreeSet;
-use tradewind_domain::ids::InstrumentId;
+use tradewind_domain::{ids::InstrumentId, trading::Trade};
 use tradewind_protocol::trade::TradeUp;
 
 impl Broker {
@@ -19,6 +19,15 @@ impl Broker {
 
     /// A trade more, for whoever reads them.
     pub(crate) async fn trade(&self, instrument: &InstrumentId) -> u64 {
+        self.trade_of(instrument, trade_at).await
+    }
+
+    /// The same of a trade that is made of its number.
+    pub(crate) async fn trade_of(
+        &self,
+        instrument: &InstrumentId,
+        made: impl Fn(u64) -> Trade,
+    ) -> u64 {
         let _in_order = self.order.lock().await;
         let mut scene = self.scene();
         let epoch = epoch(&format!("source-{}", scene.lives));
@@ -30,7 +39,7 @@ impl Broker {
                 epoch: epoch.clone(),
                 seq: prev + 1,
                 prev,
-                trade: trade_at(prev + 1),
+                trade: made(prev + 1),
             });
         }
         prev + 1

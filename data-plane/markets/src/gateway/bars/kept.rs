@@ -1,0 +1,127 @@
+//! For which instruments of a Market there are bars. Decides that: those whose trades sessions read, while there is room, and those
+//! that somebody asked for, of which the one that was asked for longest ago makes room. Where trades are missing shows by their
+//! numbers; what that means for a bar is decided in `domain::trading::bars`.
+
+use super::Asked;
+use crate::hop::trades::Numbered;
+use std::collections::BTreeMap;
+use tradewind_domain::{
+    ids::InstrumentId,
+    time::{Monotonic, UnixNanos},
+    trading::bars::{Bar, Series},
+};
+use tradewind_protocol::{bars::Bars, stream::Position};
+
+#[derive(Default)]
+struct Held {
+    /// What was read, and up to where; none before its source has said where it stands.
+    read: Option<(Series, Position)>,
+    /// When somebody asked for its bars last.
+    asked: Option<Monotonic>,
+}
+
+impl Held {
+    /// The stream stands there. What lies between that and what was read is missing.
+    fn stands(&mut self, stand: Position, now: UnixNanos) -> &mut (Series, Position) {
+        let read = self.read.get_or_insert_with(|| (Series::begin(now), stand.clone()));
+        if read.1 != stand {
+            read.0.missing(now);
+            read.1 = stand;
+        }
+        read
+    }
+}
+
+pub(crate) struct Kept {
+    most: usize,
+    held: BTreeMap<InstrumentId, Held>,
+}
+
+impl Kept {
+    /// Of so many instruments.
+    pub(crate) fn new(most: usize) -> Self {
+        Self { most, held: BTreeMap::new() }
+    }
+
+    /// A session reads its trades: bars are kept if there is room. True if its trades are to be read for that.
+    pub(crate) fn follow(&mut self, instrument: &InstrumentId) -> bool {
+        if self.held.contains_key(instrument) || self.held.len() >= self.most {
+            return false;
+        }
+        self.held.insert(instrument.clone(), Held::default());
+        true
+    }
+
+    /// No session reads its trades any more. True if nobody has asked for its bars either: it is forgotten.
+    pub(crate) fn leave(&mut self, instrument: &InstrumentId) -> bool {
+        let unasked = self.held.get(instrument).is_some_and(|held| held.asked.is_none());
+        if unasked {
+            self.held.remove(instrument);
+        }
+        unasked
+    }
+
+    /// Makes room for an instrument; gives the one that is forgotten for it.
+    pub(crate) fn make_room(&mut self, instrument: &InstrumentId) -> Option<InstrumentId> {
+        if self.held.contains_key(instrument) || self.held.len() < self.most {
+            return None;
+        }
+        let (longest_ago, _) = self.held.iter().min_by_key(|(_, held)| held.asked)?;
+        let longest_ago = longest_ago.clone();
+        self.held.remove(&longest_ago);
+        Some(longest_ago)
+    }
+
+    /// Its bars are asked for. True if its trades are to be read for that.
+    pub(crate) fn ask(&mut self, instrument: &InstrumentId, now: Monotonic) -> bool {
+        let new = !self.held.contains_key(instrument);
+        self.held.entry(instrument.clone()).or_default().asked = Some(now);
+        new
+    }
+
+    /// Where the stream stands: what comes next follows on that.
+    pub(crate) fn stand(&mut self, instrument: &InstrumentId, stand: Position, now: UnixNanos) {
+        if let Some(held) = self.held.get_mut(instrument) {
+            held.stands(stand, now);
+        }
+    }
+
+    pub(crate) fn trade(&mut self, instrument: &InstrumentId, numbered: Numbered, now: UnixNanos) {
+        let Some(held) = self.held.get_mut(instrument) else { return };
+        let Numbered { epoch, seq, prev, trade } = numbered;
+        let (series, read) = held.stands(Position { epoch, seq: prev }, now);
+        series.trade(now, &trade);
+        read.seq = seq;
+    }
+
+    /// The bars that are meant, as they are now.
+    pub(crate) fn told(
+        &mut self,
+        instrument: &InstrumentId,
+        asked: &Asked,
+        now: UnixNanos,
+    ) -> Bars {
+        let Asked { timeframe, start, end, most } = *asked;
+        let (instrument, read) = (instrument.clone(), self.held.get_mut(instrument));
+        let (bars, gaps) = (Vec::new(), Vec::new());
+        let mut told = Bars { instrument, timeframe, from: None, bars, gaps, next: None };
+        let Some((series, _)) = read.and_then(|held| held.read.as_mut()) else { return told };
+        series.tick(now);
+        told.from = Some(series.since());
+        let from = start.unwrap_or_default();
+        told.bars = series.bars(timeframe, (from, end), now);
+        told.gaps.extend(series.gaps(from, end));
+        match start {
+            Some(_) => told.next = first(&mut told.bars, most),
+            None => drop(told.bars.drain(..told.bars.len().saturating_sub(most))),
+        }
+        told
+    }
+}
+
+/// Leaves so many of them; gives when the next one begins.
+fn first(bars: &mut Vec<Bar>, most: usize) -> Option<UnixNanos> {
+    let next = bars.get(most).map(|bar| bar.at);
+    bars.truncate(most);
+    next
+}
