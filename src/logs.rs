@@ -1,29 +1,29 @@
-//! `tradewind broker | market | trader logs ID`: a service's words. Decides whom to ask: the Manager that runs it,
-//! which any InfrastructureManager knows; with `--follow`, each time one tells no more, the one that runs it then. What is
-//! told is decided there.
+//! `tradewind broker | market | trader logs ID`: a service's words. Decides how a Manager is asked for them, and that with
+//! `--follow`, each time one tells no more, the one that runs it then is asked, until the service is gone. Whom to ask is
+//! `logs/search.rs`' work, where it goes on and what may be missing `logs/told.rs`'; what is told is decided there.
+
+mod search;
+mod told;
 
 use crate::{
     cli::logs::{LogArgs, Logs},
     stopping, telemetry,
 };
-use anyhow::{Context as _, anyhow};
-use serde_json::Value;
+use anyhow::Context as _;
+use search::{Place, Search};
 use std::{
-    io::{self, Write as _},
+    io::{self, Stdout},
     process::ExitCode,
     time::Duration,
 };
-use tokio::time::sleep;
+use told::Told;
 use tradewind_domain::ids::ServiceId;
-use tradewind_link::rest::{Method, Rest, RestError};
-use tradewind_node::limits::LOG_LINES;
-use tradewind_protocol::{Code, control::Status, managers::OwnStatus};
+use tradewind_link::rest::{Rest, RestError};
+use tradewind_protocol::Code;
 
 const WITHIN: Duration = Duration::from_secs(5);
 /// A log may say nothing for days; a connection that breaks ends the wait by itself.
 const SILENT_FOR: Duration = Duration::from_secs(7 * 24 * 3_600);
-/// Between two looks for where it runs now.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 #[tokio::main(flavor = "current_thread")]
 pub(crate) async fn run(logs: Logs) -> anyhow::Result<ExitCode> {
@@ -37,113 +37,90 @@ pub(crate) async fn run(logs: Logs) -> anyhow::Result<ExitCode> {
 
 async fn tell(logs: &Logs) -> anyhow::Result<()> {
     let (Logs { service, args }, rest) = (logs, Rest::default());
-    let mut place = place(&rest, service, args).await?;
-    let (mut told_at, mut looked_again): (Option<String>, bool) = (None, false);
+    let search = Search { rest: &rest, service, addresses: &args.addr };
+    let mut told = Told::new(io::stdout());
+    let (mut place, mut looked_again) =
+        if args.follow { search.first().await? } else { (search.place().await?, false) };
     loop {
-        let lines = lines(args, told_at.as_deref(), &place);
-        match read(&rest, &place, service, args, lines).await {
+        match read(&rest, &place, logs, &mut told).await {
             Ok(()) if !args.follow => return Ok(()),
+            // Nobody reads any more.
+            Err(Broken::Shown(error)) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
+            Err(Broken::Shown(error)) => return Err(error).context("its words cannot be shown"),
             // Whoever has just got it has no word of it yet.
-            Err(RestError::Refused(problem)) if looked_again && problem.code == Code::NotFound => {}
-            Err(error) if !args.follow || matches!(error, RestError::Refused(_)) => {
-                return Err(error).with_context(|| format!("no log of {service} from {place}"));
+            Err(Broken::Told(RestError::Refused(problem)))
+                if looked_again && problem.code == Code::NotFound => {}
+            Err(Broken::Told(error)) if !args.follow || matches!(error, RestError::Refused(_)) => {
+                let from = || format!("no log of {service} from {}", place.address);
+                return Err(error).with_context(from);
             }
-            told => {
-                eprintln!(
-                    "tradewind: {place} tells no more of {service}; looking for where it runs"
-                );
-                if !matches!(told, Err(RestError::NotSent { .. })) {
-                    told_at = Some(place);
-                }
-            }
+            Ok(()) | Err(Broken::Told(_)) => eprintln!(
+                "tradewind: {} tells no more of {service}; looking for where it runs",
+                place.address
+            ),
         }
         looked_again = true;
-        place = place_next(&rest, service, args).await;
+        place = search.next().await?;
     }
 }
 
-/// How many of the last lines are asked for. Where it was told last none: what it said there meanwhile stands in the log.
-/// At the next place as many as usual: what it said before it was found is among them.
-fn lines(args: &LogArgs, told_at: Option<&str>, place: &str) -> usize {
-    match told_at {
-        None => args.lines,
-        Some(last) if last == place => 0,
-        Some(_) => LOG_LINES,
-    }
+/// Why no more came of what was asked for.
+enum Broken {
+    Told(RestError),
+    /// It came, and could be read or shown no further.
+    Shown(io::Error),
 }
 
+/// Asks for the words with their places; a Manager of an earlier build, which refuses that, for the words alone.
 async fn read(
     rest: &Rest,
-    place: &str,
-    service: &ServiceId,
-    args: &LogArgs,
-    lines: usize,
-) -> Result<(), RestError> {
-    let of = match service {
+    place: &Place,
+    logs: &Logs,
+    told: &mut Told<Stdout>,
+) -> Result<(), Broken> {
+    let with_places = logs.args.follow;
+    match read_in(rest, place, logs, told, with_places).await {
+        Err(Broken::Told(RestError::Refused(problem)))
+            if with_places && problem.code == Code::MalformedRequest =>
+        {
+            read_in(rest, place, logs, told, false).await
+        }
+        read => read,
+    }
+}
+
+async fn read_in(
+    rest: &Rest,
+    place: &Place,
+    Logs { service, args }: &Logs,
+    told: &mut Told<Stdout>,
+    places: bool,
+) -> Result<(), Broken> {
+    let Place { manager, address } = place;
+    let what = told.query(manager, args.lines, places);
+    let (of, follow) = (of(service, args), args.follow);
+    let path = format!("/v1/services/{service}/logs?{what}&follow={follow}&of={of}");
+    let within = if follow { SILENT_FOR } else { WITHIN };
+    let (mut reading, mut not_shown) = (told.reading(manager, places), None);
+    let take = |bytes: &[u8]| {
+        reading.take(bytes).map_err(|error| {
+            let kind = error.kind();
+            not_shown = Some(error);
+            io::Error::from(kind)
+        })
+    };
+    let read = rest.download(address, &path, within, take).await.map(drop);
+    reading.ends(read.is_ok());
+    match not_shown {
+        Some(error) => Err(Broken::Shown(error)),
+        None => read.map_err(Broken::Told),
+    }
+}
+
+/// Whose words.
+fn of(service: &ServiceId, args: &LogArgs) -> &'static str {
+    match service {
         ServiceId::Trader { .. } if !args.service => "algo",
         ServiceId::Trader { .. } | ServiceId::Broker { .. } | ServiceId::Market { .. } => "service",
-    };
-    let follow = args.follow;
-    let path = format!("/v1/services/{service}/logs?lines={lines}&follow={follow}&of={of}");
-    let within = if follow { SILENT_FOR } else { WITHIN };
-    let take = |piece: &[u8]| {
-        let mut out = io::stdout().lock();
-        out.write_all(piece)?;
-        out.flush()
-    };
-    rest.download(place, &path, within, take).await.map(drop)
-}
-
-/// Waits for a Manager that says itself that it runs the service: others name the last one until they hear of the next, and
-/// that has told all its words.
-async fn place_next(rest: &Rest, service: &ServiceId, args: &LogArgs) -> String {
-    loop {
-        sleep(LOOK_AGAIN).await;
-        if let Ok(place) = place(rest, service, args).await
-            && runs_at(rest, &place, service).await
-        {
-            return place;
-        }
     }
-}
-
-async fn runs_at(rest: &Rest, place: &str, service: &ServiceId) -> bool {
-    let (path, none) = (format!("/v1/services/{service}"), None::<&()>);
-    let asked: Result<(u16, Value), _> =
-        rest.request(Method::GET, place, &path, &[], none, WITHIN).await;
-    asked.is_ok()
-}
-
-/// The address of the Manager that has the service, as the first tells it that can be asked.
-async fn place(rest: &Rest, service: &ServiceId, args: &LogArgs) -> anyhow::Result<String> {
-    let mut why = anyhow!("nobody to ask");
-    for address in &args.addr {
-        match place_by(rest, service, address).await {
-            Ok(place) => return Ok(place),
-            Err(error) => why = error,
-        }
-    }
-    Err(why)
-}
-
-/// The one asked, if it is a Manager that has the service or had it, or the one that the group names.
-async fn place_by(rest: &Rest, service: &ServiceId, address: &str) -> anyhow::Result<String> {
-    let none = None::<&()>;
-    let asked: Result<(u16, Value), _> =
-        rest.request(Method::GET, address, "/v1/status", &[], none, WITHIN).await;
-    let (_, told) = asked.with_context(|| format!("no status from {address}"))?;
-    if serde_json::from_value::<OwnStatus>(told.clone()).is_ok() {
-        return Ok(address.to_owned());
-    }
-    let unread = || format!("the status from {address} cannot be read");
-    let status: Status = serde_json::from_value(told).with_context(unread)?;
-    let runs = status.services.iter().find(|each| each.report.service == *service);
-    let given_up = status.handed_back.iter().find(|row| row.service == *service);
-    let manager = runs.map(|each| &each.manager).or(given_up.map(|row| &row.manager));
-    let manager = manager.ok_or_else(|| {
-        anyhow!("no Manager says that it runs {service}; `tradewind status` shows what runs")
-    })?;
-    let address = status.managers.iter().find(|row| row.manager == *manager);
-    let address = address.map(|row| row.address.clone());
-    address.ok_or_else(|| anyhow!("the address of {manager} is not known"))
 }

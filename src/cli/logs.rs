@@ -37,7 +37,7 @@ enum What {
 pub(crate) struct LogArgs {
     /// Its id: of a Trader its name; of a Broker its account, of a Market its name, each with .SHARD if that is not 0
     id: String,
-    /// Go on with what is written next, until Ctrl-C
+    /// Go on with what is written next, wherever it runs then, until Ctrl-C or until it is declared no more
     #[arg(short, long)]
     pub(crate) follow: bool,
     /// So many of the last lines

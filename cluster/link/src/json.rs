@@ -8,7 +8,7 @@ use axum::{
         FromRequest, FromRequestParts, Request,
         rejection::{JsonRejection, PathRejection, QueryRejection},
     },
-    http::{StatusCode, header::CONTENT_ENCODING, request::Parts},
+    http::{HeaderValue, StatusCode, header::CONTENT_ENCODING, request::Parts},
     response::IntoResponse,
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -59,8 +59,9 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     type Rejection = Failure;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
-        let coding = request.headers().get(CONTENT_ENCODING);
-        if let Some(coding) = coding.filter(|coding| *coding != "identity") {
+        let mut codings = request.headers().get_all(CONTENT_ENCODING).iter();
+        let coded = |coding: &&HeaderValue| !coding.as_bytes().eq_ignore_ascii_case(b"identity");
+        if let Some(coding) = codings.find(coded) {
             let detail = format!("the body is coded as {coding:?}: send it as it is");
             return Err(Failure::new(Code::UnsupportedMediaType, detail));
         }

@@ -16,6 +16,11 @@ pub const SERVE_STOP_WITHIN: Duration = Duration::from_secs(1);
 /// Connections that wait to be taken: thousands of sessions come at once when a MarketManager dies, and one that finds no
 /// place is tried again by its system only after a second. The system has a bound of its own (`somaxconn`, mostly 4,096).
 pub const BACKLOG: u32 = 4_096;
+/// A connection on which nothing is said is asked after so long whether its other side is there, then so often, and given up
+/// when so many in turn were not answered: a machine that vanished holds its seat for a minute.
+pub const KEEPALIVE_AFTER: Duration = Duration::from_secs(30);
+pub const KEEPALIVE_EVERY: Duration = Duration::from_secs(10);
+pub const KEEPALIVE_UNANSWERED: u32 = 3;
 /// Ports tried in turn when the one asked for is taken.
 pub const PORTS_TRIED: u16 = 100;
 /// How long the listener rests when the system has no file descriptor left for a connection.

@@ -1,5 +1,5 @@
-//! Listening: taking a port and serving HTTP on it. Decides what is said when a port cannot be taken;
-//! what happens on a connection is `listen/serve.rs`' and `listen/answer.rs`' work.
+//! Listening: taking a port and serving HTTP on it. Decides what is said when a port cannot be taken, and that a machine
+//! which vanished is noticed on a connection that is quiet; what happens on a connection is `listen/serve.rs`' and `listen/answer.rs`' work.
 
 mod answer;
 mod seats;
@@ -8,6 +8,7 @@ mod serve;
 pub use serve::{Limits, serve};
 
 use crate::limits;
+use rustix::net::sockopt;
 use std::{io, net::SocketAddr};
 use tokio::net::{TcpListener, TcpSocket};
 
@@ -69,8 +70,21 @@ fn listen_on(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     // Connections of a former life that linger do not hold the port.
     socket.set_reuseaddr(true)?;
+    if let Err(error) = ask_after_the_quiet(&socket) {
+        tracing::warn!(%error, %address, "no keepalive: whose machine vanishes holds his connection");
+    }
     socket.bind(address)?;
     socket.listen(limits::BACKLOG)
+}
+
+/// Connections that are accepted have it of their listener. Without `TCP_USER_TIMEOUT`: that would also end one whose other
+/// side is there and takes nothing for a while.
+fn ask_after_the_quiet(socket: &TcpSocket) -> io::Result<()> {
+    socket.set_keepalive(true)?;
+    sockopt::set_tcp_keepidle(socket, limits::KEEPALIVE_AFTER)?;
+    sockopt::set_tcp_keepintvl(socket, limits::KEEPALIVE_EVERY)?;
+    sockopt::set_tcp_keepcnt(socket, limits::KEEPALIVE_UNANSWERED)?;
+    Ok(())
 }
 
 /// Listens on this address or, where the port is taken, on the next free one of

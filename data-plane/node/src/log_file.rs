@@ -2,9 +2,11 @@
 //! `limits::LOG_BYTES` it is copied aside and emptied. A file and not a pipe, since the child outlives whoever started
 //! it. A disk that is full costs words, never a service.
 
+mod place;
 mod reader;
 
-pub use reader::{Follower, last_lines};
+pub use place::{OtherForm, PieceHead, Place};
+pub use reader::{Follower, Last, last_lines};
 
 use crate::limits;
 use std::{

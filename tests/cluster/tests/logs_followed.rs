@@ -1,5 +1,6 @@
 //! `tradewind broker|market|trader logs ID --follow`, of services of a running cluster: what is written after it has begun to
-//! follow is told, also what a service's next life writes, and also when a log is set aside meanwhile.
+//! follow is told, also what a service's next life writes, also when a log is set aside meanwhile, and also when the Manager is
+//! killed; it ends when the service is declared no more.
 #![allow(clippy::unwrap_used)]
 
 use rustix::process::Signal;
@@ -12,7 +13,10 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
-use tradewind_tests_cluster::{Demo, binary, eventually, send};
+use tradewind_launcher::Passing;
+use tradewind_tests_cluster::{
+    Demo, binary, eventually, eventually_async, operator::Operator, send, site::Site,
+};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -157,4 +161,79 @@ fn of_a_log_that_is_set_aside_twice_every_word_is_told_in_its_order_also_to_who_
     send(lags.child.id(), Signal::CONT);
     // then
     every_word(&lags);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_an_algo_whose_manager_is_killed_every_word_is_told_once_and_in_its_order() {
+    // given: an algo that counts from when it is let until it is to halt
+    let mut site = Site::of(1).await;
+    let file = |name: &str| site.group.home.path().join(name);
+    let (go, halt, place) = (file("go"), file("halt"), file("place"));
+    let script = format!(
+        "log=$(readlink /proc/$$/fd/1)
+        echo \"$log\" > {}
+        echo begun
+        until [ -e {} ]; do sleep 0.05; done
+        n=0
+        until [ -e {} ]; do seq $((n + 1)) $((n + 50)); n=$((n + 50)); sleep 0.05; done
+        echo all said
+        exec sleep 600",
+        place.display(),
+        go.display(),
+        halt.display()
+    );
+    site.does(&["customer", "put", "acme"], &[]);
+    site.does(&["trader", "put", "counts", "--customer", "acme"], &["sh", "-c", &script]);
+    let operator = Operator::at(&site.group.addresses());
+    let begun = async || operator.run("trader logs counts").stdout == b"begun\n";
+    eventually_async("it runs", PATIENCE, begun).await;
+    // and somebody who follows it
+    let followed = operator.watches("trader logs counts --follow");
+    assert_eq!(followed.line(), "begun");
+    File::create(&go).unwrap();
+    let mut told = 0;
+    let mut counts_to = |last: u64| {
+        while told < last {
+            told += 1;
+            assert_eq!(followed.line(), told.to_string());
+        }
+    };
+    counts_to(200);
+    // when: it says more than the last lines that are told, and nobody tells them
+    site.kill(0);
+    let log = fs::read_to_string(&place).unwrap();
+    let said = || fs::read_to_string(log.trim_end()).unwrap().lines().count() as u64;
+    let killed_at = said();
+    eventually("it goes on", PATIENCE, || said() > killed_at + 400);
+    site.start_again(0);
+    // then: all of them, and what it says from then on
+    counts_to(said() + 200);
+    File::create(&halt).unwrap();
+    let all_said = || fs::read_to_string(log.trim_end()).unwrap().ends_with("all said\n");
+    eventually("it halts", PATIENCE, all_said);
+    // Beside the numbers stand the first line and the last.
+    counts_to(said() - 2);
+    assert_eq!(followed.line(), "all said");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_waits_for_a_trader_that_is_not_placed_and_ends_when_it_is_declared_no_more() {
+    // given: a Trader for which there is no Manager yet
+    let mut site = Site::of(0).await;
+    site.does(&["customer", "put", "acme"], &[]);
+    let speaks = ["sh", "-c", "echo begun; exec sleep 600"];
+    site.does(&["trader", "put", "speaks", "--customer", "acme"], &speaks);
+    let operator = Operator::at(&site.group.addresses());
+    let mut followed = operator.watches("trader logs speaks --follow");
+    // when
+    site.start("trader-manager", "n1", Passing::All).await;
+    // then
+    assert_eq!(followed.line(), "begun");
+    // when
+    site.does(&["trader", "rm", "speaks"], &[]);
+    // then: with the code of what is not there
+    assert_eq!(followed.ends(), Some(3));
+    // and of one that never was nothing is waited for
+    let told = operator.refused("trader logs speaks --follow", 3);
+    assert!(told.contains("it is not declared"), "{told}");
 }

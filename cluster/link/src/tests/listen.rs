@@ -4,14 +4,16 @@ use super::{SOON, Server, echo, eventually, raw::Raw};
 use crate::{
     failure::Failure,
     json::Json,
+    limits,
     listen::{BindError, Limits, bind, bind_or_next},
 };
 use axum::{
     Router,
     routing::{get, post},
 };
+use rustix::net::sockopt;
 use std::{sync::Arc, time::Duration};
-use tokio::{sync::Notify, time::timeout};
+use tokio::{net::TcpStream, sync::Notify, time::timeout};
 use tradewind_protocol::{Code, Retry};
 
 fn router() -> Router {
@@ -36,6 +38,22 @@ async fn an_address_that_is_not_ours_is_told_so_and_nothing_else_is_tried() {
     let error = bind_or_next("192.0.2.1:0".parse().unwrap()).await.unwrap_err();
     assert!(matches!(error, BindError::NotOurs { .. }), "{error:?}");
     assert!(error.to_string().contains("192.0.2.1"), "{error}");
+}
+
+#[tokio::test]
+async fn an_accepted_connection_on_which_nothing_is_said_is_asked_after() {
+    // given
+    let listener = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let (dialled, accepted) =
+        tokio::join!(TcpStream::connect(listener.local_addr().unwrap()), listener.accept());
+    // when
+    let (accepted, _) = accepted.unwrap();
+    // then
+    assert!(sockopt::socket_keepalive(&accepted).unwrap());
+    assert_eq!(sockopt::tcp_keepidle(&accepted).unwrap(), limits::KEEPALIVE_AFTER);
+    assert_eq!(sockopt::tcp_keepintvl(&accepted).unwrap(), limits::KEEPALIVE_EVERY);
+    assert_eq!(sockopt::tcp_keepcnt(&accepted).unwrap(), limits::KEEPALIVE_UNANSWERED);
+    drop(dialled);
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use tradewind_domain::ids::ClusterIncarnation;
 use tradewind_protocol::{
     Code, Problem,
-    link::{Hello, ProtocolRange},
+    link::{Hello, PROTOCOL, ProtocolRange},
 };
 
 async fn refusal(server: &super::Server, hello: Hello) -> Problem {
@@ -52,10 +52,13 @@ async fn another_purpose_another_child_and_no_name_are_refused() {
 #[tokio::test]
 async fn no_version_in_common_is_refused_with_both_ranges() {
     let (server, _accepted) = start(Diallers::One).await;
-    let newer = Hello { protocol: ProtocolRange { min: 5, max: 6 }, ..hello("parent", 1, 1) };
+    let (ours, next) = (PROTOCOL.max, PROTOCOL.max + 1);
+    let range = ProtocolRange { min: next, max: next + 1 };
+    let newer = Hello { protocol: range, ..hello("parent", 1, 1) };
     let problem = refusal(&server, newer).await;
     assert_eq!(problem.code, Code::Unsupported);
-    assert!(problem.detail.contains("1 to 4") && problem.detail.contains("5 to 6"));
+    let (spoken, offered) = (format!("1 to {ours}"), format!("{next} to {}", next + 1));
+    assert!(problem.detail.contains(&spoken) && problem.detail.contains(&offered), "{problem}");
 }
 
 #[tokio::test]

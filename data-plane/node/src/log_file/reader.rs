@@ -2,7 +2,7 @@
 //! too, and how a reader goes on behind a file that was emptied: with the rest of it where it was set aside, then with
 //! what was begun since. What is kept nowhere is said to be missing. Never more than `limits::LOG_TOLD_BYTES` at once.
 
-use super::LogFile;
+use super::{LogFile, place::Place};
 use crate::limits;
 use std::{
     fs::File,
@@ -13,26 +13,43 @@ use std::{
 
 /// A place is known again by so much of what stands before it: many lines, each with its time. Only where the same words
 /// stand before two places, one may be taken for the other.
-const KNOWN_BY: usize = 4 << 10;
+pub(super) const KNOWN_BY: usize = 4 << 10;
 /// Told in place of what is kept nowhere.
 pub(super) const MISSING: &str =
     "tradewind: words may be missing here: the log was emptied before they were read\n";
 
-/// The last `lines` lines, each with its end, the newest last; and where to go on.
+/// The end of a log.
+#[derive(Debug)]
+pub struct Last {
+    /// Lines, each with its end, the newest last.
+    pub text: Vec<u8>,
+    /// Where to go on.
+    pub follower: Follower,
+    /// More stands before them, or did.
+    pub cut: bool,
+}
+
+/// The last `lines` lines, without a hole between two of them.
 /// Fails with `NotFound` where nothing was ever written.
-pub fn last_lines(log: &LogFile, lines: usize) -> io::Result<(Vec<u8>, Follower)> {
+pub fn last_lines(log: &LogFile, lines: usize) -> io::Result<Last> {
     let (end, at) = end_of(&log.path, limits::LOG_TOLD_BYTES)?;
     let mut follower = Follower::behind(log, at, &end);
+    let mut from_its_start = at == end.len() as u64;
     let mut text = whole_lines(end, at);
-    // One look behind: it was emptied a moment ago, and its lines stand in the file set aside.
-    let short = count(&text) < lines && (text.len() as u64) < limits::LOG_TOLD_BYTES;
-    if (short || at == 0)
-        && let Ok((end, reaches)) = end_of(&log.older(1), limits::LOG_TOLD_BYTES)
+    let (mut older, room) = (1, limits::LOG_TOLD_BYTES.saturating_sub(text.len() as u64));
+    // One look behind: it was emptied a moment ago, and its lines stand in the file set aside. What stands there comes right
+    // before these only if nothing was left out here.
+    if from_its_start
+        && room > 0
+        && (at == 0 || count(&text) < lines)
+        && let Ok((end, reaches)) = end_of(&log.older(older), room)
     {
         if at == 0 {
             // Nothing stands before the start of a file that it could be known by.
             follower = Follower::behind(log, reaches, &end);
         }
+        from_its_start = reaches == end.len() as u64;
+        older += 1;
         let mut before = whole_lines(end, reaches);
         before.append(&mut text);
         text = before;
@@ -44,11 +61,16 @@ pub fn last_lines(log: &LogFile, lines: usize) -> io::Result<(Vec<u8>, Follower)
         None => text.len(),
         Some(others) => ends.map(|(at, _)| at + 1).nth(others).unwrap_or(0),
     };
-    Ok((text.split_off(from), follower))
+    let cut = from > 0 || !from_its_start || log.older(older).exists();
+    Ok(Last { text: text.split_off(from), follower, cut })
 }
 
 fn count(text: &[u8]) -> usize {
     text.iter().filter(|byte| **byte == b'\n').count()
+}
+
+fn holds_something(file: &Path) -> bool {
+    file.metadata().is_ok_and(|known| known.len() > 0)
 }
 
 /// What a file ends with, `most` bytes of it, and how far that reaches.
@@ -104,6 +126,27 @@ impl Follower {
         place
     }
 
+    /// At a place that was told of. `None`: it is in no file that is kept.
+    pub fn at(log: &LogFile, place: Place) -> io::Result<Option<Self>> {
+        // The youngest first: one that is being set aside meanwhile is met where it goes.
+        for file in log.files() {
+            let before = match read(&file, place.at - place.known_by, place.known_by) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                before => before?,
+            };
+            if place.is_behind(&before) {
+                return Ok(Some(Self { log: log.clone(), at: place.at, before }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// As it is told of to who comes back later.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        Place::behind(self.at, &self.before)
+    }
+
     /// What was written since, over the ends of files that were set aside: a piece of `limits::LOG_PIECE_BYTES`, longer at most
     /// by the line that says that words are missing. Less only where it is all there was; empty if nothing was written.
     pub fn more(&mut self) -> io::Result<Vec<u8>> {
@@ -143,11 +186,22 @@ impl Follower {
         self.pass_over(most)
     }
 
-    /// From the start of a file: if one is set aside now, it was this one.
+    /// From the start of the oldest file that there is: none was set aside when nothing was written yet. Where there is none
+    /// between it and the log, its words are missing, or its copy is about to be made.
     fn begin(&mut self, most: u64) -> io::Result<Vec<u8>> {
-        let start = read(&self.log.path, 0, most)?;
-        let aside = read(&self.log.older(1), 0, most).unwrap_or_default();
-        let start = if aside.is_empty() { start } else { aside };
+        let files: Vec<PathBuf> = self.log.files().collect();
+        let Some(oldest) = files.iter().rposition(|file| holds_something(file)) else {
+            return Ok(Vec::new());
+        };
+        if !files.iter().take(oldest).skip(1).all(|file| holds_something(file)) {
+            let tells = (1..=limits::LOG_BYTES).contains(&self.log.bytes());
+            return if tells { self.pass_over(most) } else { Ok(Vec::new()) };
+        }
+        let start = read(&files[oldest], 0, most)?;
+        // What was set aside while they were looked at comes before it: the next look finds it.
+        if files.iter().skip(oldest + 1).any(|file| holds_something(file)) {
+            return Ok(Vec::new());
+        }
         self.advance(&start);
         Ok(start)
     }
@@ -191,7 +245,7 @@ impl Follower {
         told.extend_from_slice(MISSING.as_bytes());
         told.extend_from_slice(&start);
         if start.is_empty() {
-            *self = last_lines(&self.log, 0)?.1;
+            *self = last_lines(&self.log, 0)?.follower;
         } else {
             self.begin_with(&start);
         }

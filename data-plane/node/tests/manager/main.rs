@@ -14,6 +14,7 @@ mod records;
 mod returns;
 mod services;
 mod strangers;
+mod ticker;
 mod unruly;
 mod watcher;
 mod watching;
