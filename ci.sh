@@ -32,20 +32,35 @@ cargo clippy --locked --workspace --all-targets -- -D warnings
 step "the release binary"
 cargo build --locked --release --bin tradewind
 
+# Beside the tests, most of which wait for processes and sockets, and at the lowest priority: what later steps are built of,
+# and what is made of the documentation.
+aside() {
+    step "beside: the simulation and the faults are built"
+    cargo test --locked --profile simulation -p simulation --no-run
+    cargo build --locked --release -p jepsen-like
+    step "beside: examples in the documentation"
+    cargo test --locked --workspace --doc
+    step "beside: documentation"
+    RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items
+}
+said="$(mktemp)"
+nice -n 19 bash -c "set -euo pipefail; SECONDS=$SECONDS; $(declare -f step aside); aside" >"$said" 2>&1 &
+aside=$!
+trap 'kill "$aside" 2>/dev/null || true; rm -f "$said"' EXIT
+
 step "tests"
 TRADEWIND_BINARY="$PWD/target/release/tradewind" tests --workspace --exclude simulation
+
+step "what went on beside the tests"
+wait "$aside" || beside=$?
+cat "$said"
+[ "${beside:-0}" -eq 0 ]
 
 step "simulation: kept, fixed and fresh seeds; a seed repeats; planted bugs are caught"
 profile=--profile
 cargo nextest --version >/dev/null 2>&1 && profile=--cargo-profile
 tests "$profile" simulation -p simulation
 cargo run --locked --profile simulation -p simulation -- --gate
-
-step "examples in the documentation"
-cargo test --locked --workspace --doc
-
-step "documentation"
-RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items
 
 step "the document of the interface, by its own validator"
 if command -v openapi-spec-validator >/dev/null; then
@@ -64,7 +79,6 @@ step "the demo, checked, with a kill of each kind"
 ./target/release/tradewind demo --for 40s --check --chaos 8s --seed 7 -o json
 
 step "faults against real processes: a part of all pairs that changes with the day; the seed is printed"
-cargo build --locked --release -p jepsen-like
 faults="$(mktemp -d)"
 day="$(( $(date +%s) / 86400 ))"
 TRADEWIND_BINARY="$PWD/target/release/tradewind" ./target/release/jepsen-like run --all \

@@ -27,7 +27,6 @@ use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{Message, Utf8Bytes},
 };
-use tradewind_domain::trading::shards::Load;
 use tradewind_node::{descriptors::Descriptors, limits::SERVICE_BEAT_EVERY};
 use tradewind_protocol::supervision::{FromService, ServiceState};
 
@@ -95,7 +94,7 @@ fn frame() -> anyhow::Result<Utf8Bytes> {
         fenced: BTreeMap::new(),
         venue: None,
         ledger: None,
-        load: Some(Load(1)),
+        load: None,
     };
     Ok(serde_json::to_string(&beat)?.into())
 }

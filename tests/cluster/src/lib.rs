@@ -16,7 +16,9 @@ pub mod sharded;
 pub mod site;
 pub mod started;
 pub mod states;
+pub mod ticker;
 pub mod town;
+pub mod watcher;
 pub mod whole;
 pub mod wire;
 

@@ -38,3 +38,34 @@ pub fn zombies(parent: u32) -> usize {
 pub fn services(data: &Path) -> Vec<String> {
     started_as("TRADEWIND_SERVICE=", &format!("TRADEWIND_STATE_DIR={}/", data.display()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{eventually, sharded::SOON};
+
+    #[test]
+    fn a_service_that_is_there_twice_and_one_that_is_left_are_seen() {
+        let dir = tempfile::tempdir().unwrap();
+        let mark = format!("seen{}-", std::process::id());
+        let start = |name: &str| {
+            let mut sleep = std::process::Command::new("sleep");
+            sleep.arg("100").env("TRADEWIND_SERVICE", name);
+            sleep.env("TRADEWIND_TRADER", format!("{mark}t"));
+            sleep
+                .env("TRADEWIND_STATE_DIR", dir.path().join("services").join(name))
+                .spawn()
+                .unwrap()
+        };
+        let mut all = [start("trader.a"), start("trader.a"), start("trader.b")];
+        // A process that has just been made has the environment of its parent for a moment.
+        let twice = || services(dir.path()) == ["trader.a", "trader.a", "trader.b"];
+        eventually("both are seen", SOON, twice);
+        assert_eq!(started_as("TRADEWIND_TRADER=", &format!("TRADEWIND_TRADER={mark}")).len(), 3);
+        for child in &mut all {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+        assert!(services(dir.path()).is_empty());
+    }
+}

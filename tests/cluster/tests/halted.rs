@@ -1,6 +1,7 @@
 //! Halts: of everybody, of a customer and of an account by an operator, and by the customer himself while nobody leads. An algo asks
 //! for one order after the other meanwhile, whatever it is answered. From one beat after the word nothing is taken, each refusal says
-//! whose trading is halted, and what rested is canceled. Real processes throughout; the venue's own ledger is the judge.
+//! whose trading is halted, and what rested is canceled. Real processes throughout; the venue's own ledger is the judge. A machine
+//! that stands still obeys later, and leaves orders of which the algo does not learn what became: those may have been taken before.
 #![allow(clippy::unwrap_used)]
 
 use reqwest::Client;
@@ -12,7 +13,11 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::{task::JoinSet, time::sleep};
-use tradewind_domain::time::UnixNanos;
+use tradewind_domain::{
+    ids::{AccountId, CustomerId, VenueOrderId},
+    limits::INTENT_DEADLINE,
+    time::UnixNanos,
+};
 use tradewind_protocol::control::{Health, ManagerStatus};
 use tradewind_sdk::{OrderError, OrderRequest, Session, Side};
 use tradewind_tests_cluster::{
@@ -20,6 +25,7 @@ use tradewind_tests_cluster::{
     load::unix_now,
     other_venue::ledger,
     sharded::{ACCOUNT, INSTRUMENTS, SOON, World},
+    ticker::Ticker,
     wire::token,
 };
 
@@ -29,18 +35,45 @@ const BEAT: Duration = Duration::from_secs(1);
 /// So many answers in a row are no chance.
 const SOME: usize = 20;
 
-/// What became of an order.
+/// What an algo was told of an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Told {
+    Taken,
+    Refused,
+    /// It may have been taken.
+    Unknown,
+}
+
 #[derive(Clone, Debug)]
 struct Answer {
     asked_at: UnixNanos,
-    /// Its name at the venue, or why it has none.
-    taken: Result<String, String>,
+    /// At the venue, if it is there.
+    name: String,
+    told: Told,
+    /// Of one that was not taken.
+    why: String,
+}
+
+impl Answer {
+    fn is_taken(&self) -> bool {
+        self.told == Told::Taken
+    }
+
+    /// With words that begin so.
+    fn is_refused(&self, word: &str) -> bool {
+        self.told == Told::Refused && self.why.starts_with(word)
+    }
+
+    fn is_unknown(&self) -> bool {
+        self.told == Told::Unknown
+    }
 }
 
 /// An algo that trades without a pause.
 struct Algo {
     session: Session,
     answers: Arc<Mutex<Vec<Answer>>>,
+    ticker: Ticker,
     _asking: JoinSet<()>,
 }
 
@@ -61,16 +94,24 @@ impl Algo {
                 told.lock().unwrap().push(answer);
             }
         });
-        Self { session, answers, _asking: asking }
+        let ticker = Ticker::start(world.site.group.home.path());
+        Self { session, answers, ticker, _asking: asking }
     }
 
     /// Leaves an order that no price reaches; gives its name at the venue.
     async fn rests(&self) -> String {
         let price = "20000".parse().unwrap();
         let order = OrderRequest::limit(INSTRUMENTS[0], Side::Buy, "0.001", price).unwrap();
-        let answer = asked(&self.session, &order).await;
-        self.answers.lock().unwrap().push(answer.clone());
-        answer.taken.unwrap()
+        let began = Instant::now();
+        loop {
+            let answer = asked(&self.session, &order).await;
+            self.answers.lock().unwrap().push(answer.clone());
+            match answer.told {
+                Told::Taken => return answer.name,
+                Told::Unknown => assert!(began.elapsed() < SOON, "{answer:?}"),
+                Told::Refused => panic!("{answer:?}"),
+            }
+        }
     }
 
     /// What was answered to what was asked for from then on.
@@ -79,37 +120,61 @@ impl Algo {
         answers.iter().filter(|answer| answer.asked_at >= from).cloned().collect()
     }
 
-    /// The same, once it is some.
-    async fn answered(&self, from: UnixNanos) -> Vec<Answer> {
-        let enough = async || self.since(from).len() >= SOME;
-        eventually_async("it is answered", SOON, enough).await;
+    /// The same, once some of it was refused with words that begin so.
+    async fn refused(&self, word: &str, from: UnixNanos) -> Vec<Answer> {
+        let enough = async || {
+            let answers = self.since(from);
+            answers.iter().filter(|answer| answer.is_refused(word)).count() >= SOME
+        };
+        eventually_async(&format!("it is refused: {word}"), SOON, enough).await;
         self.since(from)
     }
 
-    /// Waits until some more of its orders were taken.
-    async fn trades(&self, when: &str) {
-        let from = unix_now();
-        let trades = async || {
-            let answers = self.since(from);
-            answers.iter().filter(|answer| answer.taken.is_ok()).count() >= SOME
-        };
-        eventually_async(&format!("it trades {when}"), SOON, trades).await;
+    /// Waits until it is refused with that word, and tells since when, by when it was asked. That is within one beat after the
+    /// word was given, unless the machine stood still.
+    async fn obeys(&self, scope: &str, said: UnixNanos) -> UnixNanos {
+        let (word, since) = (format!("{scope}: halted"), || self.since(said));
+        let first = || since().into_iter().find(|answer| answer.is_refused(&word));
+        eventually_async(&format!("{scope} is halted"), SOON, async || first().is_some()).await;
+        let from = first().unwrap().asked_at;
+        let late =
+            |answer: &Answer| answer.is_taken() && (said + BEAT..from).contains(&answer.asked_at);
+        if let Some(late) = since().into_iter().find(late) {
+            assert!(self.ticker.stood_still(said).await, "said at {said}: {late:?}");
+        }
+        from
     }
 
-    /// All its orders that were taken, by their names at the venue.
-    fn taken(&self) -> BTreeSet<String> {
-        self.since(UnixNanos(0)).into_iter().filter_map(|answer| answer.taken.ok()).collect()
+    /// Waits until some more of its orders were taken; gives what was answered meanwhile.
+    async fn trades(&self, when: &str, from: UnixNanos) -> Vec<Answer> {
+        let trades = async || {
+            let answers = self.since(from);
+            answers.iter().filter(|answer| answer.is_taken()).count() >= SOME
+        };
+        eventually_async(&format!("it trades {when}"), SOON, trades).await;
+        self.since(from)
+    }
+
+    /// All its orders that were taken, or of which it does not know; by their names at the venue. Of those that it has asked for
+    /// since then it knows that they were not.
+    fn taken(&self, halted: UnixNanos) -> BTreeSet<String> {
+        let all = self.since(UnixNanos(0)).into_iter();
+        let may_be =
+            |answer: &Answer| answer.is_taken() || answer.is_unknown() && answer.asked_at < halted;
+        all.filter(may_be).map(|answer| answer.name).collect()
     }
 }
 
 async fn asked(session: &Session, order: &OrderRequest) -> Answer {
     let asked_at = unix_now();
-    let taken = match session.submit(order).await {
-        Ok(order) => Ok(order.order_id.venue_order_id.to_string()),
-        Err(OrderError::Refused { problem, .. }) => Err(problem.detail),
-        Err(unknown @ OrderError::Unknown { .. }) => Err(unknown.to_string()),
+    let (account, customer) = (AccountId::new(ACCOUNT).unwrap(), CustomerId::new("acme").unwrap());
+    let name = VenueOrderId::of(&account, &customer, order.id()).to_string();
+    let (name, told, why) = match session.submit(order).await {
+        Ok(order) => (order.order_id.venue_order_id.to_string(), Told::Taken, String::new()),
+        Err(OrderError::Refused { problem, .. }) => (name, Told::Refused, problem.detail),
+        Err(OrderError::Unknown { last, .. }) => (name, Told::Unknown, last),
     };
-    Answer { asked_at, taken }
+    Answer { asked_at, name, told, why }
 }
 
 /// One that knows of the account.
@@ -133,12 +198,19 @@ fn says(world: &World, scope: &str, state: &str) {
     world.site.does(&put, &[]);
 }
 
-/// The customer's own word at his MarketManager.
+/// The customer's own word at his MarketManager, until he knows what became of it.
 async fn tightens(world: &World, bearer: &str, state: &str) -> (u16, Value) {
-    let edge = &world.edges[0].address;
-    let put = Client::new().put(format!("http://{edge}/v1/accounts/{ACCOUNT}/trading_state"));
-    let asked = put.bearer_auth(bearer).json(&json!({"state": state})).send().await.unwrap();
-    (asked.status().as_u16(), asked.json().await.unwrap())
+    let (edge, began) = (&world.edges[0].address, Instant::now());
+    loop {
+        let put = Client::new().put(format!("http://{edge}/v1/accounts/{ACCOUNT}/trading_state"));
+        let asked = put.bearer_auth(bearer).json(&json!({"state": state})).send().await.unwrap();
+        let (status, told) = (asked.status().as_u16(), asked.json::<Value>().await.unwrap());
+        if !(500..600).contains(&status) {
+            return (status, told);
+        }
+        assert!(began.elapsed() < SOON, "{told}");
+        sleep(Duration::from_millis(100)).await;
+    }
 }
 
 /// Waits until the venue has the order so.
@@ -158,20 +230,21 @@ async fn arrivals(world: &World) -> Vec<String> {
     arrivals.map(|one| one["venue_order_id"].as_str().unwrap().to_owned()).collect()
 }
 
-/// From then on nothing is taken, because that scope is halted, and nothing reaches the venue.
+/// Of what was asked for from then on nothing is taken, because that scope is halted, and nothing reaches the venue.
 async fn is_halted(world: &World, algo: &Algo, scope: &str, from: UnixNanos) {
     let word = format!("{scope}: halted");
-    let refused = |answer: &Answer| {
-        assert!(answer.taken.as_ref().is_err_and(|why| why.starts_with(&word)), "{answer:?}");
+    let right = |answer: &Answer| {
+        assert!(answer.is_refused(&word) || answer.is_unknown(), "{answer:?}");
     };
-    algo.answered(from).await.iter().for_each(refused);
+    // What was taken before is at the venue by then, or is not taken there any more.
+    algo.refused(&word, from + INTENT_DEADLINE).await.iter().for_each(right);
     let before = arrivals(world).await;
     // While it asks for some more.
-    algo.answered(unix_now()).await;
-    algo.since(from).iter().for_each(refused);
+    algo.refused(&word, unix_now()).await;
+    algo.since(from).iter().for_each(right);
     let now = arrivals(world).await;
     assert_eq!(now.len(), before.len(), "{:?} have come since", &now[before.len()..]);
-    let (come, taken) = (BTreeSet::from_iter(now.iter().cloned()), algo.taken());
+    let (come, taken) = (BTreeSet::from_iter(now.iter().cloned()), algo.taken(from));
     assert_eq!(come.len(), now.len(), "one has come twice");
     assert!(come.is_subset(&taken), "not taken, and come: {:?}", come.difference(&taken));
 }
@@ -182,25 +255,26 @@ async fn a_halt_of_everybody_a_customer_or_an_account_is_obeyed_within_one_beat_
     // given
     let world = World::of_one_shard().await;
     let algo = Algo::start(&world).await;
-    algo.trades("at first").await;
+    algo.trades("at first", unix_now()).await;
     // when: it is said of somebody else
     world.site.does(&["customer", "put", "bolt"], &[]);
     says(&world, "customer.bolt", "halted");
     // then
-    let answers = algo.answered(unix_now() + BEAT).await;
-    assert!(answers.iter().all(|answer| answer.taken.is_ok()), "{answers:?}");
+    let answers = algo.trades("although another one is halted", unix_now() + BEAT).await;
+    assert!(!answers.iter().any(|answer| answer.is_refused("")), "{answers:?}");
     for scope in ["global", "customer.acme", "account.sim-1"] {
         let resting = algo.rests().await;
         becomes(&world, &resting, "new").await;
         // when
         says(&world, scope, "halted");
         // then
-        is_halted(&world, &algo, scope, unix_now() + BEAT).await;
+        let from = algo.obeys(scope, unix_now()).await;
+        is_halted(&world, &algo, scope, from).await;
         becomes(&world, &resting, "canceled").await;
         // when
         says(&world, scope, "active");
         // then
-        algo.trades(&format!("once {scope} is active again")).await;
+        algo.trades(&format!("once {scope} is active again"), unix_now()).await;
     }
 }
 
@@ -216,7 +290,7 @@ async fn while_nobody_leads_a_customer_halts_his_own_trading_at_once_and_only_an
     for node in [1, 2, 3] {
         world.site.group.member(node).kill();
     }
-    algo.trades("without any member").await;
+    algo.trades("without any member", unix_now()).await;
     // when
     let (status, told) = tightens(&world, &bearer, "halted").await;
     let from = unix_now();
@@ -245,5 +319,5 @@ async fn while_nobody_leads_a_customer_halts_his_own_trading_at_once_and_only_an
     says(&world, "customer.acme", "halted");
     says(&world, "customer.acme", "active");
     // then
-    algo.trades("once an operator has lifted it").await;
+    algo.trades("once an operator has lifted it", unix_now()).await;
 }

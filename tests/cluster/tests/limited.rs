@@ -19,8 +19,23 @@ const GOES_ON: &str = "while :; do echo $$ >> \"$TOLD\"; sleep 0.05; done";
 struct World {
     site: Site,
     operator: Operator,
+    /// The right that its TraderManager had at first.
+    epochs: Vec<(String, u64)>,
     /// Of Traders, the epochs that they had at first.
     rights: BTreeMap<String, u64>,
+}
+
+/// It was taken for down, and its Traders have other rights, under which each of them runs again.
+struct TakenForDown;
+
+/// Has it shown in a World of its own. A machine that stands still for seconds may show nothing of this: then once more.
+async fn shown(claims: impl AsyncFn(World) -> Result<(), TakenForDown>) {
+    for _ in 0..3 {
+        if claims(World::start().await).await.is_ok() {
+            return;
+        }
+    }
+    panic!("its TraderManager was taken for down each time");
 }
 
 impl World {
@@ -28,7 +43,29 @@ impl World {
         let site = Site::of(1).await;
         site.does(&["customer", "put", "acme"], &[]);
         let operator = Operator::at(&site.group.addresses());
-        Self { site, operator, rights: BTreeMap::new() }
+        let epochs = site.epochs().await;
+        Self { site, operator, epochs, rights: BTreeMap::new() }
+    }
+
+    /// While its TraderManager was left alone.
+    async fn was_taken_for_down(&self) -> bool {
+        self.site.epochs().await != self.epochs || !self.site.down().await.is_empty()
+    }
+
+    /// Waits until it is so.
+    async fn waits(&self, what: &str, so: impl Fn() -> bool) -> Result<(), TakenForDown> {
+        let over = async || so() || self.was_taken_for_down().await;
+        eventually_async(what, SOON, over).await;
+        self.shows(what, true).await
+    }
+
+    /// Fails if it is not so.
+    async fn shows(&self, what: &str, so: bool) -> Result<(), TakenForDown> {
+        if self.was_taken_for_down().await {
+            return Err(TakenForDown);
+        }
+        assert!(so, "{what}: it is not so");
+        Ok(())
     }
 
     fn file(&self, trader: &str) -> PathBuf {
@@ -81,55 +118,67 @@ fn nice(process: u32) -> i32 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_algo_has_the_memory_the_files_and_the_nice_value_that_its_operator_declares() {
-    // given
-    let world = World::start().await;
-    // when
-    world.put("limited", &["--memory-mib", "256", "--open-files", "64", "--nice", "3"], GOES_ON);
-    world.put("beside", &[], GOES_ON);
-    // then: once it says something it is limited
-    for trader in ["limited", "beside"] {
-        eventually("its algo runs", SOON, || !world.told(trader).is_empty());
-        let running = format!("running as {} at epoch ", world.told(trader)[0]);
-        world.becomes(trader, "live", &running);
-    }
-    let (algo, beside) = (world.told("limited")[0], world.told("beside")[0]);
-    assert_eq!(limits(algo, "Max address space"), ["268435456", "268435456"]);
-    assert_eq!(limits(algo, "Max open files"), ["64", "64"]);
-    let manager = world.site.pid(0);
-    assert_eq!(nice(algo), (nice(manager) + 3).min(19));
-    // and nobody else
-    let given = limits(manager, "Max address space");
-    assert_eq!(limits(beside, "Max address space"), given);
-    assert_ne!(limits(beside, "Max open files"), ["64", "64"]);
-    assert_eq!(nice(beside), nice(manager));
-    let service = world.shown("limited")["now"]["pid"].as_u64().unwrap();
-    let service = u32::try_from(service).unwrap();
-    assert_eq!(limits(service, "Max address space"), given);
-    assert_eq!(nice(service), nice(manager));
+    shown(async |world| {
+        // when
+        let flags = ["--memory-mib", "256", "--open-files", "64", "--nice", "3"];
+        world.put("limited", &flags, GOES_ON);
+        world.put("beside", &[], GOES_ON);
+        // then: once it says something it is limited
+        for trader in ["limited", "beside"] {
+            world.waits("its algo runs", || !world.told(trader).is_empty()).await?;
+            let running = format!("running as {} at epoch ", world.told(trader)[0]);
+            world.waits(&running, || world.is(trader, "live", &running)).await?;
+        }
+        let (algo, beside) = (world.told("limited")[0], world.told("beside")[0]);
+        assert_eq!(limits(algo, "Max address space"), ["268435456", "268435456"]);
+        assert_eq!(limits(algo, "Max open files"), ["64", "64"]);
+        let manager = world.site.pid(0);
+        assert_eq!(nice(algo), (nice(manager) + 3).min(19));
+        // and nobody else
+        let given = limits(manager, "Max address space");
+        assert_eq!(limits(beside, "Max address space"), given);
+        assert_ne!(limits(beside, "Max open files"), ["64", "64"]);
+        assert_eq!(nice(beside), nice(manager));
+        let service = world.shown("limited")["now"]["pid"].as_u64().unwrap();
+        let service = u32::try_from(service).unwrap();
+        assert_eq!(limits(service, "Max address space"), given);
+        assert_eq!(nice(service), nice(manager));
+        Ok(())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_algo_that_exceeds_its_memory_fails_in_its_own_words_and_its_neighbour_goes_on() {
-    // given
-    let world = World::start().await;
-    let flags = ["--memory-mib", "256", "--restart", "never", "--env", "LC_ALL=C"];
-    world.put("beside", &flags, GOES_ON);
-    eventually("its neighbour runs", SOON, || !world.told("beside").is_empty());
-    // when
-    let takes = |mib| format!("{BEGINS}; exec dd if=/dev/zero of=/dev/null bs={mib}M count=1");
-    world.put("modest", &flags, &takes(64));
-    world.put("greedy", &flags, &takes(512));
-    // then
-    world.becomes("modest", "completed", "without an error");
-    world.becomes("greedy", "failed", "exit status: 1");
-    let words = world.operator.does("trader logs greedy");
-    assert!(words.starts_with("dd: ") && words.contains("memory"), "{words}");
-    assert_eq!(world.told("greedy").len(), 1);
-    // and
-    let before = world.told("beside");
-    eventually("its neighbour goes on", SOON, || world.told("beside").len() > before.len() + 5);
-    assert!(world.told("beside").iter().all(|algo| *algo == before[0]), "it was started anew");
-    assert!(world.is("beside", "live", "running as"));
+    shown(async |world| {
+        // given
+        let flags = ["--memory-mib", "256", "--restart", "never", "--env", "LC_ALL=C"];
+        world.put("beside", &flags, GOES_ON);
+        world.waits("its neighbour runs", || !world.told("beside").is_empty()).await?;
+        // when
+        let takes = |mib| format!("{BEGINS}; exec dd if=/dev/zero of=/dev/null bs={mib}M count=1");
+        world.put("modest", &flags, &takes(64));
+        world.put("greedy", &flags, &takes(512));
+        // then
+        let ends =
+            [("modest", "completed", "without an error"), ("greedy", "failed", "exit status: 1")];
+        for (trader, state, words) in ends {
+            let so = || world.is(trader, state, words);
+            world.waits(&format!("{trader} is {state}"), so).await?;
+        }
+        let words = world.operator.does("trader logs greedy");
+        let says = words.starts_with("dd: ") && words.contains("memory");
+        world.shows(&format!("its own words: {words}"), says).await?;
+        world.shows("one run", world.told("greedy").len() == 1).await?;
+        // and
+        let before = world.told("beside");
+        let goes_on = || world.told("beside").len() > before.len() + 5;
+        world.waits("its neighbour goes on", goes_on).await?;
+        let same = world.told("beside").iter().all(|algo| *algo == before[0]);
+        world.shows("it was not started anew", same).await?;
+        world.shows("it is live", world.is("beside", "live", "running as")).await
+    })
+    .await;
 }
 
 /// Policy, exit status, how often it is run, and how it is then. The third run of any of them would stay.
@@ -144,34 +193,34 @@ const ENDS: [(&str, u8, usize, &str); 6] = [
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_algo_that_has_ended_is_started_again_where_its_policy_says_so_and_rests_elsewhere() {
-    // given
-    let world = World::start().await;
-    let stays = "[ $(wc -l < \"$TOLD\") -ge 3 ] && exec sleep 86400";
-    // when
-    for (policy, status, ..) in ENDS {
-        let script = format!("{BEGINS}; {stays}; exit {status}");
-        world.put(&format!("{policy}-{status}"), &["--restart", policy], &script);
-    }
-    // then
-    let is = |again: usize| {
-        for (policy, status, runs, state) in ENDS {
-            let (trader, rests) = (format!("{policy}-{status}"), runs == 1);
-            let runs = if rests { runs + again } else { runs };
-            let so = || world.is(&trader, state, "") && world.told(&trader).len() == runs;
-            eventually(&format!("{trader} is {state}, run {runs} times"), SOON, so);
+    shown(async |world| {
+        // given
+        let stays = "[ $(wc -l < \"$TOLD\") -ge 3 ] && exec sleep 86400";
+        // when
+        for (policy, status, ..) in ENDS {
+            let script = format!("{BEGINS}; {stays}; exit {status}");
+            world.put(&format!("{policy}-{status}"), &["--restart", policy], &script);
         }
-    };
-    is(0);
-    // when: by its operator what rests is run once more
-    for (policy, status, ..) in ENDS.into_iter().filter(|(.., runs, _)| *runs == 1) {
-        world.operator.does(&format!("trader restart {policy}-{status} --why tested"));
-    }
-    // then: the others are not concerned
-    is(1);
+        // then
+        let are = async |again: usize| -> Result<(), TakenForDown> {
+            for (policy, status, runs, state) in ENDS {
+                let (trader, rests) = (format!("{policy}-{status}"), runs == 1);
+                let runs = if rests { runs + again } else { runs };
+                let so = || world.is(&trader, state, "") && world.told(&trader).len() == runs;
+                world.waits(&format!("{trader} is {state}, run {runs} times"), so).await?;
+            }
+            Ok(())
+        };
+        are(0).await?;
+        // when: by its operator what rests is run once more
+        for (policy, status, ..) in ENDS.into_iter().filter(|(.., runs, _)| *runs == 1) {
+            world.operator.does(&format!("trader restart {policy}-{status} --why tested"));
+        }
+        // then: the others are not concerned
+        are(1).await
+    })
+    .await;
 }
-
-/// It was taken for down, and its Traders have other rights, under which each of them runs again.
-struct TakenForDown;
 
 /// A Trader, its state, and words of its detail.
 type Due = (&'static str, &'static str, &'static str);
@@ -286,11 +335,5 @@ impl World {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn under_never_an_algo_is_run_once_whatever_is_killed() {
-    // A machine that stands still for seconds while the TraderManager is away shows nothing of this: then once more.
-    for _ in 0..3 {
-        if World::start().await.runs_each_once_whatever_is_killed().await.is_ok() {
-            return;
-        }
-    }
-    panic!("its TraderManager was taken for down each time");
+    shown(World::runs_each_once_whatever_is_killed).await;
 }

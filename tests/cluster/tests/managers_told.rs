@@ -2,7 +2,6 @@
 //! figures, and whether its lease holds. Real processes throughout, with a service of each kind.
 #![allow(clippy::unwrap_used)]
 
-use futures_util::StreamExt as _;
 use rustix::process::Signal;
 use serde_json::{Value, from_value};
 use std::{
@@ -10,14 +9,10 @@ use std::{
     fs,
     time::{Duration, Instant},
 };
-use tokio::{
-    net::TcpStream,
-    time::{sleep, timeout},
-};
-use tokio_tungstenite::{client_async, tungstenite::Message};
+use tokio::time::sleep;
 use tradewind_launcher::Passing;
 use tradewind_protocol::{
-    managers::{OwnStanding, OwnStatus, STATUS_STREAM, StatusFrame},
+    managers::{OwnStanding, OwnStatus, StatusFrame},
     supervision::{ServiceReport, ServiceState},
 };
 use tradewind_sdk::Session;
@@ -26,7 +21,7 @@ use tradewind_tests_cluster::{
     other_venue::{OtherVenue, page},
     send,
     site::Site,
-    wire::Socket,
+    watcher::Watcher,
 };
 
 const SOON: Duration = Duration::from_secs(60);
@@ -151,6 +146,19 @@ impl World {
         }
     }
 
+    /// How a Manager stands while its lease holds.
+    async fn holds(&self, node: usize) -> OwnStanding {
+        let began = Instant::now();
+        loop {
+            let standing = self.status(node).await.standing;
+            if standing.lease_holds {
+                return standing;
+            }
+            assert!(began.elapsed() < SOON, "its lease does not hold: {standing:?}");
+            sleep(AGAIN_AFTER).await;
+        }
+    }
+
     /// An algo of the customer's; attached, if it names its Trader.
     async fn session(&self, trader: Option<&str>) -> Session {
         let began = Instant::now();
@@ -167,74 +175,6 @@ impl World {
             }
             sleep(AGAIN_AFTER).await;
         }
-    }
-}
-
-/// Who watches a Manager.
-struct Watcher(Socket);
-
-impl Watcher {
-    async fn start(manager: &str) -> (Self, OwnStatus) {
-        let stream = TcpStream::connect(manager).await.unwrap();
-        let url = format!("ws://{manager}{STATUS_STREAM}");
-        let mut watcher = Self(client_async(url, stream).await.unwrap().0);
-        match watcher.next().await {
-            StatusFrame::Status { status } => (watcher, status),
-            other => panic!("{other:?} is told first"),
-        }
-    }
-
-    async fn next(&mut self) -> StatusFrame {
-        loop {
-            let frame = timeout(SOON, self.0.next()).await.expect("nothing is told");
-            if let Message::Text(text) = frame.unwrap().unwrap() {
-                return serde_json::from_str(&text).unwrap();
-            }
-        }
-    }
-
-    /// Goes on until something that was waited for is told.
-    async fn until<T>(&mut self, what: &str, mut is: impl FnMut(StatusFrame) -> Option<T>) -> T {
-        let told = async {
-            loop {
-                if let Some(told) = is(self.next().await) {
-                    return told;
-                }
-            }
-        };
-        timeout(SOON, told).await.unwrap_or_else(|_| panic!("{what} was not told"))
-    }
-
-    /// The states of a service as they follow each other, until this is told of it. Which `connecting` lasts long enough to be
-    /// told is chance: it is left out.
-    async fn states(
-        &mut self,
-        service: &str,
-        until: impl Fn(&ServiceReport) -> bool,
-    ) -> Vec<ServiceState> {
-        let mut states = Vec::new();
-        let what = format!("what is waited for of {service}");
-        self.until(&what, |frame| match frame {
-            StatusFrame::Service { service: report } if report.service.to_string() == service => {
-                if report.state != ServiceState::Connecting {
-                    states.push(report.state);
-                    states.dedup();
-                }
-                until(&report).then_some(())
-            }
-            _ => None,
-        })
-        .await;
-        states
-    }
-
-    /// How the Manager stands once its lease holds, or does not.
-    async fn lease(&mut self, holds: bool) -> OwnStanding {
-        let is = |frame| match frame {
-            StatusFrame::Standing { standing } if standing.lease_holds == holds => Some(standing),
-            _ => None,
-        };
-        self.until(&format!("that its lease holds is {holds}"), is).await
     }
 }
 
@@ -302,27 +242,32 @@ async fn who_watches_is_told_the_whole_status_and_each_state_of_a_service_that_d
 async fn who_watches_is_told_that_a_lease_holds_no_more_without_members_and_when_it_does() {
     // given
     let mut world = World::start().await;
-    let mut watchers = Vec::new();
+    let (mut watchers, mut fences) = (Vec::new(), Vec::new());
     for node in 0..RUN.len() {
-        world.counts(node, &[("manager_lease", 1)]).await;
-        watchers.push(world.watches(node).await);
+        watchers.push(world.watches(node).await.0);
+    }
+    for node in 0..RUN.len() {
+        fences.push(world.holds(node).await.fences);
     }
     // when
     world.site.group.members.iter_mut().for_each(|member| member.kill());
     // then
-    for (node, (watcher, first)) in watchers.iter_mut().enumerate() {
-        let standing = watcher.lease(false).await;
-        assert_eq!((standing.leader, standing.fences), (None, first.standing.fences + 1));
-        let fences = ("manager_fences_total", standing.fences);
-        world.counts(node, &[("manager_lease", 0), ("manager_leader_pipe", 0), fences]).await;
+    for (node, (watcher, before)) in watchers.iter_mut().zip(fences).enumerate() {
+        world.counts(node, &[("manager_lease", 0), ("manager_leader_pipe", 0)]).await;
+        let fences = world.figures(node).await["manager_fences_total"];
+        assert!(fences > before, "{fences} times, as before");
+        let is_so =
+            |now: &OwnStanding| !now.lease_holds && now.leader.is_none() && now.fences == fences;
+        watcher.standing("that its lease has run out", is_so).await;
         let unwell = world.unwell(node).await;
         assert!(["leader", "lease"].iter().all(|name| unwell.iter().any(|of| of == name)));
     }
     // when
     world.site.group.start_all().await;
     // then
-    for (node, (watcher, _)) in watchers.iter_mut().enumerate() {
-        assert!(watcher.lease(true).await.leader.is_some());
+    for (node, watcher) in watchers.iter_mut().enumerate() {
+        let holds = |now: &OwnStanding| now.lease_holds && now.leader.is_some();
+        watcher.standing("that its lease holds", holds).await;
         world.counts(node, &[("manager_lease", 1), ("manager_leader_pipe", 1)]).await;
     }
 }

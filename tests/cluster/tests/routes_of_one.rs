@@ -5,11 +5,13 @@
 
 use serde_json::Value;
 use std::collections::BTreeMap;
+use tradewind_domain::time::UnixNanos;
 use tradewind_tests_cluster::{
     eventually, eventually_async,
-    other_venue::ledger,
+    other_venue::{OtherVenue, ledger},
     reader::Reader,
-    sharded::{ACCOUNT, INSTRUMENTS, SOON, World, venue},
+    sharded::{ACCOUNT, INSTRUMENTS, SOON, Trading, World, venue},
+    ticker::Ticker,
 };
 
 const OTHER: &str = "sim-b";
@@ -35,25 +37,90 @@ async fn is_live(world: &World, service: &str) -> bool {
     all.iter().any(live)
 }
 
-/// All others have come from one source, were never away, and nothing of them is missing or is said to be.
-fn others_stay(reader: &Reader, but: &[&str]) {
-    let others: Vec<&str> = INSTRUMENTS.into_iter().filter(|name| !but.contains(name)).collect();
-    reader.told(&others);
-    reader.whole(&others);
+/// A Manager was fenced, or the machine stood still: pipes may have been lost, and what came over them was away, or has begun anew.
+struct StoodStill;
+
+/// Whether anything of that has happened.
+struct Calm {
+    ticker: Ticker,
+    fences: Vec<u64>,
+}
+
+impl Calm {
+    async fn so_far(world: &World) -> Self {
+        let ticker = Ticker::start(world.site.group.home.path());
+        Self { ticker, fences: world.site.fences().await }
+    }
+
+    /// Whether what is wrong says nothing, since pipes may have been lost.
+    async fn excuses(&self, world: &World, wrong: bool) -> Result<(), StoodStill> {
+        let excused = wrong
+            && (self.ticker.stood_still(UnixNanos(0)).await
+                || world.site.fences().await != self.fences);
+        if excused { Err(StoodStill) } else { Ok(()) }
+    }
+
+    /// All others have come from one source, were never away, and nothing of them is missing or is said to be.
+    async fn others_stay(
+        &self,
+        world: &World,
+        reader: &Reader,
+        but: &[&str],
+    ) -> Result<(), StoodStill> {
+        let others: Vec<&str> =
+            INSTRUMENTS.into_iter().filter(|name| !but.contains(name)).collect();
+        for name in &others {
+            let seen = reader.all.of(name);
+            assert_eq!((seen.untold, seen.back), (0, 0), "{name}: {seen:?}");
+            let moved = (seen.gaps, seen.away, seen.epochs.len()) != (0, 0, 1);
+            self.excuses(world, moved).await?;
+        }
+        reader.told(&others);
+        reader.whole(&others);
+        Ok(())
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_instrument_or_its_data_alone_is_moved_and_all_others_stay_where_they_are() {
-    // given
-    let [whole, data, ..] = INSTRUMENTS;
+    // A machine that stands still shows nothing of this: then once more.
+    for _ in 0..3 {
+        if are_moved().await.is_ok() {
+            return;
+        }
+    }
+    panic!("the machine stood still each time");
+}
+
+async fn are_moved() -> Result<(), StoodStill> {
     let world = World::of_one_shard().await;
     let other = venue(&world.site.group.home.path().join("other-venue"));
     let account = ["account", "put", OTHER_ACCOUNT, "--venue", OTHER, "--customers", "acme"];
     world.site.does(&[&account[..], &["--endpoint", &other.address]].concat(), &[]);
     let broker = format!("broker.{OTHER_ACCOUNT}.0");
     eventually_async("the other Broker is live", SOON, || is_live(&world, &broker)).await;
+    let calm = Calm::so_far(&world).await;
     let reader = world.reader(&world.edges).await;
     let trading = world.trades();
+    let shown = follow(&world, &other, &calm, &reader, &trading).await;
+    if shown.is_err() {
+        trading.pauses(0);
+        return shown;
+    }
+    let venues = [(&*world.venue.address, ACCOUNT), (&*other.address, OTHER_ACCOUNT)];
+    assert_eq!(world.judge_at(trading, &venues).await, 0);
+    Ok(())
+}
+
+async fn follow(
+    world: &World,
+    other: &OtherVenue,
+    calm: &Calm,
+    reader: &Reader,
+    trading: &Trading,
+) -> Result<(), StoodStill> {
+    // given
+    let [whole, data, ..] = INSTRUMENTS;
     reader.goes_on("all are read", &INSTRUMENTS, SOON);
     trading.goes_on("at first").await;
     let here = async || orders(&world.venue.address, ACCOUNT).await;
@@ -77,7 +144,7 @@ async fn one_instrument_or_its_data_alone_is_moved_and_all_others_stay_where_the
     assert_eq!(now[whole], before[whole], "an order of it went where it was");
     assert!(now.iter().all(|(name, count)| name == whole || *count > before[name]), "{now:?}");
     assert!(there().await.keys().eq([whole]), "another one was moved");
-    others_stay(&reader, &[whole]);
+    calm.others_stay(world, reader, &[whole]).await?;
     // when: the data of another one
     moves(data, &["--data-only"]);
     // then: that follows, and orders go where they went
@@ -91,12 +158,13 @@ async fn one_instrument_or_its_data_alone_is_moved_and_all_others_stay_where_the
     eventually("its quotes go on", SOON, || reader.all.of(data).quotes > quotes);
     assert!(here().await[data] > before[data]);
     assert!(there().await.keys().eq([whole]), "its orders were moved");
-    others_stay(&reader, &[whole, data]);
+    calm.others_stay(world, reader, &[whole, data]).await?;
     // and neither was away, nor is anything of them missing that was not told
     for of in [whole, data] {
         let seen = reader.all.of(of);
-        assert_eq!((seen.untold, seen.back, seen.away), (0, 0, 0), "{seen:?}");
+        assert_eq!((seen.untold, seen.back), (0, 0), "{seen:?}");
+        calm.excuses(world, seen.away != 0).await?;
+        assert_eq!(seen.away, 0, "{seen:?}");
     }
-    let venues = [(&*world.venue.address, ACCOUNT), (&*other.address, OTHER_ACCOUNT)];
-    assert_eq!(world.judge_at(trading, &venues).await, 0);
+    Ok(())
 }

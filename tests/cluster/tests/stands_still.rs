@@ -8,8 +8,12 @@
 use rustix::process::Signal;
 use serde_json::Value;
 use std::time::{Duration, Instant};
-use tradewind_domain::control::row::ManagerState;
+use tradewind_domain::{
+    control::row::ManagerState,
+    limits::{STOP_WITHIN, TRADER_STOPS_WITHIN},
+};
 use tradewind_launcher::process_is_alive;
+use tradewind_protocol::supervision::ServiceState;
 use tradewind_tests_cluster::{
     beside::{self, BESIDE, TRADER},
     copies::{Answer, Line},
@@ -18,6 +22,7 @@ use tradewind_tests_cluster::{
     send,
     sharded::{INSTRUMENTS, SHARDS, SOON, World},
     started::{services, zombies},
+    watcher::Watcher,
 };
 
 const ALGO: &str = env!("CARGO_BIN_EXE_steady_algo");
@@ -263,11 +268,15 @@ async fn one_of_each_kind_that_stands_still_when_it_is_to_stop_is_killed_by_its_
     for of in BESIDE {
         // when
         let pid = world.pid(of).await;
+        let (mut watcher, _) = Watcher::start(world.traded.site.own(of.0)).await;
         send(pid, Signal::STOP);
+        let began = Instant::now();
         world.remove(of);
-        let stops = async || world.report(of).await["state"] == "stopping";
-        eventually_async("it is to stop", SOON, stops).await;
-        assert!(process_is_alive(pid), "it was not given its time");
+        watcher.states(of.1, |report| report.state == ServiceState::Stopping).await;
+        // One of whom that is told late may have had its time by then.
+        let is_given = if of.1 == TRADER.1 { TRADER_STOPS_WITHIN } else { STOP_WITHIN };
+        let lives = process_is_alive(pid);
+        assert!(lives || began.elapsed() >= is_given, "it was not given its time");
         // then: nobody but its Manager is there to end it
         let gone = async || world.report(of).await.is_null() && world.is_whole(of, &[pid]).await;
         eventually_async(&format!("nothing of {of:?} is left"), SOON, gone).await;

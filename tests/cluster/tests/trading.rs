@@ -16,6 +16,8 @@ use tradewind_tests_cluster::{
     Demo, binary, eventually, eventually_async, operator::Operator, send,
 };
 
+const SOON: Duration = Duration::from_secs(60);
+
 async fn session(demo: &Demo) -> Session {
     let builder = Session::builder().infrastructure_managers(demo.members()).api_key("guest-key");
     builder.connect().await.unwrap()
@@ -45,11 +47,11 @@ async fn an_order_is_one_order_however_often_it_is_submitted() {
         answer => panic!("{answer:?}"),
     }
     let resting = async || session.order(&first.order_id).await.unwrap().state == OrderState::New;
-    eventually_async("the order rests at the venue", Duration::from_secs(5), resting).await;
+    eventually_async("the order rests at the venue", SOON, resting).await;
     session.cancel(&first.order_id).await.unwrap();
     let ended =
         async || session.order(&first.order_id).await.unwrap().state == OrderState::Canceled;
-    eventually_async("the order is canceled", Duration::from_secs(5), ended).await;
+    eventually_async("the order is canceled", SOON, ended).await;
 }
 
 #[tokio::test]
@@ -71,11 +73,11 @@ async fn what_an_algo_looks_up_is_what_an_operator_has_declared() {
     // when, then
     operator.does("exchange-days put XNYS --early-close 2026-11-24=11:00");
     let early = async || close().await.as_deref() == Some("11:00");
-    eventually_async("the early close is told", Duration::from_secs(5), early).await;
+    eventually_async("the early close is told", SOON, early).await;
     // when, then
     operator.does("exchange-days rm XNYS");
     let usual = async || close().await.as_deref() == Some("16:00");
-    eventually_async("it is taken back", Duration::from_secs(5), usual).await;
+    eventually_async("it is taken back", SOON, usual).await;
 }
 
 #[tokio::test]
