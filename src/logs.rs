@@ -19,7 +19,7 @@ use std::{
 use told::Told;
 use tradewind_domain::ids::ServiceId;
 use tradewind_link::rest::{Rest, RestError};
-use tradewind_protocol::Code;
+use tradewind_protocol::{Code, problem::Retry};
 
 const WITHIN: Duration = Duration::from_secs(5);
 /// A log may say nothing for days; a connection that breaks ends the wait by itself.
@@ -50,7 +50,7 @@ async fn tell(logs: &Logs) -> anyhow::Result<()> {
             // Whoever has just got it has no word of it yet.
             Err(Broken::Told(RestError::Refused(problem)))
                 if looked_again && problem.code == Code::NotFound => {}
-            Err(Broken::Told(error)) if !args.follow || matches!(error, RestError::Refused(_)) => {
+            Err(Broken::Told(error)) if !args.follow || ends(&error) => {
                 let from = || format!("no log of {service} from {}", place.address);
                 return Err(error).with_context(from);
             }
@@ -62,6 +62,12 @@ async fn tell(logs: &Logs) -> anyhow::Result<()> {
         looked_again = true;
         place = search.next().await?;
     }
+}
+
+/// Whether asking again would be answered no other way: a Manager without room, or that begins, has it later.
+fn ends(error: &RestError) -> bool {
+    let RestError::Refused(problem) = error else { return false };
+    !matches!(problem.retry, Retry::After)
 }
 
 /// Why no more came of what was asked for.

@@ -17,7 +17,8 @@ pub const SERVE_STOP_WITHIN: Duration = Duration::from_secs(1);
 /// place is tried again by its system only after a second. The system has a bound of its own (`somaxconn`, mostly 4,096).
 pub const BACKLOG: u32 = 4_096;
 /// A connection on which nothing is said is asked after so long whether its other side is there, then so often, and given up
-/// when so many in turn were not answered: a machine that vanished holds its seat for a minute.
+/// when so many in turn were not answered: a machine that vanished holds its seat for a minute. One to which something was said that
+/// it has not taken is given up by the system, which is after a quarter of an hour mostly.
 pub const KEEPALIVE_AFTER: Duration = Duration::from_secs(30);
 pub const KEEPALIVE_EVERY: Duration = Duration::from_secs(10);
 pub const KEEPALIVE_UNANSWERED: u32 = 3;

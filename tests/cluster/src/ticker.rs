@@ -50,12 +50,18 @@ impl Ticker {
 
     /// Whether the machine has stood still between then and now.
     pub async fn stood_still(&self, since: UnixNanos) -> bool {
+        !self.stood(since).await.is_zero()
+    }
+
+    /// For how long in all.
+    pub async fn stood(&self, since: UnixNanos) -> Duration {
         let now = unix_now();
         // What lasts at the moment is noted once it is over.
         let noted = async || self.ticks.lock().unwrap().last().is_some_and(|(at, _)| *at >= now);
         eventually_async("it ticks", SOON, noted).await;
         let ticks = self.ticks.lock().unwrap();
-        ticks.iter().any(|(at, late)| *at >= since && *late > STANDS_STILL)
+        let stood = ticks.iter().filter(|(at, late)| *at >= since && *late > STANDS_STILL);
+        stood.map(|(_, late)| *late).sum()
     }
 }
 

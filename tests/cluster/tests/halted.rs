@@ -131,7 +131,7 @@ impl Algo {
     }
 
     /// Waits until it is refused with that word, and tells since when, by when it was asked. That is within one beat after the
-    /// word was given, unless the machine stood still.
+    /// word was given, and for as long as the machine stood still.
     async fn obeys(&self, scope: &str, said: UnixNanos) -> UnixNanos {
         let (word, since) = (format!("{scope}: halted"), || self.since(said));
         let first = || since().into_iter().find(|answer| answer.is_refused(&word));
@@ -139,8 +139,9 @@ impl Algo {
         let from = first().unwrap().asked_at;
         let late =
             |answer: &Answer| answer.is_taken() && (said + BEAT..from).contains(&answer.asked_at);
-        if let Some(late) = since().into_iter().find(late) {
-            assert!(self.ticker.stood_still(said).await, "said at {said}: {late:?}");
+        if let Some(late) = since().into_iter().rfind(late) {
+            let stood = self.ticker.stood(said).await;
+            assert!(late.asked_at < said + BEAT + stood, "said at {said}, {stood:?}: {late:?}");
         }
         from
     }

@@ -174,8 +174,14 @@ impl<U: Clone + Ord> Trades<U> {
     }
 }
 
+/// Whether two epochs are of one source: shards of a Market tell it on by the revisions of the routes that each of them knew.
+fn is_one_source(one: &StreamEpoch, other: &StreamEpoch) -> bool {
+    let own = |epoch: &StreamEpoch| epoch.as_str().rsplit_once('-').map(|(own, _)| own.to_owned());
+    one == other || own(one).is_some_and(|named| Some(named) == own(other))
+}
+
 impl<U: Clone + Ord> Tape<U> {
-    /// The epoch under which what comes is told on.
+    /// The epoch under which what comes is told on: see [`is_one_source`].
     fn name(&self, own: &StreamEpoch) -> StreamEpoch {
         let named = self.routes.map(|routes| StreamEpoch::new(&format!("{own}-{routes}")));
         // Too long by its own name, it is told on under that.

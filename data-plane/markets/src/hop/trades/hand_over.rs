@@ -4,7 +4,7 @@
 //! TH1 nothing is told twice, and what neither has told shows as a hole in the numbers. TH2 what the new one tells before it is
 //! heard is kept, up to a bound; the old one is not waited for for ever. TH3 the old one is left after the new one is heard.
 
-use super::{Act, Numbered, Tape, Trades, subscribe, unsubscribe};
+use super::{Act, Numbered, Tape, Trades, is_one_source, subscribe, unsubscribe};
 use crate::limits::{HAND_OVER_TRADES, HAND_OVER_WITHIN};
 use std::collections::{BTreeSet, VecDeque};
 use tradewind_domain::{ids::InstrumentId, time::Monotonic};
@@ -113,9 +113,15 @@ impl<U: Clone + Ord> Tape<U> {
         self.next.as_mut().filter(|next| next.via == *via)
     }
 
-    /// Whether everything up to there was told.
+    /// Whether everything up to there was told, under that name.
     pub(super) fn reaches(&self, what: &Position) -> bool {
         self.stand.as_ref().is_some_and(|at| at.epoch == what.epoch && at.seq >= what.seq)
+    }
+
+    /// The same, by whatever name its source was told on.
+    fn has_told(&self, what: &Position) -> bool {
+        let told = |at: &Position| is_one_source(&at.epoch, &what.epoch) && at.seq >= what.seq;
+        self.stand.as_ref().is_some_and(told)
     }
 
     pub(super) fn switch_if_whole(
@@ -124,7 +130,7 @@ impl<U: Clone + Ord> Tape<U> {
         up: &BTreeSet<U>,
     ) -> Vec<Act<U>> {
         let begun = self.next.as_ref().and_then(|next| next.begun.as_ref());
-        if begun.is_some_and(|(begun, _)| self.reaches(begun)) {
+        if begun.is_some_and(|(begun, _)| self.has_told(begun)) {
             self.switch(instrument, up)
         } else {
             Vec::new()
@@ -136,7 +142,7 @@ impl<U: Clone + Ord> Tape<U> {
         let Some(Next { via, begun, trades }) = self.next.take() else { return Vec::new() };
         let left = self.carrier.replace(via).filter(|via| up.contains(via));
         let mut acts: Vec<_> = left.map(|via| unsubscribe(via, instrument)).into_iter().collect();
-        if let Some((begun, _)) = begun.filter(|(begun, _)| !self.reaches(begun)) {
+        if let Some((begun, _)) = begun.filter(|(begun, _)| !self.has_told(begun)) {
             // Between the two something is missing: whoever has not seen it is told by this.
             acts.extend(self.stand_at(instrument, begun));
         }
@@ -153,7 +159,7 @@ impl<U: Clone + Ord> Tape<U> {
         numbered: Numbered,
     ) -> Vec<Act<U>> {
         let at = Position { epoch: numbered.epoch.clone(), seq: numbered.seq };
-        if self.reaches(&at) { Vec::new() } else { self.tell(instrument, numbered) }
+        if self.has_told(&at) { Vec::new() } else { self.tell(instrument, numbered) }
     }
 }
 

@@ -126,6 +126,26 @@ fn where_routes_change_meanwhile_nothing_of_their_numbers_is_told_twice() {
 }
 
 #[test]
+fn of_one_source_by_two_names_nothing_is_told_twice() {
+    // given: the old one has chosen it by earlier routes than the new one knows
+    let named = |seq: u64, name: &str| Numbered { epoch: epoch(name), ..trade(seq) };
+    let mut hop = Hop::new();
+    hop.want(TO, &btc(), Some("a"), &both());
+    hop.trade(&"a", &btc(), named(5, "e-1"), &both());
+    hop.hand_over(|_| "b", &both());
+    // when
+    let stand = Position { epoch: epoch("e-2"), seq: 6 };
+    assert!(hop.stands(&"b", &btc(), stand, (&both(), NOW)).is_empty());
+    assert!(hop.trade(&"b", &btc(), named(7, "e-2"), &both()).is_empty());
+    // then
+    assert_eq!(words(&hop.trade(&"a", &btc(), named(6, "e-1"), &both())), ["6", "-a", "7"]);
+    assert!(hop.trade(&"b", &btc(), named(7, "e-2"), &both()).is_empty());
+    assert_eq!(words(&hop.trade(&"b", &btc(), named(8, "e-2"), &both())), ["8"]);
+    // and another life of the source is another one
+    assert!(!is_one_source(&epoch("1-2-3-4-7"), &epoch("1-2-3-5-7")));
+}
+
+#[test]
 fn a_new_one_that_is_lost_begins_anew_and_the_old_one_goes_on() {
     let mut hop = begun();
     hop.stands(&"b", &btc(), at(7), (&both(), NOW));
