@@ -5,10 +5,11 @@ Decides where the session is connected, what of its streams is new, and what is 
     session.subscribe("fills", account="sim-1")
     session.submit({"instrument": "BTC/USD", "side": "buy", "type": "market", "quantity": "0.001", "time_in_force": "ioc"})
 
-`on_event(type, frame)` is called on the thread that reads, in order: one that takes long makes the MarketManager wait.
+`on_event(type, frame)` is called on the thread that reads, in order: one that takes long makes the MarketManager wait, one that raises ends the session.
 """
 
 import base64
+import contextlib
 import datetime
 import hashlib
 import http.client
@@ -158,11 +159,9 @@ class WebSocket:
 
     def close(self):
         """Says so, and does not wait for the other side's word. May be called twice, and from another thread."""
-        try:
+        with contextlib.suppress(OSError):
             self._frame(self.CLOSE, struct.pack("!H", 1000))
             self.socket.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
         self.socket.close()
 
 
@@ -179,6 +178,7 @@ class Session:
         self.unknown, self.unanswered = 0, 0  # requests that were said to be so, and those of which nothing was said
         self.lock, self.renewing, self.socket = threading.RLock(), threading.Lock(), None
         self.connected, self.ended = threading.Event(), threading.Event()
+        self.lost, self.failure = None, None  # why the last connection ended; what `on_event` has raised, by which the session did
         self.ids, self.count = os.urandom(8).hex(), 0
         until = time.monotonic() + GIVE_UP_AFTER
         while not self.edges:  # none is live yet
@@ -253,18 +253,16 @@ class Session:
                     here, moved = moved or self._dial(edge, min(DIAL_WITHIN * 2 ** min(failures, 4), HELLO_WITHIN_MAX)), None
                     moved = self._serve(here)
                     continue
-                except (OSError, ValueError, Problem) as failed:
-                    unauthorized = getattr(failed, "code", None) == "unauthorized"
+                except Exception as failed:  # What cannot be read as a frame is a connection that is of no use.
+                    self.lost, unauthorized = failed, getattr(failed, "code", None) == "unauthorized"
                 failures = 0 if time.monotonic() - began >= LIVED else failures + 1
                 self._leave(edge)
                 rounds = failures // len(self.edges)
                 if rounds:
                     self.ended.wait(min(0.02 * 2 ** min(rounds, 6), 0.5) * random.uniform(0.5, 1))
                 if unauthorized or rounds >= 3:
-                    try:
+                    with contextlib.suppress(Problem, Lost):  # The old lists are tried again.
                         self._renew(self.token)
-                    except (Problem, Lost):
-                        pass  # The old lists are tried again.
         finally:
             self.ended.set()
 
@@ -293,7 +291,7 @@ class Session:
                 for edge in (one for one in frame["reconnect_to"] if one != here.address):
                     try:
                         there = self._dial(edge, DIAL_WITHIN)
-                    except (OSError, ValueError, Problem):
+                    except Exception:
                         continue
                     with self.lock:
                         self.edges = [edge] + [one for one in self.edges if one != edge]
@@ -312,10 +310,8 @@ class Session:
         stream = {"wish": {"type": "subscribe", "channel": channel} | about, "last": last, "told": False}
         with self.lock:
             self.streams[json.dumps({channel: about})] = stream
-            try:
+            with contextlib.suppress(OSError):  # It is asked for again on the next connection.
                 self.socket.send(self._wish(stream))
-            except OSError:
-                pass  # It is asked for again on the next connection.
 
     def _take(self, frame):
         kind = frame.get("type")
@@ -330,7 +326,11 @@ class Session:
         elif kind == "gap" and stream:
             stream["told"] = True
         if kind not in NUMBERED.values() or self._is_new(kind, frame):
-            self.on_event(kind, frame)
+            try:
+                self.on_event(kind, frame)
+            except Exception as failed:  # What the algo has not taken it would miss: the session ends, and `request` says why.
+                self.failure = failed
+                self.close()
 
     def _is_whole(self, stands):
         """Whether all that there was of private streams has come; of one that is not named nothing can be said."""
@@ -361,6 +361,8 @@ class Session:
 
     def request(self, method, path, body=None):
         """Asks until there is an answer that stands: the same to the letter, here and at the next MarketManager."""
+        if self.ended.is_set():
+            raise Lost(f"the session has ended: {self.failure!r}", sent=False) from self.failure
         until, maybe_done, renewed = time.monotonic() + GIVE_UP_AFTER, False, False
         while True:
             edge, token, wait = self.edges[0], self.token, REPEAT_AFTER
@@ -371,11 +373,9 @@ class Session:
                 self.unknown += uncertain
                 if problem.code == "unauthorized" and not renewed:
                     renewed = True
-                    try:
+                    with contextlib.suppress(Problem, Lost):  # Then the first refusal stands.
                         self._renew(token)
                         continue
-                    except (Problem, Lost):
-                        pass  # The first refusal stands.
                 if problem.retry == "never":
                     # After an attempt whose end is not known a refusal says nothing of that one.
                     raise Unknown(str(problem)) if maybe_done and method in ("POST", "PATCH") else problem

@@ -270,6 +270,9 @@ impl Connection {
             ToAlgo::Subscribed { topic, mode, position } => {
                 let (was, stands) = (self.subscriptions.source(&topic), position.as_ref());
                 self.access.events.opened(&topic, was, stands.map(|stands| &stands.epoch));
+                if let Some(stands) = stands {
+                    self.tracked.heard(&topic, was, &stands.epoch);
+                }
                 self.subscriptions.opened(&topic, mode, position);
             }
             ToAlgo::Quote { instrument, epoch, seq, quote } => {
@@ -366,6 +369,7 @@ impl Connection {
 
     fn is_new(&mut self, topic: &Topic, epoch: &StreamEpoch, seq: u64, prev: u64) -> bool {
         self.access.events.heard(topic, self.subscriptions.source(topic), epoch);
+        self.tracked.heard(topic, self.subscriptions.source(topic), epoch);
         match self.subscriptions.judge(topic, epoch, seq, prev) {
             Verdict::New => true,
             Verdict::Seen => false,

@@ -156,17 +156,16 @@ impl Session {
 
     /// The operator has routed an order to an account that was granted since the session began.
     async fn follow(&self, account: &AccountId) {
-        let is_new = {
-            let mut known = self.known();
-            let is_new = !known.contains(account);
-            if is_new {
-                known.push(account.clone());
-            }
-            is_new
-        };
-        if is_new {
-            // Without a task the session is closed, and the next call says so.
-            let _ = self.asks.send(Ask::Follow { account: account.clone() }).await;
+        if self.known().contains(account) {
+            return;
+        }
+        // Room comes first: who waits for it may be canceled, and what is known is followed. Without a task the session is
+        // closed, and the next call says so.
+        let Ok(room) = self.asks.reserve().await else { return };
+        let mut known = self.known();
+        if !known.contains(account) {
+            known.push(account.clone());
+            room.send(Ask::Follow { account: account.clone() });
         }
     }
 

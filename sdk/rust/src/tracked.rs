@@ -7,9 +7,12 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use tokio::sync::watch;
-use tradewind_protocol::domain::{
-    ids::{AccountId, ClientOrderId},
-    trading::{Order, OrderState},
+use tradewind_protocol::{
+    domain::{
+        ids::{AccountId, ClientOrderId, StreamEpoch},
+        trading::{Order, OrderState},
+    },
+    stream::Topic,
 };
 
 /// What is known of an order.
@@ -23,26 +26,38 @@ pub(crate) struct Known {
     pub(crate) gaps: u64,
     /// So many gaps were there before it was asked for.
     gaps_closed: u64,
+    /// So many there were when it was learned as it is held.
+    learned: u64,
+    /// So many there were when its ledger was last seen to be built anew: versions begin anew there.
+    anew: u64,
 }
 
 impl Known {
     /// The stream has told it. Returns whether it is news.
     fn told(&mut self, order: &Order) -> bool {
+        self.learn(order, self.gaps)
+    }
+
+    /// It was so when there were so many gaps, or later. Returns whether it is news.
+    fn learn(&mut self, order: &Order, gaps: u64) -> bool {
         let is_news = match &self.order {
             None => true,
             // Another account's, under the same id.
             Some(held) if held.order_id != order.order_id => false,
-            // Of a ledger that was built anew the versions may be lower, but nothing follows an end.
+            // Versions are one ledger's, and nothing follows an end, whichever ledger has it.
             Some(held) => {
-                order.version > held.version
-                    || order.state.is_terminal() && !held.state.is_terminal()
+                let [has_ended, ends] = [held, order].map(|order| order.state.is_terminal());
+                let [was, is] = [self.learned, gaps].map(|gaps| gaps >= self.anew);
+                let is_later =
+                    if was == is { order.version > held.version } else { is && !has_ended };
+                is_later || ends && !has_ended
             }
         };
         if is_news {
             if !self.been.contains(&order.state) {
                 self.been.push(order.state);
             }
-            self.order = Some(order.clone());
+            (self.order, self.learned) = (Some(order.clone()), gaps);
         }
         is_news
     }
@@ -55,7 +70,7 @@ impl Known {
         }
         let closes = gaps > self.gaps_closed;
         self.gaps_closed = self.gaps_closed.max(gaps);
-        self.told(order) || closes
+        self.learn(order, gaps) || closes
     }
 
     /// Whether it has to be asked for.
@@ -146,12 +161,26 @@ impl Tracked {
 
     /// Changes of this account's orders are missing.
     pub(crate) fn doubt(&self, account: &AccountId) {
+        self.lose(account, false);
+    }
+
+    /// A stream comes from this source now. Another one of an account's orders is a ledger that was built anew.
+    pub(crate) fn heard(&self, topic: &Topic, was: Option<&StreamEpoch>, is: &StreamEpoch) {
+        if let Topic::Orders { account } = topic
+            && was.is_some_and(|was| was != is)
+        {
+            self.lose(account, true);
+        }
+    }
+
+    fn lose(&self, account: &AccountId, is_anew: bool) {
         for ((_, named), entry) in self.lock().iter() {
             entry.known.send_if_modified(|known| {
                 let at = known.order.as_ref().map(|order| &order.order_id.account);
                 let is_of_it = at.or(named.as_ref()).is_none_or(|at| at == account);
                 let is_news = is_of_it && !known.has_ended();
                 known.gaps += u64::from(is_news);
+                known.anew = if is_news && is_anew { known.gaps } else { known.anew };
                 is_news
             });
         }

@@ -165,6 +165,56 @@ async fn an_order_at_an_account_that_the_session_did_not_know_of_is_followed_the
 }
 
 #[tokio::test]
+async fn an_order_of_an_unknown_outcome_is_found_and_followed_at_an_account_that_the_session_did_not_know_of()
+ {
+    for is_named in [false, true] {
+        // given
+        let (edge, _session) = connected().await;
+        edge.ledger().accounts.clear();
+        let session = connect(&edge).await;
+        let request = an_order();
+        let asked = format!("client_order_id={}", request.id());
+        let (request, asked) = if is_named {
+            (request.account("sim-2".parse().unwrap()), format!("account=sim-2&{asked}"))
+        } else {
+            (request, asked)
+        };
+        let as_it_is = |state, version| order_of("sim-2", request.id().as_str(), state, version);
+        let order = unknown(&edge, &session, &request).await;
+        // when
+        edge.ledger().found = vec![as_it_is("accepted", 1)];
+        // then
+        assert_eq!(stand(&within(order.accepted()).await), (OrderState::Accepted, 1));
+        assert_eq!(edge.ledger().asked, [asked]);
+        // when
+        edge.ledger().orders.extend([as_it_is("pending_new", 2), as_it_is("filled", 3)]);
+        // then
+        assert_eq!(stand(&within(order.ended()).await), (OrderState::Filled, 3));
+        assert!(session.accounts().iter().any(|account| account.as_str() == "sim-2"));
+    }
+}
+
+#[tokio::test]
+async fn an_order_of_which_the_ledger_was_built_anew_is_followed_by_its_new_versions() {
+    // given
+    let (edge, session) = connected().await;
+    let (request, order) = accepted(&edge, &session).await;
+    becomes(&edge, &request, "new", 3);
+    within(order.state(OrderState::New)).await;
+    // when
+    {
+        let mut ledger = edge.ledger();
+        ledger.source = "another";
+        let anew = order_of("sim-1", request.id().as_str(), "partially_filled", 2);
+        ledger.orders = vec![anew];
+    }
+    edge.cut();
+    // then
+    let followed = within(order.state(OrderState::PartiallyFilled)).await;
+    assert_eq!(stand(&followed), (OrderState::PartiallyFilled, 2));
+}
+
+#[tokio::test]
 async fn many_handles_share_the_one_subscription_of_their_account() {
     // given
     let (edge, session) = connected().await;

@@ -22,6 +22,9 @@ use tradewind_protocol::{
 const ASK_AGAIN_FIRST: Duration = Duration::from_millis(100);
 const ASK_AGAIN_MAX: Duration = Duration::from_secs(5);
 
+/// Where an order is looked for: on that account, or on all that the customer has by then.
+type Place = Option<AccountId>;
+
 /// An order and what becomes of it, over reconnects. Clones are of the same order. It keeps the latest that is known and no
 /// queue, so it may be held unread for as long as one likes; the session stays open while a handle of it is held. All its
 /// futures may be cancelled and made again, and several may be awaited at once.
@@ -72,10 +75,12 @@ impl Session {
         Ok(OrderHandle { session, watched, asking: Arc::default(), unknown })
     }
 
-    /// The order of that id, as its ledger has it; the newest one, if an id was used again.
-    async fn find(&self, id: &ClientOrderId, account: &AccountId) -> Result<Option<Order>, Error> {
+    /// The order of that id, as its ledger has it, on that account or on any of the customer's; the newest one, if an id was
+    /// used again.
+    async fn find(&self, id: &ClientOrderId, place: &Place) -> Result<Option<Order>, Error> {
         // The id may hold whatever can be printed.
-        let asked = [("account", account.as_str()), ("client_order_id", id.as_str())];
+        let account = place.as_ref().map(|account| ("account", account.as_str()));
+        let asked = account.into_iter().chain([("client_order_id", id.as_str())]);
         let url = Url::parse_with_params("http://edge/v1/orders", asked)
             .map_err(|error| Error::Configuration(format!("{id} cannot be asked for: {error}")))?;
         let path = format!("{}?{}", url.path(), url.query().unwrap_or_default());
@@ -147,8 +152,8 @@ impl OrderHandle {
                 return Error::Closed;
             }
             let mut wait = ASK_AGAIN_FIRST;
-            while let Some(accounts) = self.to_be_asked() {
-                if let Err(refused) = self.ask(accounts).await {
+            while let Some(places) = self.to_be_asked() {
+                if let Err(refused) = self.ask(places).await {
                     return refused;
                 }
                 sleep(wait).await;
@@ -157,24 +162,28 @@ impl OrderHandle {
         }
     }
 
-    /// Where it may be; `None` if it is known well enough.
-    fn to_be_asked(&self) -> Option<Vec<AccountId>> {
+    /// Where it may be; `None` if it is known well enough. The accounts that are known are asked one by one, so that one that is
+    /// away hides none of the others; then all, since it may have been routed to one that was granted meanwhile.
+    fn to_be_asked(&self) -> Option<Vec<Place>> {
         let known = self.watched.known.borrow().clone();
         if !known.is_doubted() {
             return None;
         }
         let at = known.order.map(|order| order.order_id.account);
         let named = at.or_else(|| self.watched.account().cloned());
-        Some(named.map_or_else(|| self.session.accounts(), |account| vec![account]))
+        let everywhere = || self.session.accounts().into_iter().map(Some).chain([None]).collect();
+        Some(named.map_or_else(everywhere, |account| vec![Some(account)]))
     }
 
     /// Asks once around. Refused only if nobody is left who may tell.
-    async fn ask(&self, accounts: Vec<AccountId>) -> Result<(), Error> {
+    async fn ask(&self, places: Vec<Place>) -> Result<(), Error> {
         let gaps = self.watched.gaps();
-        let (mut refused, mut may_tell) = (None, accounts.is_empty());
-        for account in accounts {
-            match self.session.find(self.id(), &account).await {
+        let (mut refused, mut may_tell) = (None, false);
+        for place in places {
+            match self.session.find(self.id(), &place).await {
                 Ok(Some(order)) => {
+                    // Nobody asks for it any more: from here on its account's stream tells of it.
+                    self.session.follow(&order.order_id.account).await;
                     self.watched.answered(&order, gaps);
                     return Ok(());
                 }

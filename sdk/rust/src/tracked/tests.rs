@@ -66,7 +66,7 @@ fn what_is_older_is_no_news_and_an_end_always_is() {
     watched.answered(&order("sim-1", 1, "accepted", "0"), 0);
     // then
     assert_eq!(state(&watched), Some((5, OrderState::New)));
-    // A ledger that was built anew begins with low versions.
+    // An end is one, whatever its version.
     tracked.told(&order("sim-1", 2, "canceled", "0"));
     tracked.told(&order("sim-1", 1, "new", "0"));
     assert_eq!(state(&watched), Some((2, OrderState::Canceled)));
@@ -116,6 +116,58 @@ fn after_a_gap_only_an_answer_that_was_asked_for_behind_it_is_trusted() {
     tracked.told(&order("sim-1", 3, "canceled", "0"));
     tracked.doubt(&one);
     assert!(!is_doubted(), "nothing more is to come");
+}
+
+/// The orders of an account come from another ledger.
+fn rebuilt(tracked: &Tracked) {
+    let topic = Topic::Orders { account: AccountId::new("sim-1").unwrap() };
+    let [was, is] = ["e", "f"].map(|epoch| StreamEpoch::new(epoch).unwrap());
+    tracked.heard(&topic, Some(&was), &is);
+}
+
+#[test]
+fn versions_of_a_ledger_that_was_built_anew_are_compared_with_its_own_alone() {
+    for by_the_stream in [true, false] {
+        // given
+        let tracked = Tracked::default();
+        let watched = tracked.watch(&id(), None);
+        tracked.told(&order("sim-1", 5, "pending_cancel", "0"));
+        let before = watched.gaps();
+        // when
+        rebuilt(&tracked);
+        assert!(watched.known.borrow().is_doubted());
+        // then
+        watched.answered(&order("sim-1", 6, "new", "0"), before);
+        assert_eq!(state(&watched), Some((6, OrderState::New)), "asked for before that");
+        let first = order("sim-1", 2, "new", "0");
+        if by_the_stream {
+            tracked.told(&first);
+        } else {
+            watched.answered(&first, watched.gaps());
+        }
+        assert_eq!(state(&watched), Some((2, OrderState::New)));
+        watched.answered(&order("sim-1", 7, "new", "0"), before);
+        watched.answered(&order("sim-1", 1, "accepted", "0"), watched.gaps());
+        assert_eq!(state(&watched), Some((2, OrderState::New)), "older");
+        tracked.told(&order("sim-1", 3, "partially_filled", "1"));
+        assert_eq!(state(&watched), Some((3, OrderState::PartiallyFilled)));
+        assert!(!watched.known.borrow().is_doubted());
+    }
+}
+
+#[test]
+fn an_order_that_has_ended_stays_so_when_its_ledger_is_built_anew() {
+    // given
+    let tracked = Tracked::default();
+    let watched = tracked.watch(&id(), None);
+    tracked.told(&order("sim-1", 5, "new", "0"));
+    let before = watched.gaps();
+    // when
+    rebuilt(&tracked);
+    watched.answered(&order("sim-1", 6, "canceled", "0"), before);
+    tracked.told(&order("sim-1", 1, "new", "0"));
+    // then
+    assert_eq!(state(&watched), Some((6, OrderState::Canceled)));
 }
 
 #[test]
