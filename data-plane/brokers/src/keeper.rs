@@ -11,6 +11,7 @@ mod conditions;
 mod external;
 mod guard;
 mod handle;
+mod missed;
 mod presence;
 mod replaces;
 mod tighten;
@@ -28,6 +29,7 @@ use crate::{
 use guard::Guard;
 use handle::Ask;
 pub(crate) use handle::{Closed, Command, FromVenue, LedgerHandle, Reply, Subscribe, Subscribed};
+use missed::Missed;
 use presence::Watch;
 use replaces::UnderWay;
 use std::{
@@ -98,8 +100,9 @@ pub(crate) struct Keeper {
     halted: Option<String>,
     /// On how many disks the ledger is, in words, of an account for which a copy is named.
     copies: Option<&'static str>,
-    /// Something external was seen that could not be written down.
-    external_missed: bool,
+    missed: Missed,
+    /// Something external was written down, or missed, since it was last said how things stand.
+    external_news: bool,
     reconcile: Reconcile,
     reporter: StateReporter,
     /// Bounded by what the journal takes before it is waited for.
@@ -134,7 +137,8 @@ impl Keeper {
         let mut keeper = Self {
             reconcile: Reconcile::new(ledger.swept_to()),
             copies: store.copies().in_words(),
-            external_missed: false,
+            missed: Missed::default(),
+            external_news: false,
             store,
             ledger,
             streams,

@@ -31,6 +31,11 @@ pub const PRICES_WATCHED: usize = 1_024;
 pub const TRADES_KEPT: usize = 1_024;
 /// External orders that a Broker's detail names one by one: what an operator looks up first. The rest he sees at the venue.
 pub const EXTERNAL_SHOWN: usize = 8;
+/// Ids of external orders, and fills, that are remembered while they cannot be written down: more than an account has open
+/// anywhere. Beyond it nothing is accepted.
+pub const EXTERNAL_MISSED: usize = 65_536;
+/// Operators are warned of new external orders so often: an account that another program trades on has many.
+pub const EXTERNAL_WARNED_EVERY: Duration = Duration::from_secs(60);
 /// Characters of a reason kept with an order.
 pub const REASON_CHARS: usize = 200;
 

@@ -55,7 +55,10 @@ pub(crate) struct Need {
 #[derive(Debug)]
 pub(crate) struct Reconcile {
     swept_to: UnixNanos,
-    written_to: UnixNanos,
+    /// What was written down of that in this life.
+    written_to: Option<UnixNanos>,
+    /// A sweep was complete.
+    swept: bool,
     sweep: Option<Sweep>,
     /// End of the last sweep of this connection.
     ended: Option<Instant>,
@@ -70,7 +73,8 @@ impl Reconcile {
     pub(crate) fn new(swept_to: UnixNanos) -> Self {
         Self {
             swept_to,
-            written_to: swept_to,
+            written_to: None,
+            swept: false,
             sweep: None,
             ended: None,
             resume: None,
@@ -81,7 +85,7 @@ impl Reconcile {
     /// Nothing is known yet: the next sweep begins with the first thing that the venue has.
     pub(crate) fn begin_with_all(&mut self) {
         // What was swept in this life need not be again.
-        if self.swept_to == self.written_to {
+        if !self.swept {
             self.swept_to = UnixNanos(0);
         }
     }
@@ -91,6 +95,11 @@ impl Reconcile {
         self.sweep = None;
         self.ended = None;
         self.resume = None;
+    }
+
+    /// Whether a sweep is under way.
+    pub(crate) fn sweeps(&self) -> bool {
+        self.sweep.is_some()
     }
 
     /// Sweep as soon as possible.
@@ -156,10 +165,12 @@ impl Reconcile {
         self.resume = resume.map(|cursor| Ask { since, cursor: Some(cursor) });
         self.sweep = None;
         self.ended = Some(now);
+        self.swept = true;
         self.swept_to = self.swept_to.max(listed_at);
-        let write_down = listed_at.since(self.written_to) >= SWEPT_RECORD_EVERY;
+        // The first one always: only by that is a ledger one that was swept.
+        let write_down = self.written_to.is_none_or(|to| listed_at.since(to) >= SWEPT_RECORD_EVERY);
         if write_down {
-            self.written_to = listed_at;
+            self.written_to = Some(listed_at);
         }
         After::Complete { since, listed_at, write_down }
     }
@@ -213,6 +224,37 @@ mod tests {
         assert_eq!(early, Some(first(10)), "from before the order");
         reconcile.page(first(10), at(103), END, now);
         assert_eq!(reconcile.due(OPEN, now + SWEEP_EVERY), Some(first(98)));
+    }
+
+    #[test]
+    fn the_first_complete_sweep_is_written_down_and_the_next_after_a_while() {
+        let mut reconcile = Reconcile::new(at(100));
+        let now = Instant::now();
+        let later = 101 + SWEPT_RECORD_EVERY.as_secs();
+        for (second, expected) in [(100, true), (101, false), (later, true)] {
+            reconcile.connection_changed();
+            let ask = reconcile.due(NOTHING, now).unwrap();
+            let After::Complete { write_down, .. } = reconcile.page(ask, at(second), END, now)
+            else {
+                panic!("it is complete")
+            };
+            assert_eq!(write_down, expected, "{second}");
+        }
+    }
+
+    #[test]
+    fn what_is_to_begin_with_all_does_until_a_sweep_was_complete_also_one_that_moved_nothing() {
+        let mut reconcile = Reconcile::new(at(100));
+        let now = Instant::now();
+        reconcile.begin_with_all();
+        let all = Ask { since: UnixNanos(0), cursor: None };
+        assert_eq!(reconcile.due(NOTHING, now), Some(all));
+        let mut reconcile = Reconcile::new(at(100));
+        reconcile.due(NOTHING, now);
+        reconcile.page(first(40), at(100), END, now);
+        reconcile.connection_changed();
+        reconcile.begin_with_all();
+        assert_eq!(reconcile.due(NOTHING, now), Some(first(40)));
     }
 
     #[test]

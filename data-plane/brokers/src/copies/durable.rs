@@ -2,10 +2,7 @@
 //! the `Writer`, and what that makes of it is told to those who wait.
 
 use crate::limits::COPY_JOINS_WITHIN;
-use std::sync::{
-    Arc, Mutex, PoisonError,
-    atomic::{AtomicU32, Ordering},
-};
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 use tradewind_domain::{
     control::desired::{BrokerWanted, CopiesWanted},
@@ -23,8 +20,8 @@ struct Inner {
     durable: watch::Sender<u64>,
     /// Wakes whoever looks at the writer: something of it has changed.
     changed: watch::Sender<()>,
-    /// The protocol of whoever keeps the copy; 0 while nobody is connected.
-    speaks: AtomicU32,
+    /// Who has kept the copy last, and the protocol that he spoke when he was heard.
+    speaks: Mutex<Option<(ManagerId, u32)>>,
 }
 
 /// What a Broker was told of its copies; without anything its own ledger is the only one.
@@ -45,7 +42,7 @@ impl Durable {
         let writer = Writer::opened(told.0, told.1, joined, last);
         let durable = watch::channel(writer.durable()).0;
         let changed = watch::channel(()).0;
-        let (writer, speaks) = (Mutex::new(writer), AtomicU32::new(0));
+        let (writer, speaks) = (Mutex::new(writer), Mutex::new(None));
         Self(Arc::new(Inner { writer, durable, changed, speaks }))
     }
 
@@ -75,15 +72,19 @@ impl Durable {
         self.0.changed.send_replace(());
     }
 
-    /// What the copy's holder speaks; 0: it is gone.
-    pub(crate) fn holder_speaks(&self, protocol: u32) {
-        self.0.speaks.store(protocol, Ordering::Relaxed);
+    /// What a holder of the copy speaks. It stays known while he is away.
+    pub(crate) fn holder_speaks(&self, holder: &ManagerId, protocol: u32) {
+        let mut speaks = self.0.speaks.lock().unwrap_or_else(PoisonError::into_inner);
+        *speaks = Some((holder.clone(), protocol));
     }
 
-    /// Whether all who keep this ledger can read what is external in it, as far as is known.
+    /// Whether all who keep this ledger can read what is external in it: of one who was never heard that is not known.
     pub(crate) fn reads_external(&self) -> bool {
-        self.0.speaks.load(Ordering::Relaxed) >= EXTERNAL_SINCE
-            || self.read(|writer| writer.naming().holder.is_none())
+        let Some(named) = self.read(|writer| writer.naming().holder.clone()) else { return true };
+        let speaks = self.0.speaks.lock().unwrap_or_else(PoisonError::into_inner);
+        speaks
+            .as_ref()
+            .is_some_and(|(heard, protocol)| *heard == named && *protocol >= EXTERNAL_SINCE)
     }
 
     /// The naming whose copy may join now.

@@ -120,7 +120,6 @@ impl Stream {
                 }
             }
         };
-        self.durable.holder_speaks(0);
         self.durable.with(|writer| writer.broken());
         lost
     }
@@ -134,14 +133,13 @@ impl Stream {
     ) -> Result<(), Over> {
         match event {
             Event::Up { protocol, .. } => {
-                self.durable.holder_speaks(protocol);
+                self.durable.holder_speaks(&way.target.holder, protocol);
                 let (account, right) = (self.dialler.account.clone(), way.target.right);
                 // One that is down again is greeted when it is up.
                 let _ = sender.try_send(CopyDown::Greet { account, right });
             }
             Event::Down(_) => {
                 *at = At::Waiting;
-                self.durable.holder_speaks(0);
                 self.durable.with(|writer| writer.broken());
             }
             Event::Message(CopyUp::Greeted { greeting }) => {

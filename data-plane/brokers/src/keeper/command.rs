@@ -144,10 +144,13 @@ impl Keeper {
         let whose = Whose::new(&principal.customer, principal.trader.as_ref());
         let id = VenueOrderId::of(self.ledger.account(), whose.customer, &order.client_order_id);
         // What was accepted before has been judged.
-        if self.ledger.entry(&id).is_none()
-            && let Err(problem) = self.guard.check_new(&self.ledger, whose, order, now)
-        {
-            return Ok(Err(problem));
+        if self.ledger.entry(&id).is_none() {
+            let unused = self.missed.check_unused(&id, &order.client_order_id);
+            let judged =
+                unused.and_then(|()| self.guard.check_new(&self.ledger, whose, order, now));
+            if let Err(problem) = judged {
+                return Ok(Err(problem));
+            }
         }
         let submitted = self.ledger.submit(
             &self.assignment,

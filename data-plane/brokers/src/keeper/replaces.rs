@@ -87,6 +87,7 @@ impl Keeper {
         if self.ledger.entry_at(&by).is_some() {
             return Ok(());
         }
+        self.missed.check_unused(&by, &ask.replace_id)?;
         let entry = self.ledger.own_order(&principal.customer, id)?;
         let Ok(replacement) = ask.of(&entry.order) else { return Ok(()) };
         let whose = Whose::new(&principal.customer, entry.trader.as_ref());
@@ -173,7 +174,7 @@ impl Keeper {
         let Some(order) = self.ledger.replaced_under(&by).copied() else { return Ok(()) };
         self.replace_is_over(&by);
         let refusal = match result {
-            Ok(said) => return self.evidence(&said),
+            Ok(said) => return self.evidence(&said, clock::now()),
             Err(refusal) => refusal,
         };
         let awaited = self.ledger.entry(&order).and_then(|entry| entry.order.next_venue_id());
@@ -223,6 +224,10 @@ impl Keeper {
         listed: (UnixNanos, UnixNanos),
     ) -> Result<(), StoreError> {
         for (order, _) in self.replaces_in_doubt() {
+            // It was done, as far as could be read.
+            if self.missed.replaced.contains(&order) {
+                continue;
+            }
             if let Some(record) = self.ledger.replace_absent(&order, listed, clock::now()) {
                 tracing::info!(%order, "replace in doubt was not done");
                 self.put(&record)?;
@@ -240,12 +245,19 @@ impl Keeper {
         std::iter::once(entry.order.venue_id()).chain(entry.order.next_venue_id()).collect()
     }
 
-    /// A word of the venue on an order, and all that follows from it.
-    pub(super) fn evidence(&mut self, said: &VenueOrder) -> Result<(), StoreError> {
+    /// A word of the venue on an order, said at that time, and all that follows from it.
+    pub(super) fn evidence(
+        &mut self,
+        said: &VenueOrder,
+        said_at: UnixNanos,
+    ) -> Result<(), StoreError> {
         if self.ledger.entry_at(&said.venue_order_id).is_none() {
-            return self.not_ours(said);
+            return self.not_ours(said, said_at);
         }
         while let Some(record) = self.ledger.evidence(said, clock::now()) {
+            if !self.writes_replaced(&record) {
+                return Ok(());
+            }
             self.put(&record)?;
             if matches!(record, Record::Replaced { .. } | Record::NotReplaced { .. }) {
                 self.replace_is_over(&said.venue_order_id);

@@ -32,6 +32,7 @@ mod conditions;
 mod external;
 mod fences;
 mod limits;
+mod missed;
 mod noted;
 mod presence;
 mod replaces;

@@ -126,7 +126,11 @@ impl Keeper {
                 let sent = |order: &Order| order.state == OrderState::PendingNew;
                 self.doubt(sent, "the connection was lost before the venue answered")
             }
-            FromVenue::Event(event) => self.event(event),
+            FromVenue::Event(event) => {
+                self.event(event)?;
+                self.report_external();
+                Ok(())
+            }
         }
     }
 
@@ -140,12 +144,12 @@ impl Keeper {
             Event::Submitted { order, result } => {
                 self.awaited.remove(&order);
                 match result {
-                    Ok(said) => self.evidence(&said),
+                    Ok(said) => self.evidence(&said, clock::now()),
                     Err(refusal) => self.not_taken(order, &refusal),
                 }
             }
             Event::Canceled { order, result } => match result {
-                Ok(said) => self.evidence(&said),
+                Ok(said) => self.evidence(&said, clock::now()),
                 Err(refusal) => {
                     tracing::debug!(%order, reason = refusal.reason, "cancel refused");
                     // It has ended, or is not there: the listing tells which.
@@ -154,7 +158,7 @@ impl Keeper {
                 }
             },
             Event::Replaced { by, result } => self.replace_answered(by, result),
-            Event::Order(said) => self.evidence(&said),
+            Event::Order(said) => self.evidence(&said, clock::now()),
             Event::Fill(said) => self.fill(&said),
             Event::Page(page) => self.page(page),
             Event::Halted(halted) => {
@@ -177,23 +181,23 @@ impl Keeper {
     fn fill(&mut self, said: &VenueFill) -> Result<(), StoreError> {
         // Nothing fills under an id that the venue does not have.
         if let Some(record) = self.ledger.replaced(&said.venue_order_id, clock::now()) {
+            if !self.writes_replaced(&record) {
+                return Ok(());
+            }
             self.put(&record)?;
             self.replace_is_over(&said.venue_order_id);
         }
         let overfills = self.ledger.overfills(said);
-        if overfills {
-            let (exec_id, order) = (&said.exec_id, &said.venue_order_id);
-            tracing::error!(%exec_id, %order, "the venue has filled more than was ordered");
-            // An earlier build could not read such a record.
-            if !self.writes_external() {
-                return Ok(());
-            }
+        // An earlier build could not read such a record.
+        if overfills && !self.writes_overfill(said) {
+            return self.cancel_what_reduces_no_more(&said.venue_order_id);
         }
         match self.ledger.fill(said) {
             Some(Ok(record)) => {
                 self.put(&record)?;
                 if overfills {
-                    self.report();
+                    self.missed.is_overfill_written(&said.exec_id);
+                    self.external_news = true;
                 }
                 self.cancel_what_reduces_no_more(&said.venue_order_id)
             }
@@ -209,13 +213,23 @@ impl Keeper {
         }
     }
 
+    /// Whether a fill beyond what was ordered can be written down; otherwise it is looked for again.
+    fn writes_overfill(&mut self, said: &VenueFill) -> bool {
+        if self.missed.overfill(&said.exec_id) {
+            let (exec_id, order) = (&said.exec_id, &said.venue_order_id);
+            tracing::error!(%exec_id, %order, "the venue has filled more than was ordered");
+            self.external_news = true;
+        }
+        self.writes_external()
+    }
+
     fn page(&mut self, page: Page) -> Result<(), StoreError> {
         // Fills first: an order that has ended is told with all of them.
         for said in &page.fills {
             self.fill(said)?;
         }
         for said in &page.orders {
-            self.evidence(said)?;
+            self.evidence(said, page.at)?;
         }
         self.external_page(&page)?;
         let ask = Ask { since: page.since, cursor: page.cursor };
@@ -226,7 +240,7 @@ impl Keeper {
             }
             After::Complete { since, listed_at, write_down } => {
                 self.swept(since, listed_at)?;
-                if write_down && !self.external_missed {
+                if write_down && !self.missed.any {
                     self.put(&Record::Swept { to: listed_at })?;
                 }
                 Ok(())
@@ -292,6 +306,7 @@ impl Keeper {
         }
         self.replaces_overdue();
         self.look_for_what_was_missed();
+        self.warn_of_external();
         self.run_timers()?;
         self.cancel_of_the_gone()?;
         self.catch_up()?;

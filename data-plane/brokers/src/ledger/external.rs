@@ -22,7 +22,7 @@ use tradewind_domain::{ids::VenueOrderId, time::UnixNanos, trading::Side};
 pub struct Standing {
     /// As the venue showed them last; without them it counts in no exposure, but is an open order.
     pub terms: Option<Terms>,
-    /// When it was written down as it is.
+    /// When it was shown as it is, by the venue's clock as far as that is known.
     pub seen_at: UnixNanos,
 }
 
@@ -47,8 +47,8 @@ impl fmt::Display for Standing {
 pub struct External {
     /// As many as the venue lets an account have.
     open: BTreeMap<ExternalId, Standing>,
-    /// Of each that stands in a record.
-    ids: HashSet<ExternalId>,
+    /// Of each that stands in a record, if orders from here have such ids.
+    ids: HashSet<VenueOrderId>,
     fills: u64,
 }
 
@@ -58,10 +58,10 @@ impl External {
         self.open.iter()
     }
 
-    /// Whether an order of that id was seen, open or not.
+    /// Whether that one is.
     #[must_use]
-    pub fn has_seen(&self, id: &ExternalId) -> bool {
-        self.ids.contains(id)
+    pub fn is_open(&self, id: &ExternalId) -> bool {
+        self.open.contains_key(id)
     }
 
     /// How many fills were of such orders.
@@ -77,9 +77,9 @@ impl Ledger {
         &self.external
     }
 
-    /// An order that the venue shows: its record, if it is none of ours and that is news.
+    /// An order that the venue shows at that time: its record, if it is none of ours and that is news.
     #[must_use]
-    pub fn external_order(&self, said: &ExternalOrder, now: UnixNanos) -> Option<Record> {
+    pub fn external_order(&self, said: &ExternalOrder, shown_at: UnixNanos) -> Option<Record> {
         if self.is_own(&said.id) {
             return None;
         }
@@ -90,13 +90,20 @@ impl Ledger {
             // A word without terms takes none back.
             (Some(standing), true) => said.terms.is_some() && said.terms != standing.terms,
         };
-        news.then(|| Record::ExternalSeen { order: ExternalRecord::of(said), at: now })
+        news.then(|| Record::ExternalSeen { order: ExternalRecord::of(said), at: shown_at })
     }
 
-    /// A fill that the venue shows: its record, if it is of no order of ours and not known yet.
+    /// Whether a fill that the venue shows is of no order of ours, and not known yet.
+    #[must_use]
+    pub fn is_external_news(&self, said: &ExternalFill) -> bool {
+        !self.knows_execution(&said.exec_id) && !self.is_own(&said.order)
+    }
+
+    /// Its record, if it is that. None of one of which nobody knows of what it is: an execution that is known counts no
+    /// more, and this one would count nowhere.
     #[must_use]
     pub fn external_fill(&self, said: &ExternalFill) -> Option<Record> {
-        if self.knows_execution(&said.exec_id) || self.is_own(&said.order) {
+        if !self.is_external_news(said) {
             return None;
         }
         let mut fill = said.clone();
@@ -104,7 +111,7 @@ impl Ledger {
             let terms = self.external.open.get(&said.order).and_then(|s| s.terms.as_ref());
             fill.traded = terms.map(|terms| (terms.instrument.clone(), terms.side));
         }
-        Some(Record::ExternalFilled(ExternalFillRecord::of(&fill)))
+        fill.traded.is_some().then(|| Record::ExternalFilled(ExternalFillRecord::of(&fill)))
     }
 
     /// The ends of those that a listing of all that is open, made at that time, does not name. One that was seen later
@@ -114,19 +121,17 @@ impl Ledger {
         &self,
         listed: &HashSet<ExternalId>,
         listed_at: UnixNanos,
-        now: UnixNanos,
     ) -> Vec<Record> {
         let open = self.external.open.iter();
         let gone = open.filter(|(id, order)| order.seen_at < listed_at && !listed.contains(*id));
         let ended = gone.map(|(id, _)| ExternalOrder { id: id.clone(), open: false, terms: None });
-        ended.filter_map(|order| self.external_order(&order, now)).collect()
+        ended.filter_map(|order| self.external_order(&order, listed_at)).collect()
     }
 
     /// Whether the venue has, or had, an order of that id which is not this ledger's.
     #[must_use]
     pub fn is_external(&self, id: &VenueOrderId) -> bool {
-        // Most ledgers know of none.
-        !self.external.ids.is_empty() && self.external.has_seen(&(*id).into())
+        self.external.ids.contains(id)
     }
 
     fn is_own(&self, id: &ExternalId) -> bool {
@@ -137,7 +142,7 @@ impl Ledger {
         let before = self.external.open.remove(&order.id);
         let after = order.open.then(|| Standing { terms: order.terms(), seen_at: at });
         self.exposures.external_stands(before.as_ref(), after.as_ref());
-        self.external.ids.insert(order.id.clone());
+        self.external.ids.extend(order.id.venue_order_id());
         if let Some(after) = after {
             self.external.open.insert(order.id.clone(), after);
         }
@@ -147,7 +152,7 @@ impl Ledger {
         if !self.executions.insert(fill.exec_id.clone()) {
             return Err(Broken::Execution(fill.exec_id.clone()));
         }
-        self.external.ids.insert(fill.order.clone());
+        self.external.ids.extend(fill.order.venue_order_id());
         self.external.fills += 1;
         if let Some((instrument, side)) = &fill.traded {
             self.exposures.external_filled(instrument, (*side).into(), fill.quantity);

@@ -20,7 +20,7 @@ use tradewind_domain::{
 use tradewind_protocol::link::EXTERNAL_SINCE;
 
 /// An order under an id as ours have, of a ledger that was lost.
-fn lost(name: &str) -> VenueOrderId {
+pub(super) fn lost(name: &str) -> VenueOrderId {
     VenueOrderId::of(&account(), &acme(), &ClientOrderId::new(name).unwrap())
 }
 
@@ -34,7 +34,7 @@ fn terms(quantity: &str) -> Terms {
     }
 }
 
-fn shown(name: &str, quantity: &str, state: OrderState) -> VenueOrder {
+pub(super) fn shown(name: &str, quantity: &str, state: OrderState) -> VenueOrder {
     let (venue_order_id, terms) = (lost(name), Some(terms(quantity)));
     VenueOrder { venue_order_id, state, reason: None, replaced: false, terms }
 }
@@ -53,16 +53,16 @@ fn limits(spec: RiskSpec) -> Assignment {
     }
 }
 
-fn named() -> Naming<ManagerId> {
+pub(super) fn named() -> Naming<ManagerId> {
     Naming { since: fence(), holder: "b.broker-manager".parse().ok() }
 }
 
 impl Desk {
-    fn says(&self) -> String {
+    pub(super) fn says(&self) -> String {
         self.said.borrow().1.clone()
     }
 
-    async fn says_soon(&self, words: &str) {
+    pub(super) async fn says_soon(&self, words: &str) {
         let what = format!("it says `{words}`");
         eventually(&what, || self.says().contains(words).then_some(())).await;
     }
@@ -199,14 +199,18 @@ async fn while_the_copy_holder_may_be_of_an_earlier_build_nothing_of_it_is_writt
     desk.event(Event::Order(shown("lost", "5", OrderState::New))).await;
     // then
     desk.says_soon("external orders are not known").await;
-    copies.holder_speaks(EXTERNAL_SINCE - 1);
+    let holder = named().holder.unwrap();
+    copies.holder_speaks(&holder, EXTERNAL_SINCE - 1);
+    desk.event(Event::Order(shown("lost", "5", OrderState::New))).await;
+    // nor does another's word say anything of this one
+    copies.holder_speaks(&"c.broker-manager".parse().unwrap(), EXTERNAL_SINCE);
     desk.event(Event::Order(shown("lost", "5", OrderState::New))).await;
     desk.event(Event::Halted(Some("what was said before is heard".to_string()))).await;
     desk.says_soon("is heard").await;
     assert!(!desk.says().contains("open orders"), "{}", desk.says());
     let swept = link.sweeps.lock().unwrap().len();
     // when it has said so, then the venue is swept again
-    copies.holder_speaks(EXTERNAL_SINCE);
+    copies.holder_speaks(&holder, EXTERNAL_SINCE);
     eventually("a sweep", || (link.sweeps.lock().unwrap().len() > swept).then_some(())).await;
     desk.lists(vec![shown("lost", "5", OrderState::New)], Externals::default()).await;
     desk.says_soon("external open orders: 1").await;

@@ -14,9 +14,9 @@ use super::{
 use crate::venue::{Event, NotSent, Placed, Refusal, Submission, VenueOrder};
 use std::collections::BTreeMap;
 use tradewind_domain::{
-    ids::{ExecId, VenueOrderId},
+    ids::{ExecId, InstrumentId, VenueOrderId},
     time::Monotonic,
-    trading::{OrderState, OrderType, TimeInForce},
+    trading::{OrderState, OrderType, Side, TimeInForce},
 };
 use tradewind_kraken::{
     executions::{self, Orders, Sequence, What},
@@ -25,6 +25,7 @@ use tradewind_kraken::{
     rate::Tier,
     rest::{RestOrder, RestTrade},
     stamp::Stamp,
+    symbol,
     ws::{
         Answer, Message,
         market::{Market, System},
@@ -199,7 +200,9 @@ impl Desk {
     fn execution(&mut self, execution: &Execution, events: &mut Vec<Event>) -> Result<(), Broken> {
         let told = self.orders.apply(execution);
         let told = told.map_err(|incomplete| Broken(incomplete.to_string()))?;
-        self.tell_all(told, events);
+        // Of which order it is may be nothing that the ledger knows.
+        let instrument = execution.symbol.as_deref().and_then(symbol::instrument);
+        self.tell_all(told, instrument.zip(execution.side), events);
         Ok(())
     }
 
@@ -247,7 +250,7 @@ impl Desk {
         events.push(Event::Submitted { order, result: Ok(open(order)) });
         if let Some(order_id) = order_id {
             let told = self.orders.answered(order_id, Some(&order.to_string()));
-            self.tell_all(told, events);
+            self.tell_all(told, None, events);
         }
     }
 
@@ -291,13 +294,23 @@ impl Desk {
         !news.iter().any(|event| matches!(event.what, What::Ended { .. }))
     }
 
-    fn tell_all(&mut self, told: Vec<executions::Event>, events: &mut Vec<Event>) {
+    fn tell_all(
+        &mut self,
+        told: Vec<executions::Event>,
+        traded: Option<(InstrumentId, Side)>,
+        events: &mut Vec<Event>,
+    ) {
         for event in told {
-            self.tell(event, events);
+            self.tell(event, traded.clone(), events);
         }
     }
 
-    fn tell(&mut self, event: executions::Event, events: &mut Vec<Event>) {
+    fn tell(
+        &mut self,
+        event: executions::Event,
+        traded: Option<(InstrumentId, Side)>,
+        events: &mut Vec<Event>,
+    ) {
         let executions::Event { order_id, cl_ord_id, what } = event;
         if let Some(name) = cl_ord_id.as_deref().and_then(own) {
             self.learn(&order_id, name, events);
@@ -306,7 +319,7 @@ impl Desk {
         match (what, name) {
             (What::Fill { exec_id, quantity, price, at }, _) => {
                 let Ok(exec_id) = ExecId::new(&exec_id) else { return };
-                let fill = Unnamed { order_id, exec_id, quantity, price, at };
+                let fill = Unnamed { order_id, exec_id, quantity, price, at, traded };
                 events.extend(self.names.fill(fill).map(Event::Fill));
             }
             (What::Open, Some(name)) => events.push(Event::Order(open(name))),

@@ -5,9 +5,10 @@ use super::limits::{NAMES_KEPT, UNNAMED_FILLS};
 use crate::venue::VenueFill;
 use std::collections::{HashMap, VecDeque};
 use tradewind_domain::{
-    ids::{ExecId, VenueOrderId},
+    ids::{ExecId, InstrumentId, VenueOrderId},
     money::{Price, Quantity},
     time::UnixNanos,
+    trading::Side,
 };
 
 /// A fill as Kraken names its order.
@@ -18,12 +19,14 @@ pub(super) struct Unnamed {
     pub(super) quantity: Quantity,
     pub(super) price: Price,
     pub(super) at: UnixNanos,
+    /// Of what and on which side, where Kraken tells.
+    pub(super) traded: Option<(InstrumentId, Side)>,
 }
 
 impl Unnamed {
     pub(super) fn of(self, venue_order_id: VenueOrderId) -> VenueFill {
-        let Self { exec_id, quantity, price, at, .. } = self;
-        VenueFill { exec_id, venue_order_id, quantity, price, at, traded: None }
+        let Self { exec_id, quantity, price, at, traded, .. } = self;
+        VenueFill { exec_id, venue_order_id, quantity, price, at, traded }
     }
 }
 

@@ -33,8 +33,8 @@ use tradewind_domain::{
 use tradewind_kraken::{
     limits::{DEADLINE_MARGIN, PAGE},
     rest::{
-        AssetPair, ClosedOrders, OpenOrders, RestOrder, RestStatus, RestTrade, TradesHistory,
-        seconds,
+        AssetPair, ClosedOrders, NoResult, OpenOrders, RestOrder, RestStatus, RestTrade,
+        TradesHistory, seconds,
     },
     symbol,
 };
@@ -132,13 +132,20 @@ impl Sweeper {
         }
         self.name(&orders).await;
         let strangers = self.name_strangers(&fills).await?;
+        // A fill that nobody can place would be listed no more by the time that one can: then nothing is listed.
+        self.learn_pairs(filled(&orders, &fills).chain(strangers.values())).await?;
         let open = |order: &&RestOrder| order.status == RestStatus::Open;
-        self.learn_pairs(orders.values().filter(open).chain(strangers.values())).await;
+        if let Err(error) = self.learn_pairs(orders.values().filter(open)).await {
+            tracing::warn!(%error, "open orders are listed without their terms");
+        }
         Ok(Listed { orders, fills, strangers })
     }
 
-    /// Asks, once, for what the orders are of. Without an answer they are listed without their terms.
-    async fn learn_pairs(&mut self, orders: impl Iterator<Item = &RestOrder>) {
+    /// Asks, until Kraken has answered, for what the orders are of.
+    async fn learn_pairs(
+        &mut self,
+        orders: impl Iterator<Item = &RestOrder>,
+    ) -> Result<(), CallError> {
         let plain = |pair: &&str| pair.bytes().all(|byte| byte.is_ascii_alphanumeric());
         let pairs: BTreeSet<&str> = orders.filter_map(RestOrder::pair).filter(plain).collect();
         for pair in pairs {
@@ -147,15 +154,9 @@ impl Sweeper {
             }
             let call = format!("AssetPairs?pair={pair}");
             let told = self.kraken.rest.public::<BTreeMap<String, AssetPair>>(&call).await;
-            let instrument = match told {
-                Ok(told) => told.values().find_map(|told| symbol::instrument(&told.wsname)),
-                Err(error) => {
-                    tracing::warn!(pair, %error, "Kraken does not tell of a pair");
-                    None
-                }
-            };
-            self.pairs.insert(pair.to_owned(), instrument);
+            self.pairs.insert(pair.to_owned(), instrument(pair, told)?);
         }
+        Ok(())
     }
 
     fn traded(&self, order: &RestOrder) -> Option<(InstrumentId, Side)> {
@@ -244,7 +245,7 @@ impl Sweeper {
                 fills.push(VenueFill { traded, ..fill.of(name) });
             } else if order.is_some() {
                 // Without its order nobody can say that it is not ours.
-                let Unnamed { order_id, exec_id, quantity, price, at } = fill;
+                let Unnamed { order_id, exec_id, quantity, price, at, .. } = fill;
                 let order = ExternalId::new(&order_id);
                 external.fills.push(ExternalFill { exec_id, order, quantity, price, at, traded });
             }
@@ -266,6 +267,38 @@ impl Sweeper {
     }
 }
 
+/// Those of the orders that the fills are of.
+fn filled<'a>(
+    orders: &'a BTreeMap<String, RestOrder>,
+    fills: &'a BTreeMap<String, RestTrade>,
+) -> impl Iterator<Item = &'a RestOrder> {
+    let ids: BTreeSet<&str> = fills.values().map(|fill| fill.ordertxid.as_str()).collect();
+    ids.into_iter().filter_map(|id| orders.get(id))
+}
+
+/// What Kraken's answer says of a pair: none of one that it does not have. Anything else is to be asked again.
+fn instrument(
+    pair: &str,
+    told: Result<BTreeMap<String, AssetPair>, CallError>,
+) -> Result<Option<InstrumentId>, CallError> {
+    match told {
+        Ok(told) => Ok(told.values().find_map(|told| symbol::instrument(&told.wsname))),
+        Err(CallError::NoResult(no_result)) if is_for_good(&no_result) => {
+            tracing::warn!(pair, %no_result, "Kraken does not tell of a pair");
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn is_for_good(no_result: &NoResult) -> bool {
+    match no_result {
+        NoResult::Errors { errors, .. } => errors.iter().any(|error| error.starts_with("EQuery:")),
+        // What cannot be read now cannot be read later.
+        NoResult::NoAnswer { status, .. } => *status == 200,
+    }
+}
+
 fn state(status: RestStatus) -> OrderState {
     match status {
         RestStatus::Pending | RestStatus::Open => OrderState::New,
@@ -282,6 +315,7 @@ fn unnamed(exec_id: &str, trade: &RestTrade) -> Option<Unnamed> {
         quantity: trade.vol.quantity().filter(|quantity| !quantity.is_zero())?,
         price: trade.price.price()?,
         at: trade.at()?,
+        traded: None,
     })
 }
 
@@ -299,3 +333,6 @@ fn earlier(at: UnixNanos, by: Duration) -> UnixNanos {
 fn decimal(at: UnixNanos) -> String {
     format!("{}.{:09}", at.0 / 1_000_000_000, at.0 % 1_000_000_000)
 }
+
+#[cfg(test)]
+mod tests;

@@ -81,8 +81,8 @@ impl Ear {
         let asked = requests.wanted.contains(&instrument)
             && self.outbound.upgrade().is_some_and(|queue| queue.try_send(again).is_ok());
         drop(requests);
-        tracing::warn!(%instrument, asked, "quotes of the venue are missing");
         if asked {
+            tracing::warn!(%instrument, "quotes of the venue are missing");
             self.told.begins_anew(instrument);
         }
     }

@@ -38,7 +38,7 @@ pub(super) enum Quoted {
     Next,
     /// One before it is missing.
     Hole,
-    /// The instrument has not begun anew yet.
+    /// The instrument has not begun anew yet, or has come further.
     Late,
 }
 
@@ -94,6 +94,7 @@ impl Told {
             return Quoted::Late;
         }
         match self.quotes.get_mut(instrument) {
+            Some(last) if seq <= *last => Quoted::Late,
             Some(last) if seq > last.saturating_add(1) => Quoted::Hole,
             Some(last) => {
                 *last = seq;
@@ -184,6 +185,9 @@ mod tests {
             (&btc, 7, Quoted::Next),
             (&eth, 1, Quoted::Next),
             (&btc, 8, Quoted::Next),
+            // Told twice, or out of its turn.
+            (&btc, 8, Quoted::Late),
+            (&btc, 7, Quoted::Late),
             (&btc, 10, Quoted::Hole),
             // Nobody has been asked yet.
             (&btc, 11, Quoted::Hole),

@@ -170,6 +170,25 @@ fn a_fill_whose_order_has_no_name_yet_waits_for_it() {
 }
 
 #[test]
+fn a_fill_says_of_what_and_on_which_side_it_is_where_kraken_does() {
+    let btc = (InstrumentId::new("BTC/USD").unwrap(), Side::Sell);
+    for (said, expected) in [
+        (r#","symbol":"BTC/USD","side":"sell""#, Some(btc)),
+        (r#","symbol":"BTC/USD""#, None),
+        ("", None),
+    ] {
+        let mut desk = online();
+        let text = execution(1, &format!(r#"{FILL},"cl_ord_id":"{ID}"{said}"#));
+        let events = hear(&mut desk, &text).unwrap();
+        let traded = events.iter().find_map(|event| match event {
+            Event::Fill(fill) => Some(fill.traded.clone()),
+            _ => None,
+        });
+        assert_eq!(traded, Some(expected), "{said}");
+    }
+}
+
+#[test]
 fn an_order_is_not_told_as_ended_while_fills_are_missing() {
     let mut desk = online();
     let new =
