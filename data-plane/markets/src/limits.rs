@@ -24,6 +24,17 @@ pub(crate) const POSTPONE: Duration = Duration::from_millis(20);
 /// one that takes something, however slowly, is waited for.
 pub(crate) const SLOW_AFTER: Duration = Duration::from_secs(2);
 
+/// Cancels, their timers and halts of one connection that are not answered yet, beside all else that is under way.
+pub(crate) const LESSENING_OPERATIONS: usize = 16;
+/// Bytes of answers that wait for one reader beyond which he may not ask for more lists: twice the longest list of an account's orders.
+pub(crate) const ANSWER_BYTES: usize = 4 << 20;
+/// What a list is expected to come to as long as this connection has had no longer one.
+pub(crate) const LIST_BYTES: usize = 256 << 10;
+/// A reader who takes so few of the bytes that are being written, after [`SLOW_AFTER`], is as good as one who takes nothing.
+pub(crate) const SLOW_BYTES_PER_SECOND: usize = 256 << 10;
+/// A subscription waits so long for its session's rate before it is told that it was not done.
+pub(crate) const PACED_WITHIN: Duration = Duration::from_secs(1);
+
 /// Frames between a pipe's reader and the task that decides; beyond it the pipe is not read.
 pub(crate) const INBOX: usize = 256;
 /// Frames waiting for one pipe beyond which a Market stops taking more in.
@@ -75,6 +86,11 @@ pub(crate) const INSTRUMENTS_AT_ONCE: usize = 1_000;
 pub(crate) const BARS_AT_ONCE: usize = 1_000;
 /// Instruments of a Market for which bars are kept: with trades in each minute of two days some 50 MiB.
 pub(crate) const BARS_INSTRUMENTS: usize = 128;
+
+/// Bars that were asked for so recently make no room for others, nor do those whose trades a session reads.
+pub(crate) const BARS_ASKED_WITHIN: Duration = Duration::from_secs(10 * 60);
+/// How soon bars for which there was no room may be asked for again.
+pub(crate) const BARS_RETRY_MS: u64 = 60_000;
 
 /// A session that left so recently and comes back is not new, while nothing new is taken.
 pub(crate) const RESUMED_WITHIN: Duration = Duration::from_secs(60);

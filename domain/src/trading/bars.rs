@@ -13,7 +13,7 @@ use crate::{
 use core::{fmt, time::Duration};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
-pub use series::{Gap, Series};
+pub use series::{Gap, Part, Series};
 
 /// How long a bar is. It begins at a multiple of that, in UTC. Variants are only appended.
 #[derive(
@@ -142,6 +142,28 @@ impl Tally {
         let gap = gap || !self.whole;
         let Self { at, open, high, low, close, volume, trades, .. } = self;
         Bar { at, open, high, low, close, volume, vwap, trades, complete, gap }
+    }
+}
+
+/// A bar whose mean price has not been computed yet: whoever tells many leaves that to another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RawBar {
+    tally: Tally,
+    complete: bool,
+    gap: bool,
+}
+
+impl RawBar {
+    /// When it begins.
+    #[must_use]
+    pub fn at(&self) -> UnixNanos {
+        self.tally.at
+    }
+
+    #[must_use]
+    pub fn bar(self) -> Bar {
+        let Self { tally, complete, gap } = self;
+        tally.bar(complete, gap)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Who asks. Decides how a token is read from a request, and that each request is one of its session's; whether the token is
 //! good is decided in `directory`, from what is known here: nobody is asked; how many there may be in `rate`.
 
-use super::Gateway;
+use super::{Gateway, rate::Share};
 use crate::clock;
 use axum::{
     extract::FromRequestParts,
@@ -20,10 +20,27 @@ impl Caller {
     }
 }
 
+/// The same of a request that makes less.
+pub(crate) struct Lessening(pub(crate) Caller);
+
 impl FromRequestParts<Gateway> for Caller {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, gateway: &Gateway) -> Result<Self, Failure> {
+        Self::admitted(parts, gateway, Share::Rest)
+    }
+}
+
+impl FromRequestParts<Gateway> for Lessening {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, gateway: &Gateway) -> Result<Self, Failure> {
+        Caller::admitted(parts, gateway, Share::Less).map(Self)
+    }
+}
+
+impl Caller {
+    fn admitted(parts: &Parts, gateway: &Gateway, share: Share) -> Result<Self, Failure> {
         let directory = gateway.known()?;
         let value = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let token = value.and_then(|value| value.split_once(' ')).and_then(|(scheme, token)| {
@@ -36,7 +53,7 @@ impl FromRequestParts<Gateway> for Caller {
             Problem::new(Code::Unauthorized, detail)
         })?;
         let claims = directory.admit(token, clock::unix())?;
-        gateway.rates().admit(&claims.session)?;
+        gateway.rates().admit(&claims.session, share)?;
         Ok(Self(claims))
     }
 }

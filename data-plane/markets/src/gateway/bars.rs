@@ -6,9 +6,13 @@ mod kept;
 use super::{Gateway, auth::Caller, trade_link::Ask};
 use crate::{hop::unavailable, limits::BARS_AT_ONCE};
 use axum::{Router, extract::State, routing::get};
-pub(super) use kept::Kept;
+pub(super) use kept::{Kept, NoRoom};
 use tokio::sync::oneshot;
-use tradewind_domain::{ids::InstrumentId, time::UnixNanos, trading::bars::Timeframe};
+use tradewind_domain::{
+    ids::InstrumentId,
+    time::UnixNanos,
+    trading::bars::{Gap, RawBar, Timeframe},
+};
 use tradewind_link::{
     Failure,
     json::{Json, Path, Query},
@@ -28,6 +32,23 @@ pub(crate) struct Asked {
     pub(crate) most: usize,
 }
 
+/// What a link knows of them: means are computed, and all of it is written, where it was asked for, since the link carries orders too.
+#[derive(Debug, Default)]
+pub(crate) struct Told {
+    pub(crate) from: Option<UnixNanos>,
+    pub(crate) bars: Vec<RawBar>,
+    pub(crate) gaps: Vec<Gap>,
+    pub(crate) next: Option<UnixNanos>,
+}
+
+impl Told {
+    fn of(self, instrument: InstrumentId, timeframe: Timeframe) -> Bars {
+        let Self { from, bars, gaps, next } = self;
+        let bars = bars.into_iter().map(RawBar::bar).collect();
+        Bars { instrument, timeframe, from, bars, gaps, next }
+    }
+}
+
 pub(super) fn routes() -> Router<Gateway> {
     // An instrument's name may hold a slash.
     Router::new().route("/v1/bars/{*instrument}", get(bars))
@@ -42,9 +63,10 @@ async fn bars(
     let asked = asked(&query)?;
     let market = gateway.known()?.market_of(&instrument)?.clone();
     let (reply, answer) = oneshot::channel();
-    gateway.link(&market)?.ask(Ask::Bars { instrument, asked, reply }).await;
+    let of = instrument.clone();
+    gateway.link(&market)?.ask(Ask::Bars { instrument: of, asked, reply }).await;
     let told = answer.await.map_err(|_| unavailable("this MarketManager is stopping"))?;
-    Ok(Json(told))
+    Ok(Json(told?.of(instrument, asked.timeframe)))
 }
 
 fn asked(query: &BarQuery) -> Result<Asked, Problem> {

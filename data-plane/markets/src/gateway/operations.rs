@@ -1,11 +1,13 @@
 //! What an algo has done with its orders, by REST and over its session. Decides, once for both, which Markets are asked
 //! and what of their answers is told; what is done is the Broker's decision.
-//! O1: what one caller begins one after the other reaches each Market in that order. O2: what has begun is carried out,
-//! whether its caller is still there or not.
+//! O1: what one caller begins one after the other reaches each Market in that order. O2: what has been sent is carried out, whether
+//! its caller is still there or not; where it is about several accounts their commands go out one after the other, and of a caller who
+//! leaves meanwhile only the first of them may have gone. What makes less goes to those that can be asked, though another cannot.
 
 use super::{
     Gateway,
     auth::Caller,
+    rate::Share,
     trade_link::{Sent, TradeLink},
 };
 use axum::http::StatusCode;
@@ -40,6 +42,26 @@ pub(crate) enum Operation {
     Tighten(AccountId, TradingState),
 }
 
+impl Operation {
+    /// What makes less is needed when all else has run wild.
+    pub(crate) fn share(&self) -> Share {
+        match self {
+            Self::Cancel(_) | Self::CancelAllAfter(_) | Self::Tighten(..) => Share::Less,
+            Self::Submit(_)
+            | Self::Get(_)
+            | Self::Replace(..)
+            | Self::List(_)
+            | Self::Fills(_)
+            | Self::Positions(_) => Share::Rest,
+        }
+    }
+
+    /// Whether its answer may be long.
+    pub(crate) fn lists(&self) -> bool {
+        matches!(self, Self::List(_) | Self::Fills(_))
+    }
+}
+
 /// What is answered, as far as it is known.
 #[derive(Serialize)]
 #[serde(untagged)]
@@ -62,6 +84,8 @@ pub(crate) struct Done {
 pub(crate) struct Begun {
     body: Body,
     sent: Vec<Sent>,
+    /// Why another one could not be asked.
+    missing: Option<Problem>,
 }
 
 /// Sends what the operation takes, and waits while a Market's link is busy. Refused, nothing was sent.
@@ -70,24 +94,25 @@ pub(crate) async fn begin(
     caller: &Caller,
     operation: Operation,
 ) -> Result<Begun, Problem> {
-    let (body, commands) = planned(gateway, caller, operation)?;
+    let (body, commands, missing) = planned(gateway, caller, operation)?;
     let mut sent = Vec::with_capacity(commands.len());
     for (link, command) in commands {
         sent.push(link.send(caller.principal(), command).await);
     }
-    Ok(Begun { body, sent })
+    Ok(Begun { body, sent, missing })
 }
 
 impl Begun {
     /// One that has asked nobody: all orders there are, none.
     #[cfg(test)]
     pub(crate) fn nothing() -> Self {
-        Self { body: Body::Orders(Orders { orders: Vec::new() }), sent: Vec::new() }
+        let body = Body::Orders(Orders { orders: Vec::new() });
+        Self { body, sent: Vec::new(), missing: None }
     }
 
     /// Waits for all answers; of several the first problem counts. May be cancelled: nothing that was sent is called back.
     pub(crate) async fn done(self) -> Result<Done, Problem> {
-        let Self { mut body, sent } = self;
+        let Self { mut body, sent, missing } = self;
         let mut status = StatusCode::OK;
         for sent in sent {
             let answer = sent.answer().await;
@@ -119,11 +144,14 @@ impl Begun {
                 }
             }
         }
-        Ok(Done { status, body })
+        match missing {
+            Some(problem) => Err(problem),
+            None => Ok(Done { status, body }),
+        }
     }
 }
 
-type Planned = (Body, Vec<(TradeLink, OrderCommand)>);
+type Planned = (Body, Vec<(TradeLink, OrderCommand)>, Option<Problem>);
 
 /// Whom an operation asks for what, and how its answer begins.
 fn planned(gateway: &Gateway, caller: &Caller, operation: Operation) -> Result<Planned, Problem> {
@@ -141,7 +169,10 @@ fn planned(gateway: &Gateway, caller: &Caller, operation: Operation) -> Result<P
         }
         Ok::<_, Problem>(commands)
     };
-    Ok(match operation {
+    if let Operation::CancelAllAfter(CancelAllAfter { account: None, after_ms }) = operation {
+        return all_timers(gateway, caller, after_ms);
+    }
+    let (body, commands) = match operation {
         Operation::Submit(body) => {
             let link = gateway.link(known.market_of(&body.instrument)?)?;
             gateway.submits(caller)?;
@@ -185,5 +216,24 @@ fn planned(gateway: &Gateway, caller: &Caller, operation: Operation) -> Result<P
             let command = OrderCommand::Tighten { account: account.clone(), state };
             (Body::TradingState(None), about(&account, command)?)
         }
-    })
+    };
+    Ok((body, commands, None))
+}
+
+/// The timers of all of a caller's accounts that can be asked, and why another one cannot.
+fn all_timers(
+    gateway: &Gateway,
+    caller: &Caller,
+    after_ms: Option<u64>,
+) -> Result<Planned, Problem> {
+    let known = gateway.known()?;
+    let customer = &caller.0.customer;
+    let (mut commands, mut missing) = (Vec::new(), None);
+    for account in known.accounts(customer) {
+        match known.market_for(customer, &account).and_then(|market| gateway.link(market)) {
+            Ok(link) => commands.push((link, OrderCommand::CancelAllAfter { account, after_ms })),
+            Err(problem) => missing = missing.or(Some(problem)),
+        }
+    }
+    Ok((Body::CancelTimers(CancelTimers { accounts: Vec::new() }), commands, missing))
 }

@@ -2,10 +2,13 @@
 //! be thinned for a slow reader (quotes to the latest few, states to the latest), whether a private stream may go on, and
 //! when its reader is too slow. Writing is `session`'s work.
 
-use crate::hop::{
-    ReceiverId,
-    outbox::{Full, Outbox},
-    ring::Tap,
+use crate::{
+    hop::{
+        ReceiverId,
+        outbox::{Full, Outbox},
+        ring::Tap,
+    },
+    limits,
 };
 use axum::extract::ws::Utf8Bytes;
 use std::{
@@ -77,6 +80,21 @@ enum Key {
     Heartbeat,
 }
 
+/// What was heard of an algo.
+struct Heard {
+    last: Instant,
+    /// Since when nothing of what it says is read.
+    unread: Option<Instant>,
+}
+
+impl Heard {
+    /// How long nothing was read: that is not its silence, but for so long at most, since who is gone must be noticed.
+    fn unread(&self) -> Duration {
+        let since = self.unread.map(|since| since.elapsed());
+        since.unwrap_or_default().min(limits::EDGE_SILENCE)
+    }
+}
+
 /// One session as the rest of the gateway sees it.
 pub(crate) struct Port {
     number: ReceiverId,
@@ -87,8 +105,9 @@ pub(crate) struct Port {
     /// Since when nothing was taken while a private stream found no room, and how much had been by then.
     stuck: Mutex<Option<(Monotonic, u64)>>,
     slow_after: Duration,
-    /// When something came from the algo last.
-    heard: Mutex<Instant>,
+    heard: Mutex<Heard>,
+    /// Since when something is being written, and how many bytes.
+    writing: Mutex<Option<(Instant, usize)>>,
     /// A sign of the algo is wanted.
     sign: Notify,
     why: OnceLock<Close>,
@@ -109,7 +128,8 @@ impl Port {
             topics: Mutex::default(),
             stuck: Mutex::default(),
             slow_after,
-            heard: Mutex::new(Instant::now()),
+            heard: Mutex::new(Heard { last: Instant::now(), unread: None }),
+            writing: Mutex::default(),
             sign: Notify::new(),
             why: OnceLock::new(),
             closing: CancellationToken::new(),
@@ -123,12 +143,41 @@ impl Port {
 
     /// Something has come from the algo.
     pub(crate) fn heard(&self) {
-        *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        self.heard_of().last = Instant::now();
     }
 
-    /// How long ago something came from it last.
+    fn heard_of(&self) -> MutexGuard<'_, Heard> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the algo says is not read for now, since something is done for it.
+    pub(crate) fn reading_pauses(&self) {
+        self.heard_of().unread = Some(Instant::now());
+    }
+
+    /// It is read again.
+    pub(crate) fn reading_goes_on(&self) {
+        let mut heard = self.heard_of();
+        let unread = heard.unread();
+        heard.last += unread;
+        heard.unread = None;
+    }
+
+    /// So many bytes are being written; none: it is over.
+    pub(crate) fn writes(&self, bytes: Option<usize>) {
+        let writing = bytes.map(|bytes| (Instant::now(), bytes));
+        *self.writing.lock().unwrap_or_else(PoisonError::into_inner) = writing;
+    }
+
+    /// Since when something is being written, and how many bytes.
+    pub(crate) fn writing(&self) -> Option<(Instant, usize)> {
+        *self.writing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How long nothing has come from it, but for the time in which nothing was read.
     pub(crate) fn silent(&self) -> Duration {
-        self.heard.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
+        let heard = self.heard_of();
+        heard.last.elapsed().saturating_sub(heard.unread())
     }
 
     /// Has the algo show that it is there.

@@ -1,5 +1,6 @@
 //! How fast a session asks. Decides whether a request is one too many, and how long until the next one may come: so many a
-//! second, and as many at once after a pause. Whether it is refused or waited for is decided where it comes.
+//! second, and as many at once after a pause. What makes less has as many of its own: nothing else that a session asks takes them away.
+//! Whether it is refused or waited for is decided where it comes.
 
 use crate::clock::Clock;
 use std::{
@@ -39,8 +40,32 @@ impl Bucket {
     }
 }
 
+/// What a request is counted with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Share {
+    /// Cancels, their timers and halts: they are needed when the rest has run wild.
+    Less,
+    Rest,
+}
+
+/// What is left to a session.
+#[derive(Clone, Copy, Debug, Default)]
+struct Left {
+    less: Bucket,
+    rest: Bucket,
+}
+
+impl Left {
+    fn of(&mut self, share: Share) -> &mut Bucket {
+        match share {
+            Share::Less => &mut self.less,
+            Share::Rest => &mut self.rest,
+        }
+    }
+}
+
 struct Held {
-    buckets: HashMap<SessionId, Bucket>,
+    sessions: HashMap<SessionId, Left>,
     /// With so many it is looked which are full: they say nothing.
     sweep_at: usize,
 }
@@ -54,18 +79,18 @@ pub(crate) struct Rates {
 
 impl Rates {
     pub(crate) fn new(a_second: u32) -> Self {
-        let held = Held { buckets: HashMap::new(), sweep_at: SESSIONS_UNSWEPT };
+        let held = Held { sessions: HashMap::new(), sweep_at: SESSIONS_UNSWEPT };
         Self { clock: Clock::start(), a_second, held: Mutex::new(held) }
     }
 
     /// Before a request of this session; else how long until one may come.
-    pub(crate) fn take(&self, session: &SessionId) -> Result<(), Duration> {
-        self.take_at(session, self.clock.now())
+    pub(crate) fn take(&self, session: &SessionId, share: Share) -> Result<(), Duration> {
+        self.take_at(session, share, self.clock.now())
     }
 
     /// The same where it is refused.
-    pub(crate) fn admit(&self, session: &SessionId) -> Result<(), Problem> {
-        self.take(session).map_err(|wait| {
+    pub(crate) fn admit(&self, session: &SessionId, share: Share) -> Result<(), Problem> {
+        self.take(session, share).map_err(|wait| {
             let detail = format!(
                 "a session asks at most {} times a second, by REST and over its stream together",
                 self.a_second
@@ -76,17 +101,18 @@ impl Rates {
         })
     }
 
-    fn take_at(&self, session: &SessionId, now: Monotonic) -> Result<(), Duration> {
+    fn take_at(&self, session: &SessionId, share: Share, now: Monotonic) -> Result<(), Duration> {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         // Two who have read the clock may come here in the other order: the bucket takes the later time as it is.
-        if let Some(bucket) = held.buckets.get_mut(session) {
-            return bucket.take(self.a_second, now);
+        if let Some(left) = held.sessions.get_mut(session) {
+            return left.of(share).take(self.a_second, now);
         }
-        if held.buckets.len() >= held.sweep_at {
-            held.buckets.retain(|_, bucket| !bucket.is_full(now));
-            held.sweep_at = SESSIONS_UNSWEPT.max(2 * held.buckets.len());
+        if held.sessions.len() >= held.sweep_at {
+            held.sessions.retain(|_, left| !(left.less.is_full(now) && left.rest.is_full(now)));
+            held.sweep_at = SESSIONS_UNSWEPT.max(2 * held.sessions.len());
         }
-        held.buckets.entry(session.clone()).or_default().take(self.a_second, now)
+        let left = held.sessions.entry(session.clone()).or_default();
+        left.of(share).take(self.a_second, now)
     }
 }
 
@@ -122,9 +148,12 @@ mod tests {
     fn one_session_takes_nothing_from_another() {
         let rates = Rates::new(1);
         let (one, other) = ("s-1".parse().unwrap(), "s-2".parse().unwrap());
-        rates.take_at(&one, ms(0)).unwrap();
-        assert_eq!(rates.take_at(&one, ms(0)), Err(Duration::from_secs(1)));
-        rates.take_at(&other, ms(0)).unwrap();
+        rates.take_at(&one, Share::Rest, ms(0)).unwrap();
+        assert_eq!(rates.take_at(&one, Share::Rest, ms(0)), Err(Duration::from_secs(1)));
+        rates.take_at(&other, Share::Rest, ms(0)).unwrap();
+        // and what makes less is not kept out by all else
+        rates.take_at(&one, Share::Less, ms(0)).unwrap();
+        assert_eq!(rates.take_at(&one, Share::Less, ms(0)), Err(Duration::from_secs(1)));
     }
 
     #[test]
@@ -132,9 +161,9 @@ mod tests {
         let rates = Rates::new(1_000);
         for n in 0..100_000 {
             let session = format!("s-{n}").parse().unwrap();
-            rates.take_at(&session, ms(n)).unwrap();
+            rates.take_at(&session, Share::Rest, ms(n)).unwrap();
         }
         let held = rates.held.lock().unwrap();
-        assert!(held.buckets.len() <= SESSIONS_UNSWEPT, "{}", held.buckets.len());
+        assert!(held.sessions.len() <= SESSIONS_UNSWEPT, "{}", held.sessions.len());
     }
 }

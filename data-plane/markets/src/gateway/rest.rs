@@ -3,7 +3,7 @@
 
 use super::{
     Gateway, Sessions,
-    auth::Caller,
+    auth::{Caller, Lessening},
     operations::{self, Body, Done, Operation},
 };
 use axum::{
@@ -87,7 +87,7 @@ async fn replace(
 
 async fn cancel(
     State(gateway): State<Gateway>,
-    caller: Caller,
+    Lessening(caller): Lessening,
     Path(order_id): Path<OrderId>,
 ) -> Answer {
     carried_out(&gateway, &caller, Operation::Cancel(order_id)).await
@@ -121,7 +121,7 @@ async fn positions(
 
 async fn cancel_all_after(
     State(gateway): State<Gateway>,
-    caller: Caller,
+    Lessening(caller): Lessening,
     Json(body): Json<CancelAllAfter>,
 ) -> Answer {
     carried_out(&gateway, &caller, Operation::CancelAllAfter(body)).await
@@ -129,7 +129,7 @@ async fn cancel_all_after(
 
 async fn tighten(
     State(gateway): State<Gateway>,
-    caller: Caller,
+    Lessening(caller): Lessening,
     Path(account): Path<AccountId>,
     Json(spec): Json<TradingStateSpec>,
 ) -> Answer {

@@ -79,6 +79,7 @@ async fn first_end(
 ) -> End {
     let settings = gateway.settings();
     let (requests, started) = Requests::new(gateway.clone(), port.clone(), claims);
+    let untaken = requests.under_way();
     let wishes = Wishes::new(gateway.clone(), port.clone(), claims, requests);
     let mut all = FuturesUnordered::<BoxFuture<'_, End>>::new();
     all.push(read(stream, wishes, port, settings).boxed());
@@ -105,7 +106,8 @@ async fn first_end(
     );
     all.push(async { match heartbeats(gateway, claims, port, home).await {} }.boxed());
     all.push(async { match answers(started, port).await {} }.boxed());
-    // There are six of them, none of which has ended.
+    all.push(async { match untaken.watch(port, settings.slow_after).await {} }.boxed());
+    // There are seven of them, none of which has ended.
     all.next().await.unwrap_or(End::Left)
 }
 
@@ -124,8 +126,8 @@ async fn read(
             let detail = "nothing was taken for too long; resume from your last position";
             return bad_or_gone(close::SLOW_CONSUMER, Code::TooManyRequests, detail);
         }
-        // While nothing is read here nobody is silent.
-        heard += paused.elapsed();
+        // While nothing is read here nobody is silent, but for so long at most.
+        heard += paused.elapsed().min(settings.silence);
         let received = tokio::select! {
             // By when something was heard last: what the leader tells meanwhile is no word of the algo's.
             received = timeout_at(heard + settings.silence, stream.next()) => received,
@@ -157,10 +159,13 @@ async fn read(
             Some(Ok(Message::Text(text))) => text,
         };
         let paused = Instant::now();
-        if let Err(detail) = wishes.take(&text).await {
+        port.reading_pauses();
+        let taken = wishes.take(&text).await;
+        port.reading_goes_on();
+        if let Err(detail) = taken {
             return bad_or_gone(close::BAD_FRAME, Code::MalformedRequest, &detail);
         }
-        heard += paused.elapsed();
+        heard += paused.elapsed().min(settings.silence);
     }
 }
 
@@ -180,14 +185,22 @@ async fn write(
     loop {
         tokio::select! {
             () = port.take(limits::COALESCE, &mut frames) => {
+                port.writes(Some(frames.iter().map(|frame| frame.len()).sum()));
                 for frame in frames.drain(..) {
                     sink.feed(Message::Text(frame)).await?;
                 }
                 sink.flush().await?;
             }
-            _ = ping.tick() => sink.send(Message::Ping(bytes::Bytes::new())).await?,
-            () = port.sign_wanted() => sink.send(Message::Ping(bytes::Bytes::new())).await?,
+            _ = ping.tick() => {
+                port.writes(Some(0));
+                sink.send(Message::Ping(bytes::Bytes::new())).await?;
+            }
+            () = port.sign_wanted() => {
+                port.writes(Some(0));
+                sink.send(Message::Ping(bytes::Bytes::new())).await?;
+            }
         }
+        port.writes(None);
     }
 }
 

@@ -59,6 +59,11 @@ impl Tapes {
         over
     }
 
+    /// Whether a session reads them.
+    pub(crate) fn is_read(&self, instrument: &InstrumentId) -> bool {
+        self.tapes.contains_key(instrument)
+    }
+
     /// A session is over; gives the instruments that nobody wants any more.
     pub(crate) fn forget(&mut self, who: ReceiverId) -> Vec<InstrumentId> {
         let wanted = self.tapes.iter().filter(|(_, tape)| tape.subscribers.contains_key(&who));

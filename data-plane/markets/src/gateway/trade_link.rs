@@ -5,7 +5,11 @@ mod pipes;
 mod private;
 mod task;
 
-use super::{bars::Asked, fan_out::QuoteReply, port::Port};
+use super::{
+    bars::{Asked, Told},
+    fan_out::QuoteReply,
+    port::Port,
+};
 use crate::{
     hop::{ReceiverId, unavailable, unknown},
     limits,
@@ -21,7 +25,7 @@ use tradewind_domain::{
     trading::presence::SessionKey,
 };
 use tradewind_protocol::{
-    bars::Bars,
+    Problem,
     stream::{Position, Topic},
     trade::{CommandAnswer, OrderCommand, Principal, PrivateChannel, Seen},
 };
@@ -65,7 +69,7 @@ pub(crate) enum Ask {
     Bars {
         instrument: InstrumentId,
         asked: Asked,
-        reply: oneshot::Sender<Bars>,
+        reply: oneshot::Sender<Result<Told, Problem>>,
     },
 }
 

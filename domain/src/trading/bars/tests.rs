@@ -1,5 +1,7 @@
 //! Claims about bars: what a longer one comes to, what holds in each, and that none hides that trades are missing.
 
+mod properties;
+
 use super::*;
 use crate::{
     limits::{BAR_MINUTES, VENUE_CLOCK_SKEW},
@@ -37,7 +39,17 @@ fn read(series: &mut Series, trades: &[Trade]) {
 
 /// All bars, a day later than noon.
 fn bars(series: &Series, timeframe: Timeframe) -> Vec<Bar> {
-    series.bars(timeframe, ALWAYS, at(DAY))
+    told_of(series, timeframe, ALWAYS, at(DAY))
+}
+
+fn told_of(
+    series: &Series,
+    timeframe: Timeframe,
+    asked: (UnixNanos, UnixNanos),
+    now: UnixNanos,
+) -> Vec<Bar> {
+    let bars = series.bars(timeframe, asked, Part::First(usize::MAX), now);
+    bars.into_iter().map(RawBar::bar).collect()
 }
 
 fn minute(series: &Series, n: usize) -> Bar {
@@ -73,7 +85,7 @@ fn a_bar_is_the_first_the_highest_the_lowest_and_the_last_price_of_its_time() {
 #[test]
 fn a_bar_is_over_by_a_trade_of_a_later_one_or_by_time() {
     let complete = |series: &Series, now| {
-        let told = series.bars(Timeframe::OneMinute, ALWAYS, now);
+        let told = told_of(series, Timeframe::OneMinute, ALWAYS, now);
         told.iter().map(|bar| bar.complete).collect::<Vec<_>>()
     };
     // given
@@ -86,7 +98,7 @@ fn a_bar_is_over_by_a_trade_of_a_later_one_or_by_time() {
     // and: a trade
     read(&mut series, &[trade(MINUTE, "100", "1")]);
     assert_eq!(complete(&series, at(MINUTE)), [true, false]);
-    let hour = series.bars(Timeframe::OneHour, ALWAYS, at(MINUTE));
+    let hour = told_of(&series, Timeframe::OneHour, ALWAYS, at(MINUTE));
     assert!(!hour[0].complete);
 }
 
@@ -104,7 +116,7 @@ fn a_late_trade_counts_to_the_bar_of_its_own_time() {
     let expected = [(0, "90"), (MINUTE, "91"), (2 * MINUTE, "100")];
     assert_eq!(told, expected.map(|(after, low)| (at(after), low.to_string(), false)));
     // and: what was over before it is so still
-    let told = series.bars(Timeframe::OneMinute, ALWAYS, at(2 * MINUTE));
+    let told = told_of(&series, Timeframe::OneMinute, ALWAYS, at(2 * MINUTE));
     assert_eq!(told.iter().map(|bar| bar.complete).collect::<Vec<_>>(), [true, true, false]);
 }
 
@@ -118,14 +130,14 @@ fn a_mean_price_is_never_past_what_was_paid() {
 }
 
 #[test]
-fn a_gap_noticed_by_a_clock_that_was_set_back_is_of_a_minute_still() {
+fn a_gap_noticed_by_a_clock_that_was_set_back_reaches_to_what_was_read() {
     // given
     let mut series = series();
     read(&mut series, &[trade(10 * MINUTE, "1", "1")]);
     // when
     series.missing(at(0));
     // then
-    let gap = Gap { from: at(10 * MINUTE), until: at(11 * MINUTE) };
+    let gap = Gap { from: UnixNanos(NOON - MINUTE), until: at(11 * MINUTE) };
     assert_eq!(series.gaps(at(0), at(DAY)).collect::<Vec<_>>(), [gap]);
     assert!(minute(&series, 0).gap);
 }
@@ -138,7 +150,7 @@ fn a_trade_from_the_future_closes_no_bar_that_is_not_over() {
     // when
     series.trade(at(1), &trade(300 * DAY, "101", "1"));
     // then
-    let told = series.bars(Timeframe::OneMinute, ALWAYS, at(2));
+    let told = told_of(&series, Timeframe::OneMinute, ALWAYS, at(2));
     assert_eq!((told.len(), told[0].trades, told[0].complete), (1, 2, false));
 }
 
@@ -158,7 +170,7 @@ fn what_began_before_everything_was_read_has_a_gap() {
 fn a_gap_falls_into_every_bar_from_the_last_trade_to_when_it_was_noticed() {
     // given
     let mut series = series();
-    let read_at = [0, MINUTE, 2 * MINUTE].map(|after| trade(after, "1", "1"));
+    let read_at = [0, 1, 2].map(|n| trade(n * MINUTE + MINUTE / 2, "1", "1"));
     read(&mut series, &read_at);
     // when
     series.missing(at(4 * MINUTE));
@@ -183,8 +195,9 @@ fn gaps_that_touch_are_one() {
     let mut series = series();
     // when
     for n in [0, 1, 2, 9] {
-        read(&mut series, &[trade(n * MINUTE, "1", "1")]);
-        series.missing(at(n * MINUTE));
+        let middle = n * MINUTE + MINUTE / 2;
+        read(&mut series, &[trade(middle, "1", "1")]);
+        series.missing(at(middle));
     }
     // then
     let gap = |from, until| Gap { from: at(from * MINUTE), until: at(until * MINUTE) };
@@ -244,7 +257,7 @@ fn yesterday_is_whole_at_any_time_of_today() {
     // when: the last moment of the day after
     series.tick(at(midnight + 2 * DAY - 1));
     // then
-    let told = series.bars(Timeframe::OneDay, ALWAYS, at(midnight + 2 * DAY - 1));
+    let told = told_of(&series, Timeframe::OneDay, ALWAYS, at(midnight + 2 * DAY - 1));
     assert_eq!((told.len(), told[0].gap, told[0].complete), (1, false, true));
     assert_eq!(told[0].at, at(midnight));
 }
@@ -264,7 +277,7 @@ fn bars_are_asked_for_by_when_they_begin() {
     ] {
         // when
         let asked = (at(start * MINUTE), at(end * MINUTE));
-        let told = series.bars(Timeframe::FiveMinutes, asked, at(DAY));
+        let told = told_of(&series, Timeframe::FiveMinutes, asked, at(DAY));
         // then: each is whole, whatever was asked for
         let told: Vec<_> = told.iter().map(|bar| (bar.at, bar.trades)).collect();
         let begins: Vec<_> = begins.iter().map(|n| (at(n * MINUTE), 5)).collect();
@@ -273,91 +286,50 @@ fn bars_are_asked_for_by_when_they_begin() {
 }
 
 #[test]
+fn of_many_bars_the_first_or_the_last_are_told_each_whole() {
+    // given: twenty minutes, of which those from 5 to 9 have nothing
+    let mut series = series();
+    let every_minute = (0..20).filter(|n| !(5..10).contains(n));
+    let every_minute: Vec<Trade> = every_minute.map(|n| trade(n * MINUTE, "1", "1")).collect();
+    read(&mut series, &every_minute);
+    for (part, (start, end), begins) in [
+        (Part::First(2), (0, 20), vec![0, 10]),
+        (Part::First(2), (1, 20), vec![10, 15]),
+        (Part::Last(2), (0, 20), vec![10, 15]),
+        (Part::Last(2), (0, 12), vec![0, 10]),
+        (Part::Last(2), (0, 4), vec![0]),
+        (Part::Last(9), (11, 19), vec![15]),
+        (Part::Last(1), (16, 14), vec![]),
+    ] {
+        // when
+        let asked = (at(start * MINUTE), at(end * MINUTE));
+        let told = series.bars(Timeframe::FiveMinutes, asked, part, at(DAY));
+        // then
+        let told: Vec<_> = told.into_iter().map(RawBar::bar).map(|b| (b.at, b.trades)).collect();
+        let begins: Vec<_> = begins.iter().map(|n| (at(n * MINUTE), 5)).collect();
+        assert_eq!(told, begins, "{part:?} {start} to {end}");
+    }
+}
+
+#[test]
+fn while_its_source_is_away_all_since_the_last_trade_is_a_gap_and_no_longer() {
+    // given
+    let mut series = series();
+    read(&mut series, &[trade(0, "1", "1"), trade(2 * MINUTE + MINUTE / 2, "1", "1")]);
+    // when
+    let gaps = |series: &Series| {
+        (bars(series, Timeframe::OneMinute)[1].gap, series.gaps(ALWAYS.0, ALWAYS.1).collect())
+    };
+    let away: (bool, Vec<Gap>) = series.while_away(at(8 * MINUTE), gaps);
+    // then
+    assert_eq!(away, (true, vec![Gap { from: at(2 * MINUTE), until: at(9 * MINUTE) }]));
+    assert_eq!(gaps(&series), (false, vec![]));
+}
+
+#[test]
 fn a_timeframe_is_written_as_it_is_displayed() {
     for timeframe in Timeframe::ALL {
         let written = serde_json::to_string(&timeframe).expect("written");
         assert_eq!(written, format!("\"{timeframe}\""));
-    }
-}
-
-prop_compose! {
-    fn any_trade()(after in 0..3 * 60 * MINUTE, cents in 1_i64..1_000_000, milli in 0_i64..1_000_000) -> Trade {
-        let price = Price::new(Decimal::new(cents, 2)).expect("above zero");
-        let quantity = Quantity::new(Decimal::new(milli, 3)).expect("not below zero");
-        Trade { price, quantity, taker: Side::Sell, at: at(after) }
-    }
-}
-
-/// Bars as they would be made from the trades of their time alone.
-fn directly(trades: &[Trade], timeframe: Timeframe) -> Vec<Tally> {
-    let mut made: Vec<Tally> = Vec::new();
-    for trade in trades {
-        let tally = Tally::of(timeframe.begin(trade.at), trade);
-        match made.last_mut().filter(|last| last.at == tally.at) {
-            Some(last) => last.join(&tally),
-            None => made.push(tally),
-        }
-    }
-    made
-}
-
-proptest! {
-    #[test]
-    fn a_longer_bar_is_what_its_trades_make_directly(
-        mut trades in proptest::collection::vec(any_trade(), 0..200),
-    ) {
-        trades.sort_by_key(|trade| trade.at);
-        let mut series = series();
-        read(&mut series, &trades);
-        for timeframe in Timeframe::ALL {
-            // The day began before anything was read.
-            let gap = timeframe == Timeframe::OneDay;
-            let direct = directly(&trades, timeframe).into_iter();
-            let direct: Vec<Bar> = direct.map(|tally| tally.bar(true, gap)).collect();
-            prop_assert_eq!(bars(&series, timeframe), direct);
-        }
-    }
-
-    #[test]
-    fn high_and_low_bound_all_prices_and_volume_is_the_sum(
-        trades in proptest::collection::vec(any_trade(), 1..200),
-    ) {
-        let mut series = series();
-        trades.iter().for_each(|trade| series.trade(at(3 * 60 * MINUTE), trade));
-        for timeframe in Timeframe::ALL {
-            let told = bars(&series, timeframe);
-            for bar in &told {
-                for price in [Some(bar.open), Some(bar.close), bar.vwap].into_iter().flatten() {
-                    prop_assert!((bar.low..=bar.high).contains(&price));
-                }
-                prop_assert_eq!(timeframe.begin(bar.at), bar.at);
-            }
-            let sum = |amounts: &mut dyn Iterator<Item = Quantity>| {
-                amounts.map(Quantity::decimal).sum::<Decimal>()
-            };
-            let volume = sum(&mut told.iter().map(|bar| bar.volume));
-            prop_assert_eq!(volume, sum(&mut trades.iter().map(|trade| trade.quantity)));
-            let count: u64 = told.iter().map(|bar| bar.trades).sum();
-            prop_assert_eq!(count, trades.len() as u64);
-        }
-    }
-
-    #[test]
-    fn the_order_of_trades_changes_neither_high_nor_low_nor_volume(
-        trades in proptest::collection::vec(any_trade(), 1..50).prop_map(|mut trades| {
-            trades.iter_mut().for_each(|trade| trade.at = at(trade.at.0 % MINUTE));
-            trades
-        }),
-        turned in 0_usize..50,
-    ) {
-        let mut other = trades.clone();
-        other.rotate_left(turned % trades.len());
-        let told = [trades, other].map(|trades| {
-            let mut series = series();
-            trades.iter().for_each(|trade| series.trade(at(MINUTE), trade));
-            let Bar { high, low, volume, vwap, trades, .. } = minute(&series, 0);
-            (high, low, volume, vwap, trades)
-        });
-        prop_assert_eq!(&told[0], &told[1]);
     }
 }

@@ -1,16 +1,16 @@
 //! For which instruments of a Market there are bars. Decides that: those whose trades sessions read, while there is room, and those
-//! that somebody asked for, of which the one that was asked for longest ago makes room. Where trades are missing shows by their
+//! that somebody asked for, of which the one that was asked for longest ago makes room once it is asked for no more. Where trades are missing shows by their
 //! numbers; what that means for a bar is decided in `domain::trading::bars`.
 
-use super::Asked;
-use crate::hop::trades::Numbered;
+use super::{Asked, Told};
+use crate::{hop::trades::Numbered, limits::BARS_ASKED_WITHIN};
 use std::collections::BTreeMap;
 use tradewind_domain::{
     ids::InstrumentId,
     time::{Monotonic, UnixNanos},
-    trading::bars::{Bar, Series},
+    trading::bars::{Part, RawBar, Series},
 };
-use tradewind_protocol::{bars::Bars, stream::Position};
+use tradewind_protocol::stream::Position;
 
 #[derive(Default)]
 struct Held {
@@ -31,6 +31,10 @@ impl Held {
         read
     }
 }
+
+/// All that is kept is used.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct NoRoom;
 
 pub(crate) struct Kept {
     most: usize,
@@ -61,15 +65,25 @@ impl Kept {
         unasked
     }
 
-    /// Makes room for an instrument; gives the one that is forgotten for it.
-    pub(crate) fn make_room(&mut self, instrument: &InstrumentId) -> Option<InstrumentId> {
+    /// Makes room for an instrument; gives the one that is forgotten for it: none that is read by sessions, nor one that was asked for
+    /// lately.
+    pub(crate) fn make_room(
+        &mut self,
+        instrument: &InstrumentId,
+        is_read: impl Fn(&InstrumentId) -> bool,
+        now: Monotonic,
+    ) -> Result<Option<InstrumentId>, NoRoom> {
         if self.held.contains_key(instrument) || self.held.len() < self.most {
-            return None;
+            return Ok(None);
         }
-        let (longest_ago, _) = self.held.iter().min_by_key(|(_, held)| held.asked)?;
+        let lately = |asked: Option<Monotonic>| {
+            asked.is_some_and(|asked| now.since(asked) < BARS_ASKED_WITHIN)
+        };
+        let unused = self.held.iter().filter(|(of, held)| !lately(held.asked) && !is_read(of));
+        let (longest_ago, _) = unused.min_by_key(|(_, held)| held.asked).ok_or(NoRoom)?;
         let longest_ago = longest_ago.clone();
         self.held.remove(&longest_ago);
-        Some(longest_ago)
+        Ok(Some(longest_ago))
     }
 
     /// Its bars are asked for. True if its trades are to be read for that.
@@ -94,34 +108,37 @@ impl Kept {
         read.seq = seq;
     }
 
-    /// The bars that are meant, as they are now.
+    /// The bars that are meant, as they are now; `away`: their source is.
     pub(crate) fn told(
         &mut self,
         instrument: &InstrumentId,
         asked: &Asked,
-        now: UnixNanos,
-    ) -> Bars {
+        (away, now): (bool, UnixNanos),
+    ) -> Told {
         let Asked { timeframe, start, end, most } = *asked;
-        let (instrument, read) = (instrument.clone(), self.held.get_mut(instrument));
-        let (bars, gaps) = (Vec::new(), Vec::new());
-        let mut told = Bars { instrument, timeframe, from: None, bars, gaps, next: None };
-        let Some((series, _)) = read.and_then(|held| held.read.as_mut()) else { return told };
+        let read = self.held.get_mut(instrument).and_then(|held| held.read.as_mut());
+        let Some((series, _)) = read else { return Told::default() };
         series.tick(now);
-        told.from = Some(series.since());
         let from = start.unwrap_or_default();
-        told.bars = series.bars(timeframe, (from, end), now);
-        told.gaps.extend(series.gaps(from, end));
-        match start {
-            Some(_) => told.next = first(&mut told.bars, most),
-            None => drop(told.bars.drain(..told.bars.len().saturating_sub(most))),
+        // One more tells where the next ones begin.
+        let part = start.map_or(Part::Last(most), |_| Part::First(most.saturating_add(1)));
+        let look = |series: &Series| Told {
+            from: Some(series.since()),
+            bars: series.bars(timeframe, (from, end), part, now),
+            gaps: series.gaps(from, end).collect(),
+            next: None,
+        };
+        let mut told = if away { series.while_away(now, look) } else { look(series) };
+        if start.is_some() {
+            told.next = first(&mut told.bars, most);
         }
         told
     }
 }
 
 /// Leaves so many of them; gives when the next one begins.
-fn first(bars: &mut Vec<Bar>, most: usize) -> Option<UnixNanos> {
-    let next = bars.get(most).map(|bar| bar.at);
+fn first(bars: &mut Vec<RawBar>, most: usize) -> Option<UnixNanos> {
+    let next = bars.get(most).map(RawBar::at);
     bars.truncate(most);
     next
 }

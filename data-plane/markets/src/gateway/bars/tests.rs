@@ -1,15 +1,16 @@
 //! Claims about bars at the edge: for which instruments there are any, and that none hides a hole in the numbers of its trades.
 #![allow(clippy::unwrap_used)]
 
-use super::{kept::Kept, *};
+use super::{
+    kept::{Kept, NoRoom},
+    *,
+};
 use crate::{
     hop::trades::Numbered,
+    limits::BARS_ASKED_WITHIN,
     world::{epoch, instrument, trade_at},
 };
-use tradewind_domain::{
-    time::Monotonic,
-    trading::{Trade, bars::Gap},
-};
+use tradewind_domain::{time::Monotonic, trading::Trade};
 use tradewind_protocol::stream::Position;
 
 type Hole = fn(&mut Kept, &InstrumentId);
@@ -39,13 +40,18 @@ fn reading(btc: &InstrumentId) -> Kept {
 
 /// The trade of that number, made and read in that minute.
 fn trade(kept: &mut Kept, btc: &InstrumentId, (of, seq, prev): (&str, u64, u64), minute: u64) {
-    let trade = Trade { at: at(minute), ..trade_at(seq) };
-    kept.trade(btc, Numbered { epoch: epoch(of), seq, prev, trade }, at(minute));
+    let middle = UnixNanos(at(minute).0 + MINUTE / 2);
+    let trade = Trade { at: middle, ..trade_at(seq) };
+    kept.trade(btc, Numbered { epoch: epoch(of), seq, prev, trade }, middle);
+}
+
+fn asked_of(kept: &mut Kept, btc: &InstrumentId, asked: &Asked, now: UnixNanos) -> Bars {
+    kept.told(btc, asked, (false, now)).of(btc.clone(), asked.timeframe)
 }
 
 /// Each bar's minute, its trades, and whether it has a gap.
 fn told(kept: &mut Kept, btc: &InstrumentId) -> Vec<(u64, u64, bool)> {
-    let bars = kept.told(btc, &all(Timeframe::OneMinute), at(100)).bars;
+    let bars = asked_of(kept, btc, &all(Timeframe::OneMinute), at(100)).bars;
     let minute = |bar: UnixNanos| (bar.0 - at(0).0) / MINUTE;
     bars.iter().map(|bar| (minute(bar.at), bar.trades, bar.gap)).collect()
 }
@@ -85,7 +91,7 @@ fn a_hole_in_the_numbers_is_a_gap_from_the_last_trade_on() {
         let bars = told(&mut kept, &btc);
         assert_eq!(bars[..2], [(0, 1, false), (2, 1, true)], "{hole}");
         assert!(bars[2..].iter().all(|(minute, _, gap)| *minute == 4 && *gap), "{hole}");
-        let gaps = kept.told(&btc, &all(Timeframe::OneDay), at(100)).gaps;
+        let gaps = asked_of(&mut kept, &btc, &all(Timeframe::OneDay), at(100)).gaps;
         assert_eq!(gaps, [Gap { from: at(2), until: at(5) }], "{hole}");
     }
 }
@@ -98,30 +104,38 @@ fn what_nobody_has_read_yet_has_no_bars_and_says_so() {
     let asked = all(Timeframe::OneHour);
     // when, then
     assert!(kept.ask(&btc, Monotonic(1)));
-    assert_eq!(kept.told(&btc, &asked, at(0)).from, None);
+    assert_eq!(asked_of(&mut kept, &btc, &asked, at(0)).from, None);
     assert!(!kept.ask(&btc, Monotonic(2)), "it is read already");
     kept.stand(&btc, position("e", 7), at(0));
-    let told = kept.told(&btc, &asked, at(0));
+    let told = asked_of(&mut kept, &btc, &asked, at(0));
     assert!(told.from.is_some_and(|from| from > at(0)) && told.gaps.is_empty());
 }
 
 #[test]
-fn the_one_that_was_asked_for_longest_ago_makes_room() {
+fn the_one_that_was_asked_for_longest_ago_makes_room_once_nobody_uses_it() {
     // given
     let [one, two, three, four] = ["A", "B", "C", "D"].map(instrument);
-    let mut kept = Kept::new(2);
+    let mut kept = Kept::new(3);
     assert!(kept.follow(&one), "a session reads it");
-    assert!(kept.ask(&two, Monotonic(1)));
+    let read = |of: &InstrumentId| *of == one;
+    assert!(kept.ask(&two, Monotonic(2)) && kept.ask(&three, Monotonic(1)));
     // when: no room is made for what is only read
-    assert!(!kept.follow(&three));
-    // then: what nobody has asked for goes first
-    assert_eq!(kept.make_room(&two), None);
-    assert_eq!(kept.make_room(&three), Some(one));
-    assert!(kept.ask(&three, Monotonic(2)));
-    // and: then what was asked for longest ago
-    assert!(!kept.ask(&two, Monotonic(3)));
-    assert_eq!(kept.make_room(&four), Some(three));
-    assert_eq!(kept.make_room(&four), None);
+    assert!(!kept.follow(&four));
+    // then: nor by what was asked for lately
+    let later = |after: Monotonic| after + BARS_ASKED_WITHIN;
+    assert_eq!(kept.make_room(&two, read, Monotonic(2)), Ok(None));
+    assert_eq!(kept.make_room(&four, read, Monotonic(2)), Err(NoRoom));
+    assert_eq!(kept.make_room(&four, read, later(Monotonic(2))), Ok(Some(three)));
+    assert_eq!(kept.make_room(&four, read, later(Monotonic(2))), Ok(None));
+    // and: by what a session reads never
+    assert!(kept.ask(&four, later(Monotonic(2))));
+    let five = instrument("E");
+    assert_eq!(kept.make_room(&five, read, later(Monotonic(2))), Ok(Some(two)));
+    let much_later = later(later(later(Monotonic(2))));
+    assert!(kept.ask(&five, much_later));
+    assert_eq!(kept.make_room(&instrument("F"), read, much_later), Ok(Some(four)));
+    assert!(kept.ask(&instrument("F"), much_later));
+    assert_eq!(kept.make_room(&instrument("G"), read, much_later), Err(NoRoom));
 }
 
 #[test]
@@ -152,7 +166,7 @@ fn bars_are_told_in_parts_from_a_start_and_otherwise_the_last_ones() {
     ] {
         // when
         let asked = Asked { start: start.map(at), most, ..all(Timeframe::OneMinute) };
-        let told = kept.told(&btc, &asked, at(100));
+        let told = asked_of(&mut kept, &btc, &asked, at(100));
         // then
         let begins: Vec<_> = told.bars.iter().map(|bar| bar.at).collect();
         let expected: Vec<_> = minutes.into_iter().map(at).collect();

@@ -1,69 +1,161 @@
 //! The operations of one connection. Decides which may be under way: each under a number of its own, so many at a time and
 //! no faster than the session may ask; the others are answered at once. What they do is `operations`' work.
 //! R1: of a number under way no `answer` tells but that of its operation. R2: an operation is under way until its answer has
-//! been written, so that what waits for a slow reader is bounded, however long the lists are that it asks for.
+//! been written, so that what waits for a slow reader is bounded: in number, and in bytes by how long the lists are that it has had.
+//! R3: what makes less is not kept out by all else that is under way.
 
 use crate::{
     gateway::{
         Gateway,
         auth::Caller,
         operations::{self, Begun, Done, Operation},
-        port::{Port, encode},
+        port::{Close, Port, encode},
+        rate::Share,
     },
-    hop::unavailable,
-    limits::RETRY_AFTER_MS,
+    hop::unknown,
+    limits::{self, RETRY_AFTER_MS},
 };
 use axum::extract::ws::Utf8Bytes;
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use std::{
-    collections::BTreeSet,
+    collections::BTreeMap,
     convert::Infallible,
     future::pending,
+    mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
-use tokio::sync::mpsc;
+use tokio::{
+    sync::mpsc,
+    time::{Instant, MissedTickBehavior, interval},
+};
 use tradewind_domain::ids::SessionId;
-use tradewind_protocol::{Code, Problem, stream::ToAlgo, token::Claims};
+use tradewind_protocol::{
+    Code, Problem,
+    stream::{ToAlgo, close},
+    token::Claims,
+};
 
-/// Numbers of the operations that are under way.
+/// The operations that are under way.
 #[derive(Clone, Default)]
-struct UnderWay(Arc<Mutex<BTreeSet<u64>>>);
+pub(super) struct UnderWay(Arc<Mutex<Held>>);
+
+#[derive(Default)]
+struct Held {
+    /// Their numbers, and with what each is counted.
+    shares: BTreeMap<u64, Share>,
+    /// Lists that are not answered yet.
+    lists: usize,
+    /// Bytes of the longest one that was.
+    longest: usize,
+    /// Bytes of the answers that wait for the reader, and since when there are any.
+    waiting: usize,
+    since: Option<Instant>,
+}
+
+/// What is known of an operation before it begins.
+#[derive(Clone, Copy)]
+struct Size {
+    share: Share,
+    lists: bool,
+}
 
 /// An operation's place among them; dropped, it is over.
 struct Place {
     under_way: UnderWay,
     request: u64,
+    /// It is a list that is not answered yet.
+    lists: bool,
+    /// Bytes of its answer, while that waits.
+    waiting: usize,
 }
 
 impl UnderWay {
-    fn numbers(&self) -> MutexGuard<'_, BTreeSet<u64>> {
+    fn held(&self) -> MutexGuard<'_, Held> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn has(&self, request: u64) -> bool {
-        self.numbers().contains(&request)
+        self.held().shares.contains_key(&request)
     }
 
-    fn place(&self, request: u64, most: usize) -> Result<Place, Problem> {
-        let mut numbers = self.numbers();
-        if numbers.contains(&request) {
+    /// `most`: beside those that make less, which have places of their own.
+    fn place(&self, request: u64, size: Size, most: usize) -> Result<Place, Problem> {
+        let Size { share, lists } = size;
+        let mut held = self.held();
+        if held.shares.contains_key(&request) {
             return Err(Problem::new(Code::Conflict, "this was not done; take another number"));
         }
-        if numbers.len() >= most {
-            let detail = format!(
+        let later = |detail: String| {
+            Problem::new(Code::TooManyRequests, detail).retry_after_ms(RETRY_AFTER_MS)
+        };
+        let most = match share {
+            Share::Less => limits::LESSENING_OPERATIONS,
+            Share::Rest => most,
+        };
+        if held.shares.values().filter(|other| **other == share).count() >= most {
+            return Err(later(format!(
                 "{most} operations of this connection are under way, its most; wait for an answer"
-            );
-            return Err(Problem::new(Code::TooManyRequests, detail).retry_after_ms(RETRY_AFTER_MS));
+            )));
         }
-        numbers.insert(request);
-        Ok(Place { under_way: self.clone(), request })
+        let expected = held.lists.saturating_mul(held.longest.max(limits::LIST_BYTES));
+        if lists && held.waiting.saturating_add(expected) > limits::ANSWER_BYTES {
+            return Err(later("take the answers that there are before you ask for more".into()));
+        }
+        held.shares.insert(request, share);
+        held.lists += usize::from(lists);
+        Ok(Place { under_way: self.clone(), request, lists, waiting: 0 })
+    }
+
+    /// Whether the reader takes nothing though answers wait for him.
+    fn is_stuck(&self, port: &Port, slow_after: Duration, now: Instant) -> bool {
+        let Some((waits, (since, bytes))) = self.held().since.zip(port.writing()) else {
+            return false;
+        };
+        let seconds = u64::try_from(bytes / limits::SLOW_BYTES_PER_SECOND).unwrap_or(u64::MAX);
+        now.duration_since(since.max(waits))
+            >= slow_after.saturating_add(Duration::from_secs(seconds))
+    }
+
+    /// Ends the session of a reader who takes nothing though answers wait for him.
+    pub(super) async fn watch(&self, port: &Port, slow_after: Duration) -> Infallible {
+        let mut look = interval((slow_after / 4).max(Duration::from_millis(1)));
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            look.tick().await;
+            if self.is_stuck(port, slow_after, Instant::now()) {
+                let detail = "answers were waiting, and nothing was taken";
+                let error = Some((Code::TooManyRequests, detail.to_string()));
+                port.close(Close { code: close::SLOW_CONSUMER, error });
+            }
+        }
+    }
+}
+
+impl Place {
+    /// Its answer has come, and waits for the reader.
+    fn answered(&mut self, bytes: usize) {
+        let mut held = self.under_way.held();
+        if mem::take(&mut self.lists) {
+            held.lists -= 1;
+            held.longest = held.longest.max(bytes);
+        }
+        self.waiting = bytes;
+        held.waiting += bytes;
+        held.since.get_or_insert_with(Instant::now);
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.under_way.numbers().remove(&self.request);
+        let mut held = self.under_way.held();
+        held.shares.remove(&self.request);
+        held.lists -= usize::from(self.lists);
+        held.waiting -= self.waiting;
+        if held.waiting == 0 {
+            held.since = None;
+        }
     }
 }
 
@@ -95,8 +187,9 @@ pub(super) struct Started {
 
 impl Started {
     async fn answer(self) -> Utf8Bytes {
-        let Self { place, begun } = self;
+        let Self { mut place, begun } = self;
         let frame = encode(&answer(place.request, begun.done().await));
+        place.answered(frame.len());
         Kept { frame, _place: place }.into_frame()
     }
 }
@@ -132,10 +225,15 @@ impl Requests {
         claims: &Claims,
     ) -> (Self, mpsc::Receiver<Started>) {
         // No more wait than are under way.
-        let (started, answered) = mpsc::channel(gateway.settings().operations.max(1));
+        let most = gateway.settings().operations.saturating_add(limits::LESSENING_OPERATIONS);
+        let (started, answered) = mpsc::channel(most);
         let caller = Caller(claims.clone());
         let under_way = UnderWay::default();
         (Self { gateway, port, caller, under_way, started }, answered)
+    }
+
+    pub(super) fn under_way(&self) -> UnderWay {
+        self.under_way.clone()
     }
 
     pub(super) fn session(&self) -> &SessionId {
@@ -150,10 +248,12 @@ impl Requests {
     }
 
     async fn begin(&self, request: u64, operation: Operation) -> Result<(), Problem> {
-        self.gateway.rates().admit(self.session())?;
-        let place = self.under_way.place(request, self.gateway.settings().operations)?;
+        let size = Size { share: operation.share(), lists: operation.lists() };
+        self.gateway.rates().admit(self.session(), size.share)?;
+        let place = self.under_way.place(request, size, self.gateway.settings().operations)?;
         let begun = operations::begin(&self.gateway, &self.caller, operation).await?;
-        let stopping = |_| unavailable("this MarketManager is stopping");
+        // Its commands are on their way.
+        let stopping = |_| unknown("this MarketManager is stopping");
         self.started.try_send(Started { place, begun }).map_err(stopping)
     }
 
@@ -184,26 +284,4 @@ pub(super) async fn answers(mut started: mpsc::Receiver<Started>, port: &Port) -
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    #[tokio::test]
-    async fn a_number_and_a_place_are_free_when_the_answer_has_been_written_and_not_before() {
-        // given
-        let under_way = UnderWay::default();
-        let place = under_way.place(7, 1).unwrap();
-        assert_eq!(under_way.place(7, 1).err().unwrap().code, Code::Conflict);
-        let busy = under_way.place(8, 1).err().unwrap();
-        assert_eq!(busy.code, Code::TooManyRequests);
-        // when it waits for the reader
-        let waiting = Started { place, begun: Begun::nothing() }.answer().await;
-        // then
-        let answer = r#"{"type":"answer","request":7,"status":200,"body":{"orders":[]}}"#;
-        assert_eq!(waiting.as_str(), answer);
-        assert!(under_way.has(7) && under_way.place(8, 1).is_err());
-        drop(waiting);
-        assert!(!under_way.has(7));
-        drop(under_way.place(8, 1).unwrap());
-    }
-}
+mod tests;

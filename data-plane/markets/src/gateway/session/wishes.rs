@@ -10,14 +10,17 @@ use crate::{
         directory::Directory,
         operations::Operation,
         port::Port,
-        rate::Bucket,
+        rate::{Bucket, Share},
         trade_link::{Ask, PrivateStream, Wanted},
     },
     limits,
 };
 use serde::Deserialize;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
-use tokio::{sync::watch, time::sleep};
+use tokio::{
+    sync::watch,
+    time::{sleep, timeout},
+};
 use tradewind_domain::ids::{AccountId, CustomerId, InstrumentId, MarketId};
 use tradewind_protocol::{
     Code, Problem,
@@ -87,19 +90,11 @@ impl Wishes {
     async fn grant(&mut self, frame: FromAlgo) {
         let (request, operation) = match frame {
             FromAlgo::Subscribe { channel, instrument, account, from } => {
-                self.paced().await;
-                let granted = match topic_of(channel, instrument, account) {
-                    Ok(topic) => self.subscribe(topic, from).await,
-                    Err(problem) => Err(problem),
-                };
+                let granted = self.subscribe((channel, instrument, account), from).await;
                 return self.tell(granted);
             }
             FromAlgo::Unsubscribe { channel, instrument, account } => {
-                self.paced().await;
-                let granted = match topic_of(channel, instrument, account) {
-                    Ok(topic) => self.unsubscribe(topic).await,
-                    Err(problem) => Err(problem),
-                };
+                let granted = self.unsubscribe_named((channel, instrument, account)).await;
                 return self.tell(granted);
             }
             FromAlgo::Submit { request, order } => (request, Operation::Submit(order)),
@@ -129,14 +124,23 @@ impl Wishes {
         }
     }
 
-    /// Waits until the session may ask for more: what has no answer of its own is read later, not refused.
-    async fn paced(&self) {
-        while let Err(wait) = self.gateway.rates().take(self.requests.session()) {
-            sleep(wait).await;
-        }
+    /// Waits until the session may ask for more: what has no answer of its own is read later, not refused, unless others of the
+    /// session take all that there is.
+    async fn paced(&self) -> Result<(), Problem> {
+        let admitted = async {
+            while let Err(wait) = self.gateway.rates().take(self.requests.session(), Share::Rest) {
+                sleep(wait).await;
+            }
+        };
+        timeout(limits::PACED_WITHIN, admitted).await.map_err(|_| {
+            let detail = "the session asks so much that this was not done; ask for it again later";
+            Problem::new(Code::TooManyRequests, detail)
+        })
     }
 
-    async fn subscribe(&mut self, topic: Topic, from: Option<Position>) -> Result<(), Problem> {
+    async fn subscribe(&mut self, named: Named, from: Option<Position>) -> Result<(), Problem> {
+        self.paced().await?;
+        let topic = topic_of(named)?;
         let directory = self.gateway.known()?;
         let market = self.market_of(&directory, &topic)?.clone();
         if from.is_some() && matches!(topic, Topic::Quotes { .. }) {
@@ -165,6 +169,11 @@ impl Wishes {
         self.granted.insert(topic, market);
         link.ask(Ask::Subscribe { port, wanted, from }).await;
         Ok(())
+    }
+
+    async fn unsubscribe_named(&mut self, named: Named) -> Result<(), Problem> {
+        self.paced().await?;
+        self.unsubscribe(topic_of(named)?).await
     }
 
     async fn unsubscribe(&mut self, topic: Topic) -> Result<(), Problem> {
@@ -243,12 +252,11 @@ impl Wishes {
     }
 }
 
-fn topic_of(
-    channel: Channel,
-    instrument: Option<InstrumentId>,
-    account: Option<AccountId>,
-) -> Result<Topic, Problem> {
-    match (channel, instrument, account) {
+/// A topic as an algo names it.
+type Named = (Channel, Option<InstrumentId>, Option<AccountId>);
+
+fn topic_of(named: Named) -> Result<Topic, Problem> {
+    match named {
         (Channel::Quotes, Some(instrument), None) => Ok(Topic::Quotes { instrument }),
         (Channel::Trades, Some(instrument), None) => Ok(Topic::Trades { instrument }),
         (Channel::Orders, None, Some(account)) => Ok(Topic::Orders { account }),

@@ -122,6 +122,18 @@ async fn trades_that_a_dead_market_missed_are_a_gap() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_the_market_is_away_what_may_be_traded_is_a_gap_and_is_none_if_nothing_was() {
+    // given
+    let mut edge = Edge::start(quick_settings()).await;
+    told_when(&edge, "read", |told| told["from"].is_string() && told["gaps"] == json!([])).await;
+    // when, then
+    edge.stop_market().await;
+    told_when(&edge, "away", |told| told["gaps"][0]["from"].is_string()).await;
+    edge.start_market().await;
+    told_when(&edge, "back", |told| told["gaps"] == json!([])).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bars_that_cannot_be_told_are_a_problem() {
     // given
     let edge = Edge::without_market(quick_settings()).await;

@@ -174,8 +174,8 @@ async fn one_operation_too_many_and_a_number_used_twice_are_told_at_once_and_rea
     // given: two are under way, as many as may be
     let mut settings = quick_settings();
     settings.operations = 2;
-    settings.waits.answer = Duration::from_secs(2);
-    let edge = Edge::start(settings).await;
+    settings.waits.answer = Duration::from_secs(20);
+    let mut edge = Edge::start(settings).await;
     let mut algo = edge.algo().await;
     edge.broker.scene().answers = Answers::Silent;
     for request in [1, 2] {
@@ -203,12 +203,24 @@ async fn one_operation_too_many_and_a_number_used_twice_are_told_at_once_and_rea
         assert!(told == code && detail.contains("request 1"), "{told:?}: {detail}");
     }
     assert_eq!(edge.broker.scene().commands.len(), 2);
+    // and: what makes less is not kept out
+    edge.broker.scene().answers = Answers::Created;
+    for (request, said) in [
+        (3, json!({"type": "cancel", "order_id": order_id("1").to_string()})),
+        (4, json!({"type": "cancel_all_after", "after_ms": 5000})),
+        (5, json!({"type": "tighten", "account": "sim-1", "state": "halted"})),
+    ] {
+        ask(&mut algo, request, said).await;
+        let (number, status, told) = answer(&mut algo).await;
+        assert_eq!((number, status), (request, 200), "{told}");
+    }
     // when they are over, so is their hold on numbers and places
+    edge.stop_market().await;
     let mut unknown =
         [answer(&mut algo).await, answer(&mut algo).await].map(|told| (told.0, told.1));
     unknown.sort_unstable();
     assert_eq!(unknown, [(1, 504), (2, 504)]);
-    edge.broker.scene().answers = Answers::Created;
+    edge.start_market().await;
     for request in [1, 2, 1, 2] {
         ask(&mut algo, request, json!({"type": "fills"})).await;
         assert_eq!(answer(&mut algo).await.0, request);
@@ -284,6 +296,14 @@ async fn a_session_that_asks_too_fast_is_told_when_to_go_on_by_rest_and_over_its
     let refused = refused.expect("one is too many");
     assert_eq!(refused["code"], "too_many_requests");
     assert!(refused["retry_after_ms"].is_number(), "{refused}");
+    // And yet it may make less, by either.
+    let path = format!("/v1/orders/{}", order_id("1"));
+    assert_eq!(edge.rest(Method::DELETE, &path, None).await.0, 200);
+    let halted = json!({"state": "halted"}).to_string();
+    let path = "/v1/accounts/sim-1/trading_state";
+    assert_eq!(edge.rest(Method::PUT, path, Some(&halted)).await.0, 200);
+    ask(&mut algo, 60, json!({"type": "cancel", "order_id": order_id("1").to_string()})).await;
+    assert_eq!(answer(&mut algo).await.1, 200);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -4,12 +4,13 @@
 use super::{Acts, FAN_OUT, Task};
 use crate::{
     clock,
-    gateway::bars::Asked,
-    hop::{ReceiverId, trades::Numbered},
+    gateway::bars::{Asked, NoRoom, Told},
+    hop::{ReceiverId, trades::Numbered, unavailable},
+    limits::BARS_RETRY_MS,
 };
 use tokio::sync::oneshot;
 use tradewind_domain::{ids::InstrumentId, time::Monotonic};
-use tradewind_protocol::{bars::Bars, stream::Position, trade::TradeUp};
+use tradewind_protocol::{Problem, stream::Position, trade::TradeUp};
 
 /// The receiver of the trades that bars are made of: no session and no private stream has its number.
 pub(super) const BARS: ReceiverId = ReceiverId(u64::MAX);
@@ -39,20 +40,28 @@ impl Task {
     pub(super) fn bars_asked(
         &mut self,
         (instrument, asked): (InstrumentId, Asked),
-        reply: oneshot::Sender<Bars>,
+        reply: oneshot::Sender<Result<Told, Problem>>,
         now: Monotonic,
     ) {
         let mut acts = Vec::new();
-        if let Some(dropped) = self.bars.make_room(&instrument) {
-            acts.extend(self.trades.unwant(BARS, &dropped, self.pipes.up()));
+        match self.bars.make_room(&instrument, |of| self.tapes.is_read(of), now) {
+            Ok(None) => {}
+            Ok(Some(dropped)) => acts.extend(self.trades.unwant(BARS, &dropped, self.pipes.up())),
+            Err(NoRoom) => {
+                let problem = unavailable("there is no room for the bars of one more instrument");
+                let _ = reply.send(Err(problem.retry_after_ms(BARS_RETRY_MS)));
+                return;
+            }
         }
         if self.bars.ask(&instrument, now) {
             acts.extend(self.read_for_bars(&instrument));
         }
         // Before the answer: where the tape stands may be known.
         self.carry_out(acts);
+        let away = !self.pipes.up().contains(&self.shard(&instrument));
+        let told = self.bars.told(&instrument, &asked, (away, clock::unix()));
         // Whoever asked may be gone by now.
-        let _ = reply.send(self.bars.told(&instrument, &asked, clock::unix()));
+        let _ = reply.send(Ok(told));
     }
 
     fn read_for_bars(&mut self, instrument: &InstrumentId) -> Acts {
