@@ -1,8 +1,13 @@
 //! How a row is asked for: everything that can be wrong with it first, then as it should be, twice. Decides what each answer
 //! has to be.
 
-use super::{super::group::Group, fault::Fault, write::Write};
+use super::{
+    super::group::{Group, SOON},
+    fault::Fault,
+    write::Write,
+};
 use serde_json::{Value, json};
+use std::time::Instant;
 use tradewind_link::rest::Method;
 use tradewind_protocol::{
     Code, Problem,
@@ -19,9 +24,15 @@ struct Asked<'a> {
 
 async fn refused(group: &Group, member: usize, method: &Method, asked: Asked<'_>, code: Code) {
     let Asked { path, body, headers } = asked;
-    let (status, headers, answer) = group.ask(member, method.clone(), path, &headers, body).await;
+    let (mut status, mut head, mut answer) =
+        group.ask(member, method.clone(), path, &headers, body).await;
+    // The change of an earlier row may be under way yet: whoever is told so asks again.
+    let began = Instant::now();
+    while answer["code"] == "busy" && code != Code::Busy && began.elapsed() < SOON {
+        (status, head, answer) = group.ask(member, method.clone(), path, &headers, body).await;
+    }
     let place = format!("{method} {path} {body}: {answer}");
-    assert_eq!(headers.get("content-type").unwrap(), "application/problem+json", "{place}");
+    assert_eq!(head.get("content-type").unwrap(), "application/problem+json", "{place}");
     let problem: Problem = serde_json::from_value(answer).unwrap();
     assert_eq!((problem.code, status), (code, code.status()), "{place}");
     assert!(!problem.detail.is_empty() && !problem.detail.contains("\"secret\""), "{place}");
