@@ -14,9 +14,10 @@ const FOLLOWED: [&str; 5] =
     ["backup-and-restore", "form-a-group", "grow-and-shrink", "lost-quorum", "replace-a-member"];
 
 /// Pages whose commands are read alone (`cli::documented`): what they do is shown by other tests, with commands of their own.
-const READ: [(&str, &str); 8] = [
+const READ: [(&str, &str); 9] = [
     ("before-you-trust-a-release", "jepsen-like, by hand"),
     ("drain-a-machine", "drain, left_off"),
+    ("external-orders", "external in tradewind-brokers"),
     ("manager-in-trouble", "orphans in tradewind-node"),
     ("member-in-trouble", "start_refused, disk_trouble, membership"),
     ("move-an-instrument", "routes"),
