@@ -38,15 +38,26 @@ pub(crate) trait Stage: Send + Sync {
     fn instruments(&self) -> Vec<InstrumentId> {
         vec![self.instrument()]
     }
-    /// At which a buy rests for as long as a case takes.
-    fn far_price(&self) -> Price;
+    /// At which a buy rests for as long as a case takes. All prices and quantities are of the recorded BTC/USD unless a stage
+    /// has others.
+    fn far_price(&self) -> Price {
+        "1000".parse().expect("legal")
+    }
     /// Two others at which it does, too.
-    fn farther_price(&self) -> Price;
+    fn farther_price(&self) -> Price {
+        "999".parse().expect("legal")
+    }
     /// At which a buy trades at once, and which no market reaches from below while a case takes.
-    fn crossing_price(&self) -> Price;
-    fn quantity(&self) -> Quantity;
+    fn crossing_price(&self) -> Price {
+        "60000".parse().expect("legal")
+    }
+    fn quantity(&self) -> Quantity {
+        "0.001".parse().expect("legal")
+    }
     /// More than stands against a buy: at market it takes all of that, at several prices, and its rest is canceled.
-    fn deep_quantity(&self) -> Quantity;
+    fn deep_quantity(&self) -> Quantity {
+        "100".parse().expect("legal")
+    }
     /// How often an order, or a replace by one of that id, has reached the venue.
     fn arrivals(&self, id: VenueOrderId) -> BoxFuture<'_, usize>;
     /// What the venue says is lost from now on, until the cut.

@@ -15,10 +15,7 @@ use std::{net::SocketAddr, sync::Arc};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tradewind_domain::{
-    ids::{AccountId, InstrumentId, VenueOrderId},
-    money::{Price, Quantity},
-};
+use tradewind_domain::ids::{AccountId, InstrumentId, VenueOrderId};
 use tradewind_kraken::sign::Secret;
 use tradewind_kraken_sim::{Options, bind};
 
@@ -86,21 +83,6 @@ impl Stage for KrakenStage {
     }
     fn instruments(&self) -> Vec<InstrumentId> {
         vec![world::btc(), eth()]
-    }
-    fn far_price(&self) -> Price {
-        "1000".parse().expect("legal")
-    }
-    fn farther_price(&self) -> Price {
-        "999".parse().expect("legal")
-    }
-    fn crossing_price(&self) -> Price {
-        "60000".parse().expect("legal")
-    }
-    fn quantity(&self) -> Quantity {
-        "0.001".parse().expect("legal")
-    }
-    fn deep_quantity(&self) -> Quantity {
-        "100".parse().expect("legal")
     }
     fn arrivals(&self, id: VenueOrderId) -> BoxFuture<'_, usize> {
         async move {

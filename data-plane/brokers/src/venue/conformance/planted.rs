@@ -15,7 +15,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tradewind_domain::{
     ids::{AccountId, InstrumentId, VenueOrderId},
-    money::{Price, Quantity},
+    money::Quantity,
     time::UnixNanos,
     trading::{OrderState, Quote, TimeInForce},
 };
@@ -122,21 +122,6 @@ impl Stage for Planted {
     }
     fn instruments(&self) -> Vec<InstrumentId> {
         self.stage.instruments()
-    }
-    fn far_price(&self) -> Price {
-        self.stage.far_price()
-    }
-    fn farther_price(&self) -> Price {
-        self.stage.farther_price()
-    }
-    fn crossing_price(&self) -> Price {
-        self.stage.crossing_price()
-    }
-    fn quantity(&self) -> Quantity {
-        self.stage.quantity()
-    }
-    fn deep_quantity(&self) -> Quantity {
-        self.stage.deep_quantity()
     }
     fn arrivals(&self, id: VenueOrderId) -> BoxFuture<'_, usize> {
         self.stage.arrivals(id)

@@ -8,10 +8,7 @@ use crate::{
 use futures_util::{FutureExt as _, future::BoxFuture};
 use serde_json::json;
 use std::sync::Arc;
-use tradewind_domain::{
-    ids::{AccountId, InstrumentId, VenueOrderId},
-    money::{Price, Quantity},
-};
+use tradewind_domain::ids::{AccountId, InstrumentId, VenueOrderId};
 use tradewind_sim::fault::FAULTS_PATH;
 
 pub(super) struct SimStage {
@@ -39,21 +36,6 @@ impl Stage for SimStage {
     }
     fn instruments(&self) -> Vec<InstrumentId> {
         (0..6).map(world::instrument).collect()
-    }
-    fn far_price(&self) -> Price {
-        "1000".parse().expect("legal")
-    }
-    fn farther_price(&self) -> Price {
-        "999".parse().expect("legal")
-    }
-    fn crossing_price(&self) -> Price {
-        "60000".parse().expect("legal")
-    }
-    fn quantity(&self) -> Quantity {
-        "0.001".parse().expect("legal")
-    }
-    fn deep_quantity(&self) -> Quantity {
-        "100".parse().expect("legal")
     }
     fn arrivals(&self, id: VenueOrderId) -> BoxFuture<'_, usize> {
         async move { self.venue.arrivals(&id).await }.boxed()
