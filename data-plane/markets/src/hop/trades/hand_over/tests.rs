@@ -141,6 +141,17 @@ fn of_one_source_by_two_names_nothing_is_told_twice() {
     assert_eq!(words(&hop.trade(&"a", &btc(), named(6, "e-1"), &both())), ["6", "-a", "7"]);
     assert!(hop.trade(&"b", &btc(), named(7, "e-2"), &both()).is_empty());
     assert_eq!(words(&hop.trade(&"b", &btc(), named(8, "e-2"), &both())), ["8"]);
+    // nor where the old one was ahead of where the new one begins
+    let mut hop = Hop::new();
+    hop.want(TO, &btc(), Some("a"), &both());
+    hop.trade(&"a", &btc(), named(9, "e-1"), &both());
+    hop.hand_over(|_| "b", &both());
+    let stand = Position { epoch: epoch("e-2"), seq: 6 };
+    assert_eq!(words(&hop.stands(&"b", &btc(), stand, (&both(), NOW))), ["-a"]);
+    for seq in 7..=9 {
+        assert!(hop.trade(&"b", &btc(), named(seq, "e-2"), &both()).is_empty());
+    }
+    assert_eq!(words(&hop.trade(&"b", &btc(), named(10, "e-2"), &both())), ["10"]);
     // and another life of the source is another one
     assert!(!is_one_source(&epoch("1-2-3-4-7"), &epoch("1-2-3-5-7")));
 }
